@@ -1,0 +1,1 @@
+from . import backbones, checkpoints, data_preprocessors, detectors, layers, losses, necks, tokenizers  # noqa: F401

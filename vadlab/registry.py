@@ -1,0 +1,86 @@
+"""VADLab's registries: children of MMEngine's, scope ``vadlab``.
+
+They behave as MMEngine's do, and answer mistakes in a config with the nearest known name: an unknown ``type``, or a
+keyword that the constructor does not take, is a :class:`~vadlab.utils.errors.ConfigError`.
+"""
+
+import difflib
+import inspect
+import re
+from typing import Any
+
+from mmengine import registry as mm
+from mmengine.registry import Registry as MMRegistry
+from mmengine.registry import build_from_cfg
+
+from .utils.errors import ConfigError
+
+_UNEXPECTED_KEYWORD = re.compile(r"got an unexpected keyword argument '(\w+)'")
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A phrase naming the known names closest to ``name``."""
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if close:
+        return 'Did you mean ' + ' or '.join(repr(c) for c in close) + '?'
+    return f'Known: {", ".join(sorted(known))}.'
+
+
+def _build(cfg: Any, registry: MMRegistry, default_args: Any = None) -> Any:
+    try:
+        return build_from_cfg(cfg, registry, default_args)
+    except TypeError as error:
+        match = _UNEXPECTED_KEYWORD.search(str(error))
+        kind = cfg.get('type') if isinstance(cfg, dict) else None
+        target = registry.get(kind) if isinstance(kind, str) else kind
+        if match is None or not isinstance(cfg, dict) or match[1] not in cfg or not inspect.isclass(target):
+            raise
+        parameters = [p for p in inspect.signature(target).parameters if p != 'self']
+        raise ConfigError(
+            f'{target.__name__} takes no option {match[1]!r}. {nearest(match[1], parameters)}'
+        ) from error
+
+
+class Registry(MMRegistry):
+    """MMEngine's registry that names the nearest known part when one is not found."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        kwargs.setdefault('build_func', _build)
+        super().__init__(name, **kwargs)
+
+    def get(self, key: str) -> type | None:
+        """The class registered under ``key`` here or in a parent registry.
+
+        Raises:
+            ConfigError: No such name; the message lists the nearest ones.
+        """
+        found = super().get(key)
+        if found is None and '.' not in key:
+            known = set(self.module_dict)
+            registry = self.parent
+            while registry is not None:
+                known |= set(registry.module_dict)
+                registry = registry.parent
+            raise ConfigError(f'There is no {self.name} called {key!r}. {nearest(key, sorted(known))}')
+        return found
+
+
+def _child(name: str, parent: MMRegistry, *locations: str) -> Registry:
+    return Registry(name, parent=parent, scope='vadlab', locations=list(locations))
+
+
+MODELS = _child('model', mm.MODELS, 'vadlab.models')
+TOKENIZERS = Registry('tokenizer', scope='vadlab', locations=['vadlab.models.tokenizers'])
+DATASETS = _child('dataset', mm.DATASETS, 'vadlab.datasets')
+DATA_SAMPLERS = _child('data sampler', mm.DATA_SAMPLERS, 'vadlab.datasets')
+TRANSFORMS = _child('transform', mm.TRANSFORMS, 'vadlab.datasets.transforms')
+METRICS = _child('metric', mm.METRICS, 'vadlab.evaluation')
+HOOKS = _child('hook', mm.HOOKS, 'vadlab.engine')
+LOOPS = _child('loop', mm.LOOPS, 'vadlab.engine')
+OPTIMIZERS = _child('optimizer', mm.OPTIMIZERS, 'vadlab.engine')
+OPTIM_WRAPPERS = _child('optimizer wrapper', mm.OPTIM_WRAPPERS, 'vadlab.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor', mm.OPTIM_WRAPPER_CONSTRUCTORS, 'vadlab.engine')
+PARAM_SCHEDULERS = _child('parameter scheduler', mm.PARAM_SCHEDULERS, 'vadlab.engine')
+LOG_PROCESSORS = _child('log processor', mm.LOG_PROCESSORS, 'vadlab.engine')
+VISUALIZERS = _child('visualizer', mm.VISUALIZERS, 'vadlab.visualization')
+VISBACKENDS = _child('visualizer backend', mm.VISBACKENDS, 'vadlab.visualization')

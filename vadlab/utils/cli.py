@@ -1,0 +1,36 @@
+"""What every command line tool does around its ``main``."""
+
+import re
+import sys
+from collections.abc import Callable
+
+from .errors import VADLabError
+
+# torch re-raises a worker's exception as the same type with the worker's whole traceback as its message.
+_WORKER_TRACEBACK = re.compile(r'^Caught \w+ in .*?Original Traceback.*\n[\w.]*Error: ', re.DOTALL)
+
+
+def user_message(error: VADLabError) -> str:
+    """The error's own message, without the traceback that a data loader worker wraps around it."""
+    return _WORKER_TRACEBACK.sub('', str(error)).strip()
+
+
+def run_cli(main: Callable[[], int | None]) -> None:
+    """Run a tool's ``main`` and exit.
+
+    A user's mistake (:class:`VADLabError`) becomes one message on standard error and exit status 2; Ctrl-C becomes
+    130. Any other exception is a fault of the program and keeps its traceback (status 1).
+
+    Args:
+        main: Takes no arguments; returns the exit status, or None for 0.
+    """
+    try:
+        status = main() or 0
+    except VADLabError as error:
+        sys.stdout.flush()
+        print(f'error: {user_message(error)}', file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        status = 130
+    sys.exit(status)

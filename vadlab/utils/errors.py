@@ -1,0 +1,29 @@
+"""Errors that a user can cause, and mend.
+
+Each derives from the built-in exception that fits it, so library users may catch ``ValueError`` as usual, while the
+tools can tell a user's mistake (one clear message, exit status 2) from a fault of our own (a traceback, status 1).
+"""
+
+
+class VADLabError(Exception):
+    """Base of all errors that a user can mend. The message says what is wrong, where, and how to mend it."""
+
+
+class ConfigError(VADLabError, ValueError):
+    """A config, a ``--cfg-options`` value or a constructor argument cannot be used."""
+
+
+class DataError(VADLabError, ValueError):
+    """An annotation, a video or another data file cannot be used."""
+
+
+class MissingFileError(VADLabError, FileNotFoundError):
+    """A file or folder that was named does not exist."""
+
+
+class CheckpointError(VADLabError, ValueError):
+    """A checkpoint cannot be read, or belongs to another model."""
+
+
+class MissingDependencyError(VADLabError, ImportError):
+    """An optional package is not installed. The message gives the command that installs it."""
