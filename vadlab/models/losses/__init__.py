@@ -1,0 +1,2 @@
+from .info_nce_loss import InfoNCELoss, caption_ids
+
