@@ -1,0 +1,140 @@
+"""Temporal annotation files: which frames of which video are anomalous.
+
+Three public formats are told apart line by line, by where the integers begin:
+
+    ``Abuse028_x264.mp4  Abuse  165  240  -1  -1``                UCF-Crime: name, class, pairs; -1 -1 is no interval
+    ``v=S-7rRLrxnVQ__#1_label_B4-0-0 0 1517 1970 3038``           XD-Violence: name, pairs
+    ``v=S-7rRLrxnVQ__#1_label_B4-0-0 B4 0 1517 B4 1970 3038``     XD-Violence with a class before each pair
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+
+INTERVAL_MODES = ('half_open', 'inclusive', 'matlab')
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.flv', '.m4v')
+
+_INTEGER = re.compile(r'[+-]?\d+')
+_XD_LABEL = re.compile(r'_label_([A-Z0-9-]+)$')
+
+
+def video_id_of(name: str) -> str:
+    """The name of a video without its folders and without a video file's ending; other dots are kept."""
+    stem = re.split(r'[/\\]', name)[-1]
+    for suffix in VIDEO_SUFFIXES:
+        if stem.lower().endswith(suffix):
+            return stem[: -len(suffix)]
+    return stem
+
+
+def _class_of(name: str) -> str:
+    """XD-Violence's classes from the name: ``.._label_B1-B2-0`` is ``B1-B2``, ``.._label_A`` is ``A`` (normal)."""
+    match = _XD_LABEL.search(name)
+    if match is None:
+        raise ValueError('names no class, neither after the name nor as _label_... in it')
+    return '-'.join(part for part in match[1].split('-') if part != '0') or 'A'
+
+
+def _parse_line(line: str) -> tuple[str, str, list[tuple[int, int]]]:
+    name, *tokens = line.split()
+    name = video_id_of(name)
+    numbers = [int(token) for token in tokens if _INTEGER.fullmatch(token)]
+    words = [token for token in tokens if not _INTEGER.fullmatch(token)]
+    if len(numbers) % 2:
+        raise ValueError(f'has {len(numbers)} frame numbers; they come in pairs of start and end')
+    if len(words) > 1 and [bool(_INTEGER.fullmatch(t)) for t in tokens] != [False, True, True] * len(words):
+        raise ValueError('is not of the form: name class start end [start end ...]')
+    # The class of a line that names one before each interval is the video's, as its name gives it.
+    class_name = words[0] if len(words) == 1 and not _XD_LABEL.search(name) else _class_of(name)
+    pairs = []
+    for start, end in zip(numbers[::2], numbers[1::2], strict=True):
+        if start == end == -1:
+            continue
+        if start < 0 or end < 0:
+            raise ValueError(f'has a negative frame number in {start} {end}; no interval is written -1 -1')
+        if start > end:
+            raise ValueError(f'has an interval that ends before it starts: {start} {end}')
+        pairs.append((start, end))
+    return name, class_name, pairs
+
+
+def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open') -> dict[str, tuple[str, np.ndarray]]:
+    """Read a temporal annotation file of UCF-Crime's or XD-Violence's format.
+
+    Args:
+        path (str | Path): The text file, UTF-8.
+        interval_mode (str): What the numbers of the file mean. ``half_open``: 0-based frames ``start .. end - 1``
+            (reproduces the 84,128 anomalous frames of UCF-Crime's public test arrays); ``inclusive``: 0-based,
+            ``start .. end``; ``matlab``: 1-based, ``start .. end``.
+
+    Returns:
+        dict[str, tuple[str, np.ndarray]]: By video id (no folder, no ``.mp4``), in the order of the file: the class
+        name, and the intervals as 0-based half-open ``[start, end)`` frames, int64, shape (K, 2), sorted by start.
+        They are not clipped to the video's length: :func:`intervals_to_mask` does that.
+
+    Raises:
+        MissingFileError: There is no such file.
+        ConfigError: Unknown ``interval_mode``.
+        DataError: Lines that cannot be understood (all are counted, the first is shown), or a video named twice.
+    """
+    if interval_mode not in INTERVAL_MODES:
+        raise ConfigError(f'interval_mode is {interval_mode!r}; choose one of {", ".join(INTERVAL_MODES)}')
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f'There is no temporal annotation file {path}. Check data_root and temporal_ann_file.')
+    shift = {'half_open': (0, 0), 'inclusive': (0, 1), 'matlab': (-1, 0)}[interval_mode]
+
+    annotations: dict[str, tuple[str, np.ndarray]] = {}
+    faults: list[str] = []
+    try:
+        lines = path.read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f'{path} is not a text file in UTF-8: {error}') from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            name, class_name, pairs = _parse_line(line)
+            if name in annotations:
+                raise ValueError(f'names {name} a second time')
+        except ValueError as error:
+            faults.append(f'line {number} {error}')
+            continue
+        intervals = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2) + np.array(shift, dtype=np.int64)
+        annotations[name] = (class_name, intervals)
+    if faults:
+        raise DataError(
+            f'{path}: {len(faults)} of {len(lines)} lines cannot be used. The first: {faults[0]}. '
+            'A line looks like: Abuse028_x264  Abuse  165  240  -1  -1'
+        )
+    return annotations
+
+
+def intervals_to_mask(intervals: np.ndarray, num_frames: int) -> np.ndarray:
+    """Which frames lie in any of the intervals.
+
+    Args:
+        intervals (np.ndarray): 0-based half-open ``[start, end)`` frames, integer, shape (K, 2); parts outside the
+            video are cut off, overlaps count once.
+        num_frames (int): Frames of the video, >= 0.
+
+    Returns:
+        np.ndarray: bool, shape (num_frames,).
+
+    Raises:
+        DataError: ``intervals`` is not of shape (K, 2), or ``num_frames`` is negative.
+    """
+    intervals = np.asarray(intervals, dtype=np.int64)
+    if intervals.size == 0:
+        intervals = intervals.reshape(0, 2)
+    if intervals.ndim != 2 or intervals.shape[1] != 2:
+        raise DataError(f'Intervals have the shape {intervals.shape}; expected (K, 2) of start and end frames')
+    if num_frames < 0:
+        raise DataError(f'num_frames is {num_frames}; a video has 0 frames or more')
+    mask = np.zeros(num_frames, dtype=bool)
+    for start, end in intervals.clip(0, num_frames):
+        mask[start:end] = True
+    return mask
