@@ -1,0 +1,43 @@
+"""Packaging. Requirements live in requirements/, as ranges; requirements/constraints.txt holds the tested pins."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def requirements(name: str) -> list[str]:
+    """The lines of one requirement file, without comments."""
+    lines = (ROOT / 'requirements' / f'{name}.txt').read_text(encoding='utf-8').splitlines()
+    return [line for line in (line.split('#')[0].strip() for line in lines) if line]
+
+
+def version() -> str:
+    """``__version__`` of the package, read without importing it."""
+    text = (ROOT / 'vadlab' / '__init__.py').read_text(encoding='utf-8')
+    match = re.search(r"^__version__ = '([^']+)'", text, re.MULTILINE)
+    if match is None:
+        raise RuntimeError('vadlab/__init__.py has no line __version__ = ...')
+    return match[1]
+
+
+setup(
+    name='vadlab',
+    version=version(),
+    description='Video anomaly detection with vision-language models, on MMEngine',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['vadlab', 'vadlab.*']),
+    package_data={'vadlab': ['datasets/synthetic/weights/*.safetensors']},
+    python_requires='>=3.11',
+    install_requires=requirements('runtime') + requirements('mminstall'),
+    extras_require={
+        'audio': ['soundfile>=0.12'],
+        'captions': ['nltk>=3.9'],
+        'wandb': ['wandb>=0.17'],
+        'dev': [*requirements('tests'), 'pre-commit>=3.7'],
+    },
+)

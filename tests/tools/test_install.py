@@ -1,0 +1,248 @@
+"""The set-up script, and what it says on machines where it cannot work."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / 'tools' / 'install.py'
+
+
+@pytest.fixture(scope='module')
+def install():
+    """tools/install.py as a module."""
+    spec = importlib.util.spec_from_file_location('vadlab_install', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+def run_script(*args, **env):
+    command = [sys.executable, str(SCRIPT), *args]
+    return subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, check=False)
+
+
+def write_compiler(folder, body):
+    """An executable that stands in for a compiler; its path."""
+    path = folder / 'fake-c++'
+    path.write_text(f'#!/bin/sh\n{body}\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_no_disk_space_ends_with_one_message_and_status_2(tmp_path):
+    result = run_script('--venv', str(tmp_path / 'venv'), VADLAB_MIN_DISK_GB='100000000')
+    assert result.returncode == 2
+    assert 'about 100000000 GB of disk space' in result.stderr
+    assert 'make install VENV=' in result.stderr
+    assert 'Traceback' not in result.stderr
+    assert list(tmp_path.iterdir()) == [], 'nothing may be made before the check'
+
+
+def test_no_compiler_ends_with_one_message_and_status_2(tmp_path):
+    empty = tmp_path / 'bin'
+    empty.mkdir()
+    result = run_script('--venv', str(tmp_path / 'venv'), PATH=str(empty), CXX='', VADLAB_MIN_DISK_GB='0.001')
+    assert result.returncode == 2
+    assert "No C++ compiler: 'c++' is not on PATH" in result.stderr
+    assert 'apt install g++' in result.stderr
+    assert not (tmp_path / 'venv').exists()
+
+
+def test_a_disk_limit_that_is_no_number_is_named(tmp_path):
+    result = run_script('--check-only', VADLAB_MIN_DISK_GB='lots')
+    assert result.returncode == 2
+    assert "VADLAB_MIN_DISK_GB must be a number, not 'lots'" in result.stderr
+
+
+def test_compiler_that_fails_is_quoted(install, tmp_path, monkeypatch):
+    monkeypatch.setattr(install.sysconfig, 'get_path', lambda name: str(tmp_path))
+    (tmp_path / 'Python.h').touch()
+    monkeypatch.setenv('CXX', write_compiler(tmp_path, 'echo "no such option -std=c++17" >&2; exit 1'))
+    with pytest.raises(install.SetupError, match=r'cannot compile a C\+\+17 program[\s\S]*no such option'):
+        install.check_compiler()
+
+
+def test_missing_python_headers_are_named(install, tmp_path, monkeypatch):
+    monkeypatch.setattr(install.sysconfig, 'get_path', lambda name: str(tmp_path))
+    monkeypatch.setenv('CXX', write_compiler(tmp_path, 'exit 0'))
+    with pytest.raises(install.SetupError, match=r'no Python\.h in .*apt install g\+\+ python3\.11-dev'):
+        install.check_compiler()
+
+
+def test_missing_venv_module_is_named(install, monkeypatch):
+    monkeypatch.setattr(install.importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(install.SetupError, match='apt install python3.11-venv'):
+        install.check_python()
+
+
+def test_old_python_is_named(install, monkeypatch):
+    monkeypatch.setattr(install.sys, 'version_info', (3, 9, 1))
+    with pytest.raises(install.SetupError, match=r'needs Python 3\.11'):
+        install.check_python()
+
+
+def test_a_folder_that_is_no_environment_is_left_alone(install, tmp_path):
+    (tmp_path / 'thesis.tex').write_text('ten years of work')
+    with pytest.raises(install.SetupError, match='is not a virtual environment'):
+        install.Installer(tmp_path).create_venv()
+    assert (tmp_path / 'thesis.tex').read_text() == 'ten years of work'
+
+
+@pytest.mark.parametrize(
+    ('gpu', 'torch_cuda', 'toolkit', 'env', 'warning'),
+    [
+        (False, None, None, {}, ''),
+        (False, '13.0', (Path('/cuda'), '13.0'), {}, ''),
+        (True, '13.0', (Path('/cuda'), '13.1'), {'FORCE_CUDA': '1', 'CUDA_HOME': '/cuda'}, ''),
+        (True, '13.0', (Path('/cuda'), '12.4'), {'CUDA_VISIBLE_DEVICES': ''}, 'nvcc is of CUDA 12.4'),
+        (True, '13.0', None, {'CUDA_VISIBLE_DEVICES': ''}, 'there is no nvcc'),
+    ],
+)
+def test_cuda_ops_are_built_where_gpu_and_toolkit_match(install, gpu, torch_cuda, toolkit, env, warning):
+    found, said = install.mmcv_build_env(gpu, torch_cuda, toolkit)
+    assert found == {'MMCV_WITH_OPS': '1', **env}
+    assert (warning in said) if warning else said == ''
+
+
+def test_nvcc_is_found_by_cuda_home(install, tmp_path, monkeypatch):
+    (tmp_path / 'bin').mkdir()
+    nvcc = tmp_path / 'bin' / 'nvcc'
+    nvcc.write_text('#!/bin/sh\necho "Cuda compilation tools, release 12.8, V12.8.61"\n')
+    nvcc.chmod(0o755)
+    monkeypatch.setenv('CUDA_HOME', str(tmp_path))
+    assert install.find_nvcc() == (tmp_path, '12.8')
+
+
+def test_progress_counts_object_files_against_the_build_plan(install, tmp_path):
+    assert install.build_progress(tmp_path) == 'preparing'
+    folder = tmp_path / 'pip-install-x' / 'onedl-mmcv' / 'build' / 'temp'
+    (folder / 'ops').mkdir(parents=True)
+    targets = 'build a.o: compile a.cpp\nbuild b.o: cuda_compile b.cu\nbuild c.o: compile c.cpp\n'
+    (folder / 'build.ninja').write_text(f'rule compile\n  command = c++\n\n{targets}')
+    (folder / 'ops' / 'a.o').touch()
+    assert install.build_progress(tmp_path) == '1 of 3 files compiled'
+    (folder / 'b.o').touch()
+    (folder / 'c.o').touch()
+    assert install.build_progress(tmp_path) == '3 of 3 files compiled, linking'
+
+
+def test_long_commands_report_while_they_run(install, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(install, 'REPORT_EVERY_S', 1.0)
+    status = install.run_logged([sys.executable, '-c', 'import time; time.sleep(2.5)'], tmp_path / 'log', {}, tmp_path)
+    assert status == 0
+    assert '0:01  preparing' in capsys.readouterr().out
+
+
+@pytest.fixture
+def recorded(install, tmp_path, monkeypatch):
+    """An Installer in which nothing is installed: a list of the steps that called pip, and the state it probes."""
+    monkeypatch.setattr(install, 'check_disk_for_all', lambda venv: None)
+    monkeypatch.setattr(install, 'check_compiler', lambda: None)
+    monkeypatch.setattr(install, 'find_nvcc', lambda: None)
+    installer = install.Installer(tmp_path / 'venv')
+    calls, state = [], {'gpu': False, 'torch_cuda': None, 'mmcv': False, 'ops': False, 'ops_cuda': False, 'error': ''}
+
+    def create():
+        installer.state_dir.mkdir(parents=True, exist_ok=True)
+        installer.python.parent.mkdir(exist_ok=True)
+        installer.python.touch()
+
+    def run(command, log, env, build_folder=None):
+        calls.append((command, env))
+        log.touch()
+        if 'onedl-mmcv' in command:
+            state.update(mmcv=True, ops=True)
+        return 0
+
+    monkeypatch.setattr(installer, 'create_venv', create)
+    monkeypatch.setattr(installer, 'probe', lambda: dict(state))
+    monkeypatch.setattr(install, 'run_logged', run)
+    return installer, calls, state
+
+
+def test_a_second_run_installs_nothing(recorded):
+    installer, calls, _ = recorded
+    installer.run()
+    assert len(calls) == len(installer.steps())
+    calls.clear()
+    installer.run()
+    assert calls == []
+
+
+def test_mmcv_without_ops_is_built_again_and_nothing_else(recorded):
+    installer, calls, state = recorded
+    installer.run()
+    calls.clear()
+    state.update(ops=False)
+    installer.run()
+    ((command, env),) = calls
+    assert '--force-reinstall' in command
+    assert 'onedl-mmcv' in command
+    assert env['MMCV_WITH_OPS'] == '1'
+
+
+def test_a_changed_pin_runs_the_steps_again(recorded, install, tmp_path, monkeypatch):
+    installer, calls, _ = recorded
+    installer.run()
+    calls.clear()
+    pins = tmp_path / 'constraints.txt'
+    pins.write_text('numpy==9.9\n')
+    monkeypatch.setattr(install, 'CONSTRAINTS', pins)
+    installer.run()
+    assert len(calls) == len(installer.steps())
+
+
+def test_a_failing_step_shows_its_log_and_leaves_no_stamp(recorded, install, monkeypatch):
+    installer, _, _ = recorded
+
+    def fail(command, log, env, build_folder=None):
+        log.write_text('line 1\nERROR: no matching distribution\n')
+        return 1
+
+    monkeypatch.setattr(install, 'run_logged', fail)
+    with pytest.raises(install.SetupError, match=r'build tools failed[\s\S]*no matching distribution[\s\S]*build\.log'):
+        installer.run()
+    assert not (installer.state_dir / 'build').exists()
+
+
+def test_requirement_files_and_pins_agree():
+    """Every requirement has a tested pin inside its range."""
+    from packaging.requirements import Requirement
+
+    folder = SCRIPT.parents[1] / 'requirements'
+
+    def read(name):
+        lines = [line.split('#')[0].strip() for line in (folder / f'{name}.txt').read_text().splitlines()]
+        return [Requirement(line) for line in lines if line]
+
+    pins = {r.name.lower().replace('_', '-'): next(iter(r.specifier)).version for r in read('constraints')}
+    for name in ('build', 'runtime', 'mminstall', 'tests'):
+        for requirement in read(name):
+            pin = pins.get(requirement.name.lower().replace('_', '-'))
+            assert pin is not None, f'{requirement.name} of {name}.txt has no pin'
+            assert requirement.specifier.contains(pin), f'{requirement} does not allow the pin {pin}'
+
+
+def test_stamp_depends_on_pip_arguments_and_files(install, tmp_path):
+    path = tmp_path / 'r.txt'
+    path.write_text('a')
+    first = install.Step('x', 'x', ['a'], [path]).fingerprint()
+    assert install.Step('x', 'x', ['a'], [path]).fingerprint() == first
+    assert install.Step('x', 'x', ['b'], [path]).fingerprint() != first
+    path.write_text('b')
+    assert install.Step('x', 'x', ['a'], [path]).fingerprint() != first
+
+
+def test_probe_prints_one_json_line(install):
+    result = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', install.PROBE], capture_output=True, text=True, check=True
+    )
+    state = json.loads(result.stdout.strip().splitlines()[-1])
+    assert set(state) == {'gpu', 'torch_cuda', 'mmcv', 'ops', 'ops_cuda', 'error'}
