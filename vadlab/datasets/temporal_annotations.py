@@ -9,6 +9,7 @@ Three public formats are told apart line by line, by where the integers begin:
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,18 @@ VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.flv', '.m4v')
 
 _INTEGER = re.compile(r'[+-]?\d+')
 _XD_LABEL = re.compile(r'_label_([A-Z0-9-]+)$')
+
+
+class TemporalAnnotation(NamedTuple):
+    """What a temporal annotation file says of one video: a pair, its parts readable by name.
+
+    Attributes:
+        class_name (str): As the file has it, such as ``Abuse`` or ``Normal``.
+        intervals (np.ndarray): Anomalous frames, 0-based half-open ``[start, end)``, int64, shape (K, 2).
+    """
+
+    class_name: str
+    intervals: np.ndarray
 
 
 def video_id_of(name: str) -> str:
@@ -61,7 +74,7 @@ def _parse_line(line: str) -> tuple[str, str, list[tuple[int, int]]]:
     return name, class_name, pairs
 
 
-def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open') -> dict[str, tuple[str, np.ndarray]]:
+def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open') -> dict[str, TemporalAnnotation]:
     """Read a temporal annotation file of UCF-Crime's or XD-Violence's format.
 
     Args:
@@ -71,7 +84,7 @@ def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open'
             ``start .. end``; ``matlab``: 1-based, ``start .. end``.
 
     Returns:
-        dict[str, tuple[str, np.ndarray]]: By video id (no folder, no ``.mp4``), in the order of the file: the class
+        dict[str, TemporalAnnotation]: By video id (no folder, no ``.mp4``), in the order of the file: the class
         name, and the intervals as 0-based half-open ``[start, end)`` frames, int64, shape (K, 2), sorted by start.
         They are not clipped to the video's length: :func:`intervals_to_mask` does that.
 
@@ -87,7 +100,7 @@ def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open'
         raise MissingFileError(f'There is no temporal annotation file {path}. Check data_root and temporal_ann_file.')
     shift = {'half_open': (0, 0), 'inclusive': (0, 1), 'matlab': (-1, 0)}[interval_mode]
 
-    annotations: dict[str, tuple[str, np.ndarray]] = {}
+    annotations: dict[str, TemporalAnnotation] = {}
     faults: list[str] = []
     try:
         lines = path.read_text(encoding='utf-8-sig').splitlines()
@@ -104,13 +117,17 @@ def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open'
             faults.append(f'line {number} {error}')
             continue
         intervals = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2) + np.array(shift, dtype=np.int64)
-        annotations[name] = (class_name, intervals)
+        annotations[name] = TemporalAnnotation(class_name, intervals)
     if faults:
         raise DataError(
             f'{path}: {len(faults)} of {len(lines)} lines cannot be used. The first: {faults[0]}. '
             'A line looks like: Abuse028_x264  Abuse  165  240  -1  -1'
         )
     return annotations
+
+
+# The name that goes with the other loaders of the data sets.
+load_temporal_annotations = read_temporal_annotations
 
 
 def intervals_to_mask(intervals: np.ndarray, num_frames: int) -> np.ndarray:

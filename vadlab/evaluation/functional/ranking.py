@@ -1,0 +1,157 @@
+"""How well scores rank anomalous frames above normal ones: ROC and precision-recall, from a single sort."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from vadlab.utils.errors import ConfigError, DataError
+
+AP_MODES = ('step', 'trapezoid')
+
+
+@dataclass(frozen=True)
+class RankCounts:
+    """What lies at or above each distinct score, from the highest score down.
+
+    Attributes:
+        thresholds (np.ndarray): The K distinct scores, descending, shape (K,).
+        positives (np.ndarray): Weight of the anomalous frames with at least that score, shape (K,).
+        negatives (np.ndarray): Weight of the normal frames with at least that score, shape (K,).
+    """
+
+    thresholds: np.ndarray
+    positives: np.ndarray
+    negatives: np.ndarray
+
+    @property
+    def single_class(self) -> bool:
+        """Whether there is nothing to tell apart: no anomalous frame, or no normal one."""
+        return self.positives[-1] == 0 or self.negatives[-1] == 0
+
+
+def rank_counts(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> RankCounts:
+    """Sort once, count at every distinct score. Everything below follows from these counts.
+
+    Args:
+        scores (np.ndarray): Any float or integer, higher is more anomalous, shape (N,).
+        labels (np.ndarray): bool or 0 / 1, shape (N,).
+        weights (np.ndarray | None): How often each entry counts, > 0, shape (N,); for instance the number of frames
+            of each snippet. The result is that of repeating each entry so often.
+
+    Returns:
+        RankCounts: Exact integers where ``weights`` is None or of integers.
+
+    Raises:
+        DataError: Nothing to rank, other shapes than above, scores that are not finite, labels that are not 0 or 1.
+    """
+    scores, labels = np.asarray(scores), np.asarray(labels)
+    if scores.ndim != 1 or scores.shape != labels.shape:
+        raise DataError(f'scores have the shape {scores.shape} and labels {labels.shape}; expected (N,) of both')
+    if scores.size == 0:
+        raise DataError('There is no score to rank: the test set has no frame')
+    if scores.dtype.kind == 'f' and not np.isfinite(scores).all():
+        bad = int(np.count_nonzero(~np.isfinite(scores)))
+        raise DataError(f'{bad} of {scores.size} scores are NaN or infinite; the model has diverged or overflowed')
+    if labels.dtype != bool:
+        if not ((labels == 0) | (labels == 1)).all():
+            raise DataError('labels hold other values than 0 (normal) and 1 (anomalous)')
+        labels = labels.astype(bool)
+
+    order = np.argsort(scores)[::-1]
+    ranked = scores[order]
+    last_of_ties = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
+    if weights is None:
+        positives = np.cumsum(labels[order], dtype=np.int64)[last_of_ties]
+        everything = last_of_ties + 1
+    else:
+        weights = np.asarray(weights)
+        if weights.shape != scores.shape or not (weights > 0).all():
+            raise DataError(f'weights have the shape {weights.shape}; expected {scores.shape}, all above 0')
+        weights = weights[order]
+        positives = np.cumsum(np.where(labels[order], weights, 0))[last_of_ties]
+        everything = np.cumsum(weights)[last_of_ties]
+    return RankCounts(ranked[last_of_ties], positives, everything - positives)
+
+
+def _nan_for_single_class(counts: RankCounts, what: str) -> bool:
+    if counts.single_class:
+        kind = 'anomalous' if counts.positives[-1] == 0 else 'normal'
+        warnings.warn(f'{what} is NaN: there is no {kind} frame to tell apart', UserWarning, stacklevel=3)
+    return counts.single_class
+
+
+def roc_curve(counts: RankCounts) -> tuple[np.ndarray, np.ndarray]:
+    """False and true positive rates, float64, shape (K + 1,) each, starting at (0, 0); NaN for a missing class."""
+    with np.errstate(invalid='ignore'):
+        fpr = np.append(0, counts.negatives) / counts.negatives[-1]
+        tpr = np.append(0, counts.positives) / counts.positives[-1]
+    return fpr, tpr
+
+
+def precision_recall_curve(counts: RankCounts) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall, float64, shape (K + 1,) each, starting at precision 1, recall 0."""
+    with np.errstate(invalid='ignore'):
+        recall = np.append(0, counts.positives) / counts.positives[-1]
+    precision = np.append(1.0, counts.positives / (counts.positives + counts.negatives))
+    return precision, recall
+
+
+def roc_auc(counts: RankCounts) -> float:
+    """Area under the ROC curve: the chance that an anomalous frame outscores a normal one, ties counting one half.
+
+    Args:
+        counts (RankCounts): From :func:`rank_counts`.
+
+    Returns:
+        float: 0..1; NaN, with a warning, where one class is missing.
+    """
+    if _nan_for_single_class(counts, 'ROC AUC'):
+        return float('nan')
+    normal = np.diff(counts.negatives, prepend=0)
+    twice_below = counts.positives + np.append(0, counts.positives[:-1])
+    # At most (1e6)^2 for integer counts: exact in int64.
+    area = (normal * twice_below).sum()
+    return float(area / (2.0 * counts.positives[-1] * counts.negatives[-1]))
+
+
+def average_precision(counts: RankCounts, mode: str = 'step') -> float:
+    """Area under the precision-recall curve.
+
+    Args:
+        counts (RankCounts): From :func:`rank_counts`.
+        mode (str): ``step``: precision at each recall gained (scikit-learn's; used by VadCLIP). ``trapezoid``: linear
+            between the points of the curve (used by RTFM and XDVioDet; it is the more optimistic one).
+
+    Returns:
+        float: 0..1; NaN, with a warning, where one class is missing.
+
+    Raises:
+        ConfigError: Unknown ``mode``.
+    """
+    if mode not in AP_MODES:
+        raise ConfigError(f'AP mode is {mode!r}; choose one of {", ".join(AP_MODES)}')
+    if _nan_for_single_class(counts, 'AP'):
+        return float('nan')
+    precision, recall = precision_recall_curve(counts)
+    height = precision[1:] if mode == 'step' else (precision[1:] + precision[:-1]) / 2
+    return float(np.dot(np.diff(recall), height))
+
+
+def equal_error_rate(counts: RankCounts) -> float:
+    """Where the false positive rate meets the miss rate on the ROC curve, linear between its points.
+
+    Args:
+        counts (RankCounts): From :func:`rank_counts`.
+
+    Returns:
+        float: 0..1, lower is better; NaN, with a warning, where one class is missing.
+    """
+    if _nan_for_single_class(counts, 'EER'):
+        return float('nan')
+    fpr, tpr = roc_curve(counts)
+    excess = fpr - (1 - tpr)  # rises from -1 at the origin to +1
+    after = int(np.argmax(excess >= 0))
+    before = after - 1
+    share = -excess[before] / (excess[after] - excess[before])
+    return float(fpr[before] + share * (fpr[after] - fpr[before]))

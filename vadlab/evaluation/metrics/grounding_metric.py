@@ -1,0 +1,71 @@
+"""Finding where in the frame a region's caption is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vadlab.registry import METRICS
+from vadlab.utils.errors import ConfigError, DataError
+
+from ..functional import grounding
+from .vad_metric import VADMetric, as_array, field_of
+
+
+@METRICS.register_module()
+class GroundingMetric(VADMetric):
+    """Accuracy at an IoU threshold and mean IoU of the boxes predicted for region captions.
+
+    Every sampled frame of every region that has a true box counts once.
+
+    Args:
+        iou_threshold (float): A predicted box is right from this IoU on, 0..1.
+        collect_device (str): ``cpu`` or ``gpu``.
+        prefix (str | None): ``space`` where None.
+    """
+
+    default_prefix = 'space'
+
+    def __init__(self, iou_threshold: float = 0.5, collect_device: str = 'cpu', prefix: str | None = None) -> None:
+        super().__init__(collect_device, prefix)
+        if not 0 < iou_threshold <= 1:
+            raise ConfigError(f'iou_threshold is {iou_threshold}; an IoU above 0, up to 1, is needed')
+        self.iou_threshold = iou_threshold
+        self.accuracy_key = f'grounding_acc@{iou_threshold:g}'
+        self.higher_is_better = {self.accuracy_key: True, 'miou': True}
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """How each number is computed."""
+        rule = (
+            'best proposal for a caption against its true box, over all sampled frames of all regions with a true box'
+        )
+        return self.full_keys(
+            {self.accuracy_key: f'share with IoU >= {self.iou_threshold:g}: {rule}', 'miou': f'mean IoU: {rule}'}
+        )
+
+    def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+        """IoU of each region's box in each frame that has one, shape (sum over regions of their frames,)."""
+        name = type(self).__name__
+        video_id = str(field_of(sample, 'video_id', name))
+        truth = sample.get('gt_regions')
+        if truth is None or not len(truth.get('captions', ())):
+            return {'video_id': video_id, 'ious': np.zeros(0)}
+        boxes, valid = (as_array(truth[field]) for field in ('boxes_xyxyn', 'box_valid'))
+        predicted = as_array(field_of(sample, 'pred_regions', name).get('boxes_xyxyn'))
+        if predicted is None or np.shape(predicted) != np.shape(boxes):
+            shape = 'is missing' if predicted is None else f'has the shape {np.shape(predicted)}'
+            raise DataError(f'{video_id}: pred_regions.boxes_xyxyn {shape}; expected {np.shape(boxes)}')
+        valid = np.asarray(valid, dtype=bool)
+        return {'video_id': video_id, 'ious': grounding.aligned_iou(predicted[valid], boxes[valid])}
+
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """The numbers over all boxes; NaN where the test set has none."""
+        ious = np.concatenate([result['ious'] for result in self.checked(results)])
+        if ious.size == 0:
+            self.log('grounding is NaN: no test sample has a region with a box')
+            return {self.accuracy_key: float('nan'), 'miou': float('nan')}
+        return {
+            self.accuracy_key: grounding.grounding_accuracy(ious, self.iou_threshold),
+            'miou': float(ious.mean()),
+        }

@@ -1,0 +1,128 @@
+"""What every metric of ours shares."""
+
+import logging
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from vadlab.utils.errors import ConfigError, DataError
+
+
+class VADMetric(BaseMetric):
+    """A metric over :class:`~vadlab.structures.VADDataSample` predictions.
+
+    A subclass turns one sample into one small result (:meth:`process_sample`: a dict of ``video_id`` and 1-D arrays,
+    so that results are cheap to gather over ranks) and the results of all videos into numbers
+    (:meth:`compute_metrics`, main process only). It declares ``default_prefix`` and ``higher_is_better``, and says by
+    :attr:`protocol` how each number came about.
+
+    Args:
+        collect_device (str): ``cpu`` or ``gpu``, the way results of several processes are gathered.
+        prefix (str | None): Stands before the names of the numbers; ``default_prefix`` where None.
+    """
+
+    default_prefix: str = ''  # the names of the numbers are complete as they are
+    higher_is_better: dict[str, bool] = {}
+
+    def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+
+    @property
+    @abstractmethod
+    def protocol(self) -> dict[str, str]:
+        """How each number is computed, by its full key (``frame/auc``)."""
+
+    @abstractmethod
+    def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+        """The small result of one sample."""
+
+    def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
+        """Keep one result per sample. MMEngine's evaluator hands the samples over as dicts."""
+        for sample in data_samples:
+            fields = sample if isinstance(sample, Mapping) else sample.to_dict()
+            self.results.append(self.process_sample(fields))
+
+    def checked(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The results with each video once.
+
+        Raises:
+            DataError: There is no result.
+        """
+        if not results:
+            raise DataError(f'{type(self).__name__}: no sample was tested. Is the test set empty?')
+        unique = {result['video_id']: result for result in reversed(results)}
+        if len(unique) < len(results):
+            repeated = len(results) - len(unique)
+            self.log(f'{repeated} samples repeat a video that was already tested; each video counts once')
+        return list(reversed(unique.values()))
+
+    def full_keys(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """The same texts under keys that carry the prefix."""
+        return {f'{self.prefix}/{key}' if self.prefix else key: text for key, text in texts.items()}
+
+    def log(self, message: str, level: int = logging.WARNING) -> None:
+        """Say something in the run's log."""
+        print_log(f'{type(self).__name__}: {message}', logger='current', level=level)
+
+    @contextmanager
+    def warnings_to_log(self) -> Iterator[None]:
+        """Warnings of the pure functions ("NaN: no anomalous frame") belong into the run's log."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            yield
+        for message in dict.fromkeys(str(warning.message) for warning in caught):
+            self.log(message)
+
+
+def field_of(sample: Mapping[str, Any], name: str, metric: str) -> Any:
+    """A field of a sample, tensors as numpy arrays on the CPU (half precision as float32).
+
+    Raises:
+        DataError: The sample has no such field; the message says who was to put it there.
+    """
+    value = sample.get(name)
+    if value is None:
+        origin = 'the model predicts no' if name.startswith('pred_') else 'the data set gives no'
+        raise DataError(
+            f'{metric} needs {name!r}, but {origin} {name!r} for {sample.get("video_id", "a sample")}. '
+            f'Remove {metric} from the evaluator, or use a model and data set that have it'
+        )
+    return as_array(value)
+
+
+def as_array(value: Any) -> Any:
+    """A tensor as a numpy array; anything else unchanged."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        return (value.float() if value.dtype in (torch.bfloat16, torch.float16) else value).numpy()
+    return value
+
+
+def one_dimensional(value: Any, name: str, sample: Mapping[str, Any]) -> np.ndarray:
+    """The array itself.
+
+    Raises:
+        DataError: It has more or fewer dimensions than one.
+    """
+    value = np.asarray(value)
+    if value.ndim != 1:
+        raise DataError(f'{sample.get("video_id")}: {name} has the shape {value.shape}; expected one number per frame')
+    return value
+
+
+def choose(option: str, value: str, choices: Sequence[str]) -> str:
+    """The value of an option that has few.
+
+    Raises:
+        ConfigError: ``value`` is none of ``choices``.
+    """
+    if value not in choices:
+        raise ConfigError(f'{option} is {value!r}; choose one of {", ".join(choices)}')
+    return value

@@ -1,0 +1,59 @@
+"""Anomaly scores of whole videos."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vadlab.registry import METRICS
+
+from ..functional import frame_scores, ranking
+from .vad_metric import VADMetric, choose, field_of, one_dimensional
+
+
+@METRICS.register_module()
+class VideoScoreMetric(VADMetric):
+    """AUC over videos: is an anomalous video told from a normal one?
+
+    A video is anomalous where ``gt_label`` is not 0.
+
+    Args:
+        mode (str): ``max`` or ``top_mean``, see :func:`~vadlab.evaluation.functional.video_score`.
+        collect_device (str): ``cpu`` or ``gpu``.
+        prefix (str | None): ``video`` where None.
+    """
+
+    default_prefix = 'video'
+    higher_is_better = {'auc': True}
+
+    def __init__(self, mode: str = 'max', collect_device: str = 'cpu', prefix: str | None = None) -> None:
+        super().__init__(collect_device, prefix)
+        self.mode = choose('mode', mode, frame_scores.VIDEO_MODES)
+        # The highest logit belongs to the highest probability and does not saturate; means of the two rank differently.
+        self.field = 'pred_margins' if mode == 'max' else 'pred_scores'
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """How the number is computed."""
+        rule = {
+            'max': "a video's highest frame logit",
+            'top_mean': "mean of the highest sixteenth of a video's frame probabilities",
+        }[self.mode]
+        return self.full_keys({'auc': f'ROC AUC over videos, each scored by {rule}'})
+
+    def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+        """Score and label of one video."""
+        name = type(self).__name__
+        values = one_dimensional(field_of(sample, self.field, name), self.field, sample)
+        return {
+            'video_id': str(field_of(sample, 'video_id', name)),
+            'score': frame_scores.video_score(values, self.mode),
+            'label': int(field_of(sample, 'gt_label', name)) != 0,
+        }
+
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """The number over all videos."""
+        results = self.checked(results)
+        with self.warnings_to_log():
+            scores, labels = (np.array([result[key] for result in results]) for key in ('score', 'label'))
+            return {'auc': ranking.roc_auc(ranking.rank_counts(scores, labels))}
