@@ -1,0 +1,213 @@
+"""Measure VADLab against references on this machine.
+
+Usage::
+
+    python tools/benchmark.py                      # everything, about 25 minutes
+    python tools/benchmark.py --quick              # everything, small and rough, about 2 minutes
+    python tools/benchmark.py decode step --runs 7 --json figures.json
+
+Every figure comes with its spread, and with a reference that was measured in turns with it in the same run. The exit
+status is 1 where VADLab's *results* are wrong (another loss than the reference's, a wrong frame); a figure that misses
+its target is only said, since times depend on the machine.
+"""
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
+
+from benchmarks import decode, loader, metrics, step, text
+from benchmarks.harness import Report, Row, Target
+
+from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import ConfigError
+
+PACKAGES = (
+    'torch',
+    'transformers',
+    'onedl-mmcv',
+    'onedl-mmengine',
+    'av',
+    'decord',
+    'opencv-python',
+    'opencv-python-headless',
+    'simplejpeg',
+    'numpy',
+    'scikit-learn',
+)
+
+
+@dataclass
+class Scale:
+    """How much work the benchmark does: for real, for a quick look, or to test the benchmark itself."""
+
+    runs: int
+    frames: tuple[int, ...]
+    arch: str
+    wanted: tuple[int, ...]
+    video_frames: int
+    files: tuple[str, ...]
+    kinds: list[str] | None
+    long_runs: int | None
+    loader_videos: int
+    metric_frames: int
+
+
+FULL = Scale(5, (64, 256), 'ViT-B/32', (256, 64), 7000, tuple(decode.SPEED_FILES), None, 2, 4, 1_109_680)
+QUICK = Scale(2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), None, None, 2, 1_109_680)
+TINY = Scale(1, (8,), 'tiny', (8,), 60, ('GOP 12',), ['edit list (600 frames, shows 435)', 'text'], None, 2, 5_000)
+
+SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
+    'decode': lambda scale, cache: decode.run(
+        cache, scale.runs, scale.wanted, scale.video_frames, scale.files, scale.kinds
+    ),
+    'step': lambda scale, cache: step.run(scale.runs, scale.frames, scale.arch, long_runs=scale.long_runs),
+    'text': lambda scale, cache: text.run(scale.runs, scale.arch),
+    'loader': lambda scale, cache: loader.run(
+        cache, scale.runs, scale.loader_videos, scale.frames[0], scale.video_frames, scale.arch
+    ),
+    'metrics': lambda scale, cache: metrics.run(scale.runs, scale.metric_frames),
+}
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description='Measure VADLab against references on this machine.')
+    parser.add_argument('sections', nargs='*', metavar='SECTION', help=f'{", ".join(SECTIONS)}, or all (default: all)')
+    parser.add_argument('--runs', type=int, help='measured turns of each comparison (default: 5)')
+    parser.add_argument('--long-runs', type=int, help='turns of steps of more than 64 frames (default: 2)')
+    parser.add_argument('--frames', type=int, nargs='+', help='frames of a training step (default: 64 256)')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write every figure to this file')
+    parser.add_argument('--quick', action='store_true', help='small and rough, about 2 minutes')
+    parser.add_argument('--tiny', action='store_true', help=argparse.SUPPRESS)
+    parser.add_argument(
+        '--cache-dir',
+        type=Path,
+        default=Path('work_dirs/benchmark'),
+        help='where test videos are kept (default: %(default)s)',
+    )
+    args = parser.parse_args(arguments)
+    unknown = [name for name in args.sections if name not in SECTIONS and name != 'all']
+    if unknown:
+        raise ConfigError(f'benchmark: there is no section {unknown[0]!r}. Known: {", ".join(SECTIONS)}, all.')
+    for option in ('runs', 'long_runs'):
+        if getattr(args, option) is not None and getattr(args, option) < 1:
+            raise ConfigError(f'benchmark: --{option.replace("_", "-")} must be at least 1.')
+    if args.frames and min(args.frames) < 8:
+        raise ConfigError('benchmark: --frames must be at least 8, so that both regions have frames.')
+    return args
+
+
+def versions() -> dict[str, str]:
+    """Of Python, the machine and the packages that matter here."""
+    found = {'python': platform.python_version(), 'machine': f'{platform.machine()}, {platform.system()}'}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    if shutil.which('ffmpeg'):
+        said = subprocess.run(['ffmpeg', '-version'], capture_output=True, text=True, check=False).stdout
+        found['ffmpeg'] = said.split()[2] if len(said.split()) > 2 else 'unknown'
+    return found
+
+
+def _cell(value: object, spec: str) -> str:
+    return '-' if value is None else format(value, spec)
+
+
+def format_rows(rows: Sequence[Row]) -> str:
+    """A table of rows, one block for each case."""
+    header = ('', 'runs', 'wall s', 'CPU s', 'x reference', 'rate', 'peak MiB', 'activations MiB', '')
+    lines: list[tuple[str, ...]] = []
+    titles: dict[int, str] = {}
+    for row in rows:
+        title = f'{row.section}: {row.case}'
+        if title not in titles.values():
+            titles[len(lines)] = title
+        extra = ', '.join(f'{k} {v:g}' for k, v in row.details.items() if isinstance(v, float) and not row.note)
+        lines.append(
+            (
+                row.name,
+                str(row.runs or '-'),
+                _cell(row.wall_s, '.3f'),
+                _cell(row.cpu_s and row.cpu_s.median, '.3f'),
+                _cell(row.ratio, '.2f'),
+                f'{row.rate:.1f} {row.rate_unit}' if row.rate else '-',
+                _cell(row.peak_mib, '.0f'),
+                _cell(row.activation_mib, '.0f'),
+                row.note or extra,
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    out = []
+    for number, line in enumerate(lines):
+        if number in titles:
+            out += ['', titles[number], '  '.join(f'{c:{w}}' for c, w in zip(header, widths, strict=True)).rstrip()]
+        out.append('  '.join(f'{c:{w}}' for c, w in zip(line, widths, strict=True)).rstrip())
+    return '\n'.join(out)
+
+
+def format_kinds(rows: Sequence[Row]) -> str:
+    """A table of the kinds of files against the readers."""
+    readers = list(dict.fromkeys(row.name for row in rows))
+    notes = {(row.case, row.name): row.note for row in rows}
+    lines = [('right frames, by burnt-in numbers', *readers)]
+    lines += [(case, *(notes[case, reader] for reader in readers)) for case in dict.fromkeys(r.case for r in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return '\n'.join('  '.join(f'{c:{w}}' for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def format_targets(targets: Sequence[Target]) -> str:
+    """One line for each target."""
+    words = {True: 'met', False: 'MISSED', None: '-'}
+    return '\n'.join(f'{words[t.met]:7} {t.name}: {t.found} (wanted {t.wanted})' for t in targets)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sections that are asked for; returns 1 where a result of VADLab's is wrong."""
+    args = parse_args(arguments)
+    scale = TINY if args.tiny else QUICK if args.quick else FULL
+    if args.runs:
+        scale.runs = args.runs
+    if args.long_runs:
+        scale.long_runs = args.long_runs
+    if args.frames:
+        scale.frames = tuple(args.frames)
+    names = [name for name in SECTIONS if name in args.sections or not args.sections or 'all' in args.sections]
+    report = Report()
+    for name in names:
+        start = time.perf_counter()
+        print(f'measuring {name} ...', end=' ', flush=True)
+        part = SECTIONS[name](scale, args.cache_dir.resolve())
+        print(f'{time.perf_counter() - start:.0f} s')
+        print(format_rows([row for row in part.rows if row.section != 'frames']))
+        if kinds := [row for row in part.rows if row.section == 'frames']:
+            print('\n' + format_kinds(kinds))
+        print(flush=True)
+        report.extend(part)
+    known = versions()
+    print('wall s and x reference: median (least-greatest); peak MiB: without interpreter and libraries')
+    print(', '.join(f'{name} {version}' for name, version in known.items()))
+    if report.targets:
+        print('\n' + format_targets(report.targets))
+    for error in report.errors:
+        print(f'WRONG   {error}')
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(dict(versions=known, **report.as_dict()), indent=1) + '\n')
+        print(f'\nwrote {args.json}')
+    return 1 if report.errors else 0
+
+
+if __name__ == '__main__':
+    run_cli(main)

@@ -1,0 +1,235 @@
+"""Sparse decoding: how fast, against a decoder that decodes everything, and whether the right frames come."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import videos
+from .harness import Contestant, ContestantError, Entry, Report, Row, compete, limit
+from .readers import READERS
+
+SIZE = 224
+
+
+class DecodeJob:
+    """Read sampled frames of one file with one reader.
+
+    Args:
+        reader: A key of :data:`READERS`.
+        path: The file.
+        total: Frames that the file shows.
+        wanted: How many to read, spread evenly over the file.
+        size: Side of the frames in pixels.
+        numbers: Also report the numbers seen in the frames, as ``numbers``.
+    """
+
+    def __init__(self, reader: str, path: str, total: int, wanted: int, size: int = SIZE, numbers: bool = False):
+        self.read, self.path, self.size, self.numbers = READERS[reader], path, size, numbers
+        self.frame_inds = spread_evenly(total, wanted)
+        self.works_in_child = reader == 'ffmpeg_all'
+
+    def run(self) -> dict[str, Any]:
+        """Open the file, read, close."""
+        frames = self.read(self.path, self.frame_inds, self.size)
+        if not self.numbers:
+            return {}
+        return dict(numbers=[videos.read_number(frame) for frame in frames])
+
+
+def spread_evenly(total: int, wanted: int) -> np.ndarray:
+    """The middle frames of ``wanted`` equal parts of ``total`` frames, int64, shape (wanted,)."""
+    return ((np.arange(wanted) + 0.5) * total / wanted).astype(np.int64)
+
+
+def _make(path: Path, build: Callable[[Path], None]) -> Path:
+    """Make a file once; a change after encoding happens on a partial file, so that a kill leaves no wrong one."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f'.new-{path.name}')
+        build(partial)
+        partial.replace(path)
+    return path
+
+
+SPEED_FILES: dict[str, dict[str, Any]] = {
+    'GOP 250': dict(gop=250, noise=5.0, options={'crf': '20', 'preset': 'medium'}),
+    'GOP 12': dict(gop=12, noise=5.0, options={'crf': '20', 'preset': 'medium'}),
+    'high bit rate': dict(gop=250, noise=8.0, options={'crf': '14', 'preset': 'medium'}),
+}
+
+
+def speed_file(cache_dir: Path, kind: str, frames: int) -> Path:
+    """One of the files that speed is measured on, made at first use."""
+    path = cache_dir / f'{kind.replace(" ", "_").lower()}_{frames}.mp4'
+    return _make(path, lambda partial: videos.write_video(partial, frames, **SPEED_FILES[kind]))
+
+
+@dataclass
+class Kind:
+    """A file that readers get wrong.
+
+    Attributes:
+        build: Writes the file to a path.
+        name: Of the file.
+        total: Frames it shows; None where it is damaged, and a reader must say so.
+        first: Number in the first frame that it shows.
+    """
+
+    build: Callable[[Path], None]
+    name: str
+    total: int | None
+    first: int = 0
+
+
+def _edit_list(path: Path) -> None:
+    videos.write_video(path, 600, b_frames=3)
+    videos.hide_beginning(path, 165, 600)
+
+
+def _cut(path: Path) -> None:
+    videos.write_video(path, 600, gop=50, container_options={'movflags': 'faststart'})
+    videos.cut(path, 0.5)
+
+
+def _corrupt(path: Path) -> None:
+    videos.write_video(path, 600, gop=50, noise=6, container_options={'movflags': 'faststart'})
+    videos.corrupt(path, 0.5)
+
+
+def file_kinds() -> dict[str, Kind]:
+    """Files that readers get wrong, by what is special about them."""
+    irregular = [2 * i + (i * 7 % 3 == 0) for i in range(600)]
+
+    def video(**how: Any) -> Callable[[Path], None]:
+        return lambda path: videos.write_video(path, 600, **how)
+
+    return {
+        'H.264, GOP 250': Kind(video(), 'plain.mp4', 600),
+        'H.264, GOP 12': Kind(video(gop=12), 'gop12.mp4', 600),
+        'edit list (600 frames, shows 435)': Kind(_edit_list, 'edit_list.mp4', 435, first=165),
+        'open group of pictures': Kind(video(gop=48, options={'x264-params': 'open-gop=1'}), 'open_gop.mp4', 600),
+        'H.264 with B-frames in AVI': Kind(video(b_frames=3), 'h264_b.avi', 600),
+        'MPEG-4 with B-frames in AVI': Kind(video(codec='mpeg4', b_frames=2, gop=30), 'mpeg4_b.avi', 600),
+        'MPEG-4 in mp4': Kind(video(codec='mpeg4', gop=30), 'mpeg4.mp4', 600),
+        'MPEG transport stream': Kind(video(gop=50), 'stream.ts', 600),
+        'HEVC': Kind(video(codec='libx265', options={'x265-params': 'log-level=none'}), 'hevc.mp4', 600),
+        'VP9 in WebM': Kind(
+            video(codec='libvpx-vp9', options={'deadline': 'realtime', 'cpu-used': '8', 'b': '1000k'}), 'vp9.webm', 600
+        ),
+        'interlaced': Kind(video(options={'x264-params': 'tff=1'}), 'interlaced.mp4', 600),
+        'variable frame rate, Matroska': Kind(video(times=irregular), 'variable.mkv', 600),
+        'cut in the middle': Kind(_cut, 'cut.mp4', None),
+        'corrupted in the middle': Kind(_corrupt, 'corrupt.mp4', None),
+        'zero bytes': Kind(lambda path: path.write_bytes(b''), 'zero.mp4', None),
+        'text': Kind(lambda path: path.write_bytes(b'not a video\n' * 99), 'text.mp4', None),
+        'sound only': Kind(videos.write_sound, 'sound.mp4', None),
+    }
+
+
+def check_frames(
+    cache_dir: Path, readers: tuple[str, ...] = ('planned', 'decord'), kinds: list[str] | None = None, wanted: int = 64
+) -> Report:
+    """Ask every reader for frames of every kind of file, and compare the numbers burnt into them.
+
+    A damaged file is read rightly when the reader refuses it. A wrong frame from our own reader is an error of the
+    report.
+    """
+    report = Report()
+    for case, kind in file_kinds().items():
+        if kinds is not None and case not in kinds:
+            continue
+        path = _make(cache_dir / 'kinds' / kind.name, kind.build)
+        for reader in readers:
+            row = Row('frames', case, reader)
+            row.note, right = _ask(reader, path, kind, wanted)
+            row.details = dict(right=right)
+            report.rows.append(row)
+            if reader == 'planned' and not right:
+                report.errors.append(f'{case}: VADLab reads it wrongly: {row.note}')
+    return report
+
+
+def _ask(reader: str, path: Path, kind: Kind, wanted: int) -> tuple[str, bool]:
+    damaged = kind.total is None
+    total = 600 if kind.total is None else kind.total
+    options = dict(reader=reader, path=str(path), total=total, wanted=wanted, numbers=True)
+    contestant = None
+    try:
+        contestant = Contestant(reader, 'decode:DecodeJob', options, threads=1, timeout_s=30)
+        numbers = np.array(contestant.run()['details']['numbers'])
+    except ContestantError as error:
+        text = str(error)
+        if text.startswith('no answer'):
+            return 'hangs', False
+        return ('refused' if damaged else f'exception: {text[:100]}'), damaged
+    finally:
+        if contestant is not None:
+            contestant.close()
+    truth = kind.first + spread_evenly(total, wanted)
+    count = int((numbers == truth).sum())
+    if damaged:
+        return f'says nothing, {wanted - count} of {wanted} frames wrong', False
+    return f'{count} of {wanted} right', count == wanted
+
+
+def run(
+    cache_dir: Path,
+    runs: int = 5,
+    wanted: tuple[int, ...] = (256, 64),
+    frames: int = 7000,
+    files: tuple[str, ...] = tuple(SPEED_FILES),
+    kinds: list[str] | None = None,
+) -> Report:
+    """Measure sparse decoding.
+
+    Args:
+        cache_dir: Where the files are kept.
+        runs: Turns of each comparison.
+        wanted: Numbers of frames to sample.
+        frames: Length of the files.
+        files: Keys of :data:`SPEED_FILES`.
+        kinds: Which kinds of files to check; None for all.
+    """
+    report = Report()
+    reference = 'ffmpeg_all' if shutil.which('ffmpeg') else 'pyav_all'
+    for file in files:
+        path = speed_file(cache_dir, file, frames)
+        rate = path.stat().st_size * 8 * videos.FPS / frames / 1e6
+        for count in wanted:
+            entries = [
+                Entry(
+                    reader,
+                    'decode:DecodeJob',
+                    dict(reader=reader, path=str(path), total=frames, wanted=count),
+                    units=frames if reader == reference else count,
+                    threads=1,
+                    pin=True,
+                    timeout_s=300,
+                )
+                for reader in (reference, 'planned', 'decord', 'opencv', 'pyav_sequential')
+            ]
+            case = f'{file}, {count} of {frames} frames, {rate:.1f} Mbit/s'
+            report.rows += compete('decode', case, entries, runs, reference, 'frames/s')
+            if file == 'GOP 250' and count == 256:
+                ratio = _row(report, case, 'planned').ratio
+                report.targets.append(
+                    limit(
+                        'planned decoding, 256 frames at GOP 250, against a full decode',
+                        0.70,
+                        None if ratio is None else ratio.median,
+                    )
+                )
+    checked = check_frames(cache_dir, kinds=kinds)
+    report.extend(checked)
+    ours = [row for row in checked.rows if row.name == 'planned']
+    right = sum(bool(row.details['right']) for row in ours)
+    report.targets.append(limit('kinds of files read rightly', len(ours), right, at_least=True))
+    return report
+
+
+def _row(report: Report, case: str, name: str) -> Row:
+    return next(row for row in report.rows if (row.case, row.name) == (case, name))

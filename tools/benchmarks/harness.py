@@ -1,0 +1,345 @@
+"""Measuring contestants against each other on a machine that may be busy.
+
+Each contestant runs in a process of its own, so that its peak memory is its own. The contestants of one comparison
+take turns (reference, A, B, reference, A, B, ...), so that other load falls on all of them alike, and every ratio is
+taken within one turn before the median is.
+"""
+
+import importlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+MIB = 2**20
+TOOLS = Path(__file__).resolve().parents[1]
+
+
+@dataclass
+class Spread:
+    """Median, least and greatest of several runs."""
+
+    median: float
+    min: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> 'Spread':
+        """The spread of ``values``, at least one."""
+        return cls(statistics.median(values), min(values), max(values))
+
+    def __format__(self, spec: str) -> str:
+        if self.min == self.max:
+            return format(self.median, spec)
+        return f'{self.median:{spec}} ({self.min:{spec}}-{self.max:{spec}})'
+
+
+@dataclass
+class Row:
+    """One contestant's figures in one case, as printed and as written to the JSON file.
+
+    Attributes:
+        section: Part of the benchmark.
+        case: What was to be done.
+        name: Who did it.
+        runs: How many times it was measured; 0 where it failed, and ``note`` says how.
+        wall_s: Seconds of wall time of one run.
+        cpu_s: Seconds of CPU time of one run, all threads and child processes together.
+        ratio: Wall time divided by the reference's in the same turn. None for a contestant without a reference.
+        rate: Units of work per second of wall time; ``rate_unit`` names the unit.
+        peak_mib: Peak resident memory of the process, MiB, less what the interpreter and libraries take.
+        activation_mib: Peak memory less weights, gradients and optimizer state, MiB; training steps only.
+        details: Whatever else the contestant reports.
+    """
+
+    section: str
+    case: str
+    name: str
+    runs: int = 0
+    wall_s: Spread | None = None
+    cpu_s: Spread | None = None
+    ratio: Spread | None = None
+    rate: Spread | None = None
+    rate_unit: str = ''
+    peak_mib: float | None = None
+    activation_mib: float | None = None
+    note: str = ''
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Target:
+    """A figure that was wanted, and what was found. ``met`` is None where it could not be measured."""
+
+    name: str
+    wanted: str
+    found: str
+    met: bool | None
+
+
+@dataclass
+class Report:
+    """All that one section found. ``errors`` are wrong results, not slow ones: they fail the benchmark."""
+
+    rows: list[Row] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def extend(self, other: 'Report') -> None:
+        """Add what another section found."""
+        self.rows += other.rows
+        self.targets += other.targets
+        self.errors += other.errors
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dicts and lists, for JSON."""
+        return asdict(self)
+
+
+def limit(name: str, wanted: float, found: float | None, at_least: bool = False) -> Target:
+    """The target that ``found`` is at most (or at least) ``wanted``."""
+    sign = '>=' if at_least else '<='
+    if found is None:
+        return Target(name, f'{sign} {wanted:g}', 'not measured', None)
+    return Target(name, f'{sign} {wanted:g}', f'{found:.3g}', found >= wanted if at_least else found <= wanted)
+
+
+def resident_bytes(peak: bool = False) -> int:
+    """Resident memory of this process, now or at its peak, in bytes (Linux; elsewhere the peak for both)."""
+    try:
+        status = Path('/proc/self/status').read_text()
+    except OSError:
+        import resource
+
+        unit = 1 if sys.platform == 'darwin' else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    key = 'VmHWM:' if peak else 'VmRSS:'
+    return int(status.split(key)[1].split()[0]) * 1024
+
+
+def forget_peak() -> None:
+    """Let the peak of resident memory count from now on, where the system allows it."""
+    try:
+        Path('/proc/self/clear_refs').write_text('5')
+    except OSError:
+        pass
+
+
+class ContestantError(RuntimeError):
+    """A contestant raised, died or did not answer in time."""
+
+
+class Contestant:
+    """One job in a fresh process that runs when told to.
+
+    Args:
+        name: Shown in the table.
+        job: ``module:Class`` under ``benchmarks``. The class is built in the process from ``options``, and its
+            ``run()`` is what is timed; it may return a dict of details. ``finish()``, where there is one, is called
+            at the end and may return further details.
+        options: Keyword arguments of the class, JSON values.
+        threads: OpenMP threads; None leaves the machine's default.
+        pin: Bind the process to one core.
+        timeout_s: Longest wait for one answer.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        job: str,
+        options: dict[str, Any] | None = None,
+        threads: int | None = None,
+        pin: bool = False,
+        timeout_s: float = 1800.0,
+    ) -> None:
+        self.name = name
+        self.job = job
+        self.options = options or {}
+        self.timeout_s = timeout_s
+        env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(TOOLS.parent), str(TOOLS)]))
+        if threads is not None:
+            env.update({key: str(threads) for key in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS')})
+        self._errors = tempfile.TemporaryFile('w+', errors='replace')
+        self._process = subprocess.Popen(
+            [sys.executable, '-m', 'benchmarks.contestant', json.dumps(dict(job=job, options=self.options, pin=pin))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=env,
+        )
+        self.runs: list[dict[str, Any]] = []
+        try:
+            self.ready = self._answer()
+        except ContestantError:
+            self.close()
+            raise
+
+    def _answer(self) -> dict[str, Any]:
+        from threading import Timer
+
+        process = self._process
+        assert process.stdout is not None
+        timer = Timer(self.timeout_s, process.kill)
+        timer.start()
+        try:
+            line = process.stdout.readline()
+        finally:
+            late = timer.finished.is_set()
+            timer.cancel()
+        if not line:
+            process.wait()
+            self._errors.seek(0)
+            said = [text for text in self._errors.read().splitlines() if text.strip()]
+            if late:
+                raise ContestantError(f'no answer within {self.timeout_s:g} s')
+            raise ContestantError(said[-1].strip() if said else f'died with status {process.returncode}')
+        return json.loads(line)
+
+    def _tell(self, order: str) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(order + '\n')
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # the process died; reading its answer says why
+        return self._answer()
+
+    def run(self, record: bool = True) -> dict[str, Any]:
+        """Run once: ``wall_s``, ``cpu_s``, ``details``. ``record=False`` is for warming up."""
+        answer = self._tell('run')
+        if record:
+            self.runs.append(answer)
+        return answer
+
+    def finish(self) -> dict[str, Any]:
+        """End the process: its ``peak_bytes``, its ``baseline_bytes`` and the job's last ``details``."""
+        answer = self._tell('finish')
+        self.close()
+        return answer
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._errors):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    pass
+
+
+@dataclass
+class Entry:
+    """How to start a contestant: the arguments of :class:`Contestant`, and its units of work."""
+
+    name: str
+    job: str
+    options: dict[str, Any] = field(default_factory=dict)
+    units: float = 1.0
+    threads: int | None = None
+    pin: bool = False
+    timeout_s: float = 1800.0
+
+
+def compete(
+    section: str,
+    case: str,
+    entries: Sequence[Entry],
+    runs: int,
+    reference: str | None = None,
+    rate_unit: str = '',
+    warm_up: int = 1,
+    on_first: Callable[[str, dict[str, Any]], None] | None = None,
+) -> list[Row]:
+    """Let contestants take turns, and return one row for each, in order.
+
+    Args:
+        section: Of the rows.
+        case: Of the rows.
+        entries: The contestants. One that fails is left out, with a note of how, unless it is the reference.
+        runs: Measured turns.
+        reference: Name of the entry by whose wall time the others' is divided; None for no ratios.
+        rate_unit: Unit of ``Entry.units``; empty for no rates.
+        warm_up: Turns before the measured ones.
+        on_first: Called with the name and the answer of each contestant's first run, to compare results.
+
+    Raises:
+        ContestantError: The reference failed.
+    """
+    rows = {entry.name: Row(section, case, entry.name) for entry in entries}
+    alive: dict[str, Contestant] = {}
+
+    def attempt(name: str, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except ContestantError as error:
+            if name == reference:
+                raise ContestantError(f'{section}, {case}: the reference {name} failed: {error}') from error
+            rows[name].note = str(error)[:300]
+            gone = alive.pop(name, None)
+            if gone is not None:
+                gone.close()
+            return None
+
+    def start(entry: Entry) -> Contestant:
+        return Contestant(entry.name, entry.job, entry.options, entry.threads, entry.pin, entry.timeout_s)
+
+    try:
+        for entry in entries:
+            contestant = attempt(entry.name, lambda entry=entry: start(entry))
+            if contestant is not None:
+                alive[entry.name] = contestant
+        for turn in range(warm_up + runs):
+            for name in list(alive):
+                answer = attempt(name, lambda name=name, turn=turn: alive[name].run(record=turn >= warm_up))
+                if answer is not None and turn == 0 and on_first is not None:
+                    on_first(name, answer['details'])
+        measured = {name: contestant.runs for name, contestant in alive.items()}
+        for entry in entries:
+            if entry.name in alive:
+                last = attempt(entry.name, lambda entry=entry: alive[entry.name].finish())
+                if last is not None:
+                    _fill(rows[entry.name], entry, measured, last, reference, rate_unit)
+    finally:
+        for contestant in alive.values():
+            contestant.close()
+    return list(rows.values())
+
+
+def _fill(
+    row: Row,
+    entry: Entry,
+    measured: dict[str, list[dict[str, Any]]],
+    last: dict[str, Any],
+    reference: str | None,
+    rate_unit: str,
+) -> None:
+    runs = measured[entry.name]
+    row.runs = len(runs)
+    row.wall_s = Spread.of([run['wall_s'] for run in runs])
+    row.cpu_s = Spread.of([run['cpu_s'] for run in runs])
+    if reference is not None:
+        row.ratio = Spread.of([a['wall_s'] / b['wall_s'] for a, b in zip(runs, measured[reference], strict=True)])
+    if rate_unit:
+        row.rate = Spread.of([entry.units / run['wall_s'] for run in runs])
+        row.rate_unit = rate_unit
+    row.peak_mib = (last['peak_bytes'] - last['baseline_bytes']) / MIB
+    details = {**runs[-1]['details'], **last['details']}
+    if 'state_bytes' in details:
+        row.activation_mib = row.peak_mib - details['state_bytes'] / MIB
+    row.details = {key: value for key, value in details.items() if isinstance(value, (int, float, str, bool))}
+
+
+def find_job(name: str) -> Any:
+    """The class that ``module:Class`` names."""
+    module, _, attribute = name.partition(':')
+    return getattr(importlib.import_module(f'benchmarks.{module}'), attribute)
