@@ -1,0 +1,2 @@
+from .clip_text_transformer import CLIPTextTransformer
+from .clip_vision_transformer import CLIPVisionTransformer

@@ -1,0 +1,3 @@
+from .clip_loading import init_from_clip, load_clip_checkpoint, resize_positions
+from .clip_weights import CLIPWeights
+from .tensor_files import read_tensor_file

@@ -1,5 +1,4 @@
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vadlab.registry import MODELS
@@ -34,7 +33,7 @@ class InfoNCELoss(nn.Module):
     van den Oord et al., "Representation Learning with Contrastive Predictive Coding", 2018, arXiv:1807.03748, eq. 4,
     taken in both directions as in CLIP (Radford et al., 2021, arXiv:2103.00020, figure 3):
 
-    ``1/2N * sum_i [-log softmax_i(s * q_i . (k_1..k_N, extra_keys)) - log softmax_i(s * k_i . (q_1.., extra_queries))]``
+    ``1/2N * sum_i [-log softmax_i(s * q_i . (keys, extra_keys)) - log softmax_i(s * k_i . (queries, extra_queries))]``
 
     Beyond CLIP: pairs that share a group id (equal captions) are not negatives of each other, neither in the batch nor
     in the queue; pairs may be masked out. The arithmetic is float32 (or float64), also under automatic mixed precision.

@@ -1,0 +1,1 @@
+from .clip_tokenizer import CLIPTokenizer

@@ -1,0 +1,141 @@
+# Shapes: k texts, u distinct texts, l tokens, d width.
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from vadlab.registry import MODELS
+from vadlab.utils.errors import ConfigError, DataError
+
+from ..layers.layer_norm import LayerNorm
+from ..layers.residual_attention_block import ResidualAttentionBlock
+
+# Zhang et al., "Long-CLIP", 2024, arXiv:2403.15378: the first positions are well trained and stay as they are.
+KEPT_POSITIONS = 20
+
+
+@MODELS.register_module()
+class CLIPTextTransformer(nn.Module):
+    """CLIP's text tower, with a second position table for long captions.
+
+    Radford et al., 2021, arXiv:2103.00020; the long path as in Xie et al., FG-CLIP, 2025, arXiv:2505.05071.
+
+    Texts are padded to the longest of the batch, not to the table's length, and equal texts are encoded once. Both are
+    exact: attention is causal and only the end token's state is read, so nothing after it matters.
+
+    Args:
+        vocab_size (int): Rows of the token table.
+        context_length (int): Positions of the short table.
+        long_context_length (int | None): Positions of the long table; None for none. A new one is stretched from the
+            short table.
+        width (int): Channels D.
+        layers (int): Blocks.
+        heads (int): Attention heads.
+        mlp_ratio (float): Hidden width of the MLPs by D.
+        hidden_act (str): ``quick_gelu`` (OpenAI's weights) or ``gelu``.
+        with_cp (bool): Activation checkpointing of every block.
+
+    Raises:
+        ConfigError: The long table is no longer than the short one, or the short one too short to stretch.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int = 49408,
+        context_length: int = 77,
+        long_context_length: int | None = 248,
+        width: int = 512,
+        layers: int = 12,
+        heads: int = 8,
+        mlp_ratio: float = 4.0,
+        hidden_act: str = 'quick_gelu',
+        with_cp: bool = False,
+    ) -> None:
+        super().__init__()
+        if long_context_length is not None and not KEPT_POSITIONS + 2 <= context_length <= long_context_length:
+            raise ConfigError(
+                f'CLIPTextTransformer: long_context_length={long_context_length} needs at least as many positions as '
+                f'context_length={context_length}, and that at least {KEPT_POSITIONS + 2}; None switches it off.'
+            )
+        self.vocab_size = vocab_size
+        self.context_length = context_length
+        self.long_context_length = long_context_length
+        self.width = width
+        self.heads = heads
+        self.hidden_act = hidden_act
+        self.with_cp = with_cp
+        self.token_embedding = nn.Embedding(vocab_size, width)
+        self.positional_embedding = nn.Parameter(torch.randn(context_length, width) * 0.01)
+        self.positional_embedding_long: nn.Parameter | None = None
+        if long_context_length is not None:
+            self.positional_embedding_long = nn.Parameter(torch.empty(long_context_length, width))
+            self.stretch_positions()
+        self.blocks = nn.ModuleList(
+            ResidualAttentionBlock(width, heads, mlp_ratio, hidden_act, causal=True) for _ in range(layers)
+        )
+        self.final_norm = LayerNorm(width)
+        nn.init.normal_(self.token_embedding.weight, std=0.02)
+        for block in self.blocks:
+            block.reset_parameters(layers)
+
+    @torch.no_grad()
+    def stretch_positions(self) -> None:
+        """Fill the long table from the short one: the first 20 rows kept, the rest stretched linearly.
+
+        77 positions become 248 by a factor of exactly four; rows beyond the last known one continue its slope.
+        """
+        if self.positional_embedding_long is None:
+            raise ConfigError('CLIPTextTransformer has no long position table; give long_context_length.')
+        short, long = self.positional_embedding, self.positional_embedding_long
+        rest = short[KEPT_POSITIONS:]
+        steps = torch.arange(len(long) - KEPT_POSITIONS, device=short.device, dtype=torch.float64)
+        place = steps * len(rest) / (len(long) - KEPT_POSITIONS)
+        below = place.floor().clamp(max=len(rest) - 2)
+        fraction = (place - below).to(short.dtype)[:, None]
+        below = below.long()
+        long[:KEPT_POSITIONS] = short[:KEPT_POSITIONS]
+        long[KEPT_POSITIONS:] = torch.lerp(rest[below], rest[below + 1], fraction)
+
+    def forward(self, tokens: list[Tensor], long: bool = False) -> Tensor:
+        """Encode texts.
+
+        Args:
+            tokens (list[Tensor]): Token ids of k texts, start to end id, unpadded, int64, shape (l_k,) each.
+            long (bool): Use the long position table.
+
+        Returns:
+            Tensor: State at the end token after the final norm, not projected, shape (k, d).
+
+        Raises:
+            ConfigError: ``long`` without a long table.
+            DataError: A text that is empty or longer than the table, or an id beyond the vocabulary.
+        """
+        table = self.positional_embedding_long if long else self.positional_embedding
+        if table is None:
+            raise ConfigError('CLIPTextTransformer has no long position table; give long_context_length.')
+        if not tokens:
+            return table.new_zeros(0, self.width)
+        lengths = [len(t) for t in tokens]
+        longest = max(lengths)
+        if min(lengths) == 0 or longest > len(table):
+            raise DataError(
+                f'CLIPTextTransformer: texts of {min(lengths)} to {longest} tokens, but the '
+                f'{"long" if long else "short"} position table takes 1 to {len(table)}. '
+                + ('' if long else 'Longer texts take long=True, or are cut by the tokenizer (max_len).')
+            )
+        ids_kl = nn.utils.rnn.pad_sequence(tokens, batch_first=True, padding_value=-1).to(table.device)
+        ids_ul, text_of_k = ids_kl.unique(dim=0, return_inverse=True)
+        # An id beyond the table would kill a GPU's context for good, far from its cause.
+        if int(ids_ul.max()) >= self.vocab_size:
+            raise DataError(
+                f'CLIPTextTransformer: token id {int(ids_ul.max())} is beyond the vocabulary of {self.vocab_size}. '
+                'The tokenizer and the checkpoint do not belong together.'
+            )
+        end_u = (ids_ul >= 0).sum(1) - 1
+        x = self.token_embedding(ids_ul.clamp(min=0)) + table[:longest]
+        for block in self.blocks:
+            if self.with_cp and torch.is_grad_enabled():
+                x = checkpoint(block, x, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = block(x)
+        state_ud = x[torch.arange(len(x), device=x.device), end_u]
+        return self.final_norm(state_ud)[text_of_k]

@@ -1,0 +1,290 @@
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import MMLogger
+from torch import Tensor, nn
+
+from vadlab.utils.errors import CheckpointError, MissingDependencyError, MissingFileError
+
+from ..layers.logit_scale import MAX_LOGIT_SCALE, log_logit_scales
+from .clip_weights import CLIPWeights
+from .renaming import from_hugging_face, from_openai, from_vadlab
+from .tensor_files import read_tensor_file
+
+_HUB_ID = re.compile(r'^[A-Za-z0-9][\w.-]*/[\w.-]+$')
+_WEIGHT_FILES = (
+    'model.safetensors',
+    'model.safetensors.index.json',
+    'pytorch_model.bin',
+    'pytorch_model.bin.index.json',
+)
+_FILE_ENDINGS = ('.pt', '.pth', '.bin', '.safetensors', '.ckpt')
+
+
+def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
+    """Read a CLIP model, whoever saved it. Nothing in the file is executed.
+
+    Known are OpenAI's archives (``ViT-B-32.pt``, TorchScript or a state dict), Hugging Face folders and ids of CLIP and
+    FG-CLIP (``model.safetensors``, sharded, or ``pytorch_model.bin``), and VADLab's own ``.safetensors`` and ``.pth``.
+
+    Args:
+        path_or_id (str | Path): A file, a folder, or a Hugging Face id such as
+            ``openai/clip-vit-base-patch32``, which is downloaded unless it is in the local cache.
+
+    Returns:
+        CLIPWeights: float32 tensors under our names.
+
+    Raises:
+        MissingFileError: No such file or folder.
+        CheckpointError: It is damaged, refused as unsafe, not a CLIP, or cannot be downloaded.
+    """
+    path = Path(path_or_id).expanduser()
+    if path.is_dir():
+        return _read_folder(path, str(path))
+    if path.is_file():
+        return _read_file(path)
+    name = str(path_or_id)
+    if _HUB_ID.match(name) and not name.endswith(_FILE_ENDINGS):
+        return _read_folder(_download(name), name)
+    raise MissingFileError(
+        f'No CLIP weights at {name!r}. Give a file (OpenAI .pt, .safetensors, .pth), a Hugging Face folder, or a '
+        'Hugging Face id such as openai/clip-vit-base-patch32.'
+    )
+
+
+def _read_file(path: Path) -> CLIPWeights:
+    content, metadata = read_tensor_file(path)
+    state = content.get('state_dict', content)
+    if not isinstance(state, dict):
+        raise CheckpointError(f'{path}: its state_dict is a {type(state).__name__}, not a dict of tensors.')
+    # Wrapped for several GPUs, a model's names get a prefix.
+    state = {str(name).removeprefix('module.'): tensor for name, tensor in state.items()}
+    if 'vision.class_embedding' in state:
+        return from_vadlab(state, _saved_arch(content, metadata), str(path))
+    if 'visual.class_embedding' in state or 'visual.layer1.0.conv1.weight' in state:
+        return from_openai(state, str(path))
+    if 'vision_model.embeddings.class_embedding' in state:
+        return from_hugging_face(state, _read_json(path.parent / 'config.json'), str(path))
+    names = ', '.join(list(state)[:4])
+    raise CheckpointError(f'{path} is not a CLIP model: its first tensors are {names or "none"}.')
+
+
+def _saved_arch(content: dict, metadata: dict[str, str]) -> dict | None:
+    """What a file of ours says about its towers: safetensors' metadata, or the config inside a training checkpoint."""
+    try:
+        if 'arch' in metadata:
+            return json.loads(metadata['arch'])
+        meta = content.get('meta')
+        text = meta.get('cfg') if isinstance(meta, dict) else None
+        if not isinstance(text, str):
+            return None
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == 'model' for t in node.targets):
+                return _literal(node.value)
+    except (ValueError, SyntaxError):
+        pass
+    return None
+
+
+def _literal(node: ast.AST) -> Any:
+    """Value of an expression of literals and ``dict(...)`` calls, read without running it."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
+        return {k.arg: _literal(k.value) for k in node.keywords}
+    if isinstance(node, ast.Dict):
+        return {_literal(k): _literal(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None}
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_literal(item) for item in node.elts]
+    return ast.literal_eval(node)
+
+
+def _read_json(path: Path) -> dict:
+    if not path.is_file():
+        raise CheckpointError(
+            f'{path.parent} has no config.json, which tells the number of attention heads. Copy it from where the '
+            'weights came from.'
+        )
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise CheckpointError(f'{path} is not valid JSON: {error}') from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f'{path} holds no JSON object.')
+    return content
+
+
+def _read_folder(folder: Path, source: str) -> CLIPWeights:
+    config = _read_json(folder / 'config.json')
+    found = next((folder / name for name in _WEIGHT_FILES if (folder / name).is_file()), None)
+    if found is None:
+        raise CheckpointError(f'{folder} holds no weights; looked for {", ".join(_WEIGHT_FILES)}.')
+    names = [found.name]
+    if found.suffix == '.json':
+        shards = _read_json(found).get('weight_map')
+        if not isinstance(shards, dict) or any(Path(str(n)).name != n for n in shards.values()):
+            raise CheckpointError(f'{found} has no weight_map of plain file names.')
+        names = sorted(set(shards.values()))
+    tensors: dict[str, Any] = {}
+    for name in names:
+        tensors.update(read_tensor_file(folder / name)[0])
+    return from_hugging_face(tensors, config, source)
+
+
+def _download(repo_id: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'Downloading {repo_id} needs huggingface_hub: pip install huggingface_hub. Or give a local folder.'
+        ) from error
+    try:
+        folder = Path(snapshot_download(repo_id, allow_patterns=['config.json', 'model*.safetensors*']))
+        if not any(folder.glob('*.safetensors')):
+            patterns = ['config.json', 'pytorch_model*.bin', 'pytorch_model.bin.index.json']
+            folder = Path(snapshot_download(repo_id, allow_patterns=patterns))
+        return folder
+    except Exception as error:  # any layer of the network may fail, each with errors of its own
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise CheckpointError(
+            f'There is no local folder or file {repo_id!r}, and the Hugging Face model of that id (config.json and '
+            f'model.safetensors or pytorch_model.bin) is neither in the cache nor could be downloaded: {reason[:200]} '
+            f'Without network: copy these files into a folder and give its path instead of the id.'
+        ) from error
+
+
+def init_from_clip(model: nn.Module, path_or_id: str | Path) -> CLIPWeights:
+    """Load a CLIP into a detector with ``vision``, ``text`` and the projections, and fill what the file lacks.
+
+    Missing projections start from their counterparts (``roi_projection`` from ``visual_projection``,
+    ``text_filip_projection`` from ``text_projection``), missing temperatures from the file's ``logit_scale``, or ln 100
+    without one, a missing long position table by stretching the short one. A vision position table of another grid is
+    interpolated. All of it is said in the log.
+
+    Args:
+        model (nn.Module): A CLIP or FGCLIP detector.
+        path_or_id (str | Path): See :func:`load_clip_checkpoint`.
+
+    Returns:
+        CLIPWeights: What was read.
+
+    Raises:
+        CheckpointError: The checkpoint is of another architecture; the message names each difference.
+    """
+    weights = load_clip_checkpoint(path_or_id)
+    logger = MMLogger.get_current_instance()
+    _check_arch(model, weights)
+
+    vision, text = dict(weights.vision), dict(weights.text)
+    table = vision['positional_embedding']
+    if len(table) != len(model.vision.positional_embedding):
+        vision['positional_embedding'] = resize_positions(table, model.vision.grid_size)
+        logger.info(
+            f'{weights.source}: vision positions interpolated from image_size={weights.arch["vision"]["image_size"]} '
+            f'to {model.vision.image_size}.'
+        )
+    stretch = False
+    if model.text.positional_embedding_long is None:
+        if text.pop('positional_embedding_long', None) is not None:
+            logger.info(f'{weights.source}: its long position table is left out, for the model has none.')
+    elif 'positional_embedding_long' not in text:
+        stretch = True
+        text['positional_embedding_long'] = model.text.positional_embedding_long.detach()
+    _load(model.vision, vision, 'vision', weights.source)
+    _load(model.text, text, 'text', weights.source)
+    if stretch:
+        model.text.stretch_positions()
+        logger.info(
+            f'{weights.source}: long position table of {model.text.long_context_length} rows stretched from the '
+            f'{model.text.context_length} of the short one.'
+        )
+    _load_extras(model, weights)
+    return weights
+
+
+def resize_positions(table: Tensor, grid_size: int) -> Tensor:
+    """Vision positions for another grid, bicubic, the CLS row kept.
+
+    Args:
+        table (Tensor): Shape (1 + old_grid ** 2, D).
+        grid_size (int): Patches along a side.
+
+    Returns:
+        Tensor: Shape (1 + grid_size ** 2, D).
+    """
+    old = round((len(table) - 1) ** 0.5)
+    grid = table[1:].T.unflatten(1, (old, old))[None]
+    grid = F.interpolate(grid, size=(grid_size, grid_size), mode='bicubic', align_corners=False, antialias=True)
+    return torch.cat([table[:1], grid[0].flatten(1).T])
+
+
+def _check_arch(model: nn.Module, weights: CLIPWeights) -> None:
+    def own(tower: nn.Module) -> dict:
+        block = tower.blocks[0]
+        return dict(
+            width=tower.width,
+            layers=len(tower.blocks),
+            heads=tower.heads,
+            mlp_ratio=block.fc1.out_features / tower.width,
+            hidden_act=tower.hidden_act,
+        )
+
+    mine = {
+        'vision': own(model.vision) | dict(patch_size=model.vision.patch_size),
+        'text': own(model.text) | dict(vocab_size=model.text.vocab_size, context_length=model.text.context_length),
+    }
+    if weights.arch['text']['long_context_length'] and model.text.long_context_length:
+        mine['text']['long_context_length'] = model.text.long_context_length
+    differences = [
+        f'{tower}.{name} is {weights.arch[tower][name]} in the file, {value} in the config'
+        for tower, settings in mine.items()
+        for name, value in settings.items()
+        if weights.arch[tower][name] is not None and weights.arch[tower][name] != value
+    ]
+    embed_dim = model.visual_projection.out_features
+    if weights.arch['embed_dim'] != embed_dim:
+        differences.append(f'embed_dim is {weights.arch["embed_dim"]} in the file, {embed_dim} in the config')
+    if differences:
+        raise CheckpointError(f'{weights.source} is another model: {"; ".join(differences)}.')
+
+
+def _load(module: nn.Module, state: dict[str, Tensor], name: str, source: str) -> None:
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        details = ' '.join(line.strip() for line in str(error).splitlines()[1:])
+        raise CheckpointError(f'{source} does not fit the {name} tower: {details}') from error
+
+
+def _load_extras(model: nn.Module, weights: CLIPWeights) -> None:
+    extras = weights.extras
+    for name, stand_in in (
+        ('visual_projection', 'visual_projection'),
+        ('text_projection', 'text_projection'),
+        ('roi_projection', 'visual_projection'),
+        ('text_filip_projection', 'text_projection'),
+    ):
+        layer = getattr(model, name, None)
+        if layer is None:
+            continue
+        present = f'{name}.weight' in extras
+        tensor = extras[f'{name}.weight' if present else f'{stand_in}.weight']
+        if layer.weight.shape != tensor.shape:
+            raise CheckpointError(
+                f'{weights.source}: {name} is {tuple(tensor.shape)} in the file, {tuple(layer.weight.shape)} here.'
+            )
+        with torch.no_grad():
+            layer.weight.copy_(tensor)
+        if not present:
+            message = f'{weights.source}: {name} is not in the file and starts from {stand_in}.'
+            MMLogger.get_current_instance().info(message)
+    default = extras.get('logit_scale', torch.tensor(MAX_LOGIT_SCALE))
+    for name, parameter in model.named_parameters(recurse=False):
+        if name.startswith('logit_scale'):
+            with torch.no_grad():
+                parameter.copy_(extras.get(name, default)).clamp_(max=MAX_LOGIT_SCALE)
+    source = f'from {weights.source}' if 'logit_scale' in extras else f'{weights.source} has none, so ln 100'
+    log_logit_scales(model, f'{source}; those it lacks as its logit_scale; never above ln 100')

@@ -1,0 +1,240 @@
+"""From the tensor names of OpenAI, Hugging Face and FG-CLIP to ours."""
+
+import math
+import re
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vadlab.utils.errors import CheckpointError
+
+from ..backbones.clip_text_transformer import KEPT_POSITIONS
+from .clip_weights import CLIPWeights
+
+EXTRAS = (
+    'visual_projection.weight',
+    'text_projection.weight',
+    'roi_projection.weight',
+    'text_filip_projection.weight',
+    'logit_scale',
+    'logit_scale_finegrained',
+    'logit_scale_hardneg',
+)
+_REQUIRED_EXTRAS = EXTRAS[:2]
+# Constants that some versions store beside the weights.
+_OPENAI_CONSTANTS = re.compile(r'^(visual\.)?(input_resolution|context_length|vocab_size|attn_mask)$|\.attn_mask$')
+_HF_CONSTANTS = re.compile(r'\.position_ids$|\.mask[12]$')
+
+
+class _Tensors:
+    """Hands out a file's tensors by their old names, and knows at the end which were missing or left over."""
+
+    def __init__(self, tensors: dict[str, Any], source: str) -> None:
+        self._left = {name: t for name, t in tensors.items() if isinstance(t, Tensor)}
+        self._missing: list[str] = []
+        self.source = source
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._left
+
+    def take(self, name: str) -> Tensor:
+        if name not in self._left:
+            self._missing.append(name)
+            return torch.zeros(0)
+        tensor = self._left.pop(name)
+        return tensor.float() if tensor.is_floating_point() else tensor
+
+    def take_layer(self, old: str, new: str) -> dict[str, Tensor]:
+        return {f'{new}.{kind}': self.take(f'{old}.{kind}') for kind in ('weight', 'bias')}
+
+    def count_blocks(self, prefix: str) -> int:
+        indices = {name[len(prefix) :].split('.')[0] for name in self._left if name.startswith(prefix)}
+        return len(indices)
+
+    def finish(self, constants: re.Pattern) -> None:
+        left = [name for name in self._left if not constants.search(name)]
+        problems = [
+            f'{what} {len(names)} tensors: {", ".join(names[:6])}{", ..." if len(names) > 6 else ""}'
+            for what, names in (('it lacks', self._missing), ('it has unknown', left))
+            if names
+        ]
+        if problems:
+            raise CheckpointError(f'{self.source} is not a CLIP that VADLab knows: {"; ".join(problems)}.')
+
+
+def from_openai(tensors: dict[str, Any], source: str) -> CLIPWeights:
+    """OpenAI's names: ``visual.transformer.resblocks.0.attn.in_proj_weight``, projections as (width, embed).
+
+    Raises:
+        CheckpointError: A ResNet CLIP, or tensors missing or left over, by name.
+    """
+    if 'visual.layer1.0.conv1.weight' in tensors:
+        raise CheckpointError(f'{source} is a CLIP with a ResNet; only vision transformers can be read.')
+    file = _Tensors(tensors, source)
+
+    def blocks(prefix: str) -> dict[str, Tensor]:
+        state = {}
+        for i in range(file.count_blocks(f'{prefix}.')):
+            old, new = f'{prefix}.{i}', f'blocks.{i}'
+            state[f'{new}.qkv.weight'] = file.take(f'{old}.attn.in_proj_weight')
+            state[f'{new}.qkv.bias'] = file.take(f'{old}.attn.in_proj_bias')
+            for a, b in (
+                ('attn.out_proj', 'out'),
+                ('ln_1', 'norm1'),
+                ('ln_2', 'norm2'),
+                ('mlp.c_fc', 'fc1'),
+                ('mlp.c_proj', 'fc2'),
+            ):
+                state.update(file.take_layer(f'{old}.{a}', f'{new}.{b}'))
+        return state
+
+    vision = {
+        'patch_embedding.weight': file.take('visual.conv1.weight'),
+        'class_embedding': file.take('visual.class_embedding'),
+        'positional_embedding': file.take('visual.positional_embedding'),
+        **file.take_layer('visual.ln_pre', 'pre_norm'),
+        **blocks('visual.transformer.resblocks'),
+        **file.take_layer('visual.ln_post', 'post_norm'),
+    }
+    text = {
+        'token_embedding.weight': file.take('token_embedding.weight'),
+        'positional_embedding': file.take('positional_embedding'),
+        **blocks('transformer.resblocks'),
+        **file.take_layer('ln_final', 'final_norm'),
+    }
+    extras = {
+        'visual_projection.weight': file.take('visual.proj').T.contiguous(),
+        'text_projection.weight': file.take('text_projection').T.contiguous(),
+        'logit_scale': file.take('logit_scale').reshape(()),
+    }
+    file.finish(_OPENAI_CONSTANTS)
+    heads = {'vision': len(vision['class_embedding']) // 64, 'text': text['token_embedding.weight'].shape[1] // 64}
+    acts = dict.fromkeys(heads, 'quick_gelu')
+    return CLIPWeights(vision, text, extras, infer_arch(vision, text, extras, heads, acts, source), source)
+
+
+def from_hugging_face(tensors: dict[str, Any], config: dict, source: str) -> CLIPWeights:
+    """``transformers``' names, and those that FG-CLIP adds to them.
+
+    FG-CLIP's long position table is two, of which rows 0 to 19 of ``_ori`` and the rest of ``_res`` are used.
+
+    Args:
+        tensors (dict): By name.
+        config (dict): Content of the folder's ``config.json``.
+        source (str): For messages.
+
+    Raises:
+        CheckpointError: Tensors missing or left over, by name; a layer norm of another epsilon.
+    """
+    file = _Tensors(tensors, source)
+
+    def blocks(tower: str) -> dict[str, Tensor]:
+        state = {}
+        prefix = f'{tower}.encoder.layers'
+        for i in range(file.count_blocks(f'{prefix}.')):
+            old, new = f'{prefix}.{i}', f'blocks.{i}'
+            for kind in ('weight', 'bias'):
+                parts = [file.take(f'{old}.self_attn.{name}_proj.{kind}') for name in 'qkv']
+                state[f'{new}.qkv.{kind}'] = torch.cat(parts)
+            for a, b in (
+                ('self_attn.out_proj', 'out'),
+                ('layer_norm1', 'norm1'),
+                ('layer_norm2', 'norm2'),
+                ('mlp.fc1', 'fc1'),
+                ('mlp.fc2', 'fc2'),
+            ):
+                state.update(file.take_layer(f'{old}.{a}', f'{new}.{b}'))
+        return state
+
+    vision = {
+        'patch_embedding.weight': file.take('vision_model.embeddings.patch_embedding.weight'),
+        'class_embedding': file.take('vision_model.embeddings.class_embedding'),
+        'positional_embedding': file.take('vision_model.embeddings.position_embedding.weight'),
+        **file.take_layer('vision_model.pre_layrnorm', 'pre_norm'),
+        **blocks('vision_model'),
+        **file.take_layer('vision_model.post_layernorm', 'post_norm'),
+    }
+    text = {
+        'token_embedding.weight': file.take('text_model.embeddings.token_embedding.weight'),
+        'positional_embedding': file.take('text_model.embeddings.position_embedding.weight'),
+        **blocks('text_model'),
+        **file.take_layer('text_model.final_layer_norm', 'final_norm'),
+    }
+    stem = 'text_model.embeddings.position_embedding'
+    if f'{stem}_res.weight' in file or f'{stem}_ori.weight' in file:
+        original, rest = file.take(f'{stem}_ori.weight'), file.take(f'{stem}_res.weight')
+        text['positional_embedding_long'] = torch.cat([original[:KEPT_POSITIONS], rest[KEPT_POSITIONS:]])
+    extras = {name: file.take(name) for name in EXTRAS if name in file or name in _REQUIRED_EXTRAS}
+    if 'logit_scale_finegraind' in file:  # FG-CLIP's spelling
+        extras['logit_scale_finegrained'] = file.take('logit_scale_finegraind')
+    extras = {name: t.reshape(()) if name.startswith('logit') else t for name, t in extras.items()}
+    file.finish(_HF_CONSTANTS)
+
+    heads, acts = {}, {}
+    for tower, default_heads in (('vision', 12), ('text', 8)):
+        # Older files repeat a tower's settings under *_config_dict, which then are the ones that count.
+        part = {**(config.get(f'{tower}_config') or {}), **(config.get(f'{tower}_config_dict') or {})}
+        heads[tower] = part.get('num_attention_heads', default_heads)
+        acts[tower] = part.get('hidden_act', 'quick_gelu')
+        if not math.isclose(part.get('layer_norm_eps', 1e-5), 1e-5, rel_tol=1e-3):
+            raise CheckpointError(f'{source}: layer_norm_eps={part["layer_norm_eps"]} in config.json; CLIP has 1e-05.')
+    return CLIPWeights(vision, text, extras, infer_arch(vision, text, extras, heads, acts, source), source)
+
+
+def from_vadlab(tensors: dict[str, Any], arch: dict | None, source: str) -> CLIPWeights:
+    """Our own names, from an exported file or a training checkpoint, whose other state (queues, ...) is left aside.
+
+    Args:
+        tensors (dict): By name: ``vision.*``, ``text.*``, projections and temperatures.
+        arch (dict | None): The architecture that was saved with them, if it was.
+        source (str): For messages.
+
+    Raises:
+        CheckpointError: A projection is missing.
+    """
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {n.removeprefix(prefix): _float(t) for n, t in tensors.items() if n.startswith(prefix)}
+
+    vision, text = part('vision.'), part('text.')
+    extras = {name: _float(tensors[name]) for name in EXTRAS if name in tensors}
+    missing = [name for name in _REQUIRED_EXTRAS if name not in extras]
+    if missing or not text:
+        raise CheckpointError(f'{source} lacks {", ".join(missing) or "the text tower (text.*)"}.')
+    known = {tower: (arch or {}).get(tower, {}) for tower in ('vision', 'text')}
+    heads = {tower: settings.get('heads') for tower, settings in known.items()}
+    acts = {tower: settings.get('hidden_act') for tower, settings in known.items()}
+    return CLIPWeights(vision, text, extras, infer_arch(vision, text, extras, heads, acts, source), source)
+
+
+def _float(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def infer_arch(vision: dict, text: dict, extras: dict, heads: dict, acts: dict, source: str) -> dict:
+    """Constructor arguments of the towers, from the tensors' shapes and what shapes do not tell."""
+    try:
+        patch = vision['patch_embedding.weight'].shape[-1]
+        grid = math.isqrt(len(vision['positional_embedding']) - 1)
+        if grid * grid + 1 != len(vision['positional_embedding']):
+            raise CheckpointError(f'{source}: its frames are not square, which VADLab cannot use.')
+        arch: dict[str, Any] = {
+            'vision': dict(image_size=grid * patch, patch_size=patch, width=len(vision['class_embedding'])),
+            'text': dict(
+                vocab_size=len(text['token_embedding.weight']),
+                context_length=len(text['positional_embedding']),
+                long_context_length=len(text['positional_embedding_long'])
+                if 'positional_embedding_long' in text
+                else None,
+                width=text['token_embedding.weight'].shape[1],
+            ),
+        }
+        for tower, state in (('vision', vision), ('text', text)):
+            hidden, width = state['blocks.0.fc1.weight'].shape
+            layers = sum(name.endswith('.fc1.weight') for name in state)
+            arch[tower].update(layers=layers, heads=heads[tower], mlp_ratio=hidden / width, hidden_act=acts[tower])
+        arch['embed_dim'] = len(extras['visual_projection.weight'])
+        return arch
+    except KeyError as error:
+        raise CheckpointError(f'{source} lacks {error}.') from error

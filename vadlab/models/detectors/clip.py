@@ -1,0 +1,140 @@
+# Shapes: b videos, t frames, d embedding channels.
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS
+from vadlab.structures import VADDataSample
+from vadlab.utils.errors import ConfigError
+
+from ..checkpoints import init_from_clip
+from ..layers.gather import world_size
+from ..layers.logit_scale import log_logit_scales, new_logit_scale, scale_of
+from ..losses.info_nce_loss import caption_ids
+
+
+@MODELS.register_module()
+class CLIP(BaseModel):
+    """Plain contrast of pictures with captions, to pre-train a small CLIP that FG-CLIP can start from.
+
+    Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021, arXiv:2103.00020.
+    Here a picture is a video of one frame; with several, their projected features are averaged. Equal captions in a
+    batch are not negatives of each other, unlike in the paper, since captions of a simulator repeat.
+
+    ::
+
+        frames  -> vision -> visual_projection -> mean over t -> normalise \
+                                                                            contrast -> loss_contrast
+        caption -> text   -> text_projection   ->                normalise /
+
+    Towers, projections and temperature have the names that FGCLIP gives them: one's weights load into the other.
+
+    Args:
+        vision (dict): Config of the vision tower, :class:`CLIPVisionTransformer`.
+        text (dict): Config of the text tower, :class:`CLIPTextTransformer`.
+        embed_dim (int): Channels of the common space.
+        loss (dict): Config of the contrastive loss.
+        pretrained (str | None): Weights to start training from: a path or Hugging Face id that
+            :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads.
+        data_preprocessor (dict | None): Config of the data preprocessor.
+    """
+
+    def __init__(
+        self,
+        vision: dict,
+        text: dict,
+        embed_dim: int = 512,
+        loss: dict | None = None,
+        pretrained: str | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor)
+        self.vision = MODELS.build(vision)
+        self.text = MODELS.build(text)
+        self.visual_projection = nn.Linear(self.vision.width, embed_dim, bias=False)
+        self.text_projection = nn.Linear(self.text.width, embed_dim, bias=False)
+        nn.init.normal_(self.visual_projection.weight, std=self.vision.width**-0.5)
+        nn.init.normal_(self.text_projection.weight, std=self.text.width**-0.5)
+        self.logit_scale = new_logit_scale()
+        self.loss_contrast = MODELS.build(loss or dict(type='InfoNCELoss'))
+        self.pretrained = pretrained
+
+    def init_weights(self) -> None:
+        """Load ``pretrained``, and say where the temperature starts; the Runner calls it before training."""
+        if self.is_init:
+            return
+        self._is_init = True  # BaseModel's own would list every tensor in the log, and the parts drew theirs when built
+        if self.pretrained is not None:
+            init_from_clip(self, self.pretrained)
+        else:
+            log_logit_scales(self, 'random weights, ln(1 / 0.07)')
+
+    def forward(
+        self, inputs: Tensor, data_samples: list[VADDataSample] | None = None, mode: str = 'tensor'
+    ) -> dict[str, Any] | list[VADDataSample]:
+        """Encode, compute the loss, or predict.
+
+        Args:
+            inputs (Tensor): Normalised frames, shape (b, t, 3, height, width).
+            data_samples (list[VADDataSample] | None): With ``gt_caption_tokens``; may be missing for ``tensor``.
+            mode (str): ``tensor``, ``loss`` or ``predict``.
+
+        Returns:
+            dict | list: ``tensor``: video_embed and, with data samples, caption_embed, L2-normalised, shape (b, d).
+            ``loss``: loss_contrast, and for the log the share of captions found (acc_contrast) and the temperature's
+            factor. ``predict``: the data samples with pred_video_embed and pred_caption_embed.
+        """
+        if mode == 'tensor':
+            embeds = {'video_embed': self.embed_frames(inputs)}
+            if data_samples is not None:
+                embeds['caption_embed'] = self.embed_captions([s.gt_caption_tokens for s in data_samples])
+            return embeds
+        if mode not in ('loss', 'predict'):
+            raise ValueError(f'CLIP: mode={mode!r} is not one of tensor, loss, predict.')
+        if data_samples is None:
+            raise ValueError(f'CLIP: mode={mode!r} needs data_samples.')
+        return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
+
+    def loss(self, inputs: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
+        """See :meth:`forward`.
+
+        Raises:
+            ConfigError: One pair alone, which has no negatives.
+        """
+        if len(inputs) * world_size() < 2:
+            raise ConfigError('CLIP: one pair a batch has no negatives to learn from; give batch_size of 2 or more.')
+        tokens = [s.gt_caption_tokens for s in data_samples]
+        video_bd, caption_bd = self.embed_frames(inputs), self.embed_captions(tokens)
+        ids = caption_ids(tokens).to(video_bd.device)
+        scale = scale_of(self.logit_scale)
+        with torch.no_grad():
+            found = ids[(video_bd @ caption_bd.T).argmax(1)] == ids
+        return {
+            'loss_contrast': self.loss_contrast(video_bd, caption_bd, scale, group_ids=ids),
+            'acc_contrast': found.float().mean(),
+            'logit_scale': scale.detach(),
+        }
+
+    def predict(self, inputs: Tensor, data_samples: list[VADDataSample]) -> list[VADDataSample]:
+        """See :meth:`forward`."""
+        video_bd = self.embed_frames(inputs)
+        caption_bd = self.embed_captions([s.gt_caption_tokens for s in data_samples])
+        for sample, video_d, caption_d in zip(data_samples, video_bd, caption_bd, strict=True):
+            sample.pred_video_embed = video_d
+            sample.pred_caption_embed = caption_d
+        return data_samples
+
+    def embed_frames(self, inputs: Tensor) -> Tensor:
+        """Videos of t frames, shape (b, t, 3, height, width), to unit vectors, float32, shape (b, d)."""
+        features, _ = self.vision(inputs.flatten(0, 1))
+        embeds_btd = self.visual_projection(features).float().unflatten(0, inputs.shape[:2])
+        return F.normalize(embeds_btd.mean(1), dim=-1)
+
+    def embed_captions(self, tokens: list[Tensor]) -> Tensor:
+        """Captions to unit vectors, float32, shape (b, d); those over the context length are cut before the end id."""
+        limit = self.text.context_length
+        cut = [t if len(t) <= limit else torch.cat([t[: limit - 1], t[-1:]]) for t in tokens]
+        return F.normalize(self.text_projection(self.text(cut)).float(), dim=-1)

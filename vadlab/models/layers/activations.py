@@ -1,0 +1,49 @@
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vadlab.utils.errors import ConfigError
+
+
+class _QuickGELUFunction(torch.autograd.Function):
+    """Keeps the input alone for the backward pass; autograd's own graph of the formula keeps three tensors."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x * torch.sigmoid(1.702 * x)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        gate = torch.sigmoid(1.702 * x)
+        # d/dx [x * gate] = gate * (1 + 1.702 x (1 - gate)), in place where it can be
+        slope = (1 - gate).mul_(1.702 * x).add_(1).mul_(gate)
+        return slope.mul_(grad)
+
+
+class QuickGELU(nn.Module):
+    """``x * sigmoid(1.702 x)``, the GELU that OpenAI's CLIP was trained with.
+
+    Hendrycks & Gimpel, "Gaussian Error Linear Units", 2016, arXiv:1606.08415, section 2.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _QuickGELUFunction.apply(x)
+
+
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {'quick_gelu': QuickGELU, 'gelu': nn.GELU}
+
+
+def build_activation(name: str) -> nn.Module:
+    """The activation that a CLIP config calls ``hidden_act``.
+
+    Raises:
+        ConfigError: It is neither ``quick_gelu`` nor ``gelu``.
+    """
+    if name not in _ACTIVATIONS:
+        raise ConfigError(f'hidden_act={name!r} is not one of {", ".join(map(repr, _ACTIVATIONS))}.')
+    return _ACTIVATIONS[name]()

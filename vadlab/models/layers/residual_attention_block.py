@@ -1,0 +1,95 @@
+# Shapes: n sequences, l tokens, d width, h heads, m sequences whose dense features are asked for.
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vadlab.utils.errors import ConfigError
+
+from .activations import build_activation
+from .layer_norm import LayerNorm
+
+
+class ResidualAttentionBlock(nn.Module):
+    """Pre-norm transformer block of CLIP's two towers.
+
+    ``x + out(attention(norm1(x)))``, then ``x + fc2(act(fc1(norm2(x))))``, as in Radford et al., "Learning Transferable
+    Visual Models From Natural Language Supervision", 2021, arXiv:2103.00020, section 2.4.
+
+    Args:
+        width (int): Channels d.
+        heads (int): Attention heads, a divisor of ``width``.
+        mlp_ratio (float): Hidden width of the MLP by d.
+        hidden_act (str): ``quick_gelu`` or ``gelu``.
+        causal (bool): Tokens see only themselves and those before them.
+
+    Raises:
+        ConfigError: ``heads`` does not divide ``width``, or an unknown activation.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        mlp_ratio: float = 4.0,
+        hidden_act: str = 'quick_gelu',
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise ConfigError(f'width={width} is not a multiple of heads={heads}.')
+        self.heads = heads
+        self.causal = causal
+        hidden = round(width * mlp_ratio)
+        self.norm1 = LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm2 = LayerNorm(width)
+        self.fc1 = nn.Linear(width, hidden)
+        self.act = build_activation(hidden_act)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def reset_parameters(self, layers: int) -> None:
+        """Draw weights as CLIP does: residual branches scaled down by the tower's depth."""
+        width = self.out.in_features
+        branch_std = width**-0.5 * (2 * layers) ** -0.5
+        nn.init.normal_(self.qkv.weight, std=width**-0.5)
+        nn.init.normal_(self.out.weight, std=branch_std)
+        nn.init.normal_(self.fc1.weight, std=(2 * width) ** -0.5)
+        nn.init.normal_(self.fc2.weight, std=branch_std)
+        for layer in (self.qkv, self.out, self.fc1, self.fc2):
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x_nld: Tensor) -> Tensor:
+        """Every token through the block, shape (n, l, d) to (n, l, d)."""
+        query, key, value = self.qkv(self.norm1(x_nld)).chunk(3, dim=-1)
+        x_nld = x_nld + self.out(self._attend(query, key, value, self.causal))
+        return x_nld + self._mlp(x_nld)
+
+    def forward_last(self, x_nld: Tensor, dense_rows: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """What is read of the last block of a vision tower, and nothing else.
+
+        Args:
+            x_nld (Tensor): Hidden state before the block, first token CLS, shape (n, l, d).
+            dense_rows (Tensor | None): Indices of the m sequences whose patches are wanted, int64, shape (m,).
+
+        Returns:
+            tuple: The CLS token as :meth:`forward` would give it, shape (n, d); and the patches with attention replaced
+            by its value and output projections, so that none mixes with another, shape (m, l - 1, d), or None.
+        """
+        d = x_nld.shape[-1]
+        normed = self.norm1(x_nld)
+        query = F.linear(normed[:, :1], self.qkv.weight[:d], self.qkv.bias[:d])
+        key, value = F.linear(normed, self.qkv.weight[d:], self.qkv.bias[d:]).chunk(2, dim=-1)
+        cls_n1d = x_nld[:, :1] + self.out(self._attend(query, key, value, causal=False))
+        cls_n1d = cls_n1d + self._mlp(cls_n1d)
+        if dense_rows is None:
+            return cls_n1d[:, 0], None
+        patches = x_nld[dense_rows, 1:] + self.out(value[dense_rows, 1:])
+        return cls_n1d[:, 0], patches + self._mlp(patches)
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
+        query, key, value = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key, value))
+        mixed_nhld = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        return mixed_nhld.transpose(1, 2).flatten(2)
+
+    def _mlp(self, x: Tensor) -> Tensor:
+        return self.fc2(self.act(self.fc1(self.norm2(x))))

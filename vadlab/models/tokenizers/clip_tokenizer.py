@@ -1,0 +1,205 @@
+import gzip
+import html
+import importlib.util
+import unicodedata
+from itertools import pairwise
+from pathlib import Path
+
+from vadlab.registry import TOKENIZERS
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+
+VOCAB_NAME = 'bpe_simple_vocab_16e6.txt.gz'
+_NUM_MERGES = 49152 - 256 - 2
+_END_OF_WORD = '</w>'
+_CONTRACTIONS = ("'re", "'ve", "'ll", "'s", "'t", "'m", "'d")
+_CACHED_WORDS = 1 << 16
+
+
+def default_vocab_file() -> Path:
+    """OpenAI's merges file inside the installed ``open_clip_torch``, found without importing that package.
+
+    Raises:
+        MissingFileError: The package is not installed.
+    """
+    spec = importlib.util.find_spec('open_clip')
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (Path(folder) / VOCAB_NAME).is_file():
+            return Path(folder) / VOCAB_NAME
+    raise MissingFileError(
+        f'CLIPTokenizer: no {VOCAB_NAME} here. It comes with a package: pip install --no-deps open_clip_torch. '
+        'Or give your copy: vocab_file=PATH.'
+    )
+
+
+def _byte_alphabet() -> list[str]:
+    """A printable character for each byte, listed in the order in which CLIP numbers them."""
+    printable = [*range(ord('!'), ord('~') + 1), *range(ord('¡'), ord('¬') + 1), *range(ord('®'), ord('ÿ') + 1)]
+    rest = [byte for byte in range(256) if byte not in printable]
+    return [chr(b) for b in printable] + [chr(256 + i) for i in range(len(rest))]
+
+
+def _byte_to_char() -> dict[int, str]:
+    alphabet = _byte_alphabet()
+    known = {ord(char): char for char in alphabet if ord(char) < 256}
+    rest = (char for char in alphabet if ord(char) >= 256)
+    return {byte: known.get(byte) or next(rest) for byte in range(256)}
+
+
+def _kind(char: str) -> str:
+    if char.isspace():
+        return ' '
+    category = unicodedata.category(char)[0]
+    return category if category in 'LN' else '.'
+
+
+def split_words(text: str) -> list[str]:
+    """Cut text as CLIP does: English contractions, runs of letters, single numerals, runs of anything else."""
+    words = []
+    i = 0
+    while i < len(text):
+        contraction = next((c for c in _CONTRACTIONS if text.startswith(c, i)), None)
+        kind = _kind(text[i])
+        end = i + 1
+        if contraction:
+            end = i + len(contraction)
+        elif kind in 'L.':
+            while end < len(text) and _kind(text[end]) == kind:
+                end += 1
+        if kind != ' ':
+            words.append(text[i:end])
+        i = end
+    return words
+
+
+@TOKENIZERS.register_module()
+class CLIPTokenizer:
+    """CLIP's byte-level byte-pair tokenizer, in any language: every byte has a token, so no text fails.
+
+    Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", 2016, arXiv:1508.07909, with the
+    49,408 tokens of Radford et al., 2021, arXiv:2103.00020. Text is cleaned first: HTML entities resolved (twice, for
+    ``&amp;amp;``), Unicode NFC, white space collapsed, lower case. OpenAI's own code also runs ``ftfy`` over it (which
+    straightens quotes and narrows full-width letters); the tokenizer that FG-CLIP was trained with does not, nor do we.
+    A special token spelt out in a caption is read as ordinary text.
+
+    Args:
+        vocab_file (str | None): OpenAI's merges file, ``.txt`` or ``.txt.gz``; by default the one in the installed
+            ``open_clip_torch`` package.
+
+    Attributes:
+        truncated (int): Texts cut so far, in this process.
+
+    Raises:
+        MissingFileError: No such file, with the command that installs it.
+        DataError: The file is not OpenAI's.
+
+    Example:
+        >>> CLIPTokenizer().encode('a man runs')
+        [49406, 320, 786, 5586, 49407]
+    """
+
+    def __init__(self, vocab_file: str | None = None) -> None:
+        path = Path(vocab_file) if vocab_file else default_vocab_file()
+        if not path.is_file():
+            raise MissingFileError(
+                f'CLIPTokenizer: no vocabulary file {path}. Leave vocab_file out to use the copy in open_clip_torch: '
+                'pip install --no-deps open_clip_torch'
+            )
+        merges = self._read_merges(path)
+        symbols = _byte_alphabet()
+        symbols = symbols + [s + _END_OF_WORD for s in symbols] + [''.join(pair) for pair in merges]
+        self.id_of = {symbol: i for i, symbol in enumerate(symbols)}
+        self._symbols = symbols
+        self._ranks = {pair: rank for rank, pair in enumerate(merges)}
+        self._byte_to_char = _byte_to_char()
+        self._cache: dict[str, list[int]] = {}
+        self.start_id = len(symbols)
+        self.end_id = len(symbols) + 1
+        self.truncated = 0
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of token ids, special ones included."""
+        return len(self._symbols) + 2
+
+    def encode(self, text: str, max_len: int = 248) -> list[int]:
+        """Token ids of a text, start and end id included, not padded.
+
+        Args:
+            text (str): Any text.
+            max_len (int): Longer ones are cut, keep their end id, and are counted in ``truncated``.
+
+        Returns:
+            list[int]: 2 to ``max_len`` ids.
+
+        Raises:
+            ConfigError: ``max_len`` leaves no room for the start and end ids.
+        """
+        if max_len < 2:
+            raise ConfigError(f'CLIPTokenizer: max_len={max_len}; the start and end ids alone take 2.')
+        ids = [self.start_id]
+        for word in split_words(self.clean(text)):
+            ids.extend(self._word_ids(word))
+            if len(ids) >= max_len:
+                break
+        if len(ids) + 1 > max_len:
+            self.truncated += 1
+            ids = ids[: max_len - 1]
+        return [*ids, self.end_id]
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of token ids, without special tokens, cleaned and with a space after each word."""
+        symbols = ''.join(self._symbols[i] for i in ids if i < len(self._symbols))
+        byte_of = {char: byte for byte, char in self._byte_to_char.items()}
+        raw = [bytes(byte_of[char] for char in word) for word in symbols.split(_END_OF_WORD)]
+        return ' '.join(word.decode('utf-8', errors='replace') for word in raw).strip()
+
+    @staticmethod
+    def clean(text: str) -> str:
+        """The text that is cut into tokens."""
+        text = html.unescape(html.unescape(text))
+        # Lone surrogates, which JSON may hold, have no bytes.
+        text = text.encode('utf-8', errors='replace').decode('utf-8')
+        return ' '.join(unicodedata.normalize('NFC', text).split()).lower()
+
+    def _word_ids(self, word: str) -> list[int]:
+        if word not in self._cache:
+            if len(self._cache) >= _CACHED_WORDS:
+                self._cache.clear()
+            symbols = [self._byte_to_char[byte] for byte in word.encode('utf-8')]
+            symbols[-1] += _END_OF_WORD
+            self._cache[word] = [self.id_of[s] for s in self._merge(symbols)]
+        return self._cache[word]
+
+    def _merge(self, symbols: list[str]) -> list[str]:
+        """Join neighbours, best-ranked pair first, until no known pair is left."""
+        never = len(self._ranks)
+        while len(symbols) > 1:
+            best = min(pairwise(symbols), key=lambda pair: self._ranks.get(pair, never))
+            if best not in self._ranks:
+                break
+            joined = []
+            i = 0
+            while i < len(symbols):
+                if tuple(symbols[i : i + 2]) == best:
+                    joined.append(symbols[i] + symbols[i + 1])
+                    i += 2
+                else:
+                    joined.append(symbols[i])
+                    i += 1
+            symbols = joined
+        return symbols
+
+    @staticmethod
+    def _read_merges(path: Path) -> list[tuple[str, str]]:
+        try:
+            raw = path.read_bytes()
+            lines = (gzip.decompress(raw) if raw[:2] == b'\x1f\x8b' else raw).decode('utf-8').split('\n')
+            merges = [tuple(line.split()) for line in lines[1 : _NUM_MERGES + 1]]
+        except (OSError, EOFError, UnicodeDecodeError) as error:
+            raise DataError(f'CLIPTokenizer: cannot read the vocabulary file {path}: {error}') from error
+        if len(merges) < _NUM_MERGES or any(len(pair) != 2 for pair in merges):
+            raise DataError(
+                f'CLIPTokenizer: {path} does not hold the {_NUM_MERGES:,} merges of {VOCAB_NAME}, two symbols a line '
+                'after a first line of comment.'
+            )
+        return merges
