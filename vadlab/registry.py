@@ -4,7 +4,6 @@ They behave as MMEngine's do, and answer mistakes in a config with the nearest k
 keyword that the constructor does not take, is a :class:`~vadlab.utils.errors.ConfigError`.
 """
 
-import difflib
 import inspect
 import re
 from typing import Any
@@ -14,16 +13,9 @@ from mmengine.registry import Registry as MMRegistry
 from mmengine.registry import build_from_cfg
 
 from .utils.errors import ConfigError
+from .utils.suggest import nearest
 
 _UNEXPECTED_KEYWORD = re.compile(r"got an unexpected keyword argument '(\w+)'")
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """A phrase naming the known names closest to ``name``."""
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    if close:
-        return 'Did you mean ' + ' or '.join(repr(c) for c in close) + '?'
-    return f'Known: {", ".join(sorted(known))}.'
 
 
 def _build(cfg: Any, registry: MMRegistry, default_args: Any = None) -> Any:

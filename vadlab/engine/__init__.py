@@ -1,1 +1,5 @@
-from . import hooks  # noqa: F401
+from . import hooks, loops, optim
+from .runner import VADRunner
+from .smoke_pass import smoke_pass
+
+__all__ = ['VADRunner', 'hooks', 'loops', 'optim', 'smoke_pass']

@@ -1,4 +1,12 @@
-from .errors import CheckpointError, ConfigError, DataError, MissingDependencyError, MissingFileError, VADLabError
+from .errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    MissingDependencyError,
+    MissingFileError,
+    TrainingError,
+    VADLabError,
+)
 from .setup_env import register_all_modules
 
 __all__ = [
@@ -7,6 +15,7 @@ __all__ = [
     'DataError',
     'MissingDependencyError',
     'MissingFileError',
+    'TrainingError',
     'VADLabError',
     'register_all_modules',
 ]

@@ -27,3 +27,7 @@ class CheckpointError(VADLabError, ValueError):
 
 class MissingDependencyError(VADLabError, ImportError):
     """An optional package is not installed. The message gives the command that installs it."""
+
+
+class TrainingError(VADLabError, RuntimeError):
+    """Training cannot go on: a loss that is not finite, no memory left, a device that failed."""

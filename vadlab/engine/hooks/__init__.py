@@ -1,0 +1,27 @@
+from .checkpoint_hook import CheckpointHook
+from .device_check_hook import DeviceCheckHook
+from .diagnostics_hook import DiagnosticsHook
+from .nan_guard_hook import NaNGuardHook
+from .optimizer_step_hook import OptimizerStepHook
+from .param_scheduler_hook import ParamSchedulerHook
+from .progress_bar_hook import ProgressBarHook
+from .run_state_hook import RunStateHook
+from .score_file_hook import ScoreFileHook
+from .smoke_pass_hook import SmokePassHook
+from .train_state_hook import TrainStateHook
+from .undisturbed_validation_hook import UndisturbedValidationHook
+
+__all__ = [
+    'CheckpointHook',
+    'DeviceCheckHook',
+    'DiagnosticsHook',
+    'NaNGuardHook',
+    'OptimizerStepHook',
+    'ParamSchedulerHook',
+    'ProgressBarHook',
+    'RunStateHook',
+    'ScoreFileHook',
+    'SmokePassHook',
+    'TrainStateHook',
+    'UndisturbedValidationHook',
+]

@@ -1,0 +1,28 @@
+"""Print a config with everything it builds on: ``python tools/print_config.py CONFIG``."""
+
+import argparse
+from collections.abc import Sequence
+
+from vadlab.utils.cli import run_cli
+from vadlab.utils.config import load_config, parse_cfg_options, runner_config
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print what the Runner would get."""
+    parser = argparse.ArgumentParser(description='Print a config with everything it builds on.')
+    parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change variables, or dotted keys')
+    parser.add_argument('--variables', action='store_true', help='print the variables alone')
+    args = parser.parse_args(argv)
+    config = load_config(args.config, parse_cfg_options(args.cfg_options))
+    kept = runner_config(config)
+    if args.variables:
+        for name in sorted(set(config._cfg_dict) - set(kept._cfg_dict)):
+            print(f'{name} = {config[name]!r}')
+    else:
+        print(kept.pretty_text, end='')
+    return 0
+
+
+if __name__ == '__main__':
+    run_cli(main)

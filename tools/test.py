@@ -1,0 +1,97 @@
+"""Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+
+import argparse
+import json
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+
+from vadlab.engine import VADRunner
+from vadlab.engine.checkpoint_io import read_checkpoint
+from vadlab.utils.cli import run_cli
+from vadlab.utils.config import runner_config
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.runtime import (
+    add_common_arguments,
+    config_from_arguments,
+    default_work_dir,
+    format_table,
+    format_value,
+    versions,
+)
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description='Test a checkpoint.')
+    parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
+    parser.add_argument('checkpoint', help='weights, such as work_dirs/fgclip_ucf/epoch_10.pth')
+    parser.add_argument('--work-dir', help='folder for the log (default: work_dirs/CONFIG)')
+    parser.add_argument('--out', metavar='metrics.json', help='write the metrics here, and frame scores as .npz beside')
+    parser.add_argument('--show-dir', metavar='DIR', help='draw score curves and frames with boxes into this folder')
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Test as the command line says; the exit status."""
+    args = parse_args(argv)
+    config = config_from_arguments(args)
+    missing = [k for k in ('model', 'test_dataloader', 'test_cfg', 'test_evaluator') if config.get(k) is None]
+    if missing:
+        raise ConfigError(f'{args.config} cannot be tested: it sets no {", ".join(missing)}.')
+    if args.out and Path(args.out).suffix != '.json':
+        raise ConfigError(f'--out {args.out}: must end with .json.')
+    read_checkpoint(args.checkpoint)  # a wrong file is found before minutes of building
+    config.work_dir = args.work_dir or config.get('work_dir') or default_work_dir(args.config)
+    config.load_from = args.checkpoint
+    config.resume = False
+    hooks = list(config.get('custom_hooks') or [])
+    if args.out:
+        hooks.append({'type': 'ScoreFileHook', 'path': str(Path(args.out).with_suffix('.npz'))})
+    if args.show_dir:
+        hooks.append({'type': 'VADVisualizationHook', 'show_dir': args.show_dir})
+    config.custom_hooks = hooks
+
+    runner = VADRunner.from_cfg(config)
+    metrics = runner.test()
+    protocol: dict[str, str] = {}
+    for metric in runner.test_evaluator.metrics:
+        protocol.update(getattr(metric, 'protocol', None) or {})
+    if is_main_process():
+        if args.out:
+            write_report(args.out, metrics, protocol, config=args.config, checkpoint=args.checkpoint, full=config)
+        rows = [(k, format_value(v), protocol.get(k, '')) for k, v in metrics.items()]
+        print('\n' + format_table(rows, ('metric', 'value', 'protocol')))
+        if args.out:
+            print(f'\nmetrics: {args.out}   frame scores: {Path(args.out).with_suffix(".npz")}')
+        if args.show_dir:
+            print(f'pictures: {args.show_dir}')
+    return 0
+
+
+def write_report(
+    path: str, metrics: dict[str, Any], protocol: dict[str, str], config: str, checkpoint: str, full: Any
+) -> None:
+    """Write the metrics as JSON; a metric that is not defined (NaN) becomes null."""
+    report = {
+        'metrics': {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()},
+        'protocol': protocol,
+        'config': config,
+        'checkpoint': checkpoint,
+        'versions': versions(),
+        'settings': runner_config(full)._cfg_dict.to_dict(),
+    }
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile('w', dir=target.parent, suffix='.json', delete=False) as file:
+        json.dump(report, file, indent=2, default=str, allow_nan=False)
+    Path(file.name).replace(target)
+
+
+if __name__ == '__main__':
+    run_cli(main)

@@ -1,0 +1,130 @@
+"""Train a model: ``python tools/train.py CONFIG``."""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+
+from vadlab.engine import VADRunner
+from vadlab.engine.checkpoint_io import latest_checkpoint
+from vadlab.engine.hooks.run_state_hook import check_work_dir
+from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import ConfigError, MissingFileError
+from vadlab.utils.runtime import (
+    add_common_arguments,
+    config_from_arguments,
+    default_work_dir,
+    format_table,
+    format_value,
+    use_amp,
+)
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description='Train a model.')
+    parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
+    parser.add_argument('--work-dir', help='folder for log, checkpoints, pictures (default: work_dirs/CONFIG)')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CKPT',
+        help='go on with the unfinished run in the work dir, or from this checkpoint',
+    )
+    parser.add_argument('--overwrite', action='store_true', help='throw away the run that the work dir holds')
+    parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16)')
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='one batch of each loader, one loss with gradients, one evaluation; leaves no files',
+    )
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train as the command line says; the exit status."""
+    args = parse_args(argv)
+    config = config_from_arguments(args)
+    missing = [k for k in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if config.get(k) is None]
+    if missing:
+        raise ConfigError(f'{args.config} cannot be trained: it sets no {", ".join(missing)}.')
+    if args.amp:
+        use_amp(config)
+    if args.dry_run:
+        return dry_run(config)
+
+    config.work_dir = args.work_dir or config.get('work_dir') or default_work_dir(args.config)
+    check_work_dir(config.work_dir, resume=args.resume is not None, overwrite=args.overwrite)
+    choose_resume(config, args.resume)
+    if args.overwrite:
+        config.default_hooks['run_state'] = {'type': 'RunStateHook', 'overwrite': True}
+
+    runner = VADRunner.from_cfg(config)
+    runner.train()
+    if is_main_process():
+        print(summary(runner))
+    return 0
+
+
+def choose_resume(config: Config, wish: str | None) -> None:
+    """Set what the run starts from.
+
+    Raises:
+        MissingFileError: A checkpoint is named that does not exist.
+    """
+    if wish is None:
+        return
+    checkpoint = latest_checkpoint(config.work_dir) if wish == 'auto' else Path(wish)
+    if checkpoint is None:
+        print(f'Nothing to resume in {config.work_dir}: starting from the beginning.')
+        return
+    if not checkpoint.is_file():
+        raise MissingFileError(f'--resume {checkpoint}: there is no such checkpoint.')
+    config.resume = True
+    config.load_from = str(checkpoint)
+
+
+def dry_run(config: Config) -> int:
+    """One batch through everything, in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        config.work_dir = folder
+        without_caches(config._cfg_dict)
+        found = VADRunner.from_cfg(config).dry_run()
+    if is_main_process():
+        print(format_table([(k, format_value(v)) for k, v in found.items()], ('one batch', 'value')))
+        print('Dry run: every loader, the loss, its gradients and the evaluation work. No files were left.')
+    return 0
+
+
+def without_caches(node: object) -> None:
+    """Switch frame caches off, wherever a pipeline has one."""
+    if isinstance(node, dict):
+        if node.get('cache') is not None:
+            node['cache'] = None
+        for value in node.values():
+            without_caches(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            without_caches(value)
+
+
+def summary(runner: VADRunner) -> str:
+    """Where everything is."""
+    work_dir = Path(runner.work_dir)
+    best = sorted(work_dir.glob('best_*.pth'))
+    rows = [
+        ('log', str(Path(runner.log_dir) / f'{runner.timestamp}.log')),
+        ('TensorBoard', f'tensorboard --logdir {Path(runner.log_dir) / "vis_data"}'),
+        ('last checkpoint', str(latest_checkpoint(work_dir) or 'none')),
+    ]
+    rows += [('best checkpoint', str(path)) for path in best]
+    return '\nTraining finished.\n' + format_table(rows, ('what', 'where'))
+
+
+if __name__ == '__main__':
+    run_cli(main)

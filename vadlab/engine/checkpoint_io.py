@@ -1,0 +1,214 @@
+"""Reading and writing checkpoints: tensors and plain values only, never half a file, never code from a file."""
+
+import os
+import pickle
+import shutil
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint as mm_checkpoint
+from torch import nn
+
+from vadlab.utils.errors import CheckpointError, MissingFileError
+from vadlab.utils.suggest import nearest
+
+# What checkpoints of other OpenMMLab projects hold beside tensors. MMEngine's own list has `getattr` on it, through
+# which a file reaches the globals of any class; nothing that torch.save writes for these projects needs it.
+_HARMLESS = [
+    HistoryBuffer,
+    np.ndarray,
+    np.dtype,
+    np._core.multiarray._reconstruct,
+    np._core.multiarray.scalar,
+    *(type(np.dtype(kind)) for kind in ('bool', 'int32', 'int64', 'uint8', 'uint32', 'float32', 'float64')),
+]
+
+
+def _load(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
+    """``torch.load`` that runs no code from the file, whatever the caller asks."""
+    del weights_only
+    name = getattr(file, 'name', file)
+    try:
+        with torch.serialization.safe_globals(_HARMLESS):
+            return torch.load(file, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        what = str(error).split('\n')[0]
+        if 'Unsupported global' in str(error) or 'Unsupported class' in str(error):
+            what = str(error).split('Unsupported', 1)[1].split('\n')[0].strip(' :')
+        raise CheckpointError(
+            f'{name} was refused: it is not a file of plain tensors and values ({what}). Loading it could run code. '
+            'If you trust where it comes from, convert it: load it where that is safe and save its state_dict alone.'
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise CheckpointError(f'{name} cannot be read as a checkpoint; is it cut short? ({error})') from error
+
+
+def forbid_unsafe_loading() -> None:
+    """Make every checkpoint that MMEngine reads in this process go through the safe reader.
+
+    MMEngine tries ``weights_only=True`` first and then falls back to full unpickling with a warning, which runs
+    whatever code the file carries.
+    """
+    mm_checkpoint._safe_torch_load = _load
+
+
+def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a training checkpoint.
+
+    Args:
+        path (str | Path): The file.
+        map_location (Any): Where to put the tensors, as for :func:`torch.load`.
+
+    Returns:
+        dict[str, Any]: At least ``state_dict``.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CheckpointError: It is cut short, holds code, or holds no weights.
+    """
+    path = Path(path)
+    if not path.is_file():
+        known = [p.name for p in path.parent.glob('*.pth')] if path.parent.is_dir() else []
+        hint = nearest(path.name, known) if known else f'There is no .pth file in {path.parent}.'
+        raise MissingFileError(f'Checkpoint {path} not found. {hint}')
+    checkpoint = _load(str(path), map_location)
+    if not isinstance(checkpoint, dict) or not checkpoint:
+        raise CheckpointError(f'{path} holds no weights (a {type(checkpoint).__name__}).')
+    if 'state_dict' not in checkpoint:
+        if not all(isinstance(v, torch.Tensor) for v in checkpoint.values()):
+            raise CheckpointError(f'{path} holds no state_dict; its keys are {", ".join(map(str, checkpoint))}.')
+        checkpoint = {'state_dict': checkpoint}
+    return checkpoint
+
+
+def load_weights(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name: str) -> None:
+    """Load weights that must fit the model exactly.
+
+    Args:
+        model (nn.Module): Receives them.
+        state_dict (Mapping[str, Tensor]): The weights.
+        name (str): Of the file, for the message.
+
+    Raises:
+        CheckpointError: Keys are missing or left over, or shapes differ; the model is left as it was.
+    """
+    own = model.state_dict()
+    missing = [k for k in own if k not in state_dict]
+    unexpected = [k for k in state_dict if k not in own]
+    shapes = [
+        f'{k} {tuple(state_dict[k].shape)} in the file, {tuple(v.shape)} in the model'
+        for k, v in own.items()
+        if k in state_dict and isinstance(v, torch.Tensor) and state_dict[k].shape != v.shape
+    ]
+    parts = [
+        f'{label} {len(keys)}: {", ".join(keys[:5])}{", ..." if len(keys) > 5 else ""}'
+        for label, keys in (('missing', missing), ('unexpected', unexpected), ('of another shape', shapes))
+        if keys
+    ]
+    if parts:
+        raise CheckpointError(
+            f'{name} belongs to another model than the config describes ({type(model).__name__}). '
+            f'Keys {"; ".join(parts)}. Use the config that the checkpoint was trained with.'
+        )
+    model.load_state_dict(state_dict)
+
+
+def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Write a checkpoint so that ``path`` is at every moment either absent, the old file, or the whole new one.
+
+    Raises:
+        CheckpointError: It cannot be written (disk full, no permission); what was there before is untouched.
+    """
+    path = Path(path)
+    part = path.with_name(f'.{path.name}.part')
+    try:
+        with open(part, 'wb') as file:
+            torch.save(to_plain(checkpoint), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        kept = sorted((p.stat().st_mtime, p.name) for p in path.parent.glob('*.pth')) if path.parent.is_dir() else []
+        survivor = f'The last good checkpoint is {path.parent / kept[-1][1]}.' if kept else 'There is no earlier one.'
+        raise CheckpointError(
+            f'Could not save {path}: {_reason(error, path.parent)}. {survivor} '
+            'Make room, then continue with --resume.'
+        ) from error
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    free = f'{shutil.disk_usage(folder).free / 2**20:,.0f} MiB free' if folder.is_dir() else 'the folder is gone'
+    # torch's zip writer turns the file's own error into a RuntimeError; the OSError is then its cause or context.
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, OSError):
+        return f'{cause.strerror or cause} ({free})'
+    return f'the disk is probably full ({free}; {str(error).splitlines()[0]})'
+
+
+def to_plain(value: Any) -> Any:
+    """The same value in types that a weights-only reader accepts; whatever else there is becomes its text."""
+    if value is None or isinstance(value, (bool, int, float, str, bytes)):
+        # A subclass (numpy's float64, a str enum) would need its class at loading time.
+        return value if type(value) in (type(None), bool, int, float, str, bytes) else _base_scalar(value)
+    if isinstance(value, torch.Tensor):
+        return value.detach() if value.requires_grad else value
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(np.ascontiguousarray(value)) if value.dtype.kind in 'biuf' else value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, OrderedDict):
+        plain = OrderedDict((to_plain(k), to_plain(v)) for k, v in value.items())
+        if hasattr(value, '_metadata'):  # torch's versions of modules
+            plain._metadata = value._metadata  # type: ignore[attr-defined]
+        return plain
+    if isinstance(value, Mapping):
+        return {to_plain(k): to_plain(v) for k, v in value.items()}
+    if isinstance(value, tuple):
+        return tuple(to_plain(v) for v in value)
+    if isinstance(value, (list, set, frozenset)):
+        return [to_plain(v) for v in value]
+    if isinstance(value, HistoryBuffer):
+        log, count = value.data
+        return {'log': torch.from_numpy(np.asarray(log, float)), 'count': torch.from_numpy(np.asarray(count, float))}
+    return str(value)
+
+
+def _base_scalar(value: Any) -> Any:
+    for kind in (bool, int, float, str, bytes):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def history_from_plain(value: Any) -> Any:
+    """A log's history as :func:`to_plain` saved it, for MMEngine's message hub again."""
+    if isinstance(value, dict) and set(value) == {'log', 'count'}:
+        return HistoryBuffer(value['log'].cpu().tolist(), value['count'].cpu().tolist())
+    return value
+
+
+def latest_checkpoint(work_dir: str | Path) -> Path | None:
+    """The newest resumable checkpoint of a run, or None.
+
+    The name in ``last_checkpoint`` counts if that file is there; else the newest ``epoch_*.pth`` or ``iter_*.pth``, so
+    that a pointer lost to a full disk does not lose the run.
+    """
+    work_dir = Path(work_dir)
+    pointer = work_dir / 'last_checkpoint'
+    if pointer.is_file():
+        name = Path(pointer.read_text().strip() or '.')
+        for candidate in (name, work_dir / name.name):
+            if candidate.is_file():
+                return candidate
+    saved = [*work_dir.glob('epoch_*.pth'), *work_dir.glob('iter_*.pth')]
+    return max(saved, key=lambda p: p.stat().st_mtime, default=None)

@@ -1,0 +1,61 @@
+"""Saving checkpoints."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.hooks import CheckpointHook as MMCheckpointHook
+
+from vadlab.registry import HOOKS
+
+
+class _LaterRemovals:
+    """A file backend that notes what to remove instead of removing it."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+        self.paths: list[str] = []
+
+    def remove(self, path: str) -> None:
+        self.paths.append(path)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
+
+
+@HOOKS.register_module()
+class CheckpointHook(MMCheckpointHook):
+    """MMEngine's hook, which removes old checkpoints only once the new one is on disk.
+
+    MMEngine removes first; a disk that is full at that moment then costs the last good checkpoint.
+    """
+
+    def before_train(self, runner: Any) -> None:
+        """Clear away what an interrupted save left behind."""
+        super().before_train(runner)
+        for part in Path(self.out_dir).glob('.*.pth.part'):
+            part.unlink(missing_ok=True)
+
+    def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
+        with self._remove_afterwards():
+            super()._save_checkpoint_with_step(runner, step, meta)
+
+    def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
+        # A metric of a validation set without anomalies is NaN, and nothing is better or worse than that.
+        with self._remove_afterwards():
+            super()._save_best_checkpoint(runner, metrics)
+
+    @contextlib.contextmanager
+    def _remove_afterwards(self) -> Iterator[None]:
+        if isinstance(self.file_backend, _LaterRemovals):  # the best one is saved through the ordinary path
+            yield
+            return
+        later = self.file_backend = _LaterRemovals(self.file_backend)
+        try:
+            yield
+        finally:
+            self.file_backend = later.backend
+        for path in later.paths:
+            if path not in (self.last_ckpt, getattr(self, 'best_ckpt_path', None)):
+                self.file_backend.remove(path)

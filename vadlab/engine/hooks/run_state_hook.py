@@ -1,0 +1,86 @@
+"""Keeping book of whether the run in a work dir is finished."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from vadlab.registry import HOOKS
+from vadlab.utils.errors import ConfigError
+
+from ..checkpoint_io import latest_checkpoint
+
+STATE_FILE = 'run.json'
+
+
+def read_run_state(work_dir: str | Path) -> str | None:
+    """``'unfinished'`` or ``'finished'`` for the run in a work dir; None where there is none."""
+    work_dir = Path(work_dir)
+    file = work_dir / STATE_FILE
+    if file.is_file():
+        try:
+            return str(json.loads(file.read_text())['state'])
+        except (ValueError, KeyError):
+            return 'unfinished'
+    return 'unfinished' if latest_checkpoint(work_dir) else None
+
+
+def check_work_dir(work_dir: str | Path, resume: bool, overwrite: bool) -> None:
+    """Refuse to write over a run.
+
+    Raises:
+        ConfigError: The folder holds a run and neither ``resume`` nor ``overwrite`` is chosen, or both are.
+    """
+    if resume and overwrite:
+        raise ConfigError('--resume and --overwrite exclude each other.')
+    state = read_run_state(work_dir)
+    if state is None or resume or overwrite:
+        return
+    resume_text = (
+        'continue it with --resume' if state == 'unfinished' else 'train it further with --resume and a larger max_epochs'
+    )
+    raise ConfigError(
+        f'{work_dir} holds {"an unfinished" if state == "unfinished" else "a finished"} run. Choose: {resume_text}; '
+        'another folder with --work-dir DIR; or throw the old run away with --overwrite.'
+    )
+
+
+@HOOKS.register_module()
+class RunStateHook(Hook):
+    """Writes ``run.json`` in the work dir: unfinished when the first step is taken, finished after the last.
+
+    Args:
+        overwrite (bool): Remove checkpoints of an earlier run, once this one is about to take its first step.
+    """
+
+    # After the smoke pass (a run that fails there has not begun), before anything is saved.
+    priority = 'LOW'
+
+    def __init__(self, overwrite: bool = False) -> None:
+        self.overwrite = overwrite
+
+    def before_train(self, runner: Any) -> None:
+        """Begin."""
+        if not is_main_process():
+            return
+        if self.overwrite:
+            for pattern in ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', '.*.pth.part', 'last_checkpoint'):
+                for path in Path(runner.work_dir).glob(pattern):
+                    path.unlink()
+        self._write(runner, 'unfinished')
+
+    def after_train(self, runner: Any) -> None:
+        """End."""
+        if is_main_process():
+            self._write(runner, 'finished')
+
+    @staticmethod
+    def _write(runner: Any, state: str) -> None:
+        path = Path(runner.work_dir) / STATE_FILE
+        part = path.with_suffix('.part')
+        part.write_text(json.dumps({'state': state, 'iter': runner.iter, 'time': time.strftime('%Y-%m-%d %H:%M:%S')}))
+        os.replace(part, path)

@@ -1,0 +1,51 @@
+"""Keeping the scores of a test."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dist import all_gather_object, is_main_process
+from mmengine.hooks import Hook
+
+from vadlab.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ScoreFileHook(Hook):
+    """Writes every test video's frame scores into one ``.npz``: an array for each video, by its id.
+
+    Scores are probabilities in float64, computed from the margins: in float32 a sigmoid saturates into ties, and a
+    metric computed from the file would not be the one that was reported.
+
+    Args:
+        path (str): The file to write.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._scores: dict[str, np.ndarray] = {}
+
+    def before_test(self, runner: Any) -> None:
+        """Start empty."""
+        self._scores = {}
+
+    def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Collect."""
+        for sample in outputs or []:
+            margins = getattr(sample, 'pred_margins', None)
+            scores = getattr(sample, 'pred_scores', None)
+            if margins is not None:
+                self._scores[sample.video_id] = 1 / (1 + np.exp(-margins.cpu().numpy().astype(np.float64)))
+            elif scores is not None:
+                self._scores[sample.video_id] = scores.cpu().numpy().astype(np.float64)
+
+    def after_test(self, runner: Any) -> None:
+        """Gather over ranks and write."""
+        merged: dict[str, np.ndarray] = {}
+        for part in all_gather_object(self._scores):
+            merged.update(part)
+        if merged and is_main_process():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(self.path, **merged)  # type: ignore[arg-type]

@@ -1,0 +1,24 @@
+"""The smoke pass before the first step."""
+
+from typing import Any
+
+from mmengine.hooks import Hook
+
+from vadlab.registry import HOOKS
+
+from ..smoke_pass import smoke_pass
+
+
+@HOOKS.register_module()
+class SmokePassHook(Hook):
+    """Takes one batch of each loader through loss and evaluation before training, so that what is broken fails now.
+
+    ``smoke_pass=False`` in the config leaves it out.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Any) -> None:
+        """Run it."""
+        if runner.cfg.get('smoke_pass', True):
+            smoke_pass(runner)

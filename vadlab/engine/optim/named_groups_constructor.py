@@ -1,0 +1,85 @@
+"""Parameter groups by name."""
+
+import re
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS as MM_OPTIM_WRAPPERS
+from mmengine.registry import OPTIMIZERS as MM_OPTIMIZERS
+from torch import nn
+
+from vadlab.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from vadlab.utils.errors import ConfigError
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class NamedGroupsConstructor:
+    r"""Builds an optimizer whose parameters are sorted into a few named groups.
+
+    MMEngine's ``custom_keys`` match any part of a name, so that ``text`` also catches ``text_projection``, and give
+    every parameter a group of its own. Here a group takes the parameters whose *whole* name its regular expression
+    matches; the first group that matches wins, and every trainable parameter must fall into one. Each group's learning
+    rate is logged as ``<name>_lr``.
+
+    Args:
+        optim_wrapper_cfg (dict): Config of the wrapper, with ``optimizer``.
+        paramwise_cfg (dict | None): ``groups``, a dict from group name to ``pattern`` and anything else that the
+            optimizer takes for a group (``lr``, ``weight_decay``, ...).
+
+    Raises:
+        ConfigError: A pattern matches nothing, or a parameter is matched by none.
+
+    Example:
+        >>> paramwise_cfg = dict(groups=dict(
+        ...     temperatures=dict(pattern=r'logit_scale.*', lr=1e-4, weight_decay=0.0),
+        ...     rest=dict(pattern=r'.*')))
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None) -> None:
+        self.wrapper_cfg = dict(optim_wrapper_cfg)
+        if 'optimizer' not in self.wrapper_cfg:
+            raise ConfigError('optim_wrapper needs an optimizer, such as optimizer=dict(type="AdamW", lr=1e-5).')
+        self.optimizer_cfg = dict(self.wrapper_cfg.pop('optimizer'))
+        self.groups = dict((paramwise_cfg or {}).get('groups') or {'all': {'pattern': '.*'}})
+        unknown = set(paramwise_cfg or {}) - {'groups'}
+        if unknown:
+            raise ConfigError(f'NamedGroupsConstructor: paramwise_cfg takes "groups" only, not {sorted(unknown)}.')
+        for name, group in self.groups.items():
+            if 'pattern' not in group:
+                raise ConfigError(f'NamedGroupsConstructor: group {name!r} has no pattern.')
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """The wrapper with its optimizer over the model's trainable parameters."""
+        model = getattr(model, 'module', model)
+        members: dict[str, list[nn.Parameter]] = {name: [] for name in self.groups}
+        hits = dict.fromkeys(self.groups, 0)
+        left = []
+        for name, parameter in model.named_parameters():
+            group = next((g for g, c in self.groups.items() if re.fullmatch(c['pattern'], name)), None)
+            if group is not None:
+                hits[group] += 1
+            if not parameter.requires_grad:
+                continue
+            if group is None:
+                left.append(name)
+            else:
+                members[group].append(parameter)
+        empty = [f'{g} ({self.groups[g]["pattern"]})' for g, n in hits.items() if not n]
+        if empty:
+            raise ConfigError(f'Optimizer groups that match no parameter of {type(model).__name__}: {", ".join(empty)}.')
+        if left:
+            raise ConfigError(
+                f'{len(left)} trainable parameters are in no optimizer group (first: {", ".join(left[:3])}). '
+                'Add a group to optim_wrapper.paramwise_cfg.groups.'
+            )
+        groups = []
+        for name, parameters in members.items():
+            if parameters:
+                options = {k: v for k, v in self.groups[name].items() if k != 'pattern'}
+                groups.append({'params': parameters, 'name': name, **options})
+                count = sum(p.numel() for p in parameters)
+                described = ', '.join(f'{k} {v:g}' for k, v in options.items())
+                print_log(f'Optimizer group {name}: {count:,} parameters, {described or "defaults"}', logger='current')
+        optimizer = MM_OPTIMIZERS.build({**self.optimizer_cfg, 'params': groups})
+        return MM_OPTIM_WRAPPERS.build({'type': 'OptimWrapper', **self.wrapper_cfg, 'optimizer': optimizer})

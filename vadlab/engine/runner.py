@@ -1,0 +1,328 @@
+"""MMEngine's Runner with the promises that VADLab makes about runs."""
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import torch
+from mmengine.config import Config
+from mmengine.dist import master_only
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
+from mmengine.registry import RUNNERS
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+import vadlab
+from vadlab.utils.config import config_differences, runner_config
+from vadlab.utils.errors import CheckpointError, ConfigError
+
+from .build_errors import config_mistakes
+from .checkpoint_io import forbid_unsafe_loading, history_from_plain, load_weights, read_checkpoint, write_checkpoint
+from .loops import ResumableBatchSampler, ResumableEpochLoop
+from .loops.worker_seed import seed_worker
+from .random_state import capture_random_state
+from .smoke_pass import smoke_pass
+
+
+@RUNNERS.register_module()
+class VADRunner(Runner):
+    """Runs one experiment from its config.
+
+    What it adds to MMEngine's Runner:
+
+    * Checkpoints hold tensors and plain values only, are written whole or not at all, must fit the model exactly, and
+      carry the config; resuming under a changed model says what differs.
+    * Resuming restores the random generators and the place inside an epoch.
+    * Schedules count optimizer steps, whatever the accumulation.
+    * Mistakes in the config end with one message; long listings go to the log file, not to the terminal.
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> 'VADRunner':
+        """Build a runner from a config of :func:`~vadlab.utils.config.load_config`.
+
+        Raises:
+            ConfigError: The config names an unknown part or option.
+        """
+        forbid_unsafe_loading()
+        with config_mistakes():
+            return super().from_cfg(runner_config(cfg))  # type: ignore[return-value]
+
+    # ---- building -------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """As MMEngine's, with batches that can start inside an epoch and workers seeded afresh each epoch."""
+        if isinstance(dataloader, DataLoader):
+            return dataloader
+        config = dict(dataloader)
+        sampler = config.get('sampler') or {}
+        # An infinite sampler knows how to skip by itself.
+        if 'batch_sampler' not in config and 'batch_size' in config and sampler.get('type') != 'InfiniteSampler':
+            config['batch_sampler'] = {'type': ResumableBatchSampler, 'drop_last': config.pop('drop_last', False)}
+        config.setdefault('worker_init_fn', {'type': seed_worker})
+        with config_mistakes():
+            return Runner.build_dataloader(config, seed, diff_rank_seed)
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """As MMEngine's; training by epochs is resumable inside an epoch."""
+        if isinstance(loop, dict) and loop.get('by_epoch'):
+            loop = {'type': ResumableEpochLoop, **{k: v for k, v in loop.items() if k != 'by_epoch'}}
+        return super().build_train_loop(loop)
+
+    @property
+    def max_steps(self) -> int:
+        """Optimizer steps in the whole run."""
+        wrapper = self.optim_wrapper
+        if isinstance(wrapper, OptimWrapper):
+            accumulated = wrapper._accumulative_counts
+        else:
+            accumulated = (wrapper or {}).get('accumulative_counts', 1)
+        return -(-self.max_iters // accumulated)  # what is left over at the end makes one more step
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """As MMEngine's; a scheduler that does not go by epoch ends with the last optimizer step by default."""
+        single = isinstance(scheduler, dict) and 'type' in scheduler
+        for config in [scheduler] if single else scheduler if isinstance(scheduler, (list, tuple)) else []:
+            if not isinstance(config, dict):
+                continue
+            if config.get('convert_to_iter_based'):
+                raise ConfigError(
+                    f'{config.get("type")}: convert_to_iter_based counts batches. Use by_epoch=False and give begin '
+                    'and end in optimizer steps.'
+                )
+            if config.get('type') == 'WarmupCosineLR':
+                config.setdefault('by_epoch', False)
+            if not config.get('by_epoch', True):
+                config.setdefault('end', self.max_steps)
+        return super().build_param_scheduler(scheduler)
+
+    # ---- running --------------------------------------------------------------------------------------------------
+
+    def train(self) -> nn.Module:
+        """Train.
+
+        Raises:
+            ConfigError: The config names an unknown part or option.
+        """
+        with config_mistakes():
+            return super().train()
+
+    def test(self) -> dict:
+        """Test; the metrics by name."""
+        with config_mistakes():
+            return super().test()
+
+    def dry_run(self) -> dict[str, float]:
+        """Build everything, then take one batch of each loader through loss, gradients and evaluation.
+
+        Returns:
+            dict[str, float]: The loss terms and the metrics of that batch.
+        """
+        with config_mistakes():
+            self._train_loop = self.build_train_loop(self._train_loop)
+            self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
+            if self.param_schedulers is not None:
+                self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
+            self._init_model_weights()
+            self.load_or_resume()
+            return smoke_pass(self, backward=True)
+
+    # ---- checkpoints ----------------------------------------------------------------------------------------------
+
+    @property
+    def bare_model(self) -> nn.Module:
+        """The model without the wrapper that distributes it."""
+        return self.model.module if is_model_wrapper(self.model) else self.model
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: str | Callable = 'cpu',
+        strict: bool = True,
+        revise_keys: list | None = None,
+    ) -> dict:
+        """Load weights; they must fit exactly.
+
+        Raises:
+            MissingFileError: There is no such file.
+            CheckpointError: It holds code, is damaged, or belongs to another model.
+        """
+        del strict, revise_keys  # kept for callers that know MMEngine's signature; a partial fit is never wanted
+        checkpoint = read_checkpoint(filename, map_location)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        load_weights(self.bare_model, checkpoint['state_dict'], str(filename))
+        self._has_loaded = True
+        self.logger.info(f'Loaded weights from {filename}')
+        return checkpoint
+
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: str | Callable = 'cpu',
+    ) -> None:
+        """Go on with the run that saved ``filename``.
+
+        Raises:
+            ConfigError: The model's config is not the saved one; the message lists the differences.
+            CheckpointError: The file holds weights alone.
+        """
+        checkpoint = read_checkpoint(filename, 'cpu')
+        lacking = [k for k in ('meta', 'optimizer', 'message_hub') if k not in checkpoint]
+        if lacking:
+            raise CheckpointError(
+                f'{filename} cannot be resumed from: it has no {", ".join(lacking)} (a "best" checkpoint holds weights '
+                'only). Resume from an epoch_*.pth or iter_*.pth, or start anew from it with load_from.'
+            )
+        self._check_same_model(checkpoint, filename)
+        # MMEngine goes through load_checkpoint and then reads these; handing over what was read saves a second reading.
+        hub = checkpoint['message_hub']
+        hub['log_scalars'] = {k: history_from_plain(v) for k, v in hub['log_scalars'].items()}
+        current = getattr(self.train_dataloader.dataset, 'metainfo', None)
+        if checkpoint['meta'].get('dataset_meta') == current:
+            checkpoint['meta']['dataset_meta'] = current  # MMEngine compares pickles, which equal values need not share
+        self.load_checkpoint, original = self._load_read(checkpoint, filename), self.load_checkpoint  # type: ignore
+        try:
+            super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        finally:
+            self.load_checkpoint = original  # type: ignore[method-assign]
+        if hasattr(self.train_loop, 'random_state') and 'random_state' in checkpoint:
+            self.train_loop.random_state = checkpoint['random_state']
+
+    def _load_read(self, checkpoint: dict, filename: str) -> Callable:
+        def load(*args: Any, **kwargs: Any) -> dict:
+            self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+            load_weights(self.bare_model, checkpoint['state_dict'], str(filename))
+            return checkpoint
+
+        return load
+
+    def _check_same_model(self, checkpoint: dict, filename: str) -> None:
+        saved = checkpoint['meta'].get('cfg')
+        if not saved:
+            return
+        old = Config.fromstring(saved, file_format='.py')
+        lines = config_differences(
+            {k: old.get(k) for k in ('model', 'optim_wrapper')}, {k: self.cfg.get(k) for k in ('model', 'optim_wrapper')}
+        )
+        if not lines:
+            return
+        listing = '\n  '.join(lines)
+        if self.cfg.get('allow_config_change'):
+            self.logger.warning(f'Resuming {filename} under another config (saved -> now):\n  {listing}')
+            return
+        raise ConfigError(
+            f'{filename} was saved under another config (saved -> now):\n  {listing}\n'
+            'Resume with the config it was trained with, or accept the change by '
+            '--cfg-options allow_config_change=True.'
+        )
+
+    @master_only
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: dict | None = None,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict | None = None,
+        by_epoch: bool = True,
+        backend_args: dict | None = None,
+    ) -> None:
+        """Save weights and all that training depends on.
+
+        Args:
+            out_dir (str): Folder.
+            filename (str): Name in it.
+            file_client_args (dict | None): Not supported; must be None.
+            save_optimizer (bool): Save the optimizer's state.
+            save_param_scheduler (bool): Save the schedulers' states.
+            meta (dict | None): More to keep beside the config, seed and versions.
+            by_epoch (bool): Whether it is called at the end of an epoch, or of an iteration.
+            backend_args (dict | None): Not supported; must be None.
+
+        Raises:
+            CheckpointError: It cannot be written; earlier files are untouched.
+        """
+        if file_client_args or backend_args:
+            raise ConfigError('Checkpoints are written to local folders: leave file_client_args and backend_args out.')
+        meta = dict(meta or {})
+        meta.setdefault('epoch', self.epoch + 1 if by_epoch else self.epoch)
+        meta.setdefault('iter', self.iter if by_epoch else self.iter + 1)
+        meta.update(
+            cfg=self.cfg.pretty_text,
+            seed=self.seed,
+            experiment_name=self.experiment_name,
+            time=time.strftime('%Y%m%d_%H%M%S'),
+            versions={'vadlab': vadlab.__version__, 'torch': torch.__version__, 'mmengine': mmengine.__version__},
+        )
+        if hasattr(self.train_dataloader.dataset, 'metainfo'):
+            meta['dataset_meta'] = self.train_dataloader.dataset.metainfo
+        checkpoint: dict[str, Any] = {
+            'meta': meta,
+            'state_dict': self.bare_model.state_dict(),
+            'message_hub': self.message_hub.state_dict(),
+        }
+        if save_optimizer:
+            checkpoint['optimizer'] = self.optim_wrapper.state_dict()
+            checkpoint['random_state'] = capture_random_state()
+        if save_param_scheduler and self.param_schedulers is not None:
+            checkpoint['param_schedulers'] = [s.state_dict() for s in self.param_schedulers]
+        self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+        write_checkpoint(checkpoint, os.path.join(out_dir, filename))
+
+    # ---- the log --------------------------------------------------------------------------------------------------
+
+    def _log_env(self, env_cfg: dict) -> None:
+        with self._file_only():
+            super()._log_env(env_cfg)
+        self.logger.info(f'Work dir: {self.work_dir}   log: {Path(self._log_dir) / (self.timestamp + ".log")}')
+
+    def register_hooks(self, default_hooks: dict | None = None, custom_hooks: list | None = None) -> None:
+        """As MMEngine's."""
+        super().register_hooks(default_hooks, custom_hooks)
+        with self._file_only():
+            self.logger.info(f'Hooks in their order:\n{self.get_hooks_info()}')
+
+    def get_hooks_info(self) -> str:
+        """The hooks by stage; only once in the log, and there in the file."""
+        if getattr(self, '_hooks_told', False):
+            return '(listed in the log file)'
+        self._hooks_told = True
+        return super().get_hooks_info()
+
+    def _file_only(self) -> '_FileOnly':
+        return _FileOnly(self.logger)
+
+    def build_logger(self, log_level: int | str = 'INFO', log_file: str | None = None, **kwargs: Any) -> Any:
+        """As MMEngine's; Python's warnings go to the log file."""
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        warnings.filterwarnings('ignore', message='.*lr_scheduler.*')
+        return logger
+
+
+class _FileOnly:
+    """Keeps what is logged within it off the terminal."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._handlers = [h for h in logger.handlers if not isinstance(h, logging.FileHandler)]
+
+    def __enter__(self) -> None:
+        self._levels = [h.level for h in self._handlers]
+        for handler in self._handlers:
+            handler.setLevel(logging.WARNING)
+
+    def __exit__(self, *exc: Any) -> None:
+        for handler, level in zip(self._handlers, self._levels, strict=True):
+            handler.setLevel(level)

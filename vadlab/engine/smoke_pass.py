@@ -1,0 +1,84 @@
+"""One batch through everything before hours are spent."""
+
+import logging
+import time
+import warnings
+from typing import Any
+
+import torch
+from mmengine.logging import MMLogger
+from torch.utils.data import DataLoader
+
+from .random_state import capture_random_state, restore_random_state
+
+
+def first_batch(loader: DataLoader) -> Any:
+    """The first samples of a loader's data set as one batch, loaded here: no worker is started for it."""
+    size = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', 1)
+    samples = [loader.dataset[i] for i in range(min(size, len(loader.dataset)))]  # type: ignore[arg-type]
+    return loader.collate_fn(samples)
+
+
+def smoke_pass(runner: Any, backward: bool = False) -> dict[str, float]:
+    """Take one batch of each loader through the loss, prediction and the evaluators, and leave no trace.
+
+    Weights, queues, random generators and metrics are afterwards as they were. The test loader is left out where it
+    equals the validation loader.
+
+    Args:
+        runner (VADRunner): With its training loop built and its weights loaded.
+        backward (bool): Also compute gradients (and drop them).
+
+    Returns:
+        dict[str, float]: Loss terms, ``val/...`` and ``test/...`` metrics.
+    """
+    started = time.perf_counter()
+    model = runner.bare_model
+    was_training = model.training
+    random_state = capture_random_state()
+    buffers = {k: v.clone() for k, v in model.state_dict().items() if k in dict(model.named_buffers())}
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    found: dict[str, float] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # a metric of one video is often not defined, and says so
+        try:
+            logger.setLevel(logging.ERROR)
+            if runner._train_loop is not None:
+                found.update(_loss(runner, model, backward))
+            model.eval()
+            same = runner.cfg.get('test_dataloader') == runner.cfg.get('val_dataloader')
+            if runner._val_loop is not None:
+                found.update(_evaluate(model, runner.val_loop, 'val'))
+            if runner._test_loop is not None and not (same and runner._val_loop is not None):
+                found.update(_evaluate(model, runner.test_loop, 'test'))
+        finally:
+            logger.setLevel(level)
+            model.train(was_training)
+            model.load_state_dict(buffers, strict=False)
+            restore_random_state(random_state)
+    runner.logger.info(f'Smoke pass: one batch of each loader went through in {time.perf_counter() - started:.1f} s.')
+    return found
+
+
+def _loss(runner: Any, model: Any, backward: bool) -> dict[str, float]:
+    model.train()
+    batch = first_batch(runner.train_loop.dataloader)
+    wrapper = runner.optim_wrapper
+    with torch.set_grad_enabled(backward), wrapper.optim_context(model):
+        data = model.data_preprocessor(batch, True)
+        terms = model(**data, mode='loss')
+        total, log = model.parse_losses(terms)
+    if backward:
+        total.backward()
+        wrapper.zero_grad()
+    return {k: float(v) for k, v in log.items()}
+
+
+def _evaluate(model: Any, loop: Any, prefix: str) -> dict[str, float]:
+    batch = first_batch(loop.dataloader)
+    with torch.no_grad():
+        outputs = model.val_step(batch)
+    loop.evaluator.process(data_samples=outputs, data_batch=batch)
+    metrics = loop.evaluator.evaluate(len(outputs))
+    return {f'{prefix}/{k}': v for k, v in metrics.items() if isinstance(v, (int, float))}

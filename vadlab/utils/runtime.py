@@ -1,0 +1,124 @@
+"""What the training and testing tools share around the Runner."""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import platform
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+import vadlab
+
+from .config import load_config, parse_cfg_options
+from .errors import ConfigError, MissingDependencyError
+from .setup_env import register_all_modules
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that every tool which runs an experiment takes."""
+    parser.add_argument('--seed', type=int, help='seed of all random generators')
+    parser.add_argument(
+        '--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config: variables, or dotted keys'
+    )
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='how several processes start'
+    )
+    # torchrun's older form passes it; the environment says the same.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def config_from_arguments(args: argparse.Namespace) -> Config:
+    """Load the config that the arguments name, with their changes, and make VADLab's parts known."""
+    quiet_third_parties()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    register_all_modules()
+    config = load_config(args.config, parse_cfg_options(args.cfg_options))
+    config.launcher = args.launcher
+    config.setdefault('default_scope', 'vadlab')
+    if args.seed is not None:
+        config.randomness = {**config.get('randomness', {}), 'seed': args.seed}
+    if args.launcher != 'none' and not torch.cuda.is_available():
+        config.setdefault('env_cfg', {})
+        config.env_cfg['dist_cfg'] = {**config.env_cfg.get('dist_cfg', {}), 'backend': 'gloo'}
+    check_backends(config)
+    return config
+
+
+def check_backends(config: Config) -> None:
+    """Make sure that the packages behind the log's backends are installed.
+
+    Raises:
+        MissingDependencyError: One is not; the message names the command that installs it.
+    """
+    needs = {
+        'WandbVisBackend': ('wandb', 'pip install "vadlab[wandb]"  (or: pip install wandb)'),
+        'TensorboardVisBackend': ('tensorboard', 'pip install tensorboard'),
+    }
+    for backend in (config.get('visualizer') or {}).get('vis_backends') or []:
+        package, command = needs.get(backend.get('type'), (None, None))
+        if package and importlib.util.find_spec(package) is None:
+            raise MissingDependencyError(f'{backend["type"]} needs the package {package}: {command}')
+
+
+def quiet_third_parties() -> None:
+    """Keep other packages' chatter, which no user can act on, off the terminal."""
+    os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    for module in ('mmengine', 'mmcv', 'mmdet', 'torch', 'tensorboard', 'timm', 'transformers', 'google', 'pkg_resources'):
+        for category in (DeprecationWarning, FutureWarning, UserWarning):
+            warnings.filterwarnings('ignore', category=category, module=rf'{module}(\..*)?')
+    for name in ('matplotlib', 'PIL', 'libav'):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def default_work_dir(config_path: str | Path) -> str:
+    """Where a run goes whose config and command name no folder."""
+    return str(Path('work_dirs') / Path(config_path).stem)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what results depend on."""
+    found = {'vadlab': vadlab.__version__, 'python': platform.python_version(), 'torch': torch.__version__}
+    for package in ('mmengine', 'mmcv', 'mmdet', 'numpy', 'av', 'cv2'):
+        if importlib.util.find_spec(package) is not None:
+            name = {'mmengine': 'onedl-mmengine', 'mmcv': 'onedl-mmcv', 'mmdet': 'onedl-mmdetection'}.get(package, package)
+            name = 'opencv-python' if package == 'cv2' else name
+            try:
+                found[package] = importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                found[package] = 'unknown'
+    return found
+
+
+def use_amp(config: Config) -> None:
+    """Switch mixed precision on in a config (``--amp``).
+
+    Raises:
+        ConfigError: The config does not train.
+    """
+    wrapper = config.get('optim_wrapper')
+    if wrapper is None:
+        raise ConfigError('--amp: the config has no optim_wrapper.')
+    if wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
+        wrapper['type'] = 'AmpOptimWrapper'
+        wrapper.setdefault('dtype', 'bfloat16')
+
+
+def format_table(rows: list[tuple[str, ...]], header: tuple[str, ...]) -> str:
+    """Rows under a header, in columns as wide as they need."""
+    cells = [header, *rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = ['  '.join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
+    lines.insert(1, '  '.join('-' * w for w in widths))
+    return '\n'.join(lines)
+
+
+def format_value(value: Any) -> str:
+    """A metric's value for a table."""
+    return f'{value:.4f}' if isinstance(value, float) else str(value)

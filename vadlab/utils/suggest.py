@@ -1,0 +1,20 @@
+"""Naming what a misspelled word may have meant."""
+
+import difflib
+from collections.abc import Sequence
+
+
+def nearest(name: str, known: Sequence[str], limit: int | None = None) -> str:
+    """A phrase that names the known words closest to ``name``, or all of them where none is close.
+
+    Args:
+        name (str): The word that is not known.
+        known (Sequence[str]): The words that are.
+        limit (int | None): Say no more than so many where none is close.
+    """
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if close:
+        return 'Did you mean ' + ' or '.join(repr(c) for c in close) + '?'
+    words = sorted(known)
+    more = ', ...' if limit is not None and len(words) > limit else ''
+    return f'Known: {", ".join(words[:limit])}{more}.'
