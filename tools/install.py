@@ -379,7 +379,7 @@ class Installer:
             )
         (self.state_dir / step.name).write_text(step.fingerprint())
 
-    def install_mmcv(self, step: Step, state: dict) -> None:
+    def install_mmcv(self, step: Step, state: dict, label: str) -> None:
         """Compile mmcv's ops unless those that fit this machine are there."""
         env, warning = mmcv_build_env(state['gpu'], state['torch_cuda'], find_nvcc())
         if warning:
@@ -392,8 +392,10 @@ class Installer:
         step.env = env
         if fits(state):
             if not self.done(step):
+                say(label)
                 self.pip(step)
             return
+        say(label)
         check_compiler()
         files = 'about 80 C++ files' + (' and as many CUDA ones' if wants_cuda else '')
         say(f'      compiling {files}: about 7 minutes on 2 cores for the former')
@@ -425,10 +427,11 @@ class Installer:
         for number, step in enumerate(steps, 1):
             if step.name != 'mmcv' and self.done(step):
                 continue
-            say(f'[{number}/{len(steps)}] {step.title}')
+            label = f'[{number}/{len(steps)}] {step.title}'
             if step.name == 'mmcv':
-                self.install_mmcv(step, self.probe() if fresh else state)
+                self.install_mmcv(step, self.probe() if fresh else state, label)
             else:
+                say(label)
                 self.pip(step)
         say(f'environment ready: {self.venv}')
 
