@@ -6,11 +6,11 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vadlab.utils.errors import ConfigError
+from vadlab.utils.errors import ConfigError, VADLabError
 from vadlab.utils.suggest import nearest
 
 _UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
-_MISSING = re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: (.+)")
+_MISSING = re.compile(r'missing \d+ required (?:positional|keyword-only) arguments?: (.+)')
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def config_mistakes() -> Iterator[None]:
     try:
         yield
     except (TypeError, KeyError, ValueError) as error:
-        if isinstance(error, ConfigError):
+        if isinstance(error, VADLabError):
             raise
         frames = list(traceback.walk_tb(error.__traceback__))
         frame = frames[-1][0]
@@ -41,7 +41,7 @@ def config_mistakes() -> Iterator[None]:
             raise ConfigError(text.split('. Please check')[0] + '.') from error
         if isinstance(error, KeyError) and 'must contain the key "type"' in text:
             raise ConfigError(f'A part of the config has no type: {text[:300]}') from error
-        if isinstance(error, ValueError) and frame.f_code.co_filename.endswith(('runner.py', 'base.py')):
+        if isinstance(error, ValueError) and frame.f_code.co_filename.endswith('mmengine/runner/runner.py'):
             raise ConfigError(text) from error
         raise
 

@@ -139,8 +139,7 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
         kept = sorted((p.stat().st_mtime, p.name) for p in path.parent.glob('*.pth')) if path.parent.is_dir() else []
         survivor = f'The last good checkpoint is {path.parent / kept[-1][1]}.' if kept else 'There is no earlier one.'
         raise CheckpointError(
-            f'Could not save {path}: {_reason(error, path.parent)}. {survivor} '
-            'Make room, then continue with --resume.'
+            f'Could not save {path}: {_reason(error, path.parent)}. {survivor} Make room, then continue with --resume.'
         ) from error
 
 

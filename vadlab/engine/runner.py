@@ -3,7 +3,6 @@
 import logging
 import os
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import mmengine
 import torch
 from mmengine.config import Config
 from mmengine.dist import master_only
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import RUNNERS
@@ -214,7 +214,8 @@ class VADRunner(Runner):
             return
         old = Config.fromstring(saved, file_format='.py')
         lines = config_differences(
-            {k: old.get(k) for k in ('model', 'optim_wrapper')}, {k: self.cfg.get(k) for k in ('model', 'optim_wrapper')}
+            {k: old.get(k) for k in ('model', 'optim_wrapper')},
+            {k: self.cfg.get(k) for k in ('model', 'optim_wrapper')},
         )
         if not lines:
             return
@@ -284,45 +285,27 @@ class VADRunner(Runner):
 
     # ---- the log --------------------------------------------------------------------------------------------------
 
-    def _log_env(self, env_cfg: dict) -> None:
-        with self._file_only():
-            super()._log_env(env_cfg)
-        self.logger.info(f'Work dir: {self.work_dir}   log: {Path(self._log_dir) / (self.timestamp + ".log")}')
-
-    def register_hooks(self, default_hooks: dict | None = None, custom_hooks: list | None = None) -> None:
-        """As MMEngine's."""
-        super().register_hooks(default_hooks, custom_hooks)
-        with self._file_only():
-            self.logger.info(f'Hooks in their order:\n{self.get_hooks_info()}')
-
-    def get_hooks_info(self) -> str:
-        """The hooks by stage; only once in the log, and there in the file."""
-        if getattr(self, '_hooks_told', False):
-            return '(listed in the log file)'
-        self._hooks_told = True
-        return super().get_hooks_info()
-
-    def _file_only(self) -> '_FileOnly':
-        return _FileOnly(self.logger)
-
-    def build_logger(self, log_level: int | str = 'INFO', log_file: str | None = None, **kwargs: Any) -> Any:
-        """As MMEngine's; Python's warnings go to the log file."""
+    def build_logger(self, log_level: int | str = 'INFO', log_file: str | None = None, **kwargs: Any) -> MMLogger:
+        """As MMEngine's; long listings and notes that no user can act on stay off the terminal."""
         logger = super().build_logger(log_level, log_file, **kwargs)
-        warnings.filterwarnings('ignore', message='.*lr_scheduler.*')
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(_for_the_terminal)
+        logger.info(f'Work dir: {self.work_dir}   log: {Path(self._log_dir) / (self.timestamp + ".log")}')
         return logger
 
 
-class _FileOnly:
-    """Keeps what is logged within it off the terminal."""
+_ONLY_FOR_THE_FILE = (
+    '\n----',  # system environment
+    'Config:\n',
+    'Hooks will be executed',
+    'Exp name:',
+    'Distributed training is not used',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    '`torch.compile`',
+)
 
-    def __init__(self, logger: logging.Logger) -> None:
-        self._handlers = [h for h in logger.handlers if not isinstance(h, logging.FileHandler)]
 
-    def __enter__(self) -> None:
-        self._levels = [h.level for h in self._handlers]
-        for handler in self._handlers:
-            handler.setLevel(logging.WARNING)
-
-    def __exit__(self, *exc: Any) -> None:
-        for handler, level in zip(self._handlers, self._levels, strict=True):
-            handler.setLevel(level)
+def _for_the_terminal(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_ONLY_FOR_THE_FILE)

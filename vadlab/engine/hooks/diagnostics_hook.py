@@ -66,7 +66,9 @@ class DiagnosticsHook(Hook):
         runner.logger.info('Diagnostics: ' + '  '.join(f'{k}: {v:.4g}' for k, v in sorted(found.items())))
         silent = [k for k, v in self._grads.items() if v == 0]
         if silent:
-            runner.logger.warning(f'Diagnostics: no gradient reached {", ".join(silent)} in iteration {runner.iter + 1}.')
+            runner.logger.warning(
+                f'Diagnostics: no gradient reached {", ".join(silent)} in iteration {runner.iter + 1}.'
+            )
         for module in runner.bare_model.modules():
             if hasattr(module, 'collect_diagnostics'):
                 module.collect_diagnostics = False

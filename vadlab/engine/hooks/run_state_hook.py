@@ -41,7 +41,9 @@ def check_work_dir(work_dir: str | Path, resume: bool, overwrite: bool) -> None:
     if state is None or resume or overwrite:
         return
     resume_text = (
-        'continue it with --resume' if state == 'unfinished' else 'train it further with --resume and a larger max_epochs'
+        'continue it with --resume'
+        if state == 'unfinished'
+        else 'train it further with --resume and a larger max_epochs'
     )
     raise ConfigError(
         f'{work_dir} holds {"an unfinished" if state == "unfinished" else "a finished"} run. Choose: {resume_text}; '

@@ -23,6 +23,6 @@ class UndisturbedValidationHook(Hook):
         """Note the states."""
         self._state = capture_random_state()
 
-    def after_val(self, runner: Any) -> None:
-        """Restore them."""
+    def after_val_epoch(self, runner: Any, metrics: Any = None) -> None:
+        """Restore them: here already, since the checkpoint with the new best score is saved next."""
         restore_random_state(self._state)

@@ -9,7 +9,11 @@ from mmengine.dist import get_rank
 
 
 def seed_worker(
-    worker_id: int, num_workers: int = 0, rank: int | None = None, seed: int = 0, disable_subprocess_warning: bool = False
+    worker_id: int,
+    num_workers: int = 0,
+    rank: int | None = None,
+    seed: int = 0,
+    disable_subprocess_warning: bool = False,
 ) -> None:
     """Seed Python's and NumPy's generators in a worker from torch's, which differs by worker and by epoch.
 

@@ -67,7 +67,9 @@ class NamedGroupsConstructor:
                 members[group].append(parameter)
         empty = [f'{g} ({self.groups[g]["pattern"]})' for g, n in hits.items() if not n]
         if empty:
-            raise ConfigError(f'Optimizer groups that match no parameter of {type(model).__name__}: {", ".join(empty)}.')
+            raise ConfigError(
+                f'Optimizer groups that match no parameter of {type(model).__name__}: {", ".join(empty)}.'
+            )
         if left:
             raise ConfigError(
                 f'{len(left)} trainable parameters are in no optimizer group (first: {", ".join(left[:3])}). '

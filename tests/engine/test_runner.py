@@ -1,0 +1,177 @@
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+
+from vadlab.engine import VADRunner
+from vadlab.engine.checkpoint_io import latest_checkpoint, read_checkpoint
+from vadlab.utils.errors import CheckpointError, ConfigError, TrainingError
+
+EVERY_ITERATION = {'default_hooks.checkpoint.by_epoch': False, 'default_hooks.checkpoint.interval': 1}
+
+
+class StopAfter(Hook):
+    """Kills the run when so many iterations are done, after everything else of that iteration."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, iterations):
+        self.iterations = iterations
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.iterations:
+            raise KeyboardInterrupt
+
+
+def weights(runner):
+    return {k: v.clone() for k, v in runner.bare_model.state_dict().items()}
+
+
+@pytest.mark.parametrize('stop_at', [1, 3, 4, 5])
+def test_resumed_run_equals_run_never_stopped(toy_runner, tmp_path, stop_at):
+    straight = toy_runner(**EVERY_ITERATION)
+    straight.train()
+
+    killed = toy_runner(tmp_path / 'killed', hooks=[StopAfter(stop_at)], **EVERY_ITERATION)
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    checkpoint = latest_checkpoint(tmp_path / 'killed')
+    assert checkpoint.name == f'iter_{stop_at}.pth'
+    torch.manual_seed(999)  # the new process starts with other generators
+    resumed = toy_runner(tmp_path / 'killed', resume=checkpoint, **EVERY_ITERATION)
+    resumed.train()
+
+    assert resumed.iter == straight.iter == 8
+    for name, value in weights(straight).items():
+        torch.testing.assert_close(weights(resumed)[name], value, rtol=0, atol=0, msg=name)
+    lr = [[g['lr'] for g in r.optim_wrapper.optimizer.param_groups] for r in (straight, resumed)]
+    assert lr[0] == lr[1]
+
+
+def test_resume_between_epochs_equals_run_never_stopped(toy_runner, tmp_path):
+    straight = toy_runner()
+    straight.train()
+    killed = toy_runner(tmp_path / 'killed', hooks=[StopAfter(6)])
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    resumed = toy_runner(tmp_path / 'killed', resume=latest_checkpoint(tmp_path / 'killed'))
+    resumed.train()
+    for name, value in weights(straight).items():
+        torch.testing.assert_close(weights(resumed)[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_smoke_pass_and_validation_leave_training_as_it_is(toy_runner):
+    plain = toy_runner(**{'default_hooks.smoke_pass.priority': 'VERY_HIGH', 'val_interval': 1})
+    plain.train()
+    config_without = {'val_interval': 1000}
+    other = toy_runner(**config_without)
+    other.cfg.smoke_pass = False
+    other.train()
+    for name, value in weights(plain).items():
+        torch.testing.assert_close(weights(other)[name], value, rtol=0, atol=0, msg=name)
+
+
+@pytest.mark.parametrize(('accumulative_counts', 'steps'), [(1, 8), (2, 4), (3, 3)])
+def test_steps_are_optimizer_steps(toy_runner, accumulative_counts, steps):
+    runner = toy_runner(accumulative_counts=accumulative_counts)
+    runner.train()
+    assert runner.bare_model.max_steps == runner.max_steps == steps
+    assert runner.bare_model.steps.item() == steps
+    # 8 batches of training (the smoke pass is not counted) and the schedule saw `steps` steps
+    assert runner.bare_model.batches.item() == 8
+    assert runner.param_schedulers[0].steps == steps
+    assert runner.param_schedulers[0]._global_step == steps
+
+
+def test_resume_under_another_model_says_what_differs(toy_runner, tmp_path):
+    toy_runner(tmp_path / 'run').train()
+    runner = toy_runner(tmp_path / 'run', resume=tmp_path / 'run' / 'epoch_2.pth', lr_scale=7.0)
+    with pytest.raises(ConfigError, match=r'temperatures\.lr: 0\.01 -> 0\.0007'):
+        runner.train()
+    runner = toy_runner(
+        tmp_path / 'run', resume=tmp_path / 'run' / 'epoch_2.pth', lr_scale=7.0, allow_config_change=True, max_epochs=3
+    )
+    runner.train()
+    assert runner.epoch == 3
+
+
+def test_checkpoint_of_another_model_names_its_keys(toy_runner, tmp_path):
+    toy_runner(tmp_path / 'run').train()
+    runner = toy_runner(load_from=str(tmp_path / 'run' / 'epoch_1.pth'), width=6)
+    before = weights(runner)
+    with pytest.raises(CheckpointError, match=r'another model.*layer\.weight \(4, 4\) in the file, \(6, 4\)'):
+        runner.train()
+    assert torch.equal(before['logit_scale'], weights(runner)['logit_scale'])
+
+
+def test_best_checkpoint_cannot_be_resumed_from(toy_runner, tmp_path):
+    toy_runner(tmp_path / 'run').train()
+    best = next((tmp_path / 'run').glob('best_*.pth'))
+    with pytest.raises(CheckpointError, match='holds weights only'):
+        toy_runner(tmp_path / 'run', resume=best).train()
+
+
+def test_checkpoint_carries_config_versions_and_state(toy_runner, tmp_path):
+    toy_runner(tmp_path / 'run').train()
+    checkpoint = read_checkpoint(tmp_path / 'run' / 'epoch_2.pth')
+    assert "type='ToyModel'" in checkpoint['meta']['cfg']
+    assert 'lr_scale' not in checkpoint['meta']['cfg']  # variables are resolved
+    assert set(checkpoint['meta']['versions']) == {'vadlab', 'torch', 'mmengine'}
+    assert {'python', 'numpy', 'torch'} <= set(checkpoint['random_state'])
+
+
+def test_newest_three_checkpoints_and_the_best_are_kept(toy_runner, tmp_path):
+    toy_runner(tmp_path / 'run', max_epochs=6).train()
+    names = sorted(p.name for p in (tmp_path / 'run').glob('*.pth'))
+    assert names[1:] == ['epoch_4.pth', 'epoch_5.pth', 'epoch_6.pth']
+    assert names[0].startswith('best_toy_closeness_epoch_')
+
+
+def test_training_ends_on_a_sample_that_is_not_finite(toy_runner, tmp_path):
+    runner = toy_runner(tmp_path / 'run', poison=5, smoke_pass=False)
+    with pytest.raises(TrainingError, match=r'loss, loss_a is not finite. Samples: .*video005'):
+        runner.train()
+
+
+def test_misspelled_option_names_the_nearest(toy_config):
+    config = toy_config(**{'train_cfg.max_epoch': 3})
+    with pytest.raises(ConfigError, match="takes no option 'max_epoch'. Did you mean 'max_epochs'"):
+        VADRunner.from_cfg(config).train()
+
+
+def test_unknown_part_names_the_nearest(toy_config):
+    config = toy_config(**{'model.type': 'ToyModle'})
+    with pytest.raises(ConfigError, match="'ToyModle'. Did you mean 'ToyModel'"):
+        VADRunner.from_cfg(config)
+
+
+def test_unknown_dataset_option(toy_config):
+    config = toy_config(**{'train_dataloader.dataset.lenght': 3})
+    with pytest.raises(ConfigError, match="ToyDataset takes no option 'lenght'. Did you mean 'length'"):
+        VADRunner.from_cfg(config).train()
+
+
+def test_epoch_schedule_converted_to_batches_is_refused(toy_config):
+    config = toy_config()
+    config.param_scheduler = dict(type='LinearLR', begin=0, end=1, by_epoch=True, convert_to_iter_based=True)
+    with pytest.raises(ConfigError, match='counts batches'):
+        VADRunner.from_cfg(config).train()
+
+
+def test_terminal_is_quiet_and_file_is_not(toy_runner, tmp_path, capsys):
+    runner = toy_runner(tmp_path / 'run')
+    runner.train()
+    MMLogger.get_current_instance()
+    printed = ''.join(capsys.readouterr())
+    assert 'Epoch(train)' in printed
+    assert 'System environment' not in printed
+    assert 'FileClient' not in printed
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    assert 'System environment' in log
+    assert 'rest_lr' in log
+
+
+def test_dry_run_reports_losses_and_metrics(toy_runner):
+    found = toy_runner().dry_run()
+    assert set(found) == {'loss', 'loss_a', 'loss_b', 'val/toy/closeness'}
+    assert found['loss'] == pytest.approx(found['loss_a'] + found['loss_b'])
