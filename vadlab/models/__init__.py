@@ -1,1 +1,1 @@
-from . import backbones, checkpoints, data_preprocessors, detectors, layers, losses, necks, tokenizers  # noqa: F401
+from . import backbones, checkpoints, data_preprocessors, detectors, heads, layers, losses, necks, tokenizers

@@ -156,7 +156,7 @@ def _download(repo_id: str) -> Path:
         ) from error
 
 
-def init_from_clip(model: nn.Module, path_or_id: str | Path) -> CLIPWeights:
+def init_from_clip(model: nn.Module, path_or_id: str | Path, logit_scales: bool = True) -> CLIPWeights:
     """Load a CLIP into a detector with ``vision``, ``text`` and the projections, and fill what the file lacks.
 
     Missing projections start from their counterparts (``roi_projection`` from ``visual_projection``,
@@ -167,6 +167,7 @@ def init_from_clip(model: nn.Module, path_or_id: str | Path) -> CLIPWeights:
     Args:
         model (nn.Module): A CLIP or FGCLIP detector.
         path_or_id (str | Path): See :func:`load_clip_checkpoint`.
+        logit_scales (bool): Also load the temperatures; a model that has a rule of its own for them says no.
 
     Returns:
         CLIPWeights: What was read.
@@ -201,7 +202,9 @@ def init_from_clip(model: nn.Module, path_or_id: str | Path) -> CLIPWeights:
             f'{weights.source}: long position table of {model.text.long_context_length} rows stretched from the '
             f'{model.text.context_length} of the short one.'
         )
-    _load_extras(model, weights)
+    _load_projections(model, weights)
+    if logit_scales:
+        _load_logit_scales(model, weights)
     return weights
 
 
@@ -259,7 +262,7 @@ def _load(module: nn.Module, state: dict[str, Tensor], name: str, source: str) -
         raise CheckpointError(f'{source} does not fit the {name} tower: {details}') from error
 
 
-def _load_extras(model: nn.Module, weights: CLIPWeights) -> None:
+def _load_projections(model: nn.Module, weights: CLIPWeights) -> None:
     extras = weights.extras
     for name, stand_in in (
         ('visual_projection', 'visual_projection'),
@@ -281,6 +284,10 @@ def _load_extras(model: nn.Module, weights: CLIPWeights) -> None:
         if not present:
             message = f'{weights.source}: {name} is not in the file and starts from {stand_in}.'
             MMLogger.get_current_instance().info(message)
+
+
+def _load_logit_scales(model: nn.Module, weights: CLIPWeights) -> None:
+    extras = weights.extras
     default = extras.get('logit_scale', torch.tensor(MAX_LOGIT_SCALE))
     for name, parameter in model.named_parameters(recurse=False):
         if name.startswith('logit_scale'):

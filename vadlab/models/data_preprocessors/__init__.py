@@ -1,0 +1,3 @@
+from .vad_data_preprocessor import VADDataPreprocessor
+
+__all__ = ['VADDataPreprocessor']

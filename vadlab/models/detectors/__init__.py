@@ -1,1 +1,4 @@
 from .clip import CLIP
+from .fgclip import FGCLIP
+
+__all__ = ['CLIP', 'FGCLIP']

@@ -1,0 +1,502 @@
+"""FG-CLIP for video anomaly detection, top to bottom in the paper's order.
+
+Shape suffixes: b videos, t sampled frames, r regions of all videos in the batch, d channels of the tower, e of the
+common space, k texts, n candidates (a caption and its hard negatives).
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS, TOKENIZERS
+from vadlab.structures import VADDataSample
+from vadlab.utils.errors import ConfigError
+
+from ..checkpoints import init_from_clip
+from ..heads.prompt_scoring_head import PromptScoringHead, to_every_frame
+from ..layers.gather import gather_rows, world_size
+from ..layers.logit_scale import MAX_LOGIT_SCALE, SCRATCH_LOGIT_SCALE, log_logit_scales, new_logit_scale, scale_of
+from ..layers.track_roi_pool import check_roi_align
+from ..losses.info_nce_loss import caption_ids
+
+NO_NEGATIVES = (
+    'FGCLIP: one video a batch, one rank, and no queue: the contrastive losses have nothing to compare with, would be '
+    'zero, and nothing would be learnt. Give batch_size=2 or more (gradient accumulation adds no negatives), more '
+    "ranks, or model.queue=dict(type='NegativeQueue')."
+)
+
+
+@MODELS.register_module()
+class FGCLIP(BaseModel):
+    """CLIP trained with two contrasts, whole videos and regions, and used to say when, what and where.
+
+    Xie et al., "FG-CLIP: Fine-Grained Visual and Textual Alignment", 2025, arXiv:2505.05071
+    (github.com/360CVGroup/FG-CLIP), carried from images to videos: frames are averaged to a video, and a region is a
+    track with a box of its own in every frame. Beyond the paper: a queue of past pairs, because a batch of videos is
+    small; equal captions are no negatives of each other; ``roi_projection`` is trained apart from
+    ``visual_projection``, from which it starts.
+
+    ::
+
+        frames (b,t) -> vision -+- CLS -> visual_projection -+-> mean over t -------------> video   <-global-> caption
+                                |                            +-> against prompts ---------> margin of every frame
+                                +- dense (frames with a box) -> RoIAlign, a box a frame
+                                      -> mean over frames with a box -> roi_projection -> region <-region-> caption
+                                                                                                 <-hard---> negatives
+        caption, up to 77 tokens -> text, short positions -> text_projection
+        caption, longer          -> text, long positions  -> text_filip_projection
+
+    Args:
+        vision (dict): Config of the vision tower, :class:`CLIPVisionTransformer`.
+        text (dict): Config of the text tower, :class:`CLIPTextTransformer`.
+        embed_dim (int): Channels e of the common space.
+        tokenizer (dict | None): Config of the tokenizer of the score prompts; CLIPTokenizer by default.
+        temporal_pooling (dict | None): From frames to a video; MeanTemporalPooling by default.
+        roi_pool (dict | None): From boxes to features; TrackRoIPool by default.
+        loss_global (dict | None): Videos against captions; InfoNCELoss by default.
+        loss_region (dict | None): Regions against their captions; InfoNCELoss of weight 0.1 by default.
+        loss_hard_negative (dict | None): Regions against hard negatives, such as HardNegativeLoss; None for none.
+        queue (dict | None): Past pairs as further negatives, :class:`NegativeQueue` (``embed_dim`` is filled in); None
+            for none. It serves the region loss, and the global loss of a batch that is one video.
+        queue_global (bool): Let the queue serve the global loss of every batch.
+        score_head (dict | None): Config of :class:`PromptScoringHead` (classes, prompts); None for no frame scores.
+        grounding_head (dict | None): Config of :class:`GroundingHead` (proposals); None for no boxes.
+        pretrained (str | None): Weights to start training from: a path or Hugging Face id that
+            :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads.
+        logit_scale_init (float | None): Start of the three log temperatures, at most ln 100. By default ln 100 with
+            pretrained weights, ln(1 / 0.07) without.
+        data_preprocessor (dict | None): Config of the data preprocessor; VADDataPreprocessor by default.
+
+    Raises:
+        ConfigError: A temperature above ln 100.
+    """
+
+    def __init__(
+        self,
+        vision: dict,
+        text: dict,
+        embed_dim: int = 512,
+        tokenizer: dict | None = None,
+        temporal_pooling: dict | None = None,
+        roi_pool: dict | None = None,
+        loss_global: dict | None = None,
+        loss_region: dict | None = None,
+        loss_hard_negative: dict | None = None,
+        queue: dict | None = None,
+        queue_global: bool = False,
+        score_head: dict | None = None,
+        grounding_head: dict | None = None,
+        pretrained: str | None = None,
+        logit_scale_init: float | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+    ) -> None:
+        if not isinstance(data_preprocessor, nn.Module):  # built here: MMEngine's own registry may not know ours
+            data_preprocessor = MODELS.build(data_preprocessor or dict(type='VADDataPreprocessor'))
+        super().__init__(data_preprocessor=data_preprocessor)
+        self.vision = MODELS.build(vision)
+        self.text = MODELS.build(text)
+        self.visual_projection = _projection(self.vision.width, embed_dim)
+        self.roi_projection = _projection(self.vision.width, embed_dim)
+        self.text_projection = _projection(self.text.width, embed_dim)
+        self.text_filip_projection: nn.Linear | None = None
+        if self.text.long_context_length is not None:
+            self.text_filip_projection = _projection(self.text.width, embed_dim)
+
+        self.temporal_pooling = MODELS.build(temporal_pooling or dict(type='MeanTemporalPooling'))
+        self.roi_pool = MODELS.build(roi_pool or dict(type='TrackRoIPool'))
+        self.region_pooling = MODELS.build(dict(type='MaskedMeanTemporalPooling'))
+
+        self.loss_global = MODELS.build(loss_global or dict(type='InfoNCELoss'))
+        self.loss_region = MODELS.build(loss_region or dict(type='InfoNCELoss', loss_weight=0.1))
+        self.loss_hard_negative = None if loss_hard_negative is None else MODELS.build(loss_hard_negative)
+        self.queue_region: nn.Module | None = None
+        self.queue_global: nn.Module | None = None
+        if queue is not None:
+            defaults = dict(type='NegativeQueue', embed_dim=embed_dim)
+            self.queue_region = MODELS.build({**defaults, 'name': 'queue of regions', **queue})
+            who = 'queue of videos' if queue_global else 'queue of videos (for batches of a single one)'
+            self.queue_global = MODELS.build({**defaults, 'name': who, **queue})
+        self.queue_serves_every_batch = queue_global
+        self._has_negatives = False
+        self.collect_diagnostics = False
+        self._diagnostics: dict[str, Tensor] = {}
+
+        self.score_head: PromptScoringHead | None = None if score_head is None else MODELS.build(score_head)
+        self.grounding_head = None if grounding_head is None else MODELS.build(grounding_head)
+        self.tokenizer_cfg = tokenizer or dict(type='CLIPTokenizer')
+        self._prompts: tuple[Any, Tensor] | None = None
+
+        if logit_scale_init is not None and logit_scale_init > MAX_LOGIT_SCALE:
+            raise ConfigError(f'FGCLIP: logit_scale_init={logit_scale_init} is above ln 100 = {MAX_LOGIT_SCALE:.4f}.')
+        self.pretrained = pretrained
+        if logit_scale_init is not None:
+            start, self._scale_reason = logit_scale_init, 'logit_scale_init of the config'
+        elif pretrained is not None:
+            start, self._scale_reason = MAX_LOGIT_SCALE, f'ln 100, for pretrained weights ({pretrained})'
+        else:
+            start, self._scale_reason = SCRATCH_LOGIT_SCALE, 'ln(1 / 0.07), for random weights'
+        self._scale_start = start
+        self.logit_scale = new_logit_scale(start)
+        self.logit_scale_finegrained = new_logit_scale(start)
+        self.logit_scale_hardneg = new_logit_scale(start)
+
+    # ------------------------------------------------------------------------------------------------ life of a model
+
+    def init_weights(self) -> None:
+        """Load ``pretrained`` and say where the temperatures start; the Runner calls it before training.
+
+        Raises:
+            CheckpointError: The weights do not fit the towers of the config.
+        """
+        if self.is_init:
+            return
+        self._is_init = True  # layers drew their weights when built; MMEngine's own pass would only list them all
+        if self.pretrained is not None:
+            init_from_clip(self, self.pretrained, logit_scales=False)
+        with torch.no_grad():
+            for scale in (self.logit_scale, self.logit_scale_finegrained, self.logit_scale_hardneg):
+                scale.fill_(self._scale_start)
+        log_logit_scales(self, self._scale_reason)
+
+    def to(self, *args: Any, **kwargs: Any) -> 'FGCLIP':
+        """Move the model, and find out at once whether RoIAlign runs where it went.
+
+        Raises:
+            ConfigError: mmcv was built without ops for that device.
+        """
+        super().to(*args, **kwargs)
+        device = self.logit_scale.device
+        if device.type not in ('cpu', 'meta'):
+            check_roi_align(device)
+        return self
+
+    def check_negatives(self, batch_size: int, world_size: int = 1) -> None:
+        """Refuse a training without negatives before it starts.
+
+        Args:
+            batch_size (int): Videos of one rank's batch, > 0.
+            world_size (int): Ranks, > 0.
+
+        Raises:
+            ConfigError: The contrastive losses would have nothing to compare with.
+        """
+        if batch_size * world_size < 2 and self.queue_region is None:
+            raise ConfigError(NO_NEGATIVES)
+        self._has_negatives = True
+
+    @torch.no_grad()
+    def after_optimizer_step(self) -> None:
+        """Keep the temperatures' factors at 100 or below, in place, without waiting for the device."""
+        for scale in (self.logit_scale, self.logit_scale_finegrained, self.logit_scale_hardneg):
+            scale.clamp_(max=MAX_LOGIT_SCALE)
+
+    # -------------------------------------------------------------------------------------------------------- forward
+
+    def forward(
+        self, inputs: Tensor, data_samples: list[VADDataSample] | None = None, mode: str = 'tensor'
+    ) -> dict[str, Tensor] | list[VADDataSample]:
+        """Encode, compute the losses, or predict.
+
+        Args:
+            inputs (Tensor): Normalised frames, shape (b, t, 3, height, width).
+            data_samples (list[VADDataSample] | None): Annotations on the CPU; may be missing for ``tensor``.
+            mode (str): ``tensor``, ``loss`` or ``predict``.
+
+        Returns:
+            dict | list: ``tensor``: frame_embeds (b, t, e) and video_embeds (b, e), L2-normalised. ``loss``:
+            loss_global, loss_region and loss_hard_negative where configured; and for the log region_negatives, how many
+            others a region is compared with at most. ``predict``: the data samples with their ``pred_*`` fields, on the
+            CPU.
+        """
+        if mode == 'tensor':
+            encoded = self._encode_videos(inputs, data_samples or [VADDataSample() for _ in inputs])
+            return {name: encoded[name] for name in ('frame_embeds', 'video_embeds')}
+        if mode not in ('loss', 'predict'):
+            raise ValueError(f'FGCLIP: mode={mode!r} is not one of tensor, loss, predict.')
+        if data_samples is None or len(data_samples) != len(inputs):
+            raise ValueError(f'FGCLIP: mode={mode!r} needs one data sample for each of {len(inputs)} videos.')
+        return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
+
+    def _encode_videos(self, inputs: Tensor, data_samples: list[VADDataSample], ground: bool = False) -> dict[str, Any]:
+        """Frames, videos and regions as unit vectors; dense features only where a region needs them."""
+        b, t = inputs.shape[:2]
+        boxes, valid = _boxes(data_samples, t)
+        dense_mask = torch.stack([v.any(dim=0) for v in valid])
+        if ground:  # looks for regions in every frame of their video
+            dense_mask = dense_mask | torch.tensor([len(v) > 0 for v in valid])[:, None]
+
+        cls_d, dense = self.vision(inputs.flatten(0, 1), dense_mask.flatten())
+        frames_bte = self.visual_projection(cls_d).unflatten(0, (b, t))
+        video_be = self.temporal_pooling(frames_bte)
+
+        regions_rtd = self.roi_pool(dense, dense_mask, boxes, valid)
+        valid_rt = torch.cat(valid)
+        region_rd, _ = self.region_pooling(regions_rtd, valid_rt.to(regions_rtd.device))
+        # RoIAlign and the mean are linear, so projecting last is exact, for r vectors instead of every patch.
+        region_re = self.roi_projection(region_rd)
+        return dict(
+            frame_embeds=_unit(frames_bte),
+            video_embeds=_unit(video_be),
+            region_embeds=_unit(region_re),
+            region_valid=valid_rt.any(dim=1),
+            norms=(video_be.detach().norm(dim=-1), region_re.detach().norm(dim=-1)),
+            dense=dense,
+            dense_mask=dense_mask,
+        )
+
+    def encode_texts(self, tokens: Sequence[Tensor], long: Sequence[bool] | None = None) -> Tensor:
+        """Texts to unit vectors.
+
+        Args:
+            tokens (Sequence[Tensor]): Token ids of k texts, start to end id, unpadded, int64, shape (l_k,) each.
+            long (Sequence[bool] | None): Which take the long path; by default those that the short one cannot hold.
+                Without long positions none does. What a path cannot hold is cut before the end id.
+
+        Returns:
+            Tensor: float32, shape (k, e).
+        """
+        is_long = list(long) if long is not None else [len(t) > self.text.context_length for t in tokens]
+        if self.text_filip_projection is None:
+            is_long = [False] * len(tokens)
+        out_ke: Tensor | None = None
+        for path, projection in ((False, self.text_projection), (True, self.text_filip_projection)):
+            rows = [i for i, choice in enumerate(is_long) if choice is path]
+            if not rows and (path or tokens):
+                continue
+            limit = self.text.long_context_length if path else self.text.context_length
+            part = _unit(projection(self.text([_cut(tokens[i], limit) for i in rows], long=path)))
+            if out_ke is None:
+                out_ke = part.new_zeros(len(tokens), part.shape[1])
+            out_ke = out_ke.index_copy(0, torch.tensor(rows, dtype=torch.long).to(part.device), part)
+        return out_ke
+
+    # ----------------------------------------------------------------------------------------------------------- loss
+
+    def loss(self, inputs: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
+        """See :meth:`forward`.
+
+        Raises:
+            ConfigError: No negative anywhere (see :meth:`check_negatives`).
+        """
+        lone = len(inputs) * world_size() == 1
+        if not self._has_negatives:  # once: the last batch of an epoch may well be a lone video
+            self.check_negatives(len(inputs), world_size())
+        seen = self._encode_videos(inputs, data_samples)
+        video_be, region_re, region_valid = seen['video_embeds'], seen['region_embeds'], seen['region_valid']
+
+        # All texts pass the tower together: it encodes each distinct one once.
+        captions = [sample.gt_caption_tokens.cpu() for sample in data_samples]
+        regions = [tokens for sample in data_samples for tokens in _region_field(sample, 'tokens')]
+        negatives = [texts for sample in data_samples for texts in _region_field(sample, 'negative_tokens')]
+        if self.loss_hard_negative is None:
+            negatives = [[] for _ in regions]
+        limit = self.text.context_length
+        # A long caption needs others of its path to be told from, so its whole batch takes the long path too.
+        any_long = self.text_filip_projection is not None and any(len(t) > limit for t in captions)
+        texts = [*captions, *regions, *chain(*negatives), *(captions if any_long else [])]
+        is_long = [False] * len(captions) + [len(t) > limit for t in texts[len(captions) :]]
+        if any_long:
+            is_long[-len(captions) :] = [True] * len(captions)
+        embeds_ke = self.encode_texts(texts, is_long)
+        sizes = [len(captions), len(regions), sum(map(len, negatives)), len(captions) if any_long else 0]
+        caption_be, region_caption_re, negative_ke, long_be = embeds_ke.split(sizes)
+
+        losses = {'loss_global': self._global_loss(video_be, caption_be, long_be, captions, lone)}
+        losses['loss_region'], compared = self._region_loss(region_re, region_caption_re, region_valid, regions)
+        if self.loss_hard_negative is not None:
+            counts = [len(texts) for texts in negatives]
+            candidates_rne, valid_rn = _pack_candidates(region_caption_re, negative_ke, counts, region_valid)
+            scale = scale_of(self.logit_scale_hardneg)
+            losses['loss_hard_negative'] = self.loss_hard_negative(region_re, candidates_rne, valid_rn, scale)
+        if self.collect_diagnostics:
+            self._note(seen, caption_be, region_caption_re)
+        return {**losses, 'region_negatives': torch.tensor(float(compared))}
+
+    def _global_loss(
+        self, video_be: Tensor, caption_be: Tensor, long_be: Tensor, captions: list[Tensor], lone: bool
+    ) -> Tensor:
+        """Videos against short captions, plus against long ones where a caption is long."""
+        ids = caption_ids(captions).to(video_be.device)
+        scale = scale_of(self.logit_scale)
+        extra = {}
+        if self.queue_global is not None and (lone or self.queue_serves_every_batch):
+            extra = self.queue_global.negatives()
+        loss = self.loss_global(video_be, caption_be, scale, group_ids=ids, **extra)
+        if self.text_filip_projection is not None:
+            # Every rank must take part in the gathering, with long captions or without.
+            has_long = torch.full((len(captions),), len(long_be) > 0, device=video_be.device)
+            long_be = long_be if len(long_be) else torch.zeros_like(caption_be)
+            loss = loss + self.loss_global(video_be, long_be, scale, group_ids=ids, valid=has_long)
+        if self.queue_global is not None and self.training:
+            self.queue_global.enqueue(*(gather_valid(x) for x in (video_be, caption_be, ids)))
+        return loss
+
+    def _region_loss(
+        self, region_re: Tensor, caption_re: Tensor, region_valid: Tensor, regions: list[Tensor]
+    ) -> tuple[Tensor, int]:
+        """Regions against their captions, and how many others the queue and the batch hold."""
+        # Chosen by host-side indices: a mask on the device would have to be waited for.
+        rows = region_valid.nonzero()[:, 0]
+        ids = caption_ids([regions[i] for i in rows.tolist()]).to(region_re.device)
+        rows = rows.to(region_re.device)
+        region_re, caption_re = region_re[rows], caption_re[rows]
+        extra = self.queue_region.negatives() if self.queue_region is not None else {}
+        scale = scale_of(self.logit_scale_finegrained)
+        loss = self.loss_region(region_re, caption_re, scale, group_ids=ids, **extra)
+        compared = max(len(ids) * world_size() - 1, 0) + len(extra.get('extra_keys', ()))
+        if self.queue_region is not None and self.training:
+            self.queue_region.enqueue(*(gather_valid(x) for x in (region_re, caption_re, ids)))
+        return loss, compared
+
+    @torch.no_grad()
+    def _note(self, seen: dict[str, Any], caption_be: Tensor, region_caption_re: Tensor) -> None:
+        rows = seen['region_valid'].nonzero()[:, 0].to(caption_be.device)
+        found: dict[str, Tensor] = {}
+        for name, x, y, norms, scale in (
+            ('global', seen['video_embeds'], caption_be, seen['norms'][0], self.logit_scale),
+            (
+                'region',
+                seen['region_embeds'][rows],
+                region_caption_re[rows],
+                seen['norms'][1][rows],
+                self.logit_scale_finegrained,
+            ),
+        ):
+            logits = scale.exp() * x @ y.T
+            own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+            for kind, values in (('positives', logits[own]), ('negatives', logits[~own])):
+                if len(values):
+                    found[f'{name}/{kind}_min'], found[f'{name}/{kind}_max'] = values.aminmax()
+                    found[f'{name}/{kind}_mean'] = values.mean()
+            if len(norms):
+                found[f'{name}/norm_mean'] = norms.mean()
+                found[f'{name}/norm_near_zero'] = (norms < 1e-3).float().mean()
+        self._diagnostics = found
+
+    def diagnostics(self) -> dict[str, float]:
+        """What the last loss saw while ``collect_diagnostics`` was on; reading it waits for the device.
+
+        Returns:
+            dict[str, float]: For ``global`` and ``region``: min, mean and max of the logits of positives and of
+            negatives in this rank's batch, the mean norm before normalisation and the share of norms below 0.001; fill
+            and pointer of each queue.
+        """
+        found = {name: value.item() for name, value in self._diagnostics.items()}
+        for name, queue in (('queue_region', self.queue_region), ('queue_global', self.queue_global)):
+            if queue is not None:
+                found[f'{name}/fill'], found[f'{name}/pointer'] = float(queue.fill), float(queue.pointer)
+        return found
+
+    # -------------------------------------------------------------------------------------------------------- predict
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor, data_samples: list[VADDataSample]) -> list[VADDataSample]:
+        """See :meth:`forward`: when (scores of every frame), what (embeddings), where (boxes of regions)."""
+        seen = self._encode_videos(inputs, data_samples, ground=self.grounding_head is not None)
+        if self.score_head is not None:
+            margins_bt = self.score_head(seen['frame_embeds'], self._prompt_embeds(), scale_of(self.logit_scale)).cpu()
+            for sample, margins_t in zip(data_samples, margins_bt, strict=True):
+                frame_inds = sample.get('frame_inds', range(len(margins_t)))
+                total = sample.get('total_frames', len(margins_t))
+                sample.pred_margins = to_every_frame(margins_t, frame_inds, total)
+                sample.pred_scores = sample.pred_margins.sigmoid()
+        for sample, video_e in zip(data_samples, seen['video_embeds'].cpu(), strict=True):
+            sample.pred_video_embed = video_e
+        captioned = [sample for sample in data_samples if 'gt_caption_tokens' in sample]
+        if captioned:
+            embeds_ke = self.encode_texts([sample.gt_caption_tokens.cpu() for sample in captioned]).cpu()
+            for sample, caption_e in zip(captioned, embeds_ke, strict=True):
+                sample.pred_caption_embed = caption_e
+        self._predict_regions(inputs, data_samples, seen)
+        return data_samples
+
+    def _predict_regions(self, inputs: Tensor, data_samples: list[VADDataSample], seen: dict[str, Any]) -> None:
+        tokens = [tokens for sample in data_samples for tokens in _region_field(sample, 'tokens')]
+        captions_re = self.encode_texts(tokens)
+        counts = [len(_region_field(sample, 'tokens')) for sample in data_samples]
+        dense_of = seen['dense'].split(seen['dense_mask'].sum(dim=1).tolist())
+        embeds_of, captions_of = seen['region_embeds'].split(counts), captions_re.split(counts)
+        for i, sample in enumerate(data_samples):
+            if 'gt_regions' not in sample:
+                continue
+            found = InstanceData(embeds=embeds_of[i].cpu(), caption_embeds=captions_of[i].cpu())
+            if self.grounding_head is not None and counts[i]:
+                pixels = self.data_preprocessor.to_pixels(inputs[i])
+                boxes, scores = self.grounding_head(dense_of[i], pixels, self.roi_projection, captions_of[i])
+                found.boxes_xyxyn, found.box_scores = boxes.cpu(), scores.cpu()
+            sample.pred_regions = found
+
+    @torch.no_grad()
+    def _prompt_embeds(self) -> Tensor:
+        """The score prompts' embeddings, made anew only when the weights have changed."""
+        weights = [*self.text.parameters(), self.text_projection.weight]
+        state = (weights[0].device, weights[0].dtype, tuple(w._version for w in weights))
+        if self._prompts is None or self._prompts[0] != state:
+            tokenizer = TOKENIZERS.build(self.tokenizer_cfg)
+            tokens = [torch.tensor(tokenizer.encode(text, self.text.context_length)) for text in self.score_head.texts]
+            self._prompts = (state, self.score_head.ensemble(self.encode_texts(tokens)))
+        return self._prompts[1]
+
+
+# --------------------------------------------------------------------------------------------------------------- parts
+
+
+def gather_valid(tensor: Tensor) -> Tensor:
+    """The rows of all ranks in rank order, detached and without padding."""
+    rows, is_row = gather_rows(tensor.detach())
+    return rows if is_row is None else rows[is_row]
+
+
+def _projection(width: int, embed_dim: int) -> nn.Linear:
+    layer = nn.Linear(width, embed_dim, bias=False)
+    nn.init.normal_(layer.weight, std=width**-0.5)
+    return layer
+
+
+def _unit(x: Tensor) -> Tensor:
+    return F.normalize(x if x.dtype == torch.float64 else x.float(), dim=-1)
+
+
+def _cut(tokens: Tensor, limit: int) -> Tensor:
+    return tokens if len(tokens) <= limit else torch.cat([tokens[: limit - 1], tokens[-1:]])
+
+
+def _region_field(sample: VADDataSample, name: str) -> list:
+    regions = sample.get('gt_regions')
+    if regions is None or len(regions) == 0:
+        return []
+    values = regions.get(name)
+    return list(values) if values is not None else [[] for _ in range(len(regions))]
+
+
+def _boxes(data_samples: list[VADDataSample], n_frames: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Boxes (r_b, t, 4) and masks (r_b, t) of each video, on the CPU."""
+    boxes, valid = [], []
+    for sample in data_samples:
+        regions = sample.get('gt_regions')
+        if regions is None or len(regions) == 0:
+            boxes.append(torch.zeros(0, n_frames, 4))
+            valid.append(torch.zeros(0, n_frames, dtype=torch.bool))
+        else:
+            boxes.append(regions.boxes_xyxyn.cpu().float())
+            valid.append(regions.box_valid.cpu())
+    return boxes, valid
+
+
+def _pack_candidates(
+    caption_re: Tensor, negative_ke: Tensor, counts: list[int], region_valid: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Each region's caption before its negatives, padded, (r, n, e); and which of them exist, (r, n)."""
+    most = max(counts, default=0)
+    region_k = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts, dtype=torch.long))
+    exists_rn = torch.arange(most) < torch.tensor(counts, dtype=torch.long)[:, None]
+    where = tuple(index.to(caption_re.device) for index in (region_k, exists_rn.nonzero()[:, 1]))
+    padded_rne = caption_re.new_zeros(len(counts), most, caption_re.shape[1]).index_put(where, negative_ke)
+    valid_rn = torch.cat([region_valid[:, None], exists_rn & region_valid[:, None]], dim=1)
+    return torch.cat([caption_re[:, None], padded_rne], dim=1), valid_rn.to(caption_re.device)

@@ -1,0 +1,6 @@
+from .grid_proposals import GridProposals
+from .grounding_head import GroundingHead
+from .mmdet_proposals import MMDetProposals
+from .prompt_scoring_head import PromptScoringHead
+
+__all__ = ['GridProposals', 'GroundingHead', 'MMDetProposals', 'PromptScoringHead']

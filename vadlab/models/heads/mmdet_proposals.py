@@ -1,0 +1,85 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS
+from vadlab.utils.errors import ConfigError, MissingDependencyError
+
+
+@MODELS.register_module()
+class MMDetProposals(nn.Module):
+    """Boxes of any MMDetection detector, whatever it takes them for.
+
+    The detector is loaded at the first call, and is no part of this module's state: its weights are neither trained nor
+    saved with the model's.
+
+    Args:
+        config (str): Path of a detector's config, or the name of one that comes with MMDetection
+            (``rtmdet/rtmdet_tiny_8xb32-300e_coco.py``).
+        checkpoint (str | None): Its weights, a path or URL; None for random ones, which is of use in tests only.
+        score_thr (float): Boxes with lower scores are dropped, 0..1.
+        max_boxes (int): The best-scored boxes kept in each frame, > 0.
+        batch_size (int): Frames that pass the detector at once, > 0.
+    """
+
+    def __init__(
+        self,
+        config: str,
+        checkpoint: str | None = None,
+        score_thr: float = 0.05,
+        max_boxes: int = 100,
+        batch_size: int = 16,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.checkpoint = checkpoint
+        self.score_thr = score_thr
+        self.max_boxes = max_boxes
+        self.batch_size = batch_size
+        self._detect: Callable[[list], list] | None = None
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Boxes of each frame; where there are fewer than in another, the whole frame fills up.
+
+        Args:
+            pixels (Tensor): Frames, uint8 RGB, shape (T, 3, H, W).
+
+        Returns:
+            Tensor: xyxyn, float32, shape (T, P, 4), P at most ``max_boxes`` + 1: the whole frame is always among them.
+        """
+        if self._detect is None:
+            self._detect = self._load(pixels.device)
+        height, width = pixels.shape[-2:]
+        scale = torch.tensor([width, height, width, height], dtype=torch.float32)
+        images = list(pixels.flip(1).permute(0, 2, 3, 1).cpu().numpy())  # detectors of OpenMMLab read BGR
+        found: list[Tensor] = []
+        for start in range(0, len(images), self.batch_size):
+            for result in self._detect(images[start : start + self.batch_size]):
+                instances = result.pred_instances
+                scores, order = instances.scores.cpu().sort(descending=True)
+                boxes = instances.bboxes.float().cpu()[order[scores >= self.score_thr][: self.max_boxes]]
+                found.append((boxes / scale).clamp(0, 1))
+        out = torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(len(found), max(map(len, found)) + 1, 1)
+        for place, boxes in zip(out, found, strict=True):
+            place[: len(boxes)] = boxes
+        return out.to(pixels.device)
+
+    def _load(self, device: torch.device) -> Callable[[list], list]:
+        try:
+            import mmdet
+            from mmdet.apis import inference_detector, init_detector
+        except ImportError as error:
+            raise MissingDependencyError(
+                f'MMDetProposals needs MMDetection ({error}). Install it: pip install --no-build-isolation '
+                "onedl-mmdetection; or use proposals=dict(type='GridProposals')."
+            ) from error
+        config: Any = Path(self.config)
+        if not config.is_file():
+            config = Path(mmdet.__file__).parent / '.mim' / 'configs' / self.config
+        if not config.is_file():
+            raise ConfigError(f'MMDetProposals: config {self.config!r} is neither a file nor one of {config.parent}.')
+        detector = init_detector(str(config), self.checkpoint, device=str(device))
+        return lambda images: inference_detector(detector, images)

@@ -1,0 +1,155 @@
+"""Anomaly scores of frames by comparing them with what normal and abnormal scenes are called.
+
+Shape suffixes: b videos, t frames, e embedding channels, k prompts (one phrase of one class), m templates.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.suggest import nearest
+
+# What the names of UCF-Crime's and the demo's classes mean in plain English.
+PHRASES = {
+    'Normal': ['people going about their day', 'an ordinary scene where nothing happens'],
+    'Abuse': ['a person abusing another'],
+    'Arrest': ['police arresting a person'],
+    'Arson': ['a person setting fire to something'],
+    'Assault': ['a person attacking another'],
+    'Burglary': ['a burglar breaking into a building'],
+    'Explosion': ['an explosion'],
+    'Fighting': ['people fighting'],
+    'RoadAccidents': ['a road accident'],
+    'Robbery': ['a person being robbed'],
+    'Shooting': ['a person shooting a gun'],
+    'Shoplifting': ['a person shoplifting'],
+    'Stealing': ['a person stealing something'],
+    'Vandalism': ['a person damaging property'],
+}
+TEMPLATES = ('{}', 'a surveillance video of {}', 'a video frame showing {}')
+
+
+@MODELS.register_module()
+class PromptScoringHead(nn.Module):
+    """Zero-shot anomaly score: how much better abnormal prompts fit a frame than normal ones.
+
+    Radford et al., 2021, arXiv:2103.00020, section 3.1.4 for the ensemble: the embeddings of one phrase in all
+    templates are averaged. Several phrases of a class stay apart, since what is normal looks different in a street and
+    in a shop; the log-sum-exp takes the one that fits.
+
+    ``margin = logsumexp(logits of abnormal prompts) - logsumexp(logits of normal prompts)``, score = sigmoid(margin).
+
+    Args:
+        classes (Sequence[str]): Class names.
+        prompts (Mapping[str, Sequence[str]] | None): Phrases of each class; for those not named, the built-in ones of
+            UCF-Crime's classes, or the class name in words.
+        templates (Sequence[str]): Sentences with one ``{}`` for the phrase.
+        normal_class (str): The class that is not anomalous.
+        score_window (int): Sampled frames whose embeddings are averaged around each one, odd; 1 for none.
+
+    Raises:
+        ConfigError: No such normal class, no other class, prompts of an unknown class, a class without a phrase, a
+            template without ``{}``, or an even window.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        prompts: Mapping[str, Sequence[str]] | None = None,
+        templates: Sequence[str] = TEMPLATES,
+        normal_class: str = 'Normal',
+        score_window: int = 1,
+    ) -> None:
+        super().__init__()
+        prompts = dict(prompts or {})
+        for name in [normal_class, *prompts]:
+            if name not in classes:
+                raise ConfigError(f'PromptScoringHead: no class {name!r}. {nearest(name, list(classes))}')
+        if len(classes) < 2:
+            raise ConfigError(f'PromptScoringHead: needs an abnormal class beside {normal_class!r}.')
+        if not templates or any(template.count('{}') != 1 for template in templates):
+            raise ConfigError(f'PromptScoringHead: each template holds one {{}} for the phrase; got {list(templates)}.')
+        if score_window < 1 or score_window % 2 == 0:
+            raise ConfigError(f'PromptScoringHead: score_window must be odd and positive, got {score_window}.')
+        self.templates = tuple(templates)
+        self.score_window = score_window
+        self.phrases: list[str] = []
+        is_normal = []
+        for name in classes:
+            own = prompts.get(name, PHRASES.get(name, [in_words(name)]))
+            if isinstance(own, str) or not own:
+                raise ConfigError(f'PromptScoringHead: prompts[{name!r}] must be a list of phrases, got {own!r}.')
+            self.phrases += own
+            is_normal += [name == normal_class] * len(own)
+        self.register_buffer('is_normal', torch.tensor(is_normal), persistent=False)
+
+    @property
+    def texts(self) -> list[str]:
+        """Every phrase in every template, k * m of them, phrase by phrase."""
+        return [template.format(phrase) for phrase in self.phrases for template in self.templates]
+
+    def ensemble(self, text_embeds: Tensor) -> Tensor:
+        """Average the templates of each phrase.
+
+        Args:
+            text_embeds (Tensor): L2-normalised embeddings of :attr:`texts`, shape (k * m, e).
+
+        Returns:
+            Tensor: L2-normalised, shape (k, e).
+        """
+        return F.normalize(text_embeds.unflatten(0, (len(self.phrases), -1)).mean(dim=1), dim=-1)
+
+    def forward(self, frame_embeds: Tensor, prompt_embeds: Tensor, logit_scale: Tensor | float) -> Tensor:
+        """Margins of frames.
+
+        Args:
+            frame_embeds (Tensor): L2-normalised frames in order of time, shape (b, t, e).
+            prompt_embeds (Tensor): What :meth:`ensemble` returns, shape (k, e).
+            logit_scale (Tensor | float): Factor of the cosine similarities, > 0.
+
+        Returns:
+            Tensor: Above 0 where abnormal prompts fit better, unbounded, float32, shape (b, t).
+        """
+        frames_bte = frame_embeds.float()
+        if self.score_window > 1:
+            half = self.score_window // 2
+            means_bet = F.avg_pool1d(
+                frames_bte.transpose(1, 2), self.score_window, stride=1, padding=half, count_include_pad=False
+            )
+            frames_bte = F.normalize(means_bet.transpose(1, 2), dim=-1)
+        logits_btk = logit_scale * frames_bte @ prompt_embeds.float().T
+        abnormal = logits_btk.masked_fill(self.is_normal, float('-inf')).logsumexp(dim=-1)
+        normal = logits_btk.masked_fill(~self.is_normal, float('-inf')).logsumexp(dim=-1)
+        return abnormal - normal
+
+
+def in_words(name: str) -> str:
+    """A class name as a phrase.
+
+    >>> in_words('RoadAccidents'), in_words('pick_pocketing')
+    ('road accidents', 'pick pocketing')
+    """
+    return re.sub(r'(?<=[a-z])(?=[A-Z])|_', ' ', name).lower()
+
+
+def to_every_frame(values: Tensor, frame_inds: np.ndarray, total_frames: int) -> Tensor:
+    """Interpolate values of sampled frames linearly to all frames; before the first and after the last they stay.
+
+    Args:
+        values (Tensor): One for each sampled frame, shape (t,).
+        frame_inds (np.ndarray): Their places, ascending, 0-based, shape (t,); a place that occurs twice takes the mean.
+        total_frames (int): Frames of the video.
+
+    Returns:
+        Tensor: float32 on the CPU, shape (total_frames,).
+    """
+    places, which = np.unique(np.asarray(frame_inds), return_inverse=True)
+    sums = np.bincount(which, weights=values.detach().cpu().double().numpy())
+    means = sums / np.bincount(which)
+    return torch.from_numpy(np.interp(np.arange(total_frames), places, means).astype(np.float32))

@@ -1,0 +1,129 @@
+"""Pooling a dense feature map under boxes that move with their region.
+
+Shape suffixes: b videos, t sampled frames, m dense frames, r regions of all videos, p (region, frame) pairs with a box,
+d channels, hw grid.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS
+from vadlab.utils.errors import ConfigError, MissingDependencyError
+
+_BUILD = 'MMCV_WITH_OPS=1 pip install --no-build-isolation --no-cache-dir --force-reinstall --no-deps onedl-mmcv'
+
+
+def build_roi_align(output_size: int = 1, sampling_ratio: int = 0, aligned: bool = True) -> nn.Module:
+    """RoIAlign of mmcv over boxes in grid coordinates.
+
+    Raises:
+        MissingDependencyError: mmcv is not installed, or without its compiled ops.
+    """
+    try:
+        from mmcv.ops import RoIAlign
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'Region pooling needs the compiled ops of mmcv ({error}). Build them: make install, or: {_BUILD}'
+        ) from error
+    return RoIAlign(output_size, spatial_scale=1.0, sampling_ratio=sampling_ratio, pool_mode='avg', aligned=aligned)
+
+
+def roi_align_float32(roi_align: nn.Module, dense_mdhw: Tensor, rois_p5: Tensor) -> Tensor:
+    """Call RoIAlign outside of mixed precision: half precision cannot tell neighbouring grid positions apart.
+
+    Args:
+        roi_align (nn.Module): mmcv's.
+        dense_mdhw (Tensor): Features, floating point, shape (M, D, h, w).
+        rois_p5 (Tensor): Row of ``dense_mdhw``, then x1, y1, x2, y2 in grid units, shape (P, 5).
+
+    Returns:
+        Tensor: float32 (float64 for float64 features), shape (P, D, *output size).
+    """
+    dtype = torch.float64 if dense_mdhw.dtype == torch.float64 else torch.float32
+    with torch.autocast(dense_mdhw.device.type, enabled=False):
+        return roi_align(dense_mdhw.to(dtype), rois_p5.to(dense_mdhw.device, dtype, non_blocking=True))
+
+
+def check_roi_align(device: torch.device | str) -> None:
+    """Find out before training whether RoIAlign runs where the model is.
+
+    mmcv built on a machine without nvcc has CPU ops only; it imports, and fails in the middle of the first step.
+
+    Raises:
+        ConfigError: It does not run on ``device``; the message says how to mend that.
+    """
+    device = torch.device(device)
+    roi_align = build_roi_align()
+    try:
+        roi_align(torch.ones(1, 1, 2, 2, device=device), torch.tensor([[0.0, 0.0, 0.0, 2.0, 2.0]], device=device))
+    except (RuntimeError, NotImplementedError) as error:
+        raise ConfigError(
+            f'The model is on {device}, but the RoIAlign of the installed mmcv does not run there: '
+            f'{str(error).splitlines()[0]} Rebuild mmcv where nvcc is on the PATH: FORCE_CUDA=1 {_BUILD}; or train on '
+            'the CPU: CUDA_VISIBLE_DEVICES= python tools/train.py ...'
+        ) from error
+
+
+@MODELS.register_module()
+class TrackRoIPool(nn.Module):
+    """RoIAlign of every frame of a track under the box of that frame.
+
+    He et al., "Mask R-CNN", 2017, arXiv:1703.06870, section 3 (RoIAlign), through mmcv's op, in float32 also under
+    automatic mixed precision.
+
+    RoIAlign is linear in the features: each output is a fixed average of grid cells. So a bias-free projection after
+    pooling (and after any mean over frames) equals the same projection before it, at a fraction of the cost.
+
+    Args:
+        output_size (int): Cells of the pooled grid along each side; they are averaged to one vector.
+        sampling_ratio (int): Samples along each side of an output cell; 0 takes as many as grid cells it covers.
+        aligned (bool): Shift by half a cell, so that a cell's value lies at its centre.
+    """
+
+    def __init__(self, output_size: int = 1, sampling_ratio: int = 0, aligned: bool = True) -> None:
+        super().__init__()
+        self.roi_align = build_roi_align(output_size, sampling_ratio, aligned)
+
+    def forward(self, dense: Tensor, dense_mask: Tensor, boxes_xyxyn: list[Tensor], valid: list[Tensor]) -> Tensor:
+        """Pool all regions of a batch.
+
+        Args:
+            dense (Tensor): Features of the frames marked in ``dense_mask``, in its row-major order, shape (M, D, h, w).
+            dense_mask (Tensor): Which frames ``dense`` holds, bool, shape (B, T). On the CPU, like the boxes, it costs
+                no synchronisation with the device.
+            boxes_xyxyn (list[Tensor]): Normalised boxes of each video, shape (R_b, T, 4).
+            valid (list[Tensor]): Frames in which a region has a box, bool, shape (R_b, T).
+
+        Returns:
+            Tensor: Features in order of the videos, zeros where a region has no box, float32 (float64 for float64
+            features), shape (sum of R_b, T, D).
+
+        Raises:
+            ValueError: A region has a box in a frame that ``dense`` does not hold, or the lengths differ.
+        """
+        if not len(boxes_xyxyn) == len(valid) == len(dense_mask):
+            raise ValueError(
+                f'TrackRoIPool: {len(dense_mask)} videos, {len(boxes_xyxyn)} sets of boxes, {len(valid)} of masks.'
+            )
+        n_frames = dense_mask.shape[1]
+        valid_rt, boxes_rt4 = torch.cat(valid), torch.cat(boxes_xyxyn)
+        owner_r = torch.repeat_interleave(torch.tensor([len(v) for v in valid], device=valid_rt.device))
+        region_p, time_p = valid_rt.nonzero(as_tuple=True)
+        frame_p = owner_r[region_p] * n_frames + time_p
+        if not dense_mask.flatten()[frame_p].all():
+            raise ValueError('TrackRoIPool: a region has a box in a frame without dense features.')
+
+        dtype = torch.float64 if dense.dtype == torch.float64 else torch.float32
+        pooled_rtd = torch.zeros(*valid_rt.shape, dense.shape[1], dtype=dtype, device=dense.device)
+        if len(frame_p) == 0:
+            return pooled_rtd
+        row_p = (dense_mask.flatten().cumsum(0) - 1)[frame_p]
+        rois_p5 = torch.cat([row_p[:, None], boxes_rt4[region_p, time_p] * grid_scale(dense)], dim=1)
+        pooled_pd = roi_align_float32(self.roi_align, dense, rois_p5).mean(dim=(2, 3))
+        return pooled_rtd.index_put((region_p.to(dense.device), time_p.to(dense.device)), pooled_pd)
+
+
+def grid_scale(dense_mdhw: Tensor) -> Tensor:
+    """Factors that take x1, y1, x2, y2 from 0..1 to units of the feature grid, float32 on the CPU, shape (4,)."""
+    h, w = dense_mdhw.shape[-2:]
+    return torch.tensor([w, h, w, h], dtype=torch.float32)

@@ -1,0 +1,64 @@
+import torch
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS
+
+from ..layers.gather import gather_rows
+
+
+@MODELS.register_module()
+class HardNegativeLoss(nn.Module):
+    """Pick a region's own caption among hard negatives written for it.
+
+    Xie et al., "FG-CLIP: Fine-Grained Visual and Textual Alignment", 2025, arXiv:2505.05071, section 3.1: the negatives
+    differ from the caption in one attribute (colour, action, number). Cross-entropy with the caption in place 0,
+    averaged over the regions that have negatives. The arithmetic is float32 (or float64), also under automatic mixed
+    precision.
+
+    Args:
+        loss_weight (float): Factor of the returned loss.
+        gather (bool): Average over the regions of all ranks, which may have different numbers of them, so that the
+            gradient is that of one large batch once DDP has averaged it.
+    """
+
+    def __init__(self, loss_weight: float = 0.5, gather: bool = True) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+        self.gather = gather
+
+    def forward(self, regions: Tensor, candidates: Tensor, valid: Tensor, logit_scale: Tensor | float) -> Tensor:
+        """Loss over the regions with at least one negative; zero, with a graph, where there is none.
+
+        Args:
+            regions (Tensor): L2-normalised region embeddings, shape (R, D).
+            candidates (Tensor): L2-normalised texts, the region's own caption first, shape (R, 1 + N, D).
+            valid (Tensor): Which candidates exist, bool, shape (R, 1 + N); a region takes part if its caption and at
+                least one negative do.
+            logit_scale (Tensor | float): Factor of the cosine similarities, > 0: the *exponential* of the learnt log.
+
+        Returns:
+            Tensor: Scalar.
+
+        Raises:
+            ValueError: The shapes do not fit.
+        """
+        if candidates.shape[:2] != valid.shape or regions.shape != candidates[:, 0].shape:
+            raise ValueError(
+                f'HardNegativeLoss: regions {tuple(regions.shape)}, candidates {tuple(candidates.shape)} and valid '
+                f'{tuple(valid.shape)} do not fit.'
+            )
+        with torch.autocast(regions.device.type, enabled=False):
+            if regions.dtype != torch.float64:
+                regions, candidates = regions.float(), candidates.float()
+            takes_part = valid[:, 0] & valid[:, 1:].any(dim=1)
+            # What is masked out may be NaN; a product with zero would keep it.
+            regions = regions.masked_fill(~takes_part[:, None], 0.0)
+            candidates = candidates.masked_fill(~valid[..., None], 0.0)
+            logits = logit_scale * torch.einsum('rd,rnd->rn', regions, candidates)
+            # Rows that take no part keep finite logits, so that their masked gradients are zero and not NaN.
+            logits = logits.masked_fill(~valid & takes_part[:, None], float('-inf'))
+            losses = (torch.logsumexp(logits, dim=1) - logits[:, 0]).masked_fill(~takes_part, 0.0)
+            if self.gather:
+                losses = gather_rows(losses)[0]  # padded with zeros, which add nothing
+                takes_part = gather_rows(takes_part)[0]
+            return self.loss_weight * losses.sum() / takes_part.sum().clamp(min=1)
