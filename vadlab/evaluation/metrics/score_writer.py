@@ -46,11 +46,12 @@ class ScoreWriter(VADMetric):
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Write the file."""
+        results = self.checked(results)
         self.out_file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.out_file.with_suffix('.npz.part')
         # Not np.savez: it takes the names as keyword arguments and trips over a video called "file".
         with zipfile.ZipFile(unfinished, 'w', zipfile.ZIP_DEFLATED) as archive:
-            for result in self.checked(results):
+            for result in results:
                 with archive.open(f'{result["video_id"]}.npy', 'w', force_zip64=True) as member:
                     np.lib.format.write_array(member, result['values'], allow_pickle=False)
         os.replace(unfinished, self.out_file)

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+from metric_samples import evaluate, scored
+from sklearn.metrics import roc_auc_score
+
+from vadlab.evaluation.metrics import VideoScoreMetric
+from vadlab.utils.errors import ConfigError, DataError
+
+
+@pytest.mark.parametrize('mode', ['max', 'top_mean'])
+def test_auc_equals_scikit_learn(mode):
+    rng = np.random.default_rng(1)
+    samples = [scored(f'v{i}', rng.normal(size=48), label=label) for i, label in enumerate([0, 1, 0, 5, -1, 0, 2, 0])]
+    expected = {
+        'max': [sample.pred_margins.max() for sample in samples],
+        'top_mean': [sample.pred_scores.sort().values[-3:].mean() for sample in samples],
+    }[mode]
+    auc = roc_auc_score([sample.gt_label != 0 for sample in samples], expected)
+    metric = VideoScoreMetric(mode)
+    assert evaluate(metric, samples) == {'video/auc': pytest.approx(auc, abs=1e-12)}
+    assert 0 < auc < 1
+    assert set(metric.protocol) == {'video/auc'}
+
+
+def test_one_class_missing_label_empty_set_and_unknown_mode():
+    assert np.isnan(evaluate(VideoScoreMetric(), [scored('a', [1.0])])['video/auc'])
+    sample = scored('a', [1.0])
+    del sample.gt_label
+    with pytest.raises(DataError, match="the data set gives no 'gt_label' for a"):
+        VideoScoreMetric().process({}, [sample])
+    with pytest.raises(DataError, match='no sample was tested'):
+        VideoScoreMetric().evaluate(0)
+    with pytest.raises(ConfigError, match='max, top_mean'):
+        VideoScoreMetric('mean')
