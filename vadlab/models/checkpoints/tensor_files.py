@@ -6,11 +6,23 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from vadlab.utils.errors import CheckpointError, MissingFileError
 
+# What training checkpoints hold beside tensors: the log's history. MMEngine's own list has `getattr` on it, through
+# which a file could reach nearly anything.
+HARMLESS_CLASSES = [
+    HistoryBuffer,
+    np.ndarray,
+    np.dtype,
+    np._core.multiarray._reconstruct,
+    np._core.multiarray.scalar,
+    *(type(np.dtype(kind)) for kind in ('bool', 'int32', 'int64', 'uint8', 'uint32', 'float32', 'float64')),
+]
 _SCRIPT_DTYPES = {
     'FloatStorage': torch.float32,
     'HalfStorage': torch.float16,
@@ -45,11 +57,8 @@ def read_tensor_file(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith('/constants.pkl') for name in archive.namelist()):
                 return _read_torchscript(path, archive), {}
-    # MMEngine's checkpoints hold the log's history, in classes that it lists as harmless.
-    from mmengine.runner.checkpoint import get_torch_safe_globals
-
     try:
-        with torch.serialization.safe_globals(get_torch_safe_globals()):
+        with torch.serialization.safe_globals(HARMLESS_CLASSES):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         lines = str(error).splitlines() or ['']
