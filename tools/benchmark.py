@@ -25,11 +25,11 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from benchmarks import decode, loader, metrics, step, text
-from benchmarks.harness import Report, Row, Target
+from benchmarks import decode, loader, metrics, step, text  # noqa: E402
+from benchmarks.harness import Report, Row, Target  # noqa: E402
 
-from vadlab.utils.cli import run_cli
-from vadlab.utils.errors import ConfigError
+from vadlab.utils.cli import run_cli  # noqa: E402
+from vadlab.utils.errors import ConfigError  # noqa: E402
 
 PACKAGES = (
     'torch',

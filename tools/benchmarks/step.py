@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .harness import Entry, Report, compete, forget_peak, limit, resident_bytes
-from .plain_fgclip import ARCHITECTURES, PlainFGCLIP, make_batch, make_clip
+from .plain_fgclip import ARCHITECTURES, LOG_SCALE, PlainFGCLIP, make_batch, make_clip
 
 MEAN = (122.7709383, 116.7460125, 104.09373615)
 STD = (68.5005327, 66.6321579, 70.32316305)
@@ -26,7 +26,7 @@ def build_ours(arch: str, with_cp: bool, chunk_size: int | None = None, seed: in
     vision, text = settings['vision_config'], settings['text_config']
     with tempfile.TemporaryDirectory() as folder:
         make_clip(arch, seed).save_pretrained(folder)
-        return MODELS.build(
+        model = MODELS.build(
             dict(
                 type='FGCLIP',
                 data_preprocessor=dict(type='VADDataPreprocessor', mean=MEAN, std=STD),
@@ -48,10 +48,13 @@ def build_ours(arch: str, with_cp: bool, chunk_size: int | None = None, seed: in
                     with_cp=with_cp,
                 ),
                 embed_dim=settings['projection_dim'],
-                queue=dict(size=128, warmup=10**6),
+                queue=dict(type='NegativeQueue', warmup=10**6),
                 pretrained=folder,
+                logit_scale_init=LOG_SCALE,
             )
         )
+        model.init_weights()
+        return model
 
 
 def pack(batch: dict[str, Any]) -> dict[str, Any]:
