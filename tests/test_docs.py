@@ -1,0 +1,163 @@
+"""What the documents say is there, is there; and their worked example works."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from vadlab.utils.config import load_config, parse_cfg_options
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ['README.md', 'CONTRIBUTING.md', *sorted(str(p.relative_to(ROOT)) for p in (ROOT / 'docs').glob('*.md'))]
+
+# First comment of a code block that stands for a file.
+BLOCK = re.compile(r'```python\n# ([\w./]+\.py)\n(.*?)```', re.DOTALL)
+REPOSITORY_PATH = re.compile(
+    r'(?<![\w./-])((?:configs|tools|vadlab|docs|tests|requirements)/[\w./<>{},-]*[\w/]|setup\.py|Makefile|LICENSE)'
+)
+
+
+def read(document):
+    return (ROOT / document).read_text(encoding='utf-8')
+
+
+def worked_example():
+    """The files that CONTRIBUTING.md writes, by path."""
+    return dict(BLOCK.findall(read('CONTRIBUTING.md')))
+
+
+def commands(document):
+    """Shell commands that start one of our tools, as lists of words."""
+    found = re.findall(r'python (tools/[^`\n#]*)', read(document))
+    return [shlex.split(re.sub(r'\s\.\.\.', '', line)) for line in found]
+
+
+@pytest.mark.parametrize('document', DOCUMENTS)
+def test_files_that_a_document_names_exist(document):
+    made_by_example = worked_example()
+    named = {path for path in REPOSITORY_PATH.findall(read(document)) if not set('<{') & set(path)}
+    missing = sorted(path for path in named if path not in made_by_example and not (ROOT / path).exists())
+    assert not missing, f'{document} names files that are not there: {missing}'
+
+
+@pytest.mark.parametrize('document', DOCUMENTS)
+def test_make_targets_that_a_document_names_exist(document):
+    targets = set(re.findall(r'^([a-z]+):', read('Makefile'), re.MULTILINE))
+    named = set(re.findall(r'(?:^|`)make ([a-z]+)', read(document), re.MULTILINE))
+    assert named <= targets, f'{document}: no make {named - targets}'
+
+
+def test_every_make_target_has_one_line_of_help():
+    result = subprocess.run(['make', 'help'], cwd=ROOT, capture_output=True, text=True, check=True)
+    (phony,) = re.findall(r'^\.PHONY: (.*)$', read('Makefile'), re.MULTILINE)
+    lines = [line.split(maxsplit=2) for line in result.stdout.splitlines()]
+    assert [line[1] for line in lines] == phony.split()
+    assert all(len(line) == 3 for line in lines)
+
+
+@pytest.mark.parametrize('document', DOCUMENTS)
+def test_options_in_commands_exist(document):
+    shared = read('vadlab/utils/runtime.py')
+    for tool, *words in commands(document):
+        source = read(tool) + (shared if 'add_common_arguments' in read(tool) else '')
+        for flag in (word for word in words if word.startswith('--')):
+            assert f"'{flag}'" in source, f'{document}: {tool} has no {flag}'
+
+
+@pytest.mark.parametrize('document', DOCUMENTS)
+def test_configs_in_commands_take_their_options(document):
+    made_by_example = worked_example()
+    for _, *words in commands(document):
+        config = words[0] if words else ''
+        if not config.endswith('.py') or config in made_by_example:
+            continue
+        options = words[words.index('--cfg-options') + 1 :] if '--cfg-options' in words else []
+        load_config(ROOT / config, parse_cfg_options([word for word in options if '=' in word]))
+
+
+def test_options_that_the_readme_recommends_exist():
+    named = re.findall(r'`--cfg-options ([^`]+)`', read('README.md'))
+    assert named
+    for words in named:
+        load_config(ROOT / 'configs/fgclip_ucf.py', parse_cfg_options(words.split()))
+
+
+def test_table_of_configs_is_complete():
+    table = read('README.md').split('## Configs')[1].split('## ')[0]
+    listed = set(re.findall(r'configs/\w+\.py', table))
+    there = {f'configs/{p.name}' for p in (ROOT / 'configs').glob('*.py')} - {'configs/default_runtime.py'}
+    assert listed == there
+
+
+def write_video(path, moving_from):
+    """40 frames of grey, with noise from frame ``moving_from`` on."""
+    rng = np.random.default_rng(0)
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('libx264', rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        for index in range(40):
+            pixels = np.full((48, 64, 3), 90, np.uint8)
+            if index >= moving_from:
+                pixels[::4, ::4] = rng.integers(0, 255, (12, 16, 1))
+            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels)):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+def write_data(folder):
+    """Two videos and their annotation: one moves from frame 20 on, which is annotated, one never."""
+    folder.mkdir()
+    write_video(folder / 'Fighting001_x264.mp4', moving_from=20)
+    write_video(folder / 'Normal_Videos001_x264.mp4', moving_from=40)
+    keyframes = [{'frame': f, 'bbox': [0.0, 0.0, 1.0, 1.0], 'enabled': True} for f in (20, 39)]
+    region = {'caption': 'noise', 'start_frame': 20, 'end_frame': 39, 'keyframes': keyframes}
+    records = [
+        {'f_path': 'Fighting001_x264.mp4', 'global_caption': 'The picture begins to flicker.', 'bbox_info': [region]},
+        {'f_path': 'Normal_Videos001_x264.mp4', 'global_caption': 'A grey wall.', 'bbox_info': []},
+    ]
+    (folder / 'train.json').write_text(json.dumps(records))
+
+
+def test_worked_example_trains_tests_and_passes_its_own_test(tmp_path):
+    """Do what CONTRIBUTING.md says, in a copy of the repository."""
+    for folder in ('vadlab', 'tools', 'configs'):
+        ignore = shutil.ignore_patterns('__pycache__', '*.safetensors')
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore)
+    shutil.copy(ROOT / 'pyproject.toml', tmp_path)
+    example = worked_example()
+    assert len(example) == 3
+    for path, text in example.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    (line,) = re.findall(r'`vadlab/models/detectors/__init__.py`: `(from \S+ import \w+)`', read('CONTRIBUTING.md'))
+    with (tmp_path / 'vadlab/models/detectors/__init__.py').open('a') as init:
+        init.write(line + '\n')
+    write_data(tmp_path / 'clips')
+
+    def run(*command):
+        env = {**os.environ, 'PYTHONPATH': str(tmp_path), 'OMP_NUM_THREADS': '1'}
+        result = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+        return result.stdout
+
+    (config,) = (path for path in example if path.startswith('configs/'))
+    (test,) = (path for path in example if path.startswith('tests/'))
+    data = ['data_root=clips', 'ann_file=train.json', 'val_ann_file=train.json', 'test_ann_file=train.json']
+    small = ['temporal_ann_file=None', 'num_workers=0', 'image_size=32', 'max_epochs=2', 'batch_size=2']
+    options = ['--cfg-options', *data, *small]
+    run('-m', 'pytest', '-q', '-p', 'no:cacheprovider', test)
+    run('tools/train.py', config, '--work-dir', 'run', *options)
+    run('tools/test.py', config, 'run/epoch_2.pth', '--out', 'run/metrics.json', *options)
+    report = json.loads((tmp_path / 'run/metrics.json').read_text())
+    assert report['metrics']['frame/auc'] > 0.95
