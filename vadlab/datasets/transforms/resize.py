@@ -1,0 +1,43 @@
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from ...registry import TRANSFORMS
+from ...utils.errors import ConfigError
+
+
+@TRANSFORMS.register_module(name='Resize')
+class Resize(BaseTransform):
+    """Scale decoded frames. ``DecodeFrames(size=...)`` is cheaper where one size is all that is wanted.
+
+    Boxes are normalised and the aspect ratio is not kept, so boxes stay as they are.
+
+    Required keys: frames
+
+    Modified keys: frames (uint8, shape (T, H, W, 3)), img_shape
+
+    Args:
+        size: Height and width, or one number for both, in pixels.
+
+    Raises:
+        ConfigError: ``size`` is not positive.
+    """
+
+    def __init__(self, size: int | tuple[int, int]) -> None:
+        self.size = (size, size) if isinstance(size, int) else tuple(size)
+        if len(self.size) != 2 or not all(isinstance(n, int) and n > 0 for n in self.size):
+            raise ConfigError(f'Resize: size must be one or two whole numbers > 0, not {size!r}')
+
+    def transform(self, results: dict) -> dict:
+        height, width = self.size
+        frames = results['frames']
+        if frames.shape[1:3] != self.size:
+            # INTER_AREA averages what a smaller picture cannot show, and is plain interpolation in the other direction.
+            shrinks = height * width < frames.shape[1] * frames.shape[2]
+            method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+            results['frames'] = np.stack([cv2.resize(frame, (width, height), interpolation=method) for frame in frames])
+        results['img_shape'] = self.size
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(size={self.size})'

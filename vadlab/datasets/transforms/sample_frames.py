@@ -1,0 +1,173 @@
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from ...registry import TRANSFORMS
+from ...utils.errors import ConfigError
+from ..keyframes import shown_spans
+from .random_state import new_generator
+
+MODES = ('uniform', 'jitter', 'dense')
+
+
+@TRANSFORMS.register_module()
+class SampleFrames(BaseTransform):
+    """Choose ``num_frames`` frames of a video, enough of them inside each region.
+
+    ``uniform`` takes the middle of equal slots; ``jitter`` a random frame of each slot; ``dense`` a window of frames at
+    a fixed distance, placed at random (over a region, if there is one) or, with ``random_start=False``, in the middle.
+    A video with fewer frames than slots repeats some.
+
+    In the first two modes each region gets at least ``min_region_frames`` of the frames in which it is shown (all of
+    them where it has fewer): missing ones are added at even distances inside it, and as many frames that no region
+    needs are given up where frames lie closest. Where regions need more frames than there are, they share evenly.
+
+    Required keys: total_frames, regions
+
+    Added keys: frame_inds (int64, shape (T,), ascending), candidate_inds (int64, shape (S,), ascending, distinct: all
+    frames that may ever be chosen for this video; only where that is fewer than all)
+
+    Args:
+        num_frames: T, >= 1.
+        mode: ``uniform``, ``jitter`` or ``dense``.
+        min_region_frames: See above; 0 switches it off.
+        frame_interval: Distance of frames in a dense window, >= 1.
+        random_start: Whether a dense window is placed at random.
+        candidates: In ``jitter``, draw from this many fixed frames a slot (say 4), so that a frame cache can hold all
+            of them; None draws freely.
+
+    Raises:
+        ConfigError: An option that cannot be.
+    """
+
+    def __init__(
+        self,
+        num_frames: int,
+        mode: str = 'uniform',
+        min_region_frames: int = 4,
+        frame_interval: int = 1,
+        random_start: bool = True,
+        candidates: int | None = None,
+    ) -> None:
+        if mode not in MODES:
+            raise ConfigError(f'SampleFrames: there is no mode {mode!r}. Known: {", ".join(MODES)}')
+        least = dict(num_frames=(num_frames, 1), frame_interval=(frame_interval, 1))
+        least |= dict(min_region_frames=(min_region_frames, 0), candidates=(1 if candidates is None else candidates, 1))
+        for name, (value, minimum) in least.items():
+            if not isinstance(value, int) or value < minimum:
+                raise ConfigError(f'SampleFrames: {name} must be a whole number >= {minimum}, not {value!r}')
+        self.num_frames = num_frames
+        self.mode = mode
+        self.min_region_frames = min_region_frames
+        self.frame_interval = frame_interval
+        self.random_start = random_start
+        self.candidates = candidates
+
+    def transform(self, results: dict) -> dict:
+        total = results['total_frames']
+        spans = [np.minimum(shown_spans(region), total) for region in results['regions']]
+        shown = [np.concatenate([np.arange(s, e) for s, e in region]) for region in spans if len(region)]
+        shown = [frames for frames in shown if len(frames)]
+        if self.mode == 'dense':
+            results['frame_inds'] = self._window(total, shown)
+            return results
+
+        def place(n_slots: int, n_frames: int) -> np.ndarray:
+            return _in_slots(n_slots, n_frames, self._draw(n_slots))
+
+        base = place(self.num_frames, total)
+        additions = [
+            frames[place(min(self.min_region_frames, len(frames)), len(frames))]
+            if self.min_region_frames
+            else frames[:0]
+            for frames in shown
+        ]
+        results['frame_inds'] = ensure_region_frames(base, shown, additions)
+        if self.mode == 'uniform':
+            results['candidate_inds'] = np.unique(results['frame_inds'])
+        elif self.candidates is not None:
+            results['candidate_inds'] = self._all_candidates(total, shown)
+        return results
+
+    def _draw(self, n_slots: int) -> np.ndarray:
+        """A place 0..1 within each slot."""
+        if self.mode == 'uniform':
+            return np.full(n_slots, 0.5)
+        generator = new_generator()
+        if self.candidates is None:
+            return generator.random(n_slots)
+        return (generator.integers(self.candidates, size=n_slots) + 0.5) / self.candidates
+
+    def _all_candidates(self, total: int, shown: list[np.ndarray]) -> np.ndarray:
+        assert self.candidates is not None
+        places = (np.arange(self.candidates) + 0.5) / self.candidates
+        inds = [_in_slots(self.num_frames, total, np.full(self.num_frames, u)) for u in places]
+        for frames in shown:
+            n_slots = min(self.min_region_frames, len(frames))
+            inds += [frames[_in_slots(n_slots, len(frames), np.full(n_slots, u))] for u in places]
+        return np.unique(np.concatenate(inds))
+
+    def _window(self, total: int, shown: list[np.ndarray]) -> np.ndarray:
+        length = (self.num_frames - 1) * self.frame_interval + 1
+        last_start = max(total - length, 0)
+        start = last_start // 2
+        if self.random_start:
+            generator = new_generator()
+            low, high = 0, last_start
+            if shown and self.min_region_frames:
+                frames = shown[generator.integers(len(shown))]
+                reach = min(self.min_region_frames, self.num_frames) * self.frame_interval
+                low = int(np.clip(frames[0] + reach - length, 0, last_start))
+                high = int(np.clip(frames[-1] + 1 - reach, low, last_start))
+            start = int(generator.integers(low, high + 1))
+        return np.minimum(start + np.arange(self.num_frames) * self.frame_interval, total - 1)
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(num_frames={self.num_frames}, mode={self.mode!r}, '
+            f'min_region_frames={self.min_region_frames})'
+        )
+
+
+def _in_slots(n_slots: int, n_frames: int, places: np.ndarray) -> np.ndarray:
+    """The frame at ``places`` (0..1) within each of equal slots."""
+    inds = np.floor((np.arange(n_slots) + places) * n_frames / max(n_slots, 1)).astype(np.int64)
+    return np.minimum(inds, n_frames - 1)
+
+
+def ensure_region_frames(base: np.ndarray, shown: list[np.ndarray], additions: list[np.ndarray]) -> np.ndarray:
+    """Exchange sampled frames for frames inside regions, without changing their number.
+
+    Args:
+        base: Sampled frames, ascending, shape (T,).
+        shown: For each region the frames in which it is shown, ascending.
+        additions: For each region the frames it should get if sampling gave it none; their number is what it needs.
+
+    Returns:
+        int64, ascending, shape (T,).
+    """
+    picks = []
+    for frames, wanted in zip(shown, additions, strict=True):
+        have = np.unique(base[np.isin(base, frames)])
+        n_needed = len(wanted)
+        if len(have) >= n_needed:
+            picks.append(have[_in_slots(n_needed, len(have), np.full(n_needed, 0.5))].tolist())
+            continue
+        picked = have.tolist()
+        missing = [frame for frame in wanted.tolist() if frame not in picked]
+        while missing and len(picked) < n_needed:
+            far = max(missing, key=lambda frame: min((abs(frame - other) for other in picked), default=0))
+            missing.remove(far)
+            picked.append(far)
+        picks.append(picked)
+    # Regions take turns, so that each gets its share where there are too few frames for all.
+    turns = [pick[i] for i in range(max(map(len, picks), default=0)) for pick in picks if i < len(pick)]
+    kept = set(list(dict.fromkeys(turns))[: len(base)])
+    chosen = np.sort(np.concatenate([base, np.array(sorted(kept - set(base.tolist())), np.int64)]))
+    while len(chosen) > len(base):
+        padded = np.concatenate(([2 * chosen[0] - chosen[1]], chosen, [2 * chosen[-1] - chosen[-2]]))
+        gap = (padded[2:] - padded[:-2]).astype(np.float64)
+        repeated = np.concatenate(([False], chosen[1:] == chosen[:-1]))
+        needed = np.isin(chosen, list(kept)) & ~repeated
+        gap[needed] = np.inf
+        chosen = np.delete(chosen, np.argmin(np.where(repeated, -1, gap)))
+    return chosen

@@ -1,0 +1,320 @@
+"""UCF-Crime with captions and box tracks, as FG-CLIP is trained on it."""
+
+import copy
+import os
+import re
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import MMLogger
+
+from ..registry import DATASETS
+from ..utils.errors import ConfigError, DataError, MissingFileError
+from .bad_video_budget import BadVideoBudget
+from .keyframes import merge_intervals, shown_spans
+from .path_index import PathIndex
+from .region_annotations import RecordParser, load_records
+from .temporal_annotations import TemporalAnnotation, load_temporal_annotations
+from .video.errors import DamagedVideoError
+
+UCF_CRIME_CLASSES = (
+    'Normal',
+    'Abuse',
+    'Arrest',
+    'Arson',
+    'Assault',
+    'Burglary',
+    'Explosion',
+    'Fighting',
+    'RoadAccidents',
+    'Robbery',
+    'Shooting',
+    'Shoplifting',
+    'Stealing',
+    'Vandalism',
+)
+_NORMAL = re.compile(r'(?<![a-z])normal', re.IGNORECASE)
+_CLASS_PREFIX = re.compile(r'[A-Za-z]+')
+
+
+def class_from_path(path: str, classes: tuple[str, ...] = UCF_CRIME_CLASSES) -> str | None:
+    """The class that a video's path names: by its file name's first letters, else by its nearest folder.
+
+    >>> class_from_path('Videos/Abuse/Abuse001_x264.mp4')
+    'Abuse'
+    >>> class_from_path('Testing_Normal_Videos_Anomaly/Normal_Videos_015_x264.mp4')
+    'Normal'
+    >>> class_from_path('clips/Basketball001.mp4') is None
+    True
+    """
+    by_lower = {name.lower(): name for name in classes}
+    *folders, file_name = PurePosixPath(path.replace('\\', '/')).parts
+    prefix = _CLASS_PREFIX.match(file_name)
+    for name in (prefix[0] if prefix else '', *reversed(folders)):
+        if name.lower() in by_lower:
+            return by_lower[name.lower()]
+        if _NORMAL.search(name):
+            return classes[0]
+    return None
+
+
+@DATASETS.register_module()
+class UCFCrimeRegions(BaseDataset):
+    """Videos with a caption each and, in some, regions: a caption and a keyframed box track.
+
+    An annotation file is a JSON list of records ``{f_path, global_caption, bbox_info}``, or a dict of such records by
+    video name. ``f_path`` need not match the disk: videos are found by file name below ``data_root``. What can be
+    mended in an annotation is counted and said in one log line; anything else is one error that lists every case.
+
+    A video's class comes from its path. A path that names no class means Normal if the record has no regions, else
+    anomalous of unknown class (label -1). Anomalous frames come from ``temporal_ann_file``, or else, for anomalous
+    videos, from the frames in which a region is shown.
+
+    A sample before its transforms is a dict with ``video_id``, ``video_path``, ``class_name``, ``label``, ``caption``,
+    ``regions``, ``intervals`` (int64, half-open, shape (K, 2)) and ``sample_idx``.
+
+    Args:
+        ann_file: Annotations, absolute, or below ``data_root``, or below the working directory. Empty: the videos of
+            ``temporal_ann_file``, without captions, for scoring frames only.
+        data_root: Folder below which all videos lie.
+        pipeline: Transforms.
+        test_mode: Whether samples are never replaced.
+        temporal_ann_file: UCF-Crime's list of anomalous intervals, found as ``ann_file`` is. It must name every
+            anomalous video.
+        interval_mode: What its numbers mean: ``half_open``, ``inclusive`` or ``matlab``.
+        caption_type: Which text describes a region: ``caption``, ``short`` or ``long``.
+        max_bad_videos: How many damaged videos may be left out before the run stops. In training the next good one
+            takes the place; in test mode all videos are tried at start, and damaged ones are named and left out.
+        metainfo: ``classes`` may replace UCF-Crime's; Normal comes first.
+        indices: Use only these samples, or that many of the first.
+        serialize_data: Keep annotations as bytes that workers share.
+        lazy_init: Do not read annotations yet.
+
+    Raises:
+        ConfigError: An option that cannot be.
+        MissingFileError: A folder, an annotation file or videos that are not there.
+        DataError: Annotations that cannot be used, or more than ``max_bad_videos`` damaged videos.
+    """
+
+    METAINFO = dict(classes=UCF_CRIME_CLASSES)
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        data_root: str = '',
+        pipeline: list[dict | Any] = [],  # noqa: B006 (as MMEngine's; never changed)
+        test_mode: bool = False,
+        temporal_ann_file: str | None = None,
+        interval_mode: str = 'half_open',
+        caption_type: str = 'caption',
+        max_bad_videos: int = 0,
+        metainfo: dict | None = None,
+        indices: int | list[int] | None = None,
+        serialize_data: bool = True,
+        lazy_init: bool = False,
+    ) -> None:
+        if not ann_file and not temporal_ann_file:
+            raise ConfigError('UCFCrimeRegions: give ann_file, or temporal_ann_file for videos without captions')
+        if not isinstance(max_bad_videos, int) or max_bad_videos < 0:
+            raise ConfigError(f'UCFCrimeRegions: max_bad_videos must be a whole number >= 0, not {max_bad_videos!r}')
+        self._parser = RecordParser(caption_type)
+        self.temporal_ann_file = temporal_ann_file or ''
+        self.interval_mode = interval_mode
+        self.max_bad_videos = max_bad_videos
+        self._budget = BadVideoBudget(max_bad_videos)
+        super().__init__(
+            ann_file=ann_file or '',
+            metainfo=metainfo,
+            data_root=data_root,
+            data_prefix={},
+            filter_cfg=None,
+            indices=indices,
+            serialize_data=serialize_data,
+            pipeline=pipeline,
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.metainfo['classes'])
+
+    def _join_prefix(self) -> None:
+        """Find annotation files when they are read, so that a missing one is our error, not MMEngine's."""
+
+    def _locate(self, name: str, option: str) -> str:
+        places = list(dict.fromkeys(os.path.abspath(os.path.join(base, name)) for base in (self.data_root, '')))
+        for place in places:
+            if os.path.isfile(place):
+                return place
+        raise MissingFileError(
+            f'UCFCrimeRegions: {option} {name} not found (looked at {" and ".join(places)}). '
+            f'Check data_root and {option}'
+        )
+
+    def load_data_list(self) -> list[dict]:
+        """Read, check and complete all annotations."""
+        logger = MMLogger.get_current_instance()
+        index = PathIndex.of(self.data_root or '.')
+        temporal: dict[str, TemporalAnnotation] = {}
+        if self.temporal_ann_file:
+            temporal_path = self._locate(self.temporal_ann_file, 'temporal_ann_file')
+            temporal = load_temporal_annotations(temporal_path, self.interval_mode)
+        if self.ann_file:
+            source = self._locate(self.ann_file, 'ann_file')
+            raw, layout = load_records(source)
+            self._parser = copy.deepcopy(self._parser)
+            records = self._parser.parse(raw, source)
+        else:
+            source, layout = temporal_path, 'temporal list'
+            records = [dict(f_path=name, caption='', regions=[], n_annotated_regions=0) for name in temporal]
+
+        paths = index.resolve([record['f_path'] for record in records], 'UCFCrimeRegions')
+        data_list = [
+            self._sample(record, path, index.root, temporal) for record, path in zip(records, paths, strict=True)
+        ]
+        self._check_unique(data_list, source)
+        self._check_intervals_known(data_list, temporal)
+
+        n_regions = sum(len(sample['regions']) for sample in data_list)
+        n_normal = sum(sample['label'] == 0 for sample in data_list)
+        logger.info(
+            f'UCFCrimeRegions: {source} ({layout} layout): {len(data_list)} videos, {n_normal} of them normal, '
+            f'{n_regions} regions, {sum(len(r["keyframes"]) for s in data_list for r in s["regions"])} keyframes'
+        )
+        if mended := self._parser.summary():
+            logger.warning(f'UCFCrimeRegions: {source}: {mended}')
+        self._report_unknown_classes(data_list)
+        self._report_captions(data_list)
+        for transform in self.pipeline.transforms:
+            if hasattr(transform, 'report'):
+                for line in transform.report(data_list):
+                    logger.info(f'UCFCrimeRegions: {line}')
+        return data_list
+
+    def _sample(self, record: dict, path: str, root: str, temporal: dict[str, TemporalAnnotation]) -> dict:
+        video_id = os.path.splitext(os.path.basename(path))[0]
+        inside = os.path.relpath(path, root)
+        class_name = class_from_path(inside, self.classes) or class_from_path(record['f_path'], self.classes)
+        listed = temporal.get(video_id)
+        if class_name is None and listed is not None and listed.class_name in self.classes:
+            class_name = listed.class_name
+        if class_name is not None:
+            label = self.classes.index(class_name)
+        else:
+            label = -1 if record['n_annotated_regions'] else 0
+        if listed is not None:
+            intervals = listed.intervals
+        elif label == 0:
+            intervals = np.zeros((0, 2), np.int64)
+        else:
+            spans = [shown_spans(region) for region in record['regions']]
+            intervals = merge_intervals(np.concatenate(spans) if spans else np.zeros((0, 2)))
+        return dict(
+            video_id=video_id,
+            video_path=path,
+            class_name=class_name,
+            label=label,
+            caption=record['caption'],
+            regions=record['regions'],
+            intervals=intervals,
+        )
+
+    @staticmethod
+    def _check_unique(data_list: list[dict], source: str) -> None:
+        seen: dict[str, int] = {}
+        for sample in data_list:
+            seen[sample['video_id']] = seen.get(sample['video_id'], 0) + 1
+        double = [name for name, count in seen.items() if count > 1]
+        if double:
+            raise DataError(
+                f'{source}: {len(double)} videos have more than one record ({", ".join(double[:5])}'
+                f'{", ..." if len(double) > 5 else ""}). Put all regions of a video into one record'
+            )
+
+    def _check_intervals_known(self, data_list: list[dict], temporal: dict[str, TemporalAnnotation]) -> None:
+        if not self.temporal_ann_file:
+            return
+        unlisted = [s['video_id'] for s in data_list if s['label'] != 0 and s['video_id'] not in temporal]
+        if unlisted:
+            raise DataError(
+                f'{self.temporal_ann_file}: no line for {len(unlisted)} anomalous videos (first: '
+                f'{", ".join(unlisted[:5])}). Add them, or leave temporal_ann_file out to take the frames of the regions'
+            )
+
+    @staticmethod
+    def _report_unknown_classes(data_list: list[dict]) -> None:
+        unknown = [sample for sample in data_list if sample['class_name'] is None]
+        if unknown:
+            n_normal = sum(sample['label'] == 0 for sample in unknown)
+            MMLogger.get_current_instance().warning(
+                f'UCFCrimeRegions: the paths of {len(unknown)} videos name no class (first: '
+                f'{unknown[0]["video_id"]}): {len(unknown) - n_normal} with regions count as anomalous of unknown '
+                f'class, {n_normal} without as Normal'
+            )
+
+    def _report_captions(self, data_list: list[dict]) -> None:
+        captions = [s['caption'] for s in data_list if s['caption']]
+        captions += [region['caption'] for s in data_list for region in s['regions']]
+        if not captions:
+            return
+        n_other = sum(not caption.isascii() for caption in captions)
+        line = f'{n_other} of {len(captions)} captions ({n_other / len(captions):.1%}) have non-ASCII text'
+        field = self._parser.caption_field
+        if fallbacks := self._parser.counts[f'regions without {field}']:
+            line += f'; {fallbacks} regions have no {field}, their caption is used'
+        MMLogger.get_current_instance().info(f'UCFCrimeRegions: {line}')
+
+    def filter_data(self) -> list[dict]:
+        """In test mode, leave out damaged videos, within the limit, by running each sample once."""
+        if not self.test_mode or not self.max_bad_videos:
+            return self.data_list
+        kept = []
+        for sample in self.data_list:
+            try:
+                self.pipeline(copy.deepcopy(sample))
+                kept.append(sample)
+            except DamagedVideoError as error:
+                self._count_damaged(sample['video_id'], error)
+        left_out = self._budget.names()
+        if left_out:
+            MMLogger.get_current_instance().warning(
+                f'UCFCrimeRegions: {len(left_out)} damaged videos are left out of the test: {", ".join(left_out)}'
+            )
+        return kept
+
+    def _count_damaged(self, video_id: str, error: DamagedVideoError) -> None:
+        is_new = self._budget.add(video_id)
+        names = self._budget.names()
+        if len(names) > self.max_bad_videos:
+            raise DataError(
+                f'UCFCrimeRegions: {len(names)} damaged videos, max_bad_videos is {self.max_bad_videos} '
+                f'({", ".join(names)}; last: {error}). Mend them, remove them from the annotations, or raise '
+                'max_bad_videos'
+            ) from error
+        if is_new:
+            MMLogger.get_current_instance().warning(
+                f'UCFCrimeRegions: {video_id} is damaged and is skipped, {len(names)} of at most '
+                f'{self.max_bad_videos} ({error})'
+            )
+
+    def __getitem__(self, idx: int) -> dict:
+        """One sample through the pipeline.
+
+        Raises:
+            DataError: The video is damaged, and either the limit is reached or this is test mode.
+        """
+        if not self._fully_initialized:
+            self.full_init()
+        n_samples = len(self)
+        for step in range(n_samples):
+            sample = self.get_data_info((idx + step) % n_samples)
+            try:
+                return self.pipeline(sample)
+            except DamagedVideoError as error:
+                self._count_damaged(sample['video_id'], error)
+                if self.test_mode:
+                    raise
+        raise DataError(f'UCFCrimeRegions: not one of {n_samples} videos can be decoded')

@@ -1,0 +1,149 @@
+"""Sparse decoding that equals decoding everything, bit for bit."""
+
+import logging
+from typing import Any
+
+import numpy as np
+from av.error import FFmpegError
+from av.video.frame import PictureType
+from av.video.reformatter import VideoReformatter
+from mmengine.logging import print_log
+
+from .errors import DamagedVideoError
+from .video_index import VideoIndex, open_video
+
+# Codecs in which a frame that nothing refers to leaves no other trace in the decoder. HEVC's and VP9's do.
+_NONREF_IS_EXACT = {'h264', 'mpeg4', 'mpeg2video'}
+
+
+class _PlanFailedError(Exception):
+    """The packets promised a frame that the decoder did not give."""
+
+
+class _Converter:
+    """Puts wanted frames into one array, through one reused reformatter straight to the size asked for."""
+
+    def __init__(self, n_frames: int, size: tuple[int, int], interpolation: str) -> None:
+        self.frames = np.empty((n_frames, *size, 3), np.uint8)
+        self._reformatter = VideoReformatter()
+        self._interpolation = interpolation.upper()
+
+    def put(self, slot: int, frame: Any) -> None:
+        height, width = self.frames.shape[1:3]
+        rgb = self._reformatter.reformat(frame, width, height, 'rgb24', interpolation=self._interpolation)
+        self.frames[slot] = rgb.to_ndarray()
+
+
+def read_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
+    """Decode some frames of a video with PyAV.
+
+    Planned where the index allows: of each group of pictures, packets are decoded up to the last wanted frame only;
+    groups in which nothing is wanted are skipped; frames that nothing refers to are dropped where that is exact; the
+    group before is included for wanted leading pictures. Where the plan does not hold, the file is decoded from its
+    start.
+
+    Args:
+        index: What is known about the file.
+        inds: Wanted frames, int64, ascending, distinct.
+        size: Height and width of the result, in pixels.
+        interpolation: A swscale method, such as ``bicubic``.
+
+    Returns:
+        RGB frames, uint8, shape (len(inds), height, width, 3).
+
+    Raises:
+        DamagedVideoError: FFmpeg fails, or the file ends before the last wanted frame.
+    """
+    if not index.why_sequential:
+        try:
+            return _read_planned(index, inds, size, interpolation)
+        except (_PlanFailedError, DamagedVideoError) as error:
+            print_log(f'{index.path}: decoding from the start ({error})', 'current', logging.DEBUG)
+    return _read_sequential(index, inds, size, interpolation)
+
+
+def plan_packets(index: VideoIndex, inds: np.ndarray) -> np.ndarray:
+    """Which packets must be decoded to see some frames.
+
+    Returns:
+        bool, shape (P,), in decoding order.
+    """
+    starts = np.flatnonzero(index.packet_is_key)
+    ends = np.append(starts[1:], len(index.packet_pts))
+    wanted = index.packet_of_frame[inds]
+    group = np.searchsorted(starts, wanted, side='right') - 1
+    stop = starts.copy()  # decode [start, stop) of each group
+    np.maximum.at(stop, group, wanted + 1)
+    # A picture shown before its group's keyframe refers to the group before that.
+    leading = group[index.packet_pts[wanted] < index.packet_pts[starts[group]]]
+    stop[leading - 1] = ends[leading - 1]
+    feed = np.zeros(len(index.packet_pts) + 1, np.int64)
+    np.add.at(feed, starts, stop > starts)
+    np.subtract.at(feed, stop, stop > starts)
+    return np.cumsum(feed)[:-1] > 0
+
+
+def _read_planned(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
+    feed = plan_packets(index, inds)
+    wanted_pts = index.packet_pts[index.packet_of_frame[inds]]
+    slot_of = {int(pts): slot for slot, pts in enumerate(wanted_pts)}
+    run_starts = feed & ~np.concatenate(([False], feed[:-1]))
+    start_pts = set(index.packet_pts[run_starts].tolist())
+    last = int(np.flatnonzero(feed)[-1])
+    converter = _Converter(len(inds), size, interpolation)
+    n_found = 0
+
+    def take(frames: list[Any]) -> int:
+        n_taken = 0
+        for frame in frames:
+            if frame.pts in start_pts and frame.pict_type != PictureType.I:
+                raise _PlanFailedError('a group starts with a gradual refresh')
+            if (slot := slot_of.get(frame.pts)) is not None:
+                converter.put(slot, frame)
+                n_taken += 1
+        return n_taken
+
+    with open_video(index.path) as (container, stream):
+        codec = stream.codec_context
+        may_drop = codec.name in _NONREF_IS_EXACT
+        dropping = False
+        position = -1
+        for packet in container.demux(stream):
+            if packet.size == 0:
+                continue
+            position += 1
+            if not feed[position]:
+                continue
+            drop = may_drop and packet.pts not in slot_of
+            if drop is not dropping:
+                codec.skip_frame = 'NONREF' if drop else 'DEFAULT'
+                dropping = drop
+            n_found += take(codec.decode(packet))
+            if position == last or not feed[position + 1]:
+                n_found += take(codec.decode(None))
+                codec.flush_buffers()
+            if position == last:
+                break
+    if n_found != len(inds):
+        raise _PlanFailedError(f'{len(inds) - n_found} of {len(inds)} frames did not come')
+    return converter.frames
+
+
+def _read_sequential(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
+    converter = _Converter(len(inds), size, interpolation)
+    slot = 0
+    n_seen = 0
+    with open_video(index.path) as (container, stream):
+        try:
+            for position, frame in enumerate(container.decode(stream)):
+                n_seen = position + 1
+                if position == inds[slot]:
+                    converter.put(slot, frame)
+                    slot += 1
+                    if slot == len(inds):
+                        return converter.frames
+        except FFmpegError as error:
+            raise DamagedVideoError(
+                f'{index.path}: damaged after frame {n_seen} ({error.strerror or error})'
+            ) from error
+    raise DamagedVideoError(f'{index.path}: ends after {n_seen} frames, but frame {inds[slot]} was expected')
