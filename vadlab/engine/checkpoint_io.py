@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import shutil
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -17,10 +18,21 @@ from torch import nn
 from vadlab.utils.errors import CheckpointError, MissingFileError
 from vadlab.utils.suggest import nearest
 
-# What checkpoints of other OpenMMLab projects hold beside tensors. MMEngine's own list has `getattr` on it, through
-# which a file reaches the globals of any class; nothing that torch.save writes for these projects needs it.
+
+def _history_method(owner: type, name: str) -> Any:
+    """``getattr`` for the one thing that histories of MMEngine's log need it for: their own statistics.
+
+    MMEngine allows files the real one, through which they reach the globals of any class.
+    """
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'mean', 'current'):
+        raise pickle.UnpicklingError(f'Unsupported global: GLOBAL getattr({owner!r}, {name!r})')
+    return getattr(owner, name)
+
+
+# What checkpoints of other OpenMMLab projects hold beside tensors.
 _HARMLESS = [
     HistoryBuffer,
+    (_history_method, 'builtins.getattr'),
     np.ndarray,
     np.dtype,
     np._core.multiarray._reconstruct,
@@ -37,16 +49,15 @@ def _load(file: Any, map_location: Any = None, weights_only: bool | None = None)
         with torch.serialization.safe_globals(_HARMLESS):
             return torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        what = str(error).split('\n')[0]
-        if 'Unsupported global' in str(error) or 'Unsupported class' in str(error):
-            what = str(error).split('Unsupported', 1)[1].split('\n')[0].strip(' :')
+        named = re.search(r'(?:GLOBAL|class) ([\w.]+)', str(error).replace('`', ''))
         raise CheckpointError(
-            f'{name} was refused: it is not a file of plain tensors and values ({what}). Loading it could run code. '
+            f'{name} was refused: it is not a file of plain tensors and values'
+            f'{f" (it calls {named[1]})" if named else ""}. Loading it could run code. '
             'If you trust where it comes from, convert it: load it where that is safe and save its state_dict alone.'
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a file of anything at all may stop the reader in any way
         raise CheckpointError(f'{name} cannot be read as a checkpoint; is it cut short? ({error})') from error
 
 

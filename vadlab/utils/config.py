@@ -136,10 +136,14 @@ def config_differences(old: Any, new: Any, prefix: str = '') -> list[str]:
         lines = []
         for key in sorted(set(old) | set(new), key=str):
             missing = '(not set)'
-            lines += config_differences(old.get(key, missing), new.get(key, missing), f'{prefix}.{key}' if prefix else key)
+            lines += config_differences(
+                old.get(key, missing), new.get(key, missing), f'{prefix}.{key}' if prefix else key
+            )
         return lines
     if isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and len(old) == len(new):
-        return [x for i, (a, b) in enumerate(zip(old, new, strict=True)) for x in config_differences(a, b, f'{prefix}.{i}')]
+        return [
+            x for i, (a, b) in enumerate(zip(old, new, strict=True)) for x in config_differences(a, b, f'{prefix}.{i}')
+        ]
     return [] if old == new else [f'{prefix}: {old!r} -> {new!r}']
 
 
@@ -290,13 +294,17 @@ def _set_dotted(values: dict[str, Any], key: str, value: Any) -> None:
             where = '.'.join(parents[: i + 1])
             raise ConfigError(f'--cfg-options {key}: {where} is {node!r}, which has nothing inside it to set.')
     if isinstance(node, tuple):
-        raise ConfigError(f'--cfg-options {key}: a tuple cannot be changed in part; set {".".join(parents)} as a whole.')
+        raise ConfigError(
+            f'--cfg-options {key}: a tuple cannot be changed in part; set {".".join(parents)} as a whole.'
+        )
     if isinstance(node, list):
         _step(node, last, '.'.join(parents), key)
         node[int(last)] = value
         return
     if not parents and last not in node and last not in RUNNER_KEYS:
-        raise ConfigError(f'--cfg-options {key}: no such key. {nearest(last, sorted(set(node) | RUNNER_KEYS), limit=12)}')
+        raise ConfigError(
+            f'--cfg-options {key}: no such key. {nearest(last, sorted(set(node) | RUNNER_KEYS), limit=12)}'
+        )
     if isinstance(node.get(last), dict) and isinstance(value, dict):
         node[last] = Config._merge_a_into_b(value, node[last])
     else:
@@ -307,8 +315,12 @@ def _step(node: Any, part: str, where: str, key: str) -> Any:
     place = f'{where} has' if where else 'there is'
     if isinstance(node, (list, tuple)):
         if not part.isdigit() or int(part) >= len(node):
-            raise ConfigError(f'--cfg-options {key}: {where} is a list of {len(node)}; {part!r} is not an index into it.')
+            raise ConfigError(
+                f'--cfg-options {key}: {where} is a list of {len(node)}; {part!r} is not an index into it.'
+            )
         return node[int(part)]
     if part not in node:
-        raise ConfigError(f'--cfg-options {key}: {place} no {part!r}. {nearest(part, sorted(map(str, node)), limit=12)}')
+        raise ConfigError(
+            f'--cfg-options {key}: {place} no {part!r}. {nearest(part, sorted(map(str, node)), limit=12)}'
+        )
     return node[part]

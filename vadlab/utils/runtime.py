@@ -70,7 +70,17 @@ def quiet_third_parties() -> None:
     """Keep other packages' chatter, which no user can act on, off the terminal."""
     os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-    for module in ('mmengine', 'mmcv', 'mmdet', 'torch', 'tensorboard', 'timm', 'transformers', 'google', 'pkg_resources'):
+    for module in (
+        'mmengine',
+        'mmcv',
+        'mmdet',
+        'torch',
+        'tensorboard',
+        'timm',
+        'transformers',
+        'google',
+        'pkg_resources',
+    ):
         for category in (DeprecationWarning, FutureWarning, UserWarning):
             warnings.filterwarnings('ignore', category=category, module=rf'{module}(\..*)?')
     for name in ('matplotlib', 'PIL', 'libav'):
@@ -87,7 +97,9 @@ def versions() -> dict[str, str]:
     found = {'vadlab': vadlab.__version__, 'python': platform.python_version(), 'torch': torch.__version__}
     for package in ('mmengine', 'mmcv', 'mmdet', 'numpy', 'av', 'cv2'):
         if importlib.util.find_spec(package) is not None:
-            name = {'mmengine': 'onedl-mmengine', 'mmcv': 'onedl-mmcv', 'mmdet': 'onedl-mmdetection'}.get(package, package)
+            name = {'mmengine': 'onedl-mmengine', 'mmcv': 'onedl-mmcv', 'mmdet': 'onedl-mmdetection'}.get(
+                package, package
+            )
             name = 'opencv-python' if package == 'cv2' else name
             try:
                 found[package] = importlib.metadata.version(name)

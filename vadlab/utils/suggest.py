@@ -16,5 +16,5 @@ def nearest(name: str, known: Sequence[str], limit: int | None = None) -> str:
     if close:
         return 'Did you mean ' + ' or '.join(repr(c) for c in close) + '?'
     words = sorted(known)
-    more = ', ...' if limit is not None and len(words) > limit else ''
-    return f'Known: {", ".join(words[:limit])}{more}.'
+    more = ', ...' if limit is not None and len(words) > limit else '.'
+    return f'Known: {", ".join(words[:limit])}{more}'

@@ -1,0 +1,54 @@
+import pytest
+
+from vadlab import registry
+from vadlab.registry import Registry
+from vadlab.utils.errors import ConfigError
+
+
+@pytest.fixture
+def shapes():
+    shapes = Registry('shape', scope='vadlab')
+
+    @shapes.register_module()
+    class Square:
+        def __init__(self, side, colour='red'):
+            self.side = side
+
+    @shapes.register_module()
+    class Fragile:
+        def __init__(self):
+            Square(1, size=2)
+
+    return shapes
+
+
+def test_builds(shapes):
+    assert shapes.build(dict(type='Square', side=2)).side == 2
+
+
+def test_unknown_name_says_the_nearest(shapes):
+    with pytest.raises(ConfigError, match="There is no shape called 'Sqare'. Did you mean 'Square'"):
+        shapes.build(dict(type='Sqare'))
+    with pytest.raises(ConfigError, match=r'Known: Fragile, Square\.'):
+        shapes.build(dict(type='X'))
+
+
+def test_unknown_option_says_the_nearest(shapes):
+    with pytest.raises(ConfigError, match="Square takes no option 'color'. Did you mean 'colour'"):
+        shapes.build(dict(type='Square', side=1, color='blue'))
+
+
+def test_a_fault_inside_a_constructor_stays_one(shapes):
+    with pytest.raises(TypeError, match='size'):
+        shapes.build(dict(type='Fragile'))
+
+
+def test_parents_parts_are_found_and_named():
+    assert registry.OPTIMIZERS.get('AdamW').__name__ == 'AdamW'
+    with pytest.raises(ConfigError, match="Did you mean 'Adadelta'"):
+        registry.OPTIMIZERS.get('Adadeltta')
+
+
+@pytest.mark.parametrize('name', ['ParamSchedulerHook', 'CheckpointHook'])
+def test_our_hooks_stand_before_mmengines(name):
+    assert registry.HOOKS.get(name).__module__.startswith('vadlab.')

@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import DataError
+
+
+def fail(error):
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ('main', 'status'),
+    [(lambda: None, 0), (lambda: 3, 3), (fail(DataError('bad')), 2), (fail(KeyboardInterrupt()), 130)],
+)
+def test_exit_status(main, status):
+    with pytest.raises(SystemExit) as caught:
+        run_cli(main)
+    assert caught.value.code == status
+
+
+def test_faults_of_the_program_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_cli(lambda: 1 // 0)
+
+
+def test_users_mistake_is_one_message(capsys):
+    with pytest.raises(SystemExit):
+        run_cli(fail(DataError('video.mp4 is cut short.')))
+    assert capsys.readouterr().err == 'error: video.mp4 is cut short.\n'
+
+
+class Broken(Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        raise DataError('video.mp4 is cut short.')
+
+
+def test_workers_traceback_is_left_out(capsys):
+    def main():
+        torch.set_num_threads(1)
+        next(iter(DataLoader(Broken(), num_workers=1)))
+
+    with pytest.raises(SystemExit):
+        run_cli(main)
+    assert capsys.readouterr().err == 'error: video.mp4 is cut short.\n'
