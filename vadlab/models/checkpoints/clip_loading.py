@@ -1,4 +1,5 @@
 import ast
+import inspect
 import json
 import re
 from pathlib import Path
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from vadlab.utils.errors import CheckpointError, MissingDependencyError, MissingFileError
 
+from ..backbones.clip_text_transformer import CLIPTextTransformer
+from ..backbones.clip_vision_transformer import CLIPVisionTransformer
 from ..layers.logit_scale import MAX_LOGIT_SCALE, log_logit_scales
 from .clip_weights import CLIPWeights
 from .renaming import from_hugging_face, from_openai, from_vadlab
@@ -85,10 +88,22 @@ def _saved_arch(content: dict, metadata: dict[str, str]) -> dict | None:
             return None
         for node in ast.parse(text).body:
             if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == 'model' for t in node.targets):
-                return _literal(node.value)
+                return _with_defaults(_literal(node.value))
     except (ValueError, SyntaxError):
         pass
     return None
+
+
+def _with_defaults(model: Any) -> dict | None:
+    """The towers' settings in a detector's config, with those that were left at their defaults."""
+    if not isinstance(model, dict):
+        return None
+    for tower, kind in (('vision', CLIPVisionTransformer), ('text', CLIPTextTransformer)):
+        settings = model.get(tower)
+        if isinstance(settings, dict) and str(settings.get('type')).split('.')[-1] == kind.__name__:
+            parameters = inspect.signature(kind).parameters.values()
+            model[tower] = {p.name: p.default for p in parameters} | settings
+    return model
 
 
 def _literal(node: ast.AST) -> Any:

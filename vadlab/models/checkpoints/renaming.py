@@ -202,7 +202,7 @@ def from_vadlab(tensors: dict[str, Any], arch: dict | None, source: str) -> CLIP
     missing = [name for name in _REQUIRED_EXTRAS if name not in extras]
     if missing or not text:
         raise CheckpointError(f'{source} lacks {", ".join(missing) or "the text tower (text.*)"}.')
-    known = {tower: (arch or {}).get(tower, {}) for tower in ('vision', 'text')}
+    known = {tower: (arch or {}).get(tower) or {} for tower in ('vision', 'text')}
     heads = {tower: settings.get('heads') for tower, settings in known.items()}
     acts = {tower: settings.get('hidden_act') for tower, settings in known.items()}
     return CLIPWeights(vision, text, extras, infer_arch(vision, text, extras, heads, acts, source), source)

@@ -13,10 +13,19 @@ from torch import Tensor
 
 from vadlab.utils.errors import CheckpointError, MissingFileError
 
-# What training checkpoints hold beside tensors: the log's history. MMEngine's own list has `getattr` on it, through
-# which a file could reach nearly anything.
-HARMLESS_CLASSES = [
+
+def _history_statistic(owner: Any, name: str) -> Any:
+    """What a file gets when it asks for ``getattr``: the statistics of a log history, and nothing else."""
+    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
+        return getattr(HistoryBuffer, name)
+    raise pickle.UnpicklingError(f'Unsupported use of getattr: {name}')
+
+
+# What training checkpoints hold beside tensors: the log's history. MMEngine's own list has the whole `getattr` on it,
+# through which a file could reach nearly anything.
+HARMLESS_GLOBALS: list[Any] = [
     HistoryBuffer,
+    (_history_statistic, 'builtins.getattr'),
     np.ndarray,
     np.dtype,
     np._core.multiarray._reconstruct,
@@ -58,7 +67,7 @@ def read_tensor_file(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
             if any(name.endswith('/constants.pkl') for name in archive.namelist()):
                 return _read_torchscript(path, archive), {}
     try:
-        with torch.serialization.safe_globals(HARMLESS_CLASSES):
+        with torch.serialization.safe_globals(HARMLESS_GLOBALS):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         lines = str(error).splitlines() or ['']

@@ -1,0 +1,99 @@
+"""Turn any CLIP that VADLab reads into its own safetensors: ``python tools/convert_checkpoint.py SOURCE OUT``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from vadlab.models.checkpoints import load_clip_checkpoint, save_clip
+from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import CheckpointError, ConfigError
+
+EXAMPLES = """examples:
+  python tools/convert_checkpoint.py ViT-B-32.pt clip_vit_b32.safetensors --half
+  python tools/convert_checkpoint.py openai/clip-vit-base-patch32 clip_vit_b32.safetensors
+  python tools/convert_checkpoint.py work_dirs/clip_synthetic_pretrain/epoch_20.pth small.safetensors --half \\
+      --note command="python tools/train.py configs/clip_synthetic_pretrain.py" --note seed=0
+"""
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Turn a CLIP (OpenAI .pt, Hugging Face folder or id, FG-CLIP, a training checkpoint of VADLab) into '
+        "VADLab's own safetensors. Nothing in the source is executed.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('source', help='a file, a folder, or a Hugging Face id')
+    parser.add_argument('out', type=Path, help='the file to write, *.safetensors')
+    parser.add_argument('--half', action='store_true', help='store float16: half the size')
+    parser.add_argument('--no-long', action='store_true', help='leave out the long position table, if there is one')
+    parser.add_argument(
+        '--towers-only',
+        action='store_true',
+        help='leave out what plain CLIP has not: roi and text_filip projections, further temperatures',
+    )
+    parser.add_argument(
+        '--heads',
+        type=int,
+        nargs=2,
+        metavar=('VISION', 'TEXT'),
+        help='attention heads of the towers, for a bare state dict, which does not tell',
+    )
+    parser.add_argument(
+        '--hidden-act', choices=('quick_gelu', 'gelu'), help='activation, for a bare state dict, which does not tell'
+    )
+    parser.add_argument(
+        '--note', action='append', default=[], metavar='KEY=TEXT', help="a line for the file's metadata; may repeat"
+    )
+    parser.add_argument('--force', action='store_true', help='replace the file if it exists')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert as the command line says; the exit status."""
+    args = parse_args(argv)
+    if args.out.exists() and not args.force:
+        raise ConfigError(f'{args.out} exists; give another name, or --force to replace it.')
+    notes = dict(note.partition('=')[::2] for note in args.note)
+    if any('=' not in note or note.startswith('=') for note in args.note):
+        raise ConfigError(f'--note {" ".join(args.note)}: each must be KEY=TEXT.')
+    weights = load_clip_checkpoint(args.source)
+    for tower, heads in zip(('vision', 'text'), args.heads or (), strict=False):
+        _settle(weights.arch[tower], 'heads', heads, f'--heads for the {tower} tower', weights.source)
+    if args.hidden_act:
+        for tower in ('vision', 'text'):
+            _settle(weights.arch[tower], 'hidden_act', args.hidden_act, '--hidden-act', weights.source)
+    for tower in ('vision', 'text'):
+        width, heads = weights.arch[tower]['width'], weights.arch[tower]['heads']
+        if heads is None or weights.arch[tower]['hidden_act'] is None:
+            raise CheckpointError(
+                f'{weights.source} does not tell the heads and activation of its {tower} tower. Give --heads VISION TEXT '
+                'and --hidden-act.'
+            )
+        if heads < 1 or width % heads:
+            raise CheckpointError(f'{heads} heads do not divide the {tower} width of {width}.')
+    if args.no_long:
+        weights.text.pop('positional_embedding_long', None)
+        weights.arch['text']['long_context_length'] = None
+    if args.towers_only:
+        plain = ('visual_projection.weight', 'text_projection.weight', 'logit_scale')
+        weights.extras = {name: tensor for name, tensor in weights.extras.items() if name in plain}
+    save_clip(weights, args.out, half=args.half, metadata={'source': Path(weights.source).name, **notes})
+    parameters = sum(tensor.numel() for tensor in weights.state_dict().values())
+    for tower in ('vision', 'text'):
+        print(f'{tower:>10}: ' + ', '.join(f'{name}={value}' for name, value in weights.arch[tower].items()))
+    print(f' embed_dim: {weights.arch["embed_dim"]}')
+    print(f'    extras: {", ".join(weights.extras)}')
+    print(f'   written: {args.out}, {parameters:,} numbers, {args.out.stat().st_size / 1e6:.1f} MB')
+    return 0
+
+
+def _settle(settings: dict, name: str, value: object, option: str, source: str) -> None:
+    if settings[name] is not None and settings[name] != value:
+        raise ConfigError(f'{option}={value}, but {source} says {settings[name]}.')
+    settings[name] = value
+
+
+if __name__ == '__main__':
+    run_cli(main)

@@ -1,0 +1,69 @@
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from vadlab import __version__
+from vadlab.utils.errors import CheckpointError
+
+from .clip_weights import CLIPWeights
+
+
+def save_clip(
+    weights: CLIPWeights, path: str | Path, half: bool = False, metadata: dict[str, str] | None = None
+) -> Path:
+    """Write a CLIP as VADLab's own safetensors file, which :func:`load_clip_checkpoint` reads.
+
+    The architecture travels with it, so that no config is needed to build the model again. An older file of that name
+    survives until the new one is whole.
+
+    Args:
+        weights (CLIPWeights): What to write.
+        path (str | Path): Ends with ``.safetensors``.
+        half (bool): Store float16, half the size; temperatures stay float32.
+        metadata (dict[str, str] | None): Further lines for the file's header, such as how it was made.
+
+    Returns:
+        Path: The file.
+
+    Raises:
+        CheckpointError: Another ending, an architecture that is not known in full, or values that float16 cannot hold.
+        OSError: The disk is full, or the folder cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != '.safetensors':
+        raise CheckpointError(f'{path}: a CLIP is written as .safetensors only.')
+    unknown = [
+        f'{tower}.{name}'
+        for tower in ('vision', 'text')
+        for name in ('heads', 'hidden_act')
+        if weights.arch[tower][name] is None
+    ]
+    if unknown:
+        raise CheckpointError(
+            f'{weights.source} does not tell {", ".join(unknown)}, which no tensor shape shows; they must be given.'
+        )
+    tensors = {}
+    for name, tensor in weights.state_dict().items():
+        if half and tensor.is_floating_point() and tensor.ndim:
+            tensor = tensor.half()
+            if not tensor.isfinite().all():
+                raise CheckpointError(f'{weights.source}: {name} has values that half precision cannot hold.')
+        tensors[name] = tensor.detach().contiguous().clone()
+    header = {
+        'format': 'pt',
+        'model': 'vadlab.CLIP',
+        'vadlab': __version__,
+        'torch': torch.__version__,
+        'arch': json.dumps(weights.arch),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + '.tmp')
+    try:
+        save_file(tensors, unfinished, metadata=(metadata or {}) | header)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
