@@ -1,3 +1,3 @@
-from . import synthetic, transforms  # noqa: F401
+from . import synthetic, transforms
 from .synthetic_frames import SyntheticFrames
 from .ucf_crime_regions import UCFCrimeRegions

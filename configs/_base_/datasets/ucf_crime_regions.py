@@ -1,0 +1,116 @@
+# UCF-Crime with captions and regions. Files are named below data_root; videos are found there by file name.
+data_root = 'data/ucf_crime'
+ann_file = 'train.json'
+val_ann_file = 'test.json'  # UCF-Crime has no validation split: name one of your own to choose checkpoints fairly
+val_temporal_ann_file = None  # None: anomalous frames are those in which a region is shown
+test_ann_file = 'test.json'
+temporal_ann_file = 'Temporal_Anomaly_Annotation.txt'  # of the test split; None as above
+interval_mode = 'half_open'  # how temporal lists count: half_open, inclusive (RTFM), matlab (Sultani)
+caption_type = 'caption'  # of regions; short and long are FG-CLIP's other expressions
+max_bad_videos = 0  # damaged videos that may be skipped
+
+num_frames = 256  # sampled from each video
+min_region_frames = 4  # of them, at least this many inside each region, in training
+test_min_region_frames = 0  # more than 0 lets the truth choose which frames are scored
+min_box_area = 0.005  # share of the frame; smaller boxes are dropped
+image_size = 224  # pixels; height and width
+flip_prob = 0.5
+color_jitter = 0.2  # of brightness, contrast and saturation
+backend = 'auto'  # video reader: auto, pyav, opencv, decord
+blank_pixels = False  # control: what is scored if the model sees nothing
+
+cache_dir = None  # a folder keeps decoded frames, so that later epochs read instead of decode
+cache_format = 'jpeg'  # quality 95; raw is exact and nine times larger
+cache_gb = 50.0
+cache_candidates = 4  # with a cache, training draws from this many frames a slot
+
+batch_size = 2
+num_workers = 4
+
+cache = dict(dir=cache_dir, format=cache_format, max_gb=cache_gb) if cache_dir else None
+train_pipeline = [
+    dict(type='ProbeVideo'),
+    dict(
+        type='SampleFrames',
+        num_frames=num_frames,
+        mode='jitter',
+        min_region_frames=min_region_frames,
+        candidates=cache_candidates if cache_dir else None,
+    ),
+    dict(type='DecodeFrames', size=image_size, backend=backend, cache=cache),
+    dict(type='RegionsToBoxes', min_box_area=min_box_area),
+    dict(type='RandomFlip', prob=flip_prob),
+    dict(type='ColorJitter', brightness=color_jitter, contrast=color_jitter, saturation=color_jitter),
+    dict(type='BlankFrames', enabled=blank_pixels),
+    dict(type='TokenizeCaptions', tokenizer=dict(type='CLIPTokenizer')),
+    dict(type='PackVADInputs'),
+]
+test_pipeline = [
+    dict(type='ProbeVideo'),
+    dict(type='SampleFrames', num_frames=num_frames, mode='uniform', min_region_frames=test_min_region_frames),
+    dict(type='DecodeFrames', size=image_size, backend=backend, cache=cache),
+    dict(type='RegionsToBoxes', min_box_area=min_box_area),
+    dict(type='BlankFrames', enabled=blank_pixels),
+    dict(type='TokenizeCaptions', tokenizer=dict(type='CLIPTokenizer')),
+    dict(type='PackVADInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=num_workers,
+    persistent_workers=num_workers > 0,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='UCFCrimeRegions',
+        data_root=data_root,
+        ann_file=ann_file,
+        caption_type=caption_type,
+        max_bad_videos=max_bad_videos,
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=num_workers,
+    persistent_workers=num_workers > 0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='UCFCrimeRegions',
+        data_root=data_root,
+        ann_file=val_ann_file,
+        temporal_ann_file=val_temporal_ann_file,
+        interval_mode=interval_mode,
+        caption_type=caption_type,
+        max_bad_videos=max_bad_videos,
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=num_workers,
+    persistent_workers=num_workers > 0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='UCFCrimeRegions',
+        data_root=data_root,
+        ann_file=test_ann_file,
+        temporal_ann_file=temporal_ann_file,
+        interval_mode=interval_mode,
+        caption_type=caption_type,
+        max_bad_videos=max_bad_videos,
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+
+val_evaluator = [
+    dict(type='FrameScoreMetric'),
+    dict(type='VideoScoreMetric'),
+    dict(type='RetrievalMetric'),
+    dict(type='GroundingMetric'),
+]
+test_evaluator = val_evaluator
