@@ -50,7 +50,7 @@ if tensorboard:
     vis_backends.append(dict(type='TensorboardVisBackend'))
 if wandb:
     vis_backends.append(dict(type='WandbVisBackend', init_kwargs=dict(project=wandb_project)))
-visualizer = dict(type='Visualizer', name='visualizer', vis_backends=vis_backends)
+visualizer = dict(type='Visualizer', vis_backends=vis_backends)
 
 load_from = None
 resume = False

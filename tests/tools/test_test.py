@@ -1,0 +1,74 @@
+import json
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+
+from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
+
+
+@pytest.fixture
+def trained(train, toy_file, tmp_path):
+    train([str(toy_file), '--work-dir', str(tmp_path / 'w'), '--cfg-options', 'tensorboard=False'])
+    return toy_file, tmp_path / 'w' / 'epoch_2.pth'
+
+
+def test_report_holds_what_others_rely_on(test, trained, tmp_path, capsys):
+    config, checkpoint = trained
+    out = tmp_path / 'out' / 'metrics.json'
+    assert test([str(config), str(checkpoint), '--out', str(out), '--work-dir', str(tmp_path / 't')]) == 0
+    report = json.loads(out.read_text())
+    assert set(report) >= {'metrics', 'protocol', 'config', 'checkpoint', 'versions'}
+    assert 0 < report['metrics']['toy/closeness'] < 1
+    assert report['protocol'] == {'toy/closeness': 'one over one plus the mean margin'}
+    assert (report['config'], report['checkpoint']) == (str(config), str(checkpoint))
+    assert {'vadlab', 'torch', 'mmengine'} <= set(report['versions'])
+
+    scores = np.load(tmp_path / 'out' / 'metrics.npz')
+    assert sorted(scores) == ['video000', 'video001', 'video002']
+    assert scores['video000'].shape == (5,)
+    assert scores['video000'].dtype == np.float64
+
+    printed = capsys.readouterr().out
+    assert f'toy/closeness  {report["metrics"]["toy/closeness"]:.4f}  one over one plus the mean margin' in printed
+
+
+def test_same_seed_same_numbers(test, trained, tmp_path):
+    config, checkpoint = trained
+    reports = []
+    for name in ('a', 'b'):
+        out = tmp_path / f'{name}.json'
+        test([str(config), str(checkpoint), '--out', str(out), '--seed', '5', '--work-dir', str(tmp_path / name)])
+        reports.append(json.loads(out.read_text())['metrics'])
+    assert reports[0] == reports[1]
+
+
+def test_a_tested_folder_may_be_trained_in(test, train, trained, tmp_path):
+    config, checkpoint = trained
+    test([str(config), str(checkpoint), '--work-dir', str(tmp_path / 't')])
+    assert train([str(config), '--work-dir', str(tmp_path / 't')]) == 0
+
+
+def test_checkpoint_of_another_model(test, trained):
+    config, checkpoint = trained
+    with pytest.raises(CheckpointError, match='belongs to another model'):
+        test([str(config), str(checkpoint), '--cfg-options', 'width=7'])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'error', 'message'),
+    [
+        (['no.pth'], MissingFileError, r'Checkpoint no\.pth not found'),
+        (['no.pth', '--out', 'x.txt'], ConfigError, r'must end with \.json'),
+        (['no.pth', '--cfg-options', 'test_cfg=None'], ConfigError, 'cannot be tested: it sets no test_cfg'),
+    ],
+)
+def test_mistakes(test, toy_file, arguments, error, message):
+    with pytest.raises(error, match=message):
+        test([str(toy_file), *arguments])
+
+
+def test_metric_that_is_not_defined_is_null(load_tool, tmp_path):
+    write_report = load_tool('test').write_report
+    write_report(str(tmp_path / 'm.json'), {'frame/auc': float('nan')}, {}, 'config', 'checkpoint', Config({}))
+    assert json.loads((tmp_path / 'm.json').read_text())['metrics'] == {'frame/auc': None}
