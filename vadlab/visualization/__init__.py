@@ -1,0 +1,3 @@
+from .vad_visualizer import VADVisualizer
+
+__all__ = ['VADVisualizer']

@@ -1,8 +1,7 @@
 from .frame_score_metric import FrameScoreMetric
 from .grounding_metric import GroundingMetric
 from .retrieval_metric import RetrievalMetric
-from .score_writer import ScoreWriter
 from .vad_metric import VADMetric
 from .video_score_metric import VideoScoreMetric
 
-__all__ = ['FrameScoreMetric', 'GroundingMetric', 'RetrievalMetric', 'ScoreWriter', 'VADMetric', 'VideoScoreMetric']
+__all__ = ['FrameScoreMetric', 'GroundingMetric', 'RetrievalMetric', 'VADMetric', 'VideoScoreMetric']

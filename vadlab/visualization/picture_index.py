@@ -1,0 +1,111 @@
+"""A page that shows all pictures of a test."""
+
+import html
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light; --ink: #1f2933; --muted: #69778a; --line: #e4e8ee; --alarm: #e4572e; --calm: #2563a8; }}
+body {{ margin: 0 auto; max-width: 1440px; padding: 24px; font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
+  background: #f6f8fa; }}
+h1 {{ font-size: 22px; margin: 0 0 4px; }}
+p.note {{ color: var(--muted); margin: 0 0 24px; }}
+article {{ background: white; border: 1px solid var(--line); border-radius: 8px;
+  padding: 16px 20px; margin-bottom: 20px; }}
+header {{ display: flex; gap: 16px; align-items: baseline; }}
+h2 {{ font-size: 17px; margin: 0; flex: 1; overflow-wrap: anywhere; }}
+.class {{ color: var(--muted); }}
+.score {{ font-variant-numeric: tabular-nums; font-weight: 600; color: var(--calm); }}
+.score.alarm {{ color: var(--alarm); }}
+article p {{ margin: 4px 0 8px; color: var(--muted); overflow-wrap: anywhere; }}
+img {{ display: block; width: 100%; height: auto; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p class="note">{note}</p>
+{articles}
+</body>
+</html>
+"""
+
+_ARTICLE = """<article>
+<header><h2>{video_id}</h2><span class="class">{class_name}</span><span class="score{alarm}">{score:.3f}</span></header>
+<p>{caption}</p>
+<a href="{picture}"><img src="{picture}" alt="Score curve and frames of {video_id}" loading="lazy"></a>
+</article>"""
+
+
+@dataclass(frozen=True)
+class PictureEntry:
+    """A picture on the page.
+
+    Attributes:
+        video_id (str): As the data set has it.
+        picture (str): File name beside the page.
+        score (float): Of the whole video, 0..1.
+        class_name (str): May be empty.
+        caption (str): May be empty.
+    """
+
+    video_id: str
+    picture: str
+    score: float
+    class_name: str = ''
+    caption: str = ''
+
+
+def picture_name(video_id: str) -> str:
+    """A file name for a video's picture that every file system takes, and that no other video id gets."""
+    safe = re.sub(r'[^A-Za-z0-9._-]+', '_', video_id).strip('._')[:100]
+    if safe != video_id:
+        safe = f'{safe or "video"}-{zlib.crc32(video_id.encode()):08x}'
+    return f'{safe}.png'
+
+
+def write_index(
+    folder: str | Path, entries: Sequence[PictureEntry], title: str = 'Tested videos', threshold: float = 0.5
+) -> Path:
+    """Write ``index.html``: all pictures, the highest video score first. What comes from data is escaped.
+
+    Args:
+        folder (str | Path): Where the pictures are.
+        entries (Sequence[PictureEntry]): One per picture.
+        title (str): Of the page.
+        threshold (float): Scores from here on are shown as alarms.
+
+    Returns:
+        Path: The page.
+    """
+    articles = [
+        _ARTICLE.format(
+            video_id=html.escape(entry.video_id),
+            class_name=html.escape(entry.class_name),
+            caption=html.escape(entry.caption),
+            picture=html.escape(quote(entry.picture)),
+            score=entry.score,
+            alarm=' alarm' if entry.score >= threshold else '',
+        )
+        for entry in sorted(entries, key=lambda entry: (-entry.score, entry.video_id))
+    ]
+    note = f'{len(articles)} videos, the highest anomaly score first.'
+    page = _PAGE.format(title=html.escape(title), note=note, articles='\n'.join(articles))
+    target = Path(folder) / 'index.html'
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile('w', dir=target.parent, suffix='.part', delete=False, encoding='utf-8') as file:
+        file.write(page)
+    os.chmod(file.name, 0o644)  # a temporary file is its owner's only
+    os.replace(file.name, target)
+    return target
