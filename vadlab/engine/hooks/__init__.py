@@ -10,6 +10,7 @@ from .score_file_hook import ScoreFileHook
 from .smoke_pass_hook import SmokePassHook
 from .train_state_hook import TrainStateHook
 from .undisturbed_validation_hook import UndisturbedValidationHook
+from .vad_visualization_hook import VADVisualizationHook
 
 __all__ = [
     'CheckpointHook',
@@ -24,4 +25,5 @@ __all__ = [
     'SmokePassHook',
     'TrainStateHook',
     'UndisturbedValidationHook',
+    'VADVisualizationHook',
 ]
