@@ -19,8 +19,8 @@ EXAMPLES = """examples:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description='Turn a CLIP (OpenAI .pt, Hugging Face folder or id, FG-CLIP, a training checkpoint of VADLab) into '
-        "VADLab's own safetensors. Nothing in the source is executed.",
+        description='Turn a CLIP (OpenAI .pt, Hugging Face folder or id, FG-CLIP, a training checkpoint of VADLab) '
+        "into VADLab's own safetensors. Nothing in the source is executed.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -68,8 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         width, heads = weights.arch[tower]['width'], weights.arch[tower]['heads']
         if heads is None or weights.arch[tower]['hidden_act'] is None:
             raise CheckpointError(
-                f'{weights.source} does not tell the heads and activation of its {tower} tower. Give --heads VISION TEXT '
-                'and --hidden-act.'
+                f'{weights.source} does not tell the heads and activation of its {tower} tower. Give --heads VISION '
+                'TEXT and --hidden-act.'
             )
         if heads < 1 or width % heads:
             raise CheckpointError(f'{heads} heads do not divide the {tower} width of {width}.')

@@ -128,7 +128,7 @@ def test_caption_ids_tell_sequences_apart_whatever_the_padding():
 
 
 def _rank_loss(rank, path):
-    dist.init_process_group('gloo', f'file://{path}/store', rank=rank, world_size=2, timeout=timedelta(seconds=60))
+    dist.init_process_group('gloo', f'file://{path}/store', rank=rank, world_size=2, timeout=timedelta(seconds=300))
     torch.set_num_threads(1)
     rows = slice(0, 3) if rank == 0 else slice(3, 5)
     queries, keys = (x[rows].clone().requires_grad_() for x in _pairs())

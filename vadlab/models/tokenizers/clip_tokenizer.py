@@ -194,12 +194,12 @@ class CLIPTokenizer:
         try:
             raw = path.read_bytes()
             lines = (gzip.decompress(raw) if raw[:2] == b'\x1f\x8b' else raw).decode('utf-8').split('\n')
-            merges = [tuple(line.split()) for line in lines[1 : _NUM_MERGES + 1]]
+            pairs = [line.split() for line in lines[1 : _NUM_MERGES + 1]]
         except (OSError, EOFError, UnicodeDecodeError) as error:
             raise DataError(f'CLIPTokenizer: cannot read the vocabulary file {path}: {error}') from error
-        if len(merges) < _NUM_MERGES or any(len(pair) != 2 for pair in merges):
+        if len(pairs) < _NUM_MERGES or any(len(pair) != 2 for pair in pairs):
             raise DataError(
                 f'CLIPTokenizer: {path} does not hold the {_NUM_MERGES:,} merges of {VOCAB_NAME}, two symbols a line '
                 'after a first line of comment.'
             )
-        return merges
+        return [(first, second) for first, second in pairs]
