@@ -1,0 +1,28 @@
+# FG-CLIP on the simulator's videos, from the small CLIP that ships with VADLab. What `make demo` runs.
+#   python tools/make_demo_data.py
+#   python tools/train.py configs/fgclip_demo.py
+#   python tools/test.py configs/fgclip_demo.py work_dirs/fgclip_demo/epoch_N.pth --show-dir work_dirs/fgclip_demo/pictures
+_base_ = [
+    '_base_/models/fgclip_vit_b32.py',
+    '_base_/datasets/ucf_crime_regions.py',
+    '_base_/schedules/fgclip.py',
+    'default_runtime.py',
+]
+data_root = 'data/demo'
+cache_dir = 'data/demo/cache'
+pretrained = 'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors'
+num_frames = 32
+image_size = 128
+batch_size = 8
+accumulative_counts = 1
+num_workers = 1
+max_epochs = 5
+lr_scale = 10.0  # a small model, and minutes instead of hours
+amp_dtype = None
+with_cp = False
+
+model = dict(
+    vision=dict(patch_size=16, width=128, layers=6, heads=4, hidden_act='gelu'),
+    text=dict(width=64, layers=4, heads=4, hidden_act='gelu'),
+    embed_dim=64,
+)
