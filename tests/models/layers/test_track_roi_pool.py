@@ -90,11 +90,13 @@ def test_half_precision_features_are_pooled_in_float32():
     torch.testing.assert_close(pooled[0, 0], _reference(dense[0].float(), boxes[0, 0].tolist()), atol=1e-5, rtol=1e-5)
 
 
-def test_gradients_equal_finite_differences():
+@pytest.mark.parametrize('output_size', [1, 2])
+def test_gradients_equal_finite_differences(output_size):
     torch.manual_seed(0)
+    pool = TrackRoIPool(output_size)
     dense = torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     boxes, valid = torch.tensor([[[0.1, 0.2, 0.6, 0.9]], [[0.3, 0.3, 0.5, 0.5]]]), _mask([True], [True])
-    assert torch.autograd.gradcheck(lambda d: TrackRoIPool()(d, _mask([True]), [boxes], [valid]), (dense,))
+    assert torch.autograd.gradcheck(lambda d: pool(d, _mask([True]), [boxes], [valid]), (dense,))
 
 
 @pytest.mark.parametrize('n_regions', [0, 2])
@@ -139,3 +141,12 @@ def test_mmcv_without_ops_is_named_with_its_command(monkeypatch):
 def test_float32_call_keeps_float64():
     rois = torch.tensor([[0.0, 0, 0, 2, 2]])
     assert roi_align_float32(build_roi_align(), torch.ones(1, 1, 2, 2).double(), rois).dtype == torch.float64
+
+
+def test_memory_layout_does_not_matter():
+    torch.manual_seed(0)
+    dense = torch.randn(2, 4, 5, 3).movedim(-1, 1)  # a transposed view, as a projection over channels returns
+    rois = torch.tensor([[0.0, 0.5, 0.5, 3.0, 2.5], [1.0, 0, 0, 4.0, 4.0]])
+    pooled = roi_align_float32(build_roi_align(), dense, rois)
+    assert torch.equal(pooled, roi_align_float32(build_roi_align(), dense.contiguous(), rois))
+    assert torch.equal(pooled, roi_align_float32(build_roi_align(), dense, rois.T.contiguous().T))

@@ -172,7 +172,7 @@ class FGCLIP(BaseModel):
         """
         super().to(*args, **kwargs)
         device = self.logit_scale.device
-        if device.type not in ('cpu', 'meta'):
+        if device.type != 'cpu':
             check_roi_align(device)
         return self
 

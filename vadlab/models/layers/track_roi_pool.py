@@ -41,7 +41,7 @@ def roi_align_float32(roi_align: nn.Module, dense_mdhw: Tensor, rois_p5: Tensor)
     """
     dtype = torch.float64 if dense_mdhw.dtype == torch.float64 else torch.float32
     with torch.autocast(dense_mdhw.device.type, enabled=False):
-        # mmcv's op reads memory in order whatever the strides are: a transposed view would give wrong features silently.
+        # mmcv's op reads memory in order whatever the strides are: a transposed view gives wrong features silently.
         rois_p5 = rois_p5.to(dense_mdhw.device, dtype, non_blocking=True).contiguous()
         return roi_align(dense_mdhw.to(dtype).contiguous(), rois_p5)
 

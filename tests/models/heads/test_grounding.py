@@ -1,0 +1,132 @@
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from mmcv.ops import roi_align
+from torch import nn
+
+from vadlab.models.heads import GridProposals, GroundingHead, MMDetProposals, grounding_head
+from vadlab.utils.errors import ConfigError, MissingDependencyError
+
+
+def _iou(boxes, box):
+    low, high = torch.maximum(boxes[:, :2], box[:2]), torch.minimum(boxes[:, 2:], box[2:])
+    inter = (high - low).clamp(min=0).prod(1)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(1) + (box[2:] - box[:2]).prod() - inter
+    return inter / area
+
+
+def test_grid_lies_inside_the_frame_and_reaches_its_corners():
+    boxes = GridProposals()(torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
+    assert boxes.min() == 0
+    assert boxes.max() == 1
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    assert len(boxes.unique(dim=0)) == len(boxes)
+
+
+def test_grid_covers_any_object_of_its_sizes_at_half_iou():
+    boxes = GridProposals(sizes=(0.2,), aspect_ratios=(1.0,))(torch.zeros(0))
+    for corner in torch.rand(200, 2, generator=torch.Generator().manual_seed(0)) * 0.8:
+        assert _iou(boxes, torch.cat([corner, corner + 0.2])).max() > 0.5
+
+
+@pytest.mark.parametrize('options', [dict(sizes=()), dict(sizes=(1.2,)), dict(step=0), dict(aspect_ratios=(0,))])
+def test_grid_options_out_of_range_are_refused(options):
+    with pytest.raises(ConfigError, match='GridProposals'):
+        GridProposals(**options)
+
+
+class _PerFrame(nn.Module):
+    """Different boxes in every frame."""
+
+    def forward(self, pixels):
+        low = torch.rand(len(pixels), 6, 2, generator=torch.Generator().manual_seed(1)) * 0.5
+        return torch.cat([low, low + 0.3], dim=-1)
+
+
+@pytest.mark.parametrize('proposals', [GridProposals(sizes=(0.3, 0.6)), _PerFrame()])
+@pytest.mark.parametrize('chunk_elements', [1, 2**24])
+def test_equals_a_plain_loop_over_boxes(proposals, chunk_elements, monkeypatch):
+    monkeypatch.setattr(grounding_head, '_MAX_ELEMENTS', chunk_elements)
+    torch.manual_seed(0)
+    dense, projection = torch.randn(3, 8, 4, 5), nn.Linear(8, 6, bias=False)
+    captions, pixels = F.normalize(torch.randn(2, 6), dim=-1), torch.zeros(3, 3, 8, 8, dtype=torch.uint8)
+    with torch.no_grad():
+        boxes, scores = GroundingHead(proposals)(dense, pixels, projection, captions)
+        candidates = proposals(pixels)
+        for t in range(3):
+            own = candidates if candidates.ndim == 2 else candidates[t]
+            rois = torch.cat([torch.zeros(len(own), 1), own * torch.tensor([5.0, 4, 5, 4])], dim=1)
+            pooled = roi_align(dense[t : t + 1], rois, 1, 1.0, 0, 'avg', True).flatten(1)
+            cosines = F.normalize(projection(pooled), dim=-1) @ captions.T
+            torch.testing.assert_close(scores[:, t], cosines.max(0).values, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(boxes[:, t], own[cosines.argmax(0)])
+
+
+def test_finds_the_box_that_the_caption_is_about():
+    dense = torch.zeros(1, 2, 8, 8)
+    dense[:, 0] = 1.0
+    dense[:, :, 2:4, 4:6] = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
+    projection = nn.Linear(2, 2, bias=False)
+    nn.init.eye_(projection.weight)
+    with torch.no_grad():
+        head = GroundingHead(dict(type='GridProposals', sizes=(0.25,), aspect_ratios=(1.0,), step=0.5))
+        boxes, scores = head(dense, torch.zeros(1, 3, 8, 8), projection, torch.tensor([[0.0, 1.0]]))
+    torch.testing.assert_close(boxes[0, 0], torch.tensor([0.5, 0.25, 0.75, 0.5]))
+    assert scores.item() == pytest.approx(1.0)
+
+
+@pytest.fixture
+def fake_mmdet(monkeypatch, tmp_path):
+    """An MMDetection that finds two boxes in odd frames and none in even ones, and notes what it was given."""
+    seen = []
+
+    def inference_detector(detector, images):
+        results = []
+        for image in images:
+            seen.append(image)
+            n = 2 if image[0, 0, 0] % 2 else 0
+            boxes = torch.tensor([[0.0, 0, 4, 2], [4.0, 2, 8, 9]])[:n]
+            instances = types.SimpleNamespace(bboxes=boxes, scores=torch.tensor([0.4, 0.6])[:n])
+            results.append(types.SimpleNamespace(pred_instances=instances))
+        return results
+
+    mmdet, apis = types.ModuleType('mmdet'), types.ModuleType('mmdet.apis')
+    mmdet.__file__ = str(tmp_path / '__init__.py')
+    apis.init_detector = lambda config, checkpoint, device: (config, checkpoint, device)
+    apis.inference_detector = inference_detector
+    monkeypatch.setitem(sys.modules, 'mmdet', mmdet)
+    monkeypatch.setitem(sys.modules, 'mmdet.apis', apis)
+    (tmp_path / '.mim' / 'configs').mkdir(parents=True)
+    (tmp_path / '.mim' / 'configs' / 'det.py').touch()
+    return seen
+
+
+def test_detector_boxes_are_normalised_sorted_and_filled_up(fake_mmdet):
+    pixels = torch.zeros(2, 3, 4, 8, dtype=torch.uint8)
+    pixels[:, 0] = 7  # red
+    pixels[1, 2] = 3  # blue, which a reader of BGR finds first
+    boxes = MMDetProposals('det.py', batch_size=1)(pixels)
+    whole = [0.0, 0, 1, 1]
+    assert boxes.tolist() == [[whole, whole, whole], [[0.5, 0.5, 1, 1], [0, 0, 0.5, 0.5], whole]]
+    assert np.array_equal(fake_mmdet[1][0, 0], [3, 0, 7])
+
+
+def test_detector_boxes_are_limited_by_score_and_number(fake_mmdet):
+    pixels = torch.ones(1, 3, 4, 8, dtype=torch.uint8)
+    assert MMDetProposals('det.py', score_thr=0.5)(pixels).shape == (1, 2, 4)
+    assert MMDetProposals('det.py', max_boxes=1)(pixels)[0, 0].tolist() == [0.5, 0.5, 1, 1]
+
+
+def test_detector_config_that_does_not_exist_is_named(fake_mmdet):
+    with pytest.raises(ConfigError, match=r"'nothing\.py' is neither a file"):
+        MMDetProposals('nothing.py')(torch.zeros(1, 3, 4, 4, dtype=torch.uint8))
+
+
+def test_missing_mmdet_is_named_with_its_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mmdet', None)
+    with pytest.raises(MissingDependencyError, match='onedl-mmdetection'):
+        MMDetProposals('det.py')(torch.zeros(1, 3, 4, 4, dtype=torch.uint8))

@@ -1,0 +1,80 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vadlab.models.heads.prompt_scoring_head import PromptScoringHead, in_words, to_every_frame
+from vadlab.utils.errors import ConfigError
+
+CLASSES = ['Normal', 'Fighting', 'RoadAccidents']
+
+
+def _head(**options):
+    return PromptScoringHead(CLASSES, {'Normal': ['a', 'b'], 'Fighting': ['c'], 'RoadAccidents': ['d']}, **options)
+
+
+def test_margin_by_hand():
+    head = _head()
+    prompts = torch.eye(4)
+    frame = torch.tensor([[[0.1, 0.2, 0.3, 0.4]]])
+    wanted = math.log(math.exp(3) + math.exp(4)) - math.log(math.exp(1) + math.exp(2))
+    assert head(frame, prompts, 10.0).item() == pytest.approx(wanted, abs=1e-5)
+
+
+def test_margins_do_not_saturate_where_probabilities_do():
+    head = _head()
+    frames = F.normalize(torch.tensor([[[0.0, 0, 1.0, 0], [0.1, 0, 1.0, 0]]]), dim=-1)
+    margins = head(frames, torch.eye(4), 1000.0)
+    assert margins[0, 0] > margins[0, 1]
+    assert margins.sigmoid().unique().numel() == 1
+
+
+def test_templates_of_a_phrase_are_averaged():
+    head = _head(templates=['{}', 'x {}'])
+    assert head.texts == ['a', 'x a', 'b', 'x b', 'c', 'x c', 'd', 'x d']
+    embeds = F.normalize(torch.randn(8, 5, generator=torch.Generator().manual_seed(0)), dim=-1)
+    ensemble = head.ensemble(embeds)
+    torch.testing.assert_close(ensemble[1], F.normalize(embeds[2] + embeds[3], dim=0))
+
+
+def test_window_averages_the_neighbours_that_exist():
+    frames = F.normalize(torch.randn(1, 4, 4, generator=torch.Generator().manual_seed(0)), dim=-1)
+    prompts = torch.eye(4)
+    smooth = torch.stack([frames[0, max(t - 1, 0) : t + 2].mean(0) for t in range(4)])[None]
+    wanted = _head()(F.normalize(smooth, dim=-1), prompts, 10.0)
+    torch.testing.assert_close(_head(score_window=3)(frames, prompts, 10.0), wanted)
+
+
+def test_built_in_phrases_read_well_and_unknown_classes_become_words():
+    head = PromptScoringHead(['Normal', 'RoadAccidents', 'PickPocketing'], templates=['{}'])
+    assert head.texts[-2:] == ['a road accident', 'pick pocketing']
+    assert head.is_normal.tolist() == [True, True, False, False]
+    assert in_words('RoadAccidents') == 'road accidents'
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(prompts={'Figthing': ['x']}), "no class 'Figthing'.*'Fighting'"),
+        (dict(normal_class='normal'), "no class 'normal'"),
+        (dict(classes=['Normal']), 'needs an abnormal class'),
+        (dict(templates=['no place']), 'one {} for the phrase'),
+        (dict(score_window=2), 'odd and positive, got 2'),
+        (dict(prompts={'Fighting': 'people fighting'}), 'must be a list of phrases'),
+    ],
+)
+def test_mistakes_are_named(options, message):
+    with pytest.raises(ConfigError, match=message):
+        PromptScoringHead(**{'classes': CLASSES, **options})
+
+
+def test_every_frame_by_hand():
+    out = to_every_frame(torch.tensor([1.0, 3.0, 0.0]), np.array([1, 3, 6]), 8)
+    torch.testing.assert_close(out, torch.tensor([1.0, 1, 2, 3, 2, 1, 0, 0]))
+
+
+def test_every_frame_of_a_video_shorter_than_the_sampling():
+    out = to_every_frame(torch.tensor([1.0, 3.0, 5.0]), np.array([0, 0, 1]), 2)
+    assert out.tolist() == [2.0, 5.0]
