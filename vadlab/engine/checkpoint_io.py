@@ -16,29 +16,8 @@ from mmengine.runner import checkpoint as mm_checkpoint
 from torch import nn
 
 from vadlab.utils.errors import CheckpointError, MissingFileError
+from vadlab.utils.safe_globals import HARMLESS_GLOBALS
 from vadlab.utils.suggest import nearest
-
-
-def _history_method(owner: type, name: str) -> Any:
-    """``getattr`` for the one thing that histories of MMEngine's log need it for: their own statistics.
-
-    MMEngine allows files the real one, through which they reach the globals of any class.
-    """
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'mean', 'current'):
-        raise pickle.UnpicklingError(f'Unsupported global: GLOBAL getattr({owner!r}, {name!r})')
-    return getattr(owner, name)
-
-
-# What checkpoints of other OpenMMLab projects hold beside tensors.
-_HARMLESS = [
-    HistoryBuffer,
-    (_history_method, 'builtins.getattr'),
-    np.ndarray,
-    np.dtype,
-    np._core.multiarray._reconstruct,
-    np._core.multiarray.scalar,
-    *(type(np.dtype(kind)) for kind in ('bool', 'int32', 'int64', 'uint8', 'uint32', 'float32', 'float64')),
-]
 
 
 def _load(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
@@ -46,7 +25,7 @@ def _load(file: Any, map_location: Any = None, weights_only: bool | None = None)
     del weights_only
     name = getattr(file, 'name', file)
     try:
-        with torch.serialization.safe_globals(_HARMLESS):
+        with torch.serialization.safe_globals(HARMLESS_GLOBALS):
             return torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r'(?:GLOBAL|class) ([\w.]+)', str(error).replace('`', ''))

@@ -6,32 +6,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from vadlab.utils.errors import CheckpointError, MissingFileError
+from vadlab.utils.safe_globals import HARMLESS_GLOBALS
 
-
-def _history_statistic(owner: Any, name: str) -> Any:
-    """What a file gets when it asks for ``getattr``: the statistics of a log history, and nothing else."""
-    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
-        return getattr(HistoryBuffer, name)
-    raise pickle.UnpicklingError(f'Unsupported use of getattr: {name}')
-
-
-# What training checkpoints hold beside tensors: the log's history. MMEngine's own list has the whole `getattr` on it,
-# through which a file could reach nearly anything.
-HARMLESS_GLOBALS: list[Any] = [
-    HistoryBuffer,
-    (_history_statistic, 'builtins.getattr'),
-    np.ndarray,
-    np.dtype,
-    np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
-    np._core.multiarray.scalar,  # type: ignore[attr-defined]
-    *(type(np.dtype(kind)) for kind in ('bool', 'int32', 'int64', 'uint8', 'uint32', 'float32', 'float64')),
-]
 _SCRIPT_DTYPES = {
     'FloatStorage': torch.float32,
     'HalfStorage': torch.float16,
