@@ -23,10 +23,18 @@ install:  ## Set up .venv: torch, mmcv's ops (compiled, about 7 minutes once), t
 	  exit 2; }
 	@$(PYTHON) tools/install.py --venv $(VENV)
 
+# An interrupted demo goes on where it was; a finished one is only tested again. To start anew: ARGS=--overwrite.
 demo: install  ## Make synthetic videos, train FG-CLIP on them, test it: about 15 minutes on 2 cores
-	@test -f $(DEMO_DATA)/train.json || $(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA)
-	$(BIN)/python tools/train.py configs/fgclip_demo.py --work-dir $(DEMO_DIR) $(ARGS)
-	$(BIN)/python tools/test.py configs/fgclip_demo.py $(DEMO_DIR)/best.pth --out $(DEMO_DIR)/metrics.json --show-dir $(DEMO_DIR)/pictures
+	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA)
+	$(BIN)/python tools/train.py configs/fgclip_demo.py --work-dir $(DEMO_DIR) $(or $(ARGS),--resume)
+	$(BIN)/python tools/test.py configs/fgclip_demo.py "$$(cat $(DEMO_DIR)/last_checkpoint)" \
+	  --work-dir $(DEMO_DIR)/test --out $(DEMO_DIR)/metrics.json --show-dir $(DEMO_DIR)/pictures
+	@echo
+	@echo "log          $$(ls -t $(DEMO_DIR)/*/*.log | grep -v '^$(DEMO_DIR)/test/' | head -n 1)"
+	@echo "TensorBoard  $(BIN)/tensorboard --logdir $(DEMO_DIR)"
+	@echo "checkpoint   $$(cat $(DEMO_DIR)/last_checkpoint)"
+	@echo "metrics      $(DEMO_DIR)/metrics.json, scores of every frame in $(DEMO_DIR)/metrics.npz"
+	@echo "pictures     $(DEMO_DIR)/pictures"
 
 train: install  ## Train: make train CONFIG=configs/fgclip_ucf.py ARGS="--cfg-options data_root=..."
 	$(BIN)/python tools/train.py $(CONFIG) $(ARGS)
