@@ -477,11 +477,11 @@ def test_score_prompts_follow_the_weights(monkeypatch):
     model, calls = build(score_head=SCORES).eval(), []
     forward = model.text.forward
     monkeypatch.setattr(model.text, 'forward', lambda *a, **k: (calls.append(1), forward(*a, **k))[1])
-    before = model._prompt_embeds()
-    assert model._prompt_embeds() is before
+    before = model._prompt_embeds(model.score_head)
+    assert model._prompt_embeds(model.score_head) is before
     assert len(calls) == 1
     model.load_state_dict(build(seed=1, score_head=SCORES).state_dict())
-    assert not torch.allclose(model._prompt_embeds(), before)
+    assert not torch.allclose(model._prompt_embeds(model.score_head), before)
 
 
 def test_videos_without_annotation_are_scored():

@@ -264,17 +264,18 @@ class FGCLIP(BaseModel):
         is_long = list(long) if long is not None else [len(t) > self.text.context_length for t in tokens]
         if self.text_filip_projection is None:
             is_long = [False] * len(tokens)
-        out_ke: Tensor | None = None
+        parts, order = [], []
         for path, projection in ((False, self.text_projection), (True, self.text_filip_projection)):
             rows = [i for i, choice in enumerate(is_long) if choice is path]
-            if not rows and (path or tokens):
+            if projection is None or (path and not rows):
                 continue
             limit = self.text.long_context_length if path else self.text.context_length
-            part = _unit(projection(self.text([_cut(tokens[i], limit) for i in rows], long=path)))
-            if out_ke is None:
-                out_ke = part.new_zeros(len(tokens), part.shape[1])
-            out_ke = out_ke.index_copy(0, torch.tensor(rows, dtype=torch.long).to(part.device), part)
-        return out_ke
+            parts.append(_unit(projection(self.text([_cut(tokens[i], limit) for i in rows], long=path))))
+            order += rows
+        out_ke = torch.cat(parts)
+        if len(parts) == 1:
+            return out_ke
+        return out_ke[torch.tensor(order).argsort().to(out_ke.device)]
 
     # ----------------------------------------------------------------------------------------------------------- loss
 
@@ -400,7 +401,9 @@ class FGCLIP(BaseModel):
         """See :meth:`forward`: when (scores of every frame), what (embeddings), where (boxes of regions)."""
         seen = self._encode_videos(inputs, data_samples, ground=self.grounding_head is not None)
         if self.score_head is not None:
-            margins_bt = self.score_head(seen['frame_embeds'], self._prompt_embeds(), scale_of(self.logit_scale)).cpu()
+            margins_bt = self.score_head(
+                seen['frame_embeds'], self._prompt_embeds(self.score_head), scale_of(self.logit_scale)
+            ).cpu()
             for sample, margins_t in zip(data_samples, margins_bt, strict=True):
                 frame_inds = sample.get('frame_inds', range(len(margins_t)))
                 total = sample.get('total_frames', len(margins_t))
@@ -433,14 +436,14 @@ class FGCLIP(BaseModel):
             sample.pred_regions = found
 
     @torch.no_grad()
-    def _prompt_embeds(self) -> Tensor:
+    def _prompt_embeds(self, head: PromptScoringHead) -> Tensor:
         """The score prompts' embeddings, made anew only when the weights have changed."""
         weights = [*self.text.parameters(), self.text_projection.weight]
         state = (weights[0].device, weights[0].dtype, tuple(w._version for w in weights))
         if self._prompts is None or self._prompts[0] != state:
             tokenizer = TOKENIZERS.build(self.tokenizer_cfg)
-            tokens = [torch.tensor(tokenizer.encode(text, self.text.context_length)) for text in self.score_head.texts]
-            self._prompts = (state, self.score_head.ensemble(self.encode_texts(tokens)))
+            tokens = [torch.tensor(tokenizer.encode(text, self.text.context_length)) for text in head.texts]
+            self._prompts = (state, head.ensemble(self.encode_texts(tokens)))
         return self._prompts[1]
 
 
