@@ -20,6 +20,7 @@ from vadlab.utils.runtime import (
     format_table,
     format_value,
     use_amp,
+    without_caches,
 )
 
 
@@ -99,18 +100,6 @@ def dry_run(config: Config) -> int:
         print(format_table([(k, format_value(v)) for k, v in found.items()], ('one batch', 'value')))
         print('Dry run: every loader, the loss, its gradients and the evaluation work. No files were left.')
     return 0
-
-
-def without_caches(node: object) -> None:
-    """Switch frame caches off, wherever a pipeline has one."""
-    if isinstance(node, dict):
-        if node.get('cache') is not None:
-            node['cache'] = None
-        for value in node.values():
-            without_caches(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            without_caches(value)
 
 
 def summary(runner: VADRunner) -> str:

@@ -33,8 +33,13 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
-def config_from_arguments(args: argparse.Namespace) -> Config:
-    """Load the config that the arguments name, with their changes, and make VADLab's parts known."""
+def config_from_arguments(args: argparse.Namespace, check: bool = True) -> Config:
+    """Load the config that the arguments name, with their changes, and make VADLab's parts known.
+
+    Args:
+        args (Namespace): Of a parser with :func:`add_common_arguments` and ``config``.
+        check (bool): Also see whether the packages behind the log's backends are there.
+    """
     quiet_third_parties()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     register_all_modules()
@@ -46,7 +51,8 @@ def config_from_arguments(args: argparse.Namespace) -> Config:
     if args.launcher != 'none' and not torch.cuda.is_available():
         config.setdefault('env_cfg', {})
         config.env_cfg['dist_cfg'] = {**config.env_cfg.get('dist_cfg', {}), 'backend': 'gloo'}
-    check_backends(config)
+    if check:
+        check_backends(config)
     return config
 
 
@@ -120,6 +126,18 @@ def use_amp(config: Config) -> None:
     if wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
         wrapper['type'] = 'AmpOptimWrapper'
         wrapper.setdefault('dtype', 'bfloat16')
+
+
+def without_caches(node: object) -> None:
+    """Switch frame caches off, wherever a pipeline has one."""
+    if isinstance(node, dict):
+        if node.get('cache') is not None:
+            node['cache'] = None
+        for value in node.values():
+            without_caches(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            without_caches(value)
 
 
 def format_table(rows: list[tuple[str, ...]], header: tuple[str, ...]) -> str:

@@ -1,0 +1,70 @@
+"""Check an experiment before it is run: ``python tools/verify.py CONFIG``."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from vadlab.apis import Finding, Verification
+from vadlab.apis.video_check import default_cache_dir
+from vadlab.utils.cli import run_cli
+from vadlab.utils.runtime import add_common_arguments, config_from_arguments
+
+_SIGNS = {'pass': ('ok', '32'), 'warning': ('WARN', '33'), 'failure': ('FAIL', '31')}
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Check environment, weights, annotations, videos, captions, splits and one batch. '
+        'Exit status 0 if nothing fails (warnings do not count), 2 if something does.'
+    )
+    parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
+    parser.add_argument('--json', metavar='FILE', help='also write the findings here')
+    parser.add_argument('--workers', type=int, default=min(os.cpu_count() or 1, 8), help='processes that read videos')
+    parser.add_argument('--frames', type=int, default=32, help='frames decoded of each video (default: 32)')
+    parser.add_argument('--no-cache', action='store_true', help='look at videos again that were found good before')
+    parser.add_argument('--no-smoke', action='store_true', help='leave out the batch through the model')
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def show_progress(done: int, total: int) -> None:
+    """A counter, where standard error is a terminal."""
+    if sys.stderr.isatty():
+        bar = '#' * (30 * done // max(total, 1))
+        sys.stderr.write(f'\rvideos [{bar:<30}] {done}/{total}' + ('\r\033[K' if done == total else ''))
+        sys.stderr.flush()
+
+
+def show(finding: Finding) -> None:
+    """One line of the table."""
+    sign, colour = _SIGNS[finding.level]
+    padded = f'{sign:<4}'
+    if sys.stdout.isatty():
+        padded = f'\033[{colour}m{padded}\033[0m'
+    print(f'{padded}  {finding.check:<18}  {finding.message}', flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Verify as the command line says; the exit status."""
+    args = parse_args(argv)
+    config = config_from_arguments(args, check=False)
+    verification = Verification(
+        config,
+        workers=args.workers,
+        num_frames=args.frames,
+        cache_dir=None if args.no_cache else default_cache_dir(),
+        smoke=not args.no_smoke,
+        progress=show_progress,
+        listener=show,
+    )
+    report = verification.run()
+    print(f'\n{report.count("pass")} passes, {report.count("warning")} warnings, {report.count("failure")} failures')
+    if args.json:
+        report.write_json(args.json)
+    return 0 if report.is_ok else 2
+
+
+if __name__ == '__main__':
+    run_cli(main)

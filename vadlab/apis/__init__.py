@@ -1,0 +1,4 @@
+from .verification import Verification
+from .verification_report import Finding, VerificationReport
+
+__all__ = ['Finding', 'Verification', 'VerificationReport']

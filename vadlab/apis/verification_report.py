@@ -1,0 +1,75 @@
+"""What a verification found."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+LEVELS = ('pass', 'warning', 'failure')
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the table.
+
+    Attributes:
+        level (str): ``pass``, ``warning`` (the run goes on without it, or mends it) or ``failure``.
+        check (str): What was looked at, such as ``videos``.
+        message (str): What is so, or what is wrong and where.
+    """
+
+    level: str
+    check: str
+    message: str
+
+
+class VerificationReport:
+    """Findings in their order.
+
+    Args:
+        listener (Callable | None): Called with each finding as it is made.
+    """
+
+    def __init__(self, listener: Callable[[Finding], None] | None = None) -> None:
+        self.findings: list[Finding] = []
+        self._listener = listener
+
+    def add(self, level: str, check: str, message: str) -> None:
+        """Note a finding."""
+        finding = Finding(level, check, message)
+        self.findings.append(finding)
+        if self._listener:
+            self._listener(finding)
+
+    def passed(self, check: str, message: str) -> None:
+        """Note that something is as it should be."""
+        self.add('pass', check, message)
+
+    def warn(self, check: str, message: str) -> None:
+        """Note what can be mended or tolerated."""
+        self.add('warning', check, message)
+
+    def fail(self, check: str, message: str) -> None:
+        """Note what makes a run meaningless."""
+        self.add('failure', check, message)
+
+    def count(self, level: str) -> int:
+        """Findings of a level."""
+        return Counter(f.level for f in self.findings)[level]
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether nothing failed."""
+        return not self.count('failure')
+
+    def write_json(self, path: str | Path) -> None:
+        """Write the findings and their counts."""
+        report = {
+            'ok': self.is_ok,
+            'counts': {level: self.count(level) for level in LEVELS},
+            'findings': [asdict(f) for f in self.findings],
+        }
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
