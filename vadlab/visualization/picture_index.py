@@ -70,7 +70,7 @@ class PictureEntry:
 def picture_name(video_id: str) -> str:
     """A file name for a video's picture that every file system takes, and that no other video id gets."""
     safe = re.sub(r'[^A-Za-z0-9._-]+', '_', video_id).strip('._')[:100]
-    if safe != video_id:
+    if not safe or safe != video_id:
         safe = f'{safe or "video"}-{zlib.crc32(video_id.encode()):08x}'
     return f'{safe}.png'
 

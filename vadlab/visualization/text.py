@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections.abc import Callable
 
 from matplotlib import font_manager
 from mmengine.logging import print_log
@@ -68,30 +69,39 @@ def drawable(text: str) -> str:
     return ''.join(escaped)
 
 
-def shortened(text: str, width: int) -> str:
-    """The text cut to a width in Latin letters; a Chinese character is as wide as two."""
-    used = 0
-    for i, char in enumerate(text):
-        used += 2 if ord(char) >= 0x2E80 else 1
-        if used > width:
-            return text[: max(i - 1, 0)].rstrip() + '…'
-    return text
+def _longest(text: str, fits: Callable[[str], bool], end: str = '') -> int:
+    """How many leading characters, followed by ``end``, fit."""
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(text[:middle] + end) else (low, middle - 1)
+    return low
 
 
-def wrapped(text: str, width: int, lines: int) -> list[str]:
-    """The text in at most so many lines, broken at spaces, or between Chinese characters; the last one is shortened."""
+def shortened(text: str, fits: Callable[[str], bool]) -> str:
+    """The text, cut and ended by an ellipsis where it does not fit.
+
+    Args:
+        text (str): One line.
+        fits (Callable): Whether a text is narrow enough.
+    """
+    return text if fits(text) else text[: _longest(text, fits, '…')].rstrip() + '…'
+
+
+def wrapped(text: str, fits: Callable[[str], bool], lines: int) -> list[str]:
+    """The text in at most so many lines, broken at spaces or after Chinese characters; the last one is shortened.
+
+    Args:
+        text (str): One line.
+        fits (Callable): Whether a line is narrow enough.
+        lines (int): How many at most, 1 or more.
+    """
     result: list[str] = []
     while text and len(result) < lines - 1:
-        used, cut, space = 0, len(text), 0
-        for i, char in enumerate(text):
-            used += 2 if ord(char) >= 0x2E80 else 1
-            if used > width:
-                cut = i
-                break
-            if char == ' ' or ord(char) >= 0x2E80:
-                space = i + 1
-        if cut < len(text) and space:
-            cut = space
+        cut = max(1, _longest(text, fits))
+        if cut < len(text):
+            breaks = [i + 1 for i in range(cut) if text[i] == ' ' or ord(text[i]) >= 0x2E80]
+            cut = cut if text[cut] == ' ' or not breaks else breaks[-1]
         result.append(text[:cut].strip())
         text = text[cut:].strip()
-    return result + [shortened(text, width)] if text else result
+    return result + [shortened(text, fits)] if text else result

@@ -1,11 +1,13 @@
 """One picture of one tested video: its score over time, and some of its frames with boxes."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -70,7 +72,7 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
     tiles = choose_tiles(scores[frame_inds.clip(0, len(scores) - 1)], np.asarray(valid.any(axis=0)), num_tiles)
     height, width = sample.get('ori_shape') or frames.shape[1:3]
 
-    caption = wrapped(drawable(sample.get('caption') or ''), 150, 2)
+    caption = wrapped(drawable(sample.get('caption') or '')[:1000], _narrower_than(WIDTH_IN - 0.85, 10.5), 2)
     listed = min(len(captions), MAX_REGIONS) + (len(captions) > MAX_REGIONS)
     # Everything is placed in inches from the top, so that no part can run into another.
     step = (WIDTH_IN - 0.85 + 0.08) / num_tiles
@@ -89,8 +91,9 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
         full: dict[str, Any] = {'color': INK, 'fontsize': 10, 'fontfamily': font_families(), 'va': 'baseline'} | style
         figure.text(x / WIDTH_IN, 1 - y / total, text, parse_math=False, **full)
 
-    title = shortened(drawable(str(sample.get('video_id', ''))), 70)
-    write(0.55, 0.45, title, fontsize=14, fontweight='bold')
+    title = shortened(drawable(str(sample.get('video_id', ''))), _narrower_than(WIDTH_IN - 5.5, 14.5))
+    # A bold face may lack letters that the regular one has.
+    write(0.55, 0.45, title, fontsize=14, fontweight='bold' if title.isascii() else 'normal')
     highest = float(scores.max())
     write(
         WIDTH_IN - 0.3,
@@ -102,7 +105,14 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
     )
     class_name = sample.get('class_name')
     if class_name:
-        write(WIDTH_IN - 2.6, 0.45, drawable(str(class_name)), fontsize=13, ha='right', color=MUTED)
+        write(
+            WIDTH_IN - 2.6,
+            0.45,
+            shortened(drawable(str(class_name)), _narrower_than(2.2, 13)),
+            fontsize=13,
+            ha='right',
+            color=MUTED,
+        )
     for i, line in enumerate(caption):
         write(0.55, 0.78 + 0.24 * i, line, color=MUTED, fontsize=10.5)
 
@@ -135,7 +145,7 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
     for i, text in enumerate(captions[:MAX_REGIONS]):
         colour = REGION_COLOURS[i % len(REGION_COLOURS)]
         write(0.55, below + 0.24 * i, '■', color=colour, fontsize=11)
-        write(0.78, below + 0.24 * i, shortened(drawable(text), 125))
+        write(0.78, below + 0.24 * i, shortened(drawable(text)[:1000], _narrower_than(WIDTH_IN - 4, 10)))
     if len(captions) > MAX_REGIONS:
         write(0.78, below + 0.24 * MAX_REGIONS, f'and {len(captions) - MAX_REGIONS} more', color=MUTED)
     if captions:
@@ -152,6 +162,13 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
             borderaxespad=0,
         )
     return figure
+
+
+def _narrower_than(width_in: float, size: float) -> Callable[[str], bool]:
+    """Whether a text of a font size is narrower than so many inches."""
+    renderer = FigureCanvasAgg(Figure(dpi=100)).get_renderer()
+    font = FontProperties(family=font_families(), size=size)
+    return lambda text: renderer.get_text_width_height_descent(text, font, ismath=False)[0] <= width_in * 100
 
 
 def _draw_curve(axes: Axes, scores: np.ndarray, sample: dict[str, Any], shown: np.ndarray, threshold: float) -> None:

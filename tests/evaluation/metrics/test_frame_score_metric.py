@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from metric_samples import evaluate, scored
+from .metric_samples import evaluate, scored
 from mmengine.evaluator import Evaluator
 from sklearn.metrics import average_precision_score, roc_auc_score
 

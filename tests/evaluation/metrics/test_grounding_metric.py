@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from metric_samples import boxed, evaluate
+from .metric_samples import boxed, evaluate
 from mmengine.structures import InstanceData
 
 from vadlab.evaluation.metrics import GroundingMetric

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from metric_samples import embedded, evaluate
+from .metric_samples import embedded, evaluate
 
 from vadlab.evaluation.metrics import RetrievalMetric
 from vadlab.utils.errors import ConfigError, DataError

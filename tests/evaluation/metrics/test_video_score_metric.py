@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from metric_samples import evaluate, scored
+from .metric_samples import evaluate, scored
 from sklearn.metrics import roc_auc_score
 
 from vadlab.evaluation.metrics import VideoScoreMetric

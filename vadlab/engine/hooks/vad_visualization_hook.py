@@ -8,9 +8,10 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from vadlab.registry import HOOKS, VISUALIZERS
+from vadlab.registry import HOOKS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
+from vadlab.visualization import VADVisualizer
 from vadlab.visualization.picture_index import PictureEntry, picture_name, write_index
 
 
@@ -34,9 +35,7 @@ class VADVisualizationHook(Hook):
             raise ConfigError(f'max_videos is {max_videos}; give None for all, or 1 and more')
         self.show_dir = Path(show_dir)
         self.max_videos = max_videos
-        self.visualizer = VISUALIZERS.build(
-            dict(type='VADVisualizer', name='test_pictures', num_tiles=num_tiles, threshold=threshold)
-        )
+        self.visualizer = VADVisualizer(name='test_pictures', num_tiles=num_tiles, threshold=threshold)
         self._entries: dict[str, PictureEntry] = {}
 
     def before_test(self, runner: Runner) -> None:
