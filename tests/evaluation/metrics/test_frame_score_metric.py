@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from .metric_samples import evaluate, scored
 from mmengine.evaluator import Evaluator
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vadlab.evaluation.metrics import FrameScoreMetric
 from vadlab.utils.errors import ConfigError, DataError
+
+from .metric_samples import evaluate, scored
 
 
 @pytest.fixture

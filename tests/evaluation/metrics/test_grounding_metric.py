@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from .metric_samples import boxed, evaluate
 from mmengine.structures import InstanceData
 
 from vadlab.evaluation.metrics import GroundingMetric
 from vadlab.utils.errors import ConfigError, DataError
+
+from .metric_samples import boxed, evaluate
 
 HALF, WHOLE, CORNER = [0, 0, 0.5, 1], [0, 0, 1, 1], [0, 0, 0.5, 0.5]
 

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from .metric_samples import embedded, evaluate
 
 from vadlab.evaluation.metrics import RetrievalMetric
 from vadlab.utils.errors import ConfigError, DataError
+
+from .metric_samples import embedded, evaluate
 
 X, Y, Z = np.eye(3)
 

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from .metric_samples import evaluate, scored
 from sklearn.metrics import roc_auc_score
 
 from vadlab.evaluation.metrics import VideoScoreMetric
 from vadlab.utils.errors import ConfigError, DataError
+
+from .metric_samples import evaluate, scored
 
 
 @pytest.mark.parametrize('mode', ['max', 'top_mean'])
