@@ -1,7 +1,7 @@
 # FG-CLIP on the simulator's videos, from the small CLIP that ships with VADLab. What `make demo` runs.
 #   python tools/make_demo_data.py
 #   python tools/train.py configs/fgclip_demo.py
-#   python tools/test.py configs/fgclip_demo.py work_dirs/fgclip_demo/epoch_N.pth --show-dir work_dirs/fgclip_demo/pictures
+#   python tools/test.py configs/fgclip_demo.py work_dirs/fgclip_demo/epoch_5.pth --show-dir work_dirs/pictures
 _base_ = [
     '_base_/models/fgclip_vit_b32.py',
     '_base_/datasets/ucf_crime_regions.py',

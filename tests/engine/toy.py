@@ -46,7 +46,7 @@ class ToyDataset(Dataset):
         return self.length
 
     def __getitem__(self, index):
-        noise = np.random.rand(4).astype(np.float32)  # as transforms do: from the process's generator
+        noise = np.random.rand(4).astype(np.float32)  # noqa: NPY002 - as transforms do: from the process's generator
         inputs = torch.from_numpy(noise) + index
         if index == self.poison:
             inputs = inputs * float('nan')

@@ -45,7 +45,7 @@ def spread_evenly(total: int, wanted: int) -> np.ndarray:
     return ((np.arange(wanted) + 0.5) * total / wanted).astype(np.int64)
 
 
-def _make(path: Path, build: Callable[[Path], None]) -> Path:
+def _make(path: Path, build: Callable[[Path], object]) -> Path:
     """Make a file once; a change after encoding happens on a partial file, so that a kill leaves no wrong one."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ class Kind:
         first: Number in the first frame that it shows.
     """
 
-    build: Callable[[Path], None]
+    build: Callable[[Path], object]
     name: str
     total: int | None
     first: int = 0

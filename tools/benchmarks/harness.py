@@ -5,6 +5,7 @@ take turns (reference, A, B, reference, A, B, ...), so that other load falls on 
 taken within one turn before the median is.
 """
 
+import functools
 import importlib
 import json
 import os
@@ -295,18 +296,18 @@ def compete(
 
     try:
         for entry in entries:
-            contestant = attempt(entry.name, lambda entry=entry: start(entry))
+            contestant = attempt(entry.name, functools.partial(start, entry))
             if contestant is not None:
                 alive[entry.name] = contestant
         for turn in range(warm_up + runs):
             for name in list(alive):
-                answer = attempt(name, lambda name=name, turn=turn: alive[name].run(record=turn >= warm_up))
+                answer = attempt(name, functools.partial(alive[name].run, record=turn >= warm_up))
                 if answer is not None and turn == 0 and on_first is not None:
                     on_first(name, answer['details'])
         measured = {name: contestant.runs for name, contestant in alive.items()}
         for entry in entries:
             if entry.name in alive:
-                last = attempt(entry.name, lambda entry=entry: alive[entry.name].finish())
+                last = attempt(entry.name, alive[entry.name].finish)
                 if last is not None:
                     _fill(rows[entry.name], entry, measured, last, reference, rate_unit)
     finally:

@@ -63,7 +63,7 @@ def pack(batch: dict[str, Any]) -> dict[str, Any]:
 
     from vadlab.structures import VADDataSample
 
-    samples = []
+    samples: list[VADDataSample] = []
     for video, caption, region in zip(batch['videos'], batch['captions'], batch['regions'], strict=True):
         sample = VADDataSample(metainfo=dict(video_id=f'video{len(samples)}', total_frames=len(video)))
         sample.gt_caption = 'random'

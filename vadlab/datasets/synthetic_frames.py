@@ -32,7 +32,7 @@ class SyntheticFrames(Dataset):
     2. a close-up of one actor or thing, with its region caption;
     3. another close-up, or (every other time) a whole frame under the plain name of its class, as a prompt would.
 
-    Eight episodes in a row (32 pictures) hold each anomaly once and normal life twice; take batches of a multiple of 32.
+    Eight episodes in a row (32 pictures) hold each anomaly once and normal life twice: take batches of multiples of 32.
 
     Args:
         size (int): Number of pictures; they are a function of ``(seed, index)``, and none is stored.
@@ -132,7 +132,7 @@ class SyntheticFrames(Dataset):
     def _pack(self, image: np.ndarray, caption: str, kind: str, rng: np.random.Generator) -> dict:
         if rng.random() < 0.5:  # videos are compressed, so half of the pictures are
             _, code = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 92))])
-            image = cv2.imdecode(code, cv2.IMREAD_COLOR)
+            image = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))
         method = (cv2.INTER_AREA, cv2.INTER_LINEAR)[rng.integers(2)]
         image = cv2.resize(image, (self.image_size, self.image_size), interpolation=method)
         sample = VADDataSample(gt_caption=caption, gt_label=UCF_CRIME_CLASSES.index(kind))
@@ -141,7 +141,7 @@ class SyntheticFrames(Dataset):
 
 
 def _close_up(image: np.ndarray, box: Box, rng: np.random.Generator) -> np.ndarray:
-    """Cut out a box with some of its surroundings, in the picture's own shape so that nothing looks thinner than there."""
+    """Cut out a box with some of its surroundings, in the picture's own shape, lest things look thinner there."""
     x0, y0, x1, y1 = box
     size = min(max(x1 - x0, y1 - y0, 0.2) * rng.uniform(1.05, 1.7), 1.0)
     left = float(np.clip((x0 + x1 - size) / 2 + rng.uniform(-0.1, 0.1) * size, 0, 1 - size))

@@ -1,4 +1,4 @@
-# FG-CLIP on CLIP ViT-B/32. Other sizes: change the towers in an experiment, e.g. model = dict(vision=dict(patch_size=16)).
+# FG-CLIP on CLIP ViT-B/32. Other sizes: change the towers in an experiment: model = dict(vision=dict(patch_size=16)).
 pretrained = 'openai/clip-vit-base-patch32'  # path or Hugging Face id; None trains from random weights
 image_size = 224  # pixels; height and width
 chunk_size = 32  # frames that pass the vision tower at once; the result does not depend on it

@@ -4,8 +4,8 @@ import numpy as np
 
 from ...utils.errors import ConfigError
 from .captions import calm_clause, describe, event_clause
-from .everyday import ACTS, Pair, Passer, Traffic
 from .events import EVENTS
+from .everyday import ACTS, Pair, Passer, Traffic
 from .person import Box
 from .scene import HEIGHT, OUTDOOR, PAINTERS, WIDTH, Scene
 from .stage import Stage

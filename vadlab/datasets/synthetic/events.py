@@ -7,7 +7,7 @@ are read side by side.
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -337,10 +337,10 @@ class Vandalism(Event):
             effects.draw_halo(image, hx + self.side * 16, hy - 10, 30, self.paint[0], 0.85)
             return figure.box
         figure = draw_person(image, self.vandal.look, self.x, self.y, h, self.side, swing(6 * elapsed_s))
-        hx, hy = figure.near_hand
+        hand_x, hand_y = figure.near_hand
         angle = 2.5 + 0.8 * math.sin(6 * elapsed_s)
-        end = (hx + self.side * 0.42 * h * math.sin(angle), hy - 0.42 * h * -math.cos(angle))
-        cv2.line(image, (round(hx), round(hy)), (round(end[0]), round(end[1])), (196, 150, 92), 6, cv2.LINE_AA)
+        end = (hand_x + self.side * 0.42 * h * math.sin(angle), hand_y - 0.42 * h * -math.cos(angle))
+        cv2.line(image, (round(hand_x), round(hand_y)), (round(end[0]), round(end[1])), (196, 150, 92), 6, cv2.LINE_AA)
         x0, y0, x1, y1 = figure.box
         return (min(x0, end[0]), min(y0, end[1]), max(x1, end[0]), y1)
 
@@ -526,7 +526,10 @@ class Explosion(Event):
             )
         else:
             for dx in (-34, 30):
-                stage.light(lambda image, dx=dx: effects.draw_fire(image, x + dx, self.y, 30, 38, stage.rng), 'blast')
+                stage.light(
+                    lambda image, dx=dx: effects.draw_fire(image, x + dx, self.y, 30, 38, stage.rng),  # type: ignore[misc]
+                    'blast',
+                )
         if blast < 1.3:
             near, far = 0.3 * self.size, self.size * (0.6 + 0.5 * blast)
             stage.light(lambda image: effects.draw_streaks(image, x, y, near, far, np.random.default_rng(self.seed)))
@@ -597,7 +600,7 @@ class RoadAccidents(Event):
                 continue
             at = x - facing * 260 * (1 - toward)
             y = car.y + toward * (self.y - car.y)
-            stage.put(y, lambda image, c=car, at=at, y=y, f=facing: draw_vehicle(image, c.vehicle, at, y, f))
+            stage.put(y, lambda image, c=car, at=at, y=y, f=facing: draw_vehicle(image, c.vehicle, at, y, f))  # type: ignore[misc]
 
     def happen(self, stage: Stage, progress: float, elapsed_s: float) -> None:
         a, b = self._places()

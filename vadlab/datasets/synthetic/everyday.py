@@ -57,7 +57,9 @@ class Passer:
     accessory: tuple[int, int, int]
 
     @classmethod
-    def sample(cls, rng: np.random.Generator, floor: tuple[int, int], act: str | None = None, **look: bool) -> 'Passer':
+    def sample(
+        cls, rng: np.random.Generator, floor: tuple[float, float], act: str | None = None, **look: bool
+    ) -> 'Passer':
         """A random passer-by; ``look`` goes to :meth:`Look.sample`."""
         y = float(rng.uniform(*floor))
         depth = (y - 170) / 60
@@ -132,11 +134,11 @@ class Passer:
         if self.act == 'cart':
             near, far = at[0] + facing * 2, at[0] + facing * 0.46 * h
             left, right = sorted((round(near), round(far)))
-            top, low = at[1] - 2, round(self.y - 0.14 * h)
+            rim, low = at[1] - 2, round(self.y - 0.14 * h)
             for cx in range(left, right + 1, 6):
-                cv2.line(image, (cx, top), (cx, low), (150, 156, 160), 1)
-            cv2.rectangle(image, (left, top), (right, low), (110, 116, 122), 2)
-            cv2.rectangle(image, (left + 5, top - 8), (right - 8, top + 10), self.accessory, -1)
+                cv2.line(image, (cx, rim), (cx, low), (150, 156, 160), 1)
+            cv2.rectangle(image, (left, rim), (right, low), (110, 116, 122), 2)
+            cv2.rectangle(image, (left + 5, rim - 8), (right - 8, rim + 10), self.accessory, -1)
             for cx in (left + 4, right - 4):
                 cv2.circle(image, (cx, round(self.y - 0.05 * h)), 4, (20, 20, 20), -1)
                 cv2.line(image, (cx, low), (cx, round(self.y - 0.05 * h)), (110, 116, 122), 2)
@@ -177,7 +179,7 @@ class Pair:
     PHRASES = {'talk': ('talking to each other', '交谈'), 'shake': ('shaking hands', '握手')}
 
     @classmethod
-    def sample(cls, rng: np.random.Generator, floor: tuple[int, int]) -> 'Pair':
+    def sample(cls, rng: np.random.Generator, floor: tuple[float, float]) -> 'Pair':
         """A random pair."""
         first, second = Passer.sample(rng, floor, 'stand'), Passer.sample(rng, floor, 'stand')
         second = replace(second, y=first.y, height=first.height * float(rng.uniform(0.92, 1.08)))
@@ -192,7 +194,7 @@ class Pair:
             pose = replace(pose, near_arm=(1.0, 0.35) if self.act == 'shake' else (0.3, 0.8 + arm))
             stage.put(
                 person.y,
-                lambda image, p=person, s=side, pose=pose: (
+                lambda image, p=person, s=side, pose=pose: (  # type: ignore[misc]
                     draw_person(image, p.look, self.x - s * gap, p.y, p.height, s, pose).box
                 ),
                 role,
@@ -210,7 +212,7 @@ class Traffic:
     start: float
 
     @classmethod
-    def sample(cls, rng: np.random.Generator, floor: tuple[int, int], parked: bool | None = None) -> 'Traffic':
+    def sample(cls, rng: np.random.Generator, floor: tuple[float, float], parked: bool | None = None) -> 'Traffic':
         """A random car; parked or driving by chance unless told."""
         parked = bool(rng.random() < 0.5) if parked is None else parked
         return cls(

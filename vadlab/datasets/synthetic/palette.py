@@ -33,4 +33,5 @@ CHINESE_COLOURS = {
 def jitter(colour: tuple[int, int, int], rng: np.random.Generator, amount: int = 16) -> tuple[int, int, int]:
     """A shade near ``colour``, RGB, each channel moved by at most ``amount`` of 255."""
     shift = rng.integers(-amount, amount + 1, 3)
-    return tuple(int(min(max(c + d, 0), 255)) for c, d in zip(colour, shift, strict=True))
+    red, green, blue = (int(min(max(c + d, 0), 255)) for c, d in zip(colour, shift, strict=True))
+    return red, green, blue

@@ -213,13 +213,13 @@ def draw_person(image: np.ndarray, look: Look, x: float, y: float, height: float
     leg, arm = max(round(0.085 * build), 2), max(round(0.07 * build), 2)
     shade = tuple(int(0.75 * v) for v in look.top)
     dark = tuple(int(0.8 * v) for v in look.trousers)
-    for a, b, c, colour, thickness in (
+    for a, b, end, colour, thickness in (
         (shoulder, far_elbow, far_hand, shade, arm),
         (hip, far_knee, far_foot, dark, leg),
         (hip, near_knee, near_foot, look.trousers, leg),
     ):
         cv2.line(image, a, b, colour, thickness, cv2.LINE_AA)
-        cv2.line(image, b, c, colour, thickness, cv2.LINE_AA)
+        cv2.line(image, b, end, colour, thickness, cv2.LINE_AA)
     for foot in (near_foot, far_foot):
         cv2.ellipse(image, (foot[0] + facing * leg // 2, foot[1]), (leg, leg // 2), 0, 0, 360, (35, 30, 28), -1)
     chest = (round(shoulder[0] * 0.9 + hip[0] * 0.1), round(shoulder[1] * 0.9 + hip[1] * 0.1))

@@ -114,7 +114,7 @@ def draw_vehicle(
         if damage:
             centre = glass.mean(0).round().astype(int)
             for corner in glass:
-                cv2.line(image, tuple(map(int, centre)), tuple(map(int, corner)), (230, 236, 240), 1)
+                cv2.line(image, centre.tolist(), corner.tolist(), (230, 236, 240), 1)
     if damage:
         seams = place([(0.1, 0.12), (0.2, 0.3), (0.26, 0.12), (0.34, 0.26), (0.4, 0.1)]).round().astype(np.int32)
         cv2.polylines(image, [seams], False, tuple(int(0.35 * v) for v in vehicle.paint), 1, cv2.LINE_AA)

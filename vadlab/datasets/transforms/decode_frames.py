@@ -42,9 +42,10 @@ class DecodeFrames(BaseTransform):
         cache: dict | None = None,
         approximate: bool = False,
     ) -> None:
-        self.size = (size, size) if isinstance(size, int) else tuple(size)
-        if len(self.size) != 2 or not all(isinstance(n, int) and n > 0 for n in self.size):
+        height_width = (size, size) if isinstance(size, int) else tuple(size)
+        if len(height_width) != 2 or not all(isinstance(n, int) and n > 0 for n in height_width):
             raise ConfigError(f'DecodeFrames: size must be one or two whole numbers > 0, not {size!r}')
+        self.size: tuple[int, int] = height_width
         if backend not in BACKENDS:
             raise ConfigError(f'DecodeFrames: there is no backend {backend!r}. Known: {", ".join(BACKENDS)}')
         self.backend = backend
@@ -79,7 +80,7 @@ class DecodeFrames(BaseTransform):
             return decode(inds)
         if candidates is None:
             candidates = np.unique(inds)
-        recipe = dict(
+        recipe: dict[str, object] = dict(
             backend='pyav' if self.backend == 'auto' else self.backend, size=self.size, resizer=self.interpolation
         )
         select = np.searchsorted(candidates, inds)

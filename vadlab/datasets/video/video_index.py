@@ -94,7 +94,9 @@ def index_video(path: str) -> VideoIndex:
 
 @functools.lru_cache(maxsize=512)
 def _index_video(path: str, size: int, mtime_ns: int) -> VideoIndex:
-    pts, is_key, is_discard = [], [], []
+    pts: list[int] = []
+    is_key: list[bool] = []
+    is_discard: list[bool] = []
     missing_pts = new_extradata = False
     with open_video(path) as (container, stream):
         _check_not_cut(path, size, container.format.name)
@@ -129,7 +131,7 @@ def _index_video(path: str, size: int, mtime_ns: int) -> VideoIndex:
         why = 'an edit list hides every packet'
 
     if why:
-        empty = np.zeros(0, np.int64)
+        empty: np.ndarray = np.zeros(0, np.int64)
         total, times, keys, of_frame = _count_by_decoding(path), empty, empty.astype(bool), empty
     else:
         of_frame = np.flatnonzero(shown)
