@@ -35,14 +35,38 @@ def test():
     return _load_tool('test').main
 
 
+def _load_helper(name, path):
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+@pytest.fixture(scope='session')
+def tiny():
+    """The helpers of tests/tools/tiny_ucf.py."""
+    return _load_helper('tiny_ucf', ROOT / 'tests' / 'tools' / 'tiny_ucf.py')
+
+
+@pytest.fixture
+def tiny_data(tiny, tmp_path):
+    """A data root of its own, which a test may spoil."""
+    return tiny.write_data(tmp_path / 'data')
+
+
+@pytest.fixture
+def tiny_file(tiny, tiny_data, tmp_path):
+    """The file of a tiny FG-CLIP experiment on ``tiny_data``."""
+    path = tmp_path / f'tinyfgclip{next(_numbers)}.py'
+    path.write_text(tiny.CONFIG.format(root=ROOT, data=tiny_data))
+    return path
+
+
 @pytest.fixture
 def toy_file(tmp_path):
     """The file of a toy experiment (see tests/engine/toy.py), under a name of its own."""
-    spec = importlib.util.spec_from_file_location('toy_parts', ROOT / 'tests' / 'engine' / 'toy.py')
-    toy = sys.modules.get('toy_parts')
-    if toy is None:
-        toy = sys.modules['toy_parts'] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(toy)
+    toy = _load_helper('toy_parts', ROOT / 'tests' / 'engine' / 'toy.py')
     path = tmp_path / f'toytool{next(_numbers)}.py'
     path.write_text(toy.CONFIG.format(root=ROOT))
     return path

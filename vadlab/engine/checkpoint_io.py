@@ -173,10 +173,8 @@ def to_plain(value: Any) -> Any:
 
 
 def _base_scalar(value: Any) -> Any:
-    for kind in (bool, int, float, str, bytes):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
+    kinds: tuple[Any, ...] = (bool, int, float, str, bytes)
+    return next((kind(value) for kind in kinds if isinstance(value, kind)), value)
 
 
 def history_from_plain(value: Any) -> Any:

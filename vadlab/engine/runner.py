@@ -55,6 +55,11 @@ class VADRunner(Runner):
         with config_mistakes():
             return super().from_cfg(runner_config(cfg))  # type: ignore[return-value]
 
+    # Mypy cannot see what MMEngine's constructor makes of these.
+    _train_loop: Any
+    optim_wrapper: Any
+    param_schedulers: Any
+
     # ---- building -------------------------------------------------------------------------------------------------
 
     @staticmethod

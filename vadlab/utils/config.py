@@ -12,6 +12,7 @@ key as MMEngine does (``_delete_=True`` included). Two things are added:
 
 import ast
 import inspect
+import traceback
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -246,8 +247,8 @@ def _evaluate(source: _Source, bound: Mapping[str, Any]) -> dict[str, Any]:
     body = []
     for node in source.tree.body:
         name = _target(node)
-        if name in bound:
-            constant = ast.parse(repr(bound[name]), mode='eval').body
+        if name is not None and name in bound:
+            constant = ast.parse(repr(bound[name]), mode='eval').body  # type: ignore[attr-defined]
             node = ast.copy_location(ast.Assign(targets=node.targets, value=constant), node)  # type: ignore[attr-defined]
         body.append(node)
     tree = ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
@@ -255,7 +256,7 @@ def _evaluate(source: _Source, bound: Mapping[str, Any]) -> dict[str, Any]:
     try:
         exec(compile(tree, str(source.path), 'exec'), namespace)
     except Exception as error:
-        lines = [f.lineno for f in inspect.getinnerframes(error.__traceback__) if f.filename == str(source.path)]
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(source.path)]
         where = f', line {lines[-1]}' if lines else ''
         raise ConfigError(f'{source.path}{where}: {type(error).__name__}: {error}') from error
     own = {

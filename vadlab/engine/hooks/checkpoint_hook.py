@@ -48,10 +48,11 @@ class CheckpointHook(MMCheckpointHook):
 
     @contextlib.contextmanager
     def _remove_afterwards(self) -> Iterator[None]:
-        if isinstance(self.file_backend, _LaterRemovals):  # the best one is saved through the ordinary path
+        backend: Any = self.file_backend  # type: ignore[has-type]
+        if isinstance(backend, _LaterRemovals):  # the best one is saved through the ordinary path
             yield
             return
-        later = self.file_backend = _LaterRemovals(self.file_backend)
+        later = self.file_backend = _LaterRemovals(backend)
         try:
             yield
         finally:
