@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmcv.ops import roi_align
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from vadlab.models.heads import GridProposals, GroundingHead, MMDetProposals, grounding_head
@@ -130,3 +131,16 @@ def test_missing_mmdet_is_named_with_its_command(monkeypatch):
     monkeypatch.setitem(sys.modules, 'mmdet', None)
     with pytest.raises(MissingDependencyError, match='onedl-mmdetection'):
         MMDetProposals('det.py')(torch.zeros(1, 3, 4, 4, dtype=torch.uint8))
+
+
+@pytest.mark.slow
+def test_a_real_detector_runs_in_silence_and_leaves_the_scope_alone(capfd):
+    with DefaultScope.overwrite_default_scope('vadlab'):
+        proposals = MMDetProposals('rtmdet/rtmdet_tiny_8xb32-300e_coco.py', score_thr=0.0, max_boxes=5)
+        pixels = torch.randint(0, 256, (2, 3, 96, 128), dtype=torch.uint8)
+        boxes = proposals(pixels)
+        assert DefaultScope.get_current_instance().scope_name == 'vadlab'
+    assert boxes.shape[0] == 2
+    assert ((boxes >= 0) & (boxes <= 1)).all()
+    assert not list(proposals.parameters())
+    assert capfd.readouterr().out == ''

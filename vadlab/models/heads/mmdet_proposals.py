@@ -1,8 +1,12 @@
-from collections.abc import Callable
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from vadlab.registry import MODELS
@@ -50,22 +54,27 @@ class MMDetProposals(nn.Module):
         Returns:
             Tensor: xyxyn, float32, shape (T, P, 4), P at most ``max_boxes`` + 1: the whole frame is always among them.
         """
-        if self._detect is None:
-            self._detect = self._load(pixels.device)
+        with _in_mmdet():
+            if self._detect is None:
+                self._detect = self._load(pixels.device)
+            found = self._find(pixels, self._detect)
+        out = torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(len(found), max(map(len, found)) + 1, 1)
+        for place, boxes in zip(out, found, strict=True):
+            place[: len(boxes)] = boxes
+        return out.to(pixels.device)
+
+    def _find(self, pixels: Tensor, detect: Callable[[list], list]) -> list[Tensor]:
         height, width = pixels.shape[-2:]
         scale = torch.tensor([width, height, width, height], dtype=torch.float32)
         images = list(pixels.flip(1).permute(0, 2, 3, 1).cpu().numpy())  # detectors of OpenMMLab read BGR
         found: list[Tensor] = []
         for start in range(0, len(images), self.batch_size):
-            for result in self._detect(images[start : start + self.batch_size]):
+            for result in detect(images[start : start + self.batch_size]):
                 instances = result.pred_instances
                 scores, order = instances.scores.cpu().sort(descending=True)
                 boxes = instances.bboxes.float().cpu()[order[scores >= self.score_thr][: self.max_boxes]]
                 found.append((boxes / scale).clamp(0, 1))
-        out = torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(len(found), max(map(len, found)) + 1, 1)
-        for place, boxes in zip(out, found, strict=True):
-            place[: len(boxes)] = boxes
-        return out.to(pixels.device)
+        return found
 
     def _load(self, device: torch.device) -> Callable[[list], list]:
         try:
@@ -83,3 +92,15 @@ class MMDetProposals(nn.Module):
             raise ConfigError(f'MMDetProposals: config {self.config!r} is neither a file nor one of {config.parent}.')
         detector = init_detector(str(config), self.checkpoint, device=str(device))
         return lambda images: inference_detector(detector, images)
+
+
+@contextlib.contextmanager
+def _in_mmdet() -> Iterator[None]:
+    """MMDetection looks names up in its own scope, and talks while it is imported; neither may reach our run."""
+    with (
+        DefaultScope.overwrite_default_scope('mmdet'),
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        warnings.simplefilter('ignore')
+        yield
