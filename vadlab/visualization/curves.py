@@ -112,7 +112,8 @@ def plot_auc_vs_time(
     axes.set_xlim(left=0)
     axes.set_ylim(max(0, np.floor((lowest - 0.02) * 20) / 20), 1.0)
     _tidy(axes)
-    axes.legend(loc='lower right', frameon=False, prop={'family': font_families()})
+    # Above the axes, where it covers no line.
+    figure.legend(loc='outside upper center', ncols=2, frameon=False, prop={'family': font_families()})
     _save(figure, out)
 
 
