@@ -206,7 +206,7 @@ class RecordParser:
     def _integer(self, where: str, raw: Record, field: str) -> int:
         value = raw.get(field)
         # Annotation tools write 192.0 for 192.
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:
             self._problem(where, field, value, 'a whole number')
             return 0
         return int(value)

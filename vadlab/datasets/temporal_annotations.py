@@ -126,10 +126,6 @@ def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open'
     return annotations
 
 
-# The name that goes with the other loaders of the data sets.
-load_temporal_annotations = read_temporal_annotations
-
-
 def intervals_to_mask(intervals: np.ndarray, num_frames: int) -> np.ndarray:
     """Which frames lie in any of the intervals.
 

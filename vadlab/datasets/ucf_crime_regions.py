@@ -10,13 +10,13 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
-from ..registry import DATASETS
+from ..registry import DATASETS, TRANSFORMS
 from ..utils.errors import ConfigError, DataError, MissingFileError
 from .bad_video_budget import BadVideoBudget
 from .keyframes import merge_intervals, shown_spans
 from .path_index import PathIndex
 from .region_annotations import RecordParser, load_records
-from .temporal_annotations import TemporalAnnotation, load_temporal_annotations
+from .temporal_annotations import TemporalAnnotation, read_temporal_annotations
 from .video.errors import DamagedVideoError
 
 UCF_CRIME_CLASSES = (
@@ -132,7 +132,8 @@ class UCFCrimeRegions(BaseDataset):
             filter_cfg=None,
             indices=indices,
             serialize_data=serialize_data,
-            pipeline=pipeline,
+            # Built by our registry, so that it makes no difference whether a Runner has set a default scope.
+            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
             test_mode=test_mode,
             lazy_init=lazy_init,
         )
@@ -161,7 +162,7 @@ class UCFCrimeRegions(BaseDataset):
         temporal: dict[str, TemporalAnnotation] = {}
         if self.temporal_ann_file:
             temporal_path = self._locate(self.temporal_ann_file, 'temporal_ann_file')
-            temporal = load_temporal_annotations(temporal_path, self.interval_mode)
+            temporal = read_temporal_annotations(temporal_path, self.interval_mode)
         if self.ann_file:
             source = self._locate(self.ann_file, 'ann_file')
             raw, layout = load_records(source)
@@ -241,7 +242,7 @@ class UCFCrimeRegions(BaseDataset):
         if unlisted:
             raise DataError(
                 f'{self.temporal_ann_file}: no line for {len(unlisted)} anomalous videos (first: '
-                f'{", ".join(unlisted[:5])}). Add them, or leave temporal_ann_file out to take the frames of the regions'
+                f"{', '.join(unlisted[:5])}). Add them, or leave temporal_ann_file out to take the regions' frames"
             )
 
     @staticmethod

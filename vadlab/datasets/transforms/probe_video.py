@@ -38,7 +38,7 @@ class ProbeVideo(BaseTransform):
                 kept.append(region)
         n_dropped = len(results['regions']) - len(kept)
         results['regions'] = kept
-        intervals = results['intervals'].clip(max=index.total_frames)
+        intervals = results['intervals'].clip(0, index.total_frames)
         results['intervals'] = intervals[intervals[:, 0] < intervals[:, 1]]
         if n_clipped and results['video_id'] not in self._reported:
             self._reported.add(results['video_id'])

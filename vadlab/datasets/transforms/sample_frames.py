@@ -129,8 +129,9 @@ class SampleFrames(BaseTransform):
 
 
 def _in_slots(n_slots: int, n_frames: int, places: np.ndarray) -> np.ndarray:
-    """The frame at ``places`` (0..1) within each of equal slots."""
-    inds = np.floor((np.arange(n_slots) + places) * n_frames / max(n_slots, 1)).astype(np.int64)
+    """The frame at ``places`` (0..1) within each of equal slots; distinct if there are as many frames as slots."""
+    edges = np.arange(n_slots + 1) * n_frames // max(n_slots, 1)
+    inds = edges[:-1] + np.floor(places * np.diff(edges)).astype(np.int64)
     return np.minimum(inds, n_frames - 1)
 
 
@@ -164,10 +165,9 @@ def ensure_region_frames(base: np.ndarray, shown: list[np.ndarray], additions: l
     kept = set(list(dict.fromkeys(turns))[: len(base)])
     chosen = np.sort(np.concatenate([base, np.array(sorted(kept - set(base.tolist())), np.int64)]))
     while len(chosen) > len(base):
-        padded = np.concatenate(([2 * chosen[0] - chosen[1]], chosen, [2 * chosen[-1] - chosen[-2]]))
-        gap = (padded[2:] - padded[:-2]).astype(np.float64)
+        room = np.full(len(chosen), 1e18)  # the first and the last go only when nothing else can
+        room[1:-1] = chosen[2:] - chosen[:-2]
         repeated = np.concatenate(([False], chosen[1:] == chosen[:-1]))
-        needed = np.isin(chosen, list(kept)) & ~repeated
-        gap[needed] = np.inf
-        chosen = np.delete(chosen, np.argmin(np.where(repeated, -1, gap)))
+        room[np.isin(chosen, list(kept))] = np.inf
+        chosen = np.delete(chosen, np.argmin(np.where(repeated, -1, room)))
     return chosen

@@ -92,7 +92,7 @@ class FrameCache:
             return _read_jpegs(path, n_frames, select)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             MMLogger.get_current_instance().warning(f'Frame cache: {path} is damaged and is made anew ({error})')
             return None
 

@@ -1,0 +1,186 @@
+import numpy as np
+import pytest
+
+from vadlab.datasets.video import DamagedVideoError, index_video, read_frames
+from vadlab.datasets.video.pyav_reader import _read_planned, _read_sequential, plan_packets
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+
+IRREGULAR = [2 * i + (i * 7 % 3 == 0) for i in range(60)]
+# name, how it is written, and whether its packets can be planned from
+KINDS = {
+    'h264_gop250.mp4': (dict(), True),
+    'h264_gop12.mp4': (dict(gop=12), True),
+    'h264_bframes.mp4': (dict(gop=20, b_frames=3), True),
+    'h264_bframes.mkv': (dict(gop=20, b_frames=3), True),
+    'h264_open_gop.mp4': (dict(gop=12, b_frames=3, options={'x264-params': 'open-gop=1:scenecut=0:b-adapt=0'}), True),
+    'h264_refresh.mp4': (dict(gop=12, b_frames=0, options={'x264-params': 'intra-refresh=1'}), True),
+    'h264_interlaced.mp4': (dict(gop=20, options={'x264-params': 'tff=1'}), True),
+    'h264_variable.mkv': (dict(gop=20, times=IRREGULAR), True),
+    'h264.avi': (dict(gop=20, b_frames=3), False),
+    'h264.ts': (dict(gop=20), False),
+    'hevc.mp4': (dict(codec='libx265', gop=20, options={'x265-params': 'log-level=none'}), True),
+    'hevc_open.mp4': (
+        dict(
+            codec='libx265', gop=12, options={'x265-params': 'log-level=none:open-gop=1:scenecut=0:b-adapt=0:bframes=3'}
+        ),
+        True,
+    ),
+    'mpeg4.mp4': (dict(codec='mpeg4', gop=12, b_frames=2), True),
+    'mpeg4.avi': (dict(codec='mpeg4', gop=12, b_frames=2), False),
+    'vp9.webm': (dict(codec='libvpx-vp9', gop=20, options={'deadline': 'realtime', 'cpu-used': '8'}), True),
+}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('kinds')
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_right_frames_and_equal_to_sequential_bit_for_bit(folder, write_video, numbers_in, name):
+    how, plannable = KINDS[name]
+    path = write_video(folder / name, **how)
+    index = index_video(str(path))
+    assert index.total_frames == 60
+    assert (index.why_sequential == '') is plannable
+    generator = np.random.default_rng(0)
+    everything = np.arange(60)
+    reference = _read_sequential(index, everything, (96, 128), 'bicubic')
+    assert numbers_in(reference) == everything.tolist()
+    for inds in (everything, np.arange(3, 60, 7), *(np.unique(generator.integers(0, 60, n)) for n in (1, 2, 3, 5, 20))):
+        np.testing.assert_array_equal(read_frames(str(path), inds, (96, 128)), reference[inds])
+
+
+@pytest.mark.parametrize('name', [n for n, (_, plannable) in KINDS.items() if plannable and 'refresh' not in n])
+def test_the_plan_itself_holds_without_falling_back(folder, write_video, numbers_in, name):
+    path = write_video(folder / f'planned_{name}', **KINDS[name][0])
+    index = index_video(str(path))
+    inds = np.array([1, 11, 12, 13, 30, 47, 59])
+    assert numbers_in(_read_planned(index, inds, (48, 64), 'area')) == inds.tolist()
+
+
+def test_edit_list_hides_frames(tmp_path, write_video, hide_beginning, numbers_in):
+    path = write_video(tmp_path / 'edit.mp4', count=60, gop=20, b_frames=3)
+    hide_beginning(path, 25, 60)
+    assert index_video(str(path)).total_frames == 35
+    assert numbers_in(read_frames(str(path), np.arange(35))) == list(range(25, 60))
+    assert numbers_in(read_frames(str(path), np.array([0, 17, 34]))) == [25, 42, 59]
+
+
+def test_frames_in_any_order_and_twice(two_videos, numbers_in):
+    path = str(two_videos / 'Videos/Abuse/Abuse001_x264.mp4')
+    assert numbers_in(read_frames(path, np.array([40, 3, 3, 59]), (60, 80))) == [40, 3, 3, 59]
+
+
+def test_plan_decodes_only_what_is_needed(two_videos):
+    index = index_video(str(two_videos / 'Videos/Abuse/Abuse001_x264.mp4'))
+    keys = np.flatnonzero(index.packet_is_key)
+    assert keys.tolist() == [0, 12, 24, 36, 48]
+    feed = plan_packets(index, np.array([24]))
+    assert np.flatnonzero(feed).tolist() == [24]
+    feed = plan_packets(index, np.array([12, 59]))
+    assert np.flatnonzero(feed).min() == 12
+    assert not feed[13:48].any()
+
+
+@pytest.mark.parametrize('name', ['h264_open_gop.mp4', 'hevc_open.mp4'])
+def test_leading_pictures_bring_the_group_before(folder, write_video, name):
+    path = write_video(folder / f'leading_{name}', **KINDS[name][0])
+    index = index_video(str(path))
+    keys = np.flatnonzero(index.packet_is_key)
+    of_frame, pts = index.packet_of_frame, index.packet_pts
+    leading = np.flatnonzero((of_frame > keys[2]) & (pts[of_frame] < pts[keys[2]]))
+    assert len(leading), 'the file has no leading pictures'
+    feed = plan_packets(index, leading[:1])
+    assert feed[keys[1] : keys[2] + 1].all()
+    assert not feed[: keys[1]].any()
+
+
+def test_cut_files_are_damaged(tmp_path, write_video):
+    for name, options in {
+        'cut.mp4': dict(movflags='faststart'),
+        'late_index.mp4': {},
+        'cut.mkv': {},
+        'cut.avi': {},
+    }.items():
+        path = write_video(tmp_path / name, gop=12, **options)
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) * 6 // 10])
+        with pytest.raises(DamagedVideoError, match=name):
+            read_frames(str(path), np.array([0]))
+
+
+def test_damage_in_the_middle_is_found_by_every_backend(tmp_path, write_video):
+    path = write_video(tmp_path / 'noise.mp4', count=120, gop=12, movflags='faststart')
+    content = bytearray(path.read_bytes())
+    start = len(content) // 2
+    content[start : start + 4000] = np.random.default_rng(0).integers(0, 256, 4000, dtype=np.uint8).tobytes()
+    path.write_bytes(content[: len(path.read_bytes())])
+    inds = np.arange(120)
+    for backend in ('auto', 'opencv'):
+        with pytest.raises(DamagedVideoError, match=r'noise\.mp4'):
+            read_frames(str(path), inds, backend=backend)
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [(b'', 'empty'), (b'not a video at all\n' * 50, 'not a video'), (b'\0' * 5000, 'not a video')],
+)
+def test_files_that_are_no_videos(tmp_path, content, message):
+    path = tmp_path / 'fake.mp4'
+    path.write_bytes(content)
+    with pytest.raises(DamagedVideoError, match=rf'fake\.mp4: .*{message}'):
+        read_frames(str(path), np.array([0]))
+    assert issubclass(DamagedVideoError, DataError)
+
+
+def test_a_playlist_named_mp4_opens_nothing_else(tmp_path, two_videos):
+    path = tmp_path / 'list.mp4'
+    path.write_text(f'ffconcat version 1.0\nfile {two_videos}/Videos/Abuse/Abuse001_x264.mp4\n')
+    with pytest.raises(DamagedVideoError, match='list.mp4'):
+        index_video(str(path))
+
+
+def test_missing_file_unknown_names_and_frames_outside(two_videos):
+    path = str(two_videos / 'Videos/Abuse/Abuse001_x264.mp4')
+    with pytest.raises(MissingFileError, match='gone'):
+        read_frames('gone.mp4', np.array([0]))
+    with pytest.raises(ConfigError, match="no video backend 'avpy'. Known: auto, pyav, decord, opencv"):
+        read_frames(path, np.array([0]), backend='avpy')
+    with pytest.raises(ConfigError, match="no interpolation 'cubic'"):
+        read_frames(path, np.array([0]), interpolation='cubic')
+    with pytest.raises(ConfigError, match='frames 5 to 60 asked, but it has 60'):
+        read_frames(path, np.array([5, 60]))
+    with pytest.raises(ConfigError, match='no frames asked'):
+        read_frames(path, np.array([], np.int64))
+
+
+def test_a_changed_file_is_indexed_anew(tmp_path, write_video):
+    path = tmp_path / 'v.mp4'
+    write_video(path, count=10)
+    assert index_video(str(path)).total_frames == 10
+    write_video(path, count=12)
+    assert index_video(str(path)).total_frames == 12
+
+
+@pytest.mark.parametrize('backend', ['opencv', 'decord'])
+def test_named_backends_return_the_right_frames_of_a_plain_file(two_videos, numbers_in, backend):
+    if backend == 'decord':
+        pytest.importorskip('decord')
+    frames = read_frames(str(two_videos / 'Videos/Abuse/Abuse001_x264.mp4'), np.array([2, 30, 31]), (48, 64), backend)
+    assert frames.shape == (3, 48, 64, 3)
+    assert numbers_in(frames) == [2, 30, 31]
+
+
+def test_decord_with_another_count_is_refused(tmp_path, write_video, hide_beginning):
+    pytest.importorskip('decord')
+    path = write_video(tmp_path / 'edit.mp4', gop=20, b_frames=3)
+    hide_beginning(path, 25, 60)
+    with pytest.raises(DataError, match=r"decord counts \d+ frames where the file shows 35. Use backend='auto'"):
+        read_frames(str(path), np.array([0]), backend='decord')
+
+
+def test_keyframes_are_known(two_videos):
+    index = index_video(str(two_videos / 'Videos/Abuse/Abuse001_x264.mp4'))
+    assert index.keyframe_inds.tolist() == [0, 12, 24, 36, 48]
+    assert (index.height, index.width, index.fps) == (96, 128, 30)
