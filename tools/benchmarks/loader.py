@@ -1,10 +1,118 @@
-"""Loading data against the training step that waits for it."""
+"""Loading videos against the training step that waits for them, through the shipped FG-CLIP config's pipeline."""
 
+import json
+import os
+import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
-from .harness import Report
+from .decode import speed_file
+from .harness import TOOLS, Entry, Report, compete, limit
+from .plain_fgclip import ARCHITECTURES
+
+REFERENCE = 'training step, 1 video'
+LOADERS = {
+    'loader, no cache': 'none',
+    'loader, jpeg cache, first epoch': 'jpeg first',
+    'loader, jpeg cache, later epochs': 'jpeg',
+    'loader, raw cache, later epochs': 'raw',
+}
 
 
-def run(cache_dir: Path, runs: int, videos: int, frames: int, video_frames: int, arch: str) -> Report:
-    """To be wired."""
-    return Report()
+def make_data(folder: Path, video: Path, videos: int, total: int) -> None:
+    """A data set in UCF-Crime's format whose videos are all the same file, each with two regions."""
+    folder.mkdir(parents=True, exist_ok=True)
+    records = []
+    for i in range(videos):
+        name = f'Abuse{i:03d}_x264.mp4'
+        path = folder / 'Videos' / 'Abuse' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        try:
+            os.link(video, path)
+        except OSError:
+            shutil.copy(video, path)
+        regions = []
+        for region, start in enumerate((total // 4, total * 3 // 8)):
+            end = start + total // 4
+            box = [0.1 + 0.2 * region, 0.3, 0.45 + 0.2 * region, 0.8]
+            keyframes = [dict(frame=frame, bbox=box, enabled=True) for frame in (start, end)]
+            caption = f'person {region} crosses the yard and pushes another one'
+            regions.append(dict(caption=caption, start_frame=start, end_frame=end, keyframes=keyframes))
+        caption = f'A camera of street {i} shows people who walk and argue.'
+        records.append(dict(f_path=f'Videos/{name}', global_caption=caption, bbox_info=regions))
+    (folder / 'train.json').write_text(json.dumps(records))
+
+
+class LoadJob:
+    """Load one video through the training pipeline: probe, sample, decode, boxes, augment, tokenize, pack.
+
+    Args:
+        kind: ``none`` (no cache), ``jpeg first`` (fills one), ``jpeg`` or ``raw`` (reads a full one).
+        data_root: See :func:`make_data`.
+        frames: Frames sampled from a video.
+        size: Their side in pixels.
+    """
+
+    def __init__(self, kind: str, data_root: str, frames: int, size: int) -> None:
+        from vadlab.registry import DATASETS
+        from vadlab.utils import register_all_modules
+        from vadlab.utils.config import load_config
+
+        register_all_modules()
+        self.first = kind == 'jpeg first'
+        self.folder = None if kind == 'none' else tempfile.TemporaryDirectory()
+        options = dict(data_root=data_root, ann_file='train.json', num_frames=frames, image_size=size)
+        if self.folder is not None:
+            options.update(cache_dir=self.folder.name, cache_format=kind.split()[0])
+        config = load_config(TOOLS.parent / 'configs' / 'fgclip_ucf.py', options)
+        self.dataset = DATASETS.build(config.train_dataloader.dataset)
+        self.next = 0
+        if kind in ('jpeg', 'raw'):
+            for i in range(len(self.dataset)):
+                self.dataset[i]
+
+    def run(self) -> dict[str, Any]:
+        """Load the next video."""
+        if self.first and self.folder is not None:
+            for name in os.listdir(self.folder.name):
+                os.unlink(os.path.join(self.folder.name, name))
+        sample = self.dataset[self.next % len(self.dataset)]
+        self.next += 1
+        return dict(frames=len(sample['inputs']))
+
+
+def run(
+    cache_dir: Path,
+    runs: int = 5,
+    videos: int = 4,
+    frames: int = 64,
+    video_frames: int = 7000,
+    arch: str = 'ViT-B/32',
+) -> Report:
+    """Measure data loading.
+
+    Args:
+        cache_dir: Where the video is kept.
+        runs: Turns of the comparison.
+        videos: Videos of the data set.
+        frames: Frames sampled from a video.
+        video_frames: Length of each video.
+        arch: A key of ``ARCHITECTURES``, of the training step.
+    """
+    video = speed_file(cache_dir, 'GOP 250' if video_frames > 1000 else 'GOP 12', video_frames)
+    data_root = cache_dir / f'loader_{video_frames}_{videos}'
+    make_data(data_root, video, videos, video_frames)
+    size = ARCHITECTURES[arch]['vision_config']['image_size']
+    entries = [Entry(REFERENCE, 'step:StepJob', dict(kind='ours_cp', arch=arch, frames=frames))]
+    for name, kind in LOADERS.items():
+        options = dict(kind=kind, data_root=str(data_root), frames=frames, size=size)
+        entries.append(Entry(name, 'loader:LoadJob', options, threads=1))
+    case = f'{frames} of {video_frames} frames, one worker'
+    report = Report(compete('loader', case, entries, runs, REFERENCE, 'videos/s'))
+    report.errors += [f'loader: {row.name}: {row.note}' for row in report.rows if row.note]
+    later = next(row for row in report.rows if row.name == 'loader, jpeg cache, later epochs')
+    ratio = None if later.ratio is None else later.ratio.median
+    report.targets.append(limit('loading with a full cache against a step, one worker', 0.05, ratio))
+    return report
