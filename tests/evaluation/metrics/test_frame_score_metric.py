@@ -57,6 +57,9 @@ def test_every_number_has_a_protocol_that_names_the_choices():
     assert set(metric.protocol) == {f'frame/{key}' for key in metric.higher_is_better}
     assert 'pad01' in metric.protocol['frame/macro_auc']
     assert 'truncate' in metric.protocol['frame/auc']
+    assert 'matlab' not in metric.protocol['frame/auc']
+    metric.dataset_meta = {'interval_mode': 'matlab'}
+    assert 'intervals matlab' in metric.protocol['frame/auc']
     assert '0.25' in metric.protocol['frame/far']
 
 

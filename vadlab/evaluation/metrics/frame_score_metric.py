@@ -54,23 +54,26 @@ class FrameScoreMetric(VADMetric):
     @property
     def protocol(self) -> dict[str, str]:
         """How each number is computed."""
-        rule = 'all test frames concatenated, ranked by logits, ties count one half; 0-based half-open intervals'
+        rule = 'by logit, ties count half'
+        mode = (self.dataset_meta or {}).get('interval_mode')
+        if mode:
+            rule += f', intervals {mode}'
         if self.length_policy != 'error':
-            rule += f'; scores of other lengths than their video: {self.length_policy}'
+            rule += f', other lengths: {self.length_policy}'
         macro = {
-            'skip': 'videos with frames of one class are left out',
+            'skip': 'videos of one class left out',
             'prepend_normal': 'a normal frame of score 0 before all-anomalous videos, all-normal ones left out',
-            'pad01': 'a normal frame of score 0 and an anomalous one of score 1 added to every video',
+            'pad01': 'a normal frame of score 0 and an anomalous one of score 1 in every video',
         }[self.macro_mode]
-        ap = {'step': 'step-wise average precision', 'trapezoid': 'trapezoid under the precision-recall curve'}
+        ap = {'step': 'step-wise average precision', 'trapezoid': 'trapezoid rule under the precision-recall curve'}
         return self.full_keys(
             {
-                'auc': f'micro ROC AUC: {rule}',
-                'ap': f'{ap[self.ap_mode]} ({self.ap_mode}): {rule}',
-                'ano_auc': f'ROC AUC over the frames of videos that have an anomalous frame: {rule}',
+                'auc': f'micro ROC AUC of all test frames; {rule}',
+                'ap': f'{ap[self.ap_mode]} of all test frames; {rule}',
+                'ano_auc': f'ROC AUC of the frames of videos with an anomalous frame; {rule}',
                 'macro_auc': f'mean of per-video ROC AUCs; {macro} ({self.macro_mode})',
-                'eer': f'where false positive rate and miss rate meet, linear between points of the ROC: {rule}',
-                'far': f'share of frames of all-normal videos with a probability >= {self.far_threshold:g}',
+                'eer': f'false positive rate where it equals the miss rate; {rule}',
+                'far': f'share of frames of normal videos with probability >= {self.far_threshold:g}',
             }
         )
 

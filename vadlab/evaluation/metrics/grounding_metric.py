@@ -37,11 +37,9 @@ class GroundingMetric(VADMetric):
     @property
     def protocol(self) -> dict[str, str]:
         """How each number is computed."""
-        rule = (
-            'best proposal for a caption against its true box, over all sampled frames of all regions with a true box'
-        )
+        rule = 'best proposal per caption, over all sampled frames with a true box'
         return self.full_keys(
-            {self.accuracy_key: f'share with IoU >= {self.iou_threshold:g}: {rule}', 'miou': f'mean IoU: {rule}'}
+            {self.accuracy_key: f'share with IoU >= {self.iou_threshold:g}; {rule}', 'miou': f'mean IoU; {rule}'}
         )
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,10 +54,10 @@ class RetrievalMetric(VADMetric):
         texts: dict[str, str] = {}
         for item in self.items:
             for name, query, found in zip(DIRECTIONS[item], (item, 'caption'), ('caption', item), strict=True):
-                rule = f'{query} to {found}, all test {found}s; those of the same text are hits; ties count against'
-                texts |= {f'{name}/r@{k}': f'share of queries with a hit in the first {k}: {rule}' for k in self.topk}
-                texts[f'{name}/medr'] = f'median rank of the first hit, 1 is best: {rule}'
-                texts[f'{name}/chance_r@1'] = f'r@1 of a random ranking, the mean share of hits: {rule}'
+                rule = f'{query} to all test {found}s, same text is a hit, ties count against'
+                texts |= {f'{name}/r@{k}': f'hit in the first {k}; {rule}' for k in self.topk}
+                texts[f'{name}/medr'] = f'median rank of the first hit; {rule}'
+                texts[f'{name}/chance_r@1'] = 'r@1 of a random ranking: mean share of the gallery that is a hit'
         return self.full_keys(texts)
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
