@@ -261,5 +261,7 @@ def _draw_tile(
         for name, style in (('true_boxes', {'lw': 2.2}), ('predicted_boxes', {'lw': 1.8, 'ls': (0, (3, 1.5))})):
             if sample.get(name) is None:
                 continue
-            x1, y1, x2, y2 = np.asarray(sample[name][region][tile]) * [width, height, width, height]
+            # A side on the frame's border would be hidden by it.
+            box = np.asarray(sample[name][region][tile]).clip(0.01, 0.99)
+            x1, y1, x2, y2 = box * [width, height, width, height]
             axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, **style))
