@@ -1,0 +1,47 @@
+"""tools/browse_dataset.py and tools/import_label_studio.py."""
+
+import json
+
+import pytest
+
+from vadlab.utils.errors import ConfigError
+
+from .tiny_ucf import record, write_video
+
+
+@pytest.fixture
+def data(tmp_path):
+    for name in ('Abuse001', 'Arson002'):
+        write_video(tmp_path / 'videos' / f'{name}.mp4')
+    records = [record('Abuse001', 'a fight', True), record('Arson002', 'a fire', True)]
+    (tmp_path / 'train.json').write_text(json.dumps(records))
+    return tmp_path
+
+
+def test_browse_draws_samples_of_a_config(load_tool, data, capsys):
+    main = load_tool('browse_dataset').main
+    options = [f'data_root={data}', 'ann_file=train.json', 'num_frames=4', 'image_size=32', 'pretrained=None']
+    config = str(load_tool('browse_dataset').__file__).replace('tools/browse_dataset.py', 'configs/fgclip_ucf_debug.py')
+    assert main([config, '--out', str(data / 'pictures'), '--num', '1', '--cfg-options', *options]) == 0
+    assert [path.name for path in (data / 'pictures').iterdir()] == ['Abuse001.png']
+    assert '1 of 2 train samples drawn' in capsys.readouterr().out
+    with pytest.raises(ConfigError, match='must be 1 or more'):
+        main([config, '--out', 'x', '--num', '0'])
+
+
+def test_import_label_studio_rescales_and_refuses_to_overwrite(load_tool, data, capsys):
+    main = load_tool('import_label_studio').main
+    sequence = [dict(frame=1, enabled=True, x=-5, y=10, width=50, height=50, rotation=0)]
+    box = dict(id='a', type='videorectangle', value=dict(framesCount=48, sequence=sequence, labels=['Person']))
+    task = dict(id=1, data=dict(video='Abuse001.mp4'), annotations=[dict(id=1, result=[box])])
+    (data / 'export.json').write_text(json.dumps([task]))
+    arguments = [str(data / 'export.json'), '--out', str(data / 'out.json'), '--data-root', str(data)]
+    assert main([*arguments, '--default-caption', 'a scene']) == 0
+    printed = capsys.readouterr().out
+    assert '1 videos, 1 regions' in printed
+    assert '1 tracks rescaled to the true number of frames' in printed
+    assert '1 boxes clipped' in printed
+    [written] = json.loads((data / 'out.json').read_text())
+    assert written['bbox_info'][0]['end_frame'] == 23
+    with pytest.raises(ConfigError, match='exists. Name another file'):
+        main(arguments)
