@@ -115,3 +115,17 @@ def test_frames_of_another_size_are_refused():
 def test_impossible_sizes_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         _tower(**options)
+
+
+@pytest.mark.parametrize('with_cp', [False, True])
+def test_weight_gradients_of_a_block_are_done_before_the_block_below_starts(with_cp):
+    tower = _tower(chunk_size=1, with_cp=with_cp)
+    events = []
+    for i, block in enumerate(tower.blocks):
+        block.fc1.weight.register_post_accumulate_grad_hook(lambda _, i=i: events.append(i))
+    # Runs in the forward pass of block 0's first chunk; its gradient arrives when block 0 starts to go backward.
+    tower.blocks[0].register_forward_hook(
+        lambda module, args, out: out.register_hook(lambda grad: events.append('block 0')) and None
+    )
+    _loss(*tower(_frames(), MASK)).backward()
+    assert events.index(2) < events.index(1) < events.index('block 0') < events.index(0)

@@ -1,4 +1,7 @@
 # Shapes: n frames, p patches of a frame, d width, m frames whose dense features are asked for.
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -98,31 +101,36 @@ class CLIPVisionTransformer(nn.Module):
                 f'image_size={self.image_size}. Give the data pipeline and the model the same image_size.'
             )
         chunk = self.chunk_size or max(len(frames), 1)
-        # On the host once, not once a chunk.
-        wanted = [None] * -(-len(frames) // chunk) if dense_mask is None else dense_mask.cpu().split(chunk)
-        features, dense = [frames.new_zeros(0, self.width)], [frames.new_zeros(0, self.grid_size**2, self.width)]
-        for part, mask in zip(frames.split(chunk) if len(frames) else (), wanted, strict=False):
-            rows = None if mask is None or not mask.any() else mask.nonzero()[:, 0].to(frames.device)
-            cls_nd, patches_mpd = self._encode(part, rows)
-            features.append(cls_nd)
-            if patches_mpd is not None:
-                dense.append(patches_mpd)
-        cls_nd = torch.cat(features[1:] or features)
+        parts = list(frames.split(chunk))
+        rows: list[Tensor | None] = [None] * len(parts)
+        if dense_mask is not None:
+            # On the host once, not once a chunk.
+            rows = [mask.nonzero()[:, 0].to(frames.device) for mask in dense_mask.cpu().split(chunk)]
+        if torch.is_grad_enabled():
+            # Block by block, so that backward finishes a block's weight gradients before it touches the next block's;
+            # chunk by chunk it would hold a second copy of all of them until the last chunk.
+            encoded = self._encode(parts, rows)
+        else:
+            encoded = [self._encode([part], [row])[0] for part, row in zip(parts, rows, strict=True)]
+        cls_nd = torch.cat([cls for cls, _ in encoded])
         if dense_mask is None:
             return cls_nd, None
-        dense_mpd = torch.cat(dense[1:] or dense)
+        dense_mpd = torch.cat([dense for _, dense in encoded if dense is not None])
         return cls_nd, dense_mpd.transpose(1, 2).unflatten(2, (self.grid_size, self.grid_size))
 
-    def _encode(self, frames: Tensor, dense_rows: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _encode(self, parts: list[Tensor], rows: list[Tensor | None]) -> list[tuple[Tensor, Tensor | None]]:
+        def run(function: Callable, *args: Any) -> Any:
+            if self.with_cp and torch.is_grad_enabled():
+                return checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False)
+            return function(*args)
+
+        hidden = [self._embed(part) for part in parts]
+        for block in self.blocks[:-1]:
+            hidden = [run(block, x) for x in hidden]
+        last = [run(self.blocks[-1].forward_last, x, row) for x, row in zip(hidden, rows, strict=True)]
+        return [(self.post_norm(cls), None if dense is None else self.post_norm(dense)) for cls, dense in last]
+
+    def _embed(self, frames: Tensor) -> Tensor:
         patches = self.patch_embedding(frames).flatten(2).transpose(1, 2)
         cls = self.class_embedding.expand(len(frames), 1, -1)
-        x = self.pre_norm(torch.cat([cls, patches], dim=1) + self.positional_embedding)
-        with_cp = self.with_cp and torch.is_grad_enabled()
-        for block in self.blocks[:-1]:
-            x = checkpoint(block, x, use_reentrant=False, preserve_rng_state=False) if with_cp else block(x)
-        last = self.blocks[-1].forward_last
-        if with_cp:
-            cls, dense = checkpoint(last, x, dense_rows, use_reentrant=False, preserve_rng_state=False)
-        else:
-            cls, dense = last(x, dense_rows)
-        return self.post_norm(cls), None if dense is None else self.post_norm(dense)
+        return self.pre_norm(torch.cat([cls, patches], dim=1) + self.positional_embedding)
