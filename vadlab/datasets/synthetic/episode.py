@@ -57,7 +57,7 @@ class Episode:
         found: dict[str, Passer | Pair | Traffic] = {}
         outdoor = self.scene.kind in (*OUTDOOR, 'park')
         acts = [a for a in ACTS if a not in (_INDOOR_ONLY if outdoor else _ROOFLESS_ONLY)]
-        people = int(rng.integers(0, 3)) if self.event else int(rng.integers(1, 4))
+        people = int(rng.integers(0, 2)) if self.event else int(rng.integers(1, 4))
         # Nobody stands in front of an event.
         near = self.event.y - 6 if self.event else self.scene.floor[1]
         far = (self.scene.floor[0], max(near, self.scene.floor[0] + 4))

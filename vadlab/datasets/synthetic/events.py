@@ -193,9 +193,9 @@ class Robbery(Event):
         x += 2 * math.sin(2 * elapsed_s)
         figure = draw_person(image, self.robber.look, x, self.y + 1, h, self.side, aim(4 * elapsed_s))
         hx, hy = (round(v) for v in figure.near_hand)
-        barrel, grip = round(0.15 * h), round(0.08 * h)
-        cv2.line(image, (hx, hy - 2), (hx + self.side * barrel, hy - 3), (8, 8, 10), 5)
-        cv2.line(image, (hx, hy - 2), (hx - self.side, hy + grip), (8, 8, 10), 4)
+        barrel, grip = round(0.2 * h), round(0.09 * h)
+        cv2.line(image, (hx, hy - 2), (hx + self.side * barrel, hy - 3), (8, 8, 10), 7)
+        cv2.line(image, (hx, hy - 2), (hx - self.side, hy + grip), (8, 8, 10), 6)
         x0, y0, x1, y1 = figure.box
         if self.bag:
             bx, by = (round(v) for v in figure.far_hand)
@@ -237,7 +237,7 @@ class Vandalism(Event):
         self.vandal = Passer.sample(rng, scene.floor, ('walk', 'stand', 'phone')[rng.integers(3)])
         modes = ('spray', 'window', 'car') if scene.outdoor else ('spray', 'window')
         self.mode = modes[rng.integers(len(modes))]
-        self.width, self.height = float(rng.uniform(74, 110)), float(rng.uniform(60, 84))
+        self.width, self.height = float(rng.uniform(100, 140)), float(rng.uniform(78, 104))
         self.paint = tuple(
             ((235, 30, 60), (40, 220, 70), (250, 80, 220), (40, 130, 250), (250, 230, 40), (245, 245, 245))[i]
             for i in rng.permutation(6)[:3]
@@ -323,8 +323,8 @@ class Vandalism(Event):
         shown = 0.45 + 0.55 * min(progress / 0.6, 1.0)
         for i, stroke in enumerate(self.strokes):
             points = (stroke[: max(int(shown * len(stroke)), 3)] + (x, y)).round().astype(np.int32)
-            cv2.polylines(image, [points], False, (20, 20, 20), 10, cv2.LINE_AA)
-            cv2.polylines(image, [points], False, self.paint[i % 3], 6, cv2.LINE_AA)
+            cv2.polylines(image, [points], False, (20, 20, 20), 12, cv2.LINE_AA)
+            cv2.polylines(image, [points], False, self.paint[i % 3], 8, cv2.LINE_AA)
         return (x - 0.55 * self.width, y - 0.5 * self.height, x + 0.55 * self.width, y + 0.5 * self.height)
 
     def _vandal(self, image: np.ndarray, stage: Stage, elapsed_s: float) -> Box:
@@ -340,7 +340,7 @@ class Vandalism(Event):
         hand_x, hand_y = figure.near_hand
         angle = 2.5 + 0.8 * math.sin(6 * elapsed_s)
         end = (hand_x + self.side * 0.42 * h * math.sin(angle), hand_y - 0.42 * h * -math.cos(angle))
-        cv2.line(image, (round(hand_x), round(hand_y)), (round(end[0]), round(end[1])), (196, 150, 92), 6, cv2.LINE_AA)
+        cv2.line(image, (round(hand_x), round(hand_y)), (round(end[0]), round(end[1])), (206, 160, 98), 8, cv2.LINE_AA)
         x0, y0, x1, y1 = figure.box
         return (min(x0, end[0]), min(y0, end[1]), max(x1, end[0]), y1)
 

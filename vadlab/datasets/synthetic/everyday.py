@@ -65,7 +65,7 @@ class Passer:
         depth = (y - 170) / 60
         return cls(
             look=Look.sample(rng, **look),
-            height=float(rng.uniform(94, 112) + 22 * depth),
+            height=float(rng.uniform(116, 136) + 20 * depth),
             act=act or list(ACTS)[rng.integers(len(ACTS))],
             x0=float(rng.uniform(40, 200)),
             reach_px=float(rng.uniform(50, 130)),

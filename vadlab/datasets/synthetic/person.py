@@ -90,7 +90,7 @@ def punch(phase: float) -> Pose:
     near, far = (1.5, 0.1), (0.8, 1.7)
     if math.sin(phase) < 0:
         near, far = far, near
-    return Pose(0.28, near, far, (0.5, -0.45), (-0.55, -0.1))
+    return Pose(0.32, near, far, (0.65, -0.5), (-0.7, -0.1))
 
 
 def grapple(phase: float) -> Pose:
@@ -106,7 +106,7 @@ def kick(phase: float) -> Pose:
 def hands_up(phase: float) -> Pose:
     """Surrender: both arms above the head."""
     s = 0.06 * math.sin(phase)
-    return Pose(-0.06, (2.55 + s, 0.5), (-2.6 + s, -0.45), (0.1, -0.1), (-0.12, -0.05))
+    return Pose(-0.06, (2.3 + s, 0.55), (-2.35 + s, -0.5), (0.15, -0.1), (-0.17, -0.05))
 
 
 def kneel_hands_up(phase: float) -> Pose:
@@ -238,8 +238,11 @@ def draw_person(image: np.ndarray, look: Look, x: float, y: float, height: float
         if look.noun == 'woman':
             back = (head[0] - facing * round(0.7 * radius), head[1] + radius // 3)
             cv2.ellipse(image, back, (round(0.55 * radius), round(1.1 * radius)), 0, 0, 360, look.hair, -1)
-    cv2.line(image, shoulder, near_elbow, look.top, arm, cv2.LINE_AA)
-    cv2.line(image, near_elbow, near_hand, look.top, arm, cv2.LINE_AA)
+    # A dark seam keeps the near arm apart from the body behind it.
+    seam = tuple(int(0.45 * v) for v in look.top)
+    for colour, thickness in ((seam, arm + 3), (look.top, arm)):
+        cv2.line(image, shoulder, near_elbow, colour, thickness, cv2.LINE_AA)
+        cv2.line(image, near_elbow, near_hand, colour, thickness, cv2.LINE_AA)
     for hand in (near_hand, far_hand):
         cv2.circle(image, hand, max(arm // 2 + 1, 2), look.skin, -1)
     xs = [px for px, _ in placed]

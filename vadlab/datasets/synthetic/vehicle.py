@@ -53,10 +53,10 @@ class Vehicle:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> 'Vehicle':
-        """A random vehicle, 120 to 165 pixels long."""
+        """A random vehicle, 140 to 180 pixels long."""
         noun = ('car', 'car', 'car', 'van', 'pickup truck')[rng.integers(5)]
         colour = ('red', 'blue', 'white', 'black', 'grey', 'green', 'yellow', 'orange')[rng.integers(8)]
-        return cls(noun, colour, jitter(COLOURS[colour], rng), float(rng.uniform(120, 165)))
+        return cls(noun, colour, jitter(COLOURS[colour], rng), float(rng.uniform(140, 180)))
 
 
 def draw_vehicle(

@@ -40,6 +40,8 @@ class Namer:
             colour = CHINESE_COLOURS[look.colour] if self.colours else ''
             return f'一名{"蒙面" if look.masked else ""}穿{colour}{_GARMENTS_ZH[look.garment]}的{who}'
         noun = self.pick(look.noun, look.noun, 'person')
+        if self.rng.random() < 0.3:
+            return f'a {"masked " if look.masked else ""}{noun}'
         if look.masked:
             noun = self.pick('masked ', 'hooded ') + noun
         colour = f'{look.colour} ' if self.colours else ''

@@ -1,0 +1,53 @@
+# The small CLIP that the demo starts from: plain image-text contrast on endless fresh frames of the simulator.
+#   python tools/train.py configs/clip_synthetic_pretrain.py
+#   python tools/export_synthetic_clip.py configs/clip_synthetic_pretrain.py work_dirs/clip_synthetic_pretrain/*.pth
+_base_ = ['./default_runtime.py']
+
+seed = 0
+steps = 3600
+batch_size = 64  # a multiple of 32: eight scenes with four pictures each hold every class
+num_workers = 1
+lr = 1e-3
+image_size = 128
+pretrained = None  # weights to go on from
+checkpoint_interval = 250  # iterations
+save_best = None
+log_interval = 25
+
+# GELU rather than OpenAI's quick form: it is one fused kernel on a CPU, where the other takes a third of a step.
+model = dict(
+    type='CLIP',
+    embed_dim=64,
+    pretrained=pretrained,
+    vision=dict(
+        type='CLIPVisionTransformer',
+        image_size=image_size,
+        patch_size=16,
+        width=128,
+        layers=6,
+        heads=4,
+        hidden_act='gelu',
+        chunk_size=16,
+    ),
+    text=dict(type='CLIPTextTransformer', long_context_length=None, width=64, layers=4, heads=4, hidden_act='gelu'),
+    data_preprocessor=dict(type='VADDataPreprocessor'),
+)
+
+# One epoch, in order: no picture is seen twice, and four in a row come from one scene.
+train_dataloader = dict(
+    dataset=dict(type='SyntheticFrames', size=steps * batch_size, seed=seed, split='train', image_size=image_size),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    batch_size=batch_size,
+    num_workers=num_workers,
+    persistent_workers=num_workers > 0,
+    collate_fn=dict(type='pseudo_collate'),
+)
+train_cfg = dict(by_epoch=True, max_epochs=1)
+default_hooks = dict(checkpoint=dict(by_epoch=False))
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=lr, betas=(0.9, 0.98), weight_decay=0.02),
+    clip_grad=dict(max_norm=1.0),
+)
+param_scheduler = dict(type='WarmupCosineLR', warmup_steps=100, by_epoch=False)

@@ -1,0 +1,149 @@
+"""Make synthetic surveillance videos in UCF-Crime's format: ``python tools/make_demo_data.py --out DIR``."""
+
+import argparse
+import json
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import cv2
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vadlab.datasets.synthetic.contact_sheet import contact_sheet
+from vadlab.datasets.synthetic.demo_set import VideoPlan, plan_demo_set
+from vadlab.datasets.synthetic.episode import CLASSES
+from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import ConfigError
+
+# Raise it when the same seed gives other videos than before, so that an old folder is not taken for a new one.
+SIMULATOR_VERSION = 1
+
+README = """# Synthetic surveillance videos
+
+Made by `python tools/make_demo_data.py --out {out} --train {train} --test {test} --seed {seed}` (VADLab's simulator,
+version {version}): drawn scenes with camera noise, no real person or place.
+
+- `Videos/`: H.264, 320x240, 30 frames per second, in UCF-Crime's folders.
+- `train.json`, `test.json`: captions and keyframed boxes (`end_frame` inclusive), one in ten in Chinese.
+- `Temporal_Anomaly_Annotation.txt`: anomalous frames of the test videos, half-open and 0-based.
+
+Training and test videos share no scene, camera or person. An event may run over a video's end and go on at its start,
+so that the place in a video tells nothing.
+
+| class | train | test |
+| --- | --- | --- |
+{rows}
+"""
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Make synthetic surveillance videos in UCF-Crime's format.")
+    parser.add_argument('--out', type=Path, help='folder of the data set')
+    parser.add_argument('--train', type=int, default=240, help='training videos (default: 240)')
+    parser.add_argument('--test', type=int, default=84, help='test videos (default: 84)')
+    parser.add_argument('--seed', type=int, default=0, help='another seed, another data set (default: 0)')
+    parser.add_argument('--frames', type=int, nargs=2, default=(240, 360), metavar=('MIN', 'MAX'), help='video lengths')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes (default: one a core)')
+    parser.add_argument('--preview', type=Path, metavar='DIR', help='write a contact sheet for each class there')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make what the command line says; the exit status."""
+    args = parse_args(argv)
+    if args.out is None and args.preview is None:
+        raise ConfigError('Nothing to do: give --out DIR for videos, or --preview DIR for contact sheets.')
+    if args.workers < 1:
+        raise ConfigError(f'--workers must be at least 1, not {args.workers}.')
+    if args.preview is not None:
+        preview(args.preview, args.seed)
+    if args.out is not None:
+        make(args.out, args.train, args.test, args.seed, tuple(args.frames), args.workers)
+    return 0
+
+
+def preview(folder: Path, seed: int) -> None:
+    """Write a contact sheet of each class."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind in CLASSES:
+        cv2.imwrite(str(folder / f'{kind}.png'), cv2.cvtColor(contact_sheet(kind, seed=seed), cv2.COLOR_RGB2BGR))
+    print(f'Contact sheets of {len(CLASSES)} classes: {folder}')
+
+
+def make(out: Path, train: int, test: int, seed: int, frames: tuple[int, int], workers: int) -> None:
+    """Write a data set; videos that are there already stay.
+
+    Raises:
+        ConfigError: The folder holds a data set of other settings.
+    """
+    plans = plan_demo_set(train, test, seed, *frames)
+    settings = dict(train=train, test=test, seed=seed, frames=list(frames), version=SIMULATOR_VERSION)
+    check_settings(out, settings)
+    records: dict[VideoPlan, dict] = {}
+    written = 0
+    bar = Progress(
+        TextColumn('videos'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    )
+    # A forked child of a process in which OpenCV has already used its threads can hang.
+    context = multiprocessing.get_context('spawn')
+    with bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
+        task = bar.add_task('videos', total=len(plans))
+        # The long ones first, so that no worker is left with one at the end.
+        order = sorted(plans, key=lambda plan: -plan.num_frames)
+        futures = {pool.submit(make_one, plan, out): plan for plan in order}
+        try:
+            for future in as_completed(futures):
+                records[futures[future]], new = future.result()
+                written += new
+                bar.advance(task)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for split in ('train', 'test'):
+        found = [records[plan] for plan in plans if plan.split == split]
+        write_text(out / f'{split}.json', json.dumps(found, ensure_ascii=False, indent=1) + '\n')
+    lines = [plan.temporal_line() for plan in plans if plan.split == 'test']
+    write_text(out / 'Temporal_Anomaly_Annotation.txt', '\n'.join(lines) + '\n')
+    counts = Counter((plan.kind, plan.split) for plan in plans)
+    rows = '\n'.join(f'| {kind} | {counts[kind, "train"]} | {counts[kind, "test"]} |' for kind in CLASSES)
+    write_text(out / 'README.md', README.format(out=out.name, rows=rows, **settings))
+    total = sum(plan.num_frames for plan in plans)
+    print(f'{out}: {len(plans)} videos ({written} new), {total} frames, train.json, test.json, temporal annotation.')
+
+
+def make_one(plan: VideoPlan, out: Path) -> tuple[dict, bool]:
+    """Write one video, in a worker process; its annotation, and whether the video is new."""
+    cv2.setNumThreads(1)
+    new = plan.write(out)
+    return plan.record(), new
+
+
+def check_settings(out: Path, settings: dict) -> None:
+    """Note how a folder was made, or compare with what was noted."""
+    note = out / 'settings.json'
+    if not note.exists():
+        write_text(note, json.dumps(settings) + '\n')
+        return
+    try:
+        there = json.loads(note.read_text(encoding='utf-8'))
+    except json.JSONDecodeError as error:
+        raise ConfigError(f'{note} is damaged ({error}). Remove {out}, or choose another --out.') from error
+    if there != settings:
+        raise ConfigError(f'{out} holds another data set ({there}, not {settings}). Remove it, or choose another --out')
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that appears only once it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.part')
+    part.write_text(text, encoding='utf-8')
+    part.replace(path)
+
+
+if __name__ == '__main__':
+    run_cli(main)

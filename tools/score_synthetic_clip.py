@@ -1,0 +1,103 @@
+"""How well the small CLIP tells simulated scenes apart: ``python tools/score_synthetic_clip.py WEIGHTS``."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+
+from vadlab.datasets.synthetic_frames import SyntheticFrames
+from vadlab.datasets.ucf_crime_regions import UCF_CRIME_CLASSES
+from vadlab.evaluation.functional.ranking import average_precision, rank_counts, roc_auc
+from vadlab.evaluation.functional.retrieval import recall_at, retrieval_ranks, text_groups
+from vadlab.models.heads.prompt_scoring_head import PromptScoringHead
+from vadlab.registry import MODELS
+from vadlab.utils import register_all_modules
+from vadlab.utils.cli import run_cli
+from vadlab.utils.config import load_config
+from vadlab.utils.runtime import format_table, format_value
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description='Zero-shot figures of a CLIP on single frames of unseen scenes.')
+    parser.add_argument('weights', help='a training checkpoint or a .safetensors file of the small CLIP')
+    parser.add_argument('--config', default='configs/clip_synthetic_pretrain.py', help='which model the weights are of')
+    parser.add_argument('--split', default='val', choices=('train', 'val', 'test'), help='whose scenes (default: val)')
+    parser.add_argument('--frames', type=int, default=2048, help='pictures (default: 2048)')
+    parser.add_argument('--json', type=Path, help='also write the figures there')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score as the command line says; the exit status."""
+    args = parse_args(argv)
+    register_all_modules()
+    config = load_config(args.config)
+    model = MODELS.build({**config.model, 'pretrained': args.weights})
+    model.init_weights()
+    figures = score(model.eval(), args.split, args.frames)
+    print(format_table([(name, format_value(value)) for name, value in figures.items()], ('figure', 'value')))
+    if args.json is not None:
+        args.json.write_text(json.dumps(figures, indent=1) + '\n', encoding='utf-8')
+    return 0
+
+
+@torch.no_grad()
+def score(model: torch.nn.Module, split: str, frames: int) -> dict[str, float]:
+    """The figures, by name.
+
+    Whole frames tell normal from anomalous and one class from another, with the prompts that FG-CLIP scores with;
+    close-ups look for their region captions, and whole frames for theirs, among 128 pictures each.
+    """
+    dataset = SyntheticFrames(size=2 * frames, seed=1, split=split, chinese=0.0, prompts=0.0)
+    head = PromptScoringHead(UCF_CRIME_CLASSES)
+    tokens = [torch.tensor(dataset.tokenizer.encode(text)) for text in head.texts]
+    prompts = head.ensemble(model.embed_captions(tokens))
+    embeds, captions, labels = [], [], []
+    for start in range(0, len(dataset), 128):
+        batch = pseudo_collate([dataset[i] for i in range(start, min(start + 128, len(dataset)))])
+        batch = model.data_preprocessor(batch, training=False)
+        embeds.append(model.embed_frames(batch['inputs']))
+        captions.append([sample.gt_caption for sample in batch['data_samples']])
+        labels += [sample.gt_label for sample in batch['data_samples']]
+    whole = torch.arange(len(dataset)) % 4 < 2
+    frame_ne, label_n = torch.cat(embeds)[whole], np.array(labels)[whole.numpy()]
+    margins = head(frame_ne[None], prompts, model.logit_scale.exp())[0].numpy()
+    counts = rank_counts(margins, label_n > 0)
+    figures = {'frame AUC': roc_auc(counts), 'frame AP': average_precision(counts)}
+
+    # One logit for each class that the simulator knows: the mean over its phrases.
+    owners = [name for name in UCF_CRIME_CLASSES for _ in range(_phrases(name))]
+    known = sorted(set(label_n.tolist()))
+    logits = torch.stack(
+        [prompts[[o == UCF_CRIME_CLASSES[k] for o in owners]].mean(0) @ frame_ne.T for k in known], dim=1
+    )
+    found = np.array(known)[logits.argmax(1).numpy()]
+    figures['class accuracy'] = float((found == label_n).mean())
+    for k in known[1:]:
+        chosen = (label_n == 0) | (label_n == k)
+        figures[f'frame AUC, {UCF_CRIME_CLASSES[k]}'] = roc_auc(rank_counts(margins[chosen], label_n[chosen] > 0))
+
+    for name, wanted in (('frame', (0, 1)), ('close-up', (2, 3))):
+        recalls = []
+        for block, texts in zip(embeds, captions, strict=True):
+            rows = [i for i in range(len(texts)) if i % 4 in wanted]
+            chosen_texts = [texts[i] for i in rows]
+            text_embeds = model.embed_captions([torch.tensor(dataset.tokenizer.encode(t)) for t in chosen_texts])
+            groups = text_groups(chosen_texts)
+            ranks = retrieval_ranks(block[rows].numpy(), text_embeds.numpy(), groups, groups)
+            recalls.append(recall_at(ranks, 1))
+        figures[f'{name} to caption R@1 of 64'] = float(np.mean(recalls))
+    return figures
+
+
+def _phrases(name: str) -> int:
+    return len(PromptScoringHead((name, 'other'), normal_class=name).phrases) - 1
+
+
+if __name__ == '__main__':
+    run_cli(main)

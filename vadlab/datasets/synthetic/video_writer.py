@@ -1,0 +1,55 @@
+"""Writing H.264 videos."""
+
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+
+
+class VideoWriter:
+    """Writes frames to an mp4 that appears under its name only once it is complete.
+
+    Args:
+        path: Where to; folders are made.
+        fps: Frames per second, a whole number.
+        crf: x264's constant rate factor: lower is better and bigger.
+    """
+
+    def __init__(self, path: Path, fps: float, crf: int = 26) -> None:
+        self.path, self.fps, self.crf = Path(path), fps, crf
+        self._part = self.path.with_name(f'.{self.path.name}.part')
+        self._container: av.container.OutputContainer | None = None
+        self._stream: av.VideoStream | None = None
+
+    def __enter__(self) -> 'VideoWriter':
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._container = av.open(str(self._part), 'w', format='mp4')
+        return self
+
+    def add(self, image: np.ndarray) -> None:
+        """Append a frame, RGB uint8 of shape (H, W, 3), all of one size."""
+        if self._container is None:
+            raise RuntimeError('VideoWriter.add() belongs inside "with VideoWriter(...)".')
+        if self._stream is None:
+            options = {'preset': 'veryfast', 'crf': str(self.crf), 'threads': '1'}
+            self._stream = self._container.add_stream('libx264', rate=round(self.fps), options=options)
+            self._stream.height, self._stream.width = image.shape[:2]
+            self._stream.pix_fmt = 'yuv420p'
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format='rgb24')
+        self._container.mux(self._stream.encode(frame))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._container is None:
+            return
+        try:
+            if kind is None and self._stream is not None:
+                self._container.mux(self._stream.encode(None))
+        finally:
+            self._container.close()
+        if kind is None:
+            self._part.replace(self.path)
+        else:
+            self._part.unlink(missing_ok=True)
