@@ -37,26 +37,20 @@ def smoke_pass(runner: Any, backward: bool = False) -> dict[str, float]:
     was_training = model.training
     random_state = capture_random_state()
     buffers = {k: v.clone() for k, v in model.state_dict().items() if k in dict(model.named_buffers())}
-    logger = MMLogger.get_current_instance()
-    level = logger.level
     found: dict[str, float] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # a metric of one video is often not defined, and says so
-        try:
-            logger.setLevel(logging.ERROR)
-            if runner._train_loop is not None:
-                found.update(_loss(runner, model, backward))
-            model.eval()
-            same = runner.cfg.get('test_dataloader') == runner.cfg.get('val_dataloader')
-            if runner._val_loop is not None:
-                found.update(_evaluate(model, runner.val_loop, 'val'))
-            if runner._test_loop is not None and not (same and runner._val_loop is not None):
-                found.update(_evaluate(model, runner.test_loop, 'test'))
-        finally:
-            logger.setLevel(level)
-            model.train(was_training)
-            model.load_state_dict(buffers, strict=False)
-            restore_random_state(random_state)
+    try:
+        if runner._train_loop is not None:
+            found.update(_loss(runner, model, backward))
+        model.eval()
+        same = runner.cfg.get('test_dataloader') == runner.cfg.get('val_dataloader')
+        if runner._val_loop is not None:
+            found.update(_evaluate(model, runner.val_loop, 'val'))
+        if runner._test_loop is not None and not (same and runner._val_loop is not None):
+            found.update(_evaluate(model, runner.test_loop, 'test'))
+    finally:
+        model.train(was_training)
+        model.load_state_dict(buffers, strict=False)
+        restore_random_state(random_state)
     runner.logger.info(f'Smoke pass: one batch of each loader went through in {time.perf_counter() - started:.1f} s.')
     return found
 
@@ -72,7 +66,7 @@ def _loss(runner: Any, model: Any, backward: bool) -> dict[str, float]:
     if backward:
         total.backward()
         wrapper.zero_grad()
-    return {k: float(v) for k, v in log.items()}
+    return {k: float(torch.as_tensor(v).detach()) for k, v in log.items()}
 
 
 def _evaluate(model: Any, loop: Any, prefix: str) -> dict[str, float]:
@@ -80,5 +74,13 @@ def _evaluate(model: Any, loop: Any, prefix: str) -> dict[str, float]:
     with torch.no_grad():
         outputs = model.val_step(batch)
     loop.evaluator.process(data_samples=outputs, data_batch=batch)
-    metrics = loop.evaluator.evaluate(len(outputs))
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # a metric of one video is often not defined, and says so
+        logger.setLevel(logging.ERROR)
+        try:
+            metrics = loop.evaluator.evaluate(len(outputs))
+        finally:
+            logger.setLevel(level)
     return {f'{prefix}/{k}': v for k, v in metrics.items() if isinstance(v, (int, float))}

@@ -5,11 +5,9 @@ from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
-from mmengine.registry import OPTIM_WRAPPERS as MM_OPTIM_WRAPPERS
-from mmengine.registry import OPTIMIZERS as MM_OPTIMIZERS
 from torch import nn
 
-from vadlab.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from vadlab.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from vadlab.utils.errors import ConfigError
 
 
@@ -83,5 +81,5 @@ class NamedGroupsConstructor:
                 count = sum(p.numel() for p in parameters)
                 described = ', '.join(f'{k} {v:g}' for k, v in options.items())
                 print_log(f'Optimizer group {name}: {count:,} parameters, {described or "defaults"}', logger='current')
-        optimizer = MM_OPTIMIZERS.build({**self.optimizer_cfg, 'params': groups})
-        return MM_OPTIM_WRAPPERS.build({'type': 'OptimWrapper', **self.wrapper_cfg, 'optimizer': optimizer})
+        optimizer = OPTIMIZERS.build({**self.optimizer_cfg, 'params': groups})
+        return OPTIM_WRAPPERS.build({'type': 'OptimWrapper', **self.wrapper_cfg, 'optimizer': optimizer})
