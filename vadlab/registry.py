@@ -28,9 +28,7 @@ def _build(cfg: Any, registry: MMRegistry, default_args: Any = None) -> Any:
         if match is None or not isinstance(cfg, dict) or match[1] not in cfg or not inspect.isclass(target):
             raise
         parameters = [p for p in inspect.signature(target).parameters if p != 'self']
-        raise ConfigError(
-            f'{target.__name__} takes no option {match[1]!r}. {nearest(match[1], parameters)}'
-        ) from error
+        raise ConfigError(f'{target.__name__} takes no option {match[1]!r}. {nearest(match[1], parameters)}') from error
 
 
 class Registry(MMRegistry):

@@ -260,9 +260,7 @@ def test_missing_and_unknown_tensors_are_named(folder):
     state['vision_model.adapter.weight'] = torch.zeros(2)
     del state['text_model.final_layer_norm.bias']
     save_file(state, path)
-    message = (
-        r'lacks 1 tensors: text_model.final_layer_norm.bias; it has unknown 1 tensors: vision_model.adapter'
-    )
+    message = r'lacks 1 tensors: text_model.final_layer_norm.bias; it has unknown 1 tensors: vision_model.adapter'
     with pytest.raises(CheckpointError, match=message):
         load_clip_checkpoint(folder)
 
