@@ -9,25 +9,31 @@ from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from vadlab.datasets import UCFCrimeRegions
+from vadlab.datasets.transforms import TokenizeCaptions
 from vadlab.datasets.ucf_crime_regions import UCF_CRIME_CLASSES, class_from_path
 from vadlab.registry import DATASETS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
-PIPELINE = [
-    dict(type='ProbeVideo'),
-    dict(type='SampleFrames', num_frames=8),
-    dict(type='DecodeFrames', size=(48, 64)),
-    dict(type='RegionsToBoxes'),
-    dict(type='TokenizeCaptions'),
-    dict(type='PackVADInputs'),
-]
 NORMAL = dict(f_path='old/Normal_Videos001_x264', global_caption='一条安静的街道', bbox_info=[])
 
 
+@pytest.fixture(scope='module')
+def pipeline():
+    """Transforms, with one tokenizer for all tests, since reading its vocabulary takes a second."""
+    return [
+        dict(type='ProbeVideo'),
+        dict(type='SampleFrames', num_frames=8),
+        dict(type='DecodeFrames', size=(48, 64)),
+        dict(type='RegionsToBoxes'),
+        TokenizeCaptions(),
+        dict(type='PackVADInputs'),
+    ]
+
+
 @pytest.fixture
-def build(two_videos, write_json):
+def build(two_videos, write_json, pipeline):
     def build(records, **options):
-        options = dict(data_root=str(two_videos), pipeline=PIPELINE) | options
+        options = dict(data_root=str(two_videos), pipeline=pipeline) | options
         return DATASETS.build(dict(type='UCFCrimeRegions', ann_file=write_json(records), **options))
 
     return build
@@ -147,10 +153,10 @@ def test_temporal_list_gives_intervals(build, make_record, tmp_path):
     assert inclusive.get_data_info(0)['intervals'].tolist() == [[5, 10], [50, 100]]
 
 
-def test_temporal_list_alone_names_the_videos(two_videos, tmp_path):
+def test_temporal_list_alone_names_the_videos(two_videos, tmp_path, pipeline):
     path = tmp_path / 'temporal.txt'
     path.write_text('Abuse001_x264.mp4  Abuse  5  9  -1  -1\nNormal_Videos001_x264  Normal  -1  -1  -1  -1\n')
-    dataset = UCFCrimeRegions(data_root=str(two_videos), temporal_ann_file=str(path), pipeline=PIPELINE, test_mode=True)
+    dataset = UCFCrimeRegions(data_root=str(two_videos), temporal_ann_file=str(path), pipeline=pipeline, test_mode=True)
     samples = [dataset[i]['data_samples'] for i in range(len(dataset))]
     assert [s.gt_label for s in samples] == [1, 0]
     assert [s.gt_caption for s in samples] == ['', '']
@@ -259,10 +265,10 @@ def test_a_subset_by_indices(build, make_record):
     assert build([make_record(), NORMAL], indices=[1]).get_data_info(0)['video_id'] == 'Normal_Videos001_x264'
 
 
-def test_loader_workers_repeat_with_the_seed(build, make_record):
+def test_loader_workers_repeat_with_the_seed(build, make_record, pipeline):
     def draw(seed):
-        pipeline = [PIPELINE[0], dict(type='SampleFrames', num_frames=8, mode='jitter'), *PIPELINE[2:]]
-        dataset = build([make_record(), NORMAL], pipeline=pipeline)
+        jittered = [pipeline[0], dict(type='SampleFrames', num_frames=8, mode='jitter'), *pipeline[2:]]
+        dataset = build([make_record(), NORMAL], pipeline=jittered)
         torch.manual_seed(seed)
         loader = DataLoader(dataset, batch_size=1, num_workers=2, collate_fn=pseudo_collate)
         return [batch['data_samples'][0].frame_inds.tolist() for _ in range(2) for batch in loader]

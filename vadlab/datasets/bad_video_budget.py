@@ -25,8 +25,11 @@ class BadVideoBudget:
 
     def names(self) -> list[str]:
         """Distinct damaged videos, in the order in which they were met."""
-        with open(self._path, encoding='utf-8') as file:
-            return list(dict.fromkeys(line.rstrip('\n') for line in file))
+        try:
+            with open(self._path, encoding='utf-8') as file:
+                return list(dict.fromkeys(line.rstrip('\n') for line in file))
+        except FileNotFoundError:  # the dataset that this one was copied from is gone
+            return []
 
     def add(self, name: str) -> bool:
         """Count a damaged video.
