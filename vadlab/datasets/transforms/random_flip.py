@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -33,7 +34,9 @@ class RandomFlip(BaseTransform):
     def transform(self, results: dict) -> dict:
         results['flip'] = bool(new_generator().random() < self.prob)
         if results['flip']:
-            results['frames'] = np.ascontiguousarray(results['frames'][:, :, ::-1])
+            frames = np.ascontiguousarray(results['frames'])
+            tall = frames.reshape(-1, frames.shape[2], 3)  # all frames are one picture to OpenCV
+            results['frames'] = cv2.flip(tall, 1).reshape(frames.shape)
             if 'region_boxes' in results:
                 mirrored = results['region_boxes'].copy()
                 mirrored[..., [0, 2]] = 1 - mirrored[..., [2, 0]]
