@@ -1,6 +1,7 @@
 """Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
 
 import argparse
+import copy
 import json
 import math
 import tempfile
@@ -23,6 +24,9 @@ from vadlab.utils.runtime import (
     format_value,
     versions,
 )
+
+
+_VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -56,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.show_dir:
         hooks.append({'type': 'VADVisualizationHook', 'show_dir': args.show_dir})
     config.custom_hooks = hooks
+    full = copy.deepcopy(config)
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', *_VALIDATION):
+        config[key] = None
 
     runner = VADRunner.from_cfg(config)
     metrics = runner.test()
@@ -64,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         protocol.update(getattr(metric, 'protocol', None) or {})
     if is_main_process():
         if args.out:
-            write_report(args.out, metrics, protocol, config=args.config, checkpoint=args.checkpoint, full=config)
+            write_report(args.out, metrics, protocol, config=args.config, checkpoint=args.checkpoint, full=full)
         rows = [(k, format_value(v), protocol.get(k, '')) for k, v in metrics.items()]
         print('\n' + format_table(rows, ('metric', 'value', 'protocol')))
         if args.out:

@@ -24,6 +24,9 @@ from vadlab.utils.runtime import (
 )
 
 
+_OVERWRITE = {'type': 'RunStateHook', 'overwrite': True}
+
+
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description='Train a model.')
@@ -63,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_work_dir(config.work_dir, resume=args.resume is not None, overwrite=args.overwrite)
     choose_resume(config, args.resume)
     if args.overwrite:
-        config.default_hooks['run_state'] = {'type': 'RunStateHook', 'overwrite': True}
+        config.default_hooks = {**config.get('default_hooks', {}), 'run_state': _OVERWRITE}
 
     runner = VADRunner.from_cfg(config)
     runner.train()

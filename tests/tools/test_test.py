@@ -72,3 +72,10 @@ def test_metric_that_is_not_defined_is_null(load_tool, tmp_path):
     write_report = load_tool('test').write_report
     write_report(str(tmp_path / 'm.json'), {'frame/auc': float('nan')}, {}, 'config', 'checkpoint', Config({}))
     assert json.loads((tmp_path / 'm.json').read_text())['metrics'] == {'frame/auc': None}
+
+
+def test_config_beside_the_training_is_not_written_over(test, trained, tmp_path):
+    config, checkpoint = trained
+    before = {p: p.read_bytes() for p in (tmp_path / 'w').iterdir() if p.is_file()}
+    test([str(config), str(checkpoint), '--work-dir', str(tmp_path / 'w'), '--cfg-options', 'batch_size=1'])
+    assert {p: p.read_bytes() for p in (tmp_path / 'w').iterdir() if p.is_file()} == before

@@ -218,7 +218,7 @@ class Verification:
                 self.report.warn('splits', f'{len(shared + by_name)} videos are in train and in {split}: {names}')
         if self._samples.get('val') and self._same_data('val', 'test') and self.config.get('train_dataloader'):
             self.report.warn('splits', 'validation is the test split: a best checkpoint chosen on it is chosen by test')
-        elif not found:
+        if not found:
             self.report.passed('splits', 'no video is in train and in another split')
 
     def check_boxes(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import mmengine
 import torch
 from mmengine.config import Config
-from mmengine.dist import master_only
+from mmengine.dist import is_distributed, master_only
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -75,6 +75,7 @@ class VADRunner(Runner):
         if 'batch_sampler' not in config and 'batch_size' in config and sampler.get('type') != 'InfiniteSampler':
             config['batch_sampler'] = {'type': ResumableBatchSampler, 'drop_last': config.pop('drop_last', False)}
         config.setdefault('worker_init_fn', {'type': seed_worker})
+        config.setdefault('pin_memory', torch.cuda.is_available())
         with config_mistakes():
             return Runner.build_dataloader(config, seed, diff_rank_seed)
 
@@ -141,6 +142,29 @@ class VADRunner(Runner):
             self._init_model_weights()
             self.load_or_resume()
             return smoke_pass(self, backward=True)
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """As MMEngine's; ``tf32`` in ``env_cfg`` lets a GPU use TF32 for what is not in bfloat16 (True by default)."""
+        if self.distributed and not is_distributed() and not torch.cuda.is_available():
+            # MMEngine's own set-up of processes asks for a GPU whatever the backend.
+            if self.launcher != 'pytorch':
+                raise ConfigError(f'--launcher {self.launcher} needs GPUs; on CPUs use torchrun and --launcher pytorch.')
+            torch.distributed.init_process_group(backend='gloo')
+        super().setup_env(env_cfg)
+        if torch.cuda.is_available():
+            torch.set_float32_matmul_precision('high' if env_cfg.get('tf32', True) else 'highest')
+
+    def _init_model_weights(self) -> None:
+        # A checkpoint that is resumed from holds all weights: what training once started from is not needed again.
+        if not self._resume:
+            super()._init_model_weights()
+
+    def dump_config(self) -> None:
+        """Keep the config beside the run; a test keeps it beside its log, not over that of the training."""
+        if self._train_loop is not None:
+            super().dump_config()
+        elif self.rank == 0:
+            self.cfg.dump(os.path.join(self._log_dir, os.path.basename(self.cfg.filename or 'config.py')))
 
     # ---- checkpoints ----------------------------------------------------------------------------------------------
 
