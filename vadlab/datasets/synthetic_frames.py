@@ -56,7 +56,7 @@ class SyntheticFrames(Dataset):
         split: str = 'train',
         image_size: int = 128,
         chinese: float = 0.1,
-        prompts: float = 0.5,
+        prompts: float = 0.7,
         tokenizer: dict | None = None,
     ) -> None:
         if size < 1:

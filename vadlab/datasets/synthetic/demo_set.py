@@ -1,5 +1,6 @@
 """A data set of synthetic videos in UCF-Crime's files and formats."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +58,7 @@ class VideoPlan:
 
     def episode(self) -> Episode:
         """The video itself."""
-        scene = Scene.make(self.scene, scene_kinds(self.kind))
-        return Episode(scene, self.kind, self.seed, self.num_frames, FPS)
+        return Episode(_scene(self.scene, scene_kinds(self.kind)), self.kind, self.seed, self.num_frames, FPS)
 
     def temporal_line(self) -> str:
         """Its line in UCF-Crime's temporal annotation: half-open intervals, -1 for none."""
@@ -139,6 +139,11 @@ def plan_demo_set(train: int, test: int, seed: int, min_frames: int = 240, max_f
                 )
             )
     return plans
+
+
+@functools.lru_cache(maxsize=32)
+def _scene(seed: int, kinds: tuple[str, ...]) -> Scene:
+    return Scene.make(seed, kinds)
 
 
 def _uncut(episode: Episode) -> list[tuple[int, int]]:

@@ -180,3 +180,25 @@ def draw_rubble(image: np.ndarray, x: float, y: float, spread: float, rng: np.ra
         corners = [(px + size * math.cos(turn + a), py + 0.7 * size * math.sin(turn + a)) for a in (0.0, 2.0, 3.3, 4.9)]
         cv2.fillPoly(image, [np.array(corners).round().astype(np.int32)], (shade, shade, min(shade + 10, 255)))
     return (x - spread, y - 0.25 * spread, x + spread, y + 0.25 * spread)
+
+
+def draw_litter(
+    image: np.ndarray, x: float, y: float, spread: float, colours: tuple, rng: np.random.Generator, count: int = 18
+) -> Box:
+    """Flat things strewn over the floor around (x, y): papers, banknotes, belongings, splinters of glass."""
+    angles, radii = rng.uniform(0, 2 * math.pi, count), spread * np.sqrt(rng.uniform(0.02, 1, count))
+    sizes, turns = rng.uniform(5, 9, count), rng.uniform(-0.6, 0.6, count)
+    for i, (angle, radius, size, turn) in enumerate(zip(angles, radii, sizes, turns, strict=True)):
+        px, py = x + radius * math.cos(angle), y + 0.2 * radius * math.sin(angle)
+        c, s = size * math.cos(turn), 0.5 * size * math.sin(turn)
+        corners = [(px - c, py - s - 3), (px + c, py + s - 3), (px + c, py + s + 3), (px - c, py - s + 3)]
+        cv2.fillPoly(image, [np.array(corners).round().astype(np.int32)], colours[i % len(colours)], cv2.LINE_AA)
+    return (x - spread, y - 0.25 * spread, x + spread, y + 0.25 * spread)
+
+
+def draw_dust(image: np.ndarray, x: float, y: float, size: float, clock: float) -> None:
+    """Dust that feet whirl up around (x, y)."""
+    for i, puff in enumerate(_puffs()):
+        offset = (i - 2.5) / 2.5
+        lift = 6 * math.sin(3 * clock + 2 * i)
+        blend(image, puff, x + 0.55 * offset * size, y - 10 - lift, 0.5 * size, (196, 178, 148), 0.6)

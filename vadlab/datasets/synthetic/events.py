@@ -35,6 +35,9 @@ from .vehicle import Vehicle, draw_vehicle
 from .wording import Namer
 
 
+_GLASS = ((214, 236, 242), (168, 206, 220))
+
+
 class Event(ABC):
     """An anomaly.
 
@@ -109,6 +112,11 @@ class Fighting(Event):
         self.second = _level(Passer.sample(rng, scene.floor, ('walk', 'stand')[rng.integers(2)]), self.first)
         self.tempo = float(rng.uniform(7, 11))
         self.falls = bool(rng.random() < 0.4)
+        # Some fights are brawls: others have gone for each other behind, or are down already.
+        self.others = [
+            _level(Passer.sample(rng, scene.floor, ('walk', 'stand')[rng.integers(2)]), self.first)
+            for _ in range(rng.integers(0, 3))
+        ]
 
     def _places(self) -> tuple[float, float]:
         gap = 0.25 * self.first.height
@@ -117,9 +125,23 @@ class Fighting(Event):
     def calm(self, stage: Stage, toward: float) -> None:
         for passer, x in zip((self.first, self.second), self._places(), strict=True):
             _approach(stage, passer, x, self.y, toward)
+        for i, passer in enumerate(self.others):
+            _approach(stage, passer, self.x + (1 - 2 * i) * 52, self.y - 10, toward)
 
     def happen(self, stage: Stage, progress: float, elapsed_s: float) -> None:
         beat = self.tempo * elapsed_s
+        static = np.random.default_rng(self.seed)
+        stage.put(
+            -1,
+            lambda image: _none(
+                effects.draw_litter(image, self.x, self.y, 80, ((236, 232, 220), (60, 50, 44), (150, 60, 50)), static)
+            ),
+        )
+        for i, passer in enumerate(self.others):
+            way = 1 - 2 * i
+            pose = (lie, punch, grapple)[(self.seed + i) % 3](beat + i)
+            _person(stage, passer, self.x + way * 52, self.y - 10, -way, pose)
+        stage.put(self.y + 3, lambda image: effects.draw_dust(image, self.x, self.y, 130, stage.clock))
         move = (int(beat / 5) + self.seed) % 4
         a, b = self._places()
         jolt = 3 * math.sin(1.7 * beat)
@@ -172,6 +194,7 @@ class Robbery(Event):
         self.kneels = bool(rng.random() < 0.3)
         self.gap = float(rng.uniform(0.42, 0.55))
         self.bag = bool(rng.random() < 0.6)
+        self.long_gun = bool(rng.random() < 0.6)
 
     def _places(self) -> tuple[float, float]:
         gap = self.gap * self.robber.height
@@ -183,6 +206,13 @@ class Robbery(Event):
 
     def happen(self, stage: Stage, progress: float, elapsed_s: float) -> None:
         a, b = self._places()
+        static = np.random.default_rng(self.seed)
+        stage.put(
+            -1,
+            lambda image: _none(
+                effects.draw_litter(image, self.x, self.y, 75, ((120, 190, 120), (200, 224, 190)), static)
+            ),
+        )
         down = self.kneels and progress > 0.45
         pose = (kneel_hands_up if down else hands_up)(3 * elapsed_s + self.seed)
         _person(stage, self.victim, b, self.y, -self.side, pose, 'victim')
@@ -193,8 +223,9 @@ class Robbery(Event):
         x += 2 * math.sin(2 * elapsed_s)
         figure = draw_person(image, self.robber.look, x, self.y + 1, h, self.side, aim(4 * elapsed_s))
         hx, hy = (round(v) for v in figure.near_hand)
-        barrel, grip = round(0.2 * h), round(0.09 * h)
-        cv2.line(image, (hx, hy - 2), (hx + self.side * barrel, hy - 3), (8, 8, 10), 7)
+        barrel, grip = round((0.36 if self.long_gun else 0.22) * h), round(0.09 * h)
+        stock = round((0.2 if self.long_gun else 0.0) * h)
+        cv2.line(image, (hx - self.side * stock, hy), (hx + self.side * barrel, hy - 3), (8, 8, 10), 7)
         cv2.line(image, (hx, hy - 2), (hx - self.side, hy + grip), (8, 8, 10), 6)
         x0, y0, x1, y1 = figure.box
         if self.bag:
@@ -237,7 +268,7 @@ class Vandalism(Event):
         self.vandal = Passer.sample(rng, scene.floor, ('walk', 'stand', 'phone')[rng.integers(3)])
         modes = ('spray', 'window', 'car') if scene.outdoor else ('spray', 'window')
         self.mode = modes[rng.integers(len(modes))]
-        self.width, self.height = float(rng.uniform(100, 140)), float(rng.uniform(78, 104))
+        self.width, self.height = float(rng.uniform(125, 165)), float(rng.uniform(84, 110))
         self.paint = tuple(
             ((235, 30, 60), (40, 220, 70), (250, 80, 220), (40, 130, 250), (250, 230, 40), (245, 245, 245))[i]
             for i in rng.permutation(6)[:3]
@@ -280,7 +311,8 @@ class Vandalism(Event):
         box = draw_vehicle(image, self.vehicle, x, self.y - 6, -self.side, 0.0, damage, self.damage)
         if damage:
             near = x - self.side * 0.3 * self.vehicle.length
-            effects.draw_rubble(image, near, self.y, 34, np.random.default_rng(self.seed), 12)
+            static = np.random.default_rng(self.seed)
+            effects.draw_litter(image, near, self.y, 70, _GLASS, static, 26)
         return box
 
     def _window(self, image: np.ndarray, x: float, progress: float | None) -> Box:
@@ -302,10 +334,10 @@ class Vandalism(Event):
                 int(np.clip(cy + far * math.sin(angle), a[1], b[1])),
             )
             cv2.line(image, (round(cx), round(cy)), end, (240, 246, 250), 2, cv2.LINE_AA)
-            near = (0.1 + 0.16 * r) * self.height
+            near = (0.18 + 0.2 * r) * self.height
             hole.append((cx + near * math.cos(angle), cy + near * math.sin(angle)))
         cv2.fillPoly(image, [np.array(hole).round().astype(np.int32)], (18, 20, 24))
-        effects.draw_rubble(image, cx, self.y + 2, 36, np.random.default_rng(self.seed), 16)
+        effects.draw_litter(image, cx, self.y + 2, 70, _GLASS, np.random.default_rng(self.seed), 26)
         return (a[0], a[1], b[0], self.y)
 
     def calm(self, stage: Stage, toward: float) -> None:
@@ -315,7 +347,7 @@ class Vandalism(Event):
     def happen(self, stage: Stage, progress: float, elapsed_s: float) -> None:
         self._furniture(stage, progress)
         if self.mode == 'spray':
-            stage.put(-1, lambda image: self._graffiti(image, progress), 'target')
+            stage.put(self.y - 5, lambda image: self._graffiti(image, progress), 'target')
         stage.put(self.y, lambda image: self._vandal(image, stage, elapsed_s), 'vandal')
 
     def _graffiti(self, image: np.ndarray, progress: float) -> Box:
@@ -323,8 +355,8 @@ class Vandalism(Event):
         shown = 0.45 + 0.55 * min(progress / 0.6, 1.0)
         for i, stroke in enumerate(self.strokes):
             points = (stroke[: max(int(shown * len(stroke)), 3)] + (x, y)).round().astype(np.int32)
-            cv2.polylines(image, [points], False, (20, 20, 20), 12, cv2.LINE_AA)
-            cv2.polylines(image, [points], False, self.paint[i % 3], 8, cv2.LINE_AA)
+            cv2.polylines(image, [points], False, (20, 20, 20), 15, cv2.LINE_AA)
+            cv2.polylines(image, [points], False, self.paint[i % 3], 10, cv2.LINE_AA)
         return (x - 0.55 * self.width, y - 0.5 * self.height, x + 0.55 * self.width, y + 0.5 * self.height)
 
     def _vandal(self, image: np.ndarray, stage: Stage, elapsed_s: float) -> Box:
@@ -505,7 +537,7 @@ class Explosion(Event):
         flash = max(0.0, 1 - blast / 0.3)
         stage.boost = 0.55 * flash
         static = np.random.default_rng(self.seed)
-        stage.put(self.y - 20, lambda image: effects.draw_rubble(image, x, self.y, 120, static, 30), 'rubble')
+        stage.put(self.y - 20, lambda image: _none(effects.draw_rubble(image, x, self.y, 120, static, 30)))
         for i, victim in enumerate(self.victims):
             away = 1 if i % 2 else -1
             pose = lie(blast)

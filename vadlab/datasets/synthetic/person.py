@@ -245,12 +245,14 @@ def draw_person(image: np.ndarray, look: Look, x: float, y: float, height: float
         cv2.line(image, near_elbow, near_hand, colour, thickness, cv2.LINE_AA)
     for hand in (near_hand, far_hand):
         cv2.circle(image, hand, max(arm // 2 + 1, 2), look.skin, -1)
-    xs = [px for px, _ in placed]
-    ys = [py for _, py in placed]
+    trunk = 0.5 * max(round(0.18 * build), 3)
+    reach_of = [trunk, trunk, radius, *[arm / 2 + 1] * 4, leg / 2, leg / 2, leg / 2, leg / 2]
+    rims = [(px, py, r, r) for (px, py), r in zip(placed, reach_of, strict=True)]
+    rims += [(foot[0] + facing * leg // 2, foot[1], leg, leg / 2) for foot in (near_foot, far_foot)]
     box = (
-        min(min(xs) - leg / 2, head[0] - radius),
-        min(min(ys), head[1] - radius),
-        max(max(xs) + leg / 2, head[0] + radius),
-        min(max(ys) + leg / 2, y + leg / 2),
+        min(px - rx for px, _, rx, _ in rims),
+        min(py - ry for _, py, _, ry in rims),
+        max(px + rx for px, _, rx, _ in rims),
+        max(py + ry for _, py, _, ry in rims),
     )
     return Figure(box, placed[4], placed[6], placed[2])
