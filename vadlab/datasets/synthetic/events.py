@@ -34,7 +34,6 @@ from .stage import Stage
 from .vehicle import Vehicle, draw_vehicle
 from .wording import Namer
 
-
 _GLASS = ((214, 236, 242), (168, 206, 220))
 
 

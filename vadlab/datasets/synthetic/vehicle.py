@@ -115,8 +115,10 @@ def draw_vehicle(
             centre = glass.mean(0).round().astype(int)
             for corner in glass:
                 cv2.line(image, centre.tolist(), corner.tolist(), (230, 236, 240), 1)
+    details = []
     if damage:
         seams = place([(0.1, 0.12), (0.2, 0.3), (0.26, 0.12), (0.34, 0.26), (0.4, 0.1)]).round().astype(np.int32)
+        details.append(seams)
         cv2.polylines(image, [seams], False, tuple(int(0.35 * v) for v in vehicle.paint), 1, cv2.LINE_AA)
     wheels = place([(-0.3, 0.08), (0.3 - 0.06 * damage, 0.08 + 0.03 * damage)])
     radius = round(0.088 * length)
@@ -126,5 +128,7 @@ def draw_vehicle(
     lamps = place([(0.48 - 0.2 * damage, 0.18), (-0.49, 0.19)]).round().astype(int).tolist()
     cv2.circle(image, lamps[0], max(radius // 3, 2), (250, 246, 210), -1)
     cv2.circle(image, lamps[1], max(radius // 3, 2), (200, 30, 30), -1)
-    corners = np.concatenate([hull, wheels - radius, wheels + radius])
+    spots = np.array(lamps)
+    lamp = max(radius // 3, 2)
+    corners = np.concatenate([hull, wheels - radius, wheels + radius, spots - lamp, spots + lamp, *details])
     return (*corners.min(0).tolist(), *corners.max(0).tolist())
