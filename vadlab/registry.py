@@ -60,6 +60,7 @@ def _child(name: str, parent: MMRegistry, *locations: str) -> Registry:
 
 
 MODELS = _child('model', mm.MODELS, 'vadlab.models')
+MODEL_WRAPPERS = _child('model wrapper', mm.MODEL_WRAPPERS, 'vadlab.engine')
 TOKENIZERS = Registry('tokenizer', scope='vadlab', locations=['vadlab.models.tokenizers'])
 DATASETS = _child('dataset', mm.DATASETS, 'vadlab.datasets')
 DATA_SAMPLERS = _child('data sampler', mm.DATA_SAMPLERS, 'vadlab.datasets')

@@ -79,6 +79,13 @@ class VADRunner(Runner):
         with config_mistakes():
             return Runner.build_dataloader(config, seed, diff_rank_seed)
 
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """As MMEngine's, which names a GPU for each process even where there is none."""
+        if self.distributed and not torch.cuda.is_available():
+            default = {'type': 'MMDistributedDataParallel', 'broadcast_buffers': False}
+            model_wrapper_cfg = {**default, **(model_wrapper_cfg or {}), 'device_ids': None}
+        return super().wrap_model(model_wrapper_cfg, model)
+
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """As MMEngine's; training by epochs is resumable inside an epoch."""
         if isinstance(loop, dict) and loop.get('by_epoch'):

@@ -32,6 +32,8 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
     'allow_config_change',
     'compile',
     'custom_imports',
+    'find_unused_parameters',
+    'sync_bn',
     'efficient_conv_bn_eval',
     'model_wrapper_cfg',
     'smoke_pass',
