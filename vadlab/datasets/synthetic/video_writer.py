@@ -32,7 +32,7 @@ class VideoWriter:
         if self._container is None:
             raise RuntimeError('VideoWriter.add() belongs inside "with VideoWriter(...)".')
         if self._stream is None:
-            options = {'preset': 'veryfast', 'crf': str(self.crf), 'threads': '1'}
+            options = {'preset': 'superfast', 'crf': str(self.crf), 'threads': '1'}
             self._stream = self._container.add_stream('libx264', rate=round(self.fps), options=options)
             self._stream.height, self._stream.width = image.shape[:2]
             self._stream.pix_fmt = 'yuv420p'
