@@ -155,7 +155,9 @@ class VADRunner(Runner):
         if self.distributed and not is_distributed() and not torch.cuda.is_available():
             # MMEngine's own set-up of processes asks for a GPU whatever the backend.
             if self.launcher != 'pytorch':
-                raise ConfigError(f'--launcher {self.launcher} needs GPUs; on CPUs use torchrun and --launcher pytorch.')
+                raise ConfigError(
+                    f'--launcher {self.launcher} needs GPUs; on CPUs use torchrun and --launcher pytorch.'
+                )
             torch.distributed.init_process_group(backend='gloo')
         super().setup_env(env_cfg)
         if torch.cuda.is_available():

@@ -130,7 +130,24 @@ def runner_config(config: Config) -> Config:
     Variables are left out, since in a flat file nothing reads them any more.
     """
     kept = {k: v for k, v in config._cfg_dict.to_dict().items() if k in RUNNER_KEYS}
-    return Config(kept, filename=config.filename)
+    return _FlatConfig(kept, filename=config.filename)
+
+
+# A run asks for the text of its config at every checkpoint, and formatting it takes yapf longer than a small model's
+# whole epoch.
+_formatted: dict[str, str] = {}
+
+
+class _FlatConfig(Config):
+    """A config that remembers its formatted text."""
+
+    @property
+    def pretty_text(self) -> str:
+        key = repr(self._cfg_dict)
+        if key not in _formatted:
+            _formatted.clear()
+            _formatted[key] = super().pretty_text
+        return _formatted[key]
 
 
 def config_differences(old: Any, new: Any, prefix: str = '') -> list[str]:

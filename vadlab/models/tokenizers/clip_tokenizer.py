@@ -2,6 +2,7 @@ import gzip
 import html
 import importlib.util
 import unicodedata
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -104,7 +105,7 @@ class CLIPTokenizer:
                 f'CLIPTokenizer: no vocabulary file {path}. Leave vocab_file out to use the copy in open_clip_torch: '
                 'pip install --no-deps open_clip_torch'
             )
-        merges = self._read_merges(path)
+        merges = self._read_merges(path, path.stat().st_mtime_ns)
         symbols = _byte_alphabet()
         symbols = symbols + [s + _END_OF_WORD for s in symbols] + [''.join(pair) for pair in merges]
         self.id_of = {symbol: i for i, symbol in enumerate(symbols)}
@@ -190,7 +191,8 @@ class CLIPTokenizer:
         return symbols
 
     @staticmethod
-    def _read_merges(path: Path) -> list[tuple[str, str]]:
+    @lru_cache(maxsize=2)  # every pipeline has a tokenizer of its own; the file is the same
+    def _read_merges(path: Path, mtime_ns: int) -> list[tuple[str, str]]:
         try:
             raw = path.read_bytes()
             lines = (gzip.decompress(raw) if raw[:2] == b'\x1f\x8b' else raw).decode('utf-8').split('\n')
