@@ -1,13 +1,15 @@
 """Saving checkpoints."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import CheckpointHook as MMCheckpointHook
 
 from vadlab.registry import HOOKS
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.suggest import nearest
 
 
 class _LaterRemovals:
@@ -37,12 +39,25 @@ class CheckpointHook(MMCheckpointHook):
         for part in Path(self.out_dir).glob('.*.pth.part'):
             part.unlink(missing_ok=True)
 
+    def check_save_best(self, metrics: Iterable[str]) -> None:
+        """Refuse a ``save_best`` that no metric of the validation is called.
+
+        Raises:
+            ConfigError: The message names the nearest metrics.
+        """
+        known = sorted(metrics)
+        for name in self.key_indicators if self.save_best else []:
+            if name != 'auto' and name not in known:
+                raise ConfigError(
+                    f'CheckpointHook: save_best={name!r} is no metric of the validation. {nearest(name, known)}'
+                )
+
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
         with self._remove_afterwards():
             super()._save_checkpoint_with_step(runner, step, meta)
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
-        # A metric of a validation set without anomalies is NaN, and nothing is better or worse than that.
+        self.check_save_best(metrics)
         with self._remove_afterwards():
             super()._save_best_checkpoint(runner, metrics)
 

@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from vadlab.registry import HOOKS
 
 from ..smoke_pass import smoke_pass
+from .checkpoint_hook import CheckpointHook
 
 
 @HOOKS.register_module()
@@ -20,5 +21,10 @@ class SmokePassHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Run it."""
-        if runner.cfg.get('smoke_pass', True):
-            smoke_pass(runner)
+        if not runner.cfg.get('smoke_pass', True):
+            return
+        found = smoke_pass(runner)
+        metrics = [name.removeprefix('val/') for name in found if name.startswith('val/')]
+        for hook in runner.hooks if metrics else []:
+            if isinstance(hook, CheckpointHook):
+                hook.check_save_best(metrics)

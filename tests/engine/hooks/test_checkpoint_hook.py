@@ -1,0 +1,24 @@
+import pytest
+
+from vadlab.utils.errors import ConfigError
+
+
+@pytest.mark.parametrize('smoke_pass', [True, False])
+def test_save_best_that_is_no_metric_names_the_nearest(toy_runner, smoke_pass):
+    runner = toy_runner(save_best='toy/closenes')
+    runner.cfg.smoke_pass = smoke_pass
+    with pytest.raises(ConfigError, match="save_best='toy/closenes' is no metric .* Did you mean 'toy/closeness'"):
+        runner.train()
+    assert runner.iter == (0 if smoke_pass else 4)  # found before the first step, or at the first validation
+
+
+def test_no_best_checkpoint_where_none_is_wanted(toy_runner, tmp_path):
+    toy_runner(tmp_path / 'run', save_best=None, max_epochs=1).train()
+    assert [p.name for p in (tmp_path / 'run').glob('*.pth')] == ['epoch_1.pth']
+
+
+def test_leftovers_of_a_killed_save_are_removed(toy_runner, tmp_path):
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run' / '.epoch_1.pth.part').write_bytes(b'half')
+    toy_runner(tmp_path / 'run', max_epochs=1).train()
+    assert not list((tmp_path / 'run').glob('.*.part'))
