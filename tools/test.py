@@ -25,7 +25,6 @@ from vadlab.utils.runtime import (
     versions,
 )
 
-
 _VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
 
 

@@ -23,7 +23,6 @@ from vadlab.utils.runtime import (
     without_caches,
 )
 
-
 _OVERWRITE = {'type': 'RunStateHook', 'overwrite': True}
 
 

@@ -135,7 +135,7 @@ def pixel_boxes(data):
 
 MISTAKES = [
     (spoil_nothing, ['data_root=/nowhere'], MissingFileError, 'no folder /nowhere'),
-    (spoil_nothing, ['ann_file=trian.json'], MissingFileError, r'trian\.json not found'),
+    (spoil_nothing, ['ann_file=trai.json'], MissingFileError, r'trai\.json not found'),
     (
         remove_two,
         [],
@@ -148,7 +148,7 @@ MISTAKES = [
     (pixel_boxes, [], DataError, 'in pixels'),
     (spoil_nothing, ['caption_type=longest'], ConfigError, "no caption_type 'longest'"),
     (spoil_nothing, ['num_frame=8'], ConfigError, "no such key. Did you mean 'num_frames'"),
-    (spoil_nothing, ['model.queu.size=8'], ConfigError, "model has no 'queu'. Did you mean 'queue'"),
+    (spoil_nothing, ['model.quue.size=8'], ConfigError, "model has no 'quue'. Did you mean 'queue'"),
     (spoil_nothing, ['model.vision.layer=8'], ConfigError, "CLIPVisionTransformer takes no option 'layer'. .*'layers'"),
     (spoil_nothing, ['batch_size=1', 'model.queue=None'], ConfigError, 'no queue'),
     (spoil_nothing, ['pretrained=/nowhere/clip.safetensors'], MissingFileError, 'nowhere'),

@@ -63,7 +63,7 @@ def test_overwrite_removes_the_old_run_only_when_the_new_one_starts(train, toy_f
     work_dir = tmp_path / 'w'
     train([str(toy_file), '--work-dir', str(work_dir), '--cfg-options', 'max_epochs=3'])
     with pytest.raises(ConfigError):
-        train([str(toy_file), '--work-dir', str(work_dir), '--overwrite', '--cfg-options', 'model.widht=3'])
+        train([str(toy_file), '--work-dir', str(work_dir), '--overwrite', '--cfg-options', 'model.widh=3'])
     assert (work_dir / 'epoch_3.pth').is_file()
     train([str(toy_file), '--work-dir', str(work_dir), '--overwrite', '--cfg-options', 'max_epochs=1'])
     assert sorted(p.name for p in work_dir.glob('epoch_*')) == ['epoch_1.pth']
