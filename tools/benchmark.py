@@ -64,7 +64,7 @@ class Scale:
 
 FULL = Scale(5, (64, 256), 'ViT-B/32', (256, 64), 7000, tuple(decode.SPEED_FILES), None, 2, 4, 1_109_680)
 QUICK = Scale(2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), None, None, 2, 1_109_680)
-TINY = Scale(1, (8,), 'tiny', (8,), 60, ('GOP 12',), ['edit list (600 frames, shows 435)', 'text'], None, 2, 5_000)
+TINY = Scale(1, (8,), 'tiny', (8,), 60, ('GOP 12',), ['edit list hides the beginning', 'text'], None, 2, 5_000)
 
 SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'decode': lambda scale, cache: decode.run(
@@ -127,7 +127,7 @@ def _cell(value: object, spec: str) -> str:
 
 def format_rows(rows: Sequence[Row]) -> str:
     """A table of rows, one block for each case."""
-    header = ('', 'runs', 'wall s', 'CPU s', 'x reference', 'rate', 'peak MiB', 'activations MiB', '')
+    header = ('', 'runs', 'wall s', 'CPU s', 'x reference', 'CPU', 'rate', 'peak MiB', 'activations MiB', '')
     lines: list[tuple[str, ...]] = []
     titles: dict[int, str] = {}
     for row in rows:
@@ -142,6 +142,7 @@ def format_rows(rows: Sequence[Row]) -> str:
                 _cell(row.wall_s, '.3f'),
                 _cell(row.cpu_s and row.cpu_s.median, '.3f'),
                 _cell(row.ratio, '.2f'),
+                _cell(row.cpu_ratio and row.cpu_ratio.median, '.2f'),
                 f'{row.rate:.1f} {row.rate_unit}' if row.rate else '-',
                 _cell(row.peak_mib, '.0f'),
                 _cell(row.activation_mib, '.0f'),
@@ -196,7 +197,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(flush=True)
         report.extend(part)
     known = versions()
-    print('wall s and x reference: median (least-greatest); peak MiB: without interpreter and libraries')
+    print('wall s, rate and x reference (by wall, then by CPU time): median (least-greatest)')
+    print('peak MiB: of the process, without interpreter and libraries')
     print(', '.join(f'{name} {version}' for name, version in known.items()))
     if report.targets:
         print('\n' + format_targets(report.targets))

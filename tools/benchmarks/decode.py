@@ -86,45 +86,48 @@ class Kind:
     first: int = 0
 
 
-def _edit_list(path: Path) -> None:
-    videos.write_video(path, 600, b_frames=3)
-    videos.hide_beginning(path, 165, 600)
+def file_kinds(frames: int = 600) -> dict[str, Kind]:
+    """Files of ``frames`` frames that readers get wrong, by what is special about them."""
+    irregular = [2 * i + (i * 7 % 3 == 0) for i in range(frames)]
+    hidden = frames * 11 // 40  # not on a keyframe
 
+    def video(then: Callable[[Path], None] | None = None, **how: Any) -> Callable[[Path], None]:
+        def build(path: Path) -> None:
+            videos.write_video(path, frames, **how)
+            if then is not None:
+                then(path)
 
-def _cut(path: Path) -> None:
-    videos.write_video(path, 600, gop=50, container_options={'movflags': 'faststart'})
-    videos.cut(path, 0.5)
+        return build
 
-
-def _corrupt(path: Path) -> None:
-    videos.write_video(path, 600, gop=50, noise=6, container_options={'movflags': 'faststart'})
-    videos.corrupt(path, 0.5)
-
-
-def file_kinds() -> dict[str, Kind]:
-    """Files that readers get wrong, by what is special about them."""
-    irregular = [2 * i + (i * 7 % 3 == 0) for i in range(600)]
-
-    def video(**how: Any) -> Callable[[Path], None]:
-        return lambda path: videos.write_video(path, 600, **how)
+    # With its index in front, an mp4 still opens when its end is missing.
+    index_first = dict(gop=50, noise=6, container_options={'movflags': 'faststart'})
 
     return {
-        'H.264, GOP 250': Kind(video(), 'plain.mp4', 600),
-        'H.264, GOP 12': Kind(video(gop=12), 'gop12.mp4', 600),
-        'edit list (600 frames, shows 435)': Kind(_edit_list, 'edit_list.mp4', 435, first=165),
-        'open group of pictures': Kind(video(gop=48, options={'x264-params': 'open-gop=1'}), 'open_gop.mp4', 600),
-        'H.264 with B-frames in AVI': Kind(video(b_frames=3), 'h264_b.avi', 600),
-        'MPEG-4 with B-frames in AVI': Kind(video(codec='mpeg4', b_frames=2, gop=30), 'mpeg4_b.avi', 600),
-        'MPEG-4 in mp4': Kind(video(codec='mpeg4', gop=30), 'mpeg4.mp4', 600),
-        'MPEG transport stream': Kind(video(gop=50), 'stream.ts', 600),
-        'HEVC': Kind(video(codec='libx265', options={'x265-params': 'log-level=none'}), 'hevc.mp4', 600),
-        'VP9 in WebM': Kind(
-            video(codec='libvpx-vp9', options={'deadline': 'realtime', 'cpu-used': '8', 'b': '1000k'}), 'vp9.webm', 600
+        'H.264, GOP 250': Kind(video(), 'plain.mp4', frames),
+        'H.264, GOP 12': Kind(video(gop=12), 'gop12.mp4', frames),
+        'edit list hides the beginning': Kind(
+            video(lambda path: videos.hide_beginning(path, hidden, frames), b_frames=3),
+            'edit_list.mp4',
+            frames - hidden,
+            first=hidden,
         ),
-        'interlaced': Kind(video(options={'x264-params': 'tff=1'}), 'interlaced.mp4', 600),
-        'variable frame rate, Matroska': Kind(video(times=irregular), 'variable.mkv', 600),
-        'cut in the middle': Kind(_cut, 'cut.mp4', None),
-        'corrupted in the middle': Kind(_corrupt, 'corrupt.mp4', None),
+        'open group of pictures': Kind(video(gop=48, options={'x264-params': 'open-gop=1'}), 'open_gop.mp4', frames),
+        'H.264 with B-frames in AVI': Kind(video(b_frames=3), 'h264_b.avi', frames),
+        'MPEG-4 with B-frames in AVI': Kind(video(codec='mpeg4', b_frames=2, gop=30), 'mpeg4_b.avi', frames),
+        'MPEG-4 in mp4': Kind(video(codec='mpeg4', gop=30), 'mpeg4.mp4', frames),
+        'MPEG transport stream': Kind(video(gop=50), 'stream.ts', frames),
+        'HEVC': Kind(video(codec='libx265', options={'x265-params': 'log-level=none'}), 'hevc.mp4', frames),
+        'VP9 in WebM': Kind(
+            video(codec='libvpx-vp9', options={'deadline': 'realtime', 'cpu-used': '8', 'b': '1000k'}),
+            'vp9.webm',
+            frames,
+        ),
+        'interlaced': Kind(video(options={'x264-params': 'tff=1'}), 'interlaced.mp4', frames),
+        'variable frame rate, Matroska': Kind(video(times=irregular), 'variable.mkv', frames),
+        'cut in the middle': Kind(video(lambda path: videos.cut(path, 0.5), **index_first), 'cut.mp4', None),
+        'corrupted in the middle': Kind(
+            video(lambda path: videos.corrupt(path, 0.5), **index_first), 'corrupt.mp4', None
+        ),
         'zero bytes': Kind(lambda path: path.write_bytes(b''), 'zero.mp4', None),
         'text': Kind(lambda path: path.write_bytes(b'not a video\n' * 99), 'text.mp4', None),
         'sound only': Kind(videos.write_sound, 'sound.mp4', None),
@@ -132,7 +135,11 @@ def file_kinds() -> dict[str, Kind]:
 
 
 def check_frames(
-    cache_dir: Path, readers: tuple[str, ...] = ('planned', 'decord'), kinds: list[str] | None = None, wanted: int = 64
+    cache_dir: Path,
+    readers: tuple[str, ...] = ('planned', 'decord'),
+    kinds: list[str] | None = None,
+    wanted: int = 64,
+    frames: int = 600,
 ) -> Report:
     """Ask every reader for frames of every kind of file, and compare the numbers burnt into them.
 
@@ -140,13 +147,13 @@ def check_frames(
     report.
     """
     report = Report()
-    for case, kind in file_kinds().items():
+    for case, kind in file_kinds(frames).items():
         if kinds is not None and case not in kinds:
             continue
-        path = _make(cache_dir / 'kinds' / kind.name, kind.build)
+        path = _make(cache_dir / f'kinds_{frames}' / kind.name, kind.build)
         for reader in readers:
             row = Row('frames', case, reader)
-            row.note, right = _ask(reader, path, kind, wanted)
+            row.note, right = _ask(reader, path, kind, wanted, frames)
             row.details = dict(right=right)
             report.rows.append(row)
             if reader == 'planned' and not right:
@@ -154,9 +161,9 @@ def check_frames(
     return report
 
 
-def _ask(reader: str, path: Path, kind: Kind, wanted: int) -> tuple[str, bool]:
+def _ask(reader: str, path: Path, kind: Kind, wanted: int, frames: int) -> tuple[str, bool]:
     damaged = kind.total is None
-    total = 600 if kind.total is None else kind.total
+    total = frames if kind.total is None else kind.total
     options = dict(reader=reader, path=str(path), total=total, wanted=wanted, numbers=True)
     contestant = None
     try:
@@ -170,11 +177,15 @@ def _ask(reader: str, path: Path, kind: Kind, wanted: int) -> tuple[str, bool]:
     finally:
         if contestant is not None:
             contestant.close()
-    truth = kind.first + spread_evenly(total, wanted)
-    count = int((numbers == truth).sum())
+    return judge(numbers, kind.first + spread_evenly(total, wanted), damaged)
+
+
+def judge(numbers: np.ndarray, truth: np.ndarray, damaged: bool) -> tuple[str, bool]:
+    """What to say of the numbers that came from a file, and whether that is right; a damaged one should be refused."""
+    right = int((numbers == truth).sum())
     if damaged:
-        return f'says nothing, {wanted - count} of {wanted} frames wrong', False
-    return f'{count} of {wanted} right', count == wanted
+        return f'says nothing, {len(truth) - right} of {len(truth)} frames wrong', False
+    return f'{right} of {len(truth)} right', right == len(truth)
 
 
 def run(

@@ -53,6 +53,7 @@ class Row:
         wall_s: Seconds of wall time of one run.
         cpu_s: Seconds of CPU time of one run, all threads and child processes together.
         ratio: Wall time divided by the reference's in the same turn. None for a contestant without a reference.
+        cpu_ratio: CPU time likewise; on a machine that is busy with other things it is the steadier one.
         rate: Units of work per second of wall time; ``rate_unit`` names the unit.
         peak_mib: Peak resident memory of the process, MiB, less what the interpreter and libraries take.
         activation_mib: Peak memory less weights, gradients and optimizer state, MiB; training steps only.
@@ -66,6 +67,7 @@ class Row:
     wall_s: Spread | None = None
     cpu_s: Spread | None = None
     ratio: Spread | None = None
+    cpu_ratio: Spread | None = None
     rate: Spread | None = None
     rate_unit: str = ''
     peak_mib: float | None = None
@@ -329,7 +331,10 @@ def _fill(
     row.wall_s = Spread.of([run['wall_s'] for run in runs])
     row.cpu_s = Spread.of([run['cpu_s'] for run in runs])
     if reference is not None:
-        row.ratio = Spread.of([a['wall_s'] / b['wall_s'] for a, b in zip(runs, measured[reference], strict=True)])
+        pairs = list(zip(runs, measured[reference], strict=True))
+        row.ratio = Spread.of([mine['wall_s'] / its['wall_s'] for mine, its in pairs])
+        if all(its['cpu_s'] > 0 for _, its in pairs):
+            row.cpu_ratio = Spread.of([mine['cpu_s'] / its['cpu_s'] for mine, its in pairs])
     if rate_unit:
         row.rate = Spread.of([entry.units / run['wall_s'] for run in runs])
         row.rate_unit = rate_unit

@@ -53,19 +53,19 @@ class LoadJob:
         data_root: See :func:`make_data`.
         frames: Frames sampled from a video.
         size: Their side in pixels.
+        cache_dir: Folder of the frame cache.
     """
 
-    def __init__(self, kind: str, data_root: str, frames: int, size: int) -> None:
+    def __init__(self, kind: str, data_root: str, frames: int, size: int, cache_dir: str) -> None:
         from vadlab.registry import DATASETS
         from vadlab.utils import register_all_modules
         from vadlab.utils.config import load_config
 
         register_all_modules()
-        self.first = kind == 'jpeg first'
-        self.folder = None if kind == 'none' else tempfile.TemporaryDirectory()
+        self.emptied = Path(cache_dir) if kind == 'jpeg first' else None
         options = dict(data_root=data_root, ann_file='train.json', num_frames=frames, image_size=size)
-        if self.folder is not None:
-            options.update(cache_dir=self.folder.name, cache_format=kind.split()[0])
+        if kind != 'none':
+            options.update(cache_dir=cache_dir, cache_format=kind.split()[0])
         config = load_config(TOOLS.parent / 'configs' / 'fgclip_ucf.py', options)
         self.dataset = DATASETS.build(config.train_dataloader.dataset)
         self.next = 0
@@ -75,9 +75,9 @@ class LoadJob:
 
     def run(self) -> dict[str, Any]:
         """Load the next video."""
-        if self.first and self.folder is not None:
-            for name in os.listdir(self.folder.name):
-                os.unlink(os.path.join(self.folder.name, name))
+        if self.emptied is not None and self.emptied.is_dir():
+            for file in self.emptied.iterdir():
+                file.unlink()
         sample = self.dataset[self.next % len(self.dataset)]
         self.next += 1
         return dict(frames=len(sample['inputs']))
@@ -106,11 +106,13 @@ def run(
     make_data(data_root, video, videos, video_frames)
     size = ARCHITECTURES[arch]['vision_config']['image_size']
     entries = [Entry(REFERENCE, 'step:StepJob', dict(kind='ours_cp', arch=arch, frames=frames))]
-    for name, kind in LOADERS.items():
-        options = dict(kind=kind, data_root=str(data_root), frames=frames, size=size)
-        entries.append(Entry(name, 'loader:LoadJob', options, threads=1))
     case = f'{frames} of {video_frames} frames, one worker'
-    report = Report(compete('loader', case, entries, runs, REFERENCE, 'videos/s'))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, kind in LOADERS.items():
+            options = dict(kind=kind, data_root=str(data_root), frames=frames, size=size)
+            options['cache_dir'] = os.path.join(folder, kind.replace(' ', '_'))
+            entries.append(Entry(name, 'loader:LoadJob', options, threads=1))
+        report = Report(compete('loader', case, entries, runs, REFERENCE, 'videos/s'))
     report.errors += [f'loader: {row.name}: {row.note}' for row in report.rows if row.note]
     later = next(row for row in report.rows if row.name == 'loader, jpeg cache, later epochs')
     ratio = None if later.ratio is None else later.ratio.median
