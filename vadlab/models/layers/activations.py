@@ -19,13 +19,14 @@ class _QuickGELUFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
-        return F.silu(x * _SLOPE).mul_(1 / _SLOPE)
+        return F.silu(x * _SLOPE, inplace=True).mul_(1 / _SLOPE)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        return torch.ops.aten.silu_backward(grad, x * _SLOPE)
+        scaled = x * _SLOPE
+        return torch.ops.aten.silu_backward.grad_input(grad, scaled, grad_input=scaled)
 
 
 class QuickGELU(nn.Module):

@@ -1,4 +1,5 @@
-# Shapes: n sequences, l tokens, d width, h heads, m sequences whose dense features are asked for.
+# Shapes: n sequences, l tokens, d width, h heads of c channels, m sequences whose dense features are asked for.
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -77,14 +78,27 @@ class ResidualAttentionBlock(nn.Module):
         """
         d = x_nld.shape[-1]
         normed = self.norm1(x_nld)
-        query = F.linear(normed[:, :1], self.qkv.weight[:d], self.qkv.bias[:d])
-        key, value = F.linear(normed, self.qkv.weight[d:], self.qkv.bias[d:]).chunk(2, dim=-1)
-        cls_n1d = x_nld[:, :1] + self.out(self._attend(query, key, value, causal=False))
-        cls_n1d = cls_n1d + self._mlp(cls_n1d)
+        cls_nd = x_nld[:, 0] + self.out(self._attend_from_first(normed))
+        cls_nd = cls_nd + self._mlp(cls_nd)
         if dense_rows is None:
-            return cls_n1d[:, 0], None
-        patches = x_nld[dense_rows, 1:] + self.out(value[dense_rows, 1:])
-        return cls_n1d[:, 0], patches + self._mlp(patches)
+            return cls_nd, None
+        value = F.linear(normed[dense_rows, 1:], self.qkv.weight[2 * d :], self.qkv.bias[2 * d :])
+        patches = x_nld[dense_rows, 1:] + self.out(value)
+        return cls_nd, patches + self._mlp(patches)
+
+    def _attend_from_first(self, normed_nld: Tensor) -> Tensor:
+        """What the first token attends to, shape (n, d), without a key or a value for every token.
+
+        With one query a sequence, its product with the keys is cheaper as (query . key weights) . tokens, and the mean
+        of the values as (mean of tokens) . value weights. The keys' bias shifts all logits alike: softmax drops it.
+        """
+        of_query, of_key, of_value = self.qkv.weight.chunk(3)
+        query_bias, _, value_bias = self.qkv.bias.chunk(3)
+        query_nhc = F.linear(normed_nld[:, 0], of_query, query_bias).unflatten(-1, (self.heads, -1))
+        probe_nhd = torch.einsum('nhc,hcd->nhd', query_nhc, of_key.unflatten(0, (self.heads, -1)))
+        share_nhl = (probe_nhd @ normed_nld.transpose(1, 2) * query_nhc.shape[-1] ** -0.5).softmax(dim=-1)
+        mean_nhd = share_nhl.to(normed_nld.dtype) @ normed_nld
+        return torch.einsum('nhd,hcd->nhc', mean_nhd, of_value.unflatten(0, (self.heads, -1))).flatten(1) + value_bias
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
         query, key, value = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key, value))
