@@ -1,10 +1,12 @@
 # The small CLIP that the demo starts from: plain image-text contrast on endless fresh frames of the simulator.
 #   python tools/train.py configs/clip_synthetic_pretrain.py
-#   python tools/export_synthetic_clip.py configs/clip_synthetic_pretrain.py work_dirs/clip_synthetic_pretrain/*.pth
+#   python tools/score_synthetic_clip.py work_dirs/clip_synthetic_pretrain/iter_6000.pth
+#   python tools/convert_checkpoint.py work_dirs/clip_synthetic_pretrain/iter_6000.pth small.safetensors --half
+# How the shipped weights were made: vadlab/datasets/synthetic/weights/README.md.
 _base_ = ['./default_runtime.py']
 
 seed = 0
-steps = 3600
+steps = 6000
 batch_size = 64  # a multiple of 32: eight scenes with four pictures each hold every class
 num_workers = 1
 lr = 1e-3
