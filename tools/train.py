@@ -97,6 +97,8 @@ def dry_run(config: Config) -> int:
     with tempfile.TemporaryDirectory() as folder:
         config.work_dir = folder
         without_caches(config._cfg_dict)
+        # Nobody reads such a log: Weights & Biases would keep it, TensorBoard write on where the folder was.
+        config.visualizer = None
         found = VADRunner.from_cfg(config).dry_run()
     if is_main_process():
         print(format_table([(k, format_value(v)) for k, v in found.items()], ('one batch', 'value')))

@@ -47,6 +47,20 @@ def test_dry_run_leaves_no_files(train, toy_file, tmp_path, monkeypatch, capsys)
     assert 'val/toy/closeness' in printed
 
 
+def test_dry_run_opens_no_log_that_outlives_its_folder(train, toy_file, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError('TensorBoard was opened')
+
+    monkeypatch.setattr('mmengine.visualization.TensorboardVisBackend._init_env', refuse)
+    assert train([str(toy_file), '--dry-run']) == 0
+
+
+@pytest.mark.parametrize('size', [0, -1])
+def test_batch_size_below_one(train, toy_file, tmp_path, size):
+    with pytest.raises(ConfigError, match=f'batch_size .* must be a whole number >= 1, not {size}'):
+        train([str(toy_file), '--work-dir', str(tmp_path), '--cfg-options', f'train_dataloader.batch_size={size}'])
+
+
 @pytest.mark.parametrize('state', ['finished', 'unfinished'])
 def test_work_dir_with_a_run_is_not_written_over(train, toy_file, tmp_path, state):
     work_dir = tmp_path / 'w'

@@ -70,6 +70,9 @@ class VADRunner(Runner):
         if isinstance(dataloader, DataLoader):
             return dataloader
         config = dict(dataloader)
+        size = config.get('batch_size', 1)
+        if not isinstance(size, int) or size < 1:
+            raise ConfigError(f'batch_size of a data loader must be a whole number >= 1, not {size!r}.')
         sampler = config.get('sampler') or {}
         # An infinite sampler knows how to skip by itself.
         if 'batch_sampler' not in config and 'batch_size' in config and sampler.get('type') != 'InfiniteSampler':
