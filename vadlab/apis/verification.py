@@ -374,6 +374,7 @@ class Verification:
             return
         with tempfile.TemporaryDirectory() as folder, self._failing('smoke batch') as ok:
             config.work_dir = folder
+            config.visualizer = None  # no log in TensorBoard or Weights & Biases
             for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
                 if config.get(loader) is not None:
                     config[loader].update(num_workers=0, persistent_workers=False)
