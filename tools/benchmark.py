@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -46,7 +46,7 @@ PACKAGES = (
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Scale:
     """How much work the benchmark does: for real, for a quick look, or to test the benchmark itself."""
 
@@ -60,18 +60,20 @@ class Scale:
     long_runs: int | None
     loader_videos: int
     metric_frames: int
+    repeats: tuple[int, ...] = (1, 4)
 
 
-FULL = Scale(5, (64, 256), 'ViT-B/32', (256, 64), 7000, tuple(decode.SPEED_FILES), None, 2, 4, 1_109_680)
-QUICK = Scale(2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), None, None, 2, 1_109_680)
-TINY = Scale(1, (8,), 'tiny', (8,), 60, ('GOP 12',), ['edit list hides the beginning', 'text'], None, 2, 5_000)
+FULL = Scale(5, (64, 256), 'ViT-B/32', (256, 64), 7000, tuple(decode.SPEED_FILES), None, 3, 4, 1_109_680)
+_FEW_KINDS = ['edit list hides the beginning', 'open group of pictures', 'MPEG transport stream', 'cut in the middle']
+QUICK = Scale(2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), _FEW_KINDS, None, 2, 1_109_680, (4,))
+TINY = Scale(1, (8,), 'tiny', (8,), 60, ('GOP 12',), [_FEW_KINDS[0], 'text'], None, 2, 5_000, (4,))
 
 SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'decode': lambda scale, cache: decode.run(
         cache, scale.runs, scale.wanted, scale.video_frames, scale.files, scale.kinds
     ),
     'step': lambda scale, cache: step.run(scale.runs, scale.frames, scale.arch, long_runs=scale.long_runs),
-    'text': lambda scale, cache: text.run(scale.runs, scale.arch),
+    'text': lambda scale, cache: text.run(scale.runs, scale.arch, repeats=scale.repeats),
     'loader': lambda scale, cache: loader.run(
         cache, scale.runs, scale.loader_videos, scale.frames[0], scale.video_frames, scale.arch
     ),
@@ -84,7 +86,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Measure VADLab against references on this machine.')
     parser.add_argument('sections', nargs='*', metavar='SECTION', help=f'{", ".join(SECTIONS)}, or all (default: all)')
     parser.add_argument('--runs', type=int, help='measured turns of each comparison (default: 5)')
-    parser.add_argument('--long-runs', type=int, help='turns of steps of more than 64 frames (default: 2)')
+    parser.add_argument('--long-runs', type=int, help='turns of steps of more than 64 frames (default: 3)')
     parser.add_argument('--frames', type=int, nargs='+', help='frames of a training step (default: 64 256)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write every figure to this file')
     parser.add_argument('--quick', action='store_true', help='small and rough, about 2 minutes')
@@ -178,12 +180,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sections that are asked for; returns 1 where a result of VADLab's is wrong."""
     args = parse_args(arguments)
     scale = TINY if args.tiny else QUICK if args.quick else FULL
-    if args.runs:
-        scale.runs = args.runs
-    if args.long_runs:
-        scale.long_runs = args.long_runs
-    if args.frames:
-        scale.frames = tuple(args.frames)
+    asked = dict(runs=args.runs, long_runs=args.long_runs, frames=args.frames and tuple(args.frames))
+    scale = replace(scale, **{name: value for name, value in asked.items() if value is not None})
     names = [name for name in SECTIONS if name in args.sections or not args.sections or 'all' in args.sections]
     report = Report()
     for name in names:

@@ -193,6 +193,8 @@ def run(
                 report.errors += compare(first[REFERENCE], first[row.name], case, row.name)
             else:
                 report.errors.append(f'{case}, {row.name}: {row.note}')
+        if count < 64:
+            continue  # the targets are for real batches; in a small one the optimizer and the embedding table prevail
         speed = None if ours.ratio is None else 1 / ours.ratio.median
         report.targets.append(limit(f'step speed against the reference, {count} frames', 1.3, speed, at_least=True))
         for row, wanted in ((ours, 1.0), (ours_cp, 0.4)):

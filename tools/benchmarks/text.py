@@ -61,16 +61,18 @@ class TextJob:
         return dict(embeds=embeds[:8, :4].tolist())
 
 
-def run(runs: int = 5, arch: str = 'ViT-B/32', count: int = 32) -> Report:
+def run(runs: int = 5, arch: str = 'ViT-B/32', count: int = 32, repeats: tuple[int, ...] = (1, 4)) -> Report:
     """Measure text encoding.
 
     Args:
         runs: Turns of each comparison.
         arch: A key of ``ARCHITECTURES``.
         count: Captions of a batch.
+        repeats: How often each occurs in it; one comparison for each.
     """
     report = Report()
-    for distinct in (count, count // 4):
+    for repeat in repeats:
+        distinct = count // repeat
         case = f'{count} captions of 10 to 30 tokens, {distinct} distinct'
         first: dict[str, Any] = {}
         entries = [
