@@ -10,6 +10,7 @@ _base_ = [
 ]
 data_root = 'data/demo'
 cache_dir = 'data/demo/cache'
+val_temporal_ann_file = 'Temporal_Anomaly_Annotation.txt'
 pretrained = 'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors'
 classes = ('Normal', 'Arson', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery', 'Vandalism')  # the simulator's
 num_frames = 32
