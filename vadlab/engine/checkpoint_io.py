@@ -37,7 +37,8 @@ def _load(file: Any, map_location: Any = None, weights_only: bool | None = None)
     except FileNotFoundError:
         raise
     except Exception as error:  # a file of anything at all may stop the reader in any way
-        raise CheckpointError(f'{name} cannot be read as a checkpoint; is it cut short? ({error})') from error
+        reason = (str(error).splitlines() or [''])[0][:100] or type(error).__name__
+        raise CheckpointError(f'{name} cannot be read as a checkpoint; is it cut short? ({reason})') from error
 
 
 def forbid_unsafe_loading() -> None:
