@@ -56,7 +56,9 @@ def test_make_targets_that_a_document_names_exist(document):
 
 
 def test_every_make_target_has_one_line_of_help():
-    result = subprocess.run(['make', '--no-print-directory', 'help'], cwd=ROOT, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        ['make', '--no-print-directory', 'help'], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     (phony,) = re.findall(r'^\.PHONY: (.*)$', read('Makefile'), re.MULTILINE)
     lines = [line.split(maxsplit=2) for line in result.stdout.splitlines()]
     assert [line[1] for line in lines] == phony.split()
