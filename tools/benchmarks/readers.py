@@ -94,3 +94,12 @@ READERS: dict[str, Reader] = {
     'ffmpeg_all': decode_all_ffmpeg,
     'pyav_all': decode_all_pyav,
 }
+
+# What a reader imports at first use.
+LIBRARIES = {
+    'planned': 'vadlab.datasets.video',
+    'decord': 'decord',
+    'opencv': 'cv2',
+    'pyav_sequential': 'av.video.reformatter',
+    'pyav_all': 'av',
+}
