@@ -14,6 +14,7 @@ ann_file = 'train.json'
 val_ann_file = 'test.json'
 test_ann_file = 'test.json'
 temporal_ann_file = None
+val_temporal_ann_file = None
 pretrained = None
 num_frames = 4
 min_region_frames = 2
