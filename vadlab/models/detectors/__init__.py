@@ -1,4 +1,5 @@
 from .clip import CLIP
 from .fgclip import FGCLIP
+from .snippet_detector import SnippetDetector
 
-__all__ = ['CLIP', 'FGCLIP']
+__all__ = ['CLIP', 'FGCLIP', 'SnippetDetector']

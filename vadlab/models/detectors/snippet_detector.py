@@ -1,0 +1,184 @@
+# Shapes: b videos (or videos x crops), c crops, t snippets, d feature channels, k classes (0 is Normal).
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from vadlab.structures import VADDataSample
+from vadlab.utils.errors import ConfigError, DataError
+
+
+class SnippetDetector(BaseModel):
+    """Base of the methods that learn from frozen snippet features and video labels.
+
+    ::
+
+        features (b, c, t, d) --fold crops--> (b*c, t, d) -> score() -> (b*c, t) --mean over crops--> (b, t)
+                                                                       --each repeated snippet_len times--> frames
+
+    A method implements :meth:`loss` and :meth:`score`. Which snippets are real and which are padding comes from the
+    samples' ``num_snippets``, never from features that happen to be zero.
+
+    Args:
+        snippet_len (int): Frames a snippet, for samples that do not say it themselves.
+        data_preprocessor (dict | nn.Module | None): Config of the data preprocessor;
+            ``dict(type='SnippetDataPreprocessor')`` where None.
+
+    Raises:
+        ConfigError: ``snippet_len`` is not a whole number of at least 1.
+    """
+
+    #: Checkpoint layouts that :meth:`from_public` knows, as repositories, for the message about one that it does not.
+    public_layouts: tuple[str, ...] = ()
+
+    def __init__(self, snippet_len: int = 16, data_preprocessor: dict | nn.Module | None = None) -> None:
+        super().__init__(data_preprocessor=data_preprocessor or dict(type='SnippetDataPreprocessor'))
+        if not isinstance(snippet_len, int) or snippet_len < 1:
+            raise ConfigError(f'{type(self).__name__}: snippet_len={snippet_len!r} must be a whole number >= 1.')
+        self.snippet_len = snippet_len
+
+    # ---- what a method implements ----------------------------------------------------------------------------------
+
+    def loss(self, feats_bctd: Tensor, mask_bt: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
+        """Loss terms of a training batch.
+
+        Args:
+            feats_bctd (Tensor): Snippet features, float32, shape (B, C, T, D), zeros where padded.
+            mask_bt (Tensor): True at real snippets, bool, shape (B, T).
+            data_samples (list[VADDataSample]): With ``gt_label``.
+
+        Returns:
+            dict[str, Tensor]: Terms named ``loss_*``, which are added up, and others for the log.
+        """
+        raise NotImplementedError
+
+    def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
+        """Anomaly scores of snippets; what it says of padding is dropped.
+
+        Args:
+            feats_btd (Tensor): Snippet features, float32, shape (B, T, D), crops of a video beside each other; in
+                tests T is whatever length a video has.
+            mask_bt (Tensor): True at real snippets, bool, shape (B, T).
+
+        Returns:
+            dict[str, Tensor]: ``scores``, probabilities, shape (B, T); optional ``margins``, their logits where the
+            method has them before they saturate, shape (B, T); optional ``class_scores``, probabilities with Normal at
+            index 0, shape (B, T, K).
+        """
+        raise NotImplementedError
+
+    def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
+        """The authors' checkpoint in our names.
+
+        Args:
+            tensors (dict[str, Tensor]): Their state dict, without DataParallel's ``module.`` prefixes.
+
+        Returns:
+            dict[str, Tensor] | None: Our state dict; None where it is no layout of this method.
+        """
+        return None
+
+    # ---- what they share -------------------------------------------------------------------------------------------
+
+    def forward(
+        self, inputs: Tensor, data_samples: list[VADDataSample] | None = None, mode: str = 'tensor'
+    ) -> dict[str, Any] | list[VADDataSample]:
+        """Score, compute the loss, or predict.
+
+        Args:
+            inputs (Tensor): Snippet features, float32, shape (B, C, T, D), padded to the longest of the batch.
+            data_samples (list[VADDataSample] | None): With ``num_snippets``; may be missing for ``tensor``, where all
+                snippets are then real.
+            mode (str): ``tensor``, ``loss`` or ``predict``.
+
+        Returns:
+            dict | list: ``tensor``: what :meth:`score` returns, with B * C rows. ``loss``: the loss terms. ``predict``:
+            the data samples with pred_scores and pred_margins, and pred_class_scores if the method has classes.
+        """
+        name = type(self).__name__
+        if mode not in ('tensor', 'loss', 'predict'):
+            raise ValueError(f'{name}: mode={mode!r} is not one of tensor, loss, predict.')
+        if data_samples is None and mode != 'tensor':
+            raise ValueError(f'{name}: mode={mode!r} needs data_samples.')
+        mask_bt = self.mask_of(inputs, data_samples)
+        if mode == 'loss':
+            return self.loss(inputs, mask_bt, data_samples or [])
+        out = self.score(inputs.flatten(0, 1), mask_bt.repeat_interleave(inputs.shape[1], 0))
+        return out if mode == 'tensor' else self._write(out, data_samples or [])
+
+    def mask_of(self, inputs: Tensor, data_samples: list[VADDataSample] | None) -> Tensor:
+        """True at real snippets, bool, shape (B, T).
+
+        Raises:
+            DataError: A sample has fewer than one, or more snippets than ``inputs``.
+        """
+        length = inputs.shape[2]
+        if data_samples is None:
+            return torch.ones(len(inputs), length, dtype=torch.bool, device=inputs.device)
+        for sample in data_samples:
+            if not 1 <= sample.num_snippets <= length:
+                raise DataError(
+                    f'{type(self).__name__}: video {sample.get("video_id")!r} has num_snippets={sample.num_snippets}, '
+                    f'but its features have room for 1 to {length}.'
+                )
+        counts = torch.tensor([int(sample.num_snippets) for sample in data_samples], device=inputs.device)
+        return torch.arange(length, device=inputs.device) < counts[:, None]
+
+    def labels_of(self, data_samples: list[VADDataSample]) -> Tensor:
+        """``gt_label`` of each video, int64, shape (B,), on the model's device."""
+        return torch.tensor([int(sample.gt_label) for sample in data_samples], device=self.data_preprocessor.device)
+
+    def split(self, data_samples: list[VADDataSample], equal: bool = False) -> tuple[Tensor, Tensor]:
+        """Places in the batch of its normal and of its abnormal videos, each in the batch's order.
+
+        Args:
+            data_samples (list[VADDataSample]): With ``gt_label``; every label but 0 is abnormal.
+            equal (bool): Ask for as many normal as abnormal videos, at least one of each.
+
+        Returns:
+            tuple[Tensor, Tensor]: Normal and abnormal places, int64, on the model's device.
+
+        Raises:
+            ConfigError: ``equal``, and the numbers differ or are zero.
+        """
+        labels = [int(sample.gt_label) for sample in data_samples]
+        normal, abnormal = ([i for i, x in enumerate(labels) if bool(x) is kind] for kind in (False, True))
+        if equal and (len(normal) != len(abnormal) or not normal):
+            raise ConfigError(
+                f'{type(self).__name__} compares normal with abnormal videos one to one, but the batch holds '
+                f'{len(normal)} and {len(abnormal)}. Give the training loader '
+                "batch_sampler=dict(type='BalancedBatchSampler') and an even batch_size."
+            )
+        device = self.data_preprocessor.device
+        return torch.tensor(normal, dtype=torch.long, device=device), torch.tensor(
+            abnormal, dtype=torch.long, device=device
+        )
+
+    def _write(self, out: dict[str, Tensor], data_samples: list[VADDataSample]) -> list[VADDataSample]:
+        """Average over crops, stretch to frames, and put the result on the samples."""
+        folded = {name: value.float().unflatten(0, (len(data_samples), -1)) for name, value in out.items()}
+        scores_bt = folded['scores'].mean(1)
+        margins_bt = _mean_margin(folded['margins']) if 'margins' in folded else safe_logit(scores_bt)
+        classes_btk = folded['class_scores'].mean(1) if 'class_scores' in folded else None
+        for i, sample in enumerate(data_samples):
+            num, repeats = int(sample.num_snippets), int(sample.get('snippet_len', self.snippet_len))
+            sample.pred_scores = scores_bt[i, :num].repeat_interleave(repeats)
+            sample.pred_margins = margins_bt[i, :num].repeat_interleave(repeats)
+            if classes_btk is not None:
+                sample.pred_class_scores = classes_btk[i, :num].repeat_interleave(repeats, 0)
+        return data_samples
+
+
+def safe_logit(scores: Tensor) -> Tensor:
+    """Logits of probabilities of any shape: finite at 0 and 1, and distinct wherever float32 tells scores apart."""
+    info = torch.finfo(scores.dtype)
+    return scores.clamp_min(info.tiny).log() - torch.log1p(-scores.clamp_max(1 - info.eps / 2))
+
+
+def _mean_margin(margins_bct: Tensor) -> Tensor:
+    """Logit of the crops' mean probability, from their logits: ranks as the mean does, without its saturation."""
+    if margins_bct.shape[1] == 1:
+        return margins_bct[:, 0]
+    return F.logsigmoid(margins_bct).logsumexp(1) - F.logsigmoid(-margins_bct).logsumexp(1)
