@@ -1,5 +1,7 @@
 """Keeping the scores of a test."""
 
+import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -47,5 +49,15 @@ class ScoreFileHook(Hook):
         for part in all_gather_object(self._scores):
             merged.update(part)
         if merged and is_main_process():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(self.path, **merged)  # type: ignore[arg-type]
+            _write_npz(self.path, merged)
+
+
+def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """As ``np.savez_compressed``, but whole or not at all, and with any names: its own keywords are none here."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.part')
+    with zipfile.ZipFile(part, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f'{name}.npy', 'w', force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+    os.replace(part, path)

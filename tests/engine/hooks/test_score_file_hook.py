@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+import torch
+
+from vadlab.engine.hooks import ScoreFileHook
+from vadlab.structures import VADDataSample
+
+
+def sample(name, **fields):
+    data = VADDataSample(metainfo=dict(video_id=name))
+    for key, value in fields.items():
+        setattr(data, key, torch.tensor(value))
+    return data
+
+
+def write(hook, *samples):
+    hook.before_test(None)
+    hook.after_test_iter(None, 0, outputs=list(samples))
+    hook.after_test(None)
+    with np.load(hook.path) as content:
+        return {name: content[name] for name in content.files}
+
+
+def test_scores_keep_the_order_of_margins_that_float32_probabilities_would_tie(tmp_path):
+    scores = write(ScoreFileHook(str(tmp_path / 'out' / 'scores.npz')), sample('a', pred_margins=[20.0, 25.0, 0.0]))
+    assert scores['a'].dtype == np.float64
+    assert scores['a'][0] < scores['a'][1] < 1
+    assert scores['a'][2] == 0.5
+
+
+@pytest.mark.parametrize('name', ['file', 'allow_pickle', 'v=Ab__#1_label_A'])
+def test_any_video_name_is_kept(tmp_path, name):
+    scores = write(ScoreFileHook(str(tmp_path / 'scores.npz')), sample(name, pred_scores=[0.25, 0.5]))
+    np.testing.assert_array_equal(scores[name], [0.25, 0.5])
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    hook = ScoreFileHook(str(tmp_path / 'scores.npz'))
+    write(hook, sample('a', pred_scores=[0.25]))
+
+    def fail(*args, **kwargs):
+        raise OSError('no space left')
+
+    monkeypatch.setattr(np.lib.format, 'write_array', fail)
+    with pytest.raises(OSError, match='no space'):
+        write(hook, sample('a', pred_scores=[0.75]))
+    with np.load(hook.path) as content:
+        assert content['a'] == [0.25]
