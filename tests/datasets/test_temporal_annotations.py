@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from vadlab.datasets.temporal_annotations import intervals_to_mask, read_temporal_annotations, video_id_of
+from vadlab.datasets.temporal_annotations import (
+    intervals_to_mask,
+    read_class_intervals,
+    read_temporal_annotations,
+    video_id_of,
+)
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 UCF = """Abuse028_x264.mp4  Abuse  165  240  -1  -1  
@@ -39,6 +44,16 @@ def test_xd_violence_lines_with_and_without_classes(tmp_path):
     assert found['v=S-7__#1_label_B4-G-0'][0] == 'B4-G'
     np.testing.assert_array_equal(found['v=S-7__#1_label_B4-G-0'][1], [[0, 1517], [1970, 3038]])
     np.testing.assert_array_equal(found['v=x__#0_label_G-0-0'][1], [[624, 912]])
+
+
+def test_each_interval_has_its_class_in_the_order_of_the_file(tmp_path):
+    found = read_class_intervals(write(tmp_path, XD_CLASSES))
+    assert found['v=S-7__#1_label_B4-G-0'] == [('B4', 0, 1517), ('G', 1970, 3038)]
+    found = read_class_intervals(write(tmp_path, UCF))
+    assert found['Arrest007_x264'] == [('Arrest', 1530, 2160), ('Arrest', 10, 20)]
+    assert found['Normal_Videos_003_x264'] == []
+    found = read_class_intervals(write(tmp_path, 'v=a__#1_label_B1-B2-0 3 5 7 9'), 'inclusive')
+    assert found == {'v=a__#1_label_B1-B2-0': [('B1-B2', 3, 6), ('B1-B2', 7, 10)]}
 
 
 @pytest.mark.parametrize(('mode', 'expected'), [('half_open', [2, 3]), ('inclusive', [2, 3, 4]), ('matlab', [1, 2, 3])])

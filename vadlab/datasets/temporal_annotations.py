@@ -22,6 +22,21 @@ _INTEGER = re.compile(r'[+-]?\d+')
 _XD_LABEL = re.compile(r'_label_([A-Z0-9-]+)$')
 
 
+class ClassInterval(NamedTuple):
+    """Anomalous frames of one class, 0-based half-open ``[start, end)``.
+
+    Attributes:
+        class_name (str): As the file has it. Of an XD-Violence file that names no class before each interval, the
+            video's, which may be several joined: ``B1-B2``.
+        start (int): First frame.
+        end (int): The frame after the last.
+    """
+
+    class_name: str
+    start: int
+    end: int
+
+
 class TemporalAnnotation(NamedTuple):
     """What a temporal annotation file says of one video: a pair, its parts readable by name.
 
@@ -51,7 +66,7 @@ def _class_of(name: str) -> str:
     return '-'.join(part for part in match[1].split('-') if part != '0') or 'A'
 
 
-def _parse_line(line: str) -> tuple[str, str, list[tuple[int, int]]]:
+def _parse_line(line: str) -> tuple[str, str, list[ClassInterval]]:
     name, *tokens = line.split()
     name = video_id_of(name)
     numbers = [int(token) for token in tokens if _INTEGER.fullmatch(token)]
@@ -62,15 +77,16 @@ def _parse_line(line: str) -> tuple[str, str, list[tuple[int, int]]]:
         raise ValueError('is not of the form: name class start end [start end ...]')
     # The class of a line that names one before each interval is the video's, as its name gives it.
     class_name = words[0] if len(words) == 1 and not _XD_LABEL.search(name) else _class_of(name)
+    of_pairs = words if len(words) > 1 else [words[0] if words else class_name] * (len(numbers) // 2)
     pairs = []
-    for start, end in zip(numbers[::2], numbers[1::2], strict=True):
+    for pair_class, start, end in zip(of_pairs, numbers[::2], numbers[1::2], strict=True):
         if start == end == -1:
             continue
         if start < 0 or end < 0:
             raise ValueError(f'has a negative frame number in {start} {end}; no interval is written -1 -1')
         if start > end:
             raise ValueError(f'has an interval that ends before it starts: {start} {end}')
-        pairs.append((start, end))
+        pairs.append(ClassInterval(pair_class, start, end))
     return name, class_name, pairs
 
 
@@ -93,6 +109,33 @@ def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open'
         ConfigError: Unknown ``interval_mode``.
         DataError: Lines that cannot be understood (all are counted, the first is shown), or a video named twice.
     """
+    annotations: dict[str, TemporalAnnotation] = {}
+    for name, (class_name, pairs) in _read(path, interval_mode).items():
+        intervals = np.array(sorted((start, end) for _, start, end in pairs), dtype=np.int64).reshape(-1, 2)
+        annotations[name] = TemporalAnnotation(class_name, intervals)
+    return annotations
+
+
+def read_class_intervals(path: str | Path, interval_mode: str = 'half_open') -> dict[str, list[ClassInterval]]:
+    """Read the class of each interval: what XD-Violence's file of several classes a video has beyond the plain one.
+
+    Args:
+        path (str | Path): As :func:`read_temporal_annotations` takes it.
+        interval_mode (str): Likewise.
+
+    Returns:
+        dict[str, list[ClassInterval]]: By video id, in the order of the file; a normal video has none.
+
+    Raises:
+        MissingFileError: There is no such file.
+        ConfigError: Unknown ``interval_mode``.
+        DataError: As :func:`read_temporal_annotations` raises it.
+    """
+    return {name: pairs for name, (_, pairs) in _read(path, interval_mode).items()}
+
+
+def _read(path: str | Path, interval_mode: str) -> dict[str, tuple[str, list[ClassInterval]]]:
+    """Class and intervals of each video, in the order of the file, half-open."""
     if interval_mode not in INTERVAL_MODES:
         raise ConfigError(f'interval_mode is {interval_mode!r}; choose one of {", ".join(INTERVAL_MODES)}')
     path = Path(path)
@@ -100,7 +143,7 @@ def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open'
         raise MissingFileError(f'There is no temporal annotation file {path}. Check data_root and temporal_ann_file.')
     shift = {'half_open': (0, 0), 'inclusive': (0, 1), 'matlab': (-1, 0)}[interval_mode]
 
-    annotations: dict[str, TemporalAnnotation] = {}
+    annotations: dict[str, tuple[str, list[ClassInterval]]] = {}
     faults: list[str] = []
     try:
         lines = path.read_text(encoding='utf-8-sig').splitlines()
@@ -116,8 +159,7 @@ def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open'
         except ValueError as error:
             faults.append(f'line {number} {error}')
             continue
-        intervals = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2) + np.array(shift, dtype=np.int64)
-        annotations[name] = TemporalAnnotation(class_name, intervals)
+        annotations[name] = class_name, [ClassInterval(c, s + shift[0], e + shift[1]) for c, s, e in pairs]
     if faults:
         raise DataError(
             f'{path}: {len(faults)} of {len(lines)} lines cannot be used. The first: {faults[0]}. '
