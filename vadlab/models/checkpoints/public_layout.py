@@ -1,0 +1,51 @@
+"""What the readers of authors' checkpoints share."""
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from vadlab.utils.errors import CheckpointError
+
+
+def rename_tensors(
+    tensors: Mapping[str, Tensor], rules: Mapping[str, str | None], signature: str, method: str
+) -> dict[str, Tensor] | None:
+    """A state dict under new names.
+
+    Args:
+        tensors (Mapping[str, Tensor]): By the authors' names.
+        rules (Mapping[str, str | None]): Regular expression of a whole old name, without a last ``.weight`` or
+            ``.bias``, to the new one, which may refer to groups (``\\1``); None where the tensor is not needed.
+        signature (str): A tensor that only this layout has.
+        method (str): Its name, for messages.
+
+    Returns:
+        dict[str, Tensor] | None: By our names; None without the signature, where it is another layout.
+
+    Raises:
+        CheckpointError: It is this layout by its signature, but holds tensors that no rule knows.
+
+    Example:
+        >>> rename_tensors({'fc.0.bias': torch.zeros(1)}, {r'fc\\.(\\d)': r'head.\\1'}, 'fc.0.bias', 'X')
+        {'head.0.bias': tensor([0.])}
+    """
+    if signature not in tensors:
+        return None
+    patterns = [(re.compile(rf'(?:{old})(\.weight|\.bias)?'), new) for old, new in rules.items()]
+    renamed: dict[str, Tensor] = {}
+    unknown = []
+    for name, tensor in tensors.items():
+        found = next(((m, new) for pattern, new in patterns if (m := pattern.fullmatch(name))), None)
+        if found is None:
+            unknown.append(name)
+        elif found[1] is not None:
+            match, new = found
+            renamed[match.expand(new) + (match.groups()[-1] or '')] = tensor
+    if unknown:
+        more = ', ...' if len(unknown) > 6 else ''
+        raise CheckpointError(
+            f"A checkpoint in the layout of {method}'s authors has {len(unknown)} tensors that VADLab does not know: "
+            f'{", ".join(unknown[:6])}{more}. It may be of another version, or of another model built on it.'
+        )
+    return renamed

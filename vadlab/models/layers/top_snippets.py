@@ -1,0 +1,34 @@
+# Shapes: b videos, t snippets; what follows t (classes) is kept.
+import torch
+from torch import Tensor
+
+
+def top_snippets(scores: Tensor, mask_bt: Tensor, divisor: int = 16) -> Tensor:
+    """Where each video's highest scores lie, as weights that average over them.
+
+    Multiple instance learning calls a video by its best snippets: the ``n // divisor + 1`` highest of its n real ones
+    (Wu et al., "Not only Look, but also Listen", ECCV 2020, arXiv:2007.04687, and most methods since). The weights say
+    which, so ``(weights * values).sum(1)`` is the mean of any values over the chosen snippets, for all videos at once.
+
+    Args:
+        scores (Tensor): What to choose by, shape (b, t) or (b, t, k); chosen for each of the k apart.
+        mask_bt (Tensor): True at real snippets, at least one a video, bool, shape (b, t).
+        divisor (int): One in so many snippets is chosen, and one more.
+
+    Returns:
+        Tensor: 1 / number chosen at the chosen snippets, 0 elsewhere, of the shape and dtype of ``scores``. No gradient
+        flows to the choice.
+
+    Example:
+        >>> top_snippets(torch.tensor([[0.1, 0.9, 0.5]]), torch.tensor([[True, True, True]]), divisor=2)
+        tensor([[0.0000, 0.5000, 0.5000]])
+    """
+    tail = (1,) * (scores.dim() - 2)
+    numbers_b = mask_bt.sum(1) // divisor + 1
+    candidates = scores.detach().masked_fill(~mask_bt.view(*mask_bt.shape, *tail), -torch.inf)
+    # As many ranks as the longest video could need; those beyond a video's own number get weight 0.
+    most = min(scores.shape[1], scores.shape[1] // divisor + 1)
+    places = candidates.topk(most, dim=1).indices
+    chosen = torch.arange(most, device=scores.device) < numbers_b[:, None]
+    shares = (chosen / numbers_b[:, None]).to(scores.dtype).view(*chosen.shape, *tail).expand_as(places)
+    return torch.zeros_like(candidates).scatter(1, places, shares)
