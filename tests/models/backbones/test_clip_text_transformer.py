@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from vadlab.models.backbones import CLIPTextTransformer
 from vadlab.utils.errors import ConfigError, DataError
@@ -40,6 +41,25 @@ def test_values_and_gradients_equal_full_length_without_deduplication(long, with
             assert name == ('positional_embedding' if long else 'positional_embedding_long')
             continue
         torch.testing.assert_close(p.grad, q.grad, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f'{n}: {m}')
+
+
+def test_embeddings_of_words_are_encoded_as_the_words_are_whatever_follows_the_end():
+    tower = _tower()
+    ids = nn.utils.rnn.pad_sequence(TEXTS, batch_first=True, padding_value=3)
+    end = torch.tensor([len(t) - 1 for t in TEXTS])
+    torch.testing.assert_close(tower.forward_embeddings(tower.token_embedding(ids), end), tower(TEXTS))
+
+
+def test_gradients_reach_learnt_vectors_through_a_frozen_tower():
+    tower = _tower().requires_grad_(False)
+    embeds = torch.randn(1, 4, 16, requires_grad=True)
+    tower.forward_embeddings(embeds, torch.tensor([2]))[0, 0].backward()
+    assert (embeds.grad[0, :3] != 0).any(1).all() and (embeds.grad[0, 3] == 0).all()
+
+
+def test_more_embeddings_than_positions_are_refused():
+    with pytest.raises(DataError, match='31 tokens, but the short position table takes at most 30'):
+        _tower().forward_embeddings(torch.zeros(1, 31, 16), torch.tensor([30]))
 
 
 def test_pads_to_the_longest_and_encodes_each_text_once():

@@ -131,11 +131,37 @@ class CLIPTextTransformer(nn.Module):
                 'The tokenizer and the checkpoint do not belong together.'
             )
         end_u = (ids_ul >= 0).sum(1) - 1
-        x = self.token_embedding(ids_ul.clamp(min=0)) + table[:longest]
+        return self._encode(self.token_embedding(ids_ul.clamp(min=0)) + table[:longest], end_u)[text_of_k]
+
+    def forward_embeddings(self, embeds_kld: Tensor, end_k: Tensor) -> Tensor:
+        """Encode texts of which some tokens are learnt vectors instead of words, with the short position table.
+
+        What comes after a text's end is never read, so give no more than the longest one needs.
+
+        Args:
+            embeds_kld (Tensor): Rows of ``token_embedding``, or what stands in their place, without positions, shape
+                (k, l, d).
+            end_k (Tensor): Place of each text's end token, int64, shape (k,).
+
+        Returns:
+            Tensor: State at the end token after the final norm, not projected, shape (k, d).
+
+        Raises:
+            DataError: More tokens than the table has positions.
+        """
+        longest = embeds_kld.shape[1]
+        if longest > self.context_length:
+            raise DataError(
+                f'CLIPTextTransformer: texts of {longest} tokens, but the short position table takes at most '
+                f'{self.context_length}.'
+            )
+        return self._encode(embeds_kld + self.positional_embedding[:longest], end_k)
+
+    def _encode(self, x: Tensor, end_k: Tensor) -> Tensor:
+        """Tokens with positions through the blocks, shape (k, l, d) to the end tokens' states, shape (k, d)."""
         for block in self.blocks:
             if self.with_cp and torch.is_grad_enabled():
                 x = checkpoint(block, x, use_reentrant=False, preserve_rng_state=False)
             else:
                 x = block(x)
-        state_ud = x[torch.arange(len(x), device=x.device), end_u]
-        return self.final_norm(state_ud)[text_of_k]
+        return self.final_norm(x[torch.arange(len(x), device=x.device), end_k])

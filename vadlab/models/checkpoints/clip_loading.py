@@ -223,6 +223,31 @@ def init_from_clip(model: nn.Module, path_or_id: str | Path, logit_scales: bool 
     return weights
 
 
+def init_text_from_clip(model: nn.Module, path_or_id: str | Path) -> CLIPWeights:
+    """Load the text half of a CLIP into a detector over features that has only ``text`` and ``text_projection``.
+
+    A long position table of the file is left out; the model must have none. Temperatures are loaded where the model
+    has any.
+
+    Args:
+        model (nn.Module): The detector.
+        path_or_id (str | Path): See :func:`load_clip_checkpoint`.
+
+    Returns:
+        CLIPWeights: What was read.
+
+    Raises:
+        CheckpointError: The text tower is of another architecture; the message names each difference.
+    """
+    weights = load_clip_checkpoint(path_or_id)
+    _check_arch(model, weights)
+    text = {name: tensor for name, tensor in weights.text.items() if name != 'positional_embedding_long'}
+    _load(model.text, text, 'text', weights.source)
+    _load_projections(model, weights)
+    _load_logit_scales(model, weights)
+    return weights
+
+
 def resize_positions(table: Tensor, grid_size: int) -> Tensor:
     """Vision positions for another grid, bicubic, the CLS row kept.
 
@@ -250,10 +275,10 @@ def _check_arch(model: nn.Module, weights: CLIPWeights) -> None:
             hidden_act=tower.hidden_act,
         )
 
-    mine = {
-        'vision': own(model.vision) | dict(patch_size=model.vision.patch_size),
-        'text': own(model.text) | dict(vocab_size=model.text.vocab_size, context_length=model.text.context_length),
-    }
+    mine = {}
+    if hasattr(model, 'vision'):
+        mine['vision'] = own(model.vision) | dict(patch_size=model.vision.patch_size)
+    mine['text'] = own(model.text) | dict(vocab_size=model.text.vocab_size, context_length=model.text.context_length)
     if weights.arch['text']['long_context_length'] and model.text.long_context_length:
         mine['text']['long_context_length'] = model.text.long_context_length
     differences = [
@@ -262,7 +287,7 @@ def _check_arch(model: nn.Module, weights: CLIPWeights) -> None:
         for name, value in settings.items()
         if weights.arch[tower][name] is not None and weights.arch[tower][name] != value
     ]
-    embed_dim = model.visual_projection.out_features
+    embed_dim = model.text_projection.out_features
     if weights.arch['embed_dim'] != embed_dim:
         differences.append(f'embed_dim is {weights.arch["embed_dim"]} in the file, {embed_dim} in the config')
     if differences:
@@ -304,9 +329,11 @@ def _load_projections(model: nn.Module, weights: CLIPWeights) -> None:
 def _load_logit_scales(model: nn.Module, weights: CLIPWeights) -> None:
     extras = weights.extras
     default = extras.get('logit_scale', torch.tensor(MAX_LOGIT_SCALE))
-    for name, parameter in model.named_parameters(recurse=False):
-        if name.startswith('logit_scale'):
-            with torch.no_grad():
-                parameter.copy_(extras.get(name, default)).clamp_(max=MAX_LOGIT_SCALE)
+    names = [name for name, _ in model.named_parameters(recurse=False) if name.startswith('logit_scale')]
+    if not names:
+        return
+    for name in names:
+        with torch.no_grad():
+            model.get_parameter(name).copy_(extras.get(name, default)).clamp_(max=MAX_LOGIT_SCALE)
     source = f'from {weights.source}' if 'logit_scale' in extras else f'{weights.source} has none, so ln 100'
     log_logit_scales(model, f'{source}; those it lacks as its logit_scale; never above ln 100')
