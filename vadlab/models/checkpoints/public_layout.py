@@ -11,12 +11,12 @@ from vadlab.utils.errors import CheckpointError
 def rename_tensors(
     tensors: Mapping[str, Tensor], rules: Mapping[str, str | None], signature: str, method: str
 ) -> dict[str, Tensor] | None:
-    """A state dict under new names.
+    r"""A state dict under new names.
 
     Args:
         tensors (Mapping[str, Tensor]): By the authors' names.
         rules (Mapping[str, str | None]): Regular expression of a whole old name, without a last ``.weight`` or
-            ``.bias``, to the new one, which may refer to groups (``\\1``); None where the tensor is not needed.
+            ``.bias``, to the new one, which may refer to groups (``\1``); None where the tensor is not needed.
         signature (str): A tensor that only this layout has.
         method (str): Its name, for messages.
 
@@ -27,7 +27,8 @@ def rename_tensors(
         CheckpointError: It is this layout by its signature, but holds tensors that no rule knows.
 
     Example:
-        >>> rename_tensors({'fc.0.bias': torch.zeros(1)}, {r'fc\\.(\\d)': r'head.\\1'}, 'fc.0.bias', 'X')
+        >>> import torch
+        >>> rename_tensors({'fc.0.bias': torch.zeros(1)}, {r'fc\.(\d)': r'head.\1'}, 'fc.0.bias', 'X')
         {'head.0.bias': tensor([0.])}
     """
     if signature not in tensors:
@@ -36,11 +37,10 @@ def rename_tensors(
     renamed: dict[str, Tensor] = {}
     unknown = []
     for name, tensor in tensors.items():
-        found = next(((m, new) for pattern, new in patterns if (m := pattern.fullmatch(name))), None)
-        if found is None:
+        match, new = next(((m, new) for pattern, new in patterns if (m := pattern.fullmatch(name))), (None, None))
+        if match is None:
             unknown.append(name)
-        elif found[1] is not None:
-            match, new = found
+        elif new is not None:
             renamed[match.expand(new) + (match.groups()[-1] or '')] = tensor
     if unknown:
         more = ', ...' if len(unknown) > 6 else ''

@@ -20,11 +20,13 @@ def top_snippets(scores: Tensor, mask_bt: Tensor, divisor: int = 16) -> Tensor:
         flows to the choice.
 
     Example:
+        >>> import torch
         >>> top_snippets(torch.tensor([[0.1, 0.9, 0.5]]), torch.tensor([[True, True, True]]), divisor=2)
         tensor([[0.0000, 0.5000, 0.5000]])
     """
     tail = (1,) * (scores.dim() - 2)
-    numbers_b = mask_bt.sum(1) // divisor + 1
+    lengths_b = mask_bt.sum(1)
+    numbers_b = torch.minimum(lengths_b // divisor + 1, lengths_b)
     candidates = scores.detach().masked_fill(~mask_bt.view(*mask_bt.shape, *tail), -torch.inf)
     # As many ranks as the longest video could need; those beyond a video's own number get weight 0.
     most = min(scores.shape[1], scores.shape[1] // divisor + 1)

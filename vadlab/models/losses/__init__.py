@@ -1,5 +1,7 @@
 from .hard_negative_loss import HardNegativeLoss
 from .info_nce_loss import InfoNCELoss, caption_ids
+from .mil_ranking_loss import MILRankingLoss
 from .negative_queue import NegativeQueue
+from .probability_bce import probability_bce
 
-__all__ = ['HardNegativeLoss', 'InfoNCELoss', 'NegativeQueue', 'caption_ids']
+__all__ = ['HardNegativeLoss', 'InfoNCELoss', 'MILRankingLoss', 'NegativeQueue', 'caption_ids', 'probability_bce']
