@@ -1,6 +1,7 @@
 """Sparse decoding that equals decoding everything, bit for bit."""
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,21 +22,34 @@ class _PlanFailedError(Exception):
 
 
 class _Converter:
-    """Puts wanted frames into one array, through one reused reformatter straight to the size asked for."""
+    """Makes pictures of decoded frames, through one reused reformatter straight to the size asked for."""
 
-    def __init__(self, n_frames: int, size: tuple[int, int], interpolation: str) -> None:
-        self.frames = np.empty((n_frames, *size, 3), np.uint8)
+    def __init__(self, size: tuple[int, int], interpolation: str) -> None:
+        self._height, self._width = size
         self._reformatter = VideoReformatter()
         self._interpolation = interpolation.upper()
 
-    def put(self, slot: int, frame: Any) -> None:
-        height, width = self.frames.shape[1:3]
-        rgb = self._reformatter.reformat(frame, width, height, 'rgb24', interpolation=self._interpolation)
-        self.frames[slot] = rgb.to_ndarray()
+    def picture(self, frame: Any) -> np.ndarray:
+        rgb = self._reformatter.reformat(frame, self._width, self._height, 'rgb24', interpolation=self._interpolation)
+        return rgb.to_ndarray()
 
 
 def read_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
-    """Decode some frames of a video with PyAV.
+    """Decode some frames of a video with PyAV into one array.
+
+    Arguments, way of decoding and errors are those of :func:`stream_pyav`.
+
+    Returns:
+        RGB frames, uint8, shape (len(inds), height, width, 3).
+    """
+    frames = np.empty((len(inds), *size, 3), np.uint8)
+    for slot, picture in enumerate(stream_pyav(index, inds, size, interpolation)):
+        frames[slot] = picture
+    return frames
+
+
+def stream_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> Iterator[np.ndarray]:
+    """Decode some frames of a video with PyAV, one after the other: memory does not grow with the video.
 
     Planned where the index allows: of each group of pictures, packets are decoded up to the last wanted frame only;
     groups in which nothing is wanted are skipped; frames that nothing refers to are dropped where that is exact; the
@@ -48,18 +62,22 @@ def read_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interp
         size: Height and width of the result, in pixels.
         interpolation: A swscale method, such as ``bicubic``.
 
-    Returns:
-        RGB frames, uint8, shape (len(inds), height, width, 3).
+    Yields:
+        RGB frames, uint8, shape (height, width, 3), in the order of ``inds``.
 
     Raises:
         DamagedVideoError: FFmpeg fails, or the file ends before the last wanted frame.
     """
+    n_done = 0
     if not index.why_sequential:
         try:
-            return _read_planned(index, inds, size, interpolation)
+            for picture in _planned(index, inds, size, interpolation):
+                yield picture
+                n_done += 1
+            return
         except (_PlanFailedError, DamagedVideoError) as error:
             print_log(f'{index.path}: decoding from the start ({error})', 'current', logging.DEBUG)
-    return _read_sequential(index, inds, size, interpolation)
+    yield from _sequential(index, inds[n_done:], size, interpolation)
 
 
 def plan_packets(index: VideoIndex, inds: np.ndarray) -> np.ndarray:
@@ -83,25 +101,26 @@ def plan_packets(index: VideoIndex, inds: np.ndarray) -> np.ndarray:
     return np.cumsum(feed)[:-1] > 0
 
 
-def _read_planned(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
+def _planned(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> Iterator[np.ndarray]:
     feed = plan_packets(index, inds)
-    wanted_pts = index.packet_pts[index.packet_of_frame[inds]]
-    slot_of = {int(pts): slot for slot, pts in enumerate(wanted_pts)}
+    wanted_pts = index.packet_pts[index.packet_of_frame[inds]].tolist()
+    wanted = set(wanted_pts)
     run_starts = feed & ~np.concatenate(([False], feed[:-1]))
     start_pts = set(index.packet_pts[run_starts].tolist())
     last = int(np.flatnonzero(feed)[-1])
-    converter = _Converter(len(inds), size, interpolation)
+    converter = _Converter(size, interpolation)
     n_found = 0
 
-    def take(frames: list[Any]) -> int:
-        n_taken = 0
+    def take(frames: list[Any]) -> Iterator[np.ndarray]:
+        nonlocal n_found
         for frame in frames:
             if frame.pts in start_pts and frame.pict_type != PictureType.I:
                 raise _PlanFailedError('a group starts with a gradual refresh')
-            if (slot := slot_of.get(frame.pts)) is not None:
-                converter.put(slot, frame)
-                n_taken += 1
-        return n_taken
+            if frame.pts in wanted:
+                if n_found == len(wanted_pts) or frame.pts != wanted_pts[n_found]:
+                    raise _PlanFailedError(f'frame {inds[min(n_found, len(inds) - 1)]} did not come in its turn')
+                n_found += 1
+                yield converter.picture(frame)
 
     with open_video(index.path) as (container, stream):
         codec = stream.codec_context
@@ -114,23 +133,22 @@ def _read_planned(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], in
             position += 1
             if not feed[position]:
                 continue
-            drop = may_drop and packet.pts not in slot_of
+            drop = may_drop and packet.pts not in wanted
             if drop is not dropping:
                 codec.skip_frame = 'NONREF' if drop else 'DEFAULT'
                 dropping = drop
-            n_found += take(codec.decode(packet))
+            yield from take(codec.decode(packet))
             if position == last or not feed[position + 1]:
-                n_found += take(codec.decode(None))
+                yield from take(codec.decode(None))
                 codec.flush_buffers()
             if position == last:
                 break
     if n_found != len(inds):
         raise _PlanFailedError(f'{len(inds) - n_found} of {len(inds)} frames did not come')
-    return converter.frames
 
 
-def _read_sequential(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
-    converter = _Converter(len(inds), size, interpolation)
+def _sequential(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> Iterator[np.ndarray]:
+    converter = _Converter(size, interpolation)
     slot = 0
     n_seen = 0
     with open_video(index.path) as (container, stream):
@@ -138,10 +156,10 @@ def _read_sequential(index: VideoIndex, inds: np.ndarray, size: tuple[int, int],
             for position, frame in enumerate(container.decode(stream)):
                 n_seen = position + 1
                 if position == inds[slot]:
-                    converter.put(slot, frame)
+                    yield converter.picture(frame)
                     slot += 1
                     if slot == len(inds):
-                        return converter.frames
+                        return
         except FFmpegError as error:
             raise DamagedVideoError(
                 f'{index.path}: damaged after frame {n_seen} ({error.strerror or error})'
