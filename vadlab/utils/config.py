@@ -37,6 +37,7 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
     'efficient_conv_bn_eval',
     'model_wrapper_cfg',
     'smoke_pass',
+    'features',
 }
 
 _SCALARS = (bool, int, float, str, type(None))

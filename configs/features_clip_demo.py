@@ -1,0 +1,11 @@
+# 64 channels a snippet, from the small CLIP that ships with VADLab, for the simulator's videos. `make demo-features`.
+_base_ = ['_base_/features/clip.py']
+pretrained = 'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors'
+image_size = 128
+width = 128
+layers = 6
+heads = 4
+hidden_act = 'gelu'
+embed_dim = 64
+resize = (128, 128)  # the whole frame squeezed into the square that the small CLIP was trained on
+interpolation = 'bicubic'

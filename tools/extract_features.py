@@ -1,0 +1,155 @@
+"""Snippet features of videos: ``python tools/extract_features.py CONFIG VIDEOS --out DIR``."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmengine.logging import MMLogger
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from vadlab.apis.features.extraction import ExtractionReport, FeatureExtraction
+from vadlab.apis.features.feature_files import write_json
+from vadlab.apis.features.video_list import VideoItem, find_videos, parse_shard, shard_of
+from vadlab.utils.cli import run_cli
+from vadlab.utils.config import load_config, parse_cfg_options
+from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.runtime import quiet_third_parties
+from vadlab.utils.setup_env import register_all_modules
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Make snippet features: NAME__k.npy of shape (snippets, channels) for each video and crop k, with '
+        "the videos' folders mirrored under --out, recipe.json and frames.json. Started again it goes on where it was."
+    )
+    parser.add_argument('config', help='such as configs/features_clip_vit_b16.py')
+    parser.add_argument('videos', nargs='+', help='videos, folders of videos, or .txt lists of videos')
+    parser.add_argument('--out', required=True, type=Path, help='folder of the features')
+    parser.add_argument('--root', help='features are called by the path of their video below this folder')
+    parser.add_argument('--crops', type=int, choices=[1, 5, 10], help="another number of crops than the config's")
+    parser.add_argument('--blank', action='store_true', help='zeroed pixels: the control')
+    parser.add_argument('--batch-size', type=int, default=64, help='frames and crops that pass the model at once')
+    parser.add_argument('--workers', type=int, default=min(os.cpu_count() or 1, 8), help='threads that decode')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: the GPU of this process, if there is one)')
+    parser.add_argument(
+        '--shard', metavar='I/N', help='only every N-th video from the I-th on (default: torchrun says)'
+    )
+    parser.add_argument('--max-bad-videos', type=int, default=0, help='more than these end with status 2 (default: 0)')
+    parser.add_argument('--overwrite', action='store_true', help='remove the features there and make them anew')
+    parser.add_argument('--seed', type=int, default=0, help='of random weights')
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config')
+    return parser.parse_args(argv)
+
+
+class ProgressShow:
+    """A bar with an estimate on a terminal, a line every half minute elsewhere; measured in bytes of video."""
+
+    def __init__(self, videos: list[VideoItem], interval_s: float = 30.0) -> None:
+        self._total = max(sum(video.size for video in videos), 1)
+        self._done = 0.0
+        self._skipped = 0.0
+        self._start = self._last = time.monotonic()
+        self._interval_s = interval_s
+        self._bar: Progress | None = None
+        if sys.stderr.isatty():
+            columns = (TextColumn('features'), BarColumn(), TaskProgressColumn(), TextColumn('{task.fields[video]}'))
+            times = (TimeElapsedColumn(), TextColumn('<'), TimeRemainingColumn(elapsed_when_finished=False))
+            self._bar = Progress(*columns, *times, console=Console(stderr=True))
+            self._task = self._bar.add_task('features', total=self._total, video='')
+
+    def __enter__(self) -> 'ProgressShow':
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, video: VideoItem, share: float) -> None:
+        self._done += share * video.size
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done, video=video.name.rsplit('/', 1)[-1])
+        elif now - self._start < 1.0 and share == 1.0:
+            self._skipped = self._done  # what was there already tells nothing about the speed
+        elif now - self._last >= self._interval_s:
+            self._last = now
+            made = self._done - self._skipped
+            left_s = (self._total - self._done) * (now - self._start) / max(made, 1.0)
+            share_done = self._done / self._total
+            print(f'features: {share_done:.1%}, about {left_s / 60:.0f} minutes left ({video.name})', file=sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Extract as the command line says; the exit status."""
+    args = parse_args(argv)
+    quiet_third_parties()
+    register_all_modules()
+    shard = parse_shard(args.shard)
+    config = load_config(args.config, parse_cfg_options(args.cfg_options))
+    if config.get('features') is None or config.get('model') is None:
+        raise ConfigError(f'{args.config} says nothing about features. Take a config such as features_clip_vit_b16.py.')
+    if args.overwrite and shard[1] > 1:
+        raise ConfigError('--overwrite with several shards would remove what another shard makes. Empty --out first.')
+    if args.crops is not None:
+        config.features['crops'] = args.crops
+    if args.blank:
+        config.features['blank'] = True
+    MMLogger.get_instance('vadlab', logger_name='vadlab')
+    videos = find_videos(args.videos, args.root)
+    mine = shard_of(videos, shard)
+    extraction = FeatureExtraction(
+        config, args.out, args.device or default_device(), args.batch_size, args.workers, args.seed
+    )
+    extraction.prepare(args.overwrite)
+    with ProgressShow(mine) as progress:
+        report = extraction.run(mine, progress)
+    tell(args.out, report, shard)
+    if len(report.bad) > args.max_bad_videos:
+        raise DataError(
+            f'{len(report.bad)} of {len(mine)} videos could not be used (first: {next(iter(report.bad.values()))}); '
+            f'all others are done. See {bad_file(args.out, shard)}; --max-bad-videos {len(report.bad)} accepts them.'
+        )
+    return 0
+
+
+def default_device() -> str:
+    """The GPU of this process, as torchrun numbers them."""
+    if not torch.cuda.is_available():
+        return 'cpu'
+    return f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()}'
+
+
+def bad_file(out: Path, shard: tuple[int, int]) -> Path:
+    """Where the videos that were left out are listed."""
+    return out / ('bad_videos.json' if shard[1] == 1 else f'bad_videos.{shard[0]}-of-{shard[1]}.json')
+
+
+def tell(out: Path, report: ExtractionReport, shard: tuple[int, int]) -> None:
+    """Say what was done, and list the bad videos in a file."""
+    file = bad_file(out, shard)
+    if report.bad:
+        write_json(file, [{'video': name, 'reason': reason} for name, reason in report.bad.items()])
+    else:
+        file.unlink(missing_ok=True)
+    part = f' (shard {shard[0]} of {shard[1]})' if shard[1] > 1 else ''
+    print(
+        f'{out}{part}: {len(report.done)} videos, {report.snippets} snippets of {report.frames} frames in '
+        f'{report.seconds:.1f} s ({report.frames / max(report.seconds, 1e-9):.0f} frames/s); '
+        f'{len(report.skipped)} were there; {len(report.bad)} left out'
+    )
+    if report.short:
+        print(
+            f'{len(report.short)} videos are shorter than one snippet; their last frame stands in: {report.short[:3]}'
+        )
+
+
+if __name__ == '__main__':
+    run_cli(main)

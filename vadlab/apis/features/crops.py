@@ -1,0 +1,81 @@
+# Shapes: s snippets, f frames of a snippet, c crops.
+import torch
+from torch import Tensor
+
+from vadlab.utils.errors import ConfigError
+
+#: Orders in which public code numbers its first five crops; the second five are mirrored.
+CROP_ORDERS: dict[str, tuple[str, ...]] = {
+    # VadCLIP's CLIP features: 0 is the centre, 5 the mirrored centre.
+    'centre_first': ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right'),
+    # torchvision's FiveCrop and TenCrop, which RTFM used; XD-Violence's I3D features.
+    'torchvision': ('top_left', 'top_right', 'bottom_left', 'bottom_right', 'centre'),
+    # The ResNet-50 I3D script that many extract with for RTFM.
+    'i3d_resnet': ('top_left', 'top_right', 'centre', 'bottom_left', 'bottom_right'),
+}
+# These mirror the whole frame and then cut, so that crop 5 shows the mirrored top RIGHT corner; VadCLIP's script cuts
+# first.
+_MIRROR_THEN_CUT = frozenset({'torchvision', 'i3d_resnet'})
+NUM_CROPS = (1, 5, 10)
+
+
+class CropViews:
+    """Cut one, five or ten squares from frames that were decoded once.
+
+    Args:
+        size (int): Height and width of a crop, in pixels.
+        count (int): 1 (the centre, whatever the order), 5, or 10.
+        order (str): A key of :data:`CROP_ORDERS`.
+
+    Raises:
+        ConfigError: Another number of crops, or an unknown order.
+    """
+
+    def __init__(self, size: int, count: int = 1, order: str = 'centre_first') -> None:
+        if count not in NUM_CROPS:
+            raise ConfigError(f'CropViews: {count} crops; there are 1, 5 and 10.')
+        if order not in CROP_ORDERS:
+            raise ConfigError(f'CropViews: crop_order={order!r} is none of {", ".join(CROP_ORDERS)}.')
+        self.size = size
+        self.count = count
+        self.order = order
+
+    @property
+    def names(self) -> list[str]:
+        """What each crop shows, by its number; ``flip_`` for mirrored ones."""
+        if self.count == 1:
+            return ['centre']
+        names = list(CROP_ORDERS[self.order])
+        if self.count == 5:
+            return names
+        if self.order in _MIRROR_THEN_CUT:
+            other = {'left': 'right', 'right': 'left'}
+            mirrored = ['_'.join(other.get(word, word) for word in name.split('_')) for name in names]
+        else:
+            mirrored = names
+        return names + [f'flip_{name}' for name in mirrored]
+
+    def place(self, name: str, height: int, width: int) -> tuple[int, int]:
+        """Top and left of a crop, in pixels; an odd margin is rounded as torchvision does."""
+        top = {'top': 0, 'bottom': height - self.size}.get(name.split('_')[0], round((height - self.size) / 2.0))
+        left = {'left': 0, 'right': width - self.size}.get(name.split('_')[-1], round((width - self.size) / 2.0))
+        return top, left
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Cut.
+
+        Args:
+            frames (Tensor): uint8, shape (s, f, h, w, 3), no side smaller than ``size``.
+
+        Returns:
+            Tensor: uint8, shape (s, c, f, 3, size, size).
+        """
+        height, width = frames.shape[2:4]
+        planes = frames.movedim(-1, 2)
+        views = []
+        for name in self.names:
+            flip = name.startswith('flip_')
+            top, left = self.place(name.removeprefix('flip_'), height, width)
+            view = planes[..., top : top + self.size, left : left + self.size]
+            views.append(view.flip(-1) if flip else view)
+        return torch.stack(views, dim=1)

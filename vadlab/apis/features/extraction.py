@@ -1,0 +1,314 @@
+# Shapes: s snippets, f frames of a snippet, c crops, d channels.
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+
+from vadlab.registry import MODELS
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.runtime import versions
+
+from .crops import CropViews
+from .feature_files import FeatureWriter, all_markers, is_done, marker_path, remove_features, write_json
+from .recipe import check_recipe
+from .snippet_plan import SnippetPlan
+from .snippet_source import Failed, Opened, Snippet, SnippetSource
+from .video_list import VideoItem
+
+PRECISIONS = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
+_SETTINGS = {
+    'snippet_len': 16,
+    'stride': None,
+    'frames': 'middle',
+    'tail': 'drop',
+    'resize': (256, 340),
+    'crop_size': 224,
+    'interpolation': 'bilinear',
+    'resizer': 'swscale',
+    'crops': 1,
+    'crop_order': 'centre_first',
+    'precision': 'float32',
+    'dtype': 'float16',
+    'blank': False,
+}
+
+
+@dataclass
+class ExtractionReport:
+    """What a run of :class:`FeatureExtraction` did.
+
+    Attributes:
+        done: Videos whose features were made.
+        skipped: Videos whose features were there already.
+        bad: Videos that could not be used, with the reason.
+        snippets: Snippets of ``done``.
+        frames: Frames of ``done``, whether the backbone saw them or not.
+        short: Videos of ``done`` that are shorter than one snippet.
+        seconds: Wall time.
+    """
+
+    done: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    bad: dict[str, str] = field(default_factory=dict)
+    snippets: int = 0
+    frames: int = 0
+    short: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass
+class _Open:
+    """A video of which snippets are still to come."""
+
+    writer: FeatureWriter
+    opened: Opened
+
+
+class FeatureExtraction:
+    """Makes snippet features of videos: one ``NAME__k.npy`` of shape (T, D) for a video and crop.
+
+    Videos are decoded once for all crops, in threads, while the model runs; a batch holds snippets of several videos.
+    A video's files appear when all of them are complete, so a run that was killed is taken up where it was.
+
+    Args:
+        config (Config): With ``model``, an extractor such as
+            :class:`~vadlab.models.extractors.SnippetFeatureExtractor`, and ``features``, see docs/features.md.
+        out (Path): Folder of the features.
+        device (str): The model's.
+        batch_size (int): Frames (crops counted) that pass an image backbone at once.
+        workers (int): Threads that decode.
+        seed (int): Of random weights, where the config names none.
+
+    Raises:
+        ConfigError: An unknown or unfit setting.
+    """
+
+    def __init__(
+        self, config: Config, out: Path, device: str = 'cpu', batch_size: int = 64, workers: int = 2, seed: int = 0
+    ) -> None:
+        settings = dict(config.get('features') or {})
+        unknown = sorted(set(settings) - set(_SETTINGS))
+        if unknown:
+            raise ConfigError(f'features has no setting {unknown[0]!r}. Known: {", ".join(_SETTINGS)}')
+        if batch_size < 1 or workers < 1:
+            raise ConfigError(f'batch_size={batch_size} and workers={workers} must be at least 1.')
+        self.settings = {**_SETTINGS, **settings}
+        if self.settings['precision'] not in PRECISIONS:
+            raise ConfigError(f'features.precision={self.settings["precision"]!r} is none of {", ".join(PRECISIONS)}.')
+        if self.settings['dtype'] not in ('float16', 'float32'):
+            raise ConfigError(f'features.dtype={self.settings["dtype"]!r} is neither float16 nor float32.')
+        self.out = out
+        self.device = torch.device(device)
+        self.batch_size = batch_size
+        plan = {k: self.settings[k] for k in ('snippet_len', 'stride', 'frames', 'tail')}
+        self.plan = SnippetPlan(**plan)
+        self.crops = CropViews(self.settings['crop_size'], self.settings['crops'], self.settings['crop_order'])
+        resize = self.settings['resize']
+        self.source = SnippetSource(
+            self.plan,
+            resize if isinstance(resize, int) else tuple(resize),
+            self.crops.size,
+            self.settings['interpolation'],
+            self.settings['resizer'],
+            self.settings['blank'],
+            workers,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.model = MODELS.build(config.model)
+        self.model.init_weights()
+        self.model.to(self.device).eval().requires_grad_(False)
+        self._model_config = config.model.to_dict()
+
+    def recipe(self) -> dict[str, Any]:
+        """What the numbers depend on."""
+        model = {k: v for k, v in self._model_config.items() if k != 'pretrained'}
+        vision = dict(model.get('vision') or {})
+        for setting in ('chunk_size', 'with_cp', 'pretrained'):
+            vision.pop(setting, None)
+        return {
+            'model': {**model, 'vision': vision},
+            'weights_sha256': self.model.weights_sha256(),
+            'mean': self.model.mean.flatten().tolist(),
+            'std': self.model.std.flatten().tolist(),
+            **self.settings,
+            'stride': self.plan.stride,
+            'frame_offsets': self.plan.offsets.tolist(),
+            'crop_names': self.crops.names,
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """What is worth knowing beside the recipe."""
+        pretrained = self._model_config.get('pretrained') or (self._model_config.get('vision') or {}).get('pretrained')
+        found = {'pretrained': pretrained, 'device': self.device.type, 'versions': versions()}
+        if pretrained is not None and Path(pretrained).is_file():
+            with open(pretrained, 'rb') as file:
+                found['weights_file_sha256'] = hashlib.file_digest(file, 'sha256').hexdigest()
+        return found
+
+    def prepare(self, overwrite: bool = False) -> None:
+        """Write the recipe beside the features, or compare with the one there.
+
+        Raises:
+            DataError: The folder holds features of another recipe.
+        """
+        if overwrite and self.out.is_dir():
+            remove_features(self.out)
+        for difference in check_recipe(self.out, self.recipe(), self.facts()):
+            MMLogger.get_current_instance().info(f'{self.out}: same recipe as before, except for {difference}')
+
+    def run(
+        self, videos: list[VideoItem], progress: Callable[[VideoItem, float], None] | None = None
+    ) -> ExtractionReport:
+        """Make the features of these videos that are not there yet.
+
+        Args:
+            videos (list[VideoItem]): Usually one shard of :func:`~vadlab.apis.features.find_videos`.
+            progress (Callable | None): Told a video and the share of it that was done since the last call; 1 at once
+                for one that was done before or is bad.
+
+        Returns:
+            ExtractionReport: What was done. Bad videos are in it and in the log, and raise nothing.
+        """
+        start = time.perf_counter()
+        report = ExtractionReport()
+        tell = progress or (lambda video, share: None)
+        todo = []
+        for video in videos:
+            if is_done(
+                self.out, video.name, video.size, self.crops.count, self.model.feature_dim, self.settings['dtype']
+            ):
+                report.skipped.append(video.name)
+                tell(video, 1.0)
+            else:
+                todo.append(video)
+        open_videos: dict[str, _Open] = {}
+        try:
+            with contextlib.closing(self.source(todo)) as stream:
+                for batch in self._batches(stream, open_videos, report, tell):
+                    self._encode_and_write(batch, open_videos, report, tell)
+        finally:
+            for video in open_videos.values():
+                video.writer.discard()
+        self._write_frames()
+        report.seconds = time.perf_counter() - start
+        return report
+
+    def _batches(
+        self,
+        stream: Iterable[Opened | Snippet | Failed],
+        open_videos: dict[str, _Open],
+        report: ExtractionReport,
+        tell: Callable[[VideoItem, float], None],
+    ) -> Iterator[list[Snippet]]:
+        """Group snippets, keeping account of videos that begin and that fail."""
+        per_snippet = self.crops.count * len(self.plan.offsets)
+        wanted = max(self.batch_size // per_snippet, 1)
+        batch: list[Snippet] = []
+        for item in stream:
+            if isinstance(item, Opened):
+                writer = FeatureWriter(
+                    self.out,
+                    item.video.name,
+                    item.snippets,
+                    self.model.feature_dim,
+                    self.crops.count,
+                    self.settings['dtype'],
+                )
+                open_videos[item.video.name] = _Open(writer, item)
+            elif isinstance(item, Failed):
+                batch = [snippet for snippet in batch if snippet.video is not item.video]
+                share = 1.0
+                if (failed := open_videos.pop(item.video.name, None)) is not None:
+                    share -= failed.writer.written / failed.opened.snippets
+                    failed.writer.discard()
+                report.bad[item.video.name] = item.reason
+                MMLogger.get_current_instance().warning(f'left out: {item.reason}')
+                tell(item.video, share)
+            else:
+                # Frames that are scaled to a width that follows their aspect ratio stack only with their like.
+                if batch and batch[0].frames.shape != item.frames.shape:
+                    yield batch
+                    batch = []
+                batch.append(item)
+                if len(batch) == wanted:
+                    yield batch
+                    batch = []
+        if batch:
+            yield batch
+
+    def _encode_and_write(
+        self,
+        batch: list[Snippet],
+        open_videos: dict[str, _Open],
+        report: ExtractionReport,
+        tell: Callable[[VideoItem, float], None],
+    ) -> None:
+        feats_scd = self.encode(np.stack([snippet.frames for snippet in batch]))
+        for snippet, feats_cd in zip(batch, feats_scd, strict=True):
+            name = snippet.video.name
+            writer, opened = open_videos[name].writer, open_videos[name].opened
+            writer.add(feats_cd)
+            tell(snippet.video, 1 / opened.snippets)
+            if writer.written == writer.rows:
+                self._finish(open_videos.pop(name), report)
+
+    @torch.inference_mode()
+    def encode(self, frames: np.ndarray) -> np.ndarray:
+        """Features of snippets.
+
+        Args:
+            frames (np.ndarray): RGB, uint8, shape (s, f, h, w, 3), scaled and not yet cropped.
+
+        Returns:
+            np.ndarray: float32, shape (s, c, d).
+        """
+        views = self.crops(torch.from_numpy(frames).to(self.device, non_blocking=True))
+        with self._autocast():
+            feats = self.model(views.flatten(0, 1), self.batch_size)
+        return feats.unflatten(0, views.shape[:2]).float().cpu().numpy()
+
+    def _autocast(self) -> AbstractContextManager:
+        dtype = PRECISIONS[self.settings['precision']]
+        return contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
+
+    def _finish(self, video: _Open, report: ExtractionReport) -> None:
+        opened, writer = video.opened, video.writer
+        name = opened.video.name
+        if writer.overflowed:
+            writer.discard()
+            report.bad[name] = f'{opened.video.path}: {writer.overflowed} numbers are too large for float16'
+            MMLogger.get_current_instance().warning(f'left out: {report.bad[name]}. Set features.dtype=float32')
+            return
+        writer.finish()
+        note = {
+            'video_bytes': opened.video.size,
+            'total_frames': opened.total_frames,
+            'fps': opened.fps,
+            'snippets': opened.snippets,
+            'crops': self.crops.count,
+        }
+        write_json(marker_path(self.out, name), note)
+        report.done.append(name)
+        report.snippets += opened.snippets
+        report.frames += opened.total_frames
+        if opened.total_frames < self.plan.snippet_len:
+            report.short.append(name)
+
+    def _write_frames(self) -> None:
+        """Frame counts of all videos that are done, by file name, as SnippetFeatures reads them."""
+        notes = all_markers(self.out)
+        stems = [name.rsplit('/', 1)[-1] for name in notes]
+        # Two folders may hold videos of one file name; then the folder tells them apart.
+        keys = stems if len(set(stems)) == len(stems) else list(notes)
+        frames = {key: note['total_frames'] for key, note in zip(keys, notes.values(), strict=True)}
+        write_json(self.out / 'frames.json', frames)

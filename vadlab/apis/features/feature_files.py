@@ -1,0 +1,159 @@
+"""Files that are whole or not there, and what says that a video is done."""
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vadlab.utils.errors import DataError
+
+_MARKERS = '.videos'
+
+
+def crop_path(out: Path, name: str, crop: int) -> Path:
+    """Where the features of one crop lie: ``Abuse/Abuse001_x264__0.npy``."""
+    return out / f'{name}__{crop}.npy'
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a file that appears only once it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+    os.replace(part, path)
+
+
+class FeatureWriter:
+    """Writes the ``.npy`` files of a video's crops row by row; they appear together when all rows are there.
+
+    Memory does not grow with the video. A kill leaves at most temporary files, whose names begin with a dot.
+
+    Args:
+        out (Path): Folder of the features.
+        name (str): Of the video.
+        rows (int): Snippets T.
+        dim (int): Channels D.
+        crops (int): Number of files.
+        dtype (str): Of the numbers in the files.
+    """
+
+    def __init__(self, out: Path, name: str, rows: int, dim: int, crops: int, dtype: str = 'float16') -> None:
+        self.rows = rows
+        self.written = 0
+        self.overflowed = 0
+        self._dtype = np.dtype(dtype)
+        self._paths = [crop_path(out, name, k) for k in range(crops)]
+        self._parts = [path.with_name(f'.{path.name}.{os.getpid()}.part') for path in self._paths]
+        self._paths[0].parent.mkdir(parents=True, exist_ok=True)
+        head = io.BytesIO()
+        description = {
+            'descr': np.lib.format.dtype_to_descr(self._dtype),
+            'fortran_order': False,
+            'shape': (rows, dim),
+        }
+        np.lib.format.write_array_header_1_0(head, description)
+        self._buffers = [[head.getvalue()] for _ in range(crops)]
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+
+    def add(self, feats: np.ndarray) -> None:
+        """Append the next snippet.
+
+        Args:
+            feats (np.ndarray): float32, shape (crops, D).
+        """
+        with np.errstate(over='ignore'):
+            rows = feats.astype(self._dtype)
+        self.overflowed += int(np.isinf(rows).sum())
+        for buffer, row in zip(self._buffers, rows, strict=True):
+            buffer.append(row.tobytes())
+        self.written += 1
+        if len(self._buffers[0]) >= 512:
+            self._flush()
+
+    def _flush(self) -> None:
+        for part, buffer in zip(self._parts, self._buffers, strict=True):
+            # Opened for each flush: with ten crops of many videos at once, open files would run out.
+            with open(part, 'ab') as file:
+                file.write(b''.join(buffer))
+            buffer.clear()
+
+    def finish(self) -> None:
+        """Put the files into place."""
+        self._flush()
+        for part, path in zip(self._parts, self._paths, strict=True):
+            os.replace(part, path)
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+
+
+def is_whole(path: Path, dim: int | None = None, dtype: str | None = None, rows: int | None = None) -> bool:
+    """Whether a ``.npy`` has as many bytes as its header says, and is of the kind expected."""
+    try:
+        with open(path, 'rb') as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, found = read(file)
+            expected = file.tell() + int(np.prod(shape)) * found.itemsize
+            size = os.fstat(file.fileno()).st_size
+    except (OSError, ValueError):
+        return False
+    fits = size == expected and len(shape) == 2
+    return (
+        fits
+        and (dim is None or shape[1] == dim)
+        and (rows is None or shape[0] == rows)
+        and (dtype is None or found == dtype)
+    )
+
+
+def marker_path(out: Path, name: str) -> Path:
+    """The note that a video is done, written after all of its crops."""
+    return out / _MARKERS / f'{name}.json'
+
+
+def read_marker(out: Path, name: str) -> dict[str, Any] | None:
+    """What the note of a video says; None without one that can be read."""
+    try:
+        content = json.loads(marker_path(out, name).read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def is_done(out: Path, name: str, size: int, crops: int, dim: int, dtype: str) -> bool:
+    """Whether a video's features are complete, and of this version of the video."""
+    note = read_marker(out, name)
+    if note is None or note.get('video_bytes') != size or note.get('crops') != crops:
+        return False
+    return all(is_whole(crop_path(out, name, k), dim, dtype, note.get('snippets')) for k in range(crops))
+
+
+def all_markers(out: Path) -> dict[str, dict[str, Any]]:
+    """The notes of all videos that are done, by name."""
+    folder = out / _MARKERS
+    names = sorted(path.relative_to(folder).with_suffix('').as_posix() for path in folder.rglob('[!.]*.json'))
+    return {name: note for name in names if (note := read_marker(out, name)) is not None}
+
+
+def remove_features(out: Path) -> None:
+    """Remove the features that the notes name, the notes and the recipe; nothing else.
+
+    Raises:
+        DataError: The folder has a recipe but something of it cannot be removed.
+    """
+    try:
+        for name, note in all_markers(out).items():
+            for k in range(int(note.get('crops', 0))):
+                crop_path(out, name, k).unlink(missing_ok=True)
+            marker_path(out, name).unlink()
+        for file in ('recipe.json', 'frames.json'):
+            (out / file).unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f'{out} cannot be emptied: {error}') from error

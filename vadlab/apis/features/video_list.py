@@ -1,0 +1,107 @@
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+
+ENDINGS = frozenset(['.mp4', '.avi', '.mkv', '.mov', '.webm', '.mpg', '.mpeg', '.m4v', '.ts', '.flv', '.wmv', '.3gp'])
+
+
+@dataclass(frozen=True)
+class VideoItem:
+    """A video, and what its features are called.
+
+    Attributes:
+        path (str): The file.
+        name (str): Where it lies under the folder that was named, with ``/`` and without its ending:
+            ``Abuse/Abuse001_x264``.
+        size (int): In bytes.
+    """
+
+    path: str
+    name: str
+    size: int
+
+
+def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | None = None) -> list[VideoItem]:
+    """Videos from files, folders (searched to any depth) and ``.txt`` lists (a path a line).
+
+    Args:
+        sources (Sequence): Files, folders, lists.
+        root (str | None): Names are paths below this folder. By default a file of a folder is named below that folder,
+            one that was named itself by its file name.
+
+    Returns:
+        list[VideoItem]: By name, each file once.
+
+    Raises:
+        MissingFileError: Something named does not exist.
+        DataError: Two videos have the same name, or there is none.
+    """
+    found: dict[str, str] = {}
+    for source in map(Path, sources):
+        if source.is_dir():
+            for folder, subfolders, files in os.walk(source, followlinks=True):
+                subfolders[:] = sorted(s for s in subfolders if not s.startswith('.'))
+                for file in files:
+                    if Path(file).suffix.lower() in ENDINGS and not file.startswith('.'):
+                        path = Path(folder) / file
+                        found.setdefault(str(path), _name(path, Path(root) if root else source))
+        elif source.suffix == '.txt' and source.is_file():
+            for line in source.read_text(encoding='utf-8').splitlines():
+                if line.strip():
+                    path = Path(line.strip())
+                    path = path if path.is_absolute() else (Path(root) if root else source.parent) / path
+                    _must_exist(path, f'named in {source}')
+                    found.setdefault(str(path), _name(path, Path(root) if root else source.parent))
+        else:
+            _must_exist(source, 'named on the command line')
+            found.setdefault(str(source), _name(source, Path(root) if root else source.parent))
+    by_name = defaultdict(set)
+    for path, name in found.items():
+        by_name[name].add(os.path.realpath(path))
+    double = {name: sorted(paths) for name, paths in by_name.items() if len(paths) > 1}
+    if double:
+        name, paths = next(iter(double.items()))
+        raise DataError(
+            f'{len(double)} names stand for more than one video (first: {name}: {", ".join(paths)}). Extract them into '
+            'folders of their own, or name a --root above them.'
+        )
+    if not found:
+        raise DataError(f'No videos under {", ".join(map(str, sources))}. Known endings: {" ".join(sorted(ENDINGS))}')
+    items = {name: VideoItem(path, name, os.path.getsize(path)) for path, name in found.items()}
+    return [items[name] for name in sorted(items)]
+
+
+def shard_of(videos: list[VideoItem], shard: tuple[int, int]) -> list[VideoItem]:
+    """The videos of shard i of n; together the shards are all videos, none twice."""
+    index, count = shard
+    return videos[index::count]
+
+
+def parse_shard(text: str | None) -> tuple[int, int]:
+    """``i/n`` as two numbers; without it, torchrun's RANK and WORLD_SIZE; else 0 of 1.
+
+    Raises:
+        ConfigError: Not ``i/n`` with 0 <= i < n.
+    """
+    if text is None:
+        return int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
+    index, sign, count = text.partition('/')
+    if not (sign and index.isdigit() and count.isdigit() and int(index) < int(count)):
+        raise ConfigError(f'--shard {text}: write i/n with i from 0 to n - 1, such as 0/4.')
+    return int(index), int(count)
+
+
+def _must_exist(path: Path, why: str) -> None:
+    if not path.is_file():
+        raise MissingFileError(f'There is no video {path} ({why}).')
+
+
+def _name(path: Path, root: Path) -> str:
+    relative = Path(os.path.relpath(path, root))
+    if relative.parts[0] == '..':
+        raise ConfigError(f'{path} does not lie under {root}. Name a --root that is above all videos.')
+    return relative.with_suffix('').as_posix()

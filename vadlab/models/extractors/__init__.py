@@ -1,0 +1,1 @@
+from .snippet_feature_extractor import SnippetFeatureExtractor
