@@ -1,0 +1,138 @@
+# Shapes: b videos, p places for snippets, w windows of s places each, d channels, e = d / 2.
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vadlab.utils.errors import ConfigError
+
+from .activations import QuickGELU
+from .residual_attention_block import ResidualAttentionBlock
+
+SIMILAR = 0.7  # cosine similarities up to here count as 0
+
+
+class LocalGlobalAdapter(nn.Module):
+    """Lets frozen snippet features know their surroundings (windows) and the whole video (graphs).
+
+    Wu et al., "VadCLIP", AAAI 2024, arXiv:2308.11681, section "Local and Global Temporal Adapter".
+
+    ::
+
+        features + positions -> transformer within windows -> x -+- graph of similar snippets, twice -+- linear -> out
+                                                                 +- graph of near snippets, twice ----+
+
+    Every video has the same number of places; those past its end are filled with zeros, and as in the authors' code
+    they are more than padding: they have positions, share the last window with real snippets, are neighbours in the
+    graph of near snippets, and the caller gets their outputs. Only the graph of similar snippets leaves them out.
+
+    A window without a real snippet holds the same in every video. It goes through the transformer once for the batch,
+    which is exact and saves as much of the transformer as the batch has padding.
+
+    Args:
+        width (int): Channels d, even.
+        length (int): Places p of a video.
+        window (int): Places s of a window, a divisor of ``length``.
+        layers (int): Transformer blocks.
+        heads (int): Attention heads.
+
+    Raises:
+        ConfigError: ``window`` does not divide ``length``, or ``width`` is odd.
+    """
+
+    def __init__(self, width: int = 512, length: int = 256, window: int = 8, layers: int = 2, heads: int = 1) -> None:
+        super().__init__()
+        if window < 1 or length % window:
+            raise ConfigError(f'LocalGlobalAdapter: window={window} does not divide length={length}.')
+        if width % 2:
+            raise ConfigError(f'LocalGlobalAdapter: width={width} must be even, for two graphs share it.')
+        self.length = length
+        self.window = window
+        self.positional_embedding = nn.Parameter(torch.randn(length, width) * 0.01)
+        self.blocks = nn.ModuleList(ResidualAttentionBlock(width, heads) for _ in range(layers))
+        self.similar1 = GraphConvolution(width, width // 2)
+        self.similar2 = GraphConvolution(width // 2, width // 2)
+        self.near1 = GraphConvolution(width, width // 2)
+        self.near2 = GraphConvolution(width // 2, width // 2)
+        self.linear = nn.Linear(width, width)
+        self.act = QuickGELU()
+        places = torch.arange(length, dtype=torch.float32)
+        nearness = torch.exp((places - places[:, None]).abs() / -math.e)
+        self.register_buffer('nearness', nearness, persistent=False)
+        for block in self.blocks:  # as torch's own attention starts
+            nn.init.xavier_uniform_(block.qkv.weight)
+            nn.init.zeros_(block.qkv.bias)
+            nn.init.zeros_(block.out.bias)
+
+    def forward(self, feats_bpd: Tensor, lengths: Sequence[int]) -> Tensor:
+        """See the class.
+
+        Args:
+            feats_bpd (Tensor): Snippet features, zeros past each video's end, shape (b, p, d).
+            lengths (Sequence[int]): Real snippets of each video, 1 to p; known on the host, so that nothing waits for
+                the device.
+
+        Returns:
+            Tensor: Shape (b, p, d), places past the end included.
+        """
+        x_bpd = self._within_windows(feats_bpd, lengths)
+        similar_bpp = self.similarity(x_bpd, lengths)
+        similar_bpe = self.act(self.similar1(x_bpd, similar_bpp))
+        near_bpe = self.act(self.near1(x_bpd, self.nearness))
+        similar_bpe = self.act(self.similar2(similar_bpe, similar_bpp))
+        near_bpe = self.act(self.near2(near_bpe, self.nearness))
+        return self.linear(torch.cat([similar_bpe, near_bpe], dim=-1))
+
+    def _within_windows(self, feats_bpd: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Positions and the transformer, each window for itself, shape (b, p, d)."""
+        shape = feats_bpd.shape
+        num_windows = self.length // self.window
+        filled_b = torch.tensor([-(-n // self.window) for n in lengths])
+        least = int(filled_b.min())
+        blank = self.positional_embedding.unflatten(0, (num_windows, self.window))[least:]
+        windows = (feats_bpd + self.positional_embedding).view(-1, self.window, shape[-1])
+        rows = (torch.arange(num_windows) < filled_b[:, None]).flatten().nonzero()[:, 0]
+        if least < num_windows:
+            rows = rows.to(feats_bpd.device, non_blocking=True)
+            windows = torch.cat([windows[rows], blank.to(windows.dtype)])
+        for block in self.blocks:
+            windows = block(windows)
+        if least == num_windows:
+            return windows.view(shape)
+        real, blank = windows.split([len(rows), len(blank)])
+        everywhere = F.pad(blank, (0, 0, 0, 0, least, 0)).expand(shape[0], -1, -1, -1).flatten(0, 1)
+        return everywhere.index_copy(0, rows, real).view(shape)
+
+    def similarity(self, x_bpd: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Who listens to whom by cosine similarity: a row sums to 1, or to 0 past the end, shape (b, p, p)."""
+        lengths_b = torch.tensor(list(lengths)).to(x_bpd.device, non_blocking=True)
+        real_bp = torch.arange(self.length, device=x_bpd.device) < lengths_b[:, None]
+        norms_bp1 = torch.linalg.vector_norm(x_bpd, dim=-1, keepdim=True)
+        cosines = x_bpd @ x_bpd.mT / (norms_bp1 @ norms_bp1.mT + 1e-20)
+        logits = F.threshold(cosines, SIMILAR, 0.0).masked_fill(~real_bp[:, None], -torch.inf)
+        return logits.softmax(dim=-1) * real_bp[:, :, None]
+
+
+class GraphConvolution(nn.Module):
+    """``graph @ (x weight) + residual(x)``; the residual is x, or a convolution over time where channels change.
+
+    Kipf and Welling, "Semi-Supervised Classification with Graph Convolutional Networks", ICLR 2017, arXiv:1609.02907,
+    with the residual of Wu et al., "Not only Look, but also Listen", ECCV 2020, arXiv:2007.04687.
+
+    Args:
+        in_dim (int): Channels of x.
+        out_dim (int): Channels of the result.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Linear(in_dim, out_dim, bias=False)
+        nn.init.xavier_uniform_(self.weight.weight)
+        self.residual = nn.Conv1d(in_dim, out_dim, kernel_size=5, padding=2) if in_dim != out_dim else None
+
+    def forward(self, x_bpd: Tensor, graph: Tensor) -> Tensor:
+        """Features (b, p, in_dim) and a graph (p, p) or (b, p, p) to features (b, p, out_dim)."""
+        rest = x_bpd if self.residual is None else self.residual(x_bpd.mT).mT
+        return graph @ self.weight(x_bpd) + rest
