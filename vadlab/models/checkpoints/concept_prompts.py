@@ -1,0 +1,161 @@
+"""Text features of what is known about each class: the concepts that go with its name, through CLIP's text tower.
+
+Shape suffixes: k classes, n concepts, e embedding channels.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vadlab.registry import TOKENIZERS
+from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingFileError
+from vadlab.utils.suggest import nearest
+
+from ..backbones.clip_text_transformer import CLIPTextTransformer
+from .clip_loading import load_clip_checkpoint
+
+
+def read_concept_features(
+    path: str | Path, classes: Sequence[str], order: Sequence[str] | None = None, clip: str | None = None
+) -> Tensor:
+    """One text feature a class, from a file of features or of concepts.
+
+    - ``.npy``: features made elsewhere, shape (number of rows, E), row i for the class ``order[i]``. PEL4VAD's authors
+      ship such files.
+    - ``.json``: concepts by class, see :func:`read_concepts`; a class is the mean of its concepts' CLIP embeddings,
+      projected and not normalised, as those authors take it.
+
+    Args:
+        path (str | Path): The file.
+        classes (Sequence[str]): Classes wanted, in this order.
+        order (Sequence[str] | None): Classes of the file's rows or entries; None where it has those of ``classes``
+            (a ``.npy`` file in the same order, a ``.json`` file by name).
+        clip (str | None): CLIP weights for a ``.json`` file, see
+            :func:`~vadlab.models.checkpoints.load_clip_checkpoint`.
+
+    Returns:
+        Tensor: float32, shape (len(classes), E).
+
+    Raises:
+        MissingFileError: There is no such file.
+        DataError: It is damaged, has another number of rows than ``order``, or a number that is not finite.
+        ConfigError: A class is not in it, it ends in something else, or ``clip`` is missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(
+            f"No prompt features at {path}. Give a .npy file with one row a class (PEL4VAD's repository has them as "
+            'list/*/*-prompt.npy), or a .json file of concepts and CLIP weights to encode them: '
+            'prompts=configs/concepts/surveillance.json clip=PATH.'
+        )
+    if path.suffix == '.npy':
+        return _read_features(path, classes, order)
+    if path.suffix != '.json':
+        raise ConfigError(f'{path}: prompts end in .npy (features) or .json (concepts).')
+    concepts = read_concepts(path, order)
+    rows = _rows_of(path, classes, list(concepts))
+    if clip is None:
+        raise ConfigError(f'{path} holds words; give clip=PATH, the CLIP weights that turn them into features.')
+    chosen = [list(concepts.values())[row] for row in rows]
+    features_ne = encode_texts([text for texts in chosen for text in texts], clip)
+    return torch.stack([part.mean(0) for part in features_ne.split([len(texts) for texts in chosen])])
+
+
+def read_concepts(path: str | Path, order: Sequence[str] | None = None) -> dict[str, list[str]]:
+    """Concepts of each class from a JSON file.
+
+    The file maps a class either to a list of concepts, all of which count, or to ``{concept: relatedness}`` with the
+    class itself first (PEL4VAD's files, relatedness from ConceptNet 5.5; Speer et al., AAAI 2017, arXiv:1612.03975).
+    Of the latter, those count that are at least as related as the mean of all but the first.
+
+    Args:
+        path (str | Path): The file.
+        order (Sequence[str] | None): What its entries are called here, one by one; None keeps their names.
+
+    Returns:
+        dict[str, list[str]]: In the order of the file.
+
+    Raises:
+        DataError: It is no JSON of this kind, or has another number of entries than ``order``.
+    """
+    example = '{"Fighting": ["fighting", "a punch"]} or {"fighting": {"fighting": 1.0, "wrestling": 0.41}}'
+    try:
+        content = json.loads(Path(path).read_text(encoding='utf-8'))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise DataError(f'{path} is not valid JSON: {error}') from error
+    if not isinstance(content, dict) or not content:
+        raise DataError(f'{path} holds no concepts by class; expected {example}.')
+    found = {}
+    for name, entry in content.items():
+        texts = _related(entry) if isinstance(entry, dict) else entry
+        if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
+            raise DataError(f'{path}: the concepts of {name!r} are {str(entry)[:60]!r}; expected {example}.')
+        found[name] = texts
+    if order is None:
+        return found
+    if len(order) != len(found):
+        raise DataError(f'{path} has {len(found)} entries ({", ".join(found)}), but {len(order)} classes are named.')
+    return dict(zip(order, found.values(), strict=True))
+
+
+def _related(entry: Mapping[str, float]) -> list[str] | None:
+    """Concepts at least as related as the mean of all but the first; None where a relatedness is no number."""
+    values = list(entry.values())
+    if not all(isinstance(value, int | float) for value in values):
+        return None
+    least = sum(values[1:]) / (len(values) - 1) if len(values) > 1 else 1.0
+    return [concept for concept, value in entry.items() if value >= least]
+
+
+def _read_features(path: Path, classes: Sequence[str], order: Sequence[str] | None) -> Tensor:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f'{path} cannot be read as a .npy array: {error}') from error
+    order = list(order or classes)
+    if array.ndim != 2 or array.dtype.kind != 'f' or len(array) != len(order):
+        raise DataError(
+            f'{path} holds {array.dtype} of shape {array.shape}; expected one row of floats for each of '
+            f'{len(order)} classes ({", ".join(order)}).'
+        )
+    if not np.isfinite(array).all():
+        raise DataError(f'{path} holds numbers that are not finite.')
+    return torch.from_numpy(array.astype(np.float32))[_rows_of(path, classes, order)]
+
+
+def _rows_of(path: Path, classes: Sequence[str], names: list[str]) -> list[int]:
+    for name in classes:
+        if name not in names:
+            raise ConfigError(f'{path} has nothing about the class {name!r}. {nearest(name, names)}')
+    return [names.index(name) for name in classes]
+
+
+@torch.no_grad()
+def encode_texts(texts: Sequence[str], clip: str | Path) -> Tensor:
+    """Project texts into CLIP's common space, without normalising.
+
+    Args:
+        texts (Sequence[str]): n texts.
+        clip (str | Path): See :func:`~vadlab.models.checkpoints.load_clip_checkpoint`.
+
+    Returns:
+        Tensor: float32 on the CPU, shape (n, E).
+
+    Raises:
+        CheckpointError: The weights do not tell how many heads the text tower has.
+    """
+    weights = load_clip_checkpoint(clip)
+    arch = {name: value for name, value in weights.arch['text'].items() if value is not None and name != 'type'}
+    if 'heads' not in arch:
+        raise CheckpointError(f'{weights.source} does not tell the heads of its text tower.')
+    if 'positional_embedding_long' not in weights.text:
+        arch['long_context_length'] = None
+    tower = CLIPTextTransformer(**arch)
+    tower.load_state_dict(weights.text)
+    tokenizer = TOKENIZERS.build(dict(type='CLIPTokenizer'))
+    tokens = [torch.tensor(tokenizer.encode(text, tower.context_length)) for text in texts]
+    return tower.eval()(tokens) @ weights.extras['text_projection.weight'].T
