@@ -1,3 +1,4 @@
-from . import synthetic, transforms
+from . import samplers, synthetic, transforms
+from .snippet_features import SnippetFeatures
 from .synthetic_frames import SyntheticFrames
 from .ucf_crime_regions import UCFCrimeRegions

@@ -1,4 +1,4 @@
-"""Finding videos by file name, since annotations seldom know where they lie on this disk."""
+"""Finding videos and feature files by name, since annotations seldom know where they lie on this disk."""
 
 import os
 from pathlib import Path, PurePosixPath
@@ -11,17 +11,19 @@ _SCANS: dict[str, 'PathIndex'] = {}
 
 
 class PathIndex:
-    """All video files below a folder, by name.
+    """All video files below a folder, or files of another kind, by name.
 
     Args:
         root: Folder; links are followed.
+        suffixes: File endings that count, in lower case.
 
     Raises:
         MissingFileError: There is no such folder.
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    def __init__(self, root: str | os.PathLike[str], suffixes: frozenset[str] = VIDEO_SUFFIXES) -> None:
         self.root = os.path.abspath(root)
+        self.suffixes = suffixes
         if not os.path.isdir(self.root):
             raise MissingFileError(f'data_root: there is no folder {os.fspath(root)} (looked at {self.root})')
         self._by_name: dict[str, list[str]] = {}
@@ -48,11 +50,16 @@ class PathIndex:
             subfolders.sort()
             for name in sorted(names):
                 stem, suffix = os.path.splitext(name)
-                if suffix.lower() in VIDEO_SUFFIXES:
+                if suffix.lower() in self.suffixes:
                     path = os.path.join(folder, name)
                     self._by_name.setdefault(name, []).append(path)
                     self._by_stem.setdefault(stem, []).append(path)
                     self.n_files += 1
+
+    @property
+    def paths(self) -> list[str]:
+        """Absolute paths of all files, folder by folder in alphabetical order."""
+        return [path for paths in self._by_name.values() for path in paths]
 
     def find(self, name: str) -> list[str]:
         """Files that a name may mean: one, none or several.
@@ -62,7 +69,7 @@ class PathIndex:
                 wins; otherwise the file name decides, and among equal ones the folders that agree with ``name``.
         """
         exact = os.path.join(self.root, name)
-        if Path(name).suffix.lower() in VIDEO_SUFFIXES and os.path.isfile(exact):
+        if os.path.splitext(name)[1].lower() in self.suffixes and os.path.isfile(exact):
             return [os.path.abspath(exact)]
         parts = PurePosixPath(name.replace('\\', '/')).parts
         found = self._by_name.get(parts[-1]) or self._by_stem.get(parts[-1], []) if parts else []

@@ -2,8 +2,6 @@
 
 import copy
 import os
-import re
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -13,51 +11,12 @@ from mmengine.logging import MMLogger
 from ..registry import DATASETS, TRANSFORMS
 from ..utils.errors import ConfigError, DataError, MissingFileError
 from .bad_video_budget import BadVideoBudget
+from .class_names import UCF_CRIME_CLASSES, class_from_path
 from .keyframes import merge_intervals, shown_spans
 from .path_index import PathIndex
 from .region_annotations import RecordParser, load_records
 from .temporal_annotations import TemporalAnnotation, read_temporal_annotations
 from .video.errors import DamagedVideoError
-
-UCF_CRIME_CLASSES = (
-    'Normal',
-    'Abuse',
-    'Arrest',
-    'Arson',
-    'Assault',
-    'Burglary',
-    'Explosion',
-    'Fighting',
-    'RoadAccidents',
-    'Robbery',
-    'Shooting',
-    'Shoplifting',
-    'Stealing',
-    'Vandalism',
-)
-_NORMAL = re.compile(r'(?<![a-z])normal', re.IGNORECASE)
-_CLASS_PREFIX = re.compile(r'[A-Za-z]+')
-
-
-def class_from_path(path: str, classes: tuple[str, ...] = UCF_CRIME_CLASSES) -> str | None:
-    """The class that a video's path names: by its file name's first letters, else by its nearest folder.
-
-    >>> class_from_path('Videos/Abuse/Abuse001_x264.mp4')
-    'Abuse'
-    >>> class_from_path('Testing_Normal_Videos_Anomaly/Normal_Videos_015_x264.mp4')
-    'Normal'
-    >>> class_from_path('clips/Basketball001.mp4') is None
-    True
-    """
-    by_lower = {name.lower(): name for name in classes}
-    *folders, file_name = PurePosixPath(path.replace('\\', '/')).parts
-    prefix = _CLASS_PREFIX.match(file_name)
-    for name in (prefix[0] if prefix else '', *reversed(folders)):
-        if name.lower() in by_lower:
-            return by_lower[name.lower()]
-        if _NORMAL.search(name):
-            return classes[0]
-    return None
 
 
 @DATASETS.register_module()

@@ -20,12 +20,13 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import vadlab
+from vadlab.datasets.samplers import ResumableBatchSampler
 from vadlab.utils.config import config_differences, runner_config
 from vadlab.utils.errors import CheckpointError, ConfigError
 
 from .build_errors import config_mistakes
 from .checkpoint_io import forbid_unsafe_loading, history_from_plain, load_weights, read_checkpoint, write_checkpoint
-from .loops import ResumableBatchSampler, ResumableEpochLoop
+from .loops import ResumableEpochLoop
 from .loops.worker_seed import seed_worker
 from .random_state import capture_random_state
 from .smoke_pass import smoke_pass

@@ -9,14 +9,21 @@ import torch
 from mmengine.logging import MMLogger
 from torch.utils.data import DataLoader
 
+from vadlab.datasets.samplers import BalancedBatchSampler
+
 from .random_state import capture_random_state, restore_random_state
 
 
 def first_batch(loader: DataLoader) -> Any:
-    """The first samples of a loader's data set as one batch, loaded here: no worker is started for it."""
+    """The first samples of a loader's data set as one batch, loaded here: no worker is started for it.
+
+    Where batches are composed by kind, it is the first of these: the first samples may all be of one class.
+    """
     size = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', 1)
-    samples = [loader.dataset[i] for i in range(min(size, len(loader.dataset)))]  # type: ignore[arg-type]
-    return loader.collate_fn(samples)
+    inds = list(range(min(size, len(loader.dataset))))  # type: ignore[arg-type]
+    if isinstance(loader.batch_sampler, BalancedBatchSampler):
+        inds = next(iter(loader.batch_sampler))
+    return loader.collate_fn([loader.dataset[i] for i in inds])
 
 
 def smoke_pass(runner: Any, backward: bool = False) -> dict[str, float]:

@@ -7,21 +7,29 @@ class VADDataSample(BaseDataElement):
     """What is known and predicted about one video. Whoever adds a field adds its line here.
 
     T is the number of sampled frames, N of frames in the video, R of regions, L of tokens, D of embedding dimensions,
-    K of intervals. Boxes are ``xyxyn``: x1, y1, x2, y2 as fractions 0..1 of the frame's width and height.
+    K of intervals, C of classes (Normal included). Boxes are ``xyxyn``: x1, y1, x2, y2 as fractions 0..1 of the
+    frame's width and height.
 
     Metainfo:
         video_id (str): File name without its ending; unique in a data set.
         video_path (str): Where the video lies.
         fps (float): Frames per second, > 0.
-        total_frames (int): N, exact.
+        total_frames (int): N, exact; of videos known by features alone, snippets times ``snippet_len``.
         frame_inds (np.ndarray): Which frames were sampled, int64, shape (T,), ascending, 0-based.
         ori_shape (tuple[int, int]): Height and width of the video, in pixels.
         img_shape (tuple[int, int]): Height and width of the frames in the batch, in pixels.
-        class_name (str | None): Anomaly class by name; None where the path names none.
+        class_name (str | None): Anomaly class by name, several as XD-Violence writes them (``B2-G-0``); None where
+            nothing names it.
+        feature_paths (list[str]): The feature file of each crop.
+        crop_inds (list[int]): The number of each crop.
+        num_snippets (int): Snippets in ``inputs`` that are real, after resampling; the others are padding.
+        snippet_len (int): Frames that a snippet stands for, 16 mostly.
 
     Ground truth:
-        gt_label (int): Class index, 0 is Normal; -1 is anomalous of unknown class.
+        gt_label (int): Class index, 0 is Normal; -1 is anomalous of unknown class; the first of several.
+        gt_classes (Tensor): 1.0 for each class of the video, float32, shape (C,); all 0 where it is unknown.
         gt_intervals (Tensor): Anomalous frames, half-open and 0-based ``[start, end)``, int64, shape (K, 2).
+        gt_class_intervals (list[tuple[int, int, int]]): Class index, start and end of each, half-open.
         gt_caption (str): Caption of the whole video.
         gt_caption_tokens (Tensor): Its token ids with start and end ids, unpadded, int64, shape (L,).
         gt_regions (InstanceData): Length R, with
@@ -32,8 +40,11 @@ class VADDataSample(BaseDataElement):
             box_valid (Tensor): whether the region has a box in the frame, bool, shape (R, T).
 
     Predictions:
-        pred_scores (Tensor): Anomaly probability of every frame of the video, float32, 0..1, shape (N,).
-        pred_margins (Tensor): The logit behind it, unbounded, for ranking metrics, float32, shape (N,).
+        pred_scores (Tensor): Anomaly probability of every frame of the video, float32, 0..1, shape (N,); of snippet
+            methods shape (num_snippets * snippet_len,), which a metric's ``length_policy`` brings to N.
+        pred_margins (Tensor): The logit behind it, unbounded, for ranking metrics, float32, shaped likewise.
+        pred_class_scores (Tensor): Class probabilities with Normal at index 0, float32, shape (.., C), only from
+            methods that tell classes apart.
         pred_video_embed (Tensor): L2-normalised, float32, shape (D,).
         pred_caption_embed (Tensor): L2-normalised, float32, shape (D,).
         pred_regions (InstanceData): Length R, with

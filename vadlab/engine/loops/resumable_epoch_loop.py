@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from mmengine.runner import EpochBasedTrainLoop
 
+from vadlab.datasets.samplers import ResumableBatchSampler
 from vadlab.registry import LOOPS
 from vadlab.utils.errors import TrainingError
 
 from ..random_state import restore_random_state
-from .resumable_batch_sampler import ResumableBatchSampler
 
 
 def sample_names(data_batch: Any) -> list[str]:

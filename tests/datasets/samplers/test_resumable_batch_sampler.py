@@ -1,6 +1,6 @@
 from torch.utils.data import DataLoader, SequentialSampler
 
-from vadlab.engine.loops import ResumableBatchSampler
+from vadlab.datasets.samplers import ResumableBatchSampler
 
 
 def test_skips_once():

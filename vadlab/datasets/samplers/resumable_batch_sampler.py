@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch.utils.data import BatchSampler
 
-from vadlab.registry import DATA_SAMPLERS
+from ...registry import DATA_SAMPLERS
 
 
 @DATA_SAMPLERS.register_module()
@@ -20,8 +20,12 @@ class ResumableBatchSampler(BatchSampler):
         """Leave out so many batches when iterated the next time."""
         self._skip = batches
 
+    def batches(self) -> Iterator[list[int]]:
+        """All batches of an epoch; what a sampler that composes them in another way overrides."""
+        return super().__iter__()
+
     def __iter__(self) -> Iterator[list[int]]:
         skip, self._skip = self._skip, 0
-        for i, batch in enumerate(super().__iter__()):
+        for i, batch in enumerate(self.batches()):
             if i >= skip:
                 yield batch

@@ -1,0 +1,92 @@
+"""Labels of videos from lists and names, as the public feature sets carry them."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .class_names import class_from_path
+
+LABEL_SOURCES = ('auto', 'list', 'name_suffix', 'path', 'shanghaitech')
+
+_SUFFIX = re.compile(r'_label_([A-Za-z0-9-]+)$')
+_SHANGHAITECH = re.compile(r'^\d{2}_(\d{3,4})$')
+
+
+class VideoLabel(NamedTuple):
+    """What is known of a video as a whole.
+
+    Attributes:
+        class_name (str | None): As written, such as ``B1-B2-G``; None for an anomaly of unknown class.
+        label (int): Index of the first class; 0 is Normal, -1 anomalous of unknown class.
+        class_labels (tuple[int, ...]): Indices of all its classes.
+    """
+
+    class_name: str | None
+    label: int
+    class_labels: tuple[int, ...]
+
+
+def find_label(
+    video_id: str, name: str, text: str | None, classes: Sequence[str], source: str = 'auto'
+) -> VideoLabel | None:
+    """The label of a video.
+
+    Args:
+        video_id (str): Its id, which may end in XD-Violence's ``_label_B1-B2-G``, or be one of ShanghaiTech's.
+        name (str): The path by which a list names it.
+        text (str | None): What stands beside the name in the list.
+        classes (Sequence[str]): Class names; Normal comes first.
+        source (str): Where labels are: ``list`` (beside the name), ``name_suffix`` (XD-Violence), ``path`` (UCF-Crime:
+            the file name's first letters, or a folder), ``shanghaitech`` (its campus videos of three digits are
+            normal, those of four, once its test set, all contain an anomaly), or ``auto``: the first of these that
+            says anything.
+
+    Returns:
+        VideoLabel | None: None where the source says nothing.
+
+    Raises:
+        ValueError: It names a class that is none of ``classes``.
+    """
+    if text is not None and source in ('auto', 'list'):
+        return parse_label(text, classes)
+    suffix = _SUFFIX.search(video_id)
+    if suffix and source in ('auto', 'name_suffix'):
+        return parse_label(suffix[1], classes)
+    if source in ('auto', 'path'):
+        class_name = class_from_path(name, tuple(classes))
+        if class_name is not None:
+            return parse_label(class_name, classes)
+    campus = _SHANGHAITECH.match(video_id)
+    if campus and source in ('auto', 'shanghaitech'):
+        return parse_label('1' if len(campus[1]) == 4 else '0', classes)
+    return None
+
+
+def parse_label(text: str, classes: Sequence[str]) -> VideoLabel:
+    """Read a label: a class, several joined by ``-`` (``0`` fills up: ``B4-0-0``), or 0 and 1 for normal and anomalous.
+
+    >>> parse_label('B2-G-0', ('A', 'B1', 'B2', 'G'))
+    VideoLabel(class_name='B2-G-0', label=2, class_labels=(2, 3))
+    >>> parse_label('1.0', ('Normal', 'Anomaly'))
+    VideoLabel(class_name='Anomaly', label=1, class_labels=(1,))
+
+    Raises:
+        ValueError: It names a class that is none of ``classes``.
+    """
+    index = {name.lower(): i for i, name in enumerate(classes)}
+    index.setdefault('normal', 0)
+    if text.lower() not in index:
+        try:
+            is_anomalous = float(text) != 0
+        except ValueError:
+            pass
+        else:
+            if not is_anomalous:
+                return VideoLabel(classes[0], 0, (0,))
+            return VideoLabel(classes[1], 1, (1,)) if len(classes) == 2 else VideoLabel(None, -1, ())
+    parts = [text] if text.lower() in index else [part for part in text.split('-') if part != '0']
+    unknown = [part for part in parts if part.lower() not in index]
+    if unknown or not parts:
+        raise ValueError(f'{unknown[0] if unknown else text!r} is no class')
+    found = tuple(dict.fromkeys(index[part.lower()] for part in parts))
+    return VideoLabel(classes[0] if text.lower() == 'normal' else text, found[0], found)

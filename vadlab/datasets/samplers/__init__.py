@@ -1,0 +1,2 @@
+from .balanced_batch_sampler import BalancedBatchSampler
+from .resumable_batch_sampler import ResumableBatchSampler

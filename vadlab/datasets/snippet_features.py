@@ -1,0 +1,379 @@
+"""Videos as frozen snippet features with video-level labels: the weakly supervised data sets."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import MMLogger
+
+from ..registry import DATASETS, TRANSFORMS
+from ..utils.errors import ConfigError, DataError, MissingFileError
+from .class_names import UCF_CRIME_CLASSES
+from .feature_files import FeatureShape, read_feature_shape
+from .feature_index import FeatureVideo, gather_videos, index_features
+from .feature_labels import LABEL_SOURCES, VideoLabel, find_label
+from .feature_lists import CROP_SEPARATORS, ListEntry, read_feature_list
+from .frame_counts import possible_snippets, read_frame_counts
+from .frame_masks import mask_to_intervals, read_frame_masks
+from .path_index import PathIndex
+from .problem_list import ProblemList
+from .temporal_annotations import INTERVAL_MODES, ClassInterval, read_class_intervals
+from .video import index_video
+
+_THREADS = 8  # that read headers: on a network file system each waits
+_ADVICE = 'Check data_root, feature_dir and the lists, or run: python tools/verify.py CONFIG'
+
+
+@DATASETS.register_module()
+class SnippetFeatures(BaseDataset):
+    """Videos as ``.npy`` features of 16-frame snippets, each with a label for the video as a whole.
+
+    Reads the public feature sets as they are: VadCLIP's csv, the lists of RTFM, UR-DMU and PEL4VAD (see
+    :mod:`~vadlab.datasets.feature_lists`), any list of files or of videos, or all files of a folder. Files are found
+    by name below ``feature_dir``; one holds one crop of a video, shape (T, D), or all of them, shape (T, C, D).
+
+    Headers of all files are looked at, features of none: those are memory-mapped by ``LoadFeatures``. What is wrong
+    is one error that counts every kind over all videos.
+
+    A video has N frames as ``frames_file`` says, or its frame mask, or the video itself below ``video_dir``; else
+    T x ``snippet_len`` are assumed. Feature sets count snippets as floor(N/16), ceil(N/16) or floor((N-1)/16); any
+    other T is an error. A ``frames_file`` in which every count is a multiple of ``snippet_len`` was rounded down, so T
+    may be one more.
+
+    A sample before its transforms is a dict with ``video_id``, ``feature_paths`` (a path for each crop),
+    ``crop_columns`` (for each the column of a file of all crops, or None), ``crop_inds`` (their numbers),
+    ``num_snippets`` (T), ``snippet_len``, ``total_frames`` (N), ``class_name``, ``label``, ``class_labels`` (indices
+    of all classes), ``num_classes``, ``intervals`` (int64, half-open, shape (K, 2)), ``class_intervals`` (class index,
+    start, end) and ``sample_idx``.
+
+    Args:
+        ann_file: A list (csv or text), or a folder: absolute, or below ``data_root``, or below the working directory.
+        data_root: Folder with the lists.
+        feature_dir: Folder with the features, below ``data_root`` or absolute.
+        pipeline: Transforms.
+        test_mode: Whether frame-level ground truth matters: anomalous videos then need intervals.
+        temporal_ann_file: List of anomalous intervals of UCF-Crime's or XD-Violence's format, or ShanghaiTech's folder
+            of frame masks.
+        interval_mode: What its numbers mean: ``half_open``, ``inclusive`` or ``matlab``.
+        frames_file: JSON of frame counts by video name.
+        video_dir: Folder below which the videos lie, to count their frames.
+        classes: Class names; Normal comes first.
+        crops: ``all`` crops of a video are one sample, ``separate`` makes a sample of each, and a number takes that
+            crop alone.
+        snippet_len: Frames a snippet.
+        feature_dim: D that the model expects; None takes what is there, if it is the same everywhere.
+        label_from: Where labels are, see :func:`~vadlab.datasets.feature_labels.find_label`.
+        crop_separator: Between name and crop: ``auto``, ``__``, ``_`` or None, see
+            :func:`~vadlab.datasets.feature_lists.crop_separator_of`.
+        length_tolerance: Snippets by which T may miss the known counts.
+        indices: Use only these samples, or that many of the first.
+        serialize_data: Keep the list as bytes that workers share.
+        lazy_init: Do not read anything yet.
+
+    Raises:
+        ConfigError: An option that cannot be.
+        MissingFileError: A folder, a list or features that are not there.
+        DataError: Lists, labels or features that cannot be used.
+    """
+
+    METAINFO = dict(classes=UCF_CRIME_CLASSES)
+
+    #: What ``tools/verify.py`` looks at, beside what it does for every data set.
+    verification = ('features',)
+
+    def __init__(
+        self,
+        ann_file: str,
+        data_root: str = '',
+        feature_dir: str = '',
+        pipeline: list[dict | Any] = [],  # noqa: B006 (as MMEngine's; never changed)
+        test_mode: bool = False,
+        temporal_ann_file: str | None = None,
+        interval_mode: str = 'half_open',
+        frames_file: str | None = None,
+        video_dir: str | None = None,
+        classes: Sequence[str] = UCF_CRIME_CLASSES,
+        crops: str | int = 'all',
+        snippet_len: int = 16,
+        feature_dim: int | None = None,
+        label_from: str = 'auto',
+        crop_separator: str | None = 'auto',
+        length_tolerance: int = 0,
+        indices: int | list[int] | None = None,
+        serialize_data: bool = True,
+        lazy_init: bool = False,
+    ) -> None:
+        for option, value, known in (
+            ('interval_mode', interval_mode, INTERVAL_MODES),
+            ('label_from', label_from, LABEL_SOURCES),
+            ('crop_separator', crop_separator, CROP_SEPARATORS),
+        ):
+            if value not in known:
+                raise ConfigError(f'SnippetFeatures: {option} is {value!r}; choose one of {", ".join(map(str, known))}')
+        if crops not in ('all', 'separate') and (not isinstance(crops, int) or isinstance(crops, bool) or crops < 0):
+            raise ConfigError(f"SnippetFeatures: crops is {crops!r}; choose 'all', 'separate' or a crop's number")
+        if not isinstance(snippet_len, int) or snippet_len < 1:
+            raise ConfigError(f'SnippetFeatures: snippet_len must be a whole number >= 1, not {snippet_len!r}')
+        if isinstance(classes, str) or len(classes) < 2:
+            raise ConfigError(f'SnippetFeatures: classes must name Normal and at least one anomaly, not {classes!r}')
+        self.feature_dir = feature_dir
+        self.temporal_ann_file = temporal_ann_file
+        self.interval_mode = interval_mode
+        self.frames_file = frames_file
+        self.video_dir = video_dir
+        self.crops = crops
+        self.snippet_len = snippet_len
+        self.feature_dim = feature_dim
+        self.label_from = label_from
+        self.crop_separator = crop_separator
+        self.length_tolerance = length_tolerance
+        super().__init__(
+            ann_file=ann_file,
+            metainfo=dict(classes=tuple(classes)),
+            data_root=data_root,
+            data_prefix={},
+            filter_cfg=None,
+            indices=indices,
+            serialize_data=serialize_data,
+            # Built by our registry, so that it makes no difference whether a Runner has set a default scope.
+            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+        )
+        self._metainfo['interval_mode'] = interval_mode
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.metainfo['classes'])
+
+    def _join_prefix(self) -> None:
+        """Find files when they are read, so that a missing one is our error, not MMEngine's."""
+
+    def _locate(self, name: str, option: str) -> str:
+        places = list(dict.fromkeys(os.path.abspath(os.path.join(base, name)) for base in (self.data_root, '')))
+        for place in places:
+            if os.path.exists(place):
+                return place
+        raise MissingFileError(
+            f'SnippetFeatures: {option} {name} not found (looked at {" and ".join(places)}). '
+            f'Check data_root and {option}'
+        )
+
+    # ---- reading ----------------------------------------------------------------------------------------------------
+
+    def load_data_list(self) -> list[dict]:
+        """Read the list, find and check the files, and complete each video with label, length and ground truth."""
+        problems = ProblemList('SnippetFeatures')
+        source = self._locate(self.ann_file, 'ann_file')
+        entries, layout, index = self._entries(source)
+        videos = gather_videos(entries, index, self.crop_separator, problems)
+        labels = self._labels(videos, problems)
+        shapes = self._shapes(videos, problems)
+        truth, counts = self._ground_truth()
+        counts |= self._frame_counts(videos, problems)
+        self._check_truth(videos, labels, truth, problems)
+
+        data_list = []
+        for video in videos:
+            if video.video_id not in labels or video.video_id not in shapes:
+                continue  # its problem is noted
+            sample = self._sample(video, labels[video.video_id], shapes[video.video_id], truth, counts)
+            data_list += self._choose_crops(sample, problems)
+        self._check_alike(data_list, shapes, problems)
+        self._check_lengths(shapes, counts, problems)
+        problems.raise_if_any(source, _ADVICE)
+        self._report(data_list, f'{source} ({layout})', truth)
+        return data_list
+
+    def _entries(self, source: str) -> tuple[list[ListEntry], str, PathIndex]:
+        if os.path.isdir(source):
+            index = index_features(source, 'ann_file')
+            return [ListEntry(path.replace(os.sep, '/'), None) for path in index.paths], 'folder', index
+        entries, layout = read_feature_list(source)
+        folder = self._locate(self.feature_dir, 'feature_dir') if self.feature_dir else self.data_root or '.'
+        return entries, layout, index_features(folder, 'feature_dir' if self.feature_dir else 'data_root')
+
+    def _labels(self, videos: list[FeatureVideo], problems: ProblemList) -> dict[str, VideoLabel]:
+        labels = {}
+        known = ', '.join(self.classes)
+        for video in videos:
+            try:
+                label = find_label(video.video_id, video.name, video.label, self.classes, self.label_from)
+            except ValueError as error:
+                problems.note(f'videos have an unknown class (known: {known})', f'{video.name}: {error}')
+                continue
+            if label is None:
+                problems.note(f'videos have no label (label_from={self.label_from})', video.name)
+            else:
+                labels[video.video_id] = label
+        return labels
+
+    def _shapes(self, videos: list[FeatureVideo], problems: ProblemList) -> dict[str, FeatureShape]:
+        """The shape of each video's features, where its crops agree."""
+        paths = [path for video in videos for path in video.files.values()]
+
+        def look(path: str) -> tuple[FeatureShape | None, str]:
+            try:
+                return read_feature_shape(path), ''
+            except DataError as error:
+                return None, str(error)
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = dict(zip(paths, pool.map(look, paths), strict=True))
+        shapes = {}
+        for video in videos:
+            of_crops = {crop: found[path][0] for crop, path in video.files.items()}
+            good = {crop: shape for crop, shape in of_crops.items() if shape is not None}
+            for crop in of_crops.keys() - good.keys():
+                path = video.files[crop]
+                problems.note('feature files cannot be used', f'{path} {found[path][1]}')
+            if len(set(good.values())) > 1:
+                text = ', '.join(f'crop {crop} {shape.num_snippets}' for crop, shape in good.items())
+                problems.note('videos have crops of different lengths or sizes', f'{video.video_id}, snippets: {text}')
+            elif len(good) == len(of_crops):
+                shapes[video.video_id] = next(iter(good.values()))
+        return shapes
+
+    def _ground_truth(self) -> tuple[dict[str, list[ClassInterval]], dict[str, int]]:
+        """Anomalous intervals by video, and frame counts where the ground truth has them."""
+        if not self.temporal_ann_file:
+            return {}, {}
+        path = self._locate(self.temporal_ann_file, 'temporal_ann_file')
+        if not os.path.isdir(path):
+            return read_class_intervals(path, self.interval_mode), {}
+        masks = read_frame_masks(path)
+        anomaly = self.classes[1] if len(self.classes) == 2 else ''
+        truth = {
+            name: [ClassInterval(anomaly, int(start), int(end)) for start, end in mask_to_intervals(mask)]
+            for name, mask in masks.items()
+        }
+        return truth, {name: len(mask) for name, mask in masks.items()}
+
+    def _frame_counts(self, videos: list[FeatureVideo], problems: ProblemList) -> dict[str, int]:
+        if self.frames_file:
+            counts = read_frame_counts(self._locate(self.frames_file, 'frames_file'))
+            for video in videos:
+                if video.video_id not in counts:
+                    problems.note(f'videos have no frame count in {self.frames_file}', video.video_id)
+            return counts
+        if self.video_dir:
+            ids = [video.video_id for video in videos]
+            paths = PathIndex.of(self._locate(self.video_dir, 'video_dir')).resolve(ids, 'SnippetFeatures')
+            with ThreadPoolExecutor(_THREADS) as pool:
+                return dict(zip(ids, pool.map(lambda path: index_video(path).total_frames, paths), strict=True))
+        return {}
+
+    def _check_truth(
+        self,
+        videos: list[FeatureVideo],
+        labels: dict[str, VideoLabel],
+        truth: dict[str, list[ClassInterval]],
+        problems: ProblemList,
+    ) -> None:
+        if not self.temporal_ann_file:
+            return
+        for video in videos:
+            label = labels.get(video.video_id)
+            intervals = truth.get(video.video_id)
+            if label is None:
+                continue
+            if label.label and not intervals:
+                problems.note(f'anomalous videos have no interval in {self.temporal_ann_file}', video.video_id)
+            if not label.label and intervals:
+                problems.note(f'normal videos have intervals in {self.temporal_ann_file}', video.video_id)
+
+    # ---- samples ----------------------------------------------------------------------------------------------------
+
+    def _sample(
+        self,
+        video: FeatureVideo,
+        label: VideoLabel,
+        shape: FeatureShape,
+        truth: dict[str, list[ClassInterval]],
+        counts: dict[str, int],
+    ) -> dict:
+        intervals = sorted(truth.get(video.video_id, []), key=lambda interval: interval[1:])
+        files: list[tuple[int, str, int | None]] = [(crop, path, None) for crop, path in video.files.items()]
+        if shape.num_crops is not None:
+            files = [(crop, video.files[0], crop) for crop in range(shape.num_crops)]
+        index = {name: i for i, name in enumerate(self.classes)}
+        return dict(
+            video_id=video.video_id,
+            feature_paths=[path for _, path, _ in files],
+            crop_columns=[column for *_, column in files],
+            crop_inds=[crop for crop, *_ in files],
+            num_snippets=shape.num_snippets,
+            snippet_len=self.snippet_len,
+            total_frames=counts.get(video.video_id, shape.num_snippets * self.snippet_len),
+            class_name=label.class_name,
+            label=label.label,
+            class_labels=list(label.class_labels),
+            num_classes=len(self.classes),
+            intervals=np.array([interval[1:] for interval in intervals], np.int64).reshape(-1, 2),
+            class_intervals=[(index[name], start, end) for name, start, end in intervals if name in index],
+        )
+
+    def _choose_crops(self, sample: dict, problems: ProblemList) -> list[dict]:
+        if self.crops == 'all':
+            return [sample]
+        numbers = sample['crop_inds']
+        if self.crops != 'separate' and self.crops not in numbers:
+            problems.note(f'videos have no crop {self.crops}', f'{sample["video_id"]} has {numbers}')
+            return []
+        places = range(len(numbers)) if self.crops == 'separate' else [numbers.index(self.crops)]
+        keys = ('feature_paths', 'crop_columns', 'crop_inds')
+        return [{**sample, **{key: [sample[key][place]] for key in keys}} for place in places]
+
+    def _check_alike(self, data_list: list[dict], shapes: dict[str, FeatureShape], problems: ProblemList) -> None:
+        """Videos of a data set have features of one size, and those of a batch one number of crops."""
+        sizes = Counter(shape.feature_dim for shape in shapes.values())
+        wanted = self.feature_dim or (sizes.most_common(1)[0][0] if sizes else 0)
+        for video_id, shape in shapes.items():
+            if shape.feature_dim != wanted:
+                what = f'feature_dim={wanted}' if self.feature_dim else f'the {wanted} of most'
+                problems.note(f'videos have features of another size than {what}', f'{video_id}: {shape.feature_dim}')
+        numbers = Counter(len(sample['crop_inds']) for sample in data_list)
+        if len(numbers) > 1 and not self.test_mode:
+            most = numbers.most_common(1)[0][0]
+            for sample in data_list:
+                if len(sample['crop_inds']) != most:
+                    text = f'{sample["video_id"]} has crops {sample["crop_inds"]}'
+                    problems.note(f'videos have another number of crops than the {most} of most', text)
+
+    def _check_lengths(self, shapes: dict[str, FeatureShape], counts: dict[str, int], problems: ProblemList) -> None:
+        """Numbers of snippets agree with those of frames, where these are known."""
+        known = {video_id: counts[video_id] for video_id in shapes if video_id in counts}
+        is_rounded = all(count % self.snippet_len == 0 for count in known.values())
+        for video_id, num_frames in known.items():
+            possible = possible_snippets(num_frames, self.snippet_len, is_rounded)
+            num = shapes[video_id].num_snippets
+            text = f'{video_id}: {num} snippets of {self.snippet_len} frames, video of {num_frames} frames'
+            if num >= possible.stop + self.length_tolerance:
+                problems.note('videos have features longer than the video', text)
+            elif num < possible.start - self.length_tolerance:
+                problems.note('videos have features shorter than the video', text)
+
+    def _report(self, data_list: list[dict], source: str, truth: dict[str, list[ClassInterval]]) -> None:
+        logger = MMLogger.get_current_instance()
+        n_normal = sum(sample['label'] == 0 for sample in data_list)
+        videos = {sample['video_id'] for sample in data_list}
+        crops = sorted({len(sample['crop_inds']) for sample in data_list})
+        logger.info(
+            f'SnippetFeatures: {source}: {len(videos)} videos in {len(data_list)} samples, {n_normal} of them normal, '
+            f'{" or ".join(map(str, crops))} crops a sample, '
+            f'{sum(sample["num_snippets"] for sample in data_list)} snippets'
+        )
+        if len(crops) > 1:
+            logger.warning(f'SnippetFeatures: {source}: videos have different numbers of crops ({crops})')
+        if self.test_mode and not self.temporal_ann_file and n_normal < len(data_list):
+            logger.warning('SnippetFeatures: without temporal_ann_file no frame counts as anomalous')
+        absent = [name for name in truth if name not in videos]
+        if absent and self.test_mode:
+            logger.warning(
+                f'SnippetFeatures: {source} lacks {len(absent)} of {len(truth)} videos of {self.temporal_ann_file} '
+                f'(first: {absent[0]}): numbers are not those of the whole test set'
+            )
