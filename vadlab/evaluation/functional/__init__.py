@@ -1,3 +1,4 @@
+from .class_scores import class_masks, class_wise_auc, mean_class_auc
 from .frame_scores import ano_auc, false_alarm_rate, macro_auc, video_score
 from .ground_truth import frame_labels, match_lengths
 from .grounding import aligned_iou, grounding_accuracy
@@ -9,27 +10,43 @@ from .ranking import (
     rank_counts,
     roc_auc,
     roc_curve,
+    run_starts,
 )
 from .retrieval import chance_recall_at_1, recall_at, retrieval_ranks, text_groups
+from .segments import Segments, propose_segments, segment_ap, segment_map
+from .snippets import Smoothing, fixed_blocks, forward_window, reduce_crops, snippet_to_frame
 
 __all__ = [
     'RankCounts',
+    'Segments',
+    'Smoothing',
     'aligned_iou',
     'ano_auc',
     'average_precision',
     'chance_recall_at_1',
+    'class_masks',
+    'class_wise_auc',
     'equal_error_rate',
     'false_alarm_rate',
+    'fixed_blocks',
+    'forward_window',
     'frame_labels',
     'grounding_accuracy',
     'macro_auc',
     'match_lengths',
+    'mean_class_auc',
     'precision_recall_curve',
+    'propose_segments',
     'rank_counts',
     'recall_at',
+    'reduce_crops',
     'retrieval_ranks',
     'roc_auc',
     'roc_curve',
+    'run_starts',
+    'segment_ap',
+    'segment_map',
+    'snippet_to_frame',
     'text_groups',
     'video_score',
 ]

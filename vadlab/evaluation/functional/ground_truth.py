@@ -42,7 +42,7 @@ def match_lengths(video_id: str, scores: np.ndarray, num_frames: int, policy: st
 
     Args:
         video_id (str): For the message.
-        scores (np.ndarray): Shape (N,).
+        scores (np.ndarray): Shape (N,), or (N, K) of class scores.
         num_frames (int): Frames of the ground truth.
         policy (str): ``error``: the lengths must agree. ``truncate``: only frames that both have count.
             ``pad_last``: the last score stands for the frames after it; scores beyond the ground truth do not count.
@@ -67,4 +67,4 @@ def match_lengths(video_id: str, scores: np.ndarray, num_frames: int, policy: st
         return scores[:num_frames], num_frames
     if policy == 'truncate':
         return scores, len(scores)
-    return np.pad(scores, (0, num_frames - len(scores)), mode='edge'), num_frames
+    return np.concatenate([scores, np.repeat(scores[-1:], num_frames - len(scores), axis=0)]), num_frames

@@ -30,6 +30,22 @@ class RankCounts:
         return self.positives[-1] == 0 or self.negatives[-1] == 0
 
 
+def run_starts(*arrays: np.ndarray) -> np.ndarray:
+    """Where a stretch of equal entries begins.
+
+    Args:
+        *arrays (np.ndarray): Of one length N > 0, shape (N, ...); a stretch ends where any of them changes.
+
+    Returns:
+        np.ndarray: Ascending, the first is 0, int64, shape (number of stretches,).
+    """
+    changed = np.zeros(len(arrays[0]) - 1, dtype=bool)
+    for array in arrays:
+        differs = array[1:] != array[:-1]
+        changed |= differs if differs.ndim == 1 else differs.any(axis=tuple(range(1, differs.ndim)))
+    return np.concatenate([[0], np.flatnonzero(changed) + 1])
+
+
 def rank_counts(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> RankCounts:
     """Sort once, count at every distinct score. Everything below follows from these counts.
 
@@ -46,6 +62,10 @@ def rank_counts(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | No
         DataError: Nothing to rank, other shapes than above, scores that are not finite, labels that are not 0 or 1.
     """
     scores, labels = np.asarray(scores), np.asarray(labels)
+    if labels.dtype != bool and scores.shape == labels.shape:
+        if not ((labels == 0) | (labels == 1)).all():
+            raise DataError('labels hold other values than 0 (normal) and 1 (anomalous)')
+        labels = labels.astype(bool)
     if scores.ndim != 1 or scores.shape != labels.shape:
         raise DataError(f'scores have the shape {scores.shape} and labels {labels.shape}; expected (N,) of both')
     if scores.size == 0:
@@ -53,10 +73,12 @@ def rank_counts(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | No
     if scores.dtype.kind == 'f' and not np.isfinite(scores).all():
         bad = int(np.count_nonzero(~np.isfinite(scores)))
         raise DataError(f'{bad} of {scores.size} scores are NaN or infinite; the model has diverged or overflowed')
-    if labels.dtype != bool:
-        if not ((labels == 0) | (labels == 1)).all():
-            raise DataError('labels hold other values than 0 (normal) and 1 (anomalous)')
-        labels = labels.astype(bool)
+    if weights is None:
+        # A snippet's score repeats for its 16 frames: sort the stretches of equal frames, not the frames.
+        starts = run_starts(scores, labels)
+        if 2 * starts.size <= scores.size:
+            weights = np.diff(starts, append=scores.size)
+            scores, labels = scores[starts], labels[starts]
 
     order = np.argsort(scores)[::-1]
     ranked = scores[order]

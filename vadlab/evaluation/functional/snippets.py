@@ -1,0 +1,146 @@
+"""From what a network gives for snippets and crops to one score for each frame."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from vadlab.utils.errors import ConfigError, DataError
+
+EXPANSIONS = ('repeat', 'linear')
+SMOOTHERS = ('forward_window', 'fixed_blocks')
+
+
+def snippet_to_frame(scores: np.ndarray, snippet_len: int = 16, mode: str = 'repeat') -> np.ndarray:
+    """Scores of frames from those of snippets.
+
+    Args:
+        scores (np.ndarray): Of consecutive snippets, shape (T,), or (T, K) of class scores.
+        snippet_len (int): Frames of a snippet, > 0.
+        mode (str): ``repeat``: each frame has its snippet's score. ``linear``: a snippet's score belongs to its
+            middle, between two middles the score is interpolated, and before the first and after the last it stays.
+
+    Returns:
+        np.ndarray: Shape (T * snippet_len,), or (T * snippet_len, K); of ``linear`` float64.
+
+    Raises:
+        ConfigError: Unknown ``mode``, or a ``snippet_len`` below 1.
+        DataError: There is no snippet.
+    """
+    scores = np.asarray(scores)
+    if mode not in EXPANSIONS:
+        raise ConfigError(f'the way from snippets to frames is {mode!r}; choose one of {", ".join(EXPANSIONS)}')
+    if snippet_len < 1:
+        raise ConfigError(f'snippet_len is {snippet_len}; a snippet has 1 frame or more')
+    if len(scores) == 0:
+        raise DataError('There is no snippet to take scores from')
+    if mode == 'repeat':
+        return np.repeat(scores, snippet_len, axis=0)
+    frames = np.arange(len(scores) * snippet_len)
+    middles = np.arange(len(scores)) * snippet_len + (snippet_len - 1) / 2
+    columns = [np.interp(frames, middles, column) for column in scores.reshape(len(scores), -1).T]
+    return np.stack(columns, axis=1).reshape(len(frames), *scores.shape[1:])
+
+
+def reduce_crops(scores: np.ndarray, crop: int | None = None) -> np.ndarray:
+    """One score from those of several crops of the same snippets.
+
+    Args:
+        scores (np.ndarray): Shape (C, T, ...), C > 0.
+        crop (int | None): None: mean over the crops (10 of UCF-Crime and ShanghaiTech, 5 of XD-Violence in the public
+            features). An index: that crop only (VadCLIP's test takes the first file of each video: 0).
+
+    Returns:
+        np.ndarray: Shape (T, ...).
+
+    Raises:
+        DataError: There is no crop, or none of that index.
+    """
+    scores = np.asarray(scores)
+    if len(scores) == 0:
+        raise DataError('There is no crop to take scores from')
+    if crop is None:
+        return scores.mean(axis=0)
+    if not 0 <= crop < len(scores):
+        raise DataError(f'There is no crop {crop}; the crops are 0 to {len(scores) - 1}')
+    return scores[crop]
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """How snippet scores are smoothed, as a config or a command line writes it: ``forward_window(7)``.
+
+    Attributes:
+        method (str): ``forward_window`` or ``fixed_blocks``.
+        size (int): Snippets in a window or block, 2 or more.
+    """
+
+    method: str
+    size: int
+
+    @classmethod
+    def parse(cls, text: str | None) -> 'Smoothing | None':
+        """The smoothing that the text names; None for None, ``none`` and ``off``.
+
+        Args:
+            text (str | None): ``forward_window(7)`` or ``fixed_blocks(8)``; ``forward_window:7`` needs no quotes in a
+                shell.
+
+        Raises:
+            ConfigError: Anything else.
+        """
+        if text is None or text in ('none', 'off'):
+            return None
+        match = re.fullmatch(r'(\w+)(?:\((\d+)\)|:(\d+))', text)
+        size = int(match[2] or match[3]) if match else 0
+        if match is None or match[1] not in SMOOTHERS or size < 2:
+            choices = ', '.join(f'{name}(K)' for name in SMOOTHERS)
+            raise ConfigError(f'smoothing is {text!r}; choose none, {choices}, with K snippets, 2 or more')
+        return cls(match[1], size)
+
+    def __str__(self) -> str:
+        return f'{self.method}({self.size})'
+
+    def __call__(self, scores: np.ndarray) -> np.ndarray:
+        """Smooth the snippet scores of one video, shape (T,) or (T, K)."""
+        return (forward_window if self.method == 'forward_window' else fixed_blocks)(scores, self.size)
+
+
+def forward_window(scores: np.ndarray, size: int) -> np.ndarray:
+    """Mean of a snippet and the ``size - 1`` that follow it, with zeros after the end of the video.
+
+    Pu et al., "Learning Prompt-Enhanced Context Features for Weakly-Supervised Video Anomaly Detection", TIP 2024,
+    whose test smooths so on UCF-Crime (7) and ShanghaiTech (3). The zeros pull the last ``size - 1`` snippets down.
+
+    Args:
+        scores (np.ndarray): Of consecutive snippets, shape (T,) or (T, K).
+        size (int): Snippets in the window, > 0.
+
+    Returns:
+        np.ndarray: The same shape, float64.
+    """
+    padded = _with_zeros_after(scores, size - 1)
+    # Each window is summed by itself: a running sum would make ties of equal windows into near misses.
+    return np.lib.stride_tricks.sliding_window_view(padded, size, axis=0).mean(axis=-1)
+
+
+def fixed_blocks(scores: np.ndarray, size: int) -> np.ndarray:
+    """Each snippet gets the mean of its block of ``size`` snippets; zeros fill the last block.
+
+    The same authors' test smooths so on XD-Violence (8).
+
+    Args:
+        scores (np.ndarray): Of consecutive snippets, shape (T,) or (T, K).
+        size (int): Snippets in a block, > 0.
+
+    Returns:
+        np.ndarray: The same shape, float64.
+    """
+    padded = _with_zeros_after(scores, -len(scores) % size)
+    means = padded.reshape(-1, size, *padded.shape[1:]).mean(axis=1)
+    return np.repeat(means, size, axis=0)[: len(scores)]
+
+
+def _with_zeros_after(scores: np.ndarray, count: int) -> np.ndarray:
+    scores = np.asarray(scores, dtype=np.float64)
+    return np.concatenate([scores, np.zeros((count, *scores.shape[1:]))])
