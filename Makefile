@@ -11,10 +11,10 @@ BIN    := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train test check bench clean
+.PHONY: help install demo demo-features train test check bench clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install:  ## Set up .venv: torch, mmcv's ops (compiled, about 7 minutes once), the rest
 	@$(PYTHON) -c '' 2>/dev/null || { \
@@ -35,6 +35,10 @@ demo: install  ## Make synthetic videos, train FG-CLIP on them, test it: about 1
 	@echo "checkpoint   $$(cat $(DEMO_DIR)/last_checkpoint)"
 	@echo "metrics      $(DEMO_DIR)/metrics.json, scores of every frame in $(DEMO_DIR)/metrics.npz"
 	@echo "pictures     $(DEMO_DIR)/pictures"
+
+demo-features: install  ## Features of the synthetic videos (and of blanked frames), for the weakly supervised demos
+	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA)
+	$(BIN)/python tools/make_demo_features.py --data $(DEMO_DATA) --out $(DEMO_DATA)_features $(ARGS)
 
 train: install  ## Train: make train CONFIG=configs/fgclip_ucf.py ARGS="--cfg-options data_root=..."
 	$(BIN)/python tools/train.py $(CONFIG) $(ARGS)

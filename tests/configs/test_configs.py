@@ -10,7 +10,10 @@ from vadlab.utils import register_all_modules
 from vadlab.utils.config import RUNNER_KEYS, load_config, runner_config
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-EXPERIMENTS = sorted(p for p in CONFIGS.glob('*.py') if p.name != 'default_runtime.py')
+# Those of features have tests of their own.
+EXPERIMENTS = sorted(
+    p for p in CONFIGS.glob('*.py') if p.name != 'default_runtime.py' and not p.name.startswith('features_')
+)
 TINY = {
     'image_size': 32,
     'pretrained': None,

@@ -197,8 +197,8 @@ class FeatureExtraction:
                 for batch in self._batches(stream, open_videos, report, tell):
                     self._encode_and_write(batch, open_videos, report, tell)
         finally:
-            for video in open_videos.values():
-                video.writer.discard()
+            for unfinished in open_videos.values():
+                unfinished.writer.discard()
         self._write_frames()
         report.seconds = time.perf_counter() - start
         return report

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +95,7 @@ class SnippetSource:
         self.workers = workers
         self.max_bytes = max_bytes
 
-    def __call__(self, videos: list[VideoItem]) -> Iterator[Opened | Snippet | Failed]:
+    def __call__(self, videos: list[VideoItem]) -> Generator[Opened | Snippet | Failed, None, None]:
         """Deliver the snippets of these videos; closing the iterator stops the threads."""
         todo: queue.SimpleQueue[VideoItem] = queue.SimpleQueue()
         for video in videos:
@@ -109,7 +109,8 @@ class SnippetSource:
         def put(item: Any) -> None:
             while not stop.is_set():
                 try:
-                    return ready.put(item, timeout=0.2)
+                    ready.put(item, timeout=0.2)
+                    return
                 except queue.Full:
                     continue
             raise _StoppedError
@@ -130,7 +131,8 @@ class SnippetSource:
             except _StoppedError:
                 pass
             except BaseException as error:  # a fault of ours: shown by the consumer with its traceback
-                stop.is_set() or ready.put(_Crashed(error))
+                if not stop.is_set():
+                    ready.put(_Crashed(error))
 
         threads = [threading.Thread(target=work, daemon=True) for _ in range(min(self.workers, len(videos)))]
         for thread in threads:

@@ -45,9 +45,8 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
         if source.is_dir():
             for folder, subfolders, files in os.walk(source, followlinks=True):
                 subfolders[:] = sorted(s for s in subfolders if not s.startswith('.'))
-                for file in files:
-                    if Path(file).suffix.lower() in ENDINGS and not file.startswith('.'):
-                        path = Path(folder) / file
+                for path in (Path(folder) / file for file in files):
+                    if path.suffix.lower() in ENDINGS and not path.name.startswith('.'):
                         found.setdefault(str(path), _name(path, Path(root) if root else source))
         elif source.suffix == '.txt' and source.is_file():
             for line in source.read_text(encoding='utf-8').splitlines():
@@ -60,8 +59,8 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
             _must_exist(source, 'named on the command line')
             found.setdefault(str(source), _name(source, Path(root) if root else source.parent))
     by_name = defaultdict(set)
-    for path, name in found.items():
-        by_name[name].add(os.path.realpath(path))
+    for file, name in found.items():
+        by_name[name].add(os.path.realpath(file))
     double = {name: sorted(paths) for name, paths in by_name.items() if len(paths) > 1}
     if double:
         name, paths = next(iter(double.items()))
@@ -71,7 +70,7 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
         )
     if not found:
         raise DataError(f'No videos under {", ".join(map(str, sources))}. Known endings: {" ".join(sorted(ENDINGS))}')
-    items = {name: VideoItem(path, name, os.path.getsize(path)) for path, name in found.items()}
+    items = {name: VideoItem(file, name, os.path.getsize(file)) for file, name in found.items()}
     return [items[name] for name in sorted(items)]
 
 

@@ -1,2 +1,3 @@
 from .clip_text_transformer import CLIPTextTransformer
 from .clip_vision_transformer import CLIPVisionTransformer
+from .videomae import VideoMAE

@@ -1,0 +1,105 @@
+"""Snippet features of the synthetic videos: ``python tools/make_demo_features.py``, which `make demo-features` runs."""
+
+import argparse
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+
+from vadlab.apis.features.extraction import FeatureExtraction
+from vadlab.apis.features.feature_files import write_json
+from vadlab.apis.features.recipe import read_recipe
+from vadlab.apis.features.video_list import VideoItem, find_videos
+from vadlab.utils.cli import run_cli
+from vadlab.utils.config import config_differences, load_config, parse_cfg_options
+from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.runtime import quiet_third_parties
+from vadlab.utils.setup_env import register_all_modules
+
+ANNOTATION = 'Temporal_Anomaly_Annotation.txt'
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Make the feature set that the *_demo configs of weakly supervised methods train on: features/ and '
+        'blank/ (of zeroed pixels), train.txt, test.txt, frames.json and the temporal annotation. What is there and '
+        'made by the same recipe stays; what was made by another is made anew.'
+    )
+    parser.add_argument('--data', type=Path, default=Path('data/demo'), help='made by tools/make_demo_data.py')
+    parser.add_argument('--out', type=Path, default=Path('data/demo_features'), help='default: %(default)s')
+    parser.add_argument('--config', default='configs/features_clip_demo.py', help='default: %(default)s')
+    parser.add_argument('--workers', type=int, default=1, help='threads that decode')
+    parser.add_argument('--batch-size', type=int, default=64, help='frames that pass the model at once')
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make what the command line says; the exit status."""
+    args = parse_args(argv)
+    quiet_third_parties()
+    register_all_modules()
+    MMLogger.get_instance('vadlab', logger_name='vadlab')
+    splits = {split: read_split(args.data, split) for split in ('train', 'test')}
+    videos = find_videos([args.data / 'Videos'])
+    known = {video.name for video in videos}
+    missing = [name for names in splits.values() for name in names if name not in known]
+    if missing:
+        raise DataError(f'{len(missing)} videos are annotated and not in {args.data / "Videos"} (first: {missing[0]})')
+    config = load_config(args.config, parse_cfg_options(args.cfg_options))
+    for folder, blank in (('features', False), ('blank', True)):
+        config.features['blank'] = blank
+        extract(config, videos, args.out / folder, args.batch_size, args.workers)
+    crops = config.features['crops']
+    for split, names in splits.items():
+        lines = [f'{name}__{k}.npy\n' for name in names for k in range(crops)]
+        (args.out / f'{split}.txt').write_text(''.join(lines), encoding='utf-8')
+    shutil.copyfile(args.data / ANNOTATION, args.out / ANNOTATION)
+    frames = json.loads((args.out / 'features' / 'frames.json').read_text(encoding='utf-8'))
+    write_json(args.out / 'frames.json', frames)
+    print(f'{args.out}: {len(splits["train"])} videos to train with, {len(splits["test"])} to test on.')
+    return 0
+
+
+def read_split(data: Path, split: str) -> list[str]:
+    """Names of a split's videos: their paths below ``Videos``, without ending.
+
+    Raises:
+        MissingFileError: The synthetic videos are not there.
+    """
+    path = data / f'{split}.json'
+    if not path.is_file() or not (data / ANNOTATION).is_file():
+        raise MissingFileError(
+            f'{data} is no set of synthetic videos. Make it: python tools/make_demo_data.py --out {data}'
+        )
+    records = json.loads(path.read_text(encoding='utf-8'))
+    return [Path(record['f_path']).relative_to('Videos').with_suffix('').as_posix() for record in records]
+
+
+def extract(config: Config, videos: list[VideoItem], out: Path, batch_size: int, workers: int) -> None:
+    """Bring a folder of features up to date.
+
+    Raises:
+        DataError: A video cannot be used.
+    """
+    extraction = FeatureExtraction(config, out, 'cpu', batch_size, workers)
+    stale = False
+    if (out / 'recipe.json').is_file():
+        new = json.loads(json.dumps(extraction.recipe()))
+        differences = config_differences(read_recipe(out)['recipe'], new)
+        stale = bool(differences)
+        if stale:
+            print(f'{out}: made anew, for the recipe is another ({"; ".join(differences[:3])})')
+    extraction.prepare(overwrite=stale)
+    report = extraction.run(videos)
+    if report.bad:
+        raise DataError(f'{len(report.bad)} videos cannot be used (first: {next(iter(report.bad.values()))})')
+    print(f'{out}: {len(report.done)} videos in {report.seconds:.0f} s, {len(report.skipped)} were there')
+
+
+if __name__ == '__main__':
+    run_cli(main)

@@ -1,0 +1,134 @@
+# Shapes: s snippets, f frames, l tokens (f / tubelet_size * (image_size / patch_size) ** 2), d width.
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS
+from vadlab.utils.errors import CheckpointError, ConfigError, DataError
+
+
+@MODELS.register_module()
+class VideoMAE(nn.Module):
+    """VideoMAE's encoder, as transformers has it: one vector, or all tokens, of a clip.
+
+    Tong et al., "VideoMAE: Masked Autoencoders are Data-Efficient Learners for Self-Supervised Video Pre-Training",
+    NeurIPS 2022, arXiv:2203.12602 (github.com/MCG-NJU/VideoMAE).
+
+    The pooled feature is the mean over tokens, followed by the norm before the classifier where the weights have one
+    (fine-tuned ones, such as ``MCG-NJU/videomae-base-finetuned-kinetics``); pre-trained ones end with a norm of every
+    token instead.
+
+    Args:
+        pretrained (str | None): Hugging Face id, or a folder with ``config.json`` and ``model.safetensors``; what
+            it says about the architecture replaces the arguments below. None draws random weights.
+        image_size (int): Height and width of a frame, in pixels.
+        patch_size (int): Height and width of a patch, in pixels.
+        num_frames (int): Frames f of a clip.
+        tubelet_size (int): Frames of a token.
+        width (int): Channels d.
+        layers (int): Blocks.
+        heads (int): Attention heads.
+        mlp_ratio (float): Hidden width of the MLPs by d.
+        pooled (bool): Return one vector a clip, (s, d), or its tokens, (s, l, d).
+
+    Raises:
+        ConfigError: Sizes that do not fit.
+        CheckpointError: The weights are not VideoMAE's, incomplete, or cannot be had.
+    """
+
+    takes_clips = True
+
+    def __init__(
+        self,
+        pretrained: str | None = None,
+        image_size: int = 224,
+        patch_size: int = 16,
+        num_frames: int = 16,
+        tubelet_size: int = 2,
+        width: int = 768,
+        layers: int = 12,
+        heads: int = 12,
+        mlp_ratio: float = 4.0,
+        pooled: bool = True,
+    ) -> None:
+        super().__init__()
+        if image_size % patch_size or num_frames % tubelet_size or width % heads:
+            raise ConfigError(
+                f'VideoMAE: {image_size=} must be a multiple of {patch_size=}, {num_frames=} of {tubelet_size=}, '
+                f'{width=} of {heads=}.'
+            )
+        from transformers import VideoMAEConfig, VideoMAEForVideoClassification  # it takes seconds, and few need it
+
+        self.pretrained = pretrained
+        self.pooled = pooled
+        if pretrained is None:
+            model = VideoMAEForVideoClassification(
+                VideoMAEConfig(
+                    image_size=image_size,
+                    patch_size=patch_size,
+                    num_frames=num_frames,
+                    tubelet_size=tubelet_size,
+                    hidden_size=width,
+                    num_hidden_layers=layers,
+                    num_attention_heads=heads,
+                    intermediate_size=int(width * mlp_ratio),
+                )
+            )
+        else:
+            model = _from_pretrained(VideoMAEForVideoClassification, pretrained)
+        self.encoder = model.videomae
+        self.fc_norm: nn.Module = model.fc_norm or nn.Identity()
+        config = model.config
+        self.width: int = config.hidden_size
+        self.image_size: int = config.image_size
+        self.num_frames: int = config.num_frames
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Encode clips.
+
+        Args:
+            clips (Tensor): Normalised with ImageNet's mean and deviation, shape (s, f, 3, h, w).
+
+        Returns:
+            Tensor: Shape (s, d), or (s, l, d) with ``pooled=False``.
+
+        Raises:
+            DataError: Clips of another length or size than the model's.
+        """
+        wanted = (self.num_frames, 3, self.image_size, self.image_size)
+        if tuple(clips.shape[1:]) != wanted:
+            raise DataError(
+                f'VideoMAE: clips of shape {tuple(clips.shape[1:])}, but it takes {wanted} (frames, 3, height, width). '
+                f'Give it {self.num_frames} frames a snippet (features.frames) and crops of {self.image_size} pixels.'
+            )
+        tokens_sld = self.encoder(pixel_values=clips).last_hidden_state
+        return self.fc_norm(tokens_sld.mean(1)) if self.pooled else tokens_sld
+
+
+def _from_pretrained(kind: Any, source: str) -> Any:
+    if Path(source).expanduser().is_dir():
+        source = str(Path(source).expanduser())
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # it warns of the classifier, which is not used
+    try:
+        model, info = kind.from_pretrained(source, output_loading_info=True)
+    except Exception as error:  # a file, the network, or a config of something else: each fails in its own way
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise CheckpointError(
+            f'VideoMAE weights {source!r} cannot be loaded: {reason[:300]} Give a Hugging Face id such as '
+            'MCG-NJU/videomae-base-finetuned-kinetics, or a folder with config.json and model.safetensors.'
+        ) from error
+    finally:
+        logging.set_verbosity(verbosity)
+    # Without a classifier's norm the mean of the tokens is used as it is.
+    missing = {key for key in info['missing_keys'] if not key.startswith(('classifier.', 'fc_norm.'))}
+    if missing or model.config.model_type != 'videomae':
+        raise CheckpointError(
+            f'{source} is not a complete VideoMAE ({model.config.model_type}); it lacks {sorted(missing)[:3]}.'
+        )
+    if any(key.startswith('fc_norm.') for key in info['missing_keys']):
+        model.fc_norm = None
+    return model
