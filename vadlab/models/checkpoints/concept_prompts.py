@@ -50,7 +50,7 @@ def read_concept_features(
         raise MissingFileError(
             f"No prompt features at {path}. Give a .npy file with one row a class (PEL4VAD's repository has them as "
             'list/*/*-prompt.npy), or a .json file of concepts and CLIP weights to encode them: '
-            'prompts=configs/concepts/surveillance.json clip=PATH.'
+            'prompts=configs/concepts/ucf_crime.json clip=PATH.'
         )
     if path.suffix == '.npy':
         return _read_features(path, classes, order)
