@@ -130,6 +130,30 @@ class SnippetDetector(BaseModel):
         """``gt_label`` of each video, int64, shape (B,), on the model's device."""
         return torch.tensor([int(sample.gt_label) for sample in data_samples], device=self.data_preprocessor.device)
 
+    def class_shares(self, data_samples: list[VADDataSample], num_classes: int) -> Tensor:
+        """Classes of each video, the shares of several adding up to 1, float32, shape (B, K), on the model's device.
+
+        Args:
+            data_samples (list[VADDataSample]): With ``gt_classes``, or ``gt_label`` where a video has one class.
+            num_classes (int): Classes K of the model.
+
+        Raises:
+            DataError: A video of unknown class, or with another number of classes.
+        """
+        targets = torch.zeros(len(data_samples), num_classes)
+        for row, sample in zip(targets, data_samples, strict=True):
+            classes, label = sample.get('gt_classes'), int(sample.gt_label)
+            if classes is not None and len(classes) == len(row):
+                row.copy_(classes)
+            elif classes is None and 0 <= label < len(row):
+                row[label] = 1
+            if not row.any():
+                raise DataError(
+                    f'{type(self).__name__}: video {sample.get("video_id")!r} has none of the {len(row)} classes '
+                    f'(gt_label={label}, gt_classes={classes}). The dataset and the model must have the same classes.'
+                )
+        return (targets / targets.sum(1, keepdim=True)).to(self.data_preprocessor.device)
+
     def split(self, data_samples: list[VADDataSample], equal: bool = False) -> tuple[Tensor, Tensor]:
         """Places in the batch of its normal and of its abnormal videos, each in the batch's order.
 

@@ -10,19 +10,18 @@ from torch import Tensor, nn
 
 from vadlab.registry import MODELS, TOKENIZERS
 from vadlab.structures import VADDataSample
-from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.errors import ConfigError
 from vadlab.utils.suggest import nearest
 
 from ..checkpoints import init_text_from_clip
 from ..checkpoints.vadclip_layout import from_vadclip
-from ..layers.activations import QuickGELU
+from ..layers.chunks import over_chunks, to_places
 from ..layers.local_global_adapter import LocalGlobalAdapter
+from ..layers.mlp import MLP
 from ..layers.top_snippets import top_snippets
+from ..layers.two_branch_logits import two_branch_logits
 from ..losses.probability_bce import probability_bce
 from .snippet_detector import SnippetDetector
-
-TEMPERATURE = 0.07
-CHUNKS_AT_ONCE = 32  # of a long test video, so that its length does not decide how much memory is needed
 
 
 @MODELS.register_module()
@@ -194,16 +193,7 @@ class VadCLIP(SnippetDetector):
             tuple[Tensor, Tensor]: Binary logits, shape (b, p), and class logits, shape (b, p, k).
         """
         x_bpd = self.adapter(feats_bpd, lengths)
-        # classifier(x + mlp(x)) without the MLP's output, of which only its product with the classifier is read.
-        weight_d, last = self.classifier.weight[0], self.binary_mlp.fc2
-        binary_bp = x_bpd @ weight_d + self.binary_mlp.hidden(x_bpd) @ (weight_d @ last.weight)
-        binary_bp = binary_bp + (last.bias @ weight_d + self.classifier.bias)
-
-        video_bd = F.normalize((binary_bp[:, None] @ x_bpd)[:, 0], dim=-1)
-        texts_bkd = texts_kd + video_bd[:, None]
-        texts_bkd = F.normalize(texts_bkd + self.text_mlp(texts_bkd), dim=-1)
-        norms_bp1 = torch.linalg.vector_norm(x_bpd, dim=-1, keepdim=True)
-        return binary_bp, x_bpd @ texts_bkd.mT / (norms_bp1 * TEMPERATURE)
+        return two_branch_logits(x_bpd, texts_kd, self.binary_mlp, self.classifier, self.text_mlp)
 
     # ---- training --------------------------------------------------------------------------------------------------
 
@@ -221,10 +211,10 @@ class VadCLIP(SnippetDetector):
         crops = feats_bctd.shape[1]
         lengths = list(chain.from_iterable([int(sample.num_snippets)] * crops for sample in data_samples))
         feats_bpd, mask_bp = (
-            self._to_places(feats_bctd.flatten(0, 1)),
-            self._to_places(mask_bt.repeat_interleave(crops, 0)),
+            to_places(x, self.max_snippets, 'VadCLIP')
+            for x in (feats_bctd.flatten(0, 1), mask_bt.repeat_interleave(crops, 0))
         )
-        targets_bk = self.targets_of(data_samples).repeat_interleave(crops, 0)
+        targets_bk = self.class_shares(data_samples, len(self.classes)).repeat_interleave(crops, 0)
 
         texts_kd = self.encode_prompts()
         binary_bp, logits_bpk = self.logits_of(feats_bpd, lengths, texts_kd)
@@ -238,53 +228,16 @@ class VadCLIP(SnippetDetector):
             'loss_separation': self.separation_weight * (units_kd[1:] @ units_kd[0]).abs().mean(),
         }
 
-    def targets_of(self, data_samples: list[VADDataSample]) -> Tensor:
-        """Classes of each video, their shares adding up to 1, float32, shape (b, k).
-
-        Raises:
-            DataError: A video of unknown class, or of another number of classes.
-        """
-        targets = torch.zeros(len(data_samples), len(self.classes))
-        for row, sample in zip(targets, data_samples, strict=True):
-            classes, label = sample.get('gt_classes'), int(sample.gt_label)
-            if classes is not None and len(classes) == len(row):
-                row.copy_(classes)
-            elif classes is None and 0 <= label < len(row):
-                row[label] = 1
-            if not row.any():
-                raise DataError(
-                    f'VadCLIP: video {sample.get("video_id")!r} has none of the {len(row)} classes (gt_label={label}, '
-                    f'gt_classes={classes}). The dataset and the model must have the same classes.'
-                )
-        return (targets / targets.sum(1, keepdim=True)).to(self.classifier.weight.device)
-
-    def _to_places(self, x_bt: Tensor) -> Tensor:
-        """Zeros (False) up to ``max_snippets`` places, shape (b, t, ...) to (b, p, ...)."""
-        missing = self.max_snippets - x_bt.shape[1]
-        if missing < 0:
-            raise ConfigError(
-                f'VadCLIP: a training video has {x_bt.shape[1]} snippets, the model has max_snippets='
-                f'{self.max_snippets}. Set max_snippets in the config, which resamples videos to as many.'
-            )
-        return F.pad(x_bt, (*[0] * (2 * (x_bt.dim() - 2)), 0, missing)) if missing else x_bt
-
     # ---- test ------------------------------------------------------------------------------------------------------
 
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
         """In chunks of ``max_snippets``, see :meth:`SnippetDetector.score`."""
-        size, (b, t) = self.max_snippets, mask_bt.shape
-        num_chunks = -(-t // size)
-        feats_bpd = F.pad(feats_btd, (0, 0, 0, num_chunks * size - t)).reshape(b * num_chunks, size, -1)
-        lengths = [min(max(n - i * size, 0), size) for n in mask_bt.sum(1).tolist() for i in range(num_chunks)]
         texts_kd = self._texts_for_test()
-        binary_bp = feats_bpd.new_zeros(len(feats_bpd), size)
-        logits_bpk = feats_bpd.new_zeros(len(feats_bpd), size, len(self.classes))
-        # A short video beside a long one has chunks without a snippet.
-        rows = [i for i, n in enumerate(lengths) if n]
-        for some in (rows[i : i + CHUNKS_AT_ONCE] for i in range(0, len(rows), CHUNKS_AT_ONCE)):
-            binary, logits = self.logits_of(feats_bpd[some], [lengths[i] for i in some], texts_kd)
-            binary_bp[some], logits_bpk[some] = binary.to(binary_bp), logits.to(logits_bpk)
-        binary_bt, logits_btk = (x.unflatten(0, (b, -1)).flatten(1, 2)[:, :t] for x in (binary_bp, logits_bpk))
+
+        def forward(feats_bpd: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
+            return self.logits_of(feats_bpd, lengths, texts_kd)
+
+        binary_bt, logits_btk = over_chunks(forward, feats_btd, mask_bt, self.max_snippets)
         margins_bt = binary_bt
         if self.score_branch == 'aligned':
             margins_bt = logits_btk[..., 1:].logsumexp(-1) - logits_btk[..., 0]
@@ -299,24 +252,3 @@ class VadCLIP(SnippetDetector):
         if self._texts is None or self._texts[0] != state:
             self._texts = (state, self.encode_prompts())
         return self._texts[1]
-
-
-class MLP(nn.Module):
-    """Two layers, four times as wide between them, with QuickGELU.
-
-    Args:
-        width (int): Channels of input and output.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.act = QuickGELU()
-        self.fc2 = nn.Linear(4 * width, width)
-
-    def hidden(self, x: Tensor) -> Tensor:
-        """What the second layer reads, shape (..., 4 * width)."""
-        return self.act(self.fc1(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.hidden(x))

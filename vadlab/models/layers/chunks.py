@@ -1,0 +1,59 @@
+# Shapes: b videos, t snippets, n chunks of p places for snippets each, d channels.
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from vadlab.utils.errors import ConfigError
+
+CHUNKS_AT_ONCE = 32  # of a long video, so that its length does not decide how much memory is needed
+
+
+def over_chunks(
+    forward: Callable[[Tensor, list[int]], tuple[Tensor, ...]], feats_btd: Tensor, mask_bt: Tensor, size: int
+) -> tuple[Tensor, ...]:
+    """Run what takes a fixed number of places over videos of any length, cut into chunks of as many.
+
+    Args:
+        forward (Callable): Gets features (n, p, d), zeros past each chunk's end, and the chunks' real snippets, a list
+            of n numbers of 1 to p; returns tensors of shape (n, p, ...).
+        feats_btd (Tensor): Features, shape (b, t, d).
+        mask_bt (Tensor): True at real snippets, bool, shape (b, t).
+        size (int): Places p.
+
+    Returns:
+        tuple[Tensor, ...]: What ``forward`` returns, shape (b, t, ...); zeros in chunks without a real snippet.
+    """
+    num_videos, length = mask_bt.shape
+    num_chunks = -(-length // size)
+    feats_btd = feats_btd * mask_bt[..., None]
+    feats_npd = F.pad(feats_btd, (0, 0, 0, num_chunks * size - length)).reshape(num_videos * num_chunks, size, -1)
+    lengths = [min(max(n - i * size, 0), size) for n in mask_bt.sum(1).tolist() for i in range(num_chunks)]
+    rows = [i for i, n in enumerate(lengths) if n]  # a short video beside a long one has chunks without a snippet
+    outs: list[Tensor] = []
+    for some in (rows[i : i + CHUNKS_AT_ONCE] for i in range(0, len(rows), CHUNKS_AT_ONCE)):
+        parts = forward(feats_npd[some], [lengths[i] for i in some])
+        outs = outs or [part.new_zeros(len(feats_npd), *part.shape[1:]) for part in parts]
+        for out, part in zip(outs, parts, strict=True):
+            out[some] = part
+    return tuple(out.unflatten(0, (num_videos, num_chunks)).flatten(1, 2)[:, :length] for out in outs)
+
+
+def to_places(x_bt: Tensor, size: int, method: str) -> Tensor:
+    """Zeros (False) up to the fixed number of places, shape (b, t, ...) to (b, p, ...).
+
+    Args:
+        x_bt (Tensor): Features or a mask, shape (b, t, ...).
+        size (int): Places p.
+        method (str): Whose, for the message.
+
+    Raises:
+        ConfigError: More snippets than places.
+    """
+    missing = size - x_bt.shape[1]
+    if missing < 0:
+        raise ConfigError(
+            f'{method}: a training video has {x_bt.shape[1]} snippets, the model has max_snippets={size}. Set '
+            'max_snippets in the config, which resamples videos to as many.'
+        )
+    return F.pad(x_bt, (*[0] * (2 * (x_bt.dim() - 2)), 0, missing)) if missing else x_bt
