@@ -6,14 +6,14 @@ ann_file = 'ucf_CLIP_rgb.csv'
 test_ann_file = 'ucf_CLIP_rgbtest.csv'
 temporal_ann_file = 'Temporal_Anomaly_Annotation.txt'
 frames_file = 'test_num_frames.json'  # frame counts of the test videos; None takes the features' length
+video_dir = None  # a folder with the test videos: their frames are counted, and frames_file is not read
 # UCF-Crime has no validation split, and the published methods chose checkpoints by the test split. Name one of your own
 # to choose fairly.
 val_ann_file = test_ann_file
 val_temporal_ann_file = temporal_ann_file
 val_frames_file = frames_file
-video_dir = None  # a folder with the test videos counts their frames instead of frames_file
 interval_mode = 'half_open'  # how temporal lists count: half_open, inclusive (RTFM), matlab (Sultani)
-label_from = 'auto'  # see vadlab/datasets/feature_labels.py
+label_from = 'auto'  # where labels are, see vadlab/datasets/feature_labels.py
 length_tolerance = 0  # snippets by which features may miss their video's length
 classes = (
     'Normal', 'Abuse', 'Arrest', 'Arson', 'Assault', 'Burglary', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery',
@@ -32,10 +32,13 @@ epoch_length = 'min'  # an epoch ends with the smaller (min) or the larger (max)
 batch_size = 128  # both halves together
 num_workers = 4
 
-length_policy = 'truncate'  # where features and frame counts differ; error, truncate or pad_last
-ap_mode = 'step'  # trapezoid: RTFM's and UR-DMU's
+length_policy = 'truncate'  # where scores and frames differ in number: error, truncate or pad_last
+smoothing = None  # of snippet scores in tests: forward_window(7), fixed_blocks(8)
+rank_by = 'margins'  # frames are ranked by logits; scores: by probabilities, as most published code
+ap_mode = 'step'  # trapezoid: RTFM's, UR-DMU's and PEL4VAD's
 segment_mode = None  # vadclip or standard, for methods that tell classes apart
 
+# ---- From here on the same for all sets of snippet features. ----
 train_pipeline = [
     dict(type='LoadFeatures'),
     dict(type='ResampleSnippets', max_snippets=max_snippets, mode=resample, normalize=normalize_snippets),
@@ -66,12 +69,11 @@ train_dataloader = dict(
     num_workers=num_workers,
     persistent_workers=num_workers > 0,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    batch_sampler=dict(type='BalancedBatchSampler', epoch_length=epoch_length),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(**features, ann_file=ann_file, crops=crops, pipeline=train_pipeline),
 )
-if not balanced:
-    del train_dataloader['batch_sampler']
+if balanced:
+    train_dataloader.update(batch_sampler=dict(type='BalancedBatchSampler', epoch_length=epoch_length))
 val_dataloader = dict(
     batch_size=1,
     num_workers=num_workers,
@@ -88,15 +90,13 @@ test_dataloader = dict(
     persistent_workers=num_workers > 0,
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(
-        **test_features, ann_file=test_ann_file, temporal_ann_file=temporal_ann_file, frames_file=frames_file
-    ),
+    dataset=dict(**test_features, ann_file=test_ann_file, temporal_ann_file=temporal_ann_file, frames_file=frames_file),
 )
 
 val_evaluator = [
-    dict(type='FrameScoreMetric', length_policy=length_policy, ap_mode=ap_mode),
+    dict(type='FrameScoreMetric', length_policy=length_policy, ap_mode=ap_mode, smoothing=smoothing, rank_by=rank_by),
     dict(type='VideoScoreMetric'),
 ]
 if segment_mode:
-    val_evaluator.append(dict(type='SegmentMetric', mode=segment_mode))
+    val_evaluator.append(dict(type='SegmentMetric', mode=segment_mode, length_policy=length_policy))
 test_evaluator = val_evaluator

@@ -14,7 +14,7 @@ from .ranking import (
 )
 from .retrieval import chance_recall_at_1, recall_at, retrieval_ranks, text_groups
 from .segments import Segments, propose_segments, segment_ap, segment_map
-from .snippets import Smoothing, fixed_blocks, forward_window, reduce_crops, snippet_to_frame
+from .snippets import Smoothing, fixed_blocks, forward_window, frame_to_snippet, reduce_crops, snippet_to_frame
 
 __all__ = [
     'RankCounts',
@@ -31,6 +31,7 @@ __all__ = [
     'fixed_blocks',
     'forward_window',
     'frame_labels',
+    'frame_to_snippet',
     'grounding_accuracy',
     'macro_auc',
     'match_lengths',

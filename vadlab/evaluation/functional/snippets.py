@@ -42,6 +42,30 @@ def snippet_to_frame(scores: np.ndarray, snippet_len: int = 16, mode: str = 'rep
     return np.stack(columns, axis=1).reshape(len(frames), *scores.shape[1:])
 
 
+def frame_to_snippet(scores: np.ndarray, snippet_len: int = 16) -> np.ndarray:
+    """Undo :func:`snippet_to_frame`'s ``repeat``.
+
+    Args:
+        scores (np.ndarray): Of frames, shape (N, ...), N > 0; the last snippet may be cut short.
+        snippet_len (int): Frames of a snippet, > 0.
+
+    Returns:
+        np.ndarray: Shape (ceil(N / snippet_len), ...).
+
+    Raises:
+        DataError: Scores differ within a snippet, so that they are no repeated snippet scores.
+    """
+    scores = np.asarray(scores)
+    snippets = scores[::snippet_len]
+    different = np.flatnonzero(snippet_to_frame(snippets, snippet_len)[: len(scores)] != scores)
+    if different.size:
+        raise DataError(
+            f'scores differ within a snippet of {snippet_len} frames (first at frame {different[0]}): they are no '
+            'repeated snippet scores'
+        )
+    return snippets
+
+
 def reduce_crops(scores: np.ndarray, crop: int | None = None) -> np.ndarray:
     """One score from those of several crops of the same snippets.
 

@@ -9,16 +9,17 @@ from vadlab.datasets.temporal_annotations import intervals_to_mask
 from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
-from ..functional import frame_scores, ground_truth, ranking
-from .vad_metric import VADMetric, choose, field_of, one_dimensional
+from ..functional import class_scores, frame_scores, ground_truth, ranking, snippets
+from .vad_metric import RANK_BY, VADMetric, choose, class_intervals_of, field_of, one_dimensional, two_dimensional
 
 
 @METRICS.register_module()
 class FrameScoreMetric(VADMetric):
-    """AUC, AP, Ano-AUC, macro AUC, EER and FAR of per-frame scores.
+    """AUC, AP, Ano-AUC, macro AUC, EER and FAR of per-frame scores, and mAUC where there are class probabilities.
 
     Ranking measures look at ``pred_margins`` (a probability close to 1 saturates and would make ties), FAR looks at
-    ``pred_scores``. Ground truth are ``gt_intervals`` over ``total_frames``.
+    ``pred_scores``, mAUC at ``pred_class_scores``. Ground truth are ``gt_intervals`` over ``total_frames``, and for
+    mAUC the class of each (``gt_class_intervals`` or ``gt_label``).
 
     Args:
         ap_mode (str): ``step`` or ``trapezoid``, see :func:`~vadlab.evaluation.functional.average_precision`.
@@ -27,12 +28,24 @@ class FrameScoreMetric(VADMetric):
         far_threshold (float): Scores at or above it are alarms, 0..1.
         length_policy (str): ``error``, ``truncate`` or ``pad_last`` where the number of scores is not that of frames,
             see :func:`~vadlab.evaluation.functional.match_lengths`.
+        smoothing (str | None): ``forward_window(7)`` or ``fixed_blocks(8)`` over the snippets of a video, see
+            :class:`~vadlab.evaluation.functional.Smoothing`; then ranking, too, looks at ``pred_scores``, and the data
+            set must tell ``snippet_len``. Class probabilities stay as they are.
+        rank_by (str): ``margins``, or ``scores`` as most published code does.
         collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): ``frame`` where None.
     """
 
     default_prefix = 'frame'
-    higher_is_better = {'auc': True, 'ap': True, 'ano_auc': True, 'macro_auc': True, 'eer': False, 'far': False}
+    higher_is_better = {
+        'auc': True,
+        'ap': True,
+        'ano_auc': True,
+        'macro_auc': True,
+        'eer': False,
+        'far': False,
+        'mauc': True,
+    }
 
     def __init__(
         self,
@@ -40,6 +53,8 @@ class FrameScoreMetric(VADMetric):
         macro_mode: str = 'skip',
         far_threshold: float = 0.5,
         length_policy: str = 'error',
+        smoothing: str | None = None,
+        rank_by: str = 'margins',
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
@@ -50,47 +65,94 @@ class FrameScoreMetric(VADMetric):
         if not 0 <= far_threshold <= 1:
             raise ConfigError(f'far_threshold is {far_threshold}; a probability lies in 0..1')
         self.far_threshold = far_threshold
+        self.smoothing = snippets.Smoothing.parse(smoothing)
+        self.rank_by = 'scores' if self.smoothing else choose('rank_by', rank_by, RANK_BY)
+        # What the numbers of the last evaluation were computed from, for `protocol` and for pictures.
+        self.has_classes = False
+        self.class_areas = np.zeros(0)
 
     @property
     def protocol(self) -> dict[str, str]:
         """How each number is computed."""
-        rule = 'by logit, ties count half'
+        common = ''
         mode = (self.dataset_meta or {}).get('interval_mode')
         if mode:
-            rule += f', intervals {mode}'
+            common += f', intervals {mode}'
         if self.length_policy != 'error':
-            rule += f', other lengths: {self.length_policy}'
+            common += f', other lengths: {self.length_policy}'
+        smoothed = f', smoothed over snippets by {self.smoothing}' if self.smoothing else ''
+        rule = f'by {"logit" if self.rank_by == "margins" else "score"}{smoothed}, ties count half{common}'
         macro = {
             'skip': 'videos of one class left out',
             'prepend_normal': 'a normal frame of score 0 before all-anomalous videos, all-normal ones left out',
             'pad01': 'a normal frame of score 0 and an anomalous one of score 1 in every video',
         }[self.macro_mode]
         ap = {'step': 'step-wise average precision', 'trapezoid': 'trapezoid rule under the precision-recall curve'}
-        return self.full_keys(
-            {
-                'auc': f'micro ROC AUC of all test frames; {rule}',
-                'ap': f'{ap[self.ap_mode]} of all test frames; {rule}',
-                'ano_auc': f'ROC AUC of the frames of videos with an anomalous frame; {rule}',
-                'macro_auc': f'mean of per-video ROC AUCs; {macro} ({self.macro_mode})',
-                'eer': f'false positive rate where it equals the miss rate; {rule}',
-                'far': f'share of frames of normal videos with probability >= {self.far_threshold:g}',
-            }
-        )
+        texts = {
+            'auc': f'micro ROC AUC of all test frames; {rule}',
+            'ap': f'{ap[self.ap_mode]} of all test frames; {rule}',
+            'ano_auc': f'ROC AUC of the frames of videos with an anomalous frame; {rule}',
+            'macro_auc': f'mean of per-video ROC AUCs; {macro} ({self.macro_mode}){smoothed}',
+            'eer': f'false positive rate where it equals the miss rate; {rule}',
+            'far': f'share of frames of normal videos with probability >= {self.far_threshold:g}{smoothed}',
+        }
+        if self.has_classes:
+            texts['mauc'] = (
+                'mean over anomaly classes of the ROC AUC of its probability, its frames against all others; classes '
+                f'without frames skipped, Normal is none{common}'
+            )
+        return self.full_keys(texts)
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
-        """Margins, scores and labels of one video, each of shape (N,)."""
+        """Margins, scores and labels of one video, each of shape (N,), and what mAUC needs.
+
+        Class probabilities are kept once for each stretch of equal frames, ``class_weights`` frames long.
+        """
         name, video_id = type(self).__name__, str(field_of(sample, 'video_id', type(self).__name__))
         num_frames = int(field_of(sample, 'total_frames', name))
-        margins, scores = (
-            one_dimensional(field_of(sample, field, name), field, sample) for field in ('pred_margins', 'pred_scores')
-        )
+        scores = one_dimensional(field_of(sample, 'pred_scores', name), 'pred_scores', sample)
+        if self.smoothing:
+            scores = self._smooth(self.smoothing, scores, sample)
+        margins = scores
+        if self.rank_by == 'margins':
+            margins = one_dimensional(field_of(sample, 'pred_margins', name), 'pred_margins', sample)
         if len(margins) != len(scores):
             raise DataError(f'{video_id}: {len(margins)} pred_margins but {len(scores)} pred_scores')
+        for field, values in (('pred_margins', margins), ('pred_scores', scores)):
+            _check_finite(values, field, video_id)
         touched = len(scores) != num_frames
         margins, _ = ground_truth.match_lengths(video_id, margins, num_frames, self.length_policy)
         scores, counted = ground_truth.match_lengths(video_id, scores, num_frames, self.length_policy)
         labels = intervals_to_mask(field_of(sample, 'gt_intervals', name), num_frames)[:counted]
-        return {'video_id': video_id, 'margins': margins, 'scores': scores, 'labels': labels, 'touched': touched}
+        result = {'video_id': video_id, 'margins': margins, 'scores': scores, 'labels': labels, 'touched': touched}
+        if sample.get('pred_class_scores') is not None:
+            result |= self._classes(sample, video_id, num_frames)
+        return result
+
+    def _smooth(self, smoothing: snippets.Smoothing, scores: np.ndarray, sample: Mapping[str, Any]) -> np.ndarray:
+        snippet_len = int(field_of(sample, 'snippet_len', f'smoothing of {type(self).__name__}'))
+        try:
+            per_snippet = snippets.frame_to_snippet(scores, snippet_len)
+        except DataError as error:
+            raise DataError(f'{sample["video_id"]}: smoothing works on snippets, but {error}') from error
+        return snippets.snippet_to_frame(smoothing(per_snippet), snippet_len)[: len(scores)]
+
+    def _classes(self, sample: Mapping[str, Any], video_id: str, num_frames: int) -> dict[str, Any]:
+        values = two_dimensional(
+            field_of(sample, 'pred_class_scores', type(self).__name__), 'pred_class_scores', sample
+        )
+        _check_finite(values, 'pred_class_scores', video_id)
+        values, counted = ground_truth.match_lengths(video_id, values, num_frames, self.length_policy)
+        intervals = class_intervals_of(sample, type(self).__name__)
+        if intervals is None:
+            return {'class_unknown': True}
+        try:
+            masks = class_scores.class_masks(intervals, num_frames, values.shape[1])[:counted]
+        except DataError as error:
+            raise DataError(f'{video_id}: {error}; pred_class_scores has {values.shape[1]} columns') from error
+        starts = ranking.run_starts(values, masks)
+        weights = np.diff(starts, append=len(values))
+        return {'class_scores': values[starts], 'class_masks': masks[starts], 'class_weights': weights}
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """The numbers over all videos."""
@@ -101,7 +163,7 @@ class FrameScoreMetric(VADMetric):
             self.log(f'{touched} of {len(results)} videos had scores of another length ({self.length_policy})')
         with self.warnings_to_log():
             counts = ranking.rank_counts(np.concatenate(margins), np.concatenate(labels))
-            return {
+            numbers = {
                 'auc': ranking.roc_auc(counts),
                 'ap': ranking.average_precision(counts, self.ap_mode),
                 'ano_auc': frame_scores.ano_auc(margins, labels),
@@ -111,3 +173,36 @@ class FrameScoreMetric(VADMetric):
                 'eer': ranking.equal_error_rate(counts),
                 'far': frame_scores.false_alarm_rate(scores, labels, self.far_threshold),
             }
+            return numbers | self._mean_class_auc(results)
+
+    def _mean_class_auc(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """mAUC, where the model predicts classes."""
+        unknown = sum('class_unknown' in result for result in results)
+        known = [result for result in results if 'class_scores' in result]
+        self.has_classes = unknown + len(known) > 0
+        if not self.has_classes:
+            return {}
+        lacking = [result['video_id'] for result in results if not {'class_scores', 'class_unknown'} & set(result)]
+        if lacking:
+            raise DataError(f'{len(lacking)} of {len(results)} videos have no pred_class_scores (first: {lacking[0]})')
+        if unknown:
+            self.log(f'mAUC leaves out {unknown} of {len(results)} videos, which are anomalous of unknown class')
+        if not known:
+            return {'mauc': float('nan')}
+        columns = {result['class_scores'].shape[1] for result in known}
+        if len(columns) > 1:
+            raise DataError(
+                f'pred_class_scores has {" or ".join(map(str, sorted(columns)))} columns in different videos'
+            )
+        values, masks, weights = (
+            np.concatenate([result[key] for result in known])
+            for key in ('class_scores', 'class_masks', 'class_weights')
+        )
+        self.class_areas = class_scores.class_wise_auc(values, masks, weights)
+        return {'mauc': class_scores.mean_class_auc(self.class_areas)}
+
+
+def _check_finite(values: np.ndarray, field: str, video_id: str) -> None:
+    if not np.isfinite(values).all():
+        bad = int(np.count_nonzero(~np.isfinite(values)))
+        raise DataError(f'{video_id}: {bad} of {values.size} {field} are NaN or infinite; the model has diverged')

@@ -14,6 +14,9 @@ from mmengine.logging import print_log
 
 from vadlab.utils.errors import ConfigError, DataError
 
+# What a ranking looks at: unbounded logits, or probabilities.
+RANK_BY = ('margins', 'scores')
+
 
 class VADMetric(BaseMetric):
     """A metric over :class:`~vadlab.structures.VADDataSample` predictions.
@@ -95,6 +98,39 @@ def field_of(sample: Mapping[str, Any], name: str, metric: str) -> Any:
             f'Remove {metric} from the evaluator, or use a model and data set that have it'
         )
     return as_array(value)
+
+
+def class_intervals_of(sample: Mapping[str, Any], metric: str) -> list[tuple[int, int, int]] | None:
+    """Class index, first frame and frame after the last of each anomalous interval of a sample.
+
+    ``gt_class_intervals`` where the data set gives them, else ``gt_intervals``, all of the class ``gt_label``. None
+    where the video is anomalous, and nothing says of which class.
+
+    Raises:
+        DataError: The sample has neither ``gt_class_intervals`` nor ``gt_label``.
+    """
+    known = sample.get('gt_class_intervals')
+    if known is not None:
+        return [(int(index), int(start), int(end)) for index, start, end in known]
+    label = int(field_of(sample, 'gt_label', metric))
+    if label < 0:
+        return None
+    intervals = np.asarray(field_of(sample, 'gt_intervals', metric), dtype=np.int64).reshape(-1, 2)
+    return [(label, start, end) for start, end in intervals.tolist()]
+
+
+def two_dimensional(value: Any, name: str, sample: Mapping[str, Any]) -> np.ndarray:
+    """The array itself.
+
+    Raises:
+        DataError: It has more or fewer dimensions than two.
+    """
+    value = np.asarray(value)
+    if value.ndim != 2:
+        raise DataError(
+            f'{sample.get("video_id")}: {name} has the shape {value.shape}; expected (N, K), a column for each class'
+        )
+    return value
 
 
 def as_array(value: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from vadlab.registry import METRICS
 
 from ..functional import frame_scores, ranking
-from .vad_metric import VADMetric, choose, field_of, one_dimensional
+from .vad_metric import RANK_BY, VADMetric, choose, field_of, one_dimensional
 
 
 @METRICS.register_module()
@@ -19,6 +19,7 @@ class VideoScoreMetric(VADMetric):
 
     Args:
         mode (str): ``max`` or ``top_mean``, see :func:`~vadlab.evaluation.functional.video_score`.
+        rank_by (str): What ``max`` looks at: ``margins``, or ``scores`` as most published code does.
         collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): ``video`` where None.
     """
@@ -26,17 +27,20 @@ class VideoScoreMetric(VADMetric):
     default_prefix = 'video'
     higher_is_better = {'auc': True}
 
-    def __init__(self, mode: str = 'max', collect_device: str = 'cpu', prefix: str | None = None) -> None:
+    def __init__(
+        self, mode: str = 'max', rank_by: str = 'margins', collect_device: str = 'cpu', prefix: str | None = None
+    ) -> None:
         super().__init__(collect_device, prefix)
         self.mode = choose('mode', mode, frame_scores.VIDEO_MODES)
         # The highest logit belongs to the highest probability and does not saturate; means of the two rank differently.
-        self.field = 'pred_margins' if mode == 'max' else 'pred_scores'
+        by_margins = mode == 'max' and choose('rank_by', rank_by, RANK_BY) == 'margins'
+        self.field = 'pred_margins' if by_margins else 'pred_scores'
 
     @property
     def protocol(self) -> dict[str, str]:
         """How the number is computed."""
         rule = {
-            'max': "a video's highest frame logit",
+            'max': f"a video's highest frame {'logit' if self.field == 'pred_margins' else 'score'}",
             'top_mean': "mean of the highest sixteenth of a video's frame probabilities",
         }[self.mode]
         return self.full_keys({'auc': f'ROC AUC over videos, each scored by {rule}'})
