@@ -1,7 +1,10 @@
 from .clip import CLIP
 from .fgclip import FGCLIP
 from .mil_ranking import MILRanking
+from .pel4vad import PEL4VAD
+from .rtfm import RTFM
 from .snippet_detector import SnippetDetector
 from .urdmu import URDMU
+from .vadclip import VadCLIP
 
-__all__ = ['CLIP', 'FGCLIP', 'MILRanking', 'SnippetDetector', 'URDMU']
+__all__ = ['CLIP', 'FGCLIP', 'PEL4VAD', 'RTFM', 'URDMU', 'MILRanking', 'SnippetDetector', 'VadCLIP']

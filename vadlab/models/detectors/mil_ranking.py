@@ -1,0 +1,139 @@
+# Shapes: b videos (or videos x crops), c crops, t snippets, s segments, d feature channels.
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS
+from vadlab.structures import VADDataSample
+from vadlab.utils.errors import ConfigError
+
+from ..checkpoints.mil_layout import from_mil_port
+from .snippet_detector import SnippetDetector
+
+
+@MODELS.register_module()
+class MILRanking(SnippetDetector):
+    """A small network on snippet features, trained by ranking bags: the first weakly supervised method.
+
+    Sultani, Chen, Shah, "Real-World Anomaly Detection in Surveillance Videos", CVPR 2018, arXiv:1801.04264; the
+    authors' code is WaqasSultani/AnomalyDetectionCVPR2018 (Keras and Matlab), whose numbers the paper gives.
+
+    ::
+
+        training: features (b, c, t, d), t segments already -> L2-normalise -> fc1 512, ReLU, dropout -> fc2 32, dropout
+                  -> fc3 1, sigmoid -> scores (b, t) -> ranking, sparsity, smoothness
+        tests:    snippets (b, t, d) -> mean over each of s segments -> the same -> the segments' scores on all snippets
+
+    We follow the code where it and the paper part: the second layer has no activation, and the loss compares all
+    abnormal videos of a batch with all normal ones (:class:`MILRankingLoss`). The L2 penalty is Keras's, the sum of
+    squared weights without the biases; the PyTorch ports penalise the norm itself, biases included, and one trains with
+    Adadelta. Segments lie between rounded places from the first to the last snippet (``rounded_segment_mean`` of
+    :class:`ResampleSnippets`), which leaves the last snippet out. In the authors' tests it and the frames after it
+    score 0; here they score what their last segment does. Features of several crops, which they did not have, are
+    scored apart and their scores averaged, in training too.
+
+    Args:
+        feature_dim (int): d.
+        hidden_dims (tuple[int, int]): Units of the two hidden layers.
+        dropout (float): Share of hidden units dropped in training, 0..1.
+        num_segments (int | None): s, of a video in tests; None scores each snippet by itself.
+        normalize (bool): Bring each segment's feature to length 1.
+        loss (dict | None): Config of the loss; ``dict(type='MILRankingLoss')`` where None.
+        weight_l2 (float): Factor of the weights' sum of squares, added as ``loss_weights``.
+        snippet_len (int): Frames a snippet, for samples that do not say it themselves.
+        data_preprocessor (dict | nn.Module | None): As for :class:`SnippetDetector`.
+
+    Raises:
+        ConfigError: ``num_segments`` is less than 1.
+    """
+
+    public_layouts = (
+        'ekosman/AnomalyDetectionCVPR2018-Pytorch (state dict)',
+        'seominseok0429/Real-world-Anomaly-Detection-in-Surveillance-Videos-pytorch',
+    )
+
+    def __init__(
+        self,
+        feature_dim: int = 2048,
+        hidden_dims: tuple[int, int] = (512, 32),
+        dropout: float = 0.6,
+        num_segments: int | None = 32,
+        normalize: bool = True,
+        loss: dict | None = None,
+        weight_l2: float = 1e-3,
+        snippet_len: int = 16,
+        data_preprocessor: dict | nn.Module | None = None,
+    ) -> None:
+        super().__init__(snippet_len, data_preprocessor)
+        if num_segments is not None and num_segments < 1:
+            raise ConfigError(f'MILRanking: num_segments={num_segments} must be at least 1, or None.')
+        self.fc1 = nn.Linear(feature_dim, hidden_dims[0])
+        self.fc2 = nn.Linear(hidden_dims[0], hidden_dims[1])
+        self.fc3 = nn.Linear(hidden_dims[1], 1)
+        for layer in (self.fc1, self.fc2, self.fc3):
+            nn.init.xavier_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.dropout = nn.Dropout(dropout)
+        self.num_segments = num_segments
+        self.normalize = normalize
+        self.ranking_loss = MODELS.build(loss or dict(type='MILRankingLoss'))
+        self.weight_l2 = weight_l2
+
+    def loss(self, feats_bctd: Tensor, mask_bt: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
+        """See :meth:`SnippetDetector.loss`.
+
+        Returns:
+            dict[str, Tensor]: loss_ranking, loss_sparsity, loss_smoothness and loss_weights.
+
+        Raises:
+            ConfigError: The batch does not hold as many normal as abnormal videos.
+        """
+        normal, abnormal = self.split(data_samples, equal=True)
+        scores_bt = self._logits(feats_bctd).float().sigmoid().mean(1)
+        terms = self.ranking_loss(scores_bt[normal], scores_bt[abnormal], mask_bt[normal], mask_bt[abnormal])
+        squares = sum(layer.weight.square().sum() for layer in (self.fc1, self.fc2, self.fc3))
+        return {**terms, 'loss_weights': self.weight_l2 * squares}
+
+    def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
+        """See :meth:`SnippetDetector.score`; snippets of one segment have one score."""
+        if self.num_segments is None:
+            margins_bt = self._logits(feats_btd).float()
+        else:
+            segments_bsd, segment_bt = to_segments(feats_btd, mask_bt.sum(1), self.num_segments)
+            margins_bt = self._logits(segments_bsd).float().gather(1, segment_bt)
+        return {'scores': margins_bt.sigmoid(), 'margins': margins_bt}
+
+    def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
+        """See :meth:`SnippetDetector.from_public`."""
+        return from_mil_port(tensors)
+
+    def _logits(self, feats_xd: Tensor) -> Tensor:
+        if self.normalize:
+            feats_xd = F.normalize(feats_xd, dim=-1)
+        hidden = self.dropout(self.fc1(feats_xd).relu())
+        return self.fc3(self.dropout(self.fc2(hidden))).squeeze(-1)
+
+
+def to_segments(feats_btd: Tensor, counts_b: Tensor, num_segments: int) -> tuple[Tensor, Tensor]:
+    """Mean features of segments between rounded places from a video's first to its last snippet.
+
+    Args:
+        feats_btd (Tensor): Snippet features, shape (B, T, D).
+        counts_b (Tensor): Real snippets of each video, int64, 1..T, shape (B,).
+        num_segments (int): S.
+
+    Returns:
+        tuple[Tensor, Tensor]: Features of the segments, shape (B, S, D); the segment of each snippet, int64, 0..S-1,
+        shape (B, T), where what lies behind the last place belongs to the last segment.
+    """
+    steps = torch.arange(num_segments + 1, device=feats_btd.device)
+    # Halves are rounded up, as MATLAB does.
+    edges = (2 * steps * (counts_b[:, None] - 1) + num_segments) // (2 * num_segments)
+    start_bs = edges[:, :-1].contiguous()
+    end_bs = torch.maximum(edges[:, 1:], start_bs + 1)  # a segment without snippets takes the one at its place
+    # Sums over a whole video are too coarse in float32 to be subtracted from each other.
+    sums = F.pad(feats_btd.double().cumsum(1), (0, 0, 1, 0))
+    sums_bsd = sums.take_along_dim(end_bs[..., None], 1) - sums.take_along_dim(start_bs[..., None], 1)
+    means_bsd = (sums_bsd / (end_bs - start_bs)[..., None]).to(feats_btd.dtype)
+    snippets_bt = torch.arange(feats_btd.shape[1], device=feats_btd.device).repeat(len(feats_btd), 1)
+    return means_bsd, torch.searchsorted(start_bs, snippets_bt, right=True) - 1

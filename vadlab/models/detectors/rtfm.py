@@ -1,0 +1,225 @@
+# Shapes: b videos (or videos x crops), p pairs of a normal and an abnormal video, c crops, t snippets, d feature
+# channels, k chosen snippets.
+import torch
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS
+from vadlab.structures import VADDataSample
+from vadlab.utils.errors import ConfigError
+
+from ..checkpoints.rtfm_layout import from_rtfm
+from ..losses.probability_bce import probability_bce
+from .snippet_detector import SnippetDetector
+
+
+@MODELS.register_module()
+class RTFM(SnippetDetector):
+    """Robust temporal feature magnitude: abnormal snippets are those whose features are long.
+
+    Tian et al., "Weakly-supervised Video Anomaly Detection with Robust Temporal Feature Magnitude Learning", ICCV 2021,
+    arXiv:2101.10030; the authors' code is https://github.com/tianyu0207/RTFM.
+
+    ::
+
+        features (b*c, t, d) -> multi-scale temporal network -> dropout -> x (b*c, t, d) -> three layers -> scores
+                                                                          |
+                                             length of x, mean over crops, dropout -> top k snippets of each video
+                                                                                          |
+              loss_magnitude: mean of their features to length `margin` in abnormal and 0 in normal videos
+              loss_score:     cross-entropy of the mean of their scores
+
+    We follow the code where it and the paper part:
+
+    * Smoothness and sparsity see the scores of all abnormal videos of a batch as one long row: smoothness also
+      compares the last snippet of a video with the first of the next, and sparsity is the L2 norm of the row, where the
+      paper sums absolute values per video. Padding takes no part in either (the code has none).
+    * The magnitude loss is the squared sum of both distances, where the paper has a hinge on the difference.
+    * Snippets are chosen by magnitudes of features after dropout, of which dropout then hides a share again; normal and
+      abnormal videos are hidden apart, but alike for all crops.
+    * The attention is divided by the number of snippets, not by a softmax, and the last batch norm of that block starts
+      at zero, so that it does nothing at first.
+    * Weight decay is 0.005 (paper: 0.0005), and the features' dropout is in place in the loss too.
+
+    The code is written for 2,048 channels; for d channels its branches have d / 4 of them here, which is the same.
+
+    Args:
+        feature_dim (int): d, a multiple of 8.
+        hidden_dims (tuple[int, int]): Units of the classifier's hidden layers.
+        dropout (float): Share of features, hidden units and magnitudes dropped in training, 0..1.
+        topk (int): Snippets chosen in each video, k; the code's 32 // 10.
+        margin (float): Length that abnormal features should have.
+        magnitude_weight (float): Factor of loss_magnitude.
+        sparsity_weight (float): Factor of loss_sparsity.
+        smoothness_weight (float): Factor of loss_smoothness.
+        snippet_len (int): Frames a snippet, for samples that do not say it themselves.
+        data_preprocessor (dict | nn.Module | None): As for :class:`SnippetDetector`.
+
+    Raises:
+        ConfigError: ``feature_dim`` is no multiple of 8, or ``topk`` less than 1.
+    """
+
+    public_layouts = ('tianyu0207/RTFM',)
+
+    def __init__(
+        self,
+        feature_dim: int = 2048,
+        hidden_dims: tuple[int, int] = (512, 128),
+        dropout: float = 0.7,
+        topk: int = 3,
+        margin: float = 100.0,
+        magnitude_weight: float = 1e-4,
+        sparsity_weight: float = 8e-3,
+        smoothness_weight: float = 8e-4,
+        snippet_len: int = 16,
+        data_preprocessor: dict | nn.Module | None = None,
+    ) -> None:
+        super().__init__(snippet_len, data_preprocessor)
+        if feature_dim % 8 or topk < 1:
+            raise ConfigError(f'RTFM: feature_dim={feature_dim} must be a multiple of 8 and topk={topk} at least 1.')
+        self.temporal = MultiScaleTemporalNetwork(feature_dim)
+        self.fc1 = nn.Linear(feature_dim, hidden_dims[0])
+        self.fc2 = nn.Linear(hidden_dims[0], hidden_dims[1])
+        self.fc3 = nn.Linear(hidden_dims[1], 1)
+        self.dropout = nn.Dropout(dropout)
+        for module in self.modules():
+            if isinstance(module, (nn.Conv1d, nn.Linear)):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        self.topk = topk
+        self.margin = margin
+        self.magnitude_weight = magnitude_weight
+        self.sparsity_weight = sparsity_weight
+        self.smoothness_weight = smoothness_weight
+
+    def loss(self, feats_bctd: Tensor, mask_bt: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
+        """See :meth:`SnippetDetector.loss`.
+
+        Returns:
+            dict[str, Tensor]: loss_score, loss_magnitude, loss_sparsity and loss_smoothness.
+
+        Raises:
+            ConfigError: The batch does not hold as many normal as abnormal videos.
+        """
+        normal, abnormal = self.split(data_samples, equal=True)
+        crops = feats_bctd.shape[1]
+        feats, logits = self._run(feats_bctd.flatten(0, 1), mask_bt.repeat_interleave(crops, 0))
+        feats_bctd = feats.float().unflatten(0, (-1, crops))
+        scores_bt = logits.float().sigmoid().unflatten(0, (-1, crops)).mean(1)
+        magnitudes_bt = feats_bctd.norm(dim=-1).mean(1)
+
+        top_abnormal = self._choose(magnitudes_bt[abnormal], mask_bt[abnormal])
+        top_normal = self._choose(magnitudes_bt[normal], mask_bt[normal])
+        # A video's score is that of its longest features; its crops' features are judged apart.
+        score_abnormal_p = scores_bt[abnormal].gather(1, top_abnormal).mean(1)
+        score_normal_p = scores_bt[normal].gather(1, top_normal).mean(1)
+        length_abnormal_pc = _mean_of(feats_bctd[abnormal], top_abnormal).norm(dim=-1)
+        length_normal_pc = _mean_of(feats_bctd[normal], top_normal).norm(dim=-1)
+
+        row, real = scores_bt[abnormal].flatten(), mask_bt[abnormal].flatten()
+        steps = row.diff().masked_fill(~(real[1:] & real[:-1]), 0.0)
+        targets = torch.cat([torch.zeros_like(score_normal_p), torch.ones_like(score_abnormal_p)])
+        distance_pc = (self.margin - length_abnormal_pc).abs() + length_normal_pc
+        return {
+            'loss_score': probability_bce(torch.cat([score_normal_p, score_abnormal_p]), targets),
+            'loss_magnitude': self.magnitude_weight * distance_pc.square().mean(),
+            'loss_sparsity': self.sparsity_weight * row.masked_fill(~real, 0.0).norm(),
+            'loss_smoothness': self.smoothness_weight * steps.square().sum(),
+        }
+
+    def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
+        """See :meth:`SnippetDetector.score`."""
+        margins_bt = self._run(feats_btd, mask_bt)[1].float()
+        return {'scores': margins_bt.sigmoid(), 'margins': margins_bt}
+
+    def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
+        """See :meth:`SnippetDetector.from_public`."""
+        return from_rtfm(tensors)
+
+    def _run(self, feats_btd: Tensor, mask_bt: Tensor) -> tuple[Tensor, Tensor]:
+        """Temporal features, shape (b, t, d), and logits, shape (b, t)."""
+        feats_btd = self.dropout(self.temporal(feats_btd, mask_bt))
+        hidden = self.dropout(self.fc1(feats_btd).relu())
+        hidden = self.dropout(self.fc2(hidden).relu())
+        return feats_btd, self.fc3(hidden).squeeze(-1)
+
+    def _choose(self, magnitudes_pt: Tensor, mask_pt: Tensor) -> Tensor:
+        """Places of the k longest snippets among those that dropout leaves, int64, shape (p, k)."""
+        shown_pt = magnitudes_pt * self.dropout(torch.ones_like(magnitudes_pt))
+        k = min(self.topk, shown_pt.shape[1])
+        return shown_pt.masked_fill(~mask_pt, float('-inf')).topk(k, dim=1).indices
+
+
+def _mean_of(feats_pctd: Tensor, places_pk: Tensor) -> Tensor:
+    """Mean feature over the chosen snippets, shape (p, c, d)."""
+    return feats_pctd.take_along_dim(places_pk[:, None, :, None], dim=2).mean(2)
+
+
+class MultiScaleTemporalNetwork(nn.Module):
+    """Three dilated convolutions for what is near and attention for what is far, added to the features.
+
+    Section 3.2 of the paper, as the authors' code has it. Snippets beyond a video's end change nothing in it: what a
+    batch pads counts as the zeros that convolutions see past the border anyway, and is no key of the attention. (Batch
+    statistics in training do count them.)
+
+    Args:
+        channels (int): Of the features, d, a multiple of 8.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        part = channels // 4
+        self.dilated = nn.ModuleList(
+            ConvReLUNorm(channels, part, dilation=dilation, bias=True) for dilation in (1, 2, 4)
+        )
+        self.reduce = nn.Conv1d(channels, part, 1, bias=False)
+        self.non_local = NonLocal(part)
+        self.fuse = ConvReLUNorm(channels, channels, dilation=1, bias=False)
+
+    def forward(self, feats_btd: Tensor, mask_bt: Tensor) -> Tensor:
+        """Features of the same shape, (b, t, d); those of padding mean nothing."""
+        mask_b1t = mask_bt[:, None]
+        feats_bdt = feats_btd.transpose(1, 2)
+        near = [layer(feats_bdt) for layer in self.dilated]
+        far = self.non_local(self.reduce(feats_bdt).relu(), mask_b1t)
+        fused = self.fuse(torch.cat([*near, far], 1).masked_fill(~mask_b1t, 0.0))
+        return (fused + feats_bdt).transpose(1, 2)
+
+
+class ConvReLUNorm(nn.Module):
+    """Convolution over three snippets, ReLU, batch norm, in this order; (b, d, t) to (b, d', t)."""
+
+    def __init__(self, in_channels: int, out_channels: int, dilation: int, bias: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(in_channels, out_channels, 3, padding=dilation, dilation=dilation, bias=bias)
+        self.norm = nn.BatchNorm1d(out_channels)
+
+    def forward(self, feats_bdt: Tensor) -> Tensor:
+        return self.norm(self.conv(feats_bdt).relu())
+
+
+class NonLocal(nn.Module):
+    """Every snippet reads from all, by plain dot products over their number; (b, d, t) to the same.
+
+    Wang et al., "Non-local Neural Networks", CVPR 2018, arXiv:1711.07971, the dot-product version. Having no softmax,
+    the product can be taken in either order; the one that is smaller for the length is, so that memory grows linearly
+    with long videos.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner = channels // 2
+        self.query, self.key, self.value = (nn.Conv1d(channels, inner, 1) for _ in range(3))
+        self.out = nn.Conv1d(inner, channels, 1)
+        self.norm = nn.BatchNorm1d(channels)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, feats_bdt: Tensor, mask_b1t: Tensor) -> Tensor:
+        query_btd = self.query(feats_bdt).transpose(1, 2)
+        key_bdt = self.key(feats_bdt).masked_fill(~mask_b1t, 0.0) / mask_b1t.sum(2, keepdim=True)
+        value_btd = self.value(feats_bdt).transpose(1, 2)
+        if feats_bdt.shape[2] <= key_bdt.shape[1]:
+            read_btd = query_btd @ key_bdt @ value_btd
+        else:
+            read_btd = query_btd @ (key_bdt @ value_btd)
+        return self.norm(self.out(read_btd.transpose(1, 2))) + feats_bdt
