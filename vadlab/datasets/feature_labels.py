@@ -63,7 +63,7 @@ def find_label(
 
 
 def parse_label(text: str, classes: Sequence[str]) -> VideoLabel:
-    """Read a label: a class, several joined by ``-`` (``0`` fills up: ``B4-0-0``), or 0 and 1 for normal and anomalous.
+    """Read a label: a class, or several joined by ``-`` or ``,`` (``0`` fills up: ``B4-0-0``), or 0 or 1.
 
     >>> parse_label('B2-G-0', ('A', 'B1', 'B2', 'G'))
     VideoLabel(class_name='B2-G-0', label=2, class_labels=(2, 3))
@@ -84,7 +84,7 @@ def parse_label(text: str, classes: Sequence[str]) -> VideoLabel:
             if not is_anomalous:
                 return VideoLabel(classes[0], 0, (0,))
             return VideoLabel(classes[1], 1, (1,)) if len(classes) == 2 else VideoLabel(None, -1, ())
-    parts = [text] if text.lower() in index else [part for part in text.split('-') if part != '0']
+    parts = [text] if text.lower() in index else [part for part in re.split('[-,]', text) if part != '0']
     unknown = [part for part in parts if part.lower() not in index]
     if unknown or not parts:
         raise ValueError(f'{unknown[0] if unknown else text!r} is no class')

@@ -39,7 +39,7 @@ class SnippetFeatures(BaseDataset):
     Headers of all files are looked at, features of none: those are memory-mapped by ``LoadFeatures``. What is wrong
     is one error that counts every kind over all videos.
 
-    A video has N frames as ``frames_file`` says, or its frame mask, or the video itself below ``video_dir``; else
+    A video has N frames as the video itself says (below ``video_dir``), or ``frames_file``, or its frame mask; else
     T x ``snippet_len`` are assumed. Feature sets count snippets as floor(N/16), ceil(N/16) or floor((N-1)/16); any
     other T is an error. A ``frames_file`` in which every count is a multiple of ``snippet_len`` was rounded down, so T
     may be one more.
@@ -60,7 +60,7 @@ class SnippetFeatures(BaseDataset):
             of frame masks.
         interval_mode: What its numbers mean: ``half_open``, ``inclusive`` or ``matlab``.
         frames_file: JSON of frame counts by video name.
-        video_dir: Folder below which the videos lie, to count their frames.
+        video_dir: Folder below which the videos lie: their frames are counted, and ``frames_file`` is not read.
         classes: Class names; Normal comes first.
         crops: ``all`` crops of a video are one sample, ``separate`` makes a sample of each, and a number takes that
             crop alone.
@@ -216,14 +216,9 @@ class SnippetFeatures(BaseDataset):
         """The shape of each video's features, where its crops agree."""
         paths = [path for video in videos for path in video.files.values()]
 
-        def look(path: str) -> tuple[FeatureShape | None, str]:
-            try:
-                return read_feature_shape(path), ''
-            except DataError as error:
-                return None, str(error)
-
         with ThreadPoolExecutor(_THREADS) as pool:
-            found = dict(zip(paths, pool.map(look, paths), strict=True))
+            parts = pool.map(_look_at, (paths[i : i + 64] for i in range(0, len(paths), 64)))
+            found = {path: look for part in parts for path, look in part.items()}
         shapes = {}
         for video in videos:
             of_crops = {crop: found[path][0] for crop, path in video.files.items()}
@@ -254,18 +249,18 @@ class SnippetFeatures(BaseDataset):
         return truth, {name: len(mask) for name, mask in masks.items()}
 
     def _frame_counts(self, videos: list[FeatureVideo], problems: ProblemList) -> dict[str, int]:
-        if self.frames_file:
-            counts = read_frame_counts(self._locate(self.frames_file, 'frames_file'))
-            for video in videos:
-                if video.video_id not in counts:
-                    problems.note(f'videos have no frame count in {self.frames_file}', video.video_id)
-            return counts
         if self.video_dir:
             ids = [video.video_id for video in videos]
             paths = PathIndex.of(self._locate(self.video_dir, 'video_dir')).resolve(ids, 'SnippetFeatures')
             with ThreadPoolExecutor(_THREADS) as pool:
                 return dict(zip(ids, pool.map(lambda path: index_video(path).total_frames, paths), strict=True))
-        return {}
+        if not self.frames_file:
+            return {}
+        counts = read_frame_counts(self._locate(self.frames_file, 'frames_file'))
+        for video in videos:
+            if video.video_id not in counts:
+                problems.note(f'videos have no frame count in {self.frames_file}', video.video_id)
+        return counts
 
     def _check_truth(
         self,
@@ -371,9 +366,22 @@ class SnippetFeatures(BaseDataset):
             logger.warning(f'SnippetFeatures: {source}: videos have different numbers of crops ({crops})')
         if self.test_mode and not self.temporal_ann_file and n_normal < len(data_list):
             logger.warning('SnippetFeatures: without temporal_ann_file no frame counts as anomalous')
-        absent = [name for name in truth if name not in videos]
+        # A folder of masks is of both splits, a temporal list of the test videos alone.
+        is_list = bool(self.temporal_ann_file) and not os.path.isdir(self._locate(self.temporal_ann_file, 'temporal'))
+        absent = [name for name in truth if is_list and name not in videos]
         if absent and self.test_mode:
             logger.warning(
                 f'SnippetFeatures: {source} lacks {len(absent)} of {len(truth)} videos of {self.temporal_ann_file} '
                 f'(first: {absent[0]}): numbers are not those of the whole test set'
             )
+
+
+def _look_at(paths: list[str]) -> dict[str, tuple[FeatureShape | None, str]]:
+    """The shape of each file, or what is wrong with it."""
+    found: dict[str, tuple[FeatureShape | None, str]] = {}
+    for path in paths:
+        try:
+            found[path] = read_feature_shape(path), ''
+        except DataError as error:
+            found[path] = None, str(error)
+    return found

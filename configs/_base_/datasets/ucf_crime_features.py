@@ -1,5 +1,6 @@
-# UCF-Crime as snippet features. Lists are named below data_root, features below its feature_dir, where files are found by
-# name: VadCLIP's csv, RTFM's, UR-DMU's and PEL4VAD's lists can be used as their authors publish them.
+# UCF-Crime as snippet features.
+# Lists are named below data_root, features below its feature_dir, where files are found by name: VadCLIP's csv, RTFM's,
+# UR-DMU's and PEL4VAD's lists can be used as their authors publish them.
 data_root = 'data/ucf_crime'
 feature_dir = 'UCFClipFeatures'
 ann_file = 'ucf_CLIP_rgb.csv'
@@ -7,8 +8,8 @@ test_ann_file = 'ucf_CLIP_rgbtest.csv'
 temporal_ann_file = 'Temporal_Anomaly_Annotation.txt'
 frames_file = 'test_num_frames.json'  # frame counts of the test videos; None takes the features' length
 video_dir = None  # a folder with the test videos: their frames are counted, and frames_file is not read
-# UCF-Crime has no validation split, and the published methods chose checkpoints by the test split. Name one of your own
-# to choose fairly.
+# UCF-Crime has no validation split, and the published methods chose checkpoints by the test split. Name one of your
+# own to choose fairly.
 val_ann_file = test_ann_file
 val_temporal_ann_file = temporal_ann_file
 val_frames_file = frames_file

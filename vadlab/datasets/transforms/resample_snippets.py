@@ -100,7 +100,12 @@ def segment_means(feats: np.ndarray, edges: np.ndarray) -> np.ndarray:
     Returns:
         np.ndarray: float32, shape (n, D).
     """
-    used = np.asarray(feats[: max(edges[-1], edges[-2] + 1)], np.float32)
-    # reduceat takes the element itself where a segment is empty.
-    sums = np.add.reduceat(used, edges[:-1], axis=0)
-    return sums / np.maximum(np.diff(edges), 1)[:, None].astype(np.float32)
+    starts, stops = edges[:-1], np.maximum(edges[1:], edges[:-1] + 1)
+    lengths = stops - starts
+    sums = np.zeros((len(starts), feats.shape[1]), np.float32)
+    # The i-th snippet of all segments at once, in the order in which a mean of each would add them; lengths differ by
+    # one at most, so nearly all rows take part each time.
+    for i in range(lengths.max()):
+        rows = slice(None) if i < lengths.min() else lengths > i
+        sums[rows] += feats[starts[rows] + i]
+    return sums / lengths[:, None].astype(np.float32)
