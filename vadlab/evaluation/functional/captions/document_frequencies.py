@@ -1,0 +1,118 @@
+"""In how many images' references an n-gram occurs."""
+
+import tempfile
+from collections.abc import Hashable, Sequence
+from itertools import chain
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from vadlab.utils.errors import DataError, MissingFileError
+
+from .corpus import Caption, check_references
+from .ngrams import NGramCounts, count_ngrams, find, number_words
+
+
+class DocumentFrequencies:
+    """Document frequencies of the n-grams of n = 1 .. N: what CIDEr weighs words by.
+
+    N-grams are kept as pairs (number of all but the last word, number of the last word) in sorted arrays, so the
+    training captions of COCO (four million n-grams) take 65 MB, and a file is read in a moment.
+
+    Args:
+        words (Sequence[Hashable]): Words or token ids, all of one kind; a word's number is its place.
+        keys (Sequence[np.ndarray]): For each n the n-grams' pairs as ``prefix * len(words) + last``, ascending, int64.
+        counts (Sequence[np.ndarray]): In how many images each is, int64.
+        num_images (int): Images counted.
+    """
+
+    def __init__(
+        self, words: Sequence[Hashable], keys: Sequence[np.ndarray], counts: Sequence[np.ndarray], num_images: int
+    ) -> None:
+        self.words = list(words)
+        self.keys = list(keys)
+        self.counts = list(counts)
+        self.num_images = int(num_images)
+        self._numbers = {word: number for number, word in enumerate(self.words)}
+
+    @property
+    def max_n(self) -> int:
+        """N, the length of the longest n-grams."""
+        return len(self.keys)
+
+    @classmethod
+    def from_references(cls, references: Sequence[Sequence[Caption]], max_n: int = 4) -> 'DocumentFrequencies':
+        """Count the references of each image as one document.
+
+        Raises:
+            DataError: See :func:`check_references`.
+        """
+        check_references(references)
+        words, lengths, numbers = number_words(chain.from_iterable(references))
+        image_of = np.repeat(np.arange(len(references)), [len(captions) for captions in references])
+        levels = count_ngrams(words, lengths, len(numbers), max_n)
+        keys = [level.prefixes * len(numbers) + level.lasts for level in levels]
+        return cls(list(numbers), keys, [images_with(level, image_of) for level in levels], len(references))
+
+    def of(self, levels: Sequence[NGramCounts], words: Sequence[Hashable]) -> list[np.ndarray]:
+        """The frequencies of n-grams counted elsewhere; 0 where they never occurred.
+
+        Args:
+            levels (Sequence[NGramCounts]): Counts of n = 1 .. at most N.
+            words (Sequence[Hashable]): Their words by number.
+
+        Returns:
+            list[np.ndarray]: For each n, int64, shape (K_n,).
+        """
+        mine: np.ndarray = np.array([self._numbers.get(word, -1) for word in words], dtype=np.int64)
+        known: np.ndarray = np.zeros(1, dtype=np.int64)
+        frequencies = []
+        for keys, counts, level in zip(self.keys, self.counts, levels, strict=False):
+            prefixes, lasts = known[level.prefixes], mine[level.lasts]
+            place, hit = find(keys, prefixes * len(self.words) + lasts)
+            hit &= (prefixes >= 0) & (lasts >= 0)
+            known = np.where(hit, place, -1)
+            frequencies.append(np.where(hit, counts[place], 0) if len(counts) else place)
+        return frequencies
+
+    def save(self, path: str | Path) -> None:
+        """Write an ``.npz`` file, whole or not at all.
+
+        Raises:
+            DataError: The words are neither all text nor all whole numbers.
+        """
+        if not (all(isinstance(w, str) for w in self.words) or all(isinstance(w, int) for w in self.words)):
+            raise DataError('Document frequencies of words that are neither text nor token ids cannot be saved')
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {f'keys{n}': keys for n, keys in enumerate(self.keys, 1)}
+        arrays |= {f'counts{n}': counts for n, counts in enumerate(self.counts, 1)}
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.npz', delete=False) as file:
+            np.savez(file, **{'words': np.array(self.words), 'num_images': np.array(self.num_images), **arrays})
+        Path(file.name).replace(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> 'DocumentFrequencies':
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            MissingFileError: There is no such file.
+            DataError: It holds something else.
+        """
+        if not Path(path).is_file():
+            raise MissingFileError(f'{path}: there is no such file of document frequencies')
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                orders = range(1, 1 + sum(name.startswith('keys') for name in file))
+                keys, counts = [file[f'keys{n}'] for n in orders], [file[f'counts{n}'] for n in orders]
+                return cls(file['words'].tolist(), keys, counts, int(file['num_images']))
+        except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
+            raise DataError(f'{path} holds no document frequencies ({error}); write it by save()') from error
+
+
+def images_with(level: NGramCounts, image_of: np.ndarray) -> np.ndarray:
+    """In how many images each n-gram is, int64, shape (K,); ``image_of`` gives each sentence's image."""
+    size = max(level.size, 1)
+    pairs = np.unique(image_of[level.sentences] * size + level.ngrams)
+    return np.bincount(pairs % size, minlength=level.size)
