@@ -1,0 +1,129 @@
+"""How two feature sets differ, and why: ``python tools/compare_features.py A B``."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vadlab.apis.features.comparison import Comparison, FeatureSet, compare_features
+from vadlab.apis.features.explanation import Attempt, FeatureExplanation
+from vadlab.apis.features.feature_files import write_json
+from vadlab.apis.features.video_list import find_videos
+from vadlab.utils.cli import run_cli
+from vadlab.utils.config import config_differences, load_config, parse_cfg_options
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.runtime import format_table, quiet_third_parties
+from vadlab.utils.setup_env import register_all_modules
+from vadlab.visualization.feature_comparison import plot_feature_comparison
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Compare two sets of snippet features of the same videos: names, lengths, channels, order of the '
+        'crops, scale, offset, cosine per snippet; and say what the differences point to.'
+    )
+    parser.add_argument('a', metavar='A', help='a folder of .npy files, or one file')
+    parser.add_argument('b', metavar='B', help='another')
+    parser.add_argument('--max-videos', type=int, default=50, help='videos whose numbers are read (default: 50)')
+    parser.add_argument('--out', type=Path, help='also draw: .png, .svg or .pdf')
+    parser.add_argument('--json', type=Path, help='also write all numbers here')
+    parser.add_argument(
+        '--explain', nargs='+', metavar=('CONFIG', 'VIDEOS'),
+        help="make B's features of these videos (files or folders) in the ways that are known to go wrong, with the "
+        'weights of a features config, and say which way agrees best',
+    )  # fmt: skip
+    parser.add_argument('--device', default='cpu', help='for --explain')
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config of --explain')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare as the command line says; the exit status."""
+    args = parse_args(argv)
+    quiet_third_parties()
+    if args.max_videos < 1:
+        raise ConfigError(f'--max-videos must be at least 1, not {args.max_videos}.')
+    if args.out is not None and args.out.suffix.lower() not in ('.png', '.svg', '.pdf'):
+        raise ConfigError(f'--out {args.out}: must end in .png, .svg, .pdf')
+    if args.explain is not None and len(args.explain) < 2:
+        raise ConfigError('--explain takes a config and videos: --explain configs/features_clip_vit_b16.py Videos')
+    first, second = FeatureSet.scan(args.a), FeatureSet.scan(args.b)
+    result = compare_features(first, second, args.max_videos)
+    show(result)
+    recipes = recipe_differences(args.a, args.b)
+    for line in recipes:
+        print(f'recipe: {line}')
+    steps = explain(args, second) if args.explain else []
+    if args.out is not None and len(result.cosines):
+        plot_feature_comparison(result.cosines, result.chance, result.curves, args.out)
+        print(f'figure: {args.out}')
+    if args.json is not None:
+        explained = [{'changed': s.changed, 'cosine': s.cosine, 'crop': s.crop} for s in steps]
+        content = {'facts': result.facts, 'findings': result.findings, 'recipes': recipes, 'explained': explained}
+        write_json(args.json, content)
+    return 0
+
+
+def show(result: Comparison) -> None:
+    """Print the numbers as a table, and the findings below it."""
+    print(format_table(list(rows(result.facts)), ('what', 'A against B')))
+    print()
+    if result.is_same:
+        print('The sets are the same, up to rounding.')
+    for number, finding in enumerate(result.findings, 1):
+        print(f'{number}. {finding}')
+
+
+def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """The facts as lines of a table."""
+
+    def number(key: str) -> str:
+        return f'{facts[key]:.4f}'
+
+    table = []
+    if 'videos' in facts:
+        only = f'{len(facts["only_a"])} only in A, {len(facts["only_b"])} only in B'
+        table.append(('videos', f'{facts["videos"]} in both, {only}'))
+    for key, name in (('length_differences', 'snippets B - A'), ('crops', 'crops A:B'), ('dtypes', 'numbers A:B')):
+        table.append((name, ', '.join(f'{value} ({count} videos)' for value, count in facts[key].items())))
+    units = ''.join(f', {s.upper()} of length 1' for s in 'ab' if facts[f'unit_length_{s}'])
+    table.append(('norm', f'{number("norm_a")} against {number("norm_b")}{units}'))
+    if 'cosine_percentiles' in facts:
+        spread = ', '.join(f'{value:.4f}' for value in facts['cosine_percentiles'].values())
+        table.append(('cosine, 5 25 50 75 95 %', spread))
+        table.append(('cosine by chance', number('cosine_chance')))
+        table.append(('cosine without the mean', number('cosine_centred')))
+        table.append(('CKA', number('linear_cka')))
+        table.append(('largest difference', f'{facts["largest_difference"]:.4g}'))
+    return table
+
+
+def recipe_differences(a: str, b: str) -> list[str]:
+    """In what the recipes of two folders differ, where both have one."""
+    found = []
+    for folder in (a, b):
+        path = Path(folder) / 'recipe.json'
+        if not path.is_file():
+            return []
+        found.append(json.loads(path.read_text(encoding='utf-8')).get('recipe', {}))
+    return config_differences(*found)
+
+
+def explain(args: argparse.Namespace, target: FeatureSet) -> list[Attempt]:
+    """Find out how B was made."""
+    register_all_modules()
+    config = load_config(args.explain[0], parse_cfg_options(args.cfg_options))
+    if config.get('features') is None:
+        raise ConfigError(f'{args.explain[0]} says nothing about features.')
+    explanation = FeatureExplanation(config, target, find_videos(args.explain[1:]), args.device)
+    print('\nB made anew:')
+    steps = explanation.run(lambda attempt: print(f'  {attempt.cosine:.5f}  {attempt.changed or "as the config says"}'))
+    changes = '; '.join(step.changed for step in steps[1:]) or 'as the config says'
+    print(f'Best: {changes}: cosine {steps[-1].cosine:.5f} with crop {steps[-1].crop} of B')
+    return steps
+
+
+if __name__ == '__main__':
+    run_cli(main)

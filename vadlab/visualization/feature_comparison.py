@@ -1,0 +1,43 @@
+"""A figure of how two feature sets agree."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from .curves import COLOURS, _save, _tidy
+from .text import drawable
+from .video_picture import MUTED, SCORE, TRUTH
+
+
+def plot_feature_comparison(
+    cosines: np.ndarray, chance: np.ndarray, curves: dict[str, np.ndarray], out: str | Path
+) -> None:
+    """Write a figure: histogram of the cosines per snippet beside what chance gives, and curves along single videos.
+
+    Args:
+        cosines (np.ndarray): Of snippets that belong together, shape (n,).
+        chance (np.ndarray): Of snippets that do not, shape (m,).
+        curves (dict[str, np.ndarray]): Cosine along the snippets of a video, shape (T,), by its name.
+        out (str | Path): PNG, SVG or PDF by its ending.
+    """
+    figure = Figure(figsize=(9.6, 4.0), layout='constrained', facecolor='white')
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    bins = np.linspace(min(cosines.min(initial=1.0), chance.min(initial=1.0), 0.9), 1.0, 60)
+    for values, colour, label in ((chance, MUTED, 'other snippets'), (cosines, SCORE, 'same snippet')):
+        left.hist(
+            np.clip(values, bins[0], 1.0), bins, weights=np.full(len(values), 1 / max(len(values), 1)), color=colour,
+            alpha=0.75, label=f'{label}, median {np.median(values):.3f}',
+        )  # fmt: skip
+    left.set(xlabel='cosine', ylabel='share of snippets', title='Cosine per snippet')
+    left.legend(loc='upper left', frameon=False)
+    for colour, (name, values) in zip(COLOURS, curves.items(), strict=False):
+        right.plot(np.arange(len(values)), values, color=colour, lw=1.2, label=drawable(name))
+    right.axhline(np.median(chance), color=TRUTH, lw=0.9, ls=(0, (4, 3)), label='chance')
+    right.set(xlabel='snippet', ylabel='cosine', title='Along single videos')
+    right.legend(loc='lower right', frameon=False, fontsize=7)
+    for axes in (left, right):
+        _tidy(axes)
+    _save(figure, out)
