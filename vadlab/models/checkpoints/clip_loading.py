@@ -224,7 +224,7 @@ def init_from_clip(model: nn.Module, path_or_id: str | Path, logit_scales: bool 
 
 
 def init_text_from_clip(model: nn.Module, path_or_id: str | Path) -> CLIPWeights:
-    """Load the text half of a CLIP into a detector over features that has only ``text`` and ``text_projection``.
+    """Load the text half of a CLIP into a detector over features that has only ``text`` and, maybe, its projection.
 
     A long position table of the file is left out; the model must have none. Temperatures are loaded where the model
     has any.
@@ -287,8 +287,8 @@ def _check_arch(model: nn.Module, weights: CLIPWeights) -> None:
         for name, value in settings.items()
         if weights.arch[tower][name] is not None and weights.arch[tower][name] != value
     ]
-    embed_dim = model.text_projection.out_features
-    if weights.arch['embed_dim'] != embed_dim:
+    projection = getattr(model, 'text_projection', None)
+    if projection is not None and weights.arch['embed_dim'] != (embed_dim := projection.out_features):
         differences.append(f'embed_dim is {weights.arch["embed_dim"]} in the file, {embed_dim} in the config')
     if differences:
         raise CheckpointError(f'{weights.source} is another model: {"; ".join(differences)}.')

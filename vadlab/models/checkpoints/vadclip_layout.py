@@ -9,9 +9,9 @@ from vadlab.utils.errors import CheckpointError
 from .public_layout import rename_tensors
 from .renaming import from_openai
 
-_METHOD = 'VadCLIP'
 _CLIP = 'clipmodel.'
-_RULES = {
+#: What DSANet's files share with VadCLIP's: the adapter in time and both branches.
+SHARED_RULES: dict[str, str | None] = {
     r'temporal\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)': r'adapter.blocks.\1.qkv.\2',
     r'temporal\.resblocks\.(\d+)\.attn\.out_proj': r'adapter.blocks.\1.out',
     r'temporal\.resblocks\.(\d+)\.ln_([12])': r'adapter.blocks.\1.norm\2',
@@ -26,7 +26,6 @@ _RULES = {
     r'disAdj\.sigma': None,  # a parameter that their code does not read
     r'linear': 'adapter.linear',
     r'frame_position_embeddings\.weight': 'adapter.positional_embedding',
-    r'text_prompt_embeddings\.weight': 'prompt_embedding',
     r'mlp1\.c_fc': 'text_mlp.fc1',
     r'mlp1\.c_proj': 'text_mlp.fc2',
     r'mlp2\.c_fc': 'binary_mlp.fc1',
@@ -39,28 +38,40 @@ _TRANSPOSED = tuple(f'adapter.{name}.weight.weight' for name in ('similar1', 'si
 def from_vadclip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
     """Our names for ``model_ucf.pth`` and ``model_xd.pth``; None for any other layout.
 
-    These files hold the whole CLIP whose text tower they use; its vision tower is left out.
-
     Args:
         tensors (Mapping[str, Tensor]): By the authors' names.
 
     Raises:
         CheckpointError: The layout is theirs, but tensors are missing or unknown.
     """
+    rules = SHARED_RULES | {r'text_prompt_embeddings\.weight': 'prompt_embedding'}
+    return rename_with_clip(tensors, rules, signature='text_prompt_embeddings.weight', method='VadCLIP')
+
+
+def rename_with_clip(
+    tensors: Mapping[str, Tensor], rules: Mapping[str, str | None], signature: str, method: str
+) -> dict[str, Tensor] | None:
+    """As :func:`rename_tensors`, for files that hold the whole CLIP whose text tower a method uses.
+
+    CLIP's vision tower is left out.
+
+    Raises:
+        CheckpointError: The layout is this one, but tensors are missing or unknown.
+    """
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith(_CLIP)}
-    state = rename_tensors(own, _RULES, signature='text_prompt_embeddings.weight', method=_METHOD)
+    state = rename_tensors(own, rules, signature=signature, method=method)
     if state is None:
         return None
     clip = {name.removeprefix(_CLIP): tensor for name, tensor in tensors.items() if name.startswith(_CLIP)}
     if not clip:
         raise CheckpointError(
-            f"A checkpoint in the layout of {_METHOD}'s authors lacks the CLIP weights ({_CLIP}*) that it was saved "
+            f"A checkpoint in the layout of {method}'s authors lacks the CLIP weights ({_CLIP}*) that it was saved "
             'with. Use the whole file.'
         )
     for name in _TRANSPOSED:
         if name in state:
             state[name] = state[name].T.contiguous()
-    weights = from_openai(clip, f"the CLIP inside {_METHOD}'s checkpoint")
+    weights = from_openai(clip, f"the CLIP inside {method}'s checkpoint")
     state.update({f'text.{name}': tensor for name, tensor in weights.text.items()})
     state['text_projection.weight'] = weights.extras['text_projection.weight']
     return state

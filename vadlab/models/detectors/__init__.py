@@ -1,4 +1,5 @@
 from .clip import CLIP
+from .dsanet import DSANet
 from .fgclip import FGCLIP
 from .mil_ranking import MILRanking
 from .pel4vad import PEL4VAD
@@ -7,4 +8,4 @@ from .snippet_detector import SnippetDetector
 from .urdmu import URDMU
 from .vadclip import VadCLIP
 
-__all__ = ['CLIP', 'FGCLIP', 'PEL4VAD', 'RTFM', 'URDMU', 'MILRanking', 'SnippetDetector', 'VadCLIP']
+__all__ = ['CLIP', 'FGCLIP', 'PEL4VAD', 'RTFM', 'URDMU', 'DSANet', 'MILRanking', 'SnippetDetector', 'VadCLIP']

@@ -18,6 +18,7 @@ from ..checkpoints.vadclip_layout import from_vadclip
 from ..layers.chunks import over_chunks, to_places
 from ..layers.local_global_adapter import LocalGlobalAdapter
 from ..layers.mlp import MLP
+from ..layers.text_cache import TextCache
 from ..layers.top_snippets import top_snippets
 from ..layers.two_branch_logits import two_branch_logits
 from ..losses.probability_bce import probability_bce
@@ -135,7 +136,7 @@ class VadCLIP(SnippetDetector):
         self.prompt_embedding = nn.Parameter(torch.randn(self.text.context_length, self.text.width) * 0.01)
         phrases = [(prompts or {}).get(name, name) for name in classes]
         self._lay_out(phrases, tokenizer or dict(type='CLIPTokenizer'), prompt_prefix, prompt_postfix)
-        self._texts: tuple[object, Tensor] | None = None
+        self._texts = TextCache()
 
     def _lay_out(self, phrases: list[str], tokenizer: dict, prefix: int, postfix: int) -> None:
         """Where each prompt has words: start, ``prefix`` learnt vectors, phrase, ``postfix`` learnt vectors, end."""
@@ -232,7 +233,8 @@ class VadCLIP(SnippetDetector):
 
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
         """In chunks of ``max_snippets``, see :meth:`SnippetDetector.score`."""
-        texts_kd = self._texts_for_test()
+        weights = (*self.text.parameters(), self.text_projection.weight, self.prompt_embedding)
+        texts_kd = self._texts.get(self.encode_prompts, weights)
 
         def forward(feats_bpd: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
             return self.logits_of(feats_bpd, lengths, texts_kd)
@@ -242,13 +244,3 @@ class VadCLIP(SnippetDetector):
         if self.score_branch == 'aligned':
             margins_bt = logits_btk[..., 1:].logsumexp(-1) - logits_btk[..., 0]
         return {'scores': margins_bt.sigmoid(), 'margins': margins_bt, 'class_scores': logits_btk.softmax(-1)}
-
-    def _texts_for_test(self) -> Tensor:
-        """What :meth:`encode_prompts` returns, without gradients made anew only when the weights have changed."""
-        if torch.is_grad_enabled():
-            return self.encode_prompts()
-        weights = [*self.text.parameters(), self.text_projection.weight, self.prompt_embedding]
-        state = (weights[0].device, weights[0].dtype, tuple(w._version for w in weights))
-        if self._texts is None or self._texts[0] != state:
-            self._texts = (state, self.encode_prompts())
-        return self._texts[1]
