@@ -13,6 +13,7 @@ from torch import nn
 from vadlab.engine.checkpoint_io import (
     forbid_unsafe_loading,
     history_from_plain,
+    in_our_names,
     latest_checkpoint,
     load_weights,
     read_checkpoint,
@@ -221,3 +222,50 @@ def test_latest_checkpoint_without_its_pointer(tmp_path):
     assert latest_checkpoint(tmp_path).name == 'epoch_2.pth'
     (tmp_path / 'last_checkpoint').write_text('/moved/from/here/epoch_1.pth')
     assert latest_checkpoint(tmp_path).name == 'epoch_1.pth'
+
+
+class Ported(nn.Linear):
+    """Knows the layout of a code that calls its parameters w and b."""
+
+    public_layouts = ('someone/w-and-b',)
+
+    def from_public(self, tensors):
+        return {'weight': tensors['w'], 'bias': tensors['b']} if tensors.keys() == {'w', 'b'} else None
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+def test_weights_in_a_known_layout_are_renamed_and_others_left(prefix):
+    model = Ported(2, 1)
+    weight, bias = torch.ones(1, 2), torch.zeros(1)
+    for names in (('weight', 'bias'), ('w', 'b')):
+        given = {f'{prefix}{names[0]}': weight, f'{prefix}{names[1]}': bias}
+        found = in_our_names(model, given, 'x.pkl')
+        assert found.keys() == {'weight', 'bias'}
+        assert found['weight'] is weight
+    own = model.state_dict()
+    assert in_our_names(model, own, 'x.pth') is own
+
+
+def test_an_unknown_layout_names_those_that_are_known():
+    with pytest.raises(CheckpointError, match=r'x\.pkl is neither a checkpoint of Ported nor.*someone/w-and-b.*scale'):
+        in_our_names(Ported(2, 1), {'scale': torch.ones(1)}, 'x.pkl')
+
+
+def test_weights_of_another_size_or_of_a_model_without_layouts_are_left_to_the_exact_check():
+    partly = {'weight': torch.ones(1, 2)}
+    assert in_our_names(Ported(2, 1), partly, 'x.pth') is partly
+    other = {'scale': torch.ones(1)}
+    assert in_our_names(nn.Linear(2, 1), other, 'x.pth') is other
+
+
+@pytest.mark.parametrize('key', [None, 'model_state_dict', 'model', 'net'])
+def test_weights_are_found_where_public_code_keeps_them(tmp_path, key):
+    weights = {'w': torch.ones(2)}
+    torch.save({key: weights, 'epoch': 3} if key else weights, tmp_path / 'x.pkl')
+    assert read_checkpoint(tmp_path / 'x.pkl')['state_dict'].keys() == {'w'}
+
+
+def test_a_whole_pickled_module_is_refused(tmp_path):
+    torch.save(nn.Linear(2, 1), tmp_path / 'module.pt')
+    with pytest.raises(CheckpointError, match=r'module\.pt was refused'):
+        read_checkpoint(tmp_path / 'module.pt')

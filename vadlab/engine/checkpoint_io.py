@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import checkpoint as mm_checkpoint
 from torch import nn
 
@@ -58,7 +58,8 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         map_location (Any): Where to put the tensors, as for :func:`torch.load`.
 
     Returns:
-        dict[str, Any]: At least ``state_dict``.
+        dict[str, Any]: At least ``state_dict``. Files that hold weights alone, or under another name that public code
+        uses for them, are brought to this form.
 
     Raises:
         MissingFileError: There is no such file.
@@ -73,10 +74,55 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     if not isinstance(checkpoint, dict) or not checkpoint:
         raise CheckpointError(f'{path} holds no weights (a {type(checkpoint).__name__}).')
     if 'state_dict' not in checkpoint:
-        if not all(isinstance(v, torch.Tensor) for v in checkpoint.values()):
+        found = next((v for v in (checkpoint, *map(checkpoint.get, _WEIGHTS_ELSEWHERE)) if _is_weights(v)), None)
+        if found is None:
             raise CheckpointError(f'{path} holds no state_dict; its keys are {", ".join(map(str, checkpoint))}.')
-        checkpoint = {'state_dict': checkpoint}
+        checkpoint = {'state_dict': found}
     return checkpoint
+
+
+#: Where public code keeps weights that are not at the top of a file nor under ``state_dict``.
+_WEIGHTS_ELSEWHERE = ('model_state_dict', 'model', 'net', 'network')
+
+
+def _is_weights(value: Any) -> bool:
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(v, torch.Tensor) for v in value.values())
+
+
+def in_our_names(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name: str) -> Mapping[str, torch.Tensor]:
+    """Weights as the model names them: unchanged if they are ours, else as its ``from_public`` reads them.
+
+    Args:
+        model (nn.Module): Whose ``from_public``, if it has one, knows the layouts of other code's checkpoints, listed
+            in its ``public_layouts``.
+        state_dict (Mapping[str, Tensor]): The file's weights; ``module.`` before all names, as DataParallel leaves it,
+            is dropped.
+        name (str): Of the file, for messages.
+
+    Returns:
+        Mapping[str, Tensor]: The weights, which may still not fit the model: see :func:`load_weights`.
+
+    Raises:
+        CheckpointError: No name is one of the model's, and it knows no such layout.
+    """
+    if state_dict and all(key.startswith('module.') for key in state_dict):
+        state_dict = {key.removeprefix('module.'): value for key, value in state_dict.items()}
+    own = model.state_dict().keys()
+    if state_dict.keys() == own or not hasattr(model, 'from_public'):
+        return state_dict
+    found = model.from_public(dict(state_dict))
+    if found is not None:
+        layouts = ', '.join(model.public_layouts)
+        print_log(f'{name} is read in the layout of {layouts or "other code"}.', logger='current')
+        return found
+    if own & state_dict.keys():
+        return state_dict  # ours, of other settings: what differs is for load_weights to say
+    keys = list(state_dict)
+    raise CheckpointError(
+        f'{name} is neither a checkpoint of {type(model).__name__} nor in a layout that it reads '
+        f'({"; ".join(model.public_layouts) or "none"}). Its tensors are called {", ".join(keys[:4])}'
+        f'{", ..." if len(keys) > 4 else ""}.'
+    )
 
 
 def load_weights(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name: str) -> None:

@@ -25,7 +25,14 @@ from vadlab.utils.config import config_differences, runner_config
 from vadlab.utils.errors import CheckpointError, ConfigError
 
 from .build_errors import config_mistakes
-from .checkpoint_io import forbid_unsafe_loading, history_from_plain, load_weights, read_checkpoint, write_checkpoint
+from .checkpoint_io import (
+    forbid_unsafe_loading,
+    history_from_plain,
+    in_our_names,
+    load_weights,
+    read_checkpoint,
+    write_checkpoint,
+)
 from .loops import ResumableEpochLoop
 from .loops.worker_seed import seed_worker
 from .random_state import capture_random_state
@@ -195,12 +202,15 @@ class VADRunner(Runner):
     ) -> dict:
         """Load weights; they must fit exactly.
 
+        Checkpoints of the authors of a method load too, if the model's ``from_public`` knows their layout.
+
         Raises:
             MissingFileError: There is no such file.
-            CheckpointError: It holds code, is damaged, or belongs to another model.
+            CheckpointError: It holds code, is damaged, belongs to another model, or is in an unknown layout.
         """
         del strict, revise_keys  # kept for callers that know MMEngine's signature; a partial fit is never wanted
         checkpoint = read_checkpoint(filename, map_location)
+        checkpoint['state_dict'] = in_our_names(self.bare_model, checkpoint['state_dict'], str(filename))
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         load_weights(self.bare_model, checkpoint['state_dict'], str(filename))
         self._has_loaded = True
