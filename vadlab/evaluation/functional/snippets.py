@@ -72,7 +72,7 @@ def reduce_crops(scores: np.ndarray, crop: int | None = None) -> np.ndarray:
     Args:
         scores (np.ndarray): Shape (C, T, ...), C > 0.
         crop (int | None): None: mean over the crops (10 of UCF-Crime and ShanghaiTech, 5 of XD-Violence in the public
-            features). An index: that crop only (VadCLIP's test takes the first file of each video: 0).
+            features). An index: that crop only (VadCLIP tests crop 5 on UCF-Crime and crop 0 on XD-Violence).
 
     Returns:
         np.ndarray: Shape (T, ...).

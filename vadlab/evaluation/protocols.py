@@ -1,0 +1,210 @@
+"""The published protocols by name, and the ground truth that each of them scores against."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from vadlab.datasets.class_names import UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
+from vadlab.datasets.frame_masks import mask_to_intervals, read_frame_masks
+from vadlab.datasets.pixel_masks import read_avenue_masks, read_ped2_masks
+from vadlab.datasets.temporal_annotations import read_class_intervals, read_temporal_annotations
+from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.suggest import nearest
+
+_T = TypeVar('_T')
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a benchmark's published numbers are computed from, and how.
+
+    Attributes:
+        name (str): As ``--protocol`` takes it.
+        dataset (str): As papers call it.
+        headline (str): Key of the number that papers report first.
+        classes (tuple[str, ...]): Class names, Normal first.
+        annotation (str): What ``--ann`` is: ``text``, or ``masks`` of a format of its own.
+        normal_name (str): A video whose name matches this regular expression is normal though nothing annotates it;
+            empty where every video is annotated.
+        snippet_len (int): Frames of a snippet in the public feature sets.
+    """
+
+    name: str
+    dataset: str
+    headline: str
+    classes: tuple[str, ...]
+    annotation: str = 'masks'
+    normal_name: str = ''
+    snippet_len: int = 16
+
+    def by_video_id(self, values: Mapping[str, _T]) -> dict[str, _T]:
+        """The same values by the names that the ground truth has: Avenue's videos are ``01``, also where a file says 1.
+
+        Raises:
+            DataError: Two names become one.
+        """
+        if self.name != 'avenue':
+            return dict(values)
+        renamed = {f'{int(name):02d}' if name.isdecimal() else name: value for name, value in values.items()}
+        if len(renamed) < len(values):
+            raise DataError(f'{len(values) - len(renamed)} of {len(values)} videos are named twice, such as 1 and 01')
+        return renamed
+
+
+_ONE_CLASS = ('Normal', 'Anomaly')
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol('ucf-crime', 'UCF-Crime', 'frame/auc', UCF_CRIME_CLASSES, annotation='text'),
+        # The public lists name the 500 anomalous test videos only.
+        Protocol('xd-violence', 'XD-Violence', 'frame/ap', XD_VIOLENCE_CLASSES, 'text', normal_name=r'.*_label_A'),
+        # The weakly supervised split tests on videos of the original training set, too: three digits, all normal.
+        Protocol('shanghaitech', 'ShanghaiTech', 'frame/auc', _ONE_CLASS, normal_name=r'\d\d_\d{3}'),
+        Protocol('avenue', 'CUHK Avenue', 'frame/auc', _ONE_CLASS),
+        Protocol('ped2', 'UCSD Ped2', 'frame/auc', _ONE_CLASS),
+    )
+}
+
+
+@dataclass(frozen=True)
+class VideoTruth:
+    """What is known of one test video.
+
+    Attributes:
+        num_frames (int): N.
+        label (int): Class index, 0 is Normal, -1 anomalous of a class that is none of the protocol's.
+        class_intervals (list[tuple[int, int, int]]): Class index (-1 likewise), first frame, frame after the last.
+    """
+
+    num_frames: int
+    label: int
+    class_intervals: list[tuple[int, int, int]] = field(default_factory=list)
+
+    @property
+    def intervals(self) -> np.ndarray:
+        """Anomalous frames, half-open, int64, shape (K, 2)."""
+        return np.array([interval[1:] for interval in self.class_intervals], np.int64).reshape(-1, 2)
+
+
+def read_ground_truth(
+    protocol: Protocol,
+    annotation: str | Path,
+    num_frames: Mapping[str, int] | None = None,
+    interval_mode: str = 'half_open',
+    classes: Sequence[str] | None = None,
+) -> dict[str, VideoTruth]:
+    """The truth of every test video.
+
+    Args:
+        protocol (Protocol): One of :data:`PROTOCOLS`.
+        annotation (str | Path): Its annotation: UCF-Crime's or XD-Violence's text file; ShanghaiTech's folder of
+            ``.npy`` masks; Avenue's ``testing_label_mask``; UCSD's ``Test``.
+        num_frames (Mapping[str, int] | None): Frames of each video. Masks tell them; they may be given all the same,
+            and must be where videos without masks (ShanghaiTech's normal ones) are tested.
+        interval_mode (str): What the numbers of a text file mean, see
+            :func:`~vadlab.datasets.temporal_annotations.read_temporal_annotations`.
+        classes (Sequence[str] | None): Class names, Normal first; the protocol's where None.
+
+    Returns:
+        dict[str, VideoTruth]: By video id.
+
+    Raises:
+        ConfigError: Frame counts are needed and not given.
+        DataError: Videos without annotation or without frame count, or intervals outside their video.
+        MissingFileError: There is no annotation.
+    """
+    if protocol.annotation == 'text':
+        if num_frames is None:
+            raise ConfigError(f'{protocol.name} needs the number of frames of each video: --frames FRAMES.json')
+        return _from_text(protocol, annotation, num_frames, interval_mode, tuple(classes or protocol.classes))
+    reader = {'shanghaitech': read_frame_masks, 'avenue': read_avenue_masks, 'ped2': read_ped2_masks}[protocol.name]
+    masks = reader(annotation)
+    if num_frames is not None:
+        num_frames = protocol.by_video_id(num_frames)
+        masks = {
+            name: masks[name] for name in _same_names(protocol, masks, num_frames, str(annotation)) if name in masks
+        }
+        wrong = [name for name, mask in masks.items() if len(mask) != num_frames[name]]
+        if wrong:
+            raise DataError(
+                f'{wrong[0]}: {num_frames[wrong[0]]} frames by the frame counts, {len(masks[wrong[0]])} by the masks '
+                f'in {annotation}' + (f' (and {len(wrong) - 1} more videos)' if len(wrong) > 1 else '')
+            )
+    truth = {
+        name: VideoTruth(len(mask), int(mask.any()), [(1, int(s), int(e)) for s, e in mask_to_intervals(mask)])
+        for name, mask in masks.items()
+    }
+    return truth | {name: VideoTruth(count, 0) for name, count in (num_frames or {}).items() if name not in truth}
+
+
+def _from_text(
+    protocol: Protocol,
+    path: str | Path,
+    num_frames: Mapping[str, int],
+    interval_mode: str,
+    classes: tuple[str, ...],
+) -> dict[str, VideoTruth]:
+    of_videos = read_temporal_annotations(path, interval_mode)
+    intervals = read_class_intervals(path, interval_mode)
+    names = _same_names(protocol, of_videos, num_frames, str(path))
+    faults = [
+        f'{name}: {start} to {end} of {num_frames[name]} frames'
+        for name in names
+        for _, start, end in intervals.get(name, ())
+        # Frame counts are rounded down to whole snippets, so that some intervals reach beyond the end, by a snippet.
+        if start >= num_frames[name] or end > num_frames[name] + protocol.snippet_len
+    ]
+    if faults:
+        raise DataError(
+            f'{path}: {len(faults)} intervals lie outside their video (first: {faults[0]}). Check the annotation and '
+            'the frame counts'
+        )
+    index = {class_name: i for i, class_name in enumerate(classes)}
+    truth = {}
+    for name in names:
+        found = [(index.get(class_name, -1), start, end) for class_name, start, end in intervals.get(name, ())]
+        # Of several classes, as XD-Violence's names carry them (B2-G), the first.
+        class_name = of_videos[name].class_name if name in of_videos else classes[0]
+        label = next(
+            (index[part] for part in (class_name, *class_name.split('-')) if part in index), -1 if found else 0
+        )
+        truth[name] = VideoTruth(num_frames[name], label, found)
+    return truth
+
+
+def _same_names(protocol: Protocol, annotated: Mapping, num_frames: Mapping[str, int], path: str) -> list[str]:
+    """The videos, in the order of the frame counts, if annotation and frame counts are of the same ones."""
+    without = [name for name in num_frames if name not in annotated]
+    if protocol.normal_name:
+        without = [name for name in without if not re.fullmatch(protocol.normal_name, name)]
+    if without:
+        raise DataError(
+            f'{len(without)} of {len(num_frames)} videos with a frame count have no annotation in {path} (first: '
+            f'{without[0]}). {nearest(without[0], list(annotated), limit=3)}'
+        )
+    uncounted = [name for name in annotated if name not in num_frames]
+    if uncounted:
+        raise DataError(
+            f'{len(uncounted)} of {len(annotated)} videos of {path} have no frame count (first: {uncounted[0]}). '
+            f'{nearest(uncounted[0], list(num_frames), limit=3)}'
+        )
+    return list(num_frames)
+
+
+def check_classes(truth: Mapping[str, VideoTruth], classes: Sequence[str]) -> None:
+    """Make sure that every interval has a class, which class probabilities are to be compared with.
+
+    Raises:
+        DataError: Intervals of other classes.
+    """
+    unknown = [name for name, video in truth.items() if any(index < 0 for index, _, _ in video.class_intervals)]
+    if unknown:
+        raise DataError(
+            f'{len(unknown)} of {len(truth)} videos have intervals of a class that is none of {", ".join(classes)} '
+            f"(first: {unknown[0]}). Give --classes, Normal first; for XD-Violence's videos of several classes, the "
+            'annotation that names one before each interval (annotations_multiclasses.txt)'
+        )

@@ -1,0 +1,152 @@
+"""Predictions that were made elsewhere: score files of videos."""
+
+import csv
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from vadlab.datasets.temporal_annotations import video_id_of
+from vadlab.utils.errors import DataError, MissingFileError
+
+from .functional import reduce_crops
+
+UNITS = ('auto', 'frame', 'snippet')
+
+_CROP = re.compile(r'(.+)__(\d+)')
+
+
+def read_scores(source: str | Path, crop: int | None = None) -> dict[str, np.ndarray]:
+    """Read the scores of videos.
+
+    Args:
+        source (str | Path): A folder with one ``NAME.npy`` or ``NAME.csv`` a video, or one ``.npz`` with an array for
+            each video. Where all are called ``NAME__0``, ``NAME__1`` and so on, they are crops. A csv has a row for
+            each frame or snippet, with or without a header; one column, a column called ``score``, or a column for
+            each class.
+        crop (int | None): Which crop counts; None: their mean.
+
+    Returns:
+        dict[str, np.ndarray]: By video id: scores of shape (N,), or class probabilities of shape (N, C).
+
+    Raises:
+        MissingFileError: There is nothing to read.
+        DataError: Files that cannot be used; all are counted, the first is shown.
+    """
+    source = Path(source)
+    arrays: dict[str, np.ndarray] = {}
+    faults: list[str] = []
+    for name, load in _entries(source).items():
+        try:
+            arrays[name] = _checked(load())
+        except (ValueError, EOFError, OSError, KeyError) as error:
+            faults.append(f'{name}: {error}')
+    if faults:
+        total = len(faults) + len(arrays)
+        raise DataError(f'{source}: the scores of {len(faults)} of {total} cannot be used (first: {faults[0]})')
+    return _by_video(arrays, source, crop)
+
+
+def _entries(source: Path) -> dict[str, Callable[[], np.ndarray]]:
+    """How to read each array, by name."""
+    if source.is_dir():
+        readers = {'.npy': _read_npy, '.csv': _read_csv}
+        paths = sorted(path for path in source.iterdir() if path.suffix in readers and not path.name.startswith('.'))
+        if not paths:
+            raise MissingFileError(f'There is no score file (NAME.npy or NAME.csv) in {source}')
+        twice = [path.stem for path, after in zip(paths[:-1], paths[1:], strict=True) if path.stem == after.stem]
+        if twice:
+            raise DataError(f'{source}: {twice[0]} is there as .npy and as .csv; keep one')
+        return {path.stem: partial(readers[path.suffix], path) for path in paths}
+    if not source.is_file():
+        raise MissingFileError(f'There are no predictions at {source}: neither a folder nor a file')
+    try:
+        archive = np.load(source, allow_pickle=False)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f'{source} is no .npz file that can be read: {error}') from error
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise DataError(f'{source} holds one array; give a folder with a file for each video, or an .npz of them')
+    if not archive.files:
+        raise MissingFileError(f'There is no array in {source}')
+    return {name: partial(archive.__getitem__, name) for name in archive.files}
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    return np.load(path, allow_pickle=False)
+
+
+def _read_csv(path: Path) -> np.ndarray:
+    with path.open(newline='', encoding='utf-8-sig') as file:
+        rows = [row for row in csv.reader(file) if row]
+    header: list[str] = []
+    if rows and not _is_number(rows[0][0]):
+        header, rows = [cell.strip().lower() for cell in rows[0]], rows[1:]
+    try:
+        table = np.array([[float(cell) for cell in row] for row in rows])
+    except ValueError as error:
+        raise ValueError(f'not a table of numbers: {error}') from error
+    if 'score' in header and table.ndim == 2:
+        return table[:, header.index('score')]
+    return table
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _checked(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind not in 'biuf':
+        raise ValueError(f'{array.dtype} is no number')
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim not in (1, 2) or array.size == 0:
+        raise ValueError(f'shape {array.shape}; expected (N,) scores or (N, C) class probabilities, N > 0')
+    bad = int(np.count_nonzero(~np.isfinite(array)))
+    if bad:
+        raise ValueError(f'{bad} of {array.size} scores are NaN or infinite')
+    return array.astype(np.float32) if array.dtype.kind != 'f' or array.dtype == np.float16 else array
+
+
+def _by_video(arrays: dict[str, np.ndarray], source: Path, crop: int | None) -> dict[str, np.ndarray]:
+    parts = {name: _CROP.fullmatch(name) for name in arrays}
+    grouped: dict[str, dict[int, np.ndarray]] = {}
+    for name, match in parts.items():
+        # Only where all names end so: `__1` may be part of a name.
+        base, number = (match[1], int(match[2])) if match and all(parts.values()) else (name, 0)
+        group = grouped.setdefault(video_id_of(base), {})
+        if number in group:
+            raise DataError(f'{source} has scores of {video_id_of(base)} twice')
+        group[number] = arrays[name]
+    result = {}
+    for name, group in grouped.items():
+        shapes = {array.shape for array in group.values()}
+        if len(shapes) > 1:
+            raise DataError(f'{name}: its crops have the shapes {" and ".join(map(str, sorted(shapes)))}')
+        if crop is not None and crop not in group:
+            raise DataError(f'{name} has no crop {crop}; there are {", ".join(map(str, sorted(group)))}')
+        result[name] = group[crop] if crop is not None else reduce_crops(np.stack(list(group.values())))
+        if len(group) == 1 and crop is None:
+            (result[name],) = group.values()
+    return result
+
+
+def choose_unit(scores: Mapping[str, np.ndarray], num_frames: Mapping[str, int], snippet_len: int = 16) -> str:
+    """Whether scores are of frames or of snippets: whose number is nearer, on most videos.
+
+    Args:
+        scores (Mapping[str, np.ndarray]): By video, shape (N, ...), N > 0.
+        num_frames (Mapping[str, int]): Of at least these videos.
+        snippet_len (int): Frames of a snippet.
+
+    Returns:
+        str: ``frame`` or ``snippet``.
+    """
+    ratios = [num_frames[name] / len(array) for name, array in scores.items()]
+    return 'snippet' if float(np.median(ratios)) > snippet_len**0.5 else 'frame'

@@ -1,0 +1,221 @@
+"""Scoring predictions that were made elsewhere, by the same metrics that score our own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.suggest import nearest
+
+from .functional import snippet_to_frame
+from .functional.segments import SEGMENT_IOUS
+from .functional.snippets import EXPANSIONS
+from .metrics import FrameScoreMetric, SegmentMetric, VideoScoreMetric
+from .metrics.vad_metric import choose
+from .protocols import Protocol, VideoTruth, check_classes
+from .score_files import UNITS, choose_unit
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """Every choice that a number depends on; see the metrics for their meaning.
+
+    Attributes:
+        unit (str): ``frame``, ``snippet``, or ``auto``: told apart by length.
+        snippet_len (int): Frames of a snippet.
+        expand (str): ``repeat`` or ``linear``: from snippets to frames.
+        smoothing (str | None): ``forward_window(7)``, ``fixed_blocks(8)``.
+        length_policy (str): ``error``, ``truncate`` or ``pad_last``.
+        ap_mode (str): ``step`` or ``trapezoid``.
+        macro_mode (str): ``skip``, ``prepend_normal`` or ``pad01``.
+        far_threshold (float): Scores at or above it are alarms.
+        video_mode (str): ``max`` or ``top_mean``.
+        segment_mode (str): ``vadclip`` or ``standard``.
+        ious (tuple[float, ...]): Of segments.
+        interval_mode (str): What the numbers of the annotation meant; for the protocol's text.
+    """
+
+    unit: str = 'auto'
+    snippet_len: int = 16
+    expand: str = 'repeat'
+    smoothing: str | None = None
+    length_policy: str = 'error'
+    ap_mode: str = 'step'
+    macro_mode: str = 'skip'
+    far_threshold: float = 0.5
+    video_mode: str = 'max'
+    segment_mode: str = 'vadclip'
+    ious: tuple[float, ...] = SEGMENT_IOUS
+    interval_mode: str = 'half_open'
+
+    def __post_init__(self) -> None:
+        choose('unit', self.unit, UNITS)
+        choose('expand', self.expand, EXPANSIONS)
+        if self.snippet_len < 1:
+            raise ConfigError(f'snippet_len is {self.snippet_len}; a snippet has 1 frame or more')
+        if self.smoothing and self.expand == 'linear':
+            raise ConfigError('smoothing averages repeated snippet scores; choose it, or linear interpolation')
+
+
+@dataclass
+class ScoreReport:
+    """What came of it.
+
+    Attributes:
+        metrics (dict[str, float]): By key, 0..1.
+        protocol (dict[str, str]): How each number came about, by key.
+        unit (str): ``frame`` or ``snippet``.
+        scores (dict[str, np.ndarray]): Of the frames of each video, as scored.
+        labels (dict[str, np.ndarray]): bool, likewise.
+        class_values (dict[str, dict[str, float]]): By the name of a measure, of each class that has one.
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    protocol: dict[str, str] = field(default_factory=dict)
+    unit: str = 'frame'
+    scores: dict[str, np.ndarray] = field(default_factory=dict)
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+    class_values: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def score_predictions(
+    scores: Mapping[str, np.ndarray],
+    truth: Mapping[str, VideoTruth],
+    protocol: Protocol,
+    options: ScoringOptions,
+    class_scores: Mapping[str, np.ndarray] | None = None,
+) -> ScoreReport:
+    """Score the predictions of a whole test set.
+
+    Args:
+        scores (Mapping[str, np.ndarray]): By video: anomaly scores of frames or snippets, shape (N,), or class
+            probabilities, Normal first, shape (N, C), whose anomaly score is ``1 - Normal``.
+        truth (Mapping[str, VideoTruth]): By video.
+        protocol (Protocol): Names the classes.
+        options (ScoringOptions): Everything else.
+        class_scores (Mapping[str, np.ndarray] | None): Class probabilities beside ``scores`` of shape (N,), of methods
+            whose frame scores come from elsewhere.
+
+    Raises:
+        DataError: Videos that are missing or superfluous, shapes that do not fit, lengths that differ.
+    """
+    _check_names(scores, truth, 'predictions')
+    dimensions = {array.ndim for array in scores.values()}
+    if len(dimensions) > 1:
+        flat = next(name for name, array in scores.items() if array.ndim == 1)
+        deep = next(name for name, array in scores.items() if array.ndim == 2)
+        raise DataError(
+            f'{flat} has scores of shape (N,), {deep} class probabilities of shape (N, C); give one of them'
+        )
+    if dimensions == {2}:
+        if class_scores is not None:
+            raise ConfigError('The predictions are class probabilities already; give no second set of them')
+        class_scores = scores
+    num_frames = {name: video.num_frames for name, video in truth.items()}
+    report = ScoreReport(unit=options.unit)
+    if options.unit == 'auto':
+        report.unit = choose_unit(scores, num_frames, options.snippet_len)
+    class_unit = report.unit
+    if class_scores is not None:
+        _check_names(class_scores, truth, 'class predictions')
+        _check_columns(class_scores, protocol)
+        check_classes(truth, protocol.classes)
+        if class_scores is not scores and options.unit == 'auto':
+            class_unit = choose_unit(class_scores, num_frames, options.snippet_len)
+
+    shared: dict[str, Any] = dict(length_policy=options.length_policy)
+    frame_metric = FrameScoreMetric(
+        options.ap_mode,
+        options.macro_mode,
+        options.far_threshold,
+        smoothing=options.smoothing,
+        rank_by='scores',
+        **shared,
+    )
+    metrics: list[Any] = [frame_metric, VideoScoreMetric(options.video_mode, rank_by='scores')]
+    segment_metric = SegmentMetric(options.segment_mode, options.ious, **shared)
+    if class_scores is not None:
+        metrics.append(segment_metric)
+    meta: dict[str, Any] = {'classes': protocol.classes}
+    if protocol.annotation == 'text':
+        meta['interval_mode'] = options.interval_mode
+    for metric in metrics:
+        metric.dataset_meta = meta
+
+    for name, video in truth.items():
+        sample = {
+            'video_id': name,
+            'total_frames': video.num_frames,
+            'snippet_len': options.snippet_len,
+            'gt_label': video.label,
+            'gt_intervals': video.intervals,
+            'gt_class_intervals': video.class_intervals,
+            'pred_scores': _anomaly_scores(_to_frames(scores[name], report.unit, options)),
+        }
+        if class_scores is not None:
+            sample['pred_class_scores'] = _to_frames(class_scores[name], class_unit, options)
+        for metric in metrics:
+            metric.process({}, [sample])
+    for metric in metrics:
+        results = metric.results
+        if metric is frame_metric:
+            report.scores = {result['video_id']: result['scores'] for result in results}
+            report.labels = {result['video_id']: result['labels'] for result in results}
+        report.metrics |= metric.evaluate(len(truth))
+        for key, text in metric.protocol.items():
+            unit = class_unit if metric is segment_metric or key == 'frame/mauc' else report.unit
+            report.protocol[key] = text + _unit_note(unit, options)
+    if class_scores is not None:
+        report.class_values = _class_values(protocol, frame_metric, segment_metric)
+    return report
+
+
+def _check_names(scores: Mapping[str, np.ndarray], truth: Mapping[str, VideoTruth], what: str) -> None:
+    extra = [name for name in scores if name not in truth]
+    if extra:
+        raise DataError(
+            f'{len(extra)} of {len(scores)} {what} are of videos that the annotation does not know (first: '
+            f'{extra[0]}). '
+            f'{nearest(extra[0], list(truth), limit=3)}'
+        )
+    missing = [name for name in truth if name not in scores]
+    if missing:
+        raise DataError(f'{len(missing)} of {len(truth)} annotated videos have no {what} (first: {missing[0]})')
+
+
+def _check_columns(class_scores: Mapping[str, np.ndarray], protocol: Protocol) -> None:
+    expected = len(protocol.classes)
+    wrong = [name for name, array in class_scores.items() if array.ndim != 2 or array.shape[1] != expected]
+    if wrong:
+        raise DataError(
+            f'{wrong[0]}: class probabilities have the shape {class_scores[wrong[0]].shape}; {protocol.name} has '
+            f'{expected} classes: {", ".join(protocol.classes)}. Columns must be in this order; other classes are '
+            'given by --classes'
+        )
+
+
+def _to_frames(array: np.ndarray, unit: str, options: ScoringOptions) -> np.ndarray:
+    return snippet_to_frame(array, options.snippet_len, options.expand) if unit == 'snippet' else array
+
+
+def _unit_note(unit: str, options: ScoringOptions) -> str:
+    if unit == 'frame':
+        return ''
+    how = {'repeat': 'repeated', 'linear': 'interpolated between their middles'}[options.expand]
+    return f'; snippets of {options.snippet_len} frames, {how}'
+
+
+def _anomaly_scores(array: np.ndarray) -> np.ndarray:
+    return array if array.ndim == 1 else 1 - array[:, 0]
+
+
+def _class_values(
+    protocol: Protocol, frame_metric: FrameScoreMetric, segment_metric: SegmentMetric
+) -> dict[str, dict[str, float]]:
+    """AUC of each class, and its segment AP, mean over the IoU thresholds."""
+    areas = dict(zip(protocol.classes[1:], frame_metric.class_areas.tolist(), strict=True))
+    aps = dict(zip(protocol.classes, segment_metric.class_aps.mean(axis=0).tolist(), strict=True))
+    measured = {'ROC AUC against all other frames': areas, f'segment AP ({segment_metric.mode})': aps}
+    return {what: {k: v for k, v in values.items() if not np.isnan(v)} for what, values in measured.items()}
