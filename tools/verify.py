@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from vadlab.apis import Finding, Verification
-from vadlab.apis.video_check import default_cache_dir
+from vadlab.apis.checked_files import default_cache_dir
 from vadlab.utils.cli import run_cli
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
 
@@ -16,14 +16,16 @@ _SIGNS = {'pass': ('ok', '32'), 'warning': ('WARN', '33'), 'failure': ('FAIL', '
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description='Check environment, weights, annotations, videos, captions, splits and one batch. '
+        description='Check environment, weights, annotations, videos or features, captions, splits and one batch. '
         'Exit status 0 if nothing fails (warnings do not count), 2 if something does.'
     )
     parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
     parser.add_argument('--json', metavar='FILE', help='also write the findings here')
-    parser.add_argument('--workers', type=int, default=min(os.cpu_count() or 1, 8), help='processes that read videos')
+    parser.add_argument(
+        '--workers', type=int, default=min(os.cpu_count() or 1, 8), help='processes or threads that read files'
+    )
     parser.add_argument('--frames', type=int, default=32, help='frames decoded of each video (default: 32)')
-    parser.add_argument('--no-cache', action='store_true', help='look at videos again that were found good before')
+    parser.add_argument('--no-cache', action='store_true', help='look at files again that were looked at before')
     parser.add_argument('--no-smoke', action='store_true', help='leave out the batch through the model')
     add_common_arguments(parser)
     return parser.parse_args(argv)
@@ -33,7 +35,7 @@ def show_progress(done: int, total: int) -> None:
     """A counter, where standard error is a terminal."""
     if sys.stderr.isatty():
         bar = '#' * (30 * done // max(total, 1))
-        sys.stderr.write(f'\rvideos [{bar:<30}] {done}/{total}' + ('\r\033[K' if done == total else ''))
+        sys.stderr.write(f'\rfiles [{bar:<30}] {done}/{total}' + ('\r\033[K' if done == total else ''))
         sys.stderr.flush()
 
 

@@ -3,7 +3,9 @@ import shutil
 
 import pytest
 
-from vadlab.apis import verification, video_check
+from vadlab.apis import VerificationReport, video_check
+from vadlab.apis.checks import CheckContext
+from vadlab.apis.checks.video_checks import look_at_videos
 from vadlab.utils.errors import ConfigError, MissingFileError
 
 
@@ -178,8 +180,5 @@ def test_workers_find_the_same(tiny_data):
     paths = sorted(str(p) for p in (tiny_data / 'Videos').glob('*.mp4'))
     one_by_one = {p: video_check.check_video(p, 4, 'auto', None) for p in paths}
 
-    class Config(dict):
-        train_dataloader = dict(dataset=dict(pipeline=[dict(type='DecodeFrames', backend='auto')]))
-
-    checker = verification.Verification(Config(train_dataloader=Config.train_dataloader), workers=2, num_frames=4)
-    assert checker._look(paths) == one_by_one
+    context = CheckContext(None, None, VerificationReport(), 2, 4, None, lambda done, total: None)
+    assert look_at_videos(paths, 'auto', context) == one_by_one

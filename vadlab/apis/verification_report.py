@@ -2,9 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from vadlab.utils.errors import VADLabError
 
 LEVELS = ('pass', 'warning', 'failure')
 
@@ -53,6 +56,16 @@ class VerificationReport:
     def fail(self, check: str, message: str) -> None:
         """Note what makes a run meaningless."""
         self.add('failure', check, message)
+
+    @contextmanager
+    def failing(self, check: str) -> Iterator[Callable[[], bool]]:
+        """A user's error inside it becomes a failure of ``check``; what it yields tells whether there was none."""
+        state = {'ok': False}
+        try:
+            yield lambda: state['ok']
+            state['ok'] = True
+        except VADLabError as error:
+            self.fail(check, str(error))
 
     def count(self, level: str) -> int:
         """Findings of a level."""

@@ -46,9 +46,9 @@ class SnippetFeatures(BaseDataset):
 
     A sample before its transforms is a dict with ``video_id``, ``feature_paths`` (a path for each crop),
     ``crop_columns`` (for each the column of a file of all crops, or None), ``crop_inds`` (their numbers),
-    ``num_snippets`` (T), ``snippet_len``, ``total_frames`` (N), ``class_name``, ``label``, ``class_labels`` (indices
-    of all classes), ``num_classes``, ``intervals`` (int64, half-open, shape (K, 2)), ``class_intervals`` (class index,
-    start, end) and ``sample_idx``.
+    ``num_snippets`` (T), ``snippet_len``, ``total_frames`` (N), ``length_known`` (whether N is the video's own),
+    ``class_name``, ``label``, ``class_labels`` (indices of all classes), ``num_classes``, ``intervals`` (int64,
+    half-open, shape (K, 2)), ``class_intervals`` (class index, start, end) and ``sample_idx``.
 
     Args:
         ann_file: A list (csv or text), or a folder: absolute, or below ``data_root``, or below the working directory.
@@ -120,6 +120,9 @@ class SnippetFeatures(BaseDataset):
             raise ConfigError(f'SnippetFeatures: snippet_len must be a whole number >= 1, not {snippet_len!r}')
         if isinstance(classes, str) or len(classes) < 2:
             raise ConfigError(f'SnippetFeatures: classes must name Normal and at least one anomaly, not {classes!r}')
+        #: What is worth a second look, for the log and for ``tools/verify.py``; filled when the list is read.
+        self.notes: list[str] = []
+        self._truth_is_folder = False
         self.feature_dir = feature_dir
         self.temporal_ann_file = temporal_ann_file
         self.interval_mode = interval_mode
@@ -238,7 +241,8 @@ class SnippetFeatures(BaseDataset):
         if not self.temporal_ann_file:
             return {}, {}
         path = self._locate(self.temporal_ann_file, 'temporal_ann_file')
-        if not os.path.isdir(path):
+        self._truth_is_folder = os.path.isdir(path)
+        if not self._truth_is_folder:
             return read_class_intervals(path, self.interval_mode), {}
         masks = read_frame_masks(path)
         anomaly = self.classes[1] if len(self.classes) == 2 else ''
@@ -304,6 +308,7 @@ class SnippetFeatures(BaseDataset):
             num_snippets=shape.num_snippets,
             snippet_len=self.snippet_len,
             total_frames=counts.get(video.video_id, shape.num_snippets * self.snippet_len),
+            length_known=video.video_id in counts,
             class_name=label.class_name,
             label=label.label,
             class_labels=list(label.class_labels),
@@ -362,18 +367,20 @@ class SnippetFeatures(BaseDataset):
             f'{" or ".join(map(str, crops))} crops a sample, '
             f'{sum(sample["num_snippets"] for sample in data_list)} snippets'
         )
+        self.notes = []
         if len(crops) > 1:
-            logger.warning(f'SnippetFeatures: {source}: videos have different numbers of crops ({crops})')
+            self.notes.append(f'samples have different numbers of crops: {", ".join(map(str, crops))}')
         if self.test_mode and not self.temporal_ann_file and n_normal < len(data_list):
-            logger.warning('SnippetFeatures: without temporal_ann_file no frame counts as anomalous')
+            self.notes.append('without temporal_ann_file no frame counts as anomalous')
         # A folder of masks is of both splits, a temporal list of the test videos alone.
-        is_list = bool(self.temporal_ann_file) and not os.path.isdir(self._locate(self.temporal_ann_file, 'temporal'))
-        absent = [name for name in truth if is_list and name not in videos]
-        if absent and self.test_mode:
-            logger.warning(
-                f'SnippetFeatures: {source} lacks {len(absent)} of {len(truth)} videos of {self.temporal_ann_file} '
-                f'(first: {absent[0]}): numbers are not those of the whole test set'
+        absent = [name for name in truth if name not in videos]
+        if absent and self.test_mode and not self._truth_is_folder:
+            self.notes.append(
+                f'{len(absent)} of {len(truth)} videos of {self.temporal_ann_file} are not in the list (first: '
+                f'{absent[0]}): numbers are not those of the whole test set'
             )
+        for note in self.notes:
+            logger.warning(f'SnippetFeatures: {source}: {note}')
 
 
 def _look_at(paths: list[str]) -> dict[str, tuple[FeatureShape | None, str]]:

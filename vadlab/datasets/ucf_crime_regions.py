@@ -59,6 +59,9 @@ class UCFCrimeRegions(BaseDataset):
 
     METAINFO = dict(classes=UCF_CRIME_CLASSES)
 
+    #: What ``tools/verify.py`` looks at, beside what it does for every data set.
+    verification = ('boxes', 'captions', 'videos')
+
     def __init__(
         self,
         ann_file: str = '',
@@ -100,6 +103,12 @@ class UCFCrimeRegions(BaseDataset):
     @property
     def classes(self) -> tuple[str, ...]:
         return tuple(self.metainfo['classes'])
+
+    @property
+    def notes(self) -> list[str]:
+        """What is worth a second look, for ``tools/verify.py``."""
+        mended = self._parser.summary()
+        return [f'mended: {mended}'] if mended else []
 
     def _join_prefix(self) -> None:
         """Find annotation files when they are read, so that a missing one is our error, not MMEngine's."""

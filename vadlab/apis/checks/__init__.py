@@ -1,0 +1,18 @@
+"""Checks that fit one kind of data set; a data set names those that fit it in its ``verification``."""
+
+from collections.abc import Callable
+
+from .check_context import CheckContext, SplitUnderTest
+from .feature_checks import check_features
+from .region_checks import check_boxes, check_captions
+from .video_checks import check_videos
+
+#: In the order in which they run, the cheap ones first. Each gets the splits of the data sets that name it.
+CHECKS: dict[str, Callable[[list[SplitUnderTest], CheckContext], None]] = {
+    'boxes': check_boxes,
+    'captions': check_captions,
+    'videos': check_videos,
+    'features': check_features,
+}
+
+__all__ = ['CHECKS', 'CheckContext', 'SplitUnderTest']

@@ -1,0 +1,81 @@
+"""Snippet features on disk, and ground truth held to them."""
+
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import numpy as np
+
+from ..feature_check import check_feature_file
+from .check_context import CheckContext, SplitUnderTest, names
+
+_SCALE = 1.5  # times by which the norms of training and test may differ before something must be wrong
+
+
+def check_features(splits: list[SplitUnderTest], context: CheckContext) -> None:
+    """Read every number; compare the scale of the splits; hold intervals to their videos' lengths."""
+    paths = sorted({path for split in splits for sample in split.samples for path in sample['feature_paths']})
+    results = _look_at_files(paths, context)
+    scales = {}
+    for split in splits:
+        check = f'{split.name} features'
+        used = dict.fromkeys(path for sample in split.samples for path in sample['feature_paths'])
+        bad = [results[path]['error'] for path in used if 'error' in results[path]]
+        good = {path: results[path] for path in used if 'error' not in results[path]}
+        if bad:
+            text = '; '.join(bad[:3]) + ('; ...' if len(bad) > 3 else '')
+            context.report.fail(check, f'{len(bad)} of {len(used)} files cannot be used: {text}')
+        if good:
+            norms = [result['norm'] for result in good.values() if result['norm']]
+            scales[split.name] = float(np.mean(norms)) if norms else 0.0
+            total = sum(result['snippets'] for result in good.values())
+            text = f'{len(good)} files, {total:,} snippets, finite; mean norm {scales[split.name]:.3g}'
+            context.report.passed(check, text)
+        empty = [path for path, result in good.items() if result['zeros']]
+        if empty:
+            total = sum(good[path]['zeros'] for path in empty)
+            context.report.warn(check, f'{total} snippets of {len(empty)} files are all zeros: {names(empty)}')
+        _check_lengths(split, context)
+    _check_scales(scales, context)
+
+
+def _check_lengths(split: SplitUnderTest, context: CheckContext) -> None:
+    """Where videos are scored: their lengths, and intervals within them."""
+    if not split.settings.get('test_mode'):
+        return
+    check = f'{split.name} lengths'
+    videos = {sample['video_id']: sample for sample in split.samples}
+    frames = sum(sample['total_frames'] for sample in videos.values())
+    known = [name for name, sample in videos.items() if sample['length_known']]
+    text = f'{len(videos)} videos, {frames:,} frames; {len(known)} of these counts are of the videos'
+    if len(known) < len(videos):
+        text += f", {len(videos) - len(known)} are the features' length: what follows the last snippet is not scored"
+    context.report.passed(check, text)
+    beyond = [name for name, s in videos.items() if any(end > s['total_frames'] for _, end in s['intervals'])]
+    if beyond:
+        text = f'anomalous intervals of {len(beyond)} videos reach beyond them and are clipped: {names(beyond)}'
+        context.report.warn(check, text)
+    outside = [name for name, s in videos.items() if any(start >= s['total_frames'] for start, _ in s['intervals'])]
+    if outside:
+        context.report.fail(check, f'anomalous intervals of {len(outside)} videos begin after them: {names(outside)}')
+
+
+def _check_scales(scales: dict[str, float], context: CheckContext) -> None:
+    """Features of one kind have one scale; where training and test differ, one of them is normalised or another set."""
+    train = scales.get('train')
+    for name, scale in scales.items():
+        if name != 'train' and train and scale and not 1 / _SCALE < scale / train < _SCALE:
+            context.report.warn(
+                f'{name} features',
+                f'their mean norm is {scale:.3g}, in training {train:.3g}: is one set normalised, or another?',
+            )
+
+
+def _look_at_files(paths: list[str], context: CheckContext) -> dict[str, dict]:
+    """What :func:`~vadlab.apis.feature_check.check_feature_file` finds of each file, in threads."""
+    results: dict[str, dict] = {}
+    context.progress(0, len(paths))
+    with ThreadPoolExecutor(context.workers) as pool:
+        futures = {pool.submit(check_feature_file, path, context.cache_dir): path for path in paths}
+        for future in as_completed(futures):
+            results[futures[future]] = future.result()
+            context.progress(len(results), len(paths))
+    return results

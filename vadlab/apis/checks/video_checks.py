@@ -1,0 +1,79 @@
+"""Videos on disk, held to their annotations."""
+
+import multiprocessing
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from ..video_check import check_video
+from .check_context import CheckContext, SplitUnderTest, names
+
+
+def check_videos(splits: list[SplitUnderTest], context: CheckContext) -> None:
+    """Decode frames of every video, and hold annotations to its true length."""
+    paths = sorted({s['video_path'] for split in splits for s in split.samples})
+    if not paths:
+        return
+    results = look_at_videos(paths, _backend(splits), context)
+    for split in splits:
+        samples, limit = split.samples, split.settings.get('max_bad_videos', 0)
+        bad = [
+            (s['video_id'], results[s['video_path']]['error']) for s in samples if 'error' in results[s['video_path']]
+        ]
+        check = f'{split.name} videos'
+        for name, error in bad:
+            context.report.add('warning' if len(bad) <= limit else 'failure', check, f'{name}: {error}')
+        if bad:
+            level = 'warning' if len(bad) <= limit else 'failure'
+            context.report.add(level, check, f'{len(bad)} damaged videos, max_bad_videos is {limit}')
+        good = [s for s in samples if 'error' not in results[s['video_path']]]
+        frames = sum(results[s['video_path']]['total_frames'] for s in good)
+        if good:
+            context.report.passed(check, f'{len(good)} videos decode, {frames:,} frames')
+        _check_lengths(check, good, results, context)
+
+
+def _check_lengths(check: str, samples: list[dict], results: dict[str, dict], context: CheckContext) -> None:
+    """Annotated frames lie within their videos."""
+    counts: Counter[str] = Counter()
+    where: dict[str, list[str]] = {}
+
+    def note(what: str, name: str) -> None:
+        counts[what] += 1
+        where.setdefault(what, []).append(name)
+
+    for sample in samples:
+        total = results[sample['video_path']]['total_frames']
+        for region in sample.get('regions', []):
+            if region['start_frame'] >= total:
+                note('regions begin after the end of their video and are dropped', sample['video_id'])
+            elif region['end_frame'] >= total:
+                note('regions end after the end of their video and are clipped', sample['video_id'])
+        if any(end > total for _, end in sample.get('intervals', [])):
+            note('anomalous intervals reach beyond their video and are clipped', sample['video_id'])
+    for what, count in counts.items():
+        context.report.warn(check, f'{count} {what}: {names(where[what])}')
+
+
+def _backend(splits: list[SplitUnderTest]) -> str:
+    """The reader that the experiment uses."""
+    steps = [step for split in splits if (step := split.transform('DecodeFrames')) is not None]
+    return steps[0].get('backend', 'auto') if steps else 'auto'
+
+
+def look_at_videos(paths: list[str], backend: str, context: CheckContext) -> dict[str, dict]:
+    """What :func:`~vadlab.apis.video_check.check_video` finds of each video, in worker processes."""
+    results: dict[str, dict] = {}
+    context.progress(0, len(paths))
+    if context.workers <= 1:
+        for path in paths:
+            results[path] = check_video(path, context.num_frames, backend, context.cache_dir)
+            context.progress(len(results), len(paths))
+        return results
+    # Spawned, not forked: torch and its threads are loaded here.
+    spawning = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(context.workers, mp_context=spawning) as pool:
+        futures = {pool.submit(check_video, p, context.num_frames, backend, context.cache_dir): p for p in paths}
+        for future in as_completed(futures):
+            results[futures[future]] = future.result()
+            context.progress(len(results), len(paths))
+    return results

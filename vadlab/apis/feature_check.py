@@ -1,0 +1,47 @@
+"""Looking at one feature file: are its numbers usable."""
+
+from typing import Any
+
+import numpy as np
+
+from vadlab.datasets.feature_files import open_features
+from vadlab.utils.errors import VADLabError
+
+from .checked_files import remembered
+
+_RECIPE = 'features v1'  # part of the key: change it when the check changes
+_ROWS = 4096  # read at once
+
+
+def check_feature_file(path: str, cache_dir: str | None) -> dict[str, Any]:
+    """Read a whole feature file.
+
+    Args:
+        path (str): The ``.npy`` file, shape (T, D) or (T, C, D).
+        cache_dir (str | None): Folder with results of earlier checks.
+
+    Returns:
+        dict[str, Any]: ``snippets`` (T), ``zeros`` (snippets in which every number is 0), ``norm`` (mean L2 norm of
+        the others, 0.0 if there is none); or ``error``.
+    """
+
+    def look() -> dict[str, Any]:
+        try:
+            feats = open_features(path)
+            norms = np.concatenate([_norms(feats[i : i + _ROWS]) for i in range(0, len(feats), _ROWS)])
+        except (VADLabError, OSError) as error:
+            return {'error': str(error)}
+        bad = np.flatnonzero(~np.isfinite(norms))
+        if len(bad):
+            return {'error': f'{path}: NaN or infinite in {len(bad)} of {len(norms)} snippets (first: {bad[0]})'}
+        zeros = int((norms == 0).sum())
+        norm = float(norms.sum() / (len(norms) - zeros)) if zeros < len(norms) else 0.0
+        return {'snippets': len(norms), 'zeros': zeros, 'norm': norm}
+
+    return remembered(path, _RECIPE, cache_dir, look)
+
+
+def _norms(feats: np.ndarray) -> np.ndarray:
+    """L2 norm of each snippet, the mean over crops, shape (T,); not finite where a number is not."""
+    norms = np.linalg.norm(np.asarray(feats, np.float32), axis=-1)
+    return norms if norms.ndim == 1 else norms.mean(axis=1)
