@@ -32,10 +32,16 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 def load(path, **options):
     """A config; of the tiny options those whose variable or part it has."""
     config = load_config(path)
-    known = {
-        k: v for k, v in TINY.items() if k.split('.')[0] in config and (k != 'pretrained' or 'pretrained' in config)
-    }
+    known = {key: value for key, value in TINY.items() if has(config, key)}
     return load_config(path, {**known, **options})
+
+
+def has(config, key):
+    """Whether a config sets a dotted key."""
+    *parents, name = key.split('.')
+    for part in parents:
+        config = config.get(part) or {}
+    return name in config
 
 
 @pytest.fixture(autouse=True)
