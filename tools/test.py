@@ -1,4 +1,7 @@
-"""Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+"""Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``.
+
+``none`` for the checkpoint tests the model as its config's ``pretrained`` leaves it, without training: zero-shot.
+"""
 
 import argparse
 import copy
@@ -25,6 +28,7 @@ from vadlab.utils.runtime import (
     versions,
 )
 
+NO_CHECKPOINT = 'none'
 _VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
 
 
@@ -32,7 +36,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description='Test a checkpoint.')
     parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
-    parser.add_argument('checkpoint', help='weights, such as work_dirs/fgclip_ucf/epoch_10.pth')
+    parser.add_argument('checkpoint', help='weights, such as work_dirs/fgclip_ucf/epoch_10.pth; none: zero-shot')
     parser.add_argument('--work-dir', help='folder for the log (default: work_dirs/CONFIG)')
     parser.add_argument('--out', metavar='metrics.json', help='write the metrics here, and frame scores as .npz beside')
     parser.add_argument('--show-dir', metavar='DIR', help='draw score curves and frames with boxes into this folder')
@@ -49,9 +53,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError(f'{args.config} cannot be tested: it sets no {", ".join(missing)}.')
     if args.out and Path(args.out).suffix != '.json':
         raise ConfigError(f'--out {args.out}: must end with .json.')
-    read_checkpoint(args.checkpoint)  # a wrong file is found before minutes of building
+    untrained = args.checkpoint == NO_CHECKPOINT
+    if not untrained:
+        read_checkpoint(args.checkpoint)  # a wrong file is found before minutes of building
+    elif config.model.get('pretrained') is None:
+        raise ConfigError(
+            f'{args.config} has no model.pretrained: without a checkpoint its weights would be random. '
+            'Give a checkpoint.'
+        )
     config.work_dir = args.work_dir or config.get('work_dir') or default_work_dir(args.config)
-    config.load_from = args.checkpoint
+    config.load_from = None if untrained else args.checkpoint
     config.resume = False
     hooks = list(config.get('custom_hooks') or [])
     if args.out:
@@ -64,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         config[key] = None
 
     runner = VADRunner.from_cfg(config)
+    if untrained:
+        runner.bare_model.init_weights()
     metrics = runner.test()
     protocol: dict[str, str] = {}
     for metric in runner.test_evaluator.metrics:

@@ -23,6 +23,19 @@ def test_margin_by_hand():
     assert head(frame, prompts, 10.0).item() == pytest.approx(wanted, abs=1e-5)
 
 
+def test_class_scores_agree_with_margins_and_add_up_the_phrases_of_a_class():
+    head = _head(score_window=3)
+    generator = torch.Generator().manual_seed(0)
+    frames = F.normalize(torch.randn(2, 5, 4, generator=generator), dim=-1)
+    prompts = F.normalize(torch.randn(4, 4, generator=generator), dim=-1)
+    scores = head.class_scores(frames, prompts, 3.0)
+    assert scores.shape == (2, 5, 3)
+    torch.testing.assert_close(1 - scores[..., 0], head(frames, prompts, 3.0).sigmoid())
+    one = _head().class_scores(torch.eye(4)[None, :1], torch.eye(4), 2.0)[0, 0]
+    e = math.exp(2)
+    torch.testing.assert_close(one, torch.tensor([e + 1, 1, 1]) / (e + 3))
+
+
 def test_margins_do_not_saturate_where_probabilities_do():
     head = _head()
     frames = F.normalize(torch.tensor([[[0.0, 0, 1.0, 0], [0.1, 0, 1.0, 0]]]), dim=-1)

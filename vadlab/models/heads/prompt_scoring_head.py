@@ -80,14 +80,16 @@ class PromptScoringHead(nn.Module):
         self.templates = tuple(templates)
         self.score_window = score_window
         self.phrases: list[str] = []
-        is_normal = []
-        for name in classes:
+        class_of_phrase: list[int] = []
+        for index, name in enumerate(classes):
             own = prompts.get(name, PHRASES.get(name, [in_words(name)]))
             if isinstance(own, str) or not own:
                 raise ConfigError(f'PromptScoringHead: prompts[{name!r}] must be a list of phrases, got {own!r}.')
             self.phrases += own
-            is_normal += [name == normal_class] * len(own)
-        self.register_buffer('is_normal', torch.tensor(is_normal), persistent=False)
+            class_of_phrase += [index] * len(own)
+        owners = torch.tensor(class_of_phrase)
+        self.register_buffer('is_normal', owners == list(classes).index(normal_class), persistent=False)
+        self.register_buffer('is_of_class', owners == torch.arange(len(classes))[:, None], persistent=False)
 
     @property
     def texts(self) -> list[str]:
@@ -116,6 +118,27 @@ class PromptScoringHead(nn.Module):
         Returns:
             Tensor: Above 0 where abnormal prompts fit better, unbounded, float32, shape (b, t).
         """
+        logits_btk = self._logits(frame_embeds, prompt_embeds, logit_scale)
+        abnormal = logits_btk.masked_fill(self.is_normal, float('-inf')).logsumexp(dim=-1)
+        normal = logits_btk.masked_fill(~self.is_normal, float('-inf')).logsumexp(dim=-1)
+        return abnormal - normal
+
+    def class_scores(self, frame_embeds: Tensor, prompt_embeds: Tensor, logit_scale: Tensor | float) -> Tensor:
+        """Class probabilities of frames, which agree with the margins: sigmoid(margin) is all that is not normal.
+
+        Args:
+            frame_embeds (Tensor): As for :meth:`forward`.
+            prompt_embeds (Tensor): As for :meth:`forward`.
+            logit_scale (Tensor | float): As for :meth:`forward`.
+
+        Returns:
+            Tensor: In the order of the classes, adding up to 1, float32, shape (b, t, classes).
+        """
+        shares_btk = self._logits(frame_embeds, prompt_embeds, logit_scale).softmax(dim=-1)
+        return shares_btk @ self.is_of_class.T.to(shares_btk.dtype)
+
+    def _logits(self, frame_embeds: Tensor, prompt_embeds: Tensor, logit_scale: Tensor | float) -> Tensor:
+        """Scaled similarities of frames, or of the means around them, with each phrase, shape (b, t, k)."""
         frames_bte = frame_embeds.float()
         if self.score_window > 1:
             half = self.score_window // 2
@@ -123,10 +146,7 @@ class PromptScoringHead(nn.Module):
                 frames_bte.transpose(1, 2), self.score_window, stride=1, padding=half, count_include_pad=False
             )
             frames_bte = F.normalize(means_bet.transpose(1, 2), dim=-1)
-        logits_btk = logit_scale * frames_bte @ prompt_embeds.float().T
-        abnormal = logits_btk.masked_fill(self.is_normal, float('-inf')).logsumexp(dim=-1)
-        normal = logits_btk.masked_fill(~self.is_normal, float('-inf')).logsumexp(dim=-1)
-        return abnormal - normal
+        return logit_scale * frames_bte @ prompt_embeds.float().T
 
 
 def in_words(name: str) -> str:

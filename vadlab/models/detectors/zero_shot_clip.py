@@ -1,0 +1,97 @@
+# Shapes: b videos (or videos x crops), t snippets, d channels, k phrases.
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS, TOKENIZERS
+from vadlab.structures import VADDataSample
+from vadlab.utils.errors import ConfigError
+
+from ..checkpoints import init_text_from_clip
+from ..heads.prompt_scoring_head import PromptScoringHead
+from ..layers.logit_scale import new_logit_scale, scale_of
+from .snippet_detector import SnippetDetector
+
+
+@MODELS.register_module()
+class ZeroShotCLIP(SnippetDetector):
+    """CLIP as it is: snippet features against what normal and abnormal scenes are called. The floor for what learns.
+
+    Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021, arXiv:2103.00020.
+    The features are CLIP's image embeddings, projected; a snippet's is the mean over its frames, scaled to unit length
+    here. Scores as :class:`~vadlab.models.heads.PromptScoringHead` says.
+
+    Nothing is trained, so there is no checkpoint to test: ``python tools/test.py CONFIG none``.
+
+    Args:
+        classes (Sequence[str]): Class names, Normal first.
+        text (dict): Config of the text tower, :class:`CLIPTextTransformer`, without long positions.
+        embed_dim (int): Channels d of the features and of CLIP's common space.
+        score_head (dict | None): Config of :class:`PromptScoringHead` less its classes: prompts, templates, window.
+        pretrained (str | None): The CLIP that made the features: a path or Hugging Face id that
+            :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads.
+        tokenizer (dict | None): Config of the tokenizer; CLIPTokenizer by default.
+        snippet_len (int): Frames a snippet.
+        data_preprocessor (dict | nn.Module | None): Config of the data preprocessor.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        text: dict,
+        embed_dim: int = 512,
+        score_head: dict | None = None,
+        pretrained: str | None = None,
+        tokenizer: dict | None = None,
+        snippet_len: int = 16,
+        data_preprocessor: dict | nn.Module | None = None,
+    ) -> None:
+        super().__init__(snippet_len=snippet_len, data_preprocessor=data_preprocessor)
+        self.text = MODELS.build(text)
+        self.text_projection = nn.Linear(self.text.width, embed_dim, bias=False)
+        nn.init.normal_(self.text_projection.weight, std=self.text.width**-0.5)
+        self.logit_scale = new_logit_scale()
+        self.requires_grad_(False)
+        head = dict(type='PromptScoringHead', normal_class=classes[0], **(score_head or {}))
+        self.score_head: PromptScoringHead = MODELS.build(dict(classes=list(classes), **head))
+        encode = TOKENIZERS.build(tokenizer or dict(type='CLIPTokenizer')).encode
+        self._tokens = [torch.tensor(encode(text, self.text.context_length)) for text in self.score_head.texts]
+        self.pretrained = pretrained
+        self._prompts: tuple[object, Tensor] | None = None
+
+    def init_weights(self) -> None:
+        """Load ``pretrained``."""
+        if self.is_init:
+            return
+        self._is_init = True
+        if self.pretrained is not None:
+            init_text_from_clip(self, self.pretrained)
+
+    def loss(self, feats_bctd: Tensor, mask_bt: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
+        """There is none.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError('ZeroShotCLIP has nothing to train. Test it as it is: python tools/test.py CONFIG none')
+
+    @torch.no_grad()
+    def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
+        """See :meth:`SnippetDetector.score`."""
+        # Padding is zero, and stays so: it turns no mean over a window.
+        embeds_btd = F.normalize(feats_btd.float(), dim=-1) * mask_bt[..., None]
+        prompts_kd, scale = self._prompt_embeds(), scale_of(self.logit_scale)
+        margins_bt = self.score_head(embeds_btd, prompts_kd, scale)
+        classes = self.score_head.class_scores(embeds_btd, prompts_kd, scale)
+        return {'scores': margins_bt.sigmoid(), 'margins': margins_bt, 'class_scores': classes}
+
+    def _prompt_embeds(self) -> Tensor:
+        """The prompts' embeddings, made anew only when the weights have changed."""
+        weights = [*self.text.parameters(), self.text_projection.weight]
+        state = (weights[0].device, weights[0].dtype, tuple(w._version for w in weights))
+        if self._prompts is None or self._prompts[0] != state:
+            embeds = F.normalize(self.text_projection(self.text(self._tokens)), dim=-1)
+            self._prompts = (state, self.score_head.ensemble(embeds))
+        return self._prompts[1]
