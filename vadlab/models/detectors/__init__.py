@@ -7,5 +7,17 @@ from .rtfm import RTFM
 from .snippet_detector import SnippetDetector
 from .urdmu import URDMU
 from .vadclip import VadCLIP
+from .zero_shot_clip import ZeroShotCLIP
 
-__all__ = ['CLIP', 'FGCLIP', 'PEL4VAD', 'RTFM', 'URDMU', 'DSANet', 'MILRanking', 'SnippetDetector', 'VadCLIP']
+__all__ = [
+    'CLIP',
+    'FGCLIP',
+    'PEL4VAD',
+    'RTFM',
+    'URDMU',
+    'DSANet',
+    'MILRanking',
+    'SnippetDetector',
+    'VadCLIP',
+    'ZeroShotCLIP',
+]
