@@ -1,8 +1,19 @@
+from .caption_metric import CaptionMetric
 from .frame_score_metric import FrameScoreMetric
 from .grounding_metric import GroundingMetric
 from .retrieval_metric import RetrievalMetric
 from .segment_metric import SegmentMetric
+from .space_metric import SpaceMetric
 from .vad_metric import VADMetric
 from .video_score_metric import VideoScoreMetric
 
-__all__ = ['FrameScoreMetric', 'GroundingMetric', 'RetrievalMetric', 'SegmentMetric', 'VADMetric', 'VideoScoreMetric']
+__all__ = [
+    'CaptionMetric',
+    'FrameScoreMetric',
+    'GroundingMetric',
+    'RetrievalMetric',
+    'SegmentMetric',
+    'SpaceMetric',
+    'VADMetric',
+    'VideoScoreMetric',
+]

@@ -89,7 +89,7 @@ class DocumentFrequencies:
         arrays = {f'keys{n}': keys for n, keys in enumerate(self.keys, 1)}
         arrays |= {f'counts{n}': counts for n, counts in enumerate(self.counts, 1)}
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.npz', delete=False) as file:
-            np.savez(file, **{'words': np.array(self.words), 'num_images': np.array(self.num_images), **arrays})
+            np.savez(file, words=np.array(self.words), num_images=np.array(self.num_images), **arrays)  # type: ignore[arg-type]
         Path(file.name).replace(path)
 
     @classmethod

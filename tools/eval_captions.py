@@ -1,0 +1,131 @@
+"""Score captions made elsewhere.
+
+Usage::
+
+    python tools/eval_captions.py REFERENCES.json CANDIDATES.json --out metrics.json
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vadlab.evaluation.functional.captions import WordNet, caption_scores, ptb_tokenize
+from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.runtime import format_table, format_value, versions
+
+_FORMATS = '{"ID": ...}, or a list of {"image_id": ..., "caption": ...}'
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description='Score captions against references: BLEU, METEOR, ROUGE-L, CIDEr.')
+    parser.add_argument('references', help='{"ID": ["caption", ...]}, or a COCO annotation file')
+    parser.add_argument('candidates', help='{"ID": "caption"}, or a COCO result file')
+    parser.add_argument('--out', metavar='metrics.json', help='write the metrics here')
+    parser.add_argument('--wordnet', metavar='PATH', help="WordNet's folder or .zip (default: where NLTK puts it)")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score as the command line says; the exit status."""
+    args = parse_args(argv)
+    if args.out and Path(args.out).suffix != '.json':
+        raise ConfigError(f'--out {args.out}: must end with .json.')
+    references = read_captions(args.references)
+    candidates = read_candidates(args.candidates)
+    for which, missing in (
+        (f'{args.candidates} lacks', [name for name in references if name not in candidates]),
+        (f'{args.references} lacks', [name for name in candidates if name not in references]),
+    ):
+        if missing:
+            raise DataError(f'{which} {len(missing)} ids of the other file (first: {missing[0]!r}); give both the same')
+    wordnet = WordNet(args.wordnet) if args.wordnet else WordNet.find()
+    numbers, protocol = caption_scores([candidates[name] for name in references], list(references.values()), wordnet)
+    metrics = {f'caption/{name}': value for name, value in numbers.items()}
+    protocols = {f'caption/{name}': text for name, text in protocol.items()}
+    rows = [(key, format_value(value), protocols[key]) for key, value in metrics.items()]
+    print(format_table(rows, ('metric', 'value', 'protocol')))
+    if args.out:
+        report = {'metrics': metrics, 'protocol': protocols, 'num_images': len(references)}
+        report |= {'references': args.references, 'candidates': args.candidates, 'versions': versions()}
+        _write(Path(args.out), report)
+        print(f'\nmetrics: {args.out}')
+    return 0
+
+
+def read_captions(path: str) -> dict[str, list[str]]:
+    """Captions of each id: at least one, each with a word in it.
+
+    Raises:
+        MissingFileError: There is no such file.
+        DataError: It is no such JSON, names an id twice, or has a caption that is no text or has no word.
+    """
+    content = _read_json(path)
+    if isinstance(content, dict) and isinstance(content.get('annotations'), list):
+        content = content['annotations']
+    found: dict[str, list[Any]] = {}
+    if isinstance(content, dict):
+        found = {name: captions if isinstance(captions, list) else [captions] for name, captions in content.items()}
+    elif isinstance(content, list):
+        for number, entry in enumerate(content):
+            if not isinstance(entry, dict) or not {'image_id', 'caption'} <= entry.keys():
+                raise DataError(f'{path}: entry {number} has no image_id and caption: {entry!r}; expected {_FORMATS}')
+            found.setdefault(str(entry['image_id']), []).append(entry['caption'])
+    if not found:
+        raise DataError(f'{path} holds no captions; expected {_FORMATS}')
+    for name, captions in found.items():
+        if not captions:
+            raise DataError(f'{path}: {name!r} has an empty list of captions; give at least one')
+        for caption in captions:
+            if not isinstance(caption, str):
+                raise DataError(f'{path}: a caption of {name!r} is {caption!r}, no text')
+            if not ptb_tokenize(caption):
+                raise DataError(f'{path}: a caption of {name!r} has no word in it: {caption!r}')
+    return found
+
+
+def read_candidates(path: str) -> dict[str, str]:
+    """The caption of each id.
+
+    Raises:
+        MissingFileError, DataError: See :func:`read_captions`; or an id has more than one caption.
+    """
+    found = read_captions(path)
+    many = [name for name, captions in found.items() if len(captions) > 1]
+    if many:
+        raise DataError(f'{path} has more than one caption for {many[0]!r}; a candidate is one caption an id')
+    return {name: captions[0] for name, captions in found.items()}
+
+
+def _read_json(path: str) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise DataError(f'{path}: {twice!r} is there twice; each id may be there once')
+        return found
+
+    if not Path(path).is_file():
+        raise MissingFileError(f'{path}: there is no such file')
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'), object_pairs_hook=unique)
+    except ValueError as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f'{path} is no JSON in UTF-8: {error}') from error
+
+
+def _write(path: Path, report: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile('w', dir=path.parent, suffix='.json', delete=False) as file:
+        json.dump(report, file, indent=2, allow_nan=False)
+    Path(file.name).replace(path)
+
+
+if __name__ == '__main__':
+    run_cli(main)

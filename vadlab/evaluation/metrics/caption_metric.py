@@ -1,0 +1,58 @@
+"""How well predicted captions fit the references."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vadlab.registry import METRICS
+from vadlab.utils.errors import DataError
+
+from ..functional.captions import WordNet, caption_protocol, caption_scores
+from ..functional.captions.caption_scores import NAMES
+from .vad_metric import VADMetric
+
+
+@METRICS.register_module()
+class CaptionMetric(VADMetric):
+    """BLEU-1 to 4, METEOR, ROUGE-L, CIDEr and CIDEr-D of ``pred_caption`` against ``gt_captions``.
+
+    Args:
+        wordnet (str | None): WordNet's folder or ``.zip``, for METEOR's synonym stage; ``auto`` looks where NLTK and
+            Debian put it and does without if there is none; None does without.
+        collect_device (str): ``cpu`` or ``gpu``.
+        prefix (str | None): ``caption`` where None.
+    """
+
+    default_prefix = 'caption'
+    higher_is_better = dict.fromkeys(NAMES, True)
+
+    def __init__(self, wordnet: str | None = 'auto', collect_device: str = 'cpu', prefix: str | None = None) -> None:
+        super().__init__(collect_device, prefix)
+        self.wordnet = WordNet.find() if wordnet == 'auto' else WordNet(wordnet) if wordnet else None
+        self._num_references: list[int] = []
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """How each number is computed; the number of references is known after a test."""
+        return self.full_keys(caption_protocol(self._num_references, self.wordnet))
+
+    def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+        """Caption and references of one image."""
+        image = str(sample.get('image_id'))
+        caption, references = sample.get('pred_caption'), sample.get('gt_captions')
+        if not isinstance(caption, str):
+            raise DataError(f'CaptionMetric: the model predicts no pred_caption (text) for image {image}: {caption!r}')
+        if not references or not all(isinstance(reference, str) for reference in references):
+            raise DataError(f'CaptionMetric: image {image} has no gt_captions (a list of texts): {references!r}')
+        return {'video_id': image, 'caption': caption, 'references': list(references)}
+
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """The numbers over all images."""
+        results = self.checked(results)
+        captions, references = [r['caption'] for r in results], [r['references'] for r in results]
+        self._num_references = [len(found) for found in references]
+        empty = [result['video_id'] for result in results if not result['caption'].strip()]
+        if empty:
+            self.log(f'{len(empty)} of {len(results)} captions are empty and score 0 (first: image {empty[0]})')
+        if len(results) == 1:
+            self.log('CIDEr of a single image is 0: no word is rarer than another')
+        return caption_scores(captions, references, self.wordnet).numbers
