@@ -31,7 +31,10 @@ def test_csv_columns_in_any_order_and_more_of_them(tmp_path):
 @pytest.mark.parametrize(
     ('line', 'entry'),
     [
-        ('G:\\UCF_Train_ten_crop_i3d\\Abuse001_x264_i3d.npy', ('G:/UCF_Train_ten_crop_i3d/Abuse001_x264_i3d.npy', None)),
+        (
+            'G:\\UCF_Train_ten_crop_i3d\\Abuse001_x264_i3d.npy',
+            ('G:/UCF_Train_ten_crop_i3d/Abuse001_x264_i3d.npy', None),
+        ),
         ('train/01_0014_0.npy 1.0', ('train/01_0014_0.npy', '1.0')),
         ('dir with spaces/a b__0.npy', ('dir with spaces/a b__0.npy', None)),
         ('v=x__#1_label_B2-0-0__0.npy', ('v=x__#1_label_B2-0-0__0.npy', None)),
