@@ -40,15 +40,15 @@ class DSANet(SnippetDetector):
 
     ::
 
-        CLIP features -> adapter in time -> x -+- + MLP -> linear ---------> binary logits (b, p)       -> loss_binary
-                                               |                             |   |   |
-        class names -> frozen text tower with -|-> texts + video -> cosine --|---|---|-> class logits   -> loss_align
-          adapters -> projection -> unit texts +---------------------------- | --|   |
-                          |      \\                  high scores: event ------+   |   |
-                          |       \\-- cosine with   low scores: background ------+   |      -> loss_event, _background
-                    loss_separation                                                  |
-                                   x of the lowest scores -> prototypes -> x rebuilt-+        -> loss_gather,
-                                                                   1 - cosine(x, rebuilt)        loss_consistency
+        CLIP features -> adapter in time -> x -> + MLP -> linear -> binary logits (b, p)              -> loss_binary
+        class names -> frozen text tower with adapters -> learnt layer -> texts (k, d)                -> loss_separation
+        texts + sum of x * binary logit -> + MLP -> cosine with x -> class logits (b, p, k)           -> loss_align
+
+        x where scores are high -> event of the video      -> cosine with texts (b, k)                -> loss_event
+        x where scores are low  -> background of the video -> cosine with texts (b, k)                -> loss_background
+
+        x of the lowest scores + learnt prototypes -> normal patterns of the video (b, m, d)          -> loss_gather
+        x -> rebuilt of these patterns alone -> what is rebuilt badly, against the binary scores     -> loss_consistency
 
     Followed is the code that gave the published numbers, also where it is not what one expects:
 

@@ -52,8 +52,8 @@ class NormalityBranch(nn.Module):
             normal_bsd (Tensor): Those of them that are taken for normal, shape (b, s, d).
 
         Returns:
-            tuple[Tensor, Tensor]: The video rebuilt, shape (b, p, d); and the mean over the snippets taken for normal of
-            the cosine distance to the nearest normal pattern, scalar.
+            tuple[Tensor, Tensor]: The video rebuilt, shape (b, p, d); and how far snippets taken for normal are
+            from the nearest normal pattern: their mean cosine distance, scalar.
         """
         patterns_bmd = self.aggregation(self.prototypes.expand(len(x_bpd), -1, -1), normal_bsd)
         cosines_bsm = F.normalize(normal_bsd, dim=-1) @ F.normalize(patterns_bmd, dim=-1).mT

@@ -1,0 +1,17 @@
+# UR-DMU on the synthetic videos' features, which `make demo-features` writes. About a minute on one core.
+#   python tools/train.py configs/urdmu_demo.py
+_base_ = ['urdmu_ucf.py']
+data_root = 'data/demo_features'
+feature_dir = 'features'  # blank: features of blanked frames
+ann_file = 'train.txt'
+test_ann_file = 'test.txt'
+frames_file = 'frames.json'
+classes = ('Normal', 'Arson', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery', 'Vandalism')
+feature_dim = 64
+width = 128
+max_snippets = 32  # the videos have 8 to 90
+batch_size = 32
+num_workers = 0
+lr = 5e-4  # a small model
+max_epochs = 20
+val_interval = 5  # epochs
