@@ -120,7 +120,7 @@ def explain(args: argparse.Namespace, target: FeatureSet) -> list[Attempt]:
     explanation = FeatureExplanation(config, target, find_videos(args.explain[1:]), args.device)
     print('\nB made anew:')
     steps = explanation.run(lambda attempt: print(f'  {attempt.cosine:.5f}  {attempt.changed or "as the config says"}'))
-    changes = '; '.join(step.changed for step in steps[1:]) or 'as the config says'
+    changes = '; '.join(explanation.changes(steps)) or 'as the config says'
     print(f'Best: {changes}: cosine {steps[-1].cosine:.5f} with crop {steps[-1].crop} of B')
     return steps
 

@@ -205,11 +205,11 @@ def _compare_norms(sample: dict[str, tuple[np.ndarray, np.ndarray]], result: Com
         np.concatenate([np.linalg.norm(pair[side].astype(np.float64), axis=-1).ravel() for pair in sample.values()])
         for side in (0, 1)
     ]
-    means = [float(n.mean()) for n in norms]
+    middles = [float(np.median(n)) for n in norms]
     unit = [bool(np.abs(n - 1).max() < 5e-3) for n in norms]
-    ratio = means[1] / means[0] if means[0] else float('nan')
+    ratio = middles[1] / middles[0] if middles[0] else float('nan')
     result.facts.update(
-        norm_a=means[0], norm_b=means[1], norm_ratio=ratio, unit_length_a=unit[0], unit_length_b=unit[1]
+        norm_a=middles[0], norm_b=middles[1], norm_ratio=ratio, unit_length_a=unit[0], unit_length_b=unit[1]
     )
     for side in (0, 1):
         if (norms[side] < 1e-6).any():
@@ -220,8 +220,14 @@ def _compare_norms(sample: dict[str, tuple[np.ndarray, np.ndarray]], result: Com
         result.findings.append(
             f'{scaled} is scaled to length 1, the other is not: divide by the norm, or leave it out.'
         )
-    elif not 0.98 < ratio < 1.02:
-        result.findings.append(f'B is {ratio:.3g} times as long as A: a constant factor, or another normalisation.')
+    elif not 0.98 < ratio < 1.02 and _is_alike(norms[0] * ratio, norms[1]):
+        result.findings.append(f'B is {ratio:.3g} times as long as A: a constant factor.')
+
+
+def _is_alike(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two samples of lengths are spread alike: a factor leaves no more between them."""
+    at = (5, 25, 50, 75, 95)
+    return bool(np.abs(np.percentile(a, at) / np.percentile(b, at) - 1).max() < 0.02)
 
 
 def _compare_strides(shapes: dict[str, tuple[int, int, int, int]], result: Comparison) -> int | float:
@@ -403,7 +409,7 @@ def _compare_numbers(
             f'The same weights on other pixels (median cosine {median:.3f}, chance {chance:.3f}): BGR for RGB, a '
             'missing mean and deviation, another resize, crop or choice of frames. --explain CONFIG VIDEOS finds out.'
         )
-    elif cka > 0.3:
+    elif cka > 0.5:
         result.findings.append(
             f'The same scenes seen by other weights (median cosine {median:.3f} is no more than chance, {chance:.3f}, '
             f'but the sets order snippets alike, CKA {cka:.2f}): another model, layer, or projection.'

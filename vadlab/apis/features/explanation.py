@@ -18,7 +18,7 @@ from .snippet_plan import SnippetPlan
 from .snippet_source import Snippet, SnippetSource
 from .video_list import VideoItem
 
-#: What is tried, one after the other, each with the best of those before it.
+#: What is tried.
 CHOICES: dict[str, tuple[Any, ...]] = {
     'channels': ('RGB', 'BGR'),
     'pixels': ('as the config', '0..255 as they are', '0..1 without mean and deviation', 'ImageNet mean and deviation'),
@@ -37,7 +37,7 @@ class Attempt:
     """One way of making the features, and how well they agree.
 
     Attributes:
-        changed (str): What differs from the way before; empty for the config's own.
+        changed (str): What was changed in the way from which it came; empty for the config's own.
         settings (dict): The whole way.
         cosine (float): Mean over the snippets, with the best of the set's crops.
         crop (int): That crop's place in the set.
@@ -91,49 +91,70 @@ class FeatureExplanation:
         self._decoded: dict[tuple, dict[str, torch.Tensor]] = {}
 
     def run(self, tell: Callable[[Attempt], None] | None = None) -> list[Attempt]:
-        """Try all choices, keeping of each the best.
+        """Change one thing after the other, always the one that helps most, until nothing does.
+
+        Args:
+            tell (Callable | None): Told every way that is tried.
 
         Returns:
-            list[Attempt]: The config's own way, and then each change that raised the cosine, in their order.
+            list[Attempt]: The config's own way, and the ways that came out of each change; the last is the best.
         """
         settings: dict[str, Any] = {key: values[0] for key, values in CHOICES.items()}
         own = self._extraction.settings
         settings.update(frames=own['frames'], interpolation=own['interpolation'], resizer=own['resizer'])
         settings['resize'] = own['resize'] if isinstance(own['resize'], int) else tuple(own['resize'])
-        best = self._try('', settings, tell)
-        steps = [best]
-        for key, values in CHOICES.items():
-            if key == 'frames' and self._extraction.model.takes_clips:
-                continue
-            for value in values:
-                if value == best.settings[key]:
-                    continue
-                attempt = self._try(f'{key}: {value}', {**best.settings, key: value}, tell)
-                if attempt.cosine > best.cosine + 1e-4:
-                    best = attempt
-            if best is not steps[-1]:
-                steps.append(best)
+        choices = {key: dict.fromkeys((settings[key], *values)) for key, values in CHOICES.items()}
+        if self._extraction.model.takes_clips:
+            del choices['frames']
+        tried: dict[str, Attempt] = {}
+        steps = [self._try('', settings, tried, tell)]
+        while len(steps) <= len(CHOICES):
+            now = steps[-1].settings
+            ways = [
+                self._try(f'{key}: {value}', {**now, key: value}, tried, tell)
+                for key, values in choices.items()
+                for value in values
+                if value != now[key]
+            ]
+            best = max(ways, key=lambda way: way.cosine)
+            if best.cosine < steps[-1].cosine + 1e-4:
+                break
+            steps.append(best)
         return steps
 
-    def _try(self, changed: str, settings: dict[str, Any], tell: Callable[[Attempt], None] | None) -> Attempt:
-        parts, count = [], 0
-        for name, frames in self._frames(settings).items():
-            feats_sd = _unit(self._encode(frames, settings))
-            target_csd = self._target[name][:, : len(feats_sd)]
-            parts.append((target_csd * feats_sd[: target_csd.shape[1]]).sum(-1).sum(-1))
-            count += target_csd.shape[1]
-        crops = min(len(part) for part in parts)
-        means = np.sum([part[:crops] for part in parts], axis=0) / count
-        attempt = Attempt(changed, settings, float(means.max()), int(means.argmax()))
-        if tell is not None:
-            tell(attempt)
-        return attempt
+    def changes(self, steps: list[Attempt]) -> list[str]:
+        """In what the best way differs from the config's, each as ``what: how``."""
+        first, last = steps[0].settings, steps[-1].settings
+        return [f'{key}: {last[key]}' for key in CHOICES if last[key] != first[key]]
+
+    def _try(
+        self,
+        changed: str,
+        settings: dict[str, Any],
+        tried: dict[str, Attempt],
+        tell: Callable[[Attempt], None] | None,
+    ) -> Attempt:
+        key = repr(sorted(settings.items()))
+        if key not in tried:
+            parts, count = [], 0
+            for name, frames in self._frames(settings).items():
+                feats_sd = _unit(self._encode(frames, settings))
+                target_csd = self._target[name][:, : len(feats_sd)]
+                parts.append((target_csd * feats_sd[: target_csd.shape[1]]).sum(-1).sum(-1))
+                count += target_csd.shape[1]
+            crops = min(len(part) for part in parts)
+            means = np.sum([part[:crops] for part in parts], axis=0) / count
+            tried[key] = Attempt(changed, settings, float(means.max()), int(means.argmax()))
+            if tell is not None:
+                tell(tried[key])
+        return tried[key]
 
     def _frames(self, settings: dict[str, Any]) -> dict[str, torch.Tensor]:
         """Scaled frames of every video, uint8, shape (s, f, h, w, 3)."""
         key = tuple(str(settings[name]) for name in ('frames', 'resize', 'interpolation', 'resizer'))
         if key not in self._decoded:
-            self._decoded.clear()  # frames of one way at a time
+            while len(self._decoded) > 2:  # frames of all ways would fill the memory
+                del self._decoded[next(iter(self._decoded))]
             plan = SnippetPlan(self._extraction.plan.snippet_len, self._extraction.plan.stride, settings['frames'])
             size = self._extraction.crops.size
             named: dict[Any, int | tuple[int, int]] = {

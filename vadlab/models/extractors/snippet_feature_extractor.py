@@ -30,7 +30,7 @@ class SnippetFeatureExtractor(nn.Module):
     and tells d as ``width``; one that has ``takes_clips = True`` maps (s, f, 3, h, w) to (s, d).
 
     Args:
-        vision (dict): Config of the backbone, such as :class:`~vadlab.models.CLIPVisionTransformer`.
+        vision (dict): Config of the backbone, such as :class:`~vadlab.models.backbones.CLIPVisionTransformer`.
         embed_dim (int | None): Channels of CLIP's common space, reached through ``visual_projection``: 512 for ViT-B,
             which is what VadCLIP's public features are. None leaves the backbone's own channels.
         pretrained (str | None): Weights: for CLIP's tower what :func:`~vadlab.models.checkpoints.load_clip_checkpoint`

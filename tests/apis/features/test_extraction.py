@@ -1,0 +1,264 @@
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vadlab.apis.features.extraction import FeatureExtraction
+from vadlab.apis.features.feature_files import marker_path
+from vadlab.apis.features.recipe import check_recipe
+from vadlab.apis.features.video_list import VideoItem, find_videos, shard_of
+from vadlab.datasets.video import index_video, read_frames
+from vadlab.utils.errors import ConfigError, DataError
+
+
+def extract(config, folder, out, overwrite=False, **options):
+    extraction = FeatureExtraction(config, out, **options)
+    extraction.prepare(overwrite)
+    return extraction, extraction.run(find_videos([folder]))
+
+
+def features(out):
+    return {p.relative_to(out).as_posix(): np.load(p) for p in sorted(Path(out).rglob('[!.]*.npy'))}
+
+
+def test_features_equal_the_model_on_frames_read_one_by_one(tiny_config, video_folder, tmp_path):
+    """The whole machine against: read the middle frames, scale, cut, normalise, encode, project."""
+    extraction, report = extract(tiny_config(crops=10), video_folder, tmp_path / 'out')
+    assert sorted(report.done) == ['Abuse/Abuse001_x264', 'Arson/Arson001_x264', 'Normal/Normal_Videos_001']
+    assert (report.snippets, report.frames, report.bad) == (2 + 1 + 3, 106, {})
+    found = features(tmp_path / 'out')
+    assert len(found) == 30
+    path = str(video_folder / 'Abuse/Abuse001_x264.mp4')
+    frames = torch.from_numpy(read_frames(path, np.array([8, 24]), (40, 48), interpolation='bilinear'))
+    model = extraction.model
+    for k, (top, left) in enumerate([(4, 8), (0, 0), (0, 16), (8, 0), (8, 16)] * 2):
+        cut = frames[:, top : top + 32, left : left + 32].permute(0, 3, 1, 2).float()
+        cut = cut.flip(-1) if k >= 5 else cut
+        with torch.no_grad():
+            expected = model.visual_projection(model.vision((cut - model.mean) / model.std)[0])
+        got = found[f'Abuse/Abuse001_x264__{k}.npy']
+        assert got.dtype == np.float16
+        np.testing.assert_allclose(got, expected.numpy(), atol=2e-3)
+    assert json.loads((tmp_path / 'out/frames.json').read_text()) == {
+        'Abuse001_x264': 40, 'Arson001_x264': 16, 'Normal_Videos_001': 50,
+    }  # fmt: skip
+
+
+def test_several_frames_are_averaged(tiny_config, video_folder, tmp_path):
+    extract(tiny_config(frames='all'), video_folder, tmp_path / 'all')
+    config = tiny_config(frames='all', snippet_len=1)
+    extract(config, video_folder, tmp_path / 'each')
+    every = np.load(tmp_path / 'each/Abuse/Abuse001_x264__0.npy').astype(np.float32)
+    mean = np.load(tmp_path / 'all/Abuse/Abuse001_x264__0.npy')
+    np.testing.assert_allclose(mean, [every[:16].mean(0), every[16:32].mean(0)], atol=3e-3)
+
+
+@pytest.mark.parametrize('options', [dict(batch_size=1), dict(batch_size=7, workers=3), dict(batch_size=1000)])
+def test_batches_and_threads_do_not_matter(tiny_config, video_folder, tmp_path, options):
+    extract(tiny_config(crops=5), video_folder, tmp_path / 'one', batch_size=10, workers=1)
+    extract(tiny_config(crops=5), video_folder, tmp_path / 'two', **options)
+    one, two = features(tmp_path / 'one'), features(tmp_path / 'two')
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_allclose(one[name], two[name], atol=2e-3)
+
+
+def test_videos_of_different_shapes_with_a_short_side(tiny_config, tmp_path, write_coloured):
+    write_coloured(tmp_path / 'v/wide.mp4', 32, 1, (48, 96))
+    write_coloured(tmp_path / 'v/high.mp4', 32, 2, (96, 48))
+    _, report = extract(tiny_config(resize=36), tmp_path / 'v', tmp_path / 'out')
+    assert (len(report.done), report.snippets) == (2, 4)
+
+
+def test_taken_up_where_it_was(tiny_config, video_folder, tmp_path, monkeypatch):
+    """Stopped in the middle, it leaves whole files only, and the second run makes what is missing and nothing else."""
+    out = tmp_path / 'out'
+    extract(tiny_config(), video_folder, tmp_path / 'reference')
+    extraction = FeatureExtraction(tiny_config(), out, batch_size=1, workers=1)
+    extraction.prepare()
+    encode, calls = extraction.encode, []
+
+    def killed(frames):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return encode(frames)
+
+    monkeypatch.setattr(extraction, 'encode', killed)
+    with pytest.raises(KeyboardInterrupt):
+        extraction.run(find_videos([video_folder]))
+    assert list(features(out)) == ['Abuse/Abuse001_x264__0.npy']
+    _, report = extract(tiny_config(), video_folder, out)
+    assert (report.skipped, len(report.done)) == (['Abuse/Abuse001_x264'], 2)
+    _, report = extract(tiny_config(), video_folder, out)
+    assert (len(report.skipped), report.done) == (3, [])
+    for name, reference in features(tmp_path / 'reference').items():
+        np.testing.assert_allclose(features(out)[name], reference, atol=2e-3)
+
+
+def test_half_written_files_and_changed_videos_are_made_anew(tiny_config, video_folder, tmp_path, write_coloured):
+    out = tmp_path / 'out'
+    extract(tiny_config(crops=5), video_folder, out)
+    cut = out / 'Abuse/Abuse001_x264__3.npy'
+    cut.write_bytes(cut.read_bytes()[:-2])
+    marker_path(out, 'Arson/Arson001_x264').write_text('{')
+    write_coloured(video_folder / 'Normal/Normal_Videos_001.avi', 70, 9, codec='mpeg4')
+    _, report = extract(tiny_config(crops=5), video_folder, out)
+    assert sorted(report.done) == ['Abuse/Abuse001_x264', 'Arson/Arson001_x264', 'Normal/Normal_Videos_001']
+    assert len(np.load(cut)) == 2
+    assert len(np.load(out / 'Normal/Normal_Videos_001__0.npy')) == 4
+
+
+def test_bad_videos_are_left_out(tiny_config, video_folder, tmp_path, write_coloured):
+    (video_folder / 'Abuse/empty.mp4').write_bytes(b'')
+    (video_folder / 'Abuse/text.mp4').write_text('no video at all\n' * 50)
+    damaged = write_coloured(video_folder / 'Abuse/damaged.mp4', 120, 4)
+    content = bytearray(damaged.read_bytes())
+    middle = content.find(b'mdat') + len(content) // 2
+    content[middle : middle + 1500] = np.random.default_rng(0).integers(0, 256, 1500, np.uint8).tobytes()
+    damaged.write_bytes(content)
+    _, report = extract(tiny_config(frames='all'), video_folder, tmp_path / 'out', batch_size=16)
+    assert len(report.done) == 3
+    assert set(report.bad) >= {'Abuse/empty', 'Abuse/text'}
+    assert 'empty (zero bytes)' in report.bad['Abuse/empty']
+    made = {name.rsplit('__')[0] for name in features(tmp_path / 'out')}
+    assert made == set(report.done)
+    assert set(report.bad) == {'Abuse/empty', 'Abuse/text', 'Abuse/damaged'}
+    assert not list((tmp_path / 'out').rglob('.*.part'))
+
+
+def test_blank_features_are_those_of_black_frames(tiny_config, video_folder, tmp_path):
+    extraction, report = extract(tiny_config(blank=True), video_folder, tmp_path / 'out')
+    assert report.snippets == 6
+    black = extraction.encode(np.zeros((1, 1, 40, 48, 3), np.uint8))[0]
+    for feats in features(tmp_path / 'out').values():
+        np.testing.assert_allclose(feats, np.repeat(black, len(feats), 0), atol=2e-3)
+
+
+def test_shards_together_are_the_whole(tiny_config, video_folder, tmp_path):
+    out = tmp_path / 'out'
+    videos = find_videos([video_folder])
+    for i in range(2):
+        extraction = FeatureExtraction(tiny_config(), out)
+        extraction.prepare()
+        extraction.run(shard_of(videos, (i, 2)))
+    assert len(features(out)) == 3
+    assert len(json.loads((out / 'frames.json').read_text())) == 3
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(crops=5), 'crops: 1 -> 5'),
+        (dict(resize=(44, 48)), r'resize.0: 40 -> 44'),
+        (dict(tail='pad'), "tail: 'drop' -> 'pad'"),
+        (dict(normalize=True), 'model.normalize: False -> True'),
+        (dict(embed_dim=None), 'model.embed_dim: 8 -> None'),
+    ],
+)
+def test_recipes_do_not_mix(tiny_config, video_folder, tmp_path, change, message):
+    extract(tiny_config(), video_folder, tmp_path)
+    with pytest.raises(DataError, match=message):
+        FeatureExtraction(tiny_config(**change), tmp_path).prepare()
+
+
+def test_other_weights_are_another_recipe(tiny_config, video_folder, tmp_path):
+    out = tmp_path / 'out'
+    extract(tiny_config(), video_folder, out)
+    FeatureExtraction(tiny_config(), out, seed=0).prepare()
+    with pytest.raises(DataError, match='weights_sha256'):
+        FeatureExtraction(tiny_config(), out, seed=1).prepare()
+    before = features(out)
+    _, report = extract(tiny_config(), video_folder, out, overwrite=True, seed=1)
+    assert len(report.done) == 3
+    assert not np.allclose(before['Abuse/Abuse001_x264__0.npy'], features(out)['Abuse/Abuse001_x264__0.npy'], atol=0.1)
+
+
+def test_overwriting_removes_only_what_it_made(tiny_config, video_folder, tmp_path):
+    out = tmp_path / 'out'
+    extract(tiny_config(crops=5), video_folder, out)
+    (out / 'mine.txt').write_text('kept')
+    (video_folder / 'Abuse/Abuse001_x264.mp4').unlink()
+    extract(tiny_config(crops=1), video_folder, out, overwrite=True)
+    assert list(features(out)) == ['Arson/Arson001_x264__0.npy', 'Normal/Normal_Videos_001__0.npy']
+    assert (out / 'mine.txt').read_text() == 'kept'
+
+
+def test_features_without_a_recipe_are_not_joined(tmp_path):
+    np.save(tmp_path / 'a__0.npy', np.zeros((2, 2)))
+    with pytest.raises(DataError, match=r'without a recipe\.json'):
+        check_recipe(tmp_path, {'a': 1}, {})
+
+
+def test_library_versions_may_differ(tmp_path):
+    assert check_recipe(tmp_path, {'a': (1, 2)}, {'versions': {'av': '1'}}) == []
+    assert check_recipe(tmp_path, {'a': (1, 2)}, {'versions': {'av': '2'}}) == ["versions.av: '1' -> '2'"]
+    (tmp_path / 'recipe.json').write_text('{"recipe"')
+    with pytest.raises(DataError, match='cannot be read'):
+        check_recipe(tmp_path, {'a': (1, 2)}, {})
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(crop=3), "no setting 'crop'"),
+        (dict(precision='half'), "precision='half' is none of float32"),
+        (dict(dtype='int8'), "dtype='int8' is neither"),
+        (dict(resizer='pil'), "resizer='pil' is none of"),
+        (dict(interpolation='nearest'), "interpolation='nearest' is none of"),
+        (dict(resize=20), 'resize=20 is smaller than crop_size=32'),
+    ],
+)
+def test_wrong_settings(tiny_config, tmp_path, settings, message):
+    config = tiny_config()
+    config.features.update(settings)
+    with pytest.raises(ConfigError, match=message):
+        FeatureExtraction(config, tmp_path)
+
+
+def test_progress_reaches_every_video_once(tiny_config, video_folder, tmp_path):
+    (video_folder / 'Abuse/empty.mp4').write_bytes(b'')
+    shares: dict[str, float] = {}
+
+    def tell(video, share):
+        shares[video.name] = shares.get(video.name, 0) + share
+
+    for _ in range(2):
+        shares.clear()
+        extraction = FeatureExtraction(tiny_config(), tmp_path / 'out')
+        extraction.prepare()
+        extraction.run(find_videos([video_folder]), tell)
+        assert shares == pytest.approx(dict.fromkeys(shares, 1.0))
+        assert len(shares) == 4
+
+
+def test_memory_does_not_follow_the_video(tiny_config, tmp_path, write_coloured):
+    """Frames that wait are bounded: a source whose consumer sleeps decodes no further than its limit."""
+    path = write_coloured(tmp_path / 'long.mp4', 400, 1)
+    extraction = FeatureExtraction(tiny_config(frames='all', snippet_len=1), tmp_path / 'out', workers=1)
+    source = extraction.source
+    source.max_bytes = 5 * 3 * 48 * 48 * 4 // 3
+    handed = []
+    snippets_of = source.snippets_of
+
+    def counted(video):
+        for item in snippets_of(video):
+            handed.append(1)
+            yield item
+
+    source.snippets_of = counted
+    stream = source([VideoItem(str(path), 'long', os.path.getsize(path))])
+    next(stream)
+    import time
+
+    for _ in range(40):
+        time.sleep(0.05)
+        if len(handed) > 5:
+            break
+    time.sleep(0.3)
+    assert 3 <= len(handed) <= 8
+    stream.close()
+    assert index_video(str(path)).total_frames == 400

@@ -1,0 +1,62 @@
+import pytest
+
+from vadlab.apis.features.video_list import find_videos, parse_shard, shard_of
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ('Abuse/Abuse001.mp4', 'Abuse/Abuse002.avi', 'Normal/Normal001.mp4', 'notes.txt', 'Abuse/.hidden.mp4'):
+        path = tmp_path / 'Videos' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b'x' * 3)
+    return tmp_path / 'Videos'
+
+
+def test_names_mirror_the_folders(folder):
+    videos = find_videos([folder])
+    assert [v.name for v in videos] == ['Abuse/Abuse001', 'Abuse/Abuse002', 'Normal/Normal001']
+    assert videos[0].path == str(folder / 'Abuse/Abuse001.mp4')
+    assert videos[0].size == 3
+
+
+def test_files_and_lists(folder, tmp_path):
+    assert [v.name for v in find_videos([folder / 'Abuse/Abuse001.mp4'])] == ['Abuse001']
+    assert [v.name for v in find_videos([folder / 'Abuse/Abuse001.mp4'], root=folder)] == ['Abuse/Abuse001']
+    (folder / 'list.txt').write_text('Abuse/Abuse002.avi\n\nNormal/Normal001.mp4\n')
+    assert [v.name for v in find_videos([folder / 'list.txt'])] == ['Abuse/Abuse002', 'Normal/Normal001']
+    (tmp_path / 'elsewhere.txt').write_text('Normal/Normal001.mp4\n')
+    assert [v.name for v in find_videos([tmp_path / 'elsewhere.txt'], root=folder)] == ['Normal/Normal001']
+    assert len(find_videos([folder, folder / 'Abuse/Abuse001.mp4'], root=folder)) == 3
+
+
+def test_what_cannot_be_found(folder, tmp_path):
+    with pytest.raises(MissingFileError, match=r'no video .*gone\.mp4'):
+        find_videos([tmp_path / 'gone.mp4'])
+    (folder / 'list.txt').write_text('Abuse/gone.mp4\n')
+    with pytest.raises(MissingFileError, match=r'named in .*list\.txt'):
+        find_videos([folder / 'list.txt'])
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(DataError, match='No videos under'):
+        find_videos([tmp_path / 'empty'])
+    with pytest.raises(ConfigError, match='does not lie under'):
+        find_videos([folder / 'Abuse/Abuse001.mp4'], root=tmp_path / 'empty')
+
+
+def test_two_videos_of_one_name(folder):
+    (folder / 'Abuse/Abuse001.mkv').write_bytes(b'y')
+    with pytest.raises(DataError, match='1 names stand for more than one video'):
+        find_videos([folder])
+
+
+def test_shards_cover_everything_once(folder, monkeypatch):
+    videos = find_videos([folder])
+    shards = [shard_of(videos, parse_shard(f'{i}/2')) for i in range(2)]
+    assert sorted(v.name for part in shards for v in part) == [v.name for v in videos]
+    monkeypatch.setenv('RANK', '1')
+    monkeypatch.setenv('WORLD_SIZE', '3')
+    assert parse_shard(None) == (1, 3)
+    assert parse_shard('0/1') == (0, 1)
+    for text in ('3/3', '1', 'a/b', '-1/2'):
+        with pytest.raises(ConfigError, match='write i/n'):
+            parse_shard(text)

@@ -1,0 +1,50 @@
+import math
+
+from vadlab.apis.method_comparison import MethodResult, comparison_markdown, mean_and_spread
+
+
+def _reports(*aucs, protocol='micro', **more):
+    return [{'metrics': {'frame/auc': auc, **more}, 'protocol': {'frame/auc': protocol}} for auc in aucs]
+
+
+def test_mean_and_sample_deviation():
+    assert mean_and_spread(_reports(0.5, 0.7, 0.9), 'frame/auc') == (0.7, math.sqrt(0.04))
+    mean, spread = mean_and_spread(_reports(0.5), 'frame/auc')
+    assert mean == 0.5
+    assert math.isnan(spread)
+
+
+def test_a_metric_that_is_missing_or_undefined_anywhere_has_no_mean():
+    assert mean_and_spread(_reports(0.5), 'segment/map') is None
+    assert mean_and_spread(_reports(0.5, None), 'frame/auc') is None
+    assert mean_and_spread([], 'frame/auc') is None
+
+
+def test_the_table_has_the_columns_that_somebody_fills_and_says_how_numbers_came_about():
+    results = [
+        MethodResult('RTFM', reports=_reports(0.9, 0.8), blanked=_reports(0.5, 0.52)),
+        MethodResult('VadCLIP', reports=_reports(0.7, 0.7, protocol='other', **{'segment/map': 12.5})),
+        MethodResult('ZeroShotCLIP', trained=False, reports=_reports(0.6)),
+    ]
+    lines = comparison_markdown(results, [0, 7]).splitlines()
+    assert lines[:5] == [
+        '| method | frame AUC | segment mAP | frame AUC, blanked |',
+        '| --- | ---: | ---: | ---: |',
+        '| RTFM | 0.8500 ± 0.0707 | – | 0.5100 ± 0.0141 |',
+        '| VadCLIP | 0.7000 ± 0.0000 | 12.5000 ± 0.0000 | – |',
+        '| ZeroShotCLIP (not trained) | 0.6000 | – | – |',
+    ]
+    text = '\n'.join(lines[5:])
+    assert 'over the seeds 0, 7' in text
+    assert 'last weights' in text
+    assert 'Blanked:' in text
+    assert '- frame AUC (RTFM, ZeroShotCLIP): micro' in text
+    assert '- frame AUC (VadCLIP): other' in text
+
+
+def test_one_seed_and_no_control_claim_neither():
+    text = comparison_markdown([MethodResult('RTFM', reports=_reports(0.9))], [0])
+    assert '| RTFM | 0.9000 |' in text
+    assert '±' not in text
+    assert 'lanked' not in text
+    assert '- frame AUC: micro' in text

@@ -1,0 +1,51 @@
+import json
+
+import numpy as np
+import pytest
+
+from vadlab.utils.errors import ConfigError
+
+
+@pytest.fixture(scope='module')
+def main(load_tool):
+    return load_tool('compare_features').main
+
+
+@pytest.fixture
+def two_sets(tmp_path):
+    random = np.random.default_rng(0)
+    for i in range(3):
+        feats = random.standard_normal((12 + i, 16)) + 2
+        for folder, values in (('a', feats), ('b', feats / np.linalg.norm(feats, axis=1, keepdims=True))):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            np.save(tmp_path / folder / f'v{i}__0.npy', values.astype(np.float16))
+    return str(tmp_path / 'a'), str(tmp_path / 'b')
+
+
+def test_table_json_and_picture(main, two_sets, tmp_path, capsys):
+    assert main([*two_sets, '--out', str(tmp_path / 'x.png'), '--json', str(tmp_path / 'x.json')]) == 0
+    said = capsys.readouterr().out
+    assert '1. B is scaled to length 1' in said
+    assert 'B of length 1' in said
+    assert (tmp_path / 'x.png').stat().st_size > 10_000
+    content = json.loads((tmp_path / 'x.json').read_text())
+    assert content['facts']['unit_length_b'] is True
+    assert content['findings'] == ['B is scaled to length 1, the other is not: divide by the norm, or leave it out.']
+    main([two_sets[0], two_sets[0]])
+    assert 'The sets are the same, up to rounding.' in capsys.readouterr().out
+
+
+def test_recipes_are_compared_too(main, two_sets, tmp_path, capsys):
+    for folder, frames in (('a', 'middle'), ('b', 'first')):
+        (tmp_path / folder / 'recipe.json').write_text(json.dumps({'recipe': {'frames': frames}}))
+    main(list(two_sets))
+    assert "recipe: frames: 'middle' -> 'first'" in capsys.readouterr().out
+
+
+def test_mistakes(main, two_sets):
+    with pytest.raises(ConfigError, match='--max-videos must be at least 1'):
+        main([*two_sets, '--max-videos', '0'])
+    with pytest.raises(ConfigError, match=r'must end in \.png'):
+        main([*two_sets, '--out', 'x.txt'])
+    with pytest.raises(ConfigError, match='--explain takes a config and videos'):
+        main([*two_sets, '--explain', 'configs/features_clip_demo.py'])
