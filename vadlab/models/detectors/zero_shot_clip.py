@@ -12,6 +12,7 @@ from vadlab.utils.errors import ConfigError
 from ..checkpoints import init_text_from_clip
 from ..heads.prompt_scoring_head import PromptScoringHead
 from ..layers.logit_scale import new_logit_scale, scale_of
+from ..layers.text_cache import TextCache
 from .snippet_detector import SnippetDetector
 
 
@@ -59,7 +60,7 @@ class ZeroShotCLIP(SnippetDetector):
         encode = TOKENIZERS.build(tokenizer or dict(type='CLIPTokenizer')).encode
         self._tokens = [torch.tensor(encode(text, self.text.context_length)) for text in self.score_head.texts]
         self.pretrained = pretrained
-        self._prompts: tuple[object, Tensor] | None = None
+        self._prompts = TextCache()
 
     def init_weights(self) -> None:
         """Load ``pretrained``."""
@@ -82,16 +83,12 @@ class ZeroShotCLIP(SnippetDetector):
         """See :meth:`SnippetDetector.score`."""
         # Padding is zero, and stays so: it turns no mean over a window.
         embeds_btd = F.normalize(feats_btd.float(), dim=-1) * mask_bt[..., None]
-        prompts_kd, scale = self._prompt_embeds(), scale_of(self.logit_scale)
+        prompts_kd = self._prompts.get(self._encode_prompts, (*self.text.parameters(), self.text_projection.weight))
+        scale = scale_of(self.logit_scale)
         margins_bt = self.score_head(embeds_btd, prompts_kd, scale)
         classes = self.score_head.class_scores(embeds_btd, prompts_kd, scale)
         return {'scores': margins_bt.sigmoid(), 'margins': margins_bt, 'class_scores': classes}
 
-    def _prompt_embeds(self) -> Tensor:
-        """The prompts' embeddings, made anew only when the weights have changed."""
-        weights = [*self.text.parameters(), self.text_projection.weight]
-        state = (weights[0].device, weights[0].dtype, tuple(w._version for w in weights))
-        if self._prompts is None or self._prompts[0] != state:
-            embeds = F.normalize(self.text_projection(self.text(self._tokens)), dim=-1)
-            self._prompts = (state, self.score_head.ensemble(embeds))
-        return self._prompts[1]
+    def _encode_prompts(self) -> Tensor:
+        """One unit vector for each phrase, shape (k, d)."""
+        return self.score_head.ensemble(F.normalize(self.text_projection(self.text(self._tokens)), dim=-1))
