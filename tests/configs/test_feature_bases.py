@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+
+from vadlab.datasets.class_names import UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
+from vadlab.utils.config import load_config
+
+BASES = sorted((Path(__file__).parents[2] / 'configs/_base_/datasets').glob('*_features.py'))
+ONE_PLACE = dict(
+    data_root='/somewhere',
+    feature_dir='features',
+    feature_dim=7,
+    snippet_len=8,
+    max_snippets=9,
+    resample='jitter',
+    batch_size=6,
+    num_workers=0,
+    label_from='list',
+    length_policy='pad_last',
+    segment_mode='standard',
+    test_ann_file='own.txt',
+)
+
+
+def test_bases_differ_in_variables_alone():
+    tails = {path.read_text().split('# ---- From here on the same')[1] for path in BASES}
+    assert len(BASES) == 3
+    assert len(tails) == 1
+
+
+@pytest.mark.parametrize('path', BASES, ids=lambda path: path.stem)
+def test_one_variable_reaches_every_place(path):
+    config = load_config(path, ONE_PLACE)
+    for name in ('train', 'val', 'test'):
+        loader = config[f'{name}_dataloader']
+        assert loader.num_workers == 0
+        for key in ('data_root', 'feature_dir', 'feature_dim', 'snippet_len', 'label_from'):
+            assert loader.dataset[key] == ONE_PLACE[key], (name, key)
+    train = config.train_dataloader
+    resample = train.dataset.pipeline[1]
+    assert (train.batch_size, resample.max_snippets, resample.mode) == (6, 9, 'jitter')
+    assert config.val_dataloader.dataset.ann_file == config.test_dataloader.dataset.ann_file == 'own.txt'
+    assert config.test_dataloader.dataset.test_mode
+    assert [metric.get('length_policy') for metric in config.test_evaluator] == ['pad_last', None, 'pad_last']
+    assert config.test_evaluator[2].type == 'SegmentMetric'
+
+
+@pytest.mark.parametrize('path', BASES, ids=lambda path: path.stem)
+def test_balance_is_a_switch(path):
+    assert load_config(path, dict(balanced=True)).train_dataloader.batch_sampler.type == 'BalancedBatchSampler'
+    assert 'batch_sampler' not in load_config(path, dict(balanced=False)).train_dataloader
+
+
+def test_classes_are_those_of_the_data_sets():
+    classes = {path.stem: load_config(path).train_dataloader.dataset.classes for path in BASES}
+    assert classes['ucf_crime_features'] == UCF_CRIME_CLASSES
+    assert classes['xd_violence_features'] == XD_VIOLENCE_CLASSES
+    assert classes['shanghaitech_features'] == ('Normal', 'Anomaly')
