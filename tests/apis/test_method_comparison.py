@@ -8,7 +8,7 @@ def _reports(*aucs, protocol='micro', **more):
 
 
 def test_mean_and_sample_deviation():
-    assert mean_and_spread(_reports(0.5, 0.7, 0.9), 'frame/auc') == (0.7, math.sqrt(0.04))
+    assert mean_and_spread(_reports(0.5, 0.75, 1.0), 'frame/auc') == (0.75, 0.25)
     mean, spread = mean_and_spread(_reports(0.5), 'frame/auc')
     assert mean == 0.5
     assert math.isnan(spread)

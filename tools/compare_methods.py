@@ -1,0 +1,222 @@
+"""Train and test methods over seeds, one table: ``python tools/compare_methods.py CONFIG... --out DIR``."""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from vadlab.apis.method_comparison import COLUMNS, MAIN, MethodResult, comparison_markdown
+from vadlab.engine.checkpoint_io import latest_checkpoint
+from vadlab.engine.hooks.run_state_hook import read_run_state
+from vadlab.utils.cli import run_cli
+from vadlab.utils.config import config_differences, load_config, parse_cfg_options, runner_config
+from vadlab.utils.errors import ConfigError, TrainingError
+from vadlab.visualization.method_bars import plot_method_bars
+
+TOOLS = Path(__file__).resolve().parent
+BLANK_OPTION = 'feature_dir=blank'
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and its test, or one test of what is not trained.
+
+    Attributes:
+        config (str): The experiment's file.
+        folder (Path): Where everything of it goes.
+        seed (int): Of all random generators.
+        options (tuple[str, ...]): ``KEY=VALUE`` changes of the config.
+        trained (bool): Whether there is something to train.
+        settings (dict): The whole config, as plain values.
+    """
+
+    config: str
+    folder: Path
+    seed: int
+    options: tuple[str, ...]
+    trained: bool
+    settings: dict[str, Any]
+
+    @property
+    def report_file(self) -> Path:
+        """What the test writes."""
+        return self.folder / 'metrics.json'
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Train and test methods over several seeds and put them into one table. What is finished is not '
+        'done again; what was interrupted goes on.'
+    )
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='experiments; one without training is tested once')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='(default: 0 1 2)')
+    parser.add_argument(
+        '--blank',
+        nargs='?',
+        const=BLANK_OPTION,
+        metavar='KEY=VALUE',
+        help=f'also train and test on blanked frames, by this change of the config (default: {BLANK_OPTION})',
+    )
+    parser.add_argument(
+        '--out', required=True, metavar='DIR', help='folder for the runs, table.md, results.json, bars.png'
+    )
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='change all configs alike')
+    parser.add_argument('--jobs', type=int, default=1, help='runs at the same time (default: 1)')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare as the command line says; the exit status."""
+    args = parse_args(argv)
+    if args.jobs < 1 or len(set(args.seeds)) != len(args.seeds):
+        raise ConfigError('--jobs must be at least 1, and --seeds must differ.')
+    names = Counter(Path(config).stem for config in args.configs)
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise ConfigError(f'Two configs are called {twice[0]}: their runs would share a folder.')
+    out = Path(args.out)
+    plans = {config: plan(config, args, out) for config in args.configs}
+    runs = [run for pair in plans.values() for part in pair for run in part]
+    for run in runs:  # a mistake is found before hours of training
+        check_settings(run)
+    with ThreadPoolExecutor(args.jobs) as pool:
+        futures = [pool.submit(carry_out, run, f'{i}/{len(runs)}') for i, run in enumerate(runs, 1)]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    results = [collect(*plans[config]) for config in args.configs]
+    methods = Counter(result.name for result in results)
+    for config, result in zip(args.configs, results, strict=True):
+        if methods[result.name] > 1:
+            result.name = f'{result.name}, {Path(config).stem}'
+    write_results(results, args.seeds, out)
+    return 0
+
+
+def plan(config: str, args: argparse.Namespace, out: Path) -> tuple[list[Run], list[Run]]:
+    """The runs of one config, and those of its control."""
+
+    def runs(options: list[str], suffix: str) -> list[Run]:
+        loaded = load_config(config, parse_cfg_options(options))
+        trained = is_trained(loaded)
+        settings = json.loads(json.dumps(runner_config(loaded)._cfg_dict.to_dict(), default=str))
+        return [
+            Run(config, out / Path(config).stem / f'seed{seed}{suffix}', seed, tuple(options), trained, settings)
+            for seed in (args.seeds if trained else args.seeds[:1])
+        ]
+
+    control = runs([*args.cfg_options, args.blank], '_blank') if args.blank else []
+    return runs(list(args.cfg_options), ''), control
+
+
+def is_trained(config: Config) -> bool:
+    """Whether the experiment trains anything."""
+    return config.get('train_cfg') is not None and config.get('optim_wrapper') is not None
+
+
+def check_settings(run: Run) -> None:
+    """Keep the run's settings beside it.
+
+    Raises:
+        ConfigError: It was begun with other ones.
+    """
+    file = run.folder / 'settings.json'
+    if file.is_file():
+        lines = config_differences(json.loads(file.read_text()), run.settings)
+        if lines:
+            listing = '\n  '.join(lines[:20])
+            raise ConfigError(
+                f'{run.folder} was begun with other settings (then -> now):\n  {listing}\n'
+                'Remove the folder to run it anew, or give another --out.'
+            )
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(run.settings, indent=1))
+
+
+def carry_out(run: Run, place: str) -> None:
+    """Train and test, as far as it is not done.
+
+    Raises:
+        TrainingError: A tool failed; the message has the end of what it said.
+    """
+    if run.report_file.is_file():
+        print(f'[{place}] {run.folder}: done before')
+        return
+    print(f'[{place}] {run.folder}', flush=True)
+    common = ['--seed', str(run.seed), *(['--cfg-options', *run.options] if run.options else [])]
+    checkpoint = 'none'
+    if run.trained:
+        if read_run_state(run.folder) != 'finished':
+            _call('train.py', [run.config, '--work-dir', str(run.folder), '--resume', *common], run.folder)
+        checkpoint = str(latest_checkpoint(run.folder))
+    arguments = [run.config, checkpoint, '--work-dir', str(run.folder / 'test'), '--out', str(run.report_file)]
+    _call('test.py', [*arguments, *common], run.folder)
+
+
+def _call(tool: str, arguments: list[str], folder: Path) -> None:
+    log = folder / f'{Path(tool).stem}.out'
+    with open(log, 'w') as file:
+        done = subprocess.run(
+            [sys.executable, str(TOOLS / tool), *arguments], stdout=file, stderr=subprocess.STDOUT, check=False
+        )
+    if done.returncode:
+        tail = '\n  '.join(log.read_text(errors='replace').strip().splitlines()[-8:])
+        raise TrainingError(
+            f'python tools/{tool} {" ".join(arguments)} failed with status {done.returncode} (see {log}):\n  {tail}'
+        )
+
+
+def collect(runs: list[Run], control: list[Run]) -> MethodResult:
+    """What the runs of one method reached."""
+    name = runs[0].settings['model']['type']
+    reports, blanked = ([json.loads(run.report_file.read_text()) for run in part] for part in (runs, control))
+    return MethodResult(name, runs[0].trained, reports, blanked)
+
+
+def write_results(results: list[MethodResult], seeds: Sequence[int], out: Path) -> None:
+    """Write table, numbers and picture, and print the table."""
+    markdown = comparison_markdown(results, seeds)
+    (out / 'table.md').write_text(markdown)
+    numbers = [
+        {
+            'method': result.name,
+            'trained': result.trained,
+            'metrics': [report['metrics'] for report in result.reports],
+            'blanked': [report['metrics'] for report in result.blanked],
+        }
+        for result in results
+    ]
+    (out / 'results.json').write_text(json.dumps({'seeds': list(seeds), 'methods': numbers}, indent=2))
+    values, control = (
+        [[r['metrics'][MAIN] for r in reports if r['metrics'].get(MAIN) is not None] for reports in reports_of_all]
+        for reports_of_all in ([x.reports for x in results], [x.blanked for x in results])
+    )
+    print(f'\n{markdown}')
+    written = ['table.md', 'results.json']
+    if all(values):
+        plot_method_bars(
+            [result.name for result in results],
+            values,
+            out / 'bars.png',
+            control if any(control) else None,
+            measure=COLUMNS[MAIN],
+        )
+        written.append('bars.png')
+    print(f'{out}: {", ".join(written)}')
+
+
+if __name__ == '__main__':
+    run_cli(main)
