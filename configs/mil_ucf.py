@@ -3,7 +3,7 @@
 # Their features are C3D's (fc6, feature_dim=4096, one crop; 75.41 in the paper). Here: the I3D features of ten crops
 # that RTFM's authors published, and report 77.92 for. The authors kept the last of 20,000 iterations.
 _base_ = ['_base_/datasets/ucf_crime_features.py', 'default_runtime.py']
-feature_dir = 'UCF_I3D'
+feature_dir = 'UCF_ten_crop_i3d'
 ann_file = 'ucf-i3d.list'
 test_ann_file = 'ucf-i3d-test.list'
 feature_dim = 2048

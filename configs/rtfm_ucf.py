@@ -4,7 +4,7 @@
 # The authors tested every 5 iterations of at most 15,000 and kept the best by AUC on the test videos: their 84.30 was
 # chosen by test score. Their paper trains for 50 epochs, as here.
 _base_ = ['_base_/datasets/ucf_crime_features.py', 'default_runtime.py']
-feature_dir = 'UCF_I3D'
+feature_dir = 'UCF_ten_crop_i3d'
 ann_file = 'ucf-i3d.list'
 test_ann_file = 'ucf-i3d-test.list'
 feature_dim = 2048

@@ -4,8 +4,8 @@
 # the others keeps the best of many tests on the test videos.
 _base_ = ['_base_/datasets/xd_violence_features.py', 'default_runtime.py']
 feature_dir = 'i3d-features'
-ann_file = 'rgb.list'
-test_ann_file = 'rgbtest.list'
+ann_file = 'XD_Train.list'
+test_ann_file = 'XD_Test.list'
 feature_dim = 1024
 crops = 'all'
 max_snippets = 32
