@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from benchmarks import decode, loader, metrics, step, text  # noqa: E402
+from benchmarks import captions, decode, loader, metrics, step, text  # noqa: E402
 from benchmarks.harness import Report, Row, Target  # noqa: E402
 
 from vadlab.utils.cli import run_cli  # noqa: E402
@@ -43,6 +43,7 @@ PACKAGES = (
     'simplejpeg',
     'numpy',
     'scikit-learn',
+    'pycocoevalcap',
 )
 
 
@@ -61,12 +62,13 @@ class Scale:
     loader_videos: int
     metric_frames: int
     repeats: tuple[int, ...] = (1, 4)
+    caption_images: int = 5000
 
 
 FULL = Scale(5, (64, 256), 'ViT-B/32', (256, 64), 7000, tuple(decode.SPEED_FILES), None, 3, 4, 1_109_680)
 _FEW_KINDS = ['edit list hides the beginning', 'open group of pictures', 'MPEG transport stream', 'cut in the middle']
-QUICK = Scale(2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), _FEW_KINDS, None, 2, 1_109_680, (4,))
-TINY = Scale(1, (8,), 'tiny', (8,), 60, ('GOP 12',), [_FEW_KINDS[0], 'text'], None, 2, 5_000, (4,))
+QUICK = Scale(2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), _FEW_KINDS, None, 2, 1_109_680, (4,), 500)
+TINY = Scale(1, (8,), 'tiny', (8,), 60, ('GOP 12',), [_FEW_KINDS[0], 'text'], None, 2, 5_000, (4,), 20)
 
 SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'decode': lambda scale, cache: decode.run(
@@ -78,6 +80,7 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
         cache, scale.runs, scale.loader_videos, scale.frames[0], scale.video_frames, scale.arch
     ),
     'metrics': lambda scale, cache: metrics.run(scale.runs, scale.metric_frames),
+    'captions': lambda scale, cache: captions.run(scale.runs, scale.caption_images),
 }
 
 

@@ -234,7 +234,8 @@ def test_metrics_section_writes_json(tmp_path, capsys):
     assert 'metrics: AUC and AP of 5,000 frames' in printed
     figures = json.loads(file.read_text())
     assert figures['versions']['torch'] == torch.__version__
-    assert [row['name'] for row in figures['rows']] == [metrics.REFERENCE, 'VADLab']
+    names = [row['name'] for row in figures['rows']]
+    assert names == 3 * [metrics.REFERENCE, 'VADLab'] + [metrics.PLAIN, 'VADLab']
     assert set(figures['rows'][1]['wall_s']) == {'median', 'min', 'max'}
 
 
@@ -248,4 +249,4 @@ def test_wrong_result_gives_exit_status_one(monkeypatch, tmp_path, capsys):
 def test_every_section_runs(tmp_path, capsys):
     assert benchmark.main(['--tiny', '--cache-dir', str(tmp_path), '--json', str(tmp_path / 'f.json')]) == 0
     sections = {row['section'] for row in json.loads((tmp_path / 'f.json').read_text())['rows']}
-    assert sections == {'decode', 'frames', 'step', 'text', 'loader', 'metrics'}
+    assert sections == {'decode', 'frames', 'step', 'text', 'loader', 'metrics', 'captions'}

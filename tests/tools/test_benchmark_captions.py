@@ -1,0 +1,36 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / 'tools'))
+from benchmarks import captions
+
+
+def test_captions_are_those_of_their_seed_and_share_words_with_their_references():
+    candidates, references = captions.make_captions(20)
+    assert (candidates, references) == captions.make_captions(20)
+    assert candidates != captions.make_captions(20, seed=1)[0]
+    assert [len(found) for found in references] == [5] * 20
+
+
+def test_rewards_equal_pycocoevalcap():
+    pytest.importorskip('pycocoevalcap')
+    reference, ours = (captions.RewardJob(kind, images=6).run() for kind in ('reference', 'ours'))
+    assert reference['reward'] > 1
+    assert captions.compare(reference, ours, 'case') == []
+
+
+def test_numbers_that_differ_are_reported():
+    right = dict(bleu1=0.5, meteor=0.2)
+    assert captions.compare(right, dict(bleu1=0.5, meteor=0.19), 'case') == []
+    wrong = captions.compare(right, dict(bleu1=0.50001, meteor=float('nan')), 'case')
+    assert [line.split(' is ')[0] for line in wrong] == ['captions, case: bleu1', 'captions, case: meteor']
+
+
+def test_without_the_reference_our_own_times_are_measured(monkeypatch):
+    monkeypatch.setattr(captions.importlib.util, 'find_spec', lambda name: None)
+    report = captions.run(runs=1, images=4, batch=2)
+    assert [row.name for row in report.rows] == ['VADLab', 'VADLab']
+    assert report.errors == []
+    assert [target.met for target in report.targets[:2]] == [None, None]
