@@ -66,3 +66,15 @@ def test_no_prediction_no_frames_and_options(visualizer, sample):
 def test_a_config_can_name_it():
     built = VISUALIZERS.build(dict(type='VADVisualizer', name='from_config', num_tiles=3))
     assert (type(built), built.num_tiles) == (VADVisualizer, 3)
+
+
+def test_features_give_the_curve_alone(visualizer, sample):
+    with_strip = visualizer.render(torch.zeros(2, 3, 16, 16, dtype=torch.uint8), sample)
+    bare = VADDataSample(
+        metainfo=dict(video_id='a'), pred_scores=torch.linspace(0, 1, 32), gt_intervals=torch.ones(1, 2)
+    )
+    for feats in (torch.zeros(1, 2, 64), torch.zeros(10, 2, 64).half()):
+        picture = visualizer.render(feats, bare)
+        assert picture.shape[1] == with_strip.shape[1]
+        assert picture.shape[0] < 0.75 * with_strip.shape[0]
+        assert (picture != 255).any(axis=-1).mean() > 0.01

@@ -49,7 +49,8 @@ class VADVisualizer(Visualizer):
         """The picture of one video.
 
         Args:
-            frames (Tensor): The sampled frames, RGB, uint8, shape (T, 3, H, W).
+            frames (Tensor): The sampled frames, RGB, uint8, shape (T, 3, H, W). Snippet features, floating point of
+                shape (C, T, D), are no pictures: there is then the curve alone.
             data_sample (VADDataSample): With ``pred_scores``; everything else is drawn where it is there.
 
         Returns:
@@ -62,7 +63,9 @@ class VADVisualizer(Visualizer):
         video_id = data_sample.get('video_id')
         if data_sample.get('pred_scores') is None or len(data_sample.pred_scores) == 0:
             raise DataError(f'{video_id}: nothing to draw, the model has left no pred_scores on the sample')
-        if frames.ndim != 4 or frames.shape[1] != 3 or len(frames) == 0:
+        if frames.ndim == 3 and frames.dtype.kind == 'f':
+            frames = np.zeros((0, 3, 1, 1), np.uint8)
+        elif frames.ndim != 4 or frames.shape[1] != 3 or len(frames) == 0:
             raise DataError(f'{video_id}: frames have the shape {frames.shape}; expected (T, 3, H, W)')
         figure = draw_video(_plain(data_sample), frames.transpose(0, 2, 3, 1), self.num_tiles, self.threshold)
         figure.set_dpi(self.dpi)
@@ -81,7 +84,7 @@ class VADVisualizer(Visualizer):
 
         Args:
             name (str): Of the picture in the backends.
-            image (Tensor): The sampled frames, RGB, uint8, shape (T, 3, H, W).
+            image (Tensor): The sampled frames, or snippet features, as for :meth:`render`.
             data_sample (VADDataSample): What to draw.
             out_file (str | Path | None): A PNG file.
             step (int): Training progress, for the backends.

@@ -57,7 +57,7 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
             ``gt_intervals`` (K, 2), ``frame_inds`` (T,), ``fps``, ``video_id``, ``class_name``, ``caption``,
             ``ori_shape``, ``region_captions`` (R), ``true_boxes`` and ``predicted_boxes`` (R, T, 4) in ``xyxyn``,
             ``box_valid`` (R, T).
-        frames (np.ndarray): The sampled frames, RGB, uint8, shape (T, H, W, 3).
+        frames (np.ndarray): The sampled frames, RGB, uint8, shape (T, H, W, 3); with T = 0 there is no strip.
         num_tiles (int): How many of them to show at most.
         threshold (float): Drawn as a line, 0..1.
 
@@ -70,7 +70,7 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
     valid = np.asarray(sample.get('box_valid', np.zeros((len(captions), len(frames)))), dtype=bool)
     valid = valid.reshape(len(captions), len(frames))
     tiles = choose_tiles(scores[frame_inds.clip(0, len(scores) - 1)], np.asarray(valid.any(axis=0)), num_tiles)
-    height, width = sample.get('ori_shape') or frames.shape[1:3]
+    height, width = sample.get('ori_shape') or (frames.shape[1:3] if len(frames) else (9, 16))
 
     caption = wrapped(drawable(sample.get('caption') or '')[:1000], _narrower_than(WIDTH_IN - 0.85, 10.5), 2)
     listed = min(len(captions), MAX_REGIONS) + (len(captions) > MAX_REGIONS)
@@ -80,7 +80,8 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
     tile_w = tile_h * width / height  # narrower than a step for upright videos
     head, curve, gap = 0.72 + 0.24 * len(caption), 1.75, 0.62
     foot = 0.25 + (0.24 * listed + 0.1 if listed else 0)
-    total = head + 0.35 + curve + gap + 0.4 + tile_h + foot
+    strip = 0.4 + tile_h if len(tiles) else 0.0
+    total = head + 0.35 + curve + gap + strip + foot
     figure = Figure(figsize=(WIDTH_IN, total), facecolor='white')
     FigureCanvasAgg(figure)
 
