@@ -27,6 +27,7 @@ from vadlab.evaluation.functional.ranking import AP_MODES
 from vadlab.evaluation.functional.segments import SEGMENT_IOUS, SEGMENT_MODES
 from vadlab.evaluation.functional.snippets import EXPANSIONS
 from vadlab.evaluation.protocols import PROTOCOLS, Protocol, read_ground_truth
+from vadlab.evaluation.region_files import DETECTION_COLUMNS, TRACK_COLUMNS, read_region_files
 from vadlab.evaluation.score_files import UNITS, read_scores
 from vadlab.evaluation.score_predictions import ScoreReport, ScoringOptions, score_predictions
 from vadlab.utils.cli import run_cli
@@ -43,6 +44,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--frames', metavar='FRAMES.json', help='frames of each video, {"NAME": 1408}')
     parser.add_argument('--protocol', required=True, help=', '.join(PROTOCOLS))
     parser.add_argument('--class-pred', metavar='DIR_OR_NPZ', help='class probabilities beside --pred, for segments')
+    parser.add_argument('--detections', metavar='DIR', help='one NAME.txt a video, rows frame,x1,y1,x2,y2,score')
+    parser.add_argument('--tracks', metavar='DIR', help='true boxes, one NAME.txt a video, track,frame,x1,y1,x2,y2')
     parser.add_argument('--classes', metavar='A,B,..', help="class names, Normal first (default: the protocol's)")
     parser.add_argument('--crop', type=int, help='where files are NAME__0, NAME__1, ..: this one (default: their mean)')
 
@@ -65,6 +68,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--far-threshold', type=float, default=defaults.far_threshold, help='alarm (default: %(default)s)'
     )
     knobs.add_argument('--video', choices=VIDEO_MODES, default=defaults.video_mode, help="a video's score")
+    knobs.add_argument('--tiou-threshold', type=_threshold, default='youden', help='a score (default: %(default)s)')
+    knobs.add_argument('--alpha', type=float, default=defaults.alpha, help='share of a track (default: %(default)s)')
+    knobs.add_argument('--beta', type=float, default=defaults.beta, help='IoU of a region (default: %(default)s)')
     knobs.add_argument('--ious', type=float, nargs='+', default=list(SEGMENT_IOUS), help='of segment mAP')
 
     parser.add_argument('--out', metavar='metrics.json', help='write numbers, protocols and choices here')
@@ -88,7 +94,14 @@ def options_of(args: argparse.Namespace) -> ScoringOptions:
         segment_mode=args.mode,
         ious=tuple(args.ious),
         interval_mode=args.interval_mode,
+        tiou_threshold=args.tiou_threshold,
+        alpha=args.alpha,
+        beta=args.beta,
     )
+
+
+def _threshold(text: str) -> float | str:
+    return text if text == 'youden' else float(text)
 
 
 def protocol_of(args: argparse.Namespace) -> Protocol:
@@ -115,7 +128,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     truth = read_ground_truth(protocol, args.ann, counts, options.interval_mode)
     scores = protocol.by_video_id(read_scores(args.pred, args.crop))
     class_scores = protocol.by_video_id(read_scores(args.class_pred, args.crop)) if args.class_pred else None
-    report = score_predictions(scores, truth, protocol, options, class_scores)
+    boxes = [
+        protocol.by_video_id(read_region_files(folder, columns)) if folder else None
+        for folder, columns in ((args.detections, DETECTION_COLUMNS), (args.tracks, TRACK_COLUMNS))
+    ]
+    report = score_predictions(scores, truth, protocol, options, class_scores, *boxes)
 
     frames = sum(len(labels) for labels in report.labels.values())
     anomalous = sum(int(labels.sum()) for labels in report.labels.values())
@@ -150,6 +167,8 @@ def write_report(
             'classes': protocol.classes,
             'pred': args.pred,
             'class_pred': args.class_pred,
+            'detections': args.detections,
+            'tracks': args.tracks,
             'ann': args.ann,
             'frames': args.frames,
             'crop': args.crop,

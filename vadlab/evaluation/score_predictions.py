@@ -12,7 +12,7 @@ from vadlab.utils.suggest import nearest
 from .functional import snippet_to_frame
 from .functional.segments import SEGMENT_IOUS
 from .functional.snippets import EXPANSIONS
-from .metrics import FrameScoreMetric, SegmentMetric, VideoScoreMetric
+from .metrics import FrameScoreMetric, SegmentMetric, SpaceMetric, VideoScoreMetric
 from .metrics.vad_metric import choose
 from .protocols import Protocol, VideoTruth, check_classes
 from .score_files import UNITS, choose_unit
@@ -35,6 +35,9 @@ class ScoringOptions:
         segment_mode (str): ``vadclip`` or ``standard``.
         ious (tuple[float, ...]): Of segments.
         interval_mode (str): What the numbers of the annotation meant; for the protocol's text.
+        tiou_threshold (float | str): From which score on a frame is called anomalous in TIoU, or ``youden``.
+        alpha (float): Share of a track's regions that must be found (TBDC).
+        beta (float): IoU from which on a region is found (RBDC, TBDC).
     """
 
     unit: str = 'auto'
@@ -49,6 +52,9 @@ class ScoringOptions:
     segment_mode: str = 'vadclip'
     ious: tuple[float, ...] = SEGMENT_IOUS
     interval_mode: str = 'half_open'
+    tiou_threshold: float | str = 'youden'
+    alpha: float = 0.1
+    beta: float = 0.1
 
     def __post_init__(self) -> None:
         choose('unit', self.unit, UNITS)
@@ -86,6 +92,8 @@ def score_predictions(
     protocol: Protocol,
     options: ScoringOptions,
     class_scores: Mapping[str, np.ndarray] | None = None,
+    detections: Mapping[str, np.ndarray] | None = None,
+    tracks: Mapping[str, np.ndarray] | None = None,
 ) -> ScoreReport:
     """Score the predictions of a whole test set.
 
@@ -97,8 +105,13 @@ def score_predictions(
         options (ScoringOptions): Everything else.
         class_scores (Mapping[str, np.ndarray] | None): Class probabilities beside ``scores`` of shape (N,), of methods
             whose frame scores come from elsewhere.
+        detections (Mapping[str, np.ndarray] | None): Boxes that a method reports, rows of
+            :data:`~vadlab.evaluation.region_files.DETECTION_COLUMNS`; a video that is not named has none.
+        tracks (Mapping[str, np.ndarray] | None): True ones, rows of
+            :data:`~vadlab.evaluation.region_files.TRACK_COLUMNS`, likewise.
 
     Raises:
+        ConfigError: ``detections`` without ``tracks``, or a second set of class probabilities.
         DataError: Videos that are missing or superfluous, shapes that do not fit, lengths that differ.
     """
     _check_names(scores, truth, 'predictions')
@@ -118,6 +131,10 @@ def score_predictions(
     if options.unit == 'auto':
         report.unit = choose_unit(scores, num_frames, options.snippet_len)
     class_unit = report.unit
+    if (detections is None) != (tracks is None):
+        raise ConfigError('Detections are compared with tracks: give both, or neither')
+    for rows, what in ((detections, 'detections'), (tracks, 'tracks')):
+        _check_known(rows or {}, truth, what)
     if class_scores is not None:
         _check_names(class_scores, truth, 'class predictions')
         _check_columns(class_scores, protocol)
@@ -141,6 +158,8 @@ def score_predictions(
     meta: dict[str, Any] = {'classes': protocol.classes}
     if protocol.annotation == 'text':
         meta['interval_mode'] = options.interval_mode
+    if detections is not None:
+        metrics.append(SpaceMetric(threshold=options.tiou_threshold, alpha=options.alpha, beta=options.beta, **shared))
     for metric in metrics:
         metric.dataset_meta = meta
 
@@ -156,6 +175,8 @@ def score_predictions(
         }
         if class_scores is not None:
             sample['pred_class_scores'] = _to_frames(class_scores[name], class_unit, options)
+        if detections is not None and tracks is not None:
+            sample |= _boxes_of(name, detections, tracks)
         for metric in metrics:
             metric.process({}, [sample])
     for metric in metrics:
@@ -172,7 +193,22 @@ def score_predictions(
     return report
 
 
+def _boxes_of(name: str, detections: Mapping[str, np.ndarray], tracks: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    found, true = detections.get(name, np.zeros((0, 6))), tracks.get(name, np.zeros((0, 6)))
+    return {
+        'pred_detections': {'frame_inds': found[:, 0], 'boxes_xyxy': found[:, 1:5], 'scores': found[:, 5]},
+        'gt_tracks': {'track_ids': true[:, 0], 'frame_inds': true[:, 1], 'boxes_xyxy': true[:, 2:6]},
+    }
+
+
 def _check_names(scores: Mapping[str, np.ndarray], truth: Mapping[str, VideoTruth], what: str) -> None:
+    _check_known(scores, truth, what)
+    missing = [name for name in truth if name not in scores]
+    if missing:
+        raise DataError(f'{len(missing)} of {len(truth)} annotated videos have no {what} (first: {missing[0]})')
+
+
+def _check_known(scores: Mapping[str, np.ndarray], truth: Mapping[str, VideoTruth], what: str) -> None:
     extra = [name for name in scores if name not in truth]
     if extra:
         raise DataError(
@@ -180,9 +216,6 @@ def _check_names(scores: Mapping[str, np.ndarray], truth: Mapping[str, VideoTrut
             f'{extra[0]}). '
             f'{nearest(extra[0], list(truth), limit=3)}'
         )
-    missing = [name for name in truth if name not in scores]
-    if missing:
-        raise DataError(f'{len(missing)} of {len(truth)} annotated videos have no {what} (first: {missing[0]})')
 
 
 def _check_columns(class_scores: Mapping[str, np.ndarray], protocol: Protocol) -> None:

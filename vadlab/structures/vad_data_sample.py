@@ -38,6 +38,10 @@ class VADDataSample(BaseDataElement):
             negative_tokens (list[list[Tensor]]): hard negatives of each region, possibly none;
             boxes_xyxyn (Tensor): float32, shape (R, T, 4), zeros where there is no box;
             box_valid (Tensor): whether the region has a box in the frame, bool, shape (R, T).
+        gt_tracks (InstanceData): One entry for each true box in a frame, G of them, with
+            track_ids (Tensor): which boxes are of one anomaly, int64, shape (G,);
+            frame_inds (Tensor): int64, 0..N-1, shape (G,);
+            boxes_xyxy (Tensor): pixels, the last ones included, shape (G, 4).
 
     Predictions:
         pred_scores (Tensor): Anomaly probability of every frame of the video, float32, 0..1, shape (N,); of snippet
@@ -52,4 +56,8 @@ class VADDataSample(BaseDataElement):
             caption_embeds (Tensor): of the region's caption, L2-normalised, float32, shape (R, D);
             boxes_xyxyn (Tensor): best proposal for the caption in each frame, float32, shape (R, T, 4);
             box_scores (Tensor): its cosine similarity to the caption, float32, -1..1, shape (R, T).
+        pred_detections (InstanceData): One entry for each box that is called anomalous in a frame, M of them, with
+            frame_inds (Tensor): int64, 0..N-1, shape (M,);
+            boxes_xyxy (Tensor): pixels, the last ones included, shape (M, 4);
+            scores (Tensor): higher is more anomalous, float32, shape (M,).
     """

@@ -116,6 +116,6 @@ def _spread(labels: Mapping[str, np.ndarray], count: int) -> list[str]:
     wanted = min(len(anomalous), max(count - len(normal), -(-3 * count // 4)))
     chosen: list[str] = []
     for names, number in ((anomalous, wanted), (normal, min(len(normal), count - wanted))):
-        at = np.linspace(0, len(names) - 1, number).round().astype(int) if number > 0 else []
+        at = np.linspace(0, len(names) - 1, max(number, 0)).round().astype(int)
         chosen += [names[i] for i in at]
     return chosen

@@ -12,14 +12,19 @@ from .ranking import (
     roc_curve,
     run_starts,
 )
+from .region_detection import Detections, RegionCurves, Tracks, region_curves
 from .retrieval import chance_recall_at_1, recall_at, retrieval_ranks, text_groups
 from .segments import Segments, propose_segments, segment_ap, segment_map
 from .snippets import Smoothing, fixed_blocks, forward_window, frame_to_snippet, reduce_crops, snippet_to_frame
+from .space import proposal_recall, temporal_iou, union_area, union_iou, youden_threshold
 
 __all__ = [
+    'Detections',
     'RankCounts',
+    'RegionCurves',
     'Segments',
     'Smoothing',
+    'Tracks',
     'aligned_iou',
     'ano_auc',
     'average_precision',
@@ -37,10 +42,12 @@ __all__ = [
     'match_lengths',
     'mean_class_auc',
     'precision_recall_curve',
+    'proposal_recall',
     'propose_segments',
     'rank_counts',
     'recall_at',
     'reduce_crops',
+    'region_curves',
     'retrieval_ranks',
     'roc_auc',
     'roc_curve',
@@ -48,6 +55,10 @@ __all__ = [
     'segment_ap',
     'segment_map',
     'snippet_to_frame',
+    'temporal_iou',
     'text_groups',
+    'union_area',
+    'union_iou',
     'video_score',
+    'youden_threshold',
 ]

@@ -7,7 +7,7 @@ import numpy as np
 
 from vadlab.utils.errors import DataError
 
-from .ranking import rank_counts, roc_auc
+from .ranking import rank_counts, roc_auc, run_starts
 
 
 def class_masks(intervals: Sequence[tuple[int, int, int]], num_frames: int, num_classes: int) -> np.ndarray:
@@ -53,6 +53,10 @@ def class_wise_auc(scores: np.ndarray, masks: np.ndarray, weights: np.ndarray | 
         raise DataError(
             f'class scores have the shape {scores.shape}, their truth {masks.shape}; expected (N, K) of both'
         )
+    if weights is None and len(scores):
+        starts = run_starts(scores, masks)
+        weights = np.diff(starts, append=len(scores))
+        scores, masks = scores[starts], masks[starts]
     areas = np.full(scores.shape[1] - 1, np.nan)
     for index in range(1, scores.shape[1]):
         counts = rank_counts(np.ascontiguousarray(scores[:, index]), masks[:, index], weights)
