@@ -29,9 +29,14 @@ def read(document):
     return (ROOT / document).read_text(encoding='utf-8')
 
 
-def worked_example():
-    """The files that CONTRIBUTING.md writes, by path."""
-    return dict(BLOCK.findall(read('CONTRIBUTING.md')))
+def worked_example(document):
+    """The files that a document writes, by path."""
+    return dict(BLOCK.findall(read(document)))
+
+
+def made_by_examples():
+    """Paths of the files that any document writes."""
+    return {path for document in DOCUMENTS for path in worked_example(document)}
 
 
 def commands(document):
@@ -42,7 +47,7 @@ def commands(document):
 
 @pytest.mark.parametrize('document', DOCUMENTS)
 def test_files_that_a_document_names_exist(document):
-    made_by_example = worked_example()
+    made_by_example = made_by_examples()
     named = {path for path in REPOSITORY_PATH.findall(read(document)) if not set('<{') & set(path)}
     missing = sorted(path for path in named if path not in made_by_example and not (ROOT / path).exists())
     assert not missing, f'{document} names files that are not there: {missing}'
@@ -76,7 +81,7 @@ def test_options_in_commands_exist(document):
 
 @pytest.mark.parametrize('document', DOCUMENTS)
 def test_configs_in_commands_take_their_options(document):
-    made_by_example = worked_example()
+    made_by_example = made_by_examples()
     for _, *words in commands(document):
         config = words[0] if words else ''
         if not config.endswith('.py') or config in made_by_example:
@@ -129,21 +134,57 @@ def write_data(folder):
     (folder / 'train.json').write_text(json.dumps(records))
 
 
-def test_worked_example_trains_tests_and_passes_its_own_test(tmp_path):
-    """Do what CONTRIBUTING.md says, in a copy of the repository."""
+def write_features(folder):
+    """Features of two anomalous and two normal videos of six snippets, whose first channel tells anomalous ones.
+
+    It says a little of the whole video, too: a linear score that starts with the wrong sign would never look there.
+    """
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ('Fighting001_x264', 'Fighting002_x264', 'Normal_Videos001_x264', 'Normal_Videos002_x264'):
+        feats = rng.normal(0, 0.1, (6, 8))
+        if name.startswith('Fighting'):
+            feats[:, 0] += 1
+            feats[2:4, 0] += 4
+        np.save(folder / f'{name}__0.npy', feats.astype(np.float16))
+    names = sorted(path.name for path in folder.glob('*.npy'))
+    (folder / 'train.txt').write_text('\n'.join(names))
+    lines = [f'{n.split("__")[0]}  Fighting  32  64  -1  -1' for n in names if n.startswith('Fighting')]
+    (folder / 'truth.txt').write_text('\n'.join(lines))
+
+
+VIDEO_OPTIONS = [
+    'data_root=clips', 'ann_file=train.json', 'val_ann_file=train.json', 'test_ann_file=train.json',
+    'temporal_ann_file=None', 'num_workers=0', 'image_size=32', 'max_epochs=1', 'batch_size=2',
+]  # fmt: skip
+FEATURE_OPTIONS = [
+    'data_root=clips', 'feature_dir=', 'ann_file=train.txt', 'test_ann_file=train.txt', 'temporal_ann_file=truth.txt',
+    'frames_file=None', 'feature_dim=8', 'num_workers=0', 'max_epochs=30', 'batch_size=2', 'checkpoint_interval=30',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('document', 'write', 'options', 'checkpoint'),
+    [
+        ('CONTRIBUTING.md', write_data, VIDEO_OPTIONS, 'epoch_1.pth'),
+        ('docs/weakly_supervised.md', write_features, FEATURE_OPTIONS, 'epoch_30.pth'),
+    ],
+)
+def test_worked_example_trains_tests_and_passes_its_own_test(tmp_path, document, write, options, checkpoint):
+    """Do what the document says, in a copy of the repository."""
     for folder in ('vadlab', 'tools', 'configs'):
         ignore = shutil.ignore_patterns('__pycache__', '*.safetensors')
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore)
     shutil.copy(ROOT / 'pyproject.toml', tmp_path)
-    example = worked_example()
+    example = worked_example(document)
     assert len(example) == 3
     for path, text in example.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    (line,) = re.findall(r'`vadlab/models/detectors/__init__.py`: `(from \S+ import \w+)`', read('CONTRIBUTING.md'))
+    (line,) = re.findall(r'`vadlab/models/detectors/__init__.py`: `(from \S+ import \w+)`', read(document))
     with (tmp_path / 'vadlab/models/detectors/__init__.py').open('a') as init:
         init.write(line + '\n')
-    write_data(tmp_path / 'clips')
+    write(tmp_path / 'clips')
 
     def run(*command):
         env = {**os.environ, 'PYTHONPATH': str(tmp_path), 'OMP_NUM_THREADS': '1'}
@@ -155,11 +196,8 @@ def test_worked_example_trains_tests_and_passes_its_own_test(tmp_path):
 
     (config,) = (path for path in example if path.startswith('configs/'))
     (test,) = (path for path in example if path.startswith('tests/'))
-    data = ['data_root=clips', 'ann_file=train.json', 'val_ann_file=train.json', 'test_ann_file=train.json']
-    small = ['temporal_ann_file=None', 'num_workers=0', 'image_size=32', 'max_epochs=1', 'batch_size=2']
-    options = ['--cfg-options', *data, *small]
     run('-m', 'pytest', '-q', '-p', 'no:cacheprovider', test)
-    run('tools/train.py', config, '--work-dir', 'run', *options)
-    run('tools/test.py', config, 'run/epoch_1.pth', '--out', 'run/metrics.json', *options)
+    run('tools/train.py', config, '--work-dir', 'run', '--cfg-options', *options)
+    run('tools/test.py', config, f'run/{checkpoint}', '--out', 'run/metrics.json', '--cfg-options', *options)
     report = json.loads((tmp_path / 'run/metrics.json').read_text())
     assert report['metrics']['frame/auc'] > 0.95
