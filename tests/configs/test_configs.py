@@ -18,6 +18,7 @@ TINY = {
     'image_size': 32,
     'pretrained': None,
     'model.embed_dim': 8,
+    'model.adapted_blocks': 1,
     'model.vision.patch_size': 16,
     'model.vision.width': 16,
     'model.vision.layers': 1,

@@ -1,0 +1,22 @@
+# DSANet on the synthetic videos' features, which `make demo-features` writes, with the small CLIP's text tower.
+#   python tools/train.py configs/dsanet_demo.py
+_base_ = ['dsanet_ucf.py']
+data_root = 'data/demo_features'
+feature_dir = 'features'  # blank: features of blanked frames
+ann_file = 'train.txt'
+test_ann_file = 'test.txt'
+frames_file = 'frames.json'
+classes = ('Normal', 'Arson', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery', 'Vandalism')
+pretrained = 'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors'
+feature_dim = 64
+embed_dim = 64
+text_width = 64
+text_layers = 4
+text_heads = 4
+text_act = 'gelu'
+decoder_layers = 2
+max_snippets = 96  # the longest video has 90
+batch_size = 16
+num_workers = 0
+lr = 5e-4  # a small model, and a minute instead of hours
+warmup_steps = 20
