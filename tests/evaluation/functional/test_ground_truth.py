@@ -61,6 +61,12 @@ def test_length_policies_by_hand(policy, num_frames, expected, counted):
     assert frames == counted
 
 
+def test_class_scores_keep_their_columns():
+    scores = np.array([[1, 2], [3, 4]])
+    assert match_lengths('a', scores, 4, 'pad_last')[0].tolist() == [[1, 2], [3, 4], [3, 4], [3, 4]]
+    assert match_lengths('a', scores, 1, 'truncate')[0].tolist() == [[1, 2]]
+
+
 def test_other_lengths_are_an_error_that_names_the_video_and_both():
     with pytest.raises(DataError, match=r'Abuse028: 3 scores for 5 frames.*truncate.*pad_last'):
         match_lengths('Abuse028', np.zeros(3), 5)

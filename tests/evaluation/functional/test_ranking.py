@@ -11,6 +11,7 @@ from vadlab.evaluation.functional import (
     rank_counts,
     roc_auc,
     roc_curve,
+    run_starts,
 )
 from vadlab.utils.errors import ConfigError, DataError
 
@@ -108,6 +109,24 @@ def test_weights_equal_repeating_each_entry(dtype):
     np.testing.assert_array_equal(weighted.negatives, repeated.negatives)
     assert roc_auc(weighted) == pytest.approx(roc_auc(repeated), abs=1e-14)
     assert average_precision(weighted) == pytest.approx(average_precision(repeated), abs=1e-14)
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_stretches_of_equal_frames_are_ranked_as_the_frames_are(case):
+    scores, labels = (np.repeat(array, 16)[:-5] for array in draw(case))
+    labels[7:40] = True  # a boundary inside a snippet
+    counts = rank_counts(scores, labels)
+    assert roc_auc(counts) == pytest.approx(sk.roc_auc_score(labels, scores), abs=1e-12)
+    assert average_precision(counts) == pytest.approx(sk.average_precision_score(labels, scores), abs=1e-12)
+    assert counts.positives.dtype == np.int64
+    assert counts.positives[-1] == labels.sum()
+
+
+def test_starts_of_stretches_by_hand():
+    assert run_starts(np.array([3, 3, 5, 5, 5, 3])).tolist() == [0, 2, 5]
+    assert run_starts(np.array([3, 3, 5]), np.array([0, 1, 1])).tolist() == [0, 1, 2]
+    assert run_starts(np.array([[1, 2], [1, 2], [1, 3]])).tolist() == [0, 2]
+    assert run_starts(np.array([7])).tolist() == [0]
 
 
 def test_a_large_input_does_not_overflow():
