@@ -20,7 +20,8 @@ ALPHA, BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
 STAGE_WEIGHTS = (1.0, 0.6, 0.8)
 BEAM = 40
 
-# English words of which text has about one in a thousand or more: they carry little meaning, and count 1 - DELTA.
+# The words that the metric takes for function words: those of which English text has about one in a thousand or more.
+# They carry little meaning, and count 1 - DELTA. Which they are is part of METEOR 1.5, as its parameters are.
 _FUNCTION_WORDS = """
 , . : " ' ( ) ? $ - -- -lrb- -rrb- 's 't s “ ” ’ —
 the a an this that all no some other more one two
