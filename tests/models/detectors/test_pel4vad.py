@@ -307,3 +307,16 @@ def test_video_of_unknown_class_is_an_error():
 def test_arguments_out_of_range_are_errors(options, message):
     with pytest.raises(ConfigError, match=message):
         PEL4VAD(**{**TINY, **options})
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_half_precision_trains_to_about_the_same_losses(dtype):
+    model = build().float()
+    exact = model(features().float(), samples(), mode='loss')
+    with torch.autocast('cpu', dtype):
+        losses = model(features().float(), samples(), mode='loss')
+    (losses['loss_mil'] + losses['loss_align']).backward()
+    for name in ('loss_mil', 'loss_align'):
+        assert losses[name].dtype == torch.float32
+        torch.testing.assert_close(losses[name], exact[name], rtol=0.05, atol=0.05)
+    assert all(p.grad.isfinite().all() for p in model.parameters())
