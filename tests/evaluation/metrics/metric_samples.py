@@ -16,6 +16,18 @@ def scored(video_id, margins, intervals=(), label=0, total_frames=None):
     return sample
 
 
+def classified(video_id, class_scores, intervals=(), label=0, total_frames=None, snippet_len=None):
+    """With class probabilities; ``intervals`` of (class index, start, end)."""
+    class_scores = torch.as_tensor(np.asarray(class_scores), dtype=torch.float32)
+    margins = (1 - class_scores[:, 0]).logit(eps=1e-6)
+    sample = scored(video_id, margins, [interval[1:] for interval in intervals], label, total_frames)
+    sample.pred_class_scores = class_scores
+    sample.gt_class_intervals = list(intervals)
+    if snippet_len:
+        sample.set_metainfo(dict(snippet_len=snippet_len))
+    return sample
+
+
 def unit(rows):
     rows = torch.as_tensor(np.asarray(rows), dtype=torch.float32)
     return rows / rows.norm(dim=-1, keepdim=True)

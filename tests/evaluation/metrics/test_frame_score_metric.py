@@ -4,10 +4,11 @@ import torch
 from mmengine.evaluator import Evaluator
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from vadlab.evaluation.functional import forward_window
 from vadlab.evaluation.metrics import FrameScoreMetric
 from vadlab.utils.errors import ConfigError, DataError
 
-from .metric_samples import evaluate, scored
+from .metric_samples import classified, evaluate, scored
 
 
 @pytest.fixture
@@ -120,8 +121,87 @@ def test_missing_predictions_ground_truth_and_samples(samples):
         (dict(macro_mode='best'), 'macro_mode'),
         (dict(length_policy='best'), 'length_policy'),
         (dict(far_threshold=50), 'far_threshold is 50'),
+        (dict(smoothing='gauss(3)'), 'smoothing is'),
+        (dict(rank_by='best'), 'rank_by'),
     ],
 )
 def test_options_that_do_not_exist(option, message):
     with pytest.raises(ConfigError, match=message):
         FrameScoreMetric(**option)
+
+
+def test_ranks_by_scores_on_request():
+    sample = scored('a', [50.0, 60.0], [[1, 2]], 1)
+    metric = FrameScoreMetric(rank_by='scores')
+    assert evaluate(metric, [sample])['frame/auc'] == 0.5
+    assert 'by score, ties' in metric.protocol['frame/auc']
+
+
+def test_smoothing_works_on_snippets_and_is_part_of_the_protocol():
+    snippets = np.random.default_rng(0).random(9).astype(np.float32)
+    sample = scored('a', np.zeros(34), [[8, 20]], 1)
+    sample.set_metainfo(dict(snippet_len=4))
+    sample.pred_scores = torch.from_numpy(np.repeat(snippets, 4)[:34])
+    metric = FrameScoreMetric(smoothing='forward_window(3)')
+    labels = np.zeros(34)
+    labels[8:20] = 1
+    expected = roc_auc_score(labels, np.repeat(forward_window(snippets, 3), 4)[:34])
+    assert evaluate(metric, [sample])['frame/auc'] == pytest.approx(expected, abs=1e-12)
+    assert 'smoothed over snippets by forward_window(3)' in metric.protocol['frame/auc']
+    sample.pred_scores = torch.linspace(0, 1, 34)
+    with pytest.raises(
+        DataError, match='a: smoothing works on snippets, but scores differ within a snippet of 4 frames'
+    ):
+        metric.process({}, [sample])
+    with pytest.raises(DataError, match="needs 'snippet_len'"):
+        metric.process({}, [scored('b', [0.0])])
+
+
+def test_class_wise_auc_equals_scikit_learn():
+    rng = np.random.default_rng(3)
+    scores = [np.repeat(rng.dirichlet(np.ones(4), 10), 3, axis=0) for _ in range(3)]
+    samples = [
+        classified('a', scores[0], [(1, 3, 12), (2, 10, 16)], 1),
+        classified('b', scores[1], [(1, 0, 5)], 1),
+        classified('c', scores[2]),
+    ]
+    # A sample that names no class for each interval has them all of its label.
+    del samples[1].gt_class_intervals
+    masks = np.zeros((90, 3), bool)
+    masks[3:12, 1] = masks[10:16, 2] = masks[30:35, 1] = True
+    stacked = np.concatenate(scores).astype(np.float32)
+    expected = np.mean([roc_auc_score(masks[:, i], stacked[:, i]) for i in (1, 2)])
+    metric = FrameScoreMetric()
+    numbers = evaluate(metric, samples)
+    assert numbers['frame/mauc'] == pytest.approx(expected, abs=1e-12)
+    assert set(metric.protocol) == set(numbers) == {f'frame/{key}' for key in metric.higher_is_better}
+    assert np.isnan(metric.class_areas).tolist() == [False, False, True]
+
+
+def test_class_scores_that_do_not_fit():
+    fine = classified('a', np.full((6, 3), 1 / 3), [(1, 0, 3)], 1)
+    cases = [
+        ([fine, scored('b', [0.0])], r'1 of 2 videos have no pred_class_scores \(first: b\)'),
+        ([fine, classified('b', np.full((6, 4), 0.25))], '3 or 4 columns in different videos'),
+        ([classified('b', np.full((6, 3), 0.3), [(3, 0, 3)], 3)], 'b: an interval has the class index 3.* 3 columns'),
+        ([classified('b', np.full((6, 3), np.nan))], 'b: 6 of 6 pred_margins are NaN'),
+    ]
+    for samples, message in cases:
+        with pytest.raises(DataError, match=message):
+            evaluate(FrameScoreMetric(), samples)
+    fine.pred_class_scores = torch.ones(6)
+    with pytest.raises(DataError, match=r'a: pred_class_scores has the shape \(6,\)'):
+        evaluate(FrameScoreMetric(), [fine])
+
+
+def test_anomalies_of_unknown_class_are_left_out_of_mauc():
+    unknown = classified('a', np.full((6, 3), 1 / 3), [(1, 0, 3)], -1)
+    del unknown.gt_class_intervals
+    assert np.isnan(evaluate(FrameScoreMetric(), [unknown])['frame/mauc'])
+    fine = classified('b', [[0.2, 0.8]] * 3 + [[0.9, 0.1]] * 3, [(1, 0, 3)], 1)
+    assert evaluate(FrameScoreMetric(), [unknown, fine])['frame/mauc'] == 1
+
+
+def test_scores_that_are_not_finite_name_the_video():
+    with pytest.raises(DataError, match='Abuse001: 1 of 3 pred_margins are NaN or infinite'):
+        evaluate(FrameScoreMetric(), [scored('Abuse001', [0.0, np.inf, 1.0])])

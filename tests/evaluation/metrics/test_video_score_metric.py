@@ -33,3 +33,13 @@ def test_one_class_missing_label_empty_set_and_unknown_mode():
         VideoScoreMetric().evaluate(0)
     with pytest.raises(ConfigError, match='max, top_mean'):
         VideoScoreMetric('mean')
+
+
+def test_ranks_by_scores_on_request():
+    samples = [scored('a', [50.0]), scored('b', [60.0], label=1)]
+    metric = VideoScoreMetric(rank_by='scores')
+    assert evaluate(metric, samples) == {'video/auc': 0.5}
+    assert 'highest frame score' in metric.protocol['video/auc']
+    assert evaluate(VideoScoreMetric(), samples) == {'video/auc': 1.0}
+    with pytest.raises(ConfigError, match='margins, scores'):
+        VideoScoreMetric(rank_by='logits')

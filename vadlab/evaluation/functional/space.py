@@ -11,7 +11,7 @@ import numpy as np
 
 from vadlab.utils.errors import DataError
 
-from .ranking import RankCounts, roc_curve
+from .ranking import RankCounts
 
 _CELLS_AT_ONCE = 4_000_000
 
@@ -88,8 +88,9 @@ def youden_threshold(counts: RankCounts) -> float:
     if counts.single_class:
         warnings.warn("Youden's threshold is NaN: the frames are of one class", UserWarning, stacklevel=2)
         return float('nan')
-    fpr, tpr = roc_curve(counts)
-    return float(counts.thresholds[np.argmax((tpr - fpr)[1:])])
+    # tpr - fpr, times both numbers of frames: exact for whole weights, so that ties are ties.
+    excess = counts.positives * counts.negatives[-1] - counts.negatives * counts.positives[-1]
+    return float(counts.thresholds[np.argmax(excess)])
 
 
 def temporal_iou(ious: np.ndarray, scores: np.ndarray, threshold: float) -> float:
