@@ -11,36 +11,36 @@ CLASSES = ('A', 'B1', 'B6')
 PROMPTS = dict(A='normal', B1='fighting', B6='car accident')
 
 
-def _block(prefix, width):
+def block(prefix, width):
     return {
         f'{prefix}.attn.in_proj_weight': (3 * width, width),
         f'{prefix}.attn.in_proj_bias': (3 * width,),
         f'{prefix}.attn.out_proj.weight': (width, width),
         f'{prefix}.attn.out_proj.bias': (width,),
-        **_pair(f'{prefix}.ln_1', width),
-        **_mlp(f'{prefix}.mlp', width),
-        **_pair(f'{prefix}.ln_2', width),
+        **pair(f'{prefix}.ln_1', width),
+        **mlp(f'{prefix}.mlp', width),
+        **pair(f'{prefix}.ln_2', width),
     }
 
 
-def _mlp(prefix, width):
-    return {**_pair(f'{prefix}.c_fc', 4 * width, width), **_pair(f'{prefix}.c_proj', width, 4 * width)}
+def mlp(prefix, width):
+    return {**pair(f'{prefix}.c_fc', 4 * width, width), **pair(f'{prefix}.c_proj', width, 4 * width)}
 
 
-def _pair(prefix, *shape):
+def pair(prefix, *shape):
     return {f'{prefix}.weight': shape, f'{prefix}.bias': shape[:1]}
 
 
 SHAPES = {
-    **_block('temporal.resblocks.0', WIDTH),
+    **block('temporal.resblocks.0', WIDTH),
     **{f'gc{i}.weight': (WIDTH if i in (1, 3) else WIDTH // 2, WIDTH // 2) for i in (1, 2, 3, 4)},
-    **_pair('gc1.residual', WIDTH // 2, WIDTH, 5),
-    **_pair('gc3.residual', WIDTH // 2, WIDTH, 5),
+    **pair('gc1.residual', WIDTH // 2, WIDTH, 5),
+    **pair('gc3.residual', WIDTH // 2, WIDTH, 5),
     'disAdj.sigma': (1,),
-    **_pair('linear', WIDTH, WIDTH),
-    **_mlp('mlp1', WIDTH),
-    **_mlp('mlp2', WIDTH),
-    **_pair('classifier', 1, WIDTH),
+    **pair('linear', WIDTH, WIDTH),
+    **mlp('mlp1', WIDTH),
+    **mlp('mlp2', WIDTH),
+    **pair('classifier', 1, WIDTH),
     'clipmodel.positional_embedding': (77, WIDTH),
     'clipmodel.text_projection': (WIDTH, WIDTH),
     'clipmodel.logit_scale': (),
@@ -48,21 +48,21 @@ SHAPES = {
     'clipmodel.visual.positional_embedding': (2, 64),
     'clipmodel.visual.proj': (64, WIDTH),
     'clipmodel.visual.conv1.weight': (64, 3, 4, 4),
-    **_pair('clipmodel.visual.ln_pre', 64),
-    **_block('clipmodel.visual.transformer.resblocks.0', 64),
-    **_pair('clipmodel.visual.ln_post', 64),
-    **_block('clipmodel.transformer.resblocks.0', WIDTH),
+    **pair('clipmodel.visual.ln_pre', 64),
+    **block('clipmodel.visual.transformer.resblocks.0', 64),
+    **pair('clipmodel.visual.ln_post', 64),
+    **block('clipmodel.transformer.resblocks.0', WIDTH),
     'clipmodel.token_embedding.weight': (49408, WIDTH),
-    **_pair('clipmodel.ln_final', WIDTH),
+    **pair('clipmodel.ln_final', WIDTH),
     'frame_position_embeddings.weight': (PLACES, WIDTH),
     'text_prompt_embeddings.weight': (77, WIDTH),
 }
 
 
-def public_tensors():
+def public_tensors(shapes=None):
     """Sines at scattered places, of the size that random weights would have."""
     tensors = {}
-    for i, (name, shape) in enumerate(sorted(SHAPES.items())):
+    for i, (name, shape) in enumerate(sorted((shapes or SHAPES).items())):
         ticks = torch.arange(torch.Size(shape).numel())
         wave = torch.sin((ticks * (ticks + i) % 9973).double() * 0.61 + i).float().view(shape)
         size = (0.4 if name.startswith('classifier') else 1.2) * (wave[0].numel() if wave.dim() > 1 else 16) ** -0.5
@@ -70,9 +70,9 @@ def public_tensors():
     return tensors
 
 
-def features(lengths):
-    """Snippets that resemble each other, zeros past each end, shape (videos, 1, longest, WIDTH)."""
-    ticks = torch.arange(len(lengths) * max(lengths) * WIDTH, dtype=torch.float64)
-    waves = (torch.sin(ticks * 0.73) + torch.cos(ticks**2 * 0.011)).view(len(lengths), max(lengths), WIDTH)
-    feats = (1.5 * torch.sin(torch.arange(WIDTH) * 1.1 + 0.4) + waves).float()
+def features(lengths, width=WIDTH):
+    """Snippets that resemble each other, zeros past each end, shape (videos, 1, longest, width)."""
+    ticks = torch.arange(len(lengths) * max(lengths) * width, dtype=torch.float64)
+    waves = (torch.sin(ticks * 0.73) + torch.cos(ticks**2 * 0.011)).view(len(lengths), max(lengths), width)
+    feats = (1.5 * torch.sin(torch.arange(width) * 1.1 + 0.4) + waves).float()
     return (feats * (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None])[..., None])[:, None]

@@ -1,7 +1,13 @@
 from .activations import QuickGELU, build_activation
+from .chunks import over_chunks, to_places
 from .gather import gather_rows, world_size
 from .layer_norm import LayerNorm
+from .local_global_adapter import GraphConvolution, LocalGlobalAdapter
 from .logit_scale import log_logit_scales, new_logit_scale, scale_of
+from .mlp import MLP
+from .normality_branch import NormalityBranch
 from .residual_attention_block import ResidualAttentionBlock
+from .text_cache import TextCache
 from .top_snippets import top_snippets
 from .track_roi_pool import TrackRoIPool, check_roi_align
+from .two_branch_logits import two_branch_logits
