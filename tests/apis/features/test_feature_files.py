@@ -6,7 +6,7 @@ from vadlab.apis.features.feature_files import FeatureWriter, crop_path, is_done
 
 def test_files_are_what_numpy_would_have_written(tmp_path):
     feats = np.random.default_rng(0).standard_normal((1100, 2, 8)).astype(np.float32)
-    writer = FeatureWriter(tmp_path, 'Abuse/a', 1100, 8, 2)
+    writer = FeatureWriter(tmp_path, 'Abuse/a', 8, 2)
     for row in feats:
         writer.add(row)
     assert not list(tmp_path.rglob('[!.]*.npy'))
@@ -50,7 +50,7 @@ def test_a_video_is_done_only_with_its_note_and_all_crops(tmp_path):
 
 
 def test_numbers_beyond_half_precision_are_counted(tmp_path):
-    writer = FeatureWriter(tmp_path, 'a', 1, 3, 1)
+    writer = FeatureWriter(tmp_path, 'a', 3, 1)
     writer.add(np.array([[1e6, 2.0, -1e6]], np.float32))
     assert writer.overflowed == 2
     writer.discard()
@@ -59,7 +59,7 @@ def test_numbers_beyond_half_precision_are_counted(tmp_path):
 
 @pytest.mark.parametrize('dtype', ['float16', 'float32'])
 def test_dtype(tmp_path, dtype):
-    writer = FeatureWriter(tmp_path, 'a', 1, 3, 1, dtype)
+    writer = FeatureWriter(tmp_path, 'a', 3, 1, dtype)
     writer.add(np.ones((1, 3), np.float32))
     writer.finish()
     assert np.load(tmp_path / 'a__0.npy').dtype == dtype

@@ -21,7 +21,7 @@ from .crops import CropViews
 from .feature_files import FeatureWriter, all_markers, is_done, marker_path, remove_features, write_json
 from .recipe import check_recipe
 from .snippet_plan import SnippetPlan
-from .snippet_source import Failed, Opened, Snippet, SnippetSource
+from .snippet_source import Ended, Failed, Opened, Snippet, SnippetSource
 from .video_list import VideoItem
 
 PRECISIONS = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
@@ -71,6 +71,8 @@ class _Open:
 
     writer: FeatureWriter
     opened: Opened
+    ended: Ended | None = None
+    told: float = 0.0  # share of it that the progress knows of
 
 
 class FeatureExtraction:
@@ -205,7 +207,7 @@ class FeatureExtraction:
 
     def _batches(
         self,
-        stream: Iterable[Opened | Snippet | Failed],
+        stream: Iterable[Opened | Snippet | Ended | Failed],
         open_videos: dict[str, _Open],
         report: ExtractionReport,
         tell: Callable[[VideoItem, float], None],
@@ -217,23 +219,20 @@ class FeatureExtraction:
         for item in stream:
             if isinstance(item, Opened):
                 writer = FeatureWriter(
-                    self.out,
-                    item.video.name,
-                    item.snippets,
-                    self.model.feature_dim,
-                    self.crops.count,
-                    self.settings['dtype'],
+                    self.out, item.video.name, self.model.feature_dim, self.crops.count, self.settings['dtype']
                 )
                 open_videos[item.video.name] = _Open(writer, item)
+            elif isinstance(item, Ended):
+                open_videos[item.video.name].ended = item
+                self._finish_if_complete(item.video.name, open_videos, report, tell)
             elif isinstance(item, Failed):
                 batch = [snippet for snippet in batch if snippet.video is not item.video]
-                share = 1.0
-                if (failed := open_videos.pop(item.video.name, None)) is not None:
-                    share -= failed.writer.written / failed.opened.snippets
+                failed = open_videos.pop(item.video.name, None)
+                if failed is not None:
                     failed.writer.discard()
                 report.bad[item.video.name] = item.reason
                 MMLogger.get_current_instance().warning(f'left out: {item.reason}')
-                tell(item.video, share)
+                tell(item.video, 1.0 - (failed.told if failed is not None else 0.0))
             else:
                 # Frames that are scaled to a width that follows their aspect ratio stack only with their like.
                 if batch and batch[0].frames.shape != item.frames.shape:
@@ -256,11 +255,12 @@ class FeatureExtraction:
         feats_scd = self.encode(np.stack([snippet.frames for snippet in batch]))
         for snippet, feats_cd in zip(batch, feats_scd, strict=True):
             name = snippet.video.name
-            writer, opened = open_videos[name].writer, open_videos[name].opened
-            writer.add(feats_cd)
-            tell(snippet.video, 1 / opened.snippets)
-            if writer.written == writer.rows:
-                self._finish(open_videos.pop(name), report)
+            video = open_videos[name]
+            video.writer.add(feats_cd)
+            share = min(1 / video.opened.snippets, 1.0 - video.told)
+            video.told += share
+            tell(snippet.video, share)
+            self._finish_if_complete(name, open_videos, report, tell)
 
     @torch.inference_mode()
     def encode(self, frames: np.ndarray) -> np.ndarray:
@@ -272,6 +272,8 @@ class FeatureExtraction:
         Returns:
             np.ndarray: float32, shape (s, c, d).
         """
+        if self.settings['blank'] and len(frames) > 1:  # all snippets are black
+            return np.repeat(self.encode(frames[:1]), len(frames), axis=0)
         views = self.crops(torch.from_numpy(frames).to(self.device, non_blocking=True))
         with self._autocast():
             feats = self.model(views.flatten(0, 1), self.batch_size)
@@ -281,9 +283,17 @@ class FeatureExtraction:
         dtype = PRECISIONS[self.settings['precision']]
         return contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
 
-    def _finish(self, video: _Open, report: ExtractionReport) -> None:
-        opened, writer = video.opened, video.writer
-        name = opened.video.name
+    def _finish_if_complete(
+        self,
+        name: str,
+        open_videos: dict[str, _Open],
+        report: ExtractionReport,
+        tell: Callable[[VideoItem, float], None],
+    ) -> None:
+        opened, writer, ended = open_videos[name].opened, open_videos[name].writer, open_videos[name].ended
+        if ended is None or writer.written < ended.snippets:
+            return
+        tell(opened.video, 1.0 - open_videos.pop(name).told)
         if writer.overflowed:
             writer.discard()
             report.bad[name] = f'{opened.video.path}: {writer.overflowed} numbers are too large for float16'
@@ -292,16 +302,16 @@ class FeatureExtraction:
         writer.finish()
         note = {
             'video_bytes': opened.video.size,
-            'total_frames': opened.total_frames,
+            'total_frames': ended.total_frames,
             'fps': opened.fps,
-            'snippets': opened.snippets,
+            'snippets': ended.snippets,
             'crops': self.crops.count,
         }
         write_json(marker_path(self.out, name), note)
         report.done.append(name)
-        report.snippets += opened.snippets
-        report.frames += opened.total_frames
-        if opened.total_frames < self.plan.snippet_len:
+        report.snippets += ended.snippets
+        report.frames += ended.total_frames
+        if ended.total_frames < self.plan.snippet_len:
             report.short.append(name)
 
     def _write_frames(self) -> None:

@@ -1,6 +1,5 @@
 """Files that are whole or not there, and what says that a video is done."""
 
-import io
 import json
 import os
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from vadlab.utils.errors import DataError
 
 _MARKERS = '.videos'
+_HEADER_BYTES = 128  # a multiple of 64, as the format asks
 
 
 def crop_path(out: Path, name: str, crop: int) -> Path:
@@ -34,28 +34,20 @@ class FeatureWriter:
     Args:
         out (Path): Folder of the features.
         name (str): Of the video.
-        rows (int): Snippets T.
         dim (int): Channels D.
         crops (int): Number of files.
         dtype (str): Of the numbers in the files.
     """
 
-    def __init__(self, out: Path, name: str, rows: int, dim: int, crops: int, dtype: str = 'float16') -> None:
-        self.rows = rows
+    def __init__(self, out: Path, name: str, dim: int, crops: int, dtype: str = 'float16') -> None:
         self.written = 0
         self.overflowed = 0
         self._dtype = np.dtype(dtype)
         self._paths = [crop_path(out, name, k) for k in range(crops)]
         self._parts = [path.with_name(f'.{path.name}.{os.getpid()}.part') for path in self._paths]
         self._paths[0].parent.mkdir(parents=True, exist_ok=True)
-        head = io.BytesIO()
-        description = {
-            'descr': np.lib.format.dtype_to_descr(self._dtype),
-            'fortran_order': False,
-            'shape': (rows, dim),
-        }
-        np.lib.format.write_array_header_1_0(head, description)
-        self._buffers = [[head.getvalue()] for _ in range(crops)]
+        self._dim = dim
+        self._buffers: list[list[bytes]] = [[self._header()] for _ in range(crops)]
         for part in self._parts:
             part.unlink(missing_ok=True)
 
@@ -81,9 +73,20 @@ class FeatureWriter:
                 file.write(b''.join(buffer))
             buffer.clear()
 
+    def _header(self) -> bytes:
+        """The header of format 1.0 for the rows written so far, of the same length however many there are."""
+        descr = np.lib.format.dtype_to_descr(self._dtype)
+        text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({self.written}, {self._dim}), }}"
+        magic = np.lib.format.magic(1, 0)
+        length = _HEADER_BYTES - len(magic) - 2
+        return magic + length.to_bytes(2, 'little') + text.ljust(length - 1).encode('latin1') + b'\n'
+
     def finish(self) -> None:
         """Put the files into place."""
         self._flush()
+        for part in self._parts:
+            with open(part, 'r+b') as file:
+                file.write(self._header())
         for part, path in zip(self._parts, self._paths, strict=True):
             os.replace(part, path)
 

@@ -2,14 +2,14 @@
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
 import numpy as np
 
-from vadlab.datasets.video.pyav_reader import stream_pyav
+from vadlab.datasets.video.pyav_reader import stream_in_order, stream_pyav
 from vadlab.datasets.video.video_index import VideoIndex, index_video
 from vadlab.utils.errors import ConfigError, DataError
 
@@ -21,11 +21,10 @@ RESIZERS = ('swscale', 'opencv')
 
 @dataclass
 class Opened:
-    """A video is about to deliver its snippets."""
+    """A video is about to deliver its snippets; ``snippets`` is how many, as far as is known (for the progress)."""
 
     video: VideoItem
     snippets: int
-    total_frames: int
     fps: float
 
 
@@ -35,6 +34,15 @@ class Snippet:
 
     video: VideoItem
     frames: np.ndarray = field(repr=False)
+
+
+@dataclass
+class Ended:
+    """A video has delivered all of its snippets."""
+
+    video: VideoItem
+    snippets: int
+    total_frames: int
 
 
 @dataclass
@@ -95,7 +103,7 @@ class SnippetSource:
         self.workers = workers
         self.max_bytes = max_bytes
 
-    def __call__(self, videos: list[VideoItem]) -> Generator[Opened | Snippet | Failed, None, None]:
+    def __call__(self, videos: list[VideoItem]) -> Generator[Opened | Snippet | Ended | Failed, None, None]:
         """Deliver the snippets of these videos; closing the iterator stops the threads."""
         todo: queue.SimpleQueue[VideoItem] = queue.SimpleQueue()
         for video in videos:
@@ -152,21 +160,62 @@ class SnippetSource:
             for thread in threads:
                 thread.join()
 
-    def snippets_of(self, video: VideoItem) -> Iterator[Opened | Snippet]:
+    def snippets_of(self, video: VideoItem) -> Iterator[Opened | Snippet | Ended]:
         """Decode one video.
+
+        Where only decoding tells the number of frames, it is counted while the snippets are made, unless the rule for
+        the last one asks for it beforehand.
 
         Raises:
             DataError: It cannot be decoded.
             OSError: It cannot be read.
         """
-        index = index_video(video.path, remember=False)
+        index = index_video(video.path, remember=False, count=self.blank or self.plan.tail != 'drop')
+        yield Opened(video, self.plan.count(index.total_frames), index.fps)
+        if not index.is_counted:
+            number = total_frames = 0
+            for position, frames in self._whole_snippets(index):
+                total_frames = position + 1
+                if frames is not None:
+                    number += 1
+                    yield Snippet(video, frames)
+            if number:
+                yield Ended(video, number, total_frames)
+                return
+            index = replace(index, total_frames=total_frames)  # shorter than one snippet
+        for frames in self._planned_snippets(index):
+            yield Snippet(video, frames)
+        yield Ended(video, self.plan.count(index.total_frames), index.total_frames)
+
+    def _whole_snippets(self, index: VideoIndex) -> Iterator[tuple[int, np.ndarray | None]]:
+        """Number of each frame of a video of unknown length, and the snippet where one ends with it."""
+        plan = self.plan
+        starts = {int(offset) % plan.stride: int(offset) for offset in plan.offsets[::-1]}
+        kept: dict[int, np.ndarray] = {}
+        number = 0
+
+        def is_wanted(position: int) -> bool:
+            return position >= starts.get(position % plan.stride, position + 1)
+
+        for position, picture in self._pictures_in_order(index, is_wanted):
+            if picture is not None:
+                kept[position] = picture
+            start = number * plan.stride
+            if position < start + plan.snippet_len - 1:
+                yield position, None
+                continue
+            yield position, np.stack([kept[start + offset] for offset in plan.offsets.tolist()])
+            number += 1
+            for old in [i for i in kept if i < number * plan.stride]:
+                del kept[old]
+
+    def _planned_snippets(self, index: VideoIndex) -> Iterator[np.ndarray]:
         inds = self.plan.frame_inds(index.total_frames)
-        yield Opened(video, len(inds), index.total_frames, index.fps)
         size = self.frame_size(index)
         if self.blank:
             black = np.zeros((inds.shape[1], *size, 3), np.uint8)
             for _ in inds:
-                yield Snippet(video, black)
+                yield black
             return
         # Snippets that overlap, or that repeat the last frame, share frames: each is decoded once and kept while
         # snippets to come need it.
@@ -179,7 +228,7 @@ class SnippetSource:
             while newest < row[-1]:
                 newest, picture = next(pictures)
                 kept[newest] = picture
-            yield Snippet(video, np.stack([kept[i] for i in row]))
+            yield np.stack([kept[i] for i in row])
             for i in [i for i in kept if last_use[i] <= number]:
                 del kept[i]
 
@@ -195,9 +244,22 @@ class SnippetSource:
         if self.resizer == 'swscale':
             yield from stream_pyav(index, inds, size, self.interpolation)
             return
-        method = {'bilinear': cv2.INTER_LINEAR, 'bicubic': cv2.INTER_CUBIC, 'area': cv2.INTER_AREA}[self.interpolation]
         for picture in stream_pyav(index, inds, (index.height, index.width), 'bicubic'):
-            yield cv2.resize(picture, size[::-1], interpolation=method)
+            yield self._resized(picture, size)
+
+    def _pictures_in_order(
+        self, index: VideoIndex, is_wanted: Callable[[int], bool]
+    ) -> Iterator[tuple[int, np.ndarray | None]]:
+        size = self.frame_size(index)
+        if self.resizer == 'swscale':
+            yield from stream_in_order(index.path, is_wanted, size, self.interpolation)
+            return
+        for position, picture in stream_in_order(index.path, is_wanted, (index.height, index.width), 'bicubic'):
+            yield position, None if picture is None else self._resized(picture, size)
+
+    def _resized(self, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        method = {'bilinear': cv2.INTER_LINEAR, 'bicubic': cv2.INTER_CUBIC, 'area': cv2.INTER_AREA}[self.interpolation]
+        return cv2.resize(picture, size[::-1], interpolation=method)
 
 
 class _StoppedError(Exception):

@@ -1,7 +1,7 @@
 """Sparse decoding that equals decoding everything, bit for bit."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,36 @@ def stream_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
     yield from _sequential(index, inds[n_done:], size, interpolation)
 
 
+def stream_in_order(
+    path: str, is_wanted: Callable[[int], bool], size: tuple[int, int], interpolation: str
+) -> Iterator[tuple[int, np.ndarray | None]]:
+    """Decode a video from its start to its end, however long it turns out to be.
+
+    Args:
+        path: The file.
+        is_wanted: Told a frame's number, whether to make a picture of it.
+        size: Height and width of the pictures, in pixels.
+        interpolation: A swscale method, such as ``bicubic``.
+
+    Yields:
+        The number of each frame, from 0 on, and its picture, RGB, uint8, shape (height, width, 3), where it is wanted.
+
+    Raises:
+        DamagedVideoError: FFmpeg fails.
+    """
+    converter = _Converter(size, interpolation)
+    n_seen = 0
+    with open_video(path) as (container, stream):
+        try:
+            for position, frame in enumerate(container.decode(stream)):
+                n_seen = position + 1
+                yield position, converter.picture(frame) if is_wanted(position) else None
+        except FFmpegError as error:
+            raise DamagedVideoError(f'{path}: damaged after frame {n_seen} ({error.strerror or error})') from error
+    if not n_seen:
+        raise DamagedVideoError(f'{path}: not one frame can be decoded')
+
+
 def plan_packets(index: VideoIndex, inds: np.ndarray) -> np.ndarray:
     """Which packets must be decoded to see some frames.
 
@@ -148,20 +178,13 @@ def _planned(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpo
 
 
 def _sequential(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> Iterator[np.ndarray]:
-    converter = _Converter(size, interpolation)
-    slot = 0
-    n_seen = 0
-    with open_video(index.path) as (container, stream):
-        try:
-            for position, frame in enumerate(container.decode(stream)):
-                n_seen = position + 1
-                if position == inds[slot]:
-                    yield converter.picture(frame)
-                    slot += 1
-                    if slot == len(inds):
-                        return
-        except FFmpegError as error:
-            raise DamagedVideoError(
-                f'{index.path}: damaged after frame {n_seen} ({error.strerror or error})'
-            ) from error
-    raise DamagedVideoError(f'{index.path}: ends after {n_seen} frames, but frame {inds[slot]} was expected')
+    wanted = set(inds.tolist())
+    n_found = n_seen = 0
+    for position, picture in stream_in_order(index.path, wanted.__contains__, size, interpolation):
+        n_seen = position + 1
+        if picture is not None:
+            yield picture
+            n_found += 1
+            if n_found == len(inds):
+                return
+    raise DamagedVideoError(f'{index.path}: ends after {n_seen} frames, but frame {inds[n_found]} was expected')

@@ -24,7 +24,7 @@ class VideoIndex:
 
     Attributes:
         path: The file.
-        total_frames: Frames that decoding shows, exact, >= 1.
+        total_frames: Frames that decoding shows, exact, >= 1; without ``is_counted`` the number of packets.
         fps: Frames per second, > 0.
         height: In pixels.
         width: In pixels.
@@ -32,6 +32,7 @@ class VideoIndex:
         packet_pts: Presentation time stamps, int64, shape (P,); empty where ``why_sequential`` is set.
         packet_is_key: Where decoding can start, bool, shape (P,).
         packet_of_frame: Position among the packets of each shown frame, int64, shape (total_frames,).
+        is_counted: Whether ``total_frames`` is exact.
     """
 
     path: str
@@ -43,6 +44,7 @@ class VideoIndex:
     packet_pts: np.ndarray
     packet_is_key: np.ndarray
     packet_of_frame: np.ndarray
+    is_counted: bool = True
 
     @property
     def keyframe_inds(self) -> np.ndarray:
@@ -76,7 +78,7 @@ def open_video(path: str) -> Iterator[tuple[Any, Any]]:
         raise DamagedVideoError(f'{path}: damaged, or not a video ({error.strerror or error})') from error
 
 
-def index_video(path: str, remember: bool = True) -> VideoIndex:
+def index_video(path: str, remember: bool = True, count: bool = True) -> VideoIndex:
     """Index a video; a second call for an unchanged file costs nothing.
 
     Demuxing takes about 3 microseconds a frame. Where packets do not tell the frame count (see
@@ -85,6 +87,7 @@ def index_video(path: str, remember: bool = True) -> VideoIndex:
     Args:
         path: The file.
         remember: Keep the index, about 25 bytes a frame, for a second call.
+        count: Decode where only that gives the frame count; else the index may be one that ``is_counted`` denies.
 
     Raises:
         MissingFileError: There is no such file.
@@ -94,11 +97,11 @@ def index_video(path: str, remember: bool = True) -> VideoIndex:
         raise MissingFileError(f'There is no video {path}')
     stat = os.stat(path)
     index = _index_video if remember else _index_video.__wrapped__
-    return index(os.fspath(path), stat.st_size, stat.st_mtime_ns)
+    return index(os.fspath(path), stat.st_size, stat.st_mtime_ns, count)
 
 
 @functools.lru_cache(maxsize=512)
-def _index_video(path: str, size: int, mtime_ns: int) -> VideoIndex:
+def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex:
     pts: list[int] = []
     is_key: list[bool] = []
     is_discard: list[bool] = []
@@ -137,12 +140,13 @@ def _index_video(path: str, size: int, mtime_ns: int) -> VideoIndex:
 
     if why:
         empty: np.ndarray = np.zeros(0, np.int64)
-        total, times, keys, of_frame = _count_by_decoding(path), empty, empty.astype(bool), empty
+        total = _count_by_decoding(path) if count else len(times)
+        times, keys, of_frame = empty, empty.astype(bool), empty
     else:
         of_frame = np.flatnonzero(shown)
         of_frame = of_frame[np.argsort(times[of_frame])]
         total = len(of_frame)
-    return VideoIndex(path, total, float(fps or 25), height, width, why, times, keys, of_frame)
+    return VideoIndex(path, total, float(fps or 25), height, width, why, times, keys, of_frame, count or not why)
 
 
 def _count_by_decoding(path: str) -> int:

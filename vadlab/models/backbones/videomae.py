@@ -81,7 +81,8 @@ class VideoMAE(nn.Module):
         self.fc_norm: nn.Module = model.fc_norm or nn.Identity()
         config = model.config
         self.width: int = config.hidden_size
-        self.image_size: int = config.image_size
+        size = config.image_size
+        self.image_size: int = size if isinstance(size, int) else size[0]
         self.num_frames: int = config.num_frames
 
     def forward(self, clips: Tensor) -> Tensor:
