@@ -91,7 +91,7 @@ def test_alignments_equal_brute_force():
 
 
 def test_hundreds_of_equal_words_take_no_longer_than_their_number():
-    assert 0 < _score('a ' * 300, 'a b ' * 150) < 1
+    assert 0 < _score('a ' * 100, 'a b ' * 50) < 1
 
 
 INDEX = {

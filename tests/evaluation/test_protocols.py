@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from vadlab.evaluation.protocols import PROTOCOLS, check_classes, read_ground_truth
+from vadlab.utils.errors import ConfigError, DataError
+
+UCF, XD, CAMPUS, AVENUE = (PROTOCOLS[name] for name in ('ucf-crime', 'xd-violence', 'shanghaitech', 'avenue'))
+
+UCF_LINES = """Abuse028_x264.mp4  Abuse  165  240  -1  -1
+Arson016_x264.mp4  Arson  1000  1796  -1  -1
+Normal_Videos_317_x264.mp4  Normal  -1  -1  -1  -1
+"""
+UCF_FRAMES = {'Normal_Videos_317_x264': 32, 'Abuse028_x264': 1408, 'Arson016_x264': 1792}
+XD_LINES = 'v=S-7__#1_label_B4-G-0 B4 0 10 G 5 20\nv=x__#0_label_G-0-0 G 3 9\n'
+XD_FRAMES = {'v=S-7__#1_label_B4-G-0': 32, 'v=x__#0_label_G-0-0': 16, 'v=n__#0_label_A': 48}
+
+
+def write(folder, text):
+    path = folder / 'annotation.txt'
+    path.write_text(text)
+    return path
+
+
+def test_ucf_crime_by_hand(tmp_path):
+    truth = read_ground_truth(UCF, write(tmp_path, UCF_LINES), UCF_FRAMES)
+    # In the order of the frame counts; an interval may reach a snippet beyond the rounded end.
+    assert list(truth) == list(UCF_FRAMES)
+    assert [video.label for video in truth.values()] == [0, 1, 3]
+    assert truth['Arson016_x264'].class_intervals == [(3, 1000, 1796)]
+    assert truth['Abuse028_x264'].intervals.tolist() == [[165, 240]]
+    assert truth['Normal_Videos_317_x264'].intervals.shape == (0, 2)
+    inclusive = read_ground_truth(UCF, write(tmp_path, UCF_LINES), UCF_FRAMES, 'inclusive')
+    assert inclusive['Abuse028_x264'].intervals.tolist() == [[165, 241]]
+
+
+def test_xd_violence_lists_no_normal_video_and_has_a_class_for_each_interval(tmp_path):
+    truth = read_ground_truth(XD, write(tmp_path, XD_LINES), XD_FRAMES)
+    assert truth['v=S-7__#1_label_B4-G-0'].class_intervals == [(3, 0, 10), (6, 5, 20)]
+    assert {name: video.label for name, video in truth.items()} == dict(zip(XD_FRAMES, (3, 6, 0), strict=True))
+    check_classes(truth, XD.classes)
+    plain = read_ground_truth(XD, write(tmp_path, XD_LINES.replace(' B4 ', ' ').replace(' G ', ' ')), XD_FRAMES)
+    assert plain['v=S-7__#1_label_B4-G-0'].label == 3
+    with pytest.raises(DataError, match=r'1 of 3 videos have intervals of a class .*annotations_multiclasses\.txt'):
+        check_classes(plain, XD.classes)
+
+
+def test_shanghaitech_masks_and_the_normal_videos_of_the_weakly_supervised_split(tmp_path):
+    np.save(tmp_path / '01_0014.npy', np.array([0, 1, 1, 0]))
+    np.save(tmp_path / '01_0015.npy', np.zeros(3, np.uint8))
+    truth = read_ground_truth(CAMPUS, tmp_path)
+    assert [(video.num_frames, video.label, video.class_intervals) for video in truth.values()] == [
+        (4, 1, [(1, 1, 3)]),
+        (3, 0, []),
+    ]
+    counts = {'01_0014': 4, '01_0015': 3, '01_001': 7}
+    assert read_ground_truth(CAMPUS, tmp_path, counts)['01_001'].num_frames == 7
+    with pytest.raises(DataError, match=r'1 of 4 videos with a frame count have no annotation .*\(first: 01_0016\)'):
+        read_ground_truth(CAMPUS, tmp_path, {**counts, '01_0016': 7})
+    with pytest.raises(DataError, match='01_0014: 5 frames by the frame counts, 4 by the masks'):
+        read_ground_truth(CAMPUS, tmp_path, {**counts, '01_0014': 5})
+
+
+def test_avenue_is_named_by_two_digits():
+    assert AVENUE.by_video_id({'1': 'a', '12': 'b', 'x': 'c'}) == {'01': 'a', '12': 'b', 'x': 'c'}
+    assert UCF.by_video_id({'1': 'a'}) == {'1': 'a'}
+    with pytest.raises(DataError, match='1 of 2 videos are named twice'):
+        AVENUE.by_video_id({'1': 'a', '01': 'b'})
+
+
+@pytest.mark.parametrize(
+    ('lines', 'counts', 'message'),
+    [
+        (UCF_LINES, {**UCF_FRAMES, 'Abuse029_x264': 9}, r'1 of 4 .* no annotation .*Did you mean .Abuse028_x264'),
+        (UCF_LINES, {'Abuse028_x264': 1408}, r'2 of 3 videos of .* have no frame count \(first: Arson016_x264\)'),
+        (UCF_LINES.replace('240', '1425'), UCF_FRAMES, r'1 intervals lie outside .*Abuse028_x264: 165 to 1425 of 1408'),
+        (UCF_LINES.replace('165  240', '1408  1410'), UCF_FRAMES, '1408 to 1410 of 1408 frames'),
+        (UCF_LINES.replace('165', '265'), UCF_FRAMES, 'ends before it starts: 265 240'),
+    ],
+)
+def test_annotations_that_cannot_be_used(tmp_path, lines, counts, message):
+    with pytest.raises(DataError, match=message):
+        read_ground_truth(UCF, write(tmp_path, lines), counts)
+
+
+def test_text_annotations_need_frame_counts(tmp_path):
+    with pytest.raises(ConfigError, match='ucf-crime needs the number of frames of each video: --frames'):
+        read_ground_truth(UCF, write(tmp_path, UCF_LINES))

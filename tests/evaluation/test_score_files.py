@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from vadlab.evaluation.score_files import choose_unit, read_scores
+from vadlab.utils.errors import DataError, MissingFileError
+
+
+def test_a_folder_of_npy_and_csv(tmp_path):
+    np.save(tmp_path / 'Bad.Boys__#01_label_B2-0.npy', np.array([0.25, 0.5]))
+    np.save(tmp_path / 'column.npy', np.array([[1], [0]], np.int64))
+    np.save(tmp_path / 'half.npy', np.ones((2, 3), np.float16))
+    (tmp_path / 'one.csv').write_text('0.1\n0.2\n')
+    (tmp_path / 'named.csv').write_text('frame,score\n0,0.3\n1,0.4\n')
+    (tmp_path / 'classes.csv').write_text('Normal,Fire\n0.9,0.1\n')
+    (tmp_path / 'README.txt').write_text('not a score')
+    scores = read_scores(tmp_path)
+    assert {name: array.tolist() for name, array in scores.items()} == {
+        'Bad.Boys__#01_label_B2-0': [0.25, 0.5],
+        'classes': [[0.9, 0.1]],
+        'column': [1.0, 0.0],
+        'half': [[1, 1, 1], [1, 1, 1]],
+        'named': [0.3, 0.4],
+        'one': [0.1, 0.2],
+    }
+    assert scores['half'].dtype == scores['column'].dtype == np.float32
+
+
+def test_an_npz_and_names_with_video_endings(tmp_path):
+    np.savez(tmp_path / 'scores.npz', **{'Abuse/Abuse028_x264.mp4': np.ones(3), 'b': np.zeros(2)})
+    assert set(read_scores(tmp_path / 'scores.npz')) == {'Abuse028_x264', 'b'}
+
+
+def test_crops_are_averaged_or_chosen(tmp_path):
+    for crop, value in ((0, 0.2), (1, 0.4), (5, 0.9)):
+        np.save(tmp_path / f'a__{crop}.npy', np.full(2, value))
+    np.testing.assert_allclose(read_scores(tmp_path)['a'], [0.5, 0.5])
+    assert read_scores(tmp_path, crop=5)['a'].tolist() == [0.9, 0.9]
+    with pytest.raises(DataError, match='a has no crop 2; there are 0, 1, 5'):
+        read_scores(tmp_path, crop=2)
+    np.save(tmp_path / 'a__1.npy', np.ones(3))
+    with pytest.raises(DataError, match=r'a: its crops have the shapes \(2,\) and \(3,\)'):
+        read_scores(tmp_path)
+    # Where other files have no such ending, it is part of the name.
+    np.save(tmp_path / 'b.npy', np.ones(3))
+    assert set(read_scores(tmp_path)) == {'a__0', 'a__1', 'a__5', 'b'}
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (np.array([0.1, np.nan, np.inf]), 'scores of 1 of 2 cannot be used .first: bad: 2 of 3 scores are NaN'),
+        (np.zeros(0), r'shape \(0,\); expected'),
+        (np.zeros((2, 2, 2)), r'shape \(2, 2, 2\)'),
+        (np.array(['a']), 'is no number'),
+        (np.array([None]), 'allow_pickle'),
+    ],
+)
+def test_arrays_that_cannot_be_used(tmp_path, content, message):
+    np.save(tmp_path / 'good.npy', np.ones(2))
+    np.save(tmp_path / 'bad.npy', content)
+    with pytest.raises(DataError, match=message):
+        read_scores(tmp_path)
+
+
+def test_files_that_cannot_be_used(tmp_path):
+    for source in (tmp_path, tmp_path / 'none.npz'):
+        with pytest.raises(MissingFileError, match='There (is|are) no'):
+            read_scores(source)
+    np.save(tmp_path / 'all.npy', np.ones(3))
+    with pytest.raises(DataError, match='holds one array'):
+        read_scores(tmp_path / 'all.npy')
+    (tmp_path / 'broken.npz').write_bytes(b'PK broken')
+    with pytest.raises(DataError, match='is no .npz file'):
+        read_scores(tmp_path / 'broken.npz')
+    (tmp_path / 'all.csv').write_text('0.1\n')
+    with pytest.raises(DataError, match='all is there as .npy and as .csv'):
+        read_scores(tmp_path)
+    (tmp_path / 'all.npy').unlink()
+    (tmp_path / 'all.csv').write_text('score\n0.1\nhigh\n')
+    with pytest.raises(DataError, match='all: not a table of numbers'):
+        read_scores(tmp_path)
+
+
+def test_units_are_told_apart_by_length():
+    frames = {'a': 1408, 'b': 1536, 'c': 30}
+    assert choose_unit({name: np.zeros(count) for name, count in frames.items()}, frames) == 'frame'
+    assert choose_unit({'a': np.zeros(1400)}, frames) == 'frame'
+    assert choose_unit({name: np.zeros(max(1, count // 16)) for name, count in frames.items()}, frames) == 'snippet'
+    assert choose_unit({'a': np.zeros(89), 'b': np.zeros(95)}, frames) == 'snippet'
