@@ -125,6 +125,13 @@ def test_snippet_scores_are_told_by_their_number_and_equal_repeated_ones(main, u
     assert 'interpolated' in linear['protocol']['frame/auc']
 
 
+def test_snippets_that_do_not_make_up_the_video(main, ucf, capsys):
+    snippets = {name: np.zeros(n // 16 - (name == 'Arson002_x264')) for name, n in ucf.frames.items()}
+    message = 'Arson002_x264: 13 snippets of 16 frames, 208 scores for 224 frames'
+    fails(main, ucf.arguments(ucf.write(snippets)), message, capsys)
+    assert ucf.score(main, snippets, '--length-policy', 'truncate')['metrics']['frame/auc'] == 0.5
+
+
 def test_smoothing_is_named(main, ucf):
     rng = np.random.default_rng(2)
     snippets = {name: rng.random(n // 16) for name, n in ucf.frames.items()}
@@ -142,9 +149,10 @@ def test_class_probabilities_beside_frame_scores_from_an_npz(main, ucf):
     assert found['segment/map'] == pytest.approx(13 / 14)
 
 
-def test_length_policy_says_how_many_videos_it_touched(main, ucf, caplog):
-    short = {name: label[:-3] for name, label in ucf.labels.items()}
+def test_length_policy_says_how_many_videos_it_touched(main, ucf, capfd):
+    short = {name: label[: -3 * name.startswith('A') or None] for name, label in ucf.labels.items()}
     report = ucf.score(main, short, '--length-policy', 'pad_last')
+    assert '4 of 17 videos had scores of another length (pad_last)' in ''.join(capfd.readouterr())
     assert 'other lengths: pad_last' in report['protocol']['frame/auc']
     assert report['metrics']['frame/auc'] > 0.99
 
@@ -236,7 +244,7 @@ def bad_inputs():
             scores[name] = np.zeros((len(array), 13))
 
     return [
-        (shorter, r'Arson002_x264: 219 scores for 224 frames .*length_policy'),
+        (shorter, r'Arson002_x264: 219 scores for 224 frames .*1 of 17 videos differ.*policy truncate or pad_last'),
         (nan, r'Arson002_x264: 1 of 224 scores are NaN or infinite'),
         (missing, r'1 of 17 annotated videos have no predictions \(first: Arson002_x264\)'),
         (extra, r"1 of 18 predictions .*does not know \(first: Arson003_x264\)\. Did you mean 'Arson002_x264'"),

@@ -131,6 +131,7 @@ def score_predictions(
     if options.unit == 'auto':
         report.unit = choose_unit(scores, num_frames, options.snippet_len)
     class_unit = report.unit
+    _check_lengths(scores, truth, report.unit, options)
     if (detections is None) != (tracks is None):
         raise ConfigError('Detections are compared with tracks: give both, or neither')
     for rows, what in ((detections, 'detections'), (tracks, 'tracks')):
@@ -139,8 +140,10 @@ def score_predictions(
         _check_names(class_scores, truth, 'class predictions')
         _check_columns(class_scores, protocol)
         check_classes(truth, protocol.classes)
-        if class_scores is not scores and options.unit == 'auto':
-            class_unit = choose_unit(class_scores, num_frames, options.snippet_len)
+        if class_scores is not scores:
+            if options.unit == 'auto':
+                class_unit = choose_unit(class_scores, num_frames, options.snippet_len)
+            _check_lengths(class_scores, truth, class_unit, options)
 
     shared: dict[str, Any] = dict(length_policy=options.length_policy)
     frame_metric = FrameScoreMetric(
@@ -215,6 +218,21 @@ def _check_known(scores: Mapping[str, np.ndarray], truth: Mapping[str, VideoTrut
             f'{len(extra)} of {len(scores)} {what} are of videos that the annotation does not know (first: '
             f'{extra[0]}). '
             f'{nearest(extra[0], list(truth), limit=3)}'
+        )
+
+
+def _check_lengths(
+    scores: Mapping[str, np.ndarray], truth: Mapping[str, VideoTruth], unit: str, options: ScoringOptions
+) -> None:
+    each = options.snippet_len if unit == 'snippet' else 1
+    wrong = [name for name, array in scores.items() if len(array) * each != truth[name].num_frames]
+    if wrong and options.length_policy == 'error':
+        name, count = wrong[0], len(scores[wrong[0]])
+        of_snippets = f'{count} snippets of {each} frames, ' if unit == 'snippet' else ''
+        raise DataError(
+            f'{name}: {of_snippets}{count * each} scores for {truth[name].num_frames} frames of ground truth '
+            f'({len(wrong)} of {len(scores)} videos differ). If that is intended, choose the length policy truncate or '
+            'pad_last; if scores are taken for the wrong unit, say frame or snippet'
         )
 
 
