@@ -82,7 +82,7 @@ class ProgressShow:
         elif now - self._last >= self._interval_s:
             self._last = now
             made = self._done - self._skipped
-            left_s = (self._total - self._done) * (now - self._start) / max(made, 1.0)
+            left_s = max(self._total - self._done, 0.0) * (now - self._start) / max(made, 1.0)
             share_done = self._done / self._total
             print(f'features: {share_done:.1%}, about {left_s / 60:.0f} minutes left ({video.name})', file=sys.stderr)
 
