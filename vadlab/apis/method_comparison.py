@@ -77,7 +77,11 @@ def comparison_markdown(results: Sequence[MethodResult], seeds: Sequence[int]) -
         notes.append('Each run is tested with its last weights, not with the best on any test.')
     if control:
         notes.append('Blanked: trained and tested on features of frames without content; 0.5 is chance.')
-    return '\n'.join([*lines, '', ' '.join(notes), '', *_protocols(results, columns)]).rstrip() + '\n'
+    protocols = {key: _protocols(results, key) for key in columns}
+    unlike = [columns[key] for key, ways in protocols.items() if len(ways) > 1]
+    if unlike:
+        notes.append(f'Not computed alike for all methods, so compare with care: {", ".join(unlike)}.')
+    return '\n'.join([*lines, '', ' '.join(notes), '', *_legend(protocols)]).rstrip() + '\n'
 
 
 def _cell(value: tuple[float, float] | None) -> str:
@@ -87,16 +91,20 @@ def _cell(value: tuple[float, float] | None) -> str:
     return f'{mean:.4f}' if math.isnan(spread) else f'{mean:.4f} ± {spread:.4f}'
 
 
-def _protocols(results: Sequence[MethodResult], columns: dict[str, str]) -> list[str]:
-    """A line for each way in which a column's numbers were computed, with the methods it holds for."""
+def _protocols(results: Sequence[MethodResult], key: str) -> dict[str, list[str]]:
+    """How a metric was computed, and for which methods."""
+    methods: dict[str, list[str]] = {}
+    for result in results:
+        text = result.reports[0].get('protocol', {}).get(key) if result.reports else None
+        if text:
+            methods.setdefault(text, []).append(result.name)
+    return methods
+
+
+def _legend(protocols: dict[str, dict[str, list[str]]]) -> list[str]:
     lines = []
-    for key, heading in columns.items():
-        methods: dict[str, list[str]] = {}
-        for result in results:
-            text = result.reports[0].get('protocol', {}).get(key) if result.reports else None
-            if text:
-                methods.setdefault(text, []).append(result.name)
-        for text, names in methods.items():
-            who = '' if len(methods) == 1 else f' ({", ".join(names)})'
-            lines.append(f'- {heading}{who}: {text}')
+    for key, ways in protocols.items():
+        for text, names in ways.items():
+            who = f' ({", ".join(names)})' if len(ways) > 1 else ''
+            lines.append(f'- {COLUMNS[key]}{who}: {text}')
     return lines
