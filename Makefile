@@ -5,13 +5,14 @@ CONFIG ?= configs/fgclip_ucf.py
 ARGS   ?=
 DEMO_DATA = data/demo
 DEMO_DIR  = work_dirs/fgclip_demo
+METHODS   = zero_shot_clip mil rtfm urdmu vadclip pel4vad dsanet
 
 BIN    := $(VENV)/bin
 # The environment's own tools come first, so that anything a tool starts is the environment's too.
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-features train test check bench clean
+.PHONY: help install demo demo-features methods train test check bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,7 +39,11 @@ demo: install  ## Make synthetic videos, train FG-CLIP on them, test it: about 1
 
 demo-features: install  ## Features of the synthetic videos (and of blanked frames), for the weakly supervised demos
 	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA)
-	$(BIN)/python tools/make_demo_features.py --data $(DEMO_DATA) --out $(DEMO_DATA)_features $(ARGS)
+	$(BIN)/python tools/make_demo_features.py --data $(DEMO_DATA) --out $(DEMO_DATA)_features
+
+# ARGS goes to the comparison, e.g. ARGS="--seeds 0". What is finished is not done again.
+methods: demo-features  ## Train every weakly supervised method on them with three seeds and blanked controls: one table
+	$(BIN)/python tools/compare_methods.py $(METHODS:%=configs/%_demo.py) --blank --out work_dirs/methods $(ARGS)
 
 train: install  ## Train: make train CONFIG=configs/fgclip_ucf.py ARGS="--cfg-options data_root=..."
 	$(BIN)/python tools/train.py $(CONFIG) $(ARGS)
