@@ -37,7 +37,8 @@ def plot_feature_comparison(
         right.plot(np.arange(len(values)), values, color=colour, lw=1.2, label=drawable(name))
     right.axhline(np.median(chance), color=TRUTH, lw=0.9, ls=(0, (4, 3)), label='chance')
     right.set(xlabel='snippet', ylabel='cosine', title='Along single videos')
-    right.legend(loc='lower right', frameon=False, fontsize=7)
+    right.set_ylim(top=1.01)
+    right.legend(loc='best', frameon=False, fontsize=7)
     for axes in (left, right):
         _tidy(axes)
     _save(figure, out)

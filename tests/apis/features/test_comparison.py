@@ -150,7 +150,8 @@ def test_other_weights(compare):
     """A rotation keeps what is alike, and no channel."""
     rotation = np.linalg.qr(np.random.default_rng(2).standard_normal((32, 32)))[0]
     a = make_features()
-    result = compare(a, changed(a, lambda f: f @ rotation))
+    result = compare(a, changed(a, lambda f: 2 * f @ rotation))
+    assert len(result.findings) == 1
     assert 'seen by other weights' in result.findings[-1]
     assert result.facts['linear_cka'] > 0.99
 
@@ -181,7 +182,8 @@ def test_a_few_broken_snippets(compare):
     a = make_features(lengths={'a': 200})
     b = changed(a, np.copy)
     b['a'][0, :15] = np.random.default_rng(3).standard_normal((15, 32))
-    assert 'Most snippets agree, but 5 %' in compare(a, b).findings[0]
+    (finding,) = compare(a, b).findings
+    assert 'Most snippets agree, but 5 %' in finding
 
 
 def test_names(compare, tmp_path):

@@ -16,6 +16,7 @@ from vadlab.utils.errors import DataError, MissingFileError
 from .crops import CROP_ORDERS, CropViews
 
 MAX_LAG = 3  # snippets
+_FACTOR = ': a constant factor.'
 _SAME = 0.999  # cosine: float16 and another library version still reach it
 _KNOWN_DIMS = {
     512: 'CLIP ViT-B through its projection',
@@ -87,7 +88,7 @@ class Comparison:
 
     Attributes:
         facts (dict): Numbers by name; JSON can hold them.
-        findings (list[str]): What they point to, the most telling first, in plain words.
+        findings (list[str]): What they point to, in plain words.
         cosines (np.ndarray): Of snippets after matching crops, lag and stride, float64, shape (n,).
         chance (np.ndarray): Of snippets that do not belong together, shape (n,).
         curves (dict): Cosine along the snippets of single videos, by name.
@@ -221,7 +222,7 @@ def _compare_norms(sample: dict[str, tuple[np.ndarray, np.ndarray]], result: Com
             f'{scaled} is scaled to length 1, the other is not: divide by the norm, or leave it out.'
         )
     elif not 0.98 < ratio < 1.02 and _is_alike(norms[0] * ratio, norms[1]):
-        result.findings.append(f'B is {ratio:.3g} times as long as A: a constant factor.')
+        result.findings.append(f'B is {ratio:.3g} times as long as A{_FACTOR}')
 
 
 def _is_alike(a: np.ndarray, b: np.ndarray) -> bool:
@@ -404,12 +405,16 @@ def _compare_numbers(
             f'Most snippets agree, but 5 % have a cosine below {percentiles[0]:.3f}: some videos or frames were read '
             'otherwise (another decoder, a video cut differently).'
         )
-    elif centred > 0.3:
+        return
+    if centred > 0.3:
         result.findings.append(
             f'The same weights on other pixels (median cosine {median:.3f}, chance {chance:.3f}): BGR for RGB, a '
             'missing mean and deviation, another resize, crop or choice of frames. --explain CONFIG VIDEOS finds out.'
         )
-    elif cka > 0.5:
+        return
+    # Of other numbers, lengths tell nothing.
+    result.findings = [finding for finding in result.findings if not finding.endswith(_FACTOR)]
+    if cka > 0.5:
         result.findings.append(
             f'The same scenes seen by other weights (median cosine {median:.3f} is no more than chance, {chance:.3f}, '
             f'but the sets order snippets alike, CKA {cka:.2f}): another model, layer, or projection.'
