@@ -1,7 +1,7 @@
 # MIL ranking (Sultani et al.) on UCF-Crime, the training of https://github.com/WaqasSultani/AnomalyDetectionCVPR2018.
 #   python tools/train.py configs/mil_ucf.py
 # Their features are C3D's (fc6, feature_dim=4096, one crop; 75.41 in the paper). Here: the I3D features of ten crops
-# that RTFM's authors published, and report 77.92 for. The authors kept the last of 20,000 iterations.
+# that RTFM's authors published. The authors kept the last of 20,000 iterations.
 _base_ = ['_base_/datasets/ucf_crime_features.py', 'default_runtime.py']
 feature_dir = 'UCF_ten_crop_i3d'
 ann_file = 'ucf-i3d.list'

@@ -1,5 +1,5 @@
 # MIL ranking (Sultani et al.) on XD-Violence: I3D features (RGB) of five crops; settings as on UCF-Crime, since the
-# authors did not have this data set. Wu et al., "Not only Look, but also Listen", report an AP of 73.20.
+# authors did not have this data set.
 #   python tools/train.py configs/mil_xd.py
 _base_ = ['_base_/datasets/xd_violence_features.py', 'default_runtime.py']
 feature_dir = 'i3d-features'
