@@ -41,9 +41,10 @@ demo-features: install  ## Features of the synthetic videos (and of blanked fram
 	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA)
 	$(BIN)/python tools/make_demo_features.py --data $(DEMO_DATA) --out $(DEMO_DATA)_features
 
-# ARGS goes to the comparison, e.g. ARGS="--seeds 0". What is finished is not done again.
+# One protocol for all, whatever each one published with. ARGS goes to the comparison, e.g. ARGS="--seeds 0".
 methods: demo-features  ## Train every weakly supervised method on them with three seeds and blanked controls: one table
-	$(BIN)/python tools/compare_methods.py $(METHODS:%=configs/%_demo.py) --blank --out work_dirs/methods $(ARGS)
+	$(BIN)/python tools/compare_methods.py $(METHODS:%=configs/%_demo.py) --blank --out work_dirs/methods \
+	  --cfg-options ap_mode=step rank_by=margins smoothing=None $(ARGS)
 
 train: install  ## Train: make train CONFIG=configs/fgclip_ucf.py ARGS="--cfg-options data_root=..."
 	$(BIN)/python tools/train.py $(CONFIG) $(ARGS)
