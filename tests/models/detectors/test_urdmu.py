@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
 
-from vadlab.models.detectors.urdmu import URDMU, GlobalLocalBlock, MemoryUnit, distance_weights
+from vadlab.models.detectors.urdmu import URDMU, GlobalLocalBlock, MemoryUnit, sum_nearby
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import CheckpointError, ConfigError
 
@@ -164,10 +164,11 @@ def test_block_equals_attention_written_out_with_matrices():
     torch.testing.assert_close(block(x, torch.ones(1, 5, dtype=torch.bool)), expected)
 
 
-def test_distance_weights_fall_by_e_every_e_snippets():
-    torch.testing.assert_close(
-        distance_weights(3)[0], torch.tensor([1.0, math.exp(-1 / math.e), math.exp(-2 / math.e)])
-    )
+def test_nearby_snippets_of_long_videos_are_summed_in_parts_as_with_one_matrix():
+    values = torch.randn(2, 2500, 3, generator=torch.Generator().manual_seed(0))
+    steps = torch.arange(2500.0)
+    expected = (-(steps - steps[:, None]).abs() / math.e).exp() @ values
+    torch.testing.assert_close(sum_nearby(values), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_memory_equals_a_loop_over_slots():

@@ -14,6 +14,8 @@ from ..layers.top_snippets import top_snippets
 from ..losses.probability_bce import probability_bce
 from .snippet_detector import SnippetDetector
 
+ROWS, REACH = 1024, 64  # snippets; how local attention is taken over long videos
+
 
 @MODELS.register_module()
 class URDMU(SnippetDetector):
@@ -254,17 +256,32 @@ class GlobalLocalBlock(nn.Module):
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkvl(x_bte).chunk(4, dim=-1)
         )
         by_content = F.scaled_dot_product_attention(query, key, value, attn_mask=mask_bt[:, None, None])
-        nearness_tt = distance_weights(x_bte.shape[1], x_bte.device).to(x_bte.dtype)
-        # Weights of column j divided by their sum: the same as values divided by it, without a matrix a video.
-        shares_bt = mask_bt / (mask_bt.to(nearness_tt.dtype) @ nearness_tt)
-        by_distance = nearness_tt @ (local * shares_bt[:, None, :, None].to(local.dtype))
+        real_bt1 = mask_bt[..., None].to(local.dtype)
+        # Weights of column j divided by their sum: the same as values divided by it. The weights are symmetric.
+        by_distance = sum_nearby(local * (real_bt1 / sum_nearby(real_bt1))[:, None])
         return torch.cat([by_content, by_distance], dim=-1).transpose(1, 2).flatten(2)
 
 
-def distance_weights(length: int, device: torch.device | str | None = None) -> Tensor:
-    """exp(-|i - j| / e) for every pair of snippets i, j, shape (length, length)."""
-    steps = torch.arange(length, device=device, dtype=torch.float32)
-    return (-(steps - steps[:, None]).abs() / math.e).exp()
+def sum_nearby(values: Tensor) -> Tensor:
+    """For each snippet i the sum over all j of exp(-|i - j| / e) times the value of j.
+
+    In parts of 1024 snippets, and for longer videos without those more than 64 away from a part, whose weights are
+    below 1e-10: memory grows with the length, not with its square.
+
+    Args:
+        values (Tensor): Shape (..., t, channels).
+
+    Returns:
+        Tensor: Of the same shape.
+    """
+    length = values.shape[-2]
+    steps = torch.arange(length, device=values.device, dtype=torch.float32)
+    sums = []
+    for start in range(0, length, ROWS):
+        seen = slice(max(start - REACH, 0), start + ROWS + REACH)
+        weights = (-(steps[start : start + ROWS, None] - steps[seen]).abs() / math.e).exp()
+        sums.append(weights.to(values.dtype) @ values[..., seen, :])
+    return torch.cat(sums, dim=-2)
 
 
 def _mean_over_crops(values: Tensor, crops: int) -> Tensor:
