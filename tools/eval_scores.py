@@ -137,7 +137,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     frames = sum(len(labels) for labels in report.labels.values())
     anomalous = sum(int(labels.sum()) for labels in report.labels.values())
     print(f'{protocol.dataset}: {len(truth)} videos, {frames:,} frames, {anomalous:,} of them anomalous')
-    print(f'scores are of {report.unit}s' + (' (told by their number)' if options.unit == 'auto' else '') + '\n')
+    print(f'scores are of {report.unit}s' + (' (told by their number)' if options.unit == 'auto' else ''))
+    if report.touched:
+        print(f'{report.touched} videos have scores of another length: {options.length_policy}')
+    print()
     rows = [
         (key + (' *' if key == protocol.headline else ''), format_value(value), report.protocol[key])
         for key, value in report.metrics.items()
@@ -174,6 +177,7 @@ def write_report(
             'crop': args.crop,
             **dataclasses.asdict(options),
             'unit': report.unit,
+            'videos_of_another_length': report.touched,
         },
         'checkpoint': None,
         'classes': report.class_values,

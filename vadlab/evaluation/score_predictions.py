@@ -73,6 +73,7 @@ class ScoreReport:
         metrics (dict[str, float]): By key, 0..1.
         protocol (dict[str, str]): How each number came about, by key.
         unit (str): ``frame`` or ``snippet``.
+        touched (int): Videos whose scores the length policy brought to another length.
         scores (dict[str, np.ndarray]): Of the frames of each video, as scored.
         labels (dict[str, np.ndarray]): bool, likewise.
         class_values (dict[str, dict[str, float]]): By the name of a measure, of each class that has one.
@@ -81,6 +82,7 @@ class ScoreReport:
     metrics: dict[str, float] = field(default_factory=dict)
     protocol: dict[str, str] = field(default_factory=dict)
     unit: str = 'frame'
+    touched: int = 0
     scores: dict[str, np.ndarray] = field(default_factory=dict)
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     class_values: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -186,6 +188,7 @@ def score_predictions(
         results = metric.results
         if metric is frame_metric:
             report.scores = {result['video_id']: result['scores'] for result in results}
+            report.touched = sum(result['touched'] for result in results)
             report.labels = {result['video_id']: result['labels'] for result in results}
         report.metrics |= metric.evaluate(len(truth))
         for key, text in metric.protocol.items():
