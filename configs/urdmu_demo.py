@@ -12,6 +12,6 @@ width = 128
 max_snippets = 32  # the videos have 8 to 90
 batch_size = 32
 num_workers = 0
-lr = 5e-4  # a small model
+lr = 2e-4  # a small model
 max_epochs = 20
 val_interval = 5  # epochs
