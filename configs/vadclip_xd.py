@@ -24,8 +24,14 @@ model = dict(
     type='VadCLIP',
     classes=_base_.classes,
     prompts=dict(
-        A='normal', B1='fighting', B2='shooting', B4='riot', B5='abuse', B6='car accident', G='explosion'
-    ),  # fmt: skip
+        A='normal',
+        B1='fighting',
+        B2='shooting',
+        B4='riot',
+        B5='abuse',
+        B6='car accident',
+        G='explosion',
+    ),
     text=dict(
         type='CLIPTextTransformer',
         width=512,

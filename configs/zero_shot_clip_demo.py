@@ -1,4 +1,4 @@
-# Zero-shot CLIP on the synthetic videos' features, which `make demo-features` writes, with the small CLIP that made them.
+# Zero-shot CLIP on the synthetic videos' features, which `make demo-features` writes with the same small CLIP.
 #   python tools/test.py configs/zero_shot_clip_demo.py none
 _base_ = ['zero_shot_clip_ucf.py']
 data_root = 'data/demo_features'

@@ -1,1 +1,12 @@
-from . import backbones, checkpoints, data_preprocessors, detectors, extractors, heads, layers, losses, necks, tokenizers
+from . import (
+    backbones,
+    checkpoints,
+    data_preprocessors,
+    detectors,
+    extractors,
+    heads,
+    layers,
+    losses,
+    necks,
+    tokenizers,
+)
