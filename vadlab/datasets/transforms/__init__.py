@@ -2,6 +2,8 @@ from .blank_frames import BlankFrames
 from .color_jitter import ColorJitter
 from .decode_frames import DecodeFrames
 from .load_features import LoadFeatures
+from .load_image import LoadImage
+from .pack_caption_inputs import PackCaptionInputs
 from .pack_snippet_inputs import PackSnippetInputs
 from .pack_vad_inputs import PackVADInputs
 from .probe_video import ProbeVideo
@@ -10,4 +12,6 @@ from .regions_to_boxes import RegionsToBoxes
 from .resample_snippets import ResampleSnippets
 from .resize import Resize
 from .sample_frames import SampleFrames
+from .square_crop import SquareCrop
 from .tokenize_captions import TokenizeCaptions
+from .tokenize_words import TokenizeWords

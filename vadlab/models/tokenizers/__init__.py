@@ -1,1 +1,2 @@
 from .clip_tokenizer import CLIPTokenizer
+from .word_vocabulary import WordVocabulary

@@ -1,0 +1,42 @@
+"""Embed concepts: ``python tools/build_codebook.py configs/concepts/coco.txt --clip WEIGHTS --out FILE``."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from vadlab.models.heads.codebook import TEMPLATES, embed_names, read_names, save_codebook
+from vadlab.utils.cli import run_cli
+from vadlab.utils.runtime import quiet_third_parties
+from vadlab.utils.setup_env import register_all_modules
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Embed a list of concepts with the text tower of a CLIP. The file holds names and embeddings, so '
+        'a model that reads it needs no other list and no number of concepts.'
+    )
+    parser.add_argument('names', type=Path, help='text file with a concept a line, or a JSON list')
+    parser.add_argument('--clip', required=True, help='weights: a file, a folder or a Hugging Face id')
+    parser.add_argument('--out', type=Path, required=True, help='a .safetensors file')
+    parser.add_argument(
+        '--templates', nargs='+', default=list(TEMPLATES), metavar='TEXT', help='sentences with one {} for the name'
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the exit status."""
+    args = parse_args(argv)
+    quiet_third_parties()
+    register_all_modules()
+    names = read_names(args.names)
+    embeds = embed_names(names, args.clip, args.templates)
+    save_codebook(args.out, names, embeds, clip=Path(args.clip).name, templates=json.dumps(args.templates))
+    print(f'{args.out}: {len(names)} concepts of {embeds.shape[1]} dimensions.')
+    return 0
+
+
+if __name__ == '__main__':
+    run_cli(main)

@@ -1,0 +1,46 @@
+"""Collect the words of training captions: ``python tools/build_vocabulary.py FILES --out FILE``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from vadlab.datasets.caption_files import read_caption_files
+from vadlab.datasets.problem_list import ProblemList
+from vadlab.models.tokenizers import WordVocabulary
+from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.runtime import quiet_third_parties
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Write the vocabulary of a captioner: words that occur often enough in the captions of the '
+        'training images, most frequent first, after <pad> <unk> <bos> <eos>.'
+    )
+    parser.add_argument('files', nargs='+', help="Karpathy's JSON, or COCO's caption files")
+    parser.add_argument('--out', type=Path, required=True, help='the JSON file to write')
+    parser.add_argument('--splits', nargs='+', metavar='NAME', help="of Karpathy's layout, e.g. train restval")
+    parser.add_argument('--ids', nargs='+', default=[], metavar='NPY', help="annotation ids, of COCO's layout")
+    parser.add_argument('--min-count', type=int, default=5, help='rarer words are unknown (default: %(default)s)')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the exit status."""
+    args = parse_args(argv)
+    if args.min_count < 1:
+        raise ConfigError(f'--min-count must be at least 1, not {args.min_count}.')
+    quiet_third_parties()
+    problems = ProblemList('build_vocabulary')
+    images = read_caption_files(args.files, args.splits, args.ids, problems)
+    problems.raise_if_any(', '.join(args.files), 'Mend the files')
+    captions = [caption for image in images for caption in image.captions]
+    vocabulary = WordVocabulary.build(captions, args.min_count)
+    vocabulary.save(args.out)
+    print(f'{args.out}: {vocabulary.vocab_size} words of {len(captions)} captions of {len(images)} images.')
+    return 0
+
+
+if __name__ == '__main__':
+    run_cli(main)

@@ -1,0 +1,185 @@
+"""Images with captions: COCO, and whatever is written in its formats."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from mmengine.dataset import BaseDataset
+from mmengine.logging import MMLogger
+
+from ..registry import DATASETS, TRANSFORMS
+from ..utils.errors import ConfigError, MissingFileError
+from .caption_files import CaptionImage, ImageFinder, read_caption_files
+from .problem_list import ProblemList
+
+_ROWS = ('pairs', 'images')
+_THREADS = 8  # that read headers: on a network file system each waits
+_ADVICE = 'Check data_root, image_dir, ann_file and id_file'
+_MAGIC = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n', b'BM', b'II*\0', b'MM\0*', b'GIF8')
+
+
+@DATASETS.register_module()
+class COCOCaptions(BaseDataset):
+    """Images with captions, in Karpathy's layout or COCO's.
+
+    Chen et al., "Microsoft COCO Captions", 2015, arXiv:1504.00325; the split of Karpathy and Fei-Fei, 2015,
+    arXiv:1412.2306, either as its one JSON (``splits``) or as COCO's caption files with ``.npy`` lists of annotation
+    ids (``id_file``). COCO's files are read as the plain JSON that they are.
+
+    Training on words takes ``rows='pairs'``, a row for each caption; evaluation and self-critical training take
+    ``rows='images'``, a row for each image with all of its captions.
+
+    All files are looked for, and their first bytes held to those of image formats, before anything is trained: what is
+    wrong is one error that counts every kind.
+
+    A sample before its transforms is a dict with ``image_id``, ``image_path``, ``captions`` (all, or a pair's own
+    alone), ``caption`` (pairs only) and ``sample_idx``.
+
+    Args:
+        ann_file: A file or several: below ``data_root``, below the working directory, or absolute.
+        data_root: Folder with the files.
+        image_dir: Folder with the images, below ``data_root`` or absolute; COCO's ``train2014`` and ``val2014`` may lie
+            in it.
+        pipeline: Transforms.
+        rows: ``pairs`` or ``images``.
+        splits: Of Karpathy's layout; None takes all.
+        id_file: ``.npy`` of annotation ids, or several, for COCO's layout; None takes all annotations.
+        check_images: Whether to look at each file's first bytes.
+        test_mode: As MMEngine's.
+        indices: Use only these rows, or that many of the first.
+        serialize_data: Keep the list as bytes that workers share.
+        lazy_init: Do not read anything yet.
+
+    Raises:
+        ConfigError: An option that cannot be.
+        MissingFileError: Caption files or images that are not there.
+        DataError: Caption files or images that cannot be used.
+    """
+
+    METAINFO: dict = dict()
+
+    def __init__(
+        self,
+        ann_file: str | Sequence[str],
+        data_root: str = '',
+        image_dir: str = '',
+        pipeline: list[dict | Any] = [],  # noqa: B006 (as MMEngine's; never changed)
+        rows: str = 'pairs',
+        splits: Sequence[str] | None = None,
+        id_file: str | Sequence[str] | None = None,
+        check_images: bool = True,
+        test_mode: bool = False,
+        indices: int | list[int] | None = None,
+        serialize_data: bool = True,
+        lazy_init: bool = False,
+    ) -> None:
+        if rows not in _ROWS:
+            raise ConfigError(f'COCOCaptions: rows is {rows!r}; choose one of {", ".join(_ROWS)}')
+        if not ann_file:
+            raise ConfigError('COCOCaptions: ann_file names no caption file')
+        #: What is worth a second look, for the log and for ``tools/verify.py``; filled when the captions are read.
+        self.notes: list[str] = []
+        self.image_dir = image_dir
+        self.rows = rows
+        self.splits = [splits] if isinstance(splits, str) else splits
+        self.id_file = id_file
+        self.check_images = check_images
+        super().__init__(
+            ann_file=ann_file,  # type: ignore[arg-type]
+            data_root=data_root,
+            data_prefix={},
+            filter_cfg=None,
+            indices=indices,
+            serialize_data=serialize_data,
+            # Built by our registry, so that it makes no difference whether a Runner has set a default scope.
+            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+        )
+
+    def _join_prefix(self) -> None:
+        """Find files when they are read, so that a missing one is our error, not MMEngine's."""
+
+    def _locate(self, name: str, option: str) -> str:
+        places = list(dict.fromkeys(os.path.abspath(os.path.join(base, name)) for base in (self.data_root, '')))
+        for place in places:
+            if os.path.exists(place):
+                return place
+        raise MissingFileError(
+            f'COCOCaptions: {option} {name} not found (looked at {" and ".join(places)}). Check data_root and {option}'
+        )
+
+    def load_data_list(self) -> list[dict]:
+        """Read captions, find and check the images, and make the rows."""
+        problems = ProblemList('COCOCaptions')
+        ann_files = [self._locate(name, 'ann_file') for name in _as_list(self.ann_file)]
+        id_files = [self._locate(name, 'id_file') for name in _as_list(self.id_file)]
+        images = read_caption_files(ann_files, self.splits, id_files, problems)
+        paths = self._find(images, problems)
+        for image in images:
+            for caption in image.captions:
+                if not isinstance(caption, str) or not any(map(str.isalnum, caption)):
+                    problems.note('captions hold no word', f'{caption!r} of image {image.image_id}')
+        problems.raise_if_any(', '.join(ann_files), _ADVICE)
+        self._report(images, ann_files)
+        rows = []
+        for image, path in zip(images, paths, strict=True):
+            common = dict(image_id=image.image_id, image_path=path)
+            if self.rows == 'images':
+                rows.append({**common, 'captions': image.captions})
+            else:
+                rows += [{**common, 'caption': caption, 'captions': [caption]} for caption in image.captions]
+        return rows
+
+    def references(self) -> list[list[str]]:
+        """The captions of each image, whatever the rows are; for document frequencies and vocabularies."""
+        by_image: dict[int | str, list[str]] = {}
+        for i in range(len(self)):
+            row = self.get_data_info(i)
+            by_image.setdefault(row['image_id'], []).extend(row['captions'])
+        return list(by_image.values())
+
+    def _find(self, images: list[CaptionImage], problems: ProblemList) -> list[str]:
+        finder = ImageFinder(self._locate(self.image_dir, 'image_dir') if self.image_dir else self.data_root)
+        found = [finder.find(image.file_name) for image in images]
+        for image, path in zip(images, found, strict=True):
+            if path is None:
+                problems.note(f'images are not below {finder.folder}', image.file_name, missing=True)
+        there = [path for path in found if path is not None]
+        if self.check_images:
+            with ThreadPoolExecutor(_THREADS) as pool:
+                for path, is_image in zip(there, pool.map(_looks_like_image, there), strict=True):
+                    if not is_image:
+                        problems.note('files are no images', path)
+        return [path or '' for path in found]
+
+    def _report(self, images: list[CaptionImage], ann_files: list[str]) -> None:
+        logger = MMLogger.get_current_instance()
+        lengths = [len(caption.split()) for image in images for caption in image.captions]
+        logger.info(
+            f'COCOCaptions: {", ".join(ann_files)}: {len(images)} images'
+            f'{" of " + ", ".join(self.splits) if self.splits else ""}, {len(lengths)} captions, the longest of '
+            f'{max(lengths, default=0)} words, in {len(images) if self.rows == "images" else len(lengths)} rows'
+        )
+        self.notes = []
+        for step in self.pipeline.transforms:
+            limit = getattr(step, 'max_len', None)
+            num_cut = sum(length > limit - 2 for length in lengths) if limit and self.rows == 'pairs' else 0
+            if num_cut:
+                self.notes.append(f'{num_cut} of {len(lengths)} captions are cut at max_len={limit} tokens')
+        for note in self.notes:
+            logger.warning(f'COCOCaptions: {note}')
+
+
+def _as_list(value: str | Sequence[str] | None) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or [])
+
+
+def _looks_like_image(path: str) -> bool:
+    try:
+        with open(path, 'rb') as file:
+            start = file.read(12)
+    except OSError:
+        return False
+    return start.startswith(_MAGIC) or (start[:4] == b'RIFF' and start[8:] == b'WEBP')

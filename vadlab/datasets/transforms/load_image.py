@@ -1,0 +1,52 @@
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from ...registry import TRANSFORMS
+from ...utils.errors import DataError, MissingFileError
+
+
+@TRANSFORMS.register_module()
+class LoadImage(BaseTransform):
+    """Read an image as a clip of one frame, so that all transforms of frames work on it.
+
+    Grey images get three equal channels, an alpha channel is dropped, 16 bits become 8. A camera's note on how the
+    image was held (EXIF) turns it.
+
+    Required keys: image_path
+
+    Added keys: frames (uint8, RGB, shape (1, H, W, 3)), ori_shape, img_shape (tuples of H and W)
+
+    Raises:
+        MissingFileError: There is no such file.
+        DataError: It is no image, or damaged.
+    """
+
+    def transform(self, results: dict) -> dict:
+        image = read_image(results['image_path'])
+        results['frames'] = image[None]
+        results['ori_shape'] = results['img_shape'] = image.shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
+
+
+def read_image(path: str) -> np.ndarray:
+    """An image, RGB, uint8, shape (H, W, 3).
+
+    Raises:
+        MissingFileError: There is no such file.
+        DataError: It is no image, or damaged.
+    """
+    try:
+        with open(path, 'rb') as file:
+            content = np.frombuffer(file.read(), np.uint8)
+    except FileNotFoundError:
+        raise MissingFileError(f'{path}: there is no such image. Check data_root and image_dirs') from None
+    except OSError as error:
+        raise DataError(f'{path} cannot be read: {error.strerror}') from error
+    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+    if image is None:
+        raise DataError(f'{path} is no image, or damaged ({len(content):,} bytes). Fetch it anew')
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

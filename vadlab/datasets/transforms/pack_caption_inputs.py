@@ -1,0 +1,30 @@
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+
+from ...registry import TRANSFORMS
+from ...structures import CaptionDataSample
+
+_META_KEYS = ('image_id', 'image_path', 'ori_shape', 'img_shape', 'sample_idx')
+
+
+@TRANSFORMS.register_module()
+class PackCaptionInputs(BaseTransform):
+    """Make the batch element that captioners read.
+
+    Required keys: frames (one), captions; caption_tokens of a training pair
+
+    Added keys: inputs (uint8 tensor, shape (3, H, W)), data_samples
+    (:class:`~vadlab.structures.CaptionDataSample`); nothing else is returned
+    """
+
+    def transform(self, results: dict) -> dict:
+        sample = CaptionDataSample(metainfo={key: results[key] for key in _META_KEYS if key in results})
+        sample.gt_captions = list(results.get('captions', []))
+        if 'caption_tokens' in results:
+            sample.gt_caption_tokens = torch.from_numpy(results['caption_tokens'])
+        image = np.ascontiguousarray(results['frames'][0].transpose(2, 0, 1))
+        return dict(inputs=torch.from_numpy(image), data_samples=sample)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'

@@ -1,0 +1,48 @@
+from mmcv.transforms import BaseTransform
+
+from ...registry import TRANSFORMS
+from ...utils.errors import ConfigError
+from .random_state import new_generator
+
+_POSITIONS = ('center', 'random')
+
+
+@TRANSFORMS.register_module()
+class SquareCrop(BaseTransform):
+    """Cut the largest square out of the frames; ``Resize`` after it then keeps the aspect ratio.
+
+    With ``position='center'`` the two together see what CLIP's own preprocessing sees.
+
+    Required keys: frames
+
+    Modified keys: frames (uint8, shape (T, S, S, 3)), img_shape
+
+    Args:
+        position: ``center``, or ``random`` along the longer side.
+        enabled: False leaves the frames alone, so that a config can switch it by one variable.
+
+    Raises:
+        ConfigError: Another position.
+    """
+
+    def __init__(self, position: str = 'center', enabled: bool = True) -> None:
+        if position not in _POSITIONS:
+            raise ConfigError(f'SquareCrop: position is {position!r}; choose one of {", ".join(_POSITIONS)}')
+        self.position = position
+        self.enabled = enabled
+
+    def transform(self, results: dict) -> dict:
+        frames = results['frames']
+        height, width = frames.shape[1:3]
+        side = min(height, width)
+        if not self.enabled or height == width:
+            return results
+        room = max(height, width) - side
+        start = room // 2 if self.position == 'center' else int(new_generator().integers(room + 1))
+        y, x = (start, 0) if height > width else (0, start)
+        results['frames'] = frames[:, y : y + side, x : x + side]
+        results['img_shape'] = (side, side)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(position={self.position!r}, enabled={self.enabled})'

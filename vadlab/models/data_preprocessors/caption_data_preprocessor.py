@@ -1,0 +1,70 @@
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from vadlab.registry import MODELS
+from vadlab.utils.errors import ConfigError, DataError
+
+from .vad_data_preprocessor import CLIP_MEAN, CLIP_STD
+
+
+@MODELS.register_module()
+class CaptionDataPreprocessor(BaseDataPreprocessor):
+    """Stack the images of a batch and normalise them on the model's device.
+
+    Images travel as uint8, a quarter of the bytes. Captions stay on the CPU: the model pads them and copies what it
+    needs.
+
+    Args:
+        mean (Sequence[float]): Of red, green, blue, on the scale 0..255; CLIP's by default.
+        std (Sequence[float]): Of red, green, blue, > 0.
+        non_blocking (bool): Copy from pinned memory without waiting.
+
+    Raises:
+        ConfigError: ``mean`` and ``std`` are not three numbers each, or a std is not positive.
+    """
+
+    def __init__(
+        self, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD, non_blocking: bool = True
+    ) -> None:
+        super().__init__(non_blocking=non_blocking)
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ConfigError(
+                f'CaptionDataPreprocessor: mean and std are three numbers each, std positive; got {mean}, {std}.'
+            )
+        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Turn a collated batch into what the model takes.
+
+        Args:
+            data (dict): ``inputs``, a list of B images, uint8, shape (3, H, W) each; ``data_samples``, a list of
+                :class:`~vadlab.structures.CaptionDataSample` or None. Other keys are passed on.
+            training (bool): Unused; the same happens in training and test.
+
+        Returns:
+            dict: The same with ``inputs`` float32 on the device, shape (B, 3, H, W).
+
+        Raises:
+            DataError: An image is not uint8 of three channels, or their sizes differ.
+        """
+        images: list[Tensor] = list(data['inputs'])
+        samples = data.get('data_samples') or [None] * len(images)
+        for place, (image, sample) in enumerate(zip(images, samples, strict=True)):
+            name = f'image {sample.image_id}' if sample is not None and 'image_id' in sample else f'image no. {place}'
+            if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
+                raise DataError(
+                    f'CaptionDataPreprocessor: {name} is {image.dtype} of shape {tuple(image.shape)}; wanted uint8 '
+                    '(3, height, width), as PackCaptionInputs makes.'
+                )
+            if image.shape != images[0].shape:
+                raise DataError(
+                    f'CaptionDataPreprocessor: {name} is {image.shape[1]}x{image.shape[2]} pixels, but others of its '
+                    f'batch {images[0].shape[1]}x{images[0].shape[2]}. Put Resize into the pipeline.'
+                )
+        stack = torch.stack(images).to(self.device, non_blocking=self._non_blocking)
+        return {**data, 'inputs': (stack.float() - self.mean) / self.std}

@@ -1,0 +1,131 @@
+"""Concepts as text embeddings: what a MaskCLIP head may call a patch."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingFileError
+
+from ..checkpoints.concept_prompts import encode_texts
+from ..checkpoints.tensor_files import read_tensor_file
+
+# Radford et al., 2021, arXiv:2103.00020, section 3.1.4: the embeddings of one name in several templates are averaged.
+TEMPLATES = ('a photo of a {}.', 'a photo of the {}.', 'a photo of many {}.', 'there is a {} in the scene.')
+_ADVICE = 'Build one: python tools/build_codebook.py NAMES --clip WEIGHTS --out FILE.safetensors'
+
+
+def load_codebook(path: str | Path, embed_dim: int | None = None) -> tuple[list[str], Tensor]:
+    """Read a codebook; how many concepts it has is up to the file.
+
+    Args:
+        path (str | Path): A file of :func:`save_codebook`.
+        embed_dim (int | None): The width that the model expects.
+
+    Returns:
+        tuple: N names, and their embeddings, L2-normalised, float32, shape (N, D).
+
+    Raises:
+        MissingFileError: No such file.
+        DataError: It is no codebook, or of another width than the model.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f'There is no codebook {path}. {_ADVICE}')
+    try:
+        tensors, metadata = read_tensor_file(path)
+        names = json.loads(metadata['names'])
+        embeds = tensors['embeds']
+    except (CheckpointError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f'{path} is no codebook ({error}). {_ADVICE}') from error
+    if not isinstance(embeds, Tensor) or embeds.ndim != 2 or len(embeds) != len(names):
+        raise DataError(f'{path}: {len(names)} names, but embeddings of shape {tuple(embeds.shape)}. {_ADVICE}')
+    if not embeds.isfinite().all():
+        raise DataError(f'{path} holds numbers that are not finite. {_ADVICE}')
+    if embed_dim is not None and embeds.shape[1] != embed_dim:
+        raise DataError(
+            f'{path}: its concepts have {embeds.shape[1]} dimensions, the model has embed_dim={embed_dim}. Build it '
+            'with the text tower that belongs to the model: python tools/build_codebook.py NAMES --clip WEIGHTS'
+        )
+    return names, F.normalize(embeds.float(), dim=-1)
+
+
+def save_codebook(path: str | Path, names: Sequence[str], embeds: Tensor, **notes: str) -> None:
+    """Write a codebook; an older file of that name survives until the new one is whole.
+
+    Args:
+        path (str | Path): Ends with ``.safetensors``.
+        names (Sequence[str]): N concepts.
+        embeds (Tensor): Shape (N, D).
+        notes (str): How it was made, for the file's header.
+
+    Raises:
+        ConfigError: Another ending, or another number of names than of embeddings.
+    """
+    path = Path(path)
+    if path.suffix != '.safetensors':
+        raise ConfigError(f'{path}: a codebook is written as .safetensors only.')
+    if len(names) != len(embeds):
+        raise ConfigError(f'{path}: {len(names)} names, but {len(embeds)} embeddings.')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.part')
+    metadata = {**notes, 'format': 'pt', 'names': json.dumps(list(names), ensure_ascii=False)}
+    save_file({'embeds': embeds.detach().float().contiguous()}, part, metadata)
+    part.replace(path)
+
+
+def read_names(path: str | Path) -> list[str]:
+    """Names of concepts: a text file with one a line (``#`` begins a comment), or a JSON list.
+
+    Raises:
+        MissingFileError: No such file.
+        DataError: It is neither, is empty, or names a concept twice.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f'There is no file of names {path}; wanted a text file with a concept in each line')
+    try:
+        text = path.read_text(encoding='utf-8')
+        names = (
+            json.loads(text)
+            if path.suffix == '.json'
+            else [line.partition('#')[0].strip() for line in text.splitlines()]
+        )
+    except (UnicodeDecodeError, ValueError) as error:
+        raise DataError(f'{path} cannot be read: {error}') from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f'{path} holds no list of names')
+    names = [name for name in names if name]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if not names or twice:
+        raise DataError(f'{path} names {f"{twice[0]!r} twice" if twice else "no concept"}')
+    return names
+
+
+def embed_names(names: Sequence[str], clip: str | Path, templates: Sequence[str] = TEMPLATES) -> Tensor:
+    """Embed concepts as the mean over templates, each text L2-normalised before and the mean after.
+
+    Args:
+        names (Sequence[str]): N concepts.
+        clip (str | Path): Weights, see :func:`~vadlab.models.checkpoints.load_clip_checkpoint`.
+        templates (Sequence[str]): Sentences with one ``{}`` for the name.
+
+    Returns:
+        Tensor: float32, L2-normalised, shape (N, D).
+
+    Raises:
+        ConfigError: A template without ``{}``.
+    """
+    if not templates or any(template.count('{}') != 1 for template in templates):
+        raise ConfigError(f'Each template of a codebook holds one {{}} for the name; got {list(templates)}.')
+    rows = []
+    for first in range(0, len(names), 256):  # a tag list has thousands of names, and each several texts
+        texts = [template.format(name) for name in names[first : first + 256] for template in templates]
+        embeds = F.normalize(encode_texts(texts, clip), dim=-1)
+        rows.append(F.normalize(embeds.unflatten(0, (-1, len(templates))).mean(dim=1), dim=-1))
+    return torch.cat(rows)

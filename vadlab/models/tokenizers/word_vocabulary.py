@@ -1,0 +1,161 @@
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vadlab.evaluation.functional.captions.ptb import ptb_tokenize
+from vadlab.registry import TOKENIZERS
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+
+SPECIAL_WORDS = ('<pad>', '<unk>', '<bos>', '<eos>')
+_ADVICE = 'Make one of the training captions: python tools/build_vocabulary.py CAPTIONS.json --out FILE'
+
+
+@TOKENIZERS.register_module()
+class WordVocabulary:
+    """The words that a captioner writes, numbered; a JSON file, never a pickle.
+
+    Captions are cut into words as the metrics cut them (:func:`ptb_tokenize`: lower case, no punctuation), so that what
+    the model learns to write is what it is measured by.
+
+    Args:
+        vocab_file (str | None): JSON ``{"words": ["<pad>", "<unk>", "<bos>", "<eos>", "a", ...]}``; a word's number is
+            its place.
+        words (Sequence[str] | None): The words themselves, instead of a file.
+
+    Attributes:
+        words (tuple[str, ...]): By number.
+        pad_id, unk_id, bos_id, eos_id (int): 0, 1, 2 and 3.
+        truncated (int): Captions cut so far, in this process.
+
+    Raises:
+        ConfigError: Neither or both of file and words.
+        MissingFileError: No such file.
+        DataError: It is no vocabulary: a special word is missing or elsewhere, a word occurs twice.
+
+    Example:
+        >>> vocabulary = WordVocabulary.build(['A red car.', 'A blue car!'], min_count=2)
+        >>> vocabulary.encode('a green car'), vocabulary.decode([2, 4, 5, 3])
+        ([2, 4, 1, 5, 3], 'a car')
+    """
+
+    pad_id, unk_id, bos_id, eos_id = range(4)
+
+    def __init__(self, vocab_file: str | Path | None = None, words: Sequence[str] | None = None) -> None:
+        if (vocab_file is None) == (words is None):
+            raise ConfigError('WordVocabulary: give vocab_file, or words.')
+        self.source = 'words' if vocab_file is None else str(vocab_file)
+        self.words = tuple(words or ()) if vocab_file is None else tuple(_read(Path(vocab_file)))
+        self._check()
+        # Without the special words: a caption that spells one out must not end there.
+        self._ids = {word: number for number, word in enumerate(self.words) if word not in SPECIAL_WORDS}
+        self.truncated = 0
+
+    def _check(self) -> None:
+        if not all(isinstance(word, str) and word and not any(map(str.isspace, word)) for word in self.words):
+            bad = next(w for w in self.words if not isinstance(w, str) or not w or any(map(str.isspace, w)))
+            raise DataError(f'WordVocabulary: {self.source}: {bad!r} is no word. {_ADVICE}')
+        missing = [word for word in SPECIAL_WORDS if word not in self.words]
+        if missing or self.words[:4] != SPECIAL_WORDS:
+            what = f'lacks {", ".join(missing)}' if missing else f'begins with {" ".join(self.words[:4])}'
+            raise DataError(
+                f'WordVocabulary: {self.source} {what}; its first words must be {" ".join(SPECIAL_WORDS)}. {_ADVICE}'
+            )
+        twice = [word for word, count in Counter(self.words).items() if count > 1]
+        if twice:
+            raise DataError(
+                f'WordVocabulary: {self.source}: {len(twice)} words occur twice (first: {twice[0]!r}). {_ADVICE}'
+            )
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of words, the four special ones included."""
+        return len(self.words)
+
+    @property
+    def fingerprint(self) -> int:
+        """A number of 63 bits that another list of words does not have, to keep beside weights trained with this."""
+        digest = hashlib.sha256('\n'.join(self.words).encode('utf-8')).digest()
+        return int.from_bytes(digest[:8], 'big') >> 1
+
+    def encode(self, text: str, max_len: int = 54) -> list[int]:
+        """Numbers of a caption's words, start and end included, not padded.
+
+        Args:
+            text (str): A caption.
+            max_len (int): Longer ones are cut, keep their end, and are counted in ``truncated``.
+
+        Returns:
+            list[int]: 2 to ``max_len`` numbers.
+
+        Raises:
+            ConfigError: ``max_len`` leaves no room for the start and the end.
+        """
+        if max_len < 2:
+            raise ConfigError(f'WordVocabulary: max_len={max_len}; start and end alone take 2.')
+        ids = [self._ids.get(word, self.unk_id) for word in ptb_tokenize(text)]
+        if len(ids) > max_len - 2:
+            self.truncated += 1
+            ids = ids[: max_len - 2]
+        return [self.bos_id, *ids, self.eos_id]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Words of a sentence up to its end, with spaces between; padding and start are left out.
+
+        Raises:
+            DataError: A number beyond the vocabulary.
+        """
+        words = []
+        for number in map(int, ids):
+            if number == self.eos_id:
+                break
+            if not 0 <= number < len(self.words):
+                raise DataError(
+                    f'WordVocabulary: number {number} is beyond the {len(self.words)} words of {self.source}. '
+                    'The model and the vocabulary do not belong together.'
+                )
+            if number not in (self.pad_id, self.bos_id):
+                words.append(self.words[number])
+        return ' '.join(words)
+
+    @classmethod
+    def build(cls, captions: Iterable[str], min_count: int = 5) -> 'WordVocabulary':
+        """The words that occur often enough, most frequent first, equally frequent ones by alphabet.
+
+        Args:
+            captions (Iterable[str]): Those of the training images.
+            min_count (int): A rarer word is unknown.
+
+        Raises:
+            DataError: No word occurs often enough.
+        """
+        counts = Counter(word for caption in captions for word in ptb_tokenize(caption))
+        kept = [word for word, count in counts.items() if count >= min_count and word not in SPECIAL_WORDS]
+        if not kept:
+            raise DataError(f'WordVocabulary: none of {len(counts)} words occurs {min_count} times; lower min_count.')
+        return cls(words=[*SPECIAL_WORDS, *sorted(kept, key=lambda word: (-counts[word], word))])
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON file that ``vocab_file`` reads; it appears only once it is complete."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f'.{path.name}.part')
+        part.write_text(json.dumps({'words': self.words}, ensure_ascii=False, indent=0) + '\n', encoding='utf-8')
+        part.replace(path)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+def _read(path: Path) -> list:
+    if not path.is_file():
+        raise MissingFileError(f'WordVocabulary: no vocabulary file {path}. {_ADVICE}')
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise DataError(f'WordVocabulary: {path} is not valid JSON: {error}') from error
+    words = content.get('words') if isinstance(content, dict) else None
+    if not isinstance(words, list):
+        raise DataError(f'WordVocabulary: {path} holds no list "words". {_ADVICE}')
+    return words
