@@ -2,8 +2,8 @@
 
 Usage::
 
-    python tools/benchmark.py                      # everything, about 25 minutes
-    python tools/benchmark.py --quick              # everything, small and rough, about 2 minutes
+    python tools/benchmark.py                      # everything, about 40 minutes
+    python tools/benchmark.py --quick              # everything, small and rough, about 4 minutes
     python tools/benchmark.py decode step --runs 7 --json figures.json
 
 Every figure comes with its spread, and with a reference that was measured in turns with it in the same run. The exit
@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from benchmarks import captions, decode, loader, metrics, step, text  # noqa: E402
+from benchmarks import captions, decode, loader, metrics, step, text, vadclip  # noqa: E402
 from benchmarks.harness import Report, Row, Target  # noqa: E402
 
 from vadlab.utils.cli import run_cli  # noqa: E402
@@ -63,12 +63,14 @@ class Scale:
     metric_frames: int
     repeats: tuple[int, ...] = (1, 4)
     caption_images: int = 5000
+    vadclip_size: str = 'published'
+    vadclip_videos: int = 128
 
 
 FULL = Scale(5, (64, 256), 'ViT-B/32', (256, 64), 7000, tuple(decode.SPEED_FILES), None, 3, 4, 1_109_680)
 _FEW_KINDS = ['edit list hides the beginning', 'open group of pictures', 'MPEG transport stream', 'cut in the middle']
-QUICK = Scale(2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), _FEW_KINDS, None, 2, 1_109_680, (4,), 500)
-TINY = Scale(1, (8,), 'tiny', (8,), 60, ('GOP 12',), [_FEW_KINDS[0], 'text'], None, 2, 5_000, (4,), 20)
+QUICK = Scale(2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), _FEW_KINDS, None, 2, 1_109_680, (4,), 500, 'published', 4)
+TINY = Scale(1, (8,), 'tiny', (8,), 60, ('GOP 12',), [_FEW_KINDS[0], 'text'], None, 2, 5_000, (4,), 20, 'tiny', 6)
 
 SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'decode': lambda scale, cache: decode.run(
@@ -80,6 +82,9 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
         cache, scale.runs, scale.loader_videos, scale.frames[0], scale.video_frames, scale.arch
     ),
     'metrics': lambda scale, cache: metrics.run(scale.runs, scale.metric_frames),
+    'vadclip': lambda scale, cache: vadclip.run(
+        min(scale.runs, scale.long_runs or scale.runs), scale.vadclip_size, scale.vadclip_videos
+    ),
     'captions': lambda scale, cache: captions.run(scale.runs, scale.caption_images),
 }
 
@@ -89,10 +94,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Measure VADLab against references on this machine.')
     parser.add_argument('sections', nargs='*', metavar='SECTION', help=f'{", ".join(SECTIONS)}, or all (default: all)')
     parser.add_argument('--runs', type=int, help='measured turns of each comparison (default: 5)')
-    parser.add_argument('--long-runs', type=int, help='turns of steps of more than 64 frames (default: 3)')
+    parser.add_argument('--long-runs', type=int, help='turns of long steps (default: 3)')
+    parser.add_argument('--videos', type=int, help='videos of a training step of VadCLIP (default: 128, about 8 GiB)')
     parser.add_argument('--frames', type=int, nargs='+', help='frames of a training step (default: 64 256)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write every figure to this file')
-    parser.add_argument('--quick', action='store_true', help='small and rough, about 2 minutes')
+    parser.add_argument('--quick', action='store_true', help='small and rough, about 4 minutes')
     parser.add_argument('--tiny', action='store_true', help=argparse.SUPPRESS)
     parser.add_argument(
         '--cache-dir',
@@ -104,7 +110,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     unknown = [name for name in args.sections if name not in SECTIONS and name != 'all']
     if unknown:
         raise ConfigError(f'benchmark: there is no section {unknown[0]!r}. Known: {", ".join(SECTIONS)}, all.')
-    for option in ('runs', 'long_runs'):
+    for option in ('runs', 'long_runs', 'videos'):
         if getattr(args, option) is not None and getattr(args, option) < 1:
             raise ConfigError(f'benchmark: --{option.replace("_", "-")} must be at least 1.')
     if args.frames and min(args.frames) < 8:
@@ -183,7 +189,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sections that are asked for; returns 1 where a result of VADLab's is wrong."""
     args = parse_args(arguments)
     scale = TINY if args.tiny else QUICK if args.quick else FULL
-    asked = dict(runs=args.runs, long_runs=args.long_runs, frames=args.frames and tuple(args.frames))
+    asked = dict(
+        runs=args.runs,
+        long_runs=args.long_runs,
+        frames=args.frames and tuple(args.frames),
+        vadclip_videos=args.videos,
+    )
     scale = replace(scale, **{name: value for name, value in asked.items() if value is not None})
     names = [name for name in SECTIONS if name in args.sections or not args.sections or 'all' in args.sections]
     report = Report()

@@ -22,7 +22,7 @@ def _load_tool():
 
 
 benchmark = _load_tool()
-from benchmarks import decode, harness, loader, metrics, plain_fgclip, readers, step, text, videos  # noqa: E402
+from benchmarks import decode, harness, loader, metrics, plain_fgclip, readers, step, text, vadclip, videos  # noqa: E402
 
 
 @pytest.mark.parametrize('size', [224, 112])
@@ -250,3 +250,48 @@ def test_every_section_runs(tmp_path, capsys):
     assert benchmark.main(['--tiny', '--cache-dir', str(tmp_path), '--json', str(tmp_path / 'f.json')]) == 0
     sections = {row['section'] for row in json.loads((tmp_path / 'f.json').read_text())['rows']}
     assert sections == {'decode', 'frames', 'step', 'text', 'loader', 'metrics', 'captions'}
+
+
+@pytest.mark.parametrize('lengths', ['ucf-crime', 'full'])
+def test_vadclip_equals_the_published_structure_before_it_is_timed(lengths):
+    jobs = [vadclip.VadCLIPStepJob(kind, 'tiny', videos=6, lengths=lengths) for kind in ('reference', 'ours')]
+    assert jobs[0].lengths == jobs[1].lengths
+    reference, ours = (job.run() for job in jobs)
+    assert set(reference) == {'loss_binary', 'loss_align', 'loss_separation', 'grad_norm'}
+    assert vadclip.compare(reference, ours, 'x') == []
+    for (name, p), q in zip(_shared(jobs[1].model), _shared_plain(jobs[0].model), strict=True):
+        torch.testing.assert_close(p.grad, q.grad, rtol=1e-3, atol=1e-5, msg=lambda m, n=name: f'{n}: {m}')
+
+
+def _shared(model):
+    return [(name, model.get_parameter(name)) for name in ('adapter.positional_embedding', 'prompt_embedding')]
+
+
+def _shared_plain(model):
+    return [model.positions.weight, model.prompt_vectors.weight]
+
+
+def test_vadclip_scores_equal_the_published_structure_on_videos_of_several_chunks():
+    reference, ours = (vadclip.VadCLIPTestJob(kind, 'tiny', videos=5) for kind in ('reference', 'ours'))
+    assert max(map(len, ours.videos)) > ours.size
+    assert reference.run() == pytest.approx(ours.run(), rel=1e-5)
+    with torch.no_grad():
+        for feats in ours.videos:
+            torch.testing.assert_close(ours.scores(feats), reference.scores(feats), rtol=1e-4, atol=1e-5)
+
+
+def test_another_result_than_the_published_structures_is_an_error():
+    first = dict(loss_align=1.0, grad_norm=10.0)
+    assert vadclip.compare(first, dict(loss_align=1.00005, grad_norm=10.005), 'step') == []
+    assert vadclip.compare(first, dict(loss_align=1.0002, grad_norm=10.0), 'step') == [
+        'step: loss_align is 1.0002, the published structure says 1.0'
+    ]
+    assert 'grad_norm is None' in vadclip.compare(first, dict(loss_align=1.0), 'step')[0]
+
+
+def test_lengths_are_those_of_ucf_crime_and_never_more_than_there_are_places():
+    lengths = vadclip.make_lengths(100, 256, 'ucf-crime')
+    assert min(lengths) >= 9
+    assert sorted(lengths)[50] == pytest.approx(122, abs=4)
+    assert sum(n == 256 for n in lengths) == pytest.approx(23, abs=3)
+    assert vadclip.make_lengths(3, 32, 'full') == [32] * 3

@@ -36,12 +36,20 @@ SIZES: dict[str, dict[str, Any]] = {
 MEDIAN, SPREAD, SHORTEST = 122, 1.01, 9
 
 
-def make_lengths(count: int, most: int, kind: str) -> list[int]:
-    """Snippets of each video: ``ucf-crime``'s distribution, cut at ``most``, or ``full``, all of ``most``."""
+def make_lengths(count: int, places: int, kind: str, most: int | None = None) -> list[int]:
+    """Snippets of each video.
+
+    Args:
+        count: Videos.
+        places: Of a video or chunk; lengths scale with them, UCF-Crime's own belonging to 256.
+        kind: ``ucf-crime``'s distribution, or ``full``, all of ``places``.
+        most: Longer videos are cut; ``places`` by default.
+    """
     if kind == 'full':
-        return [most] * count
+        return [places] * count
     quantiles = [NormalDist().inv_cdf((i + 0.5) / count) for i in range(count)]
-    return [min(most, max(SHORTEST, round(MEDIAN * most / 256 * math.exp(SPREAD * q)))) for q in quantiles]
+    lengths = [round(MEDIAN * places / 256 * math.exp(SPREAD * q)) for q in quantiles]
+    return [min(most or places, max(SHORTEST, n)) for n in lengths]
 
 
 def build_ours(size: str, seed: int = 0) -> Any:
@@ -143,8 +151,7 @@ class VadCLIPTestJob:
         model = build_ours(size)
         self.kind = kind
         self.size = model.max_snippets
-        lengths = make_lengths(videos, 8 * self.size, 'ucf-crime')
-        lengths = [max(SHORTEST, n // 8) for n in lengths]
+        lengths = make_lengths(videos, self.size, 'ucf-crime', most=8 * self.size)
         self.videos = [make_features([n], SIZES[size]['embed_dim'], seed=n)[0] for n in lengths]
         self.model = (PlainVadCLIP(model) if kind == 'reference' else model).eval()
         self.runs = 0
@@ -186,16 +193,16 @@ def compare(reference: dict[str, float], ours: dict[str, float], case: str) -> l
     return wrong
 
 
-def run(runs: int = 5, size: str = 'published', videos: int = 128, test_videos: int = 16) -> Report:
+def run(runs: int = 5, size: str = 'published', videos: int = 128) -> Report:
     """Measure a training step with UCF-Crime's lengths and with full ones, and the test.
 
     Args:
         runs: Turns of each comparison.
         size: A key of ``SIZES``.
-        videos: Videos of a training batch.
-        test_videos: Videos of the test.
+        videos: Videos of a training batch; the test has at most 16.
     """
     report = Report()
+    test_videos = min(16, videos)
     cases: list[tuple[str, str, dict[str, Any], float | None]] = [
         (f'training step, {videos} videos of {words}', 'VadCLIPStepJob', dict(videos=videos, lengths=kind), wanted)
         for kind, words, wanted in (('ucf-crime', "UCF-Crime's lengths", 1.5), ('full', 'full length', None))
