@@ -1,0 +1,90 @@
+# COCO 2014 with captions, by the Karpathy split.
+# Everything is named below data_root. With Karpathy's dataset_coco.json the splits are taken by name; with COCO's own
+# caption files set ann_file to them, splits to None and id_file to the .npy lists of annotation ids, e.g.
+#   ann_file = ['annotations/captions_train2014.json', 'annotations/captions_val2014.json']
+#   train_splits = val_splits = test_splits = None
+#   train_id_file = ['annotations/coco_train_ids.npy', 'annotations/coco_restval_ids.npy']
+data_root = 'data/coco'
+image_dir = 'images'  # train2014 and val2014 lie in it
+ann_file = 'dataset_coco.json'
+val_ann_file = ann_file
+test_ann_file = ann_file
+train_splits = ('train', 'restval')
+val_splits = ('val',)
+test_splits = ('test',)
+train_id_file = None
+val_id_file = None
+test_id_file = None
+vocab_file = 'data/coco/vocab.json'  # python tools/build_vocabulary.py makes it
+train_rows = 'pairs'  # images: each with all its captions, for self-critical training
+max_len = 54  # tokens of a caption, start and end included
+
+image_size = 224
+crop = True  # the middle square, as CLIP's own preprocessing; False scales the whole image to a square
+blank_pixels = False  # the control: every image black
+batch_size = 50
+num_workers = 4
+
+# ---- From here on the same for all sets of captions. ----
+tokenizer = dict(type='WordVocabulary', vocab_file=vocab_file)
+image_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='SquareCrop', enabled=crop),
+    dict(type='Resize', size=image_size),
+    dict(type='BlankFrames', enabled=blank_pixels),
+]
+pair_pipeline = [*image_pipeline, dict(type='TokenizeWords', tokenizer=tokenizer, max_len=max_len)]
+train_pipeline = [*(pair_pipeline if train_rows == 'pairs' else image_pipeline), dict(type='PackCaptionInputs')]
+test_pipeline = [*image_pipeline, dict(type='PackCaptionInputs')]
+captions = dict(type='COCOCaptions', data_root=data_root, image_dir=image_dir)
+
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=num_workers,
+    persistent_workers=num_workers > 0,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        **captions,
+        ann_file=ann_file,
+        splits=train_splits,
+        id_file=train_id_file,
+        rows=train_rows,
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=num_workers,
+    persistent_workers=num_workers > 0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        **captions,
+        ann_file=val_ann_file,
+        splits=val_splits,
+        id_file=val_id_file,
+        rows='images',
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=num_workers,
+    persistent_workers=num_workers > 0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        **captions,
+        ann_file=test_ann_file,
+        splits=test_splits,
+        id_file=test_id_file,
+        rows='images',
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+
+val_evaluator = dict(type='CaptionMetric')
+test_evaluator = val_evaluator
