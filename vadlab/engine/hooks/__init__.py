@@ -7,6 +7,7 @@ from .param_scheduler_hook import ParamSchedulerHook
 from .progress_bar_hook import ProgressBarHook
 from .run_state_hook import RunStateHook
 from .score_file_hook import ScoreFileHook
+from .shared_videos_hook import SharedVideosHook
 from .smoke_pass_hook import SmokePassHook
 from .train_state_hook import TrainStateHook
 from .undisturbed_validation_hook import UndisturbedValidationHook
@@ -22,6 +23,7 @@ __all__ = [
     'ProgressBarHook',
     'RunStateHook',
     'ScoreFileHook',
+    'SharedVideosHook',
     'SmokePassHook',
     'TrainStateHook',
     'UndisturbedValidationHook',

@@ -1,0 +1,32 @@
+import logging
+from types import SimpleNamespace
+
+import pytest
+from mmengine.dataset import BaseDataset
+
+from vadlab.engine.hooks import SharedVideosHook
+
+
+class Videos(BaseDataset):
+    def __init__(self, *names):
+        self.names = names
+        super().__init__()
+
+    def load_data_list(self):
+        return [{'video_id': name} for name in self.names]
+
+
+def runner_of(train, val):
+    loops = [dataset and SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset)) for dataset in (train, val)]
+    return SimpleNamespace(train_loop=loops[0], val_loop=loops[1], logger=logging.getLogger('shared'))
+
+
+def test_shared_videos_are_counted_and_named(caplog):
+    SharedVideosHook().before_train(runner_of(Videos('a', 'b', 'c'), Videos('c', 'd', 'b')))
+    assert '2 of 3 validation videos are also trained on (first: b)' in caplog.text
+
+
+@pytest.mark.parametrize('val', [Videos('d'), ['no ids'], None])
+def test_nothing_is_said_where_none_is_shared_or_known(caplog, val):
+    SharedVideosHook().before_train(runner_of(Videos('a'), val))
+    assert not caplog.text

@@ -1,0 +1,38 @@
+"""Telling that videos to evaluate on are also trained on."""
+
+import logging
+from typing import Any
+
+from mmengine.dataset import BaseDataset
+from mmengine.hooks import Hook
+
+from vadlab.registry import HOOKS
+
+
+@HOOKS.register_module()
+class SharedVideosHook(Hook):
+    """Warns before training if videos of the validation set are in the training set, too.
+
+    A warning only: someone who tries an experiment on a handful of videos means it.
+    """
+
+    def before_train(self, runner: Any) -> None:
+        """Compare the ids of the videos."""
+        if runner.val_loop is None:
+            return
+        evaluated = _video_ids(runner.val_loop.dataloader.dataset)
+        shared = sorted(evaluated & _video_ids(runner.train_loop.dataloader.dataset))
+        if shared:
+            runner.logger.log(
+                logging.WARNING,
+                f'{len(shared)} of {len(evaluated)} validation videos are also trained on (first: {shared[0]}): '
+                'their metrics say nothing about new videos.',
+            )
+
+
+def _video_ids(dataset: Any) -> set[str]:
+    """Ids of a data set's videos; empty where it knows none."""
+    if not isinstance(dataset, BaseDataset):
+        return set()
+    ids = (dataset.get_data_info(i).get('video_id') for i in range(len(dataset)))
+    return {video_id for video_id in ids if video_id is not None}
