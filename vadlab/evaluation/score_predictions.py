@@ -188,7 +188,7 @@ def score_predictions(
         results = metric.results
         if metric is frame_metric:
             report.scores = {result['video_id']: result['scores'] for result in results}
-            report.touched = sum(result['touched'] for result in results)
+            report.touched = sum(result['off_by'] > 0 for result in results)
             report.labels = {result['video_id']: result['labels'] for result in results}
         report.metrics |= metric.evaluate(len(truth))
         for key, text in metric.protocol.items():

@@ -120,11 +120,11 @@ class FrameScoreMetric(VADMetric):
             raise DataError(f'{video_id}: {len(margins)} pred_margins but {len(scores)} pred_scores')
         for field, values in (('pred_margins', margins), ('pred_scores', scores)):
             _check_finite(values, field, video_id)
-        touched = len(scores) != num_frames
+        off_by = abs(len(scores) - num_frames)
         margins, _ = ground_truth.match_lengths(video_id, margins, num_frames, self.length_policy)
         scores, counted = ground_truth.match_lengths(video_id, scores, num_frames, self.length_policy)
         labels = intervals_to_mask(field_of(sample, 'gt_intervals', name), num_frames)[:counted]
-        result = {'video_id': video_id, 'margins': margins, 'scores': scores, 'labels': labels, 'touched': touched}
+        result = {'video_id': video_id, 'margins': margins, 'scores': scores, 'labels': labels, 'off_by': off_by}
         if sample.get('pred_class_scores') is not None:
             result |= self._classes(sample, video_id, num_frames)
         return result
@@ -158,9 +158,7 @@ class FrameScoreMetric(VADMetric):
         """The numbers over all videos."""
         results = self.checked(results)
         margins, scores, labels = ([result[key] for result in results] for key in ('margins', 'scores', 'labels'))
-        touched = sum(result['touched'] for result in results)
-        if touched:
-            self.log(f'{touched} of {len(results)} videos had scores of another length ({self.length_policy})')
+        self.log_other_lengths([result['off_by'] for result in results], self.length_policy)
         with self.warnings_to_log():
             counts = ranking.rank_counts(np.concatenate(margins), np.concatenate(labels))
             numbers = {

@@ -76,7 +76,7 @@ class SegmentMetric(VADMetric):
         video_id = str(field_of(sample, 'video_id', name))
         num_frames = int(field_of(sample, 'total_frames', name))
         scores = two_dimensional(field_of(sample, 'pred_class_scores', name), 'pred_class_scores', sample)
-        touched = len(scores) != num_frames
+        off_by = abs(len(scores) - num_frames)
         scores, counted = ground_truth.match_lengths(video_id, scores, num_frames, self.length_policy)
         intervals = class_intervals_of(sample, name)
         if intervals is None:
@@ -102,15 +102,13 @@ class SegmentMetric(VADMetric):
             'proposals': (proposals.classes, proposals.starts, proposals.ends, proposals.scores),
             'truths': (truths.classes, truths.starts, truths.ends),
             'num_classes': scores.shape[1],
-            'touched': touched,
+            'off_by': off_by,
         }
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """The numbers over all videos."""
         results = self.checked(results)
-        touched = sum(result['touched'] for result in results)
-        if touched:
-            self.log(f'{touched} of {len(results)} videos had scores of another length ({self.length_policy})')
+        self.log_other_lengths([result['off_by'] for result in results], self.length_policy)
         columns = sorted({result['num_classes'] for result in results})
         if len(columns) > 1:
             raise DataError(f'pred_class_scores has {" or ".join(map(str, columns))} columns in different videos')

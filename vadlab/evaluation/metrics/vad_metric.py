@@ -17,6 +17,9 @@ from vadlab.utils.errors import ConfigError, DataError
 # What a ranking looks at: unbounded logits, or probabilities.
 RANK_BY = ('margins', 'scores')
 
+# The last frames of a video, which fill no snippet, have no score of their own: that is no mismatch.
+SNIPPET_FRAMES = 16
+
 
 class VADMetric(BaseMetric):
     """A metric over :class:`~vadlab.structures.VADDataSample` predictions.
@@ -73,6 +76,22 @@ class VADMetric(BaseMetric):
     def log(self, message: str, level: int = logging.WARNING) -> None:
         """Say something in the run's log."""
         print_log(f'{type(self).__name__}: {message}', logger='current', level=level)
+
+    def log_other_lengths(self, off_by: Sequence[int], policy: str) -> None:
+        """Say how many videos had more or fewer scores than frames; loudly only where it is a snippet or more.
+
+        Args:
+            off_by (Sequence[int]): Frames by which each video's scores are off, >= 0.
+            policy (str): What was done about it.
+        """
+        touched = sum(frames > 0 for frames in off_by)
+        if touched:
+            level = logging.INFO if max(off_by) < SNIPPET_FRAMES else logging.WARNING
+            self.log(
+                f'{touched} of {len(off_by)} videos had scores of another length, by {max(off_by)} frames at most '
+                f'({policy})',
+                level,
+            )
 
     @contextmanager
     def warnings_to_log(self) -> Iterator[None]:
