@@ -6,7 +6,7 @@ from vadlab.evaluation.metrics import FrameScoreMetric
 
 
 @pytest.mark.parametrize(
-    'off_by, level', [([0, 15], logging.INFO), ([0, 15, 16], logging.WARNING)], ids=['tail', 'mismatch']
+    ('off_by', 'level'), [([0, 15], logging.INFO), ([0, 15, 16], logging.WARNING)], ids=['tail', 'mismatch']
 )
 def test_only_a_snippet_or_more_of_other_length_is_a_warning(off_by, level, monkeypatch):
     said = []
