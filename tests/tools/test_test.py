@@ -1,10 +1,17 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 
+from vadlab.registry import MODELS
+from vadlab.utils import register_all_modules
+from vadlab.utils.config import load_config
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 @pytest.fixture
@@ -60,6 +67,7 @@ def test_checkpoint_of_another_model(test, trained):
     [
         (['no.pth'], MissingFileError, r'Checkpoint no\.pth not found'),
         (['no.pth', '--out', 'x.txt'], ConfigError, r'must end with \.json'),
+        (['none'], ConfigError, 'no model.pretrained: without a checkpoint its weights would be random'),
         (['no.pth', '--cfg-options', 'test_cfg=None'], ConfigError, 'cannot be tested: it sets no test_cfg'),
     ],
 )
@@ -79,3 +87,27 @@ def test_config_beside_the_training_is_not_written_over(test, trained, tmp_path)
     before = {p: p.read_bytes() for p in (tmp_path / 'w').iterdir() if p.is_file()}
     test([str(config), str(checkpoint), '--work-dir', str(tmp_path / 'w'), '--cfg-options', 'batch_size=1'])
     assert {p: p.read_bytes() for p in (tmp_path / 'w').iterdir() if p.is_file()} == before
+
+
+def test_without_a_checkpoint_pretrained_weights_are_tested(test, tmp_path):
+    """Zero-shot CLIP on features that are the embeddings of its own words."""
+    register_all_modules()
+    config = load_config(CONFIGS / 'zero_shot_clip_demo.py')
+    model = MODELS.build(config.model)
+    model.init_weights()
+    normal, fire = (
+        model._encode_prompts()[model.score_head.phrases.index(p)]
+        for p in ('an ordinary scene where nothing happens', 'a person setting fire to something')
+    )
+    (tmp_path / 'features').mkdir()
+    np.save(tmp_path / 'features' / 'Arson001_x264__0.npy', torch.stack([normal, fire, fire, normal]).numpy())
+    (tmp_path / 'test.txt').write_text('Arson/Arson001_x264__0.npy\n')
+    (tmp_path / 'frames.json').write_text('{"Arson001_x264": 64}')
+    (tmp_path / 'Temporal_Anomaly_Annotation.txt').write_text('Arson001_x264.mp4  Arson  16  48  -1  -1  \n')
+    out = tmp_path / 'm.json'
+    options = [f'data_root={tmp_path}', 'num_workers=0', 'tensorboard=False', 'segment_mode=standard']
+    arguments = ['none', '--out', str(out), '--work-dir', str(tmp_path / 't'), '--cfg-options', *options]
+    assert test([str(CONFIGS / 'zero_shot_clip_demo.py'), *arguments]) == 0
+    report = json.loads(out.read_text())
+    assert report['checkpoint'] == 'none'
+    assert report['metrics']['frame/auc'] == 1.0

@@ -47,6 +47,8 @@ class VadCLIP(SnippetDetector):
 
     Followed is the code that gave the published numbers, also where it is not what one expects:
 
+    - Windows of the adapter lie side by side, those of the paper overlap. The graph of near snippets is
+      exp(-distance / e) as it is, no softmax of it, and e is fixed: the parameter that the code holds is never read.
     - Places past the end of a short video take part: in its last window, in the graph of near snippets, and in the sum
       over the video that is added to the texts. All videos and chunks have ``max_snippets`` places for that reason.
       What the losses and the caller get is of real snippets only.
