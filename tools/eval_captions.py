@@ -7,7 +7,6 @@ Usage::
 
 import argparse
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from vadlab.evaluation.functional.captions import WordNet, caption_scores, ptb_tokenize
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.runtime import format_table, format_value, versions
 
 _FORMATS = '{"ID": ...}, or a list of {"image_id": ..., "caption": ...}'
@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if args.out and Path(args.out).suffix != '.json':
         raise ConfigError(f'--out {args.out}: must end with .json.')
+    if args.out:
+        check_writable(args.out, '--out')
     references = read_captions(args.references)
     candidates = read_candidates(args.candidates)
     for which, missing in (
@@ -52,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.out:
         report = {'metrics': metrics, 'protocol': protocols, 'num_images': len(references)}
         report |= {'references': args.references, 'candidates': args.candidates, 'versions': versions()}
-        _write(Path(args.out), report)
+        write_json(args.out, report)
         print(f'\nmetrics: {args.out}')
     return 0
 
@@ -118,13 +120,6 @@ def _read_json(path: str) -> Any:
         if isinstance(error, DataError):
             raise
         raise DataError(f'{path} is no JSON in UTF-8: {error}') from error
-
-
-def _write(path: Path, report: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile('w', dir=path.parent, suffix='.json', delete=False) as file:
-        json.dump(report, file, indent=2, allow_nan=False)
-    Path(file.name).replace(path)
 
 
 if __name__ == '__main__':

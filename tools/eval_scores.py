@@ -12,9 +12,7 @@ each number is printed with the protocol that it follows.
 
 import argparse
 import dataclasses
-import json
 import math
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from vadlab.evaluation.score_files import UNITS, read_scores
 from vadlab.evaluation.score_predictions import ScoreReport, ScoringOptions, score_predictions
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.runtime import format_table, format_value, quiet_third_parties, versions
 from vadlab.utils.suggest import nearest
 
@@ -124,10 +123,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     protocol, options = protocol_of(args), options_of(args)
     if args.out and Path(args.out).suffix != '.json':
         raise ConfigError(f'--out {args.out}: must end with .json.')
+    if args.out:
+        check_writable(args.out, '--out')
+    if args.plots:
+        check_writable(Path(args.plots) / 'picture.png', '--plots')
     counts = read_frame_counts(args.frames) if args.frames else None
     truth = read_ground_truth(protocol, args.ann, counts, options.interval_mode)
-    scores = protocol.by_video_id(read_scores(args.pred, args.crop))
-    class_scores = protocol.by_video_id(read_scores(args.class_pred, args.crop)) if args.class_pred else None
+    scores = protocol.by_video_id(read_scores(args.pred, args.crop, protocol.classes))
+    class_scores = (
+        protocol.by_video_id(read_scores(args.class_pred, args.crop, protocol.classes)) if args.class_pred else None
+    )
     boxes = [
         protocol.by_video_id(read_region_files(folder, columns)) if folder else None
         for folder, columns in ((args.detections, DETECTION_COLUMNS), (args.tracks, TRACK_COLUMNS))
@@ -165,7 +170,9 @@ def write_report(
     content: dict[str, Any] = {
         'metrics': {key: None if math.isnan(value) else value for key, value in report.metrics.items()},
         'protocol': report.protocol,
-        'config': {
+        'config': None,
+        'checkpoint': None,
+        'options': {
             'protocol': protocol.name,
             'classes': protocol.classes,
             'pred': args.pred,
@@ -179,15 +186,10 @@ def write_report(
             'unit': report.unit,
             'videos_of_another_length': report.touched,
         },
-        'checkpoint': None,
-        'classes': report.class_values,
+        'class_metrics': report.class_values,
         'versions': versions(),
     }
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile('w', dir=target.parent, suffix='.json', delete=False) as file:
-        json.dump(content, file, indent=2, allow_nan=False)
-    Path(file.name).replace(target)
+    write_json(path, content)
 
 
 if __name__ == '__main__':

@@ -5,9 +5,7 @@
 
 import argparse
 import copy
-import json
 import math
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,11 @@ from mmengine.dist import is_main_process
 
 from vadlab.engine import VADRunner
 from vadlab.engine.checkpoint_io import read_checkpoint
+from vadlab.registry import MODELS
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import runner_config
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.runtime import (
     add_common_arguments,
     config_from_arguments,
@@ -53,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError(f'{args.config} cannot be tested: it sets no {", ".join(missing)}.')
     if args.out and Path(args.out).suffix != '.json':
         raise ConfigError(f'--out {args.out}: must end with .json.')
+    if args.out:
+        check_writable(args.out, '--out')
     untrained = args.checkpoint == NO_CHECKPOINT
     if not untrained:
         read_checkpoint(args.checkpoint)  # a wrong file is found before minutes of building
@@ -60,6 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError(
             f'{args.config} has no model.pretrained: without a checkpoint its weights would be random. '
             'Give a checkpoint.'
+        )
+    elif getattr(MODELS.get(config.model.type), 'needs_training', False):
+        raise ConfigError(
+            f'{args.config}: {config.model.type} is a method that is trained; without a checkpoint most of its weights '
+            'would be random. Give a checkpoint.'
         )
     config.work_dir = args.work_dir or config.get('work_dir') or default_work_dir(args.config)
     config.load_from = None if untrained else args.checkpoint
@@ -105,11 +112,7 @@ def write_report(
         'versions': versions(),
         'settings': runner_config(full)._cfg_dict.to_dict(),
     }
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile('w', dir=target.parent, suffix='.json', delete=False) as file:
-        json.dump(report, file, indent=2, default=str, allow_nan=False)
-    Path(file.name).replace(target)
+    write_json(path, report, default=str)
 
 
 if __name__ == '__main__':

@@ -87,3 +87,23 @@ def test_units_are_told_apart_by_length():
     assert choose_unit({'a': np.zeros(1400)}, frames) == 'frame'
     assert choose_unit({name: np.zeros(max(1, count // 16)) for name, count in frames.items()}, frames) == 'snippet'
     assert choose_unit({'a': np.zeros(89), 'b': np.zeros(95)}, frames) == 'snippet'
+
+
+def test_header_of_classes_orders_the_columns(tmp_path):
+    (tmp_path / 'a.csv').write_text('fire,Normal\n0.9,0.1\n0.2,0.8\n')
+    scores = read_scores(tmp_path, classes=('Normal', 'Fire'))
+    np.testing.assert_array_equal(scores['a'], [[0.1, 0.9], [0.8, 0.2]])
+
+
+def test_header_of_other_classes_is_refused(tmp_path):
+    (tmp_path / 'a.csv').write_text('Normal,Fier\n0.9,0.1\n')
+    with pytest.raises(
+        DataError, match='its header names normal, fier: neither a column score nor the classes Normal, Fire'
+    ):
+        read_scores(tmp_path, classes=('Normal', 'Fire'))
+
+
+def test_rows_of_different_widths_are_refused(tmp_path):
+    (tmp_path / 'a.csv').write_text('0.9,0.1\n0.2\n')
+    with pytest.raises(DataError, match='rows of 1 to 2 columns'):
+        read_scores(tmp_path)

@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vadlab.datasets.class_names import UCF_CRIME_CLASSES
 from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import ConfigError, DataError
 
 # Name, class, frames, intervals: every anomaly class once, one video with two intervals, one interval that reaches
 # beyond the rounded end.
@@ -101,14 +102,14 @@ def test_segments_of_an_oracle_in_both_modes(main, ucf, capsys):
 
 def test_report_says_every_choice(main, ucf):
     report = ucf.score(main, ucf.labels, '--ap', 'trapezoid', '--macro', 'pad01', '--far-threshold', '0.7')
-    assert report['config']['ap_mode'] == 'trapezoid'
-    assert report['config']['protocol'] == 'ucf-crime'
-    assert report['config']['unit'] == 'frame'
+    assert report['options']['ap_mode'] == 'trapezoid'
+    assert report['options']['protocol'] == 'ucf-crime'
+    assert report['options']['unit'] == 'frame'
     assert 'trapezoid' in report['protocol']['frame/ap']
     assert 'pad01' in report['protocol']['frame/macro_auc']
     assert '>= 0.7' in report['protocol']['frame/far']
     assert 'intervals half_open' in report['protocol']['frame/auc']
-    assert report['classes'] == {}
+    assert report['class_metrics'] == {}
     assert 'numpy' in report['versions']
 
 
@@ -153,7 +154,7 @@ def test_length_policy_says_how_many_videos_it_touched(main, ucf, capsys):
     short = {name: label[: -3 * name.startswith('A') or None] for name, label in ucf.labels.items()}
     report = ucf.score(main, short, '--length-policy', 'pad_last')
     assert '4 videos have scores of another length: pad_last' in capsys.readouterr().out
-    assert report['config']['videos_of_another_length'] == 4
+    assert report['options']['videos_of_another_length'] == 4
     assert 'other lengths: pad_last' in report['protocol']['frame/auc']
     assert report['metrics']['frame/auc'] > 0.99
 
@@ -167,7 +168,7 @@ def test_other_classes(main, ucf):
     scores = {name: ucf.classes[name][:, columns] for name in kept}
     report = ucf.score(main, scores, '--classes', 'Normal,Arson,Fighting', '--mode', 'standard')
     assert report['metrics']['segment/map'] == 1
-    assert set(report['classes']['segment AP (standard)']) == {'Arson', 'Fighting'}
+    assert set(report['class_metrics']['segment AP (standard)']) == {'Arson', 'Fighting'}
 
 
 def test_plots(main, ucf, capsys):
@@ -314,3 +315,24 @@ def fails(main, arguments, message, capsys):
     assert said.startswith('error: ')
     assert '\n' not in said
     assert re.search(message, said), said
+
+
+def test_class_values_that_are_no_probabilities_are_refused(main, ucf):
+    name = next(iter(ucf.classes))
+    ucf.classes[name] = 10 * ucf.classes[name] - 5
+    with pytest.raises(DataError, match=f'{name}: class probabilities from -5 to 5; they lie in 0..1'):
+        main(ucf.arguments(ucf.write(ucf.classes)))
+
+
+def test_protocol_of_another_data_set_is_refused(main, ucf):
+    arguments = ucf.arguments(ucf.write(ucf.labels))
+    arguments[arguments.index('ucf-crime')] = 'xd-violence'
+    with pytest.raises(DataError, match='no annotation of XD-Violence: no video is named like'):
+        main(arguments)
+
+
+def test_a_report_that_cannot_be_written_is_found_before_scoring(main, ucf, capsys):
+    (ucf.folder / 'out').write_text('a file, not a folder')
+    with pytest.raises(ConfigError, match='--out .*metrics.json cannot be written'):
+        main(ucf.arguments(ucf.write(ucf.labels)))
+    assert not capsys.readouterr().out

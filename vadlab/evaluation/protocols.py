@@ -149,6 +149,11 @@ def _from_text(
     classes: tuple[str, ...],
 ) -> dict[str, VideoTruth]:
     of_videos = read_temporal_annotations(path, interval_mode)
+    if protocol.name == 'xd-violence' and not any('_label_' in name for name in of_videos):
+        raise DataError(
+            f'{path} is no annotation of XD-Violence: no video is named like NAME_label_B1-0-0 (first: '
+            f'{next(iter(of_videos), "none at all")}). Choose the protocol of its data set'
+        )
     intervals = read_class_intervals(path, interval_mode)
     names = _same_names(protocol, of_videos, num_frames, str(path))
     faults = [

@@ -3,7 +3,7 @@
 import csv
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,15 +19,18 @@ UNITS = ('auto', 'frame', 'snippet')
 _CROP = re.compile(r'(.+)__(\d+)')
 
 
-def read_scores(source: str | Path, crop: int | None = None) -> dict[str, np.ndarray]:
+def read_scores(
+    source: str | Path, crop: int | None = None, classes: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
     """Read the scores of videos.
 
     Args:
         source (str | Path): A folder with one ``NAME.npy`` or ``NAME.csv`` a video, or one ``.npz`` with an array for
             each video. Where all are called ``NAME__0``, ``NAME__1`` and so on, they are crops. A csv has a row for
             each frame or snippet, with or without a header; one column, a column called ``score``, or a column for
-            each class.
+            each class. A header that names classes says which column is whose.
         crop (int | None): Which crop counts; None: their mean.
+        classes (Sequence[str] | None): Class names, Normal first, which headers are held to.
 
     Returns:
         dict[str, np.ndarray]: By video id: scores of shape (N,), or class probabilities of shape (N, C).
@@ -39,7 +42,7 @@ def read_scores(source: str | Path, crop: int | None = None) -> dict[str, np.nda
     source = Path(source)
     arrays: dict[str, np.ndarray] = {}
     faults: list[str] = []
-    for name, load in _entries(source).items():
+    for name, load in _entries(source, tuple(classes or ())).items():
         try:
             arrays[name] = _checked(load())
         except (ValueError, EOFError, OSError, KeyError) as error:
@@ -50,10 +53,10 @@ def read_scores(source: str | Path, crop: int | None = None) -> dict[str, np.nda
     return _by_video(arrays, source, crop)
 
 
-def _entries(source: Path) -> dict[str, Callable[[], np.ndarray]]:
+def _entries(source: Path, classes: tuple[str, ...]) -> dict[str, Callable[[], np.ndarray]]:
     """How to read each array, by name."""
     if source.is_dir():
-        readers = {'.npy': _read_npy, '.csv': _read_csv}
+        readers: dict[str, Callable[..., np.ndarray]] = {'.npy': _read_npy, '.csv': partial(_read_csv, classes=classes)}
         paths = sorted(path for path in source.iterdir() if path.suffix in readers and not path.name.startswith('.'))
         if not paths:
             raise MissingFileError(f'There is no score file (NAME.npy or NAME.csv) in {source}')
@@ -78,18 +81,29 @@ def _read_npy(path: Path) -> np.ndarray:
     return np.load(path, allow_pickle=False)
 
 
-def _read_csv(path: Path) -> np.ndarray:
+def _read_csv(path: Path, classes: tuple[str, ...]) -> np.ndarray:
     with path.open(newline='', encoding='utf-8-sig') as file:
         rows = [row for row in csv.reader(file) if row]
     header: list[str] = []
     if rows and not _is_number(rows[0][0]):
         header, rows = [cell.strip().lower() for cell in rows[0]], rows[1:]
     try:
-        table = np.array([[float(cell) for cell in row] for row in rows])
+        numbers = [[float(cell) for cell in row] for row in rows]
     except ValueError as error:
         raise ValueError(f'not a table of numbers: {error}') from error
+    widths = {len(row) for row in numbers} | ({len(header)} if header else set())
+    if len(widths) > 1:
+        raise ValueError(f'rows of {min(widths)} to {max(widths)} columns')
+    table = np.array(numbers)
     if 'score' in header and table.ndim == 2:
         return table[:, header.index('score')]
+    if len(header) > 1 and classes:
+        wanted = [name.lower() for name in classes]
+        if sorted(header) != sorted(wanted):
+            raise ValueError(
+                f'its header names {", ".join(header)}: neither a column score nor the classes {", ".join(classes)}'
+            )
+        return table[:, [header.index(name) for name in wanted]]
     return table
 
 

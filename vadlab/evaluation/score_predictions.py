@@ -248,6 +248,12 @@ def _check_columns(class_scores: Mapping[str, np.ndarray], protocol: Protocol) -
             f'{expected} classes: {", ".join(protocol.classes)}. Columns must be in this order; other classes are '
             'given by --classes'
         )
+    for name, array in class_scores.items():
+        if array.min() < -1e-3 or array.max() > 1 + 1e-3:
+            raise DataError(
+                f'{name}: class probabilities from {array.min():.4g} to {array.max():.4g}; they lie in 0..1. Logits go '
+                'through a softmax or sigmoid first; a column that counts frames does not belong here'
+            )
 
 
 def _to_frames(array: np.ndarray, unit: str, options: ScoringOptions) -> np.ndarray:

@@ -32,6 +32,8 @@ class SnippetDetector(BaseModel):
 
     #: Checkpoint layouts that :meth:`from_public` knows, as repositories, for the message about one that it does not.
     public_layouts: tuple[str, ...] = ()
+    #: Whether testing makes sense only with trained weights.
+    needs_training = True
 
     def __init__(self, snippet_len: int = 16, data_preprocessor: dict | nn.Module | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type='SnippetDataPreprocessor'))

@@ -38,6 +38,8 @@ class ZeroShotCLIP(SnippetDetector):
         data_preprocessor (dict | nn.Module | None): Config of the data preprocessor.
     """
 
+    needs_training = False
+
     def __init__(
         self,
         classes: Sequence[str],
