@@ -111,3 +111,8 @@ def test_without_a_checkpoint_pretrained_weights_are_tested(test, tmp_path):
     report = json.loads(out.read_text())
     assert report['checkpoint'] == 'none'
     assert report['metrics']['frame/auc'] == 1.0
+
+
+def test_a_method_that_learns_is_not_tested_without_a_checkpoint(test):
+    with pytest.raises(ConfigError, match='VadCLIP is a method that is trained'):
+        test([str(CONFIGS / 'vadclip_demo.py'), 'none'])
