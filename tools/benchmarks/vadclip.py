@@ -61,7 +61,10 @@ def build_ours(size: str, seed: int = 0) -> Any:
     torch.manual_seed(seed)
     sizes = SIZES[size]
     text = dict(type='CLIPTextTransformer', long_context_length=None, **sizes['text'])
-    return MODELS.build(dict(type='VadCLIP', classes=CLASSES, **{**sizes, 'text': text}))
+    model = MODELS.build(dict(type='VadCLIP', classes=CLASSES, **{**sizes, 'text': text}))
+    with torch.no_grad():  # scores near 1 would leave the loss of a normal video no digits to compare
+        model.classifier.weight.mul_(0.05)
+    return model
 
 
 def make_features(lengths: list[int], width: int, seed: int = 1) -> Tensor:

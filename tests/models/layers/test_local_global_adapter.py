@@ -31,9 +31,16 @@ def _every_window(adapter, feats):
     return windows.view(feats.shape)
 
 
+@pytest.mark.parametrize('heads', [1, 2])
 @pytest.mark.parametrize('lengths', [[16, 3, 9], [3, 1], [16, 13], [8]])
-def test_padding_that_is_computed_once_equals_padding_of_every_video_in_value_and_gradient(lengths):
-    adapter, plain = _adapter(), _adapter()
+def test_shortcuts_equal_every_window_of_every_video_through_whole_blocks(lengths, heads):
+    adapter, plain = _adapter(heads=heads), _adapter(heads=heads)
+    for model in (adapter, plain):  # biases start at zero
+        torch.manual_seed(3)
+        with torch.no_grad():
+            for block in model.blocks:
+                block.qkv.bias.normal_()
+                block.out.bias.normal_()
     feats = _features(lengths)
     plain._within_windows = lambda x, n: _every_window(plain, x)
     ours, expected = adapter(feats, lengths), plain(feats, lengths)

@@ -98,7 +98,7 @@ class LocalGlobalAdapter(nn.Module):
             rows = rows.to(feats_bpd.device, non_blocking=True)
             windows = torch.cat([windows[rows], blank.to(windows.dtype)])
         for block in self.blocks:
-            windows = block(windows)
+            windows = block(windows) if block.heads > 1 else _one_head(block, windows)
         if least == num_windows:
             return windows.view(shape)
         real, blank = windows.split([len(rows), len(blank)])
@@ -113,6 +113,22 @@ class LocalGlobalAdapter(nn.Module):
         cosines = x_bpd @ x_bpd.mT / (norms_bp1 @ norms_bp1.mT + 1e-20)
         logits = F.threshold(cosines, SIMILAR, 0.0).masked_fill(~real_bp[:, None], -torch.inf)
         return logits.softmax(dim=-1) * real_bp[:, :, None]
+
+
+def _one_head(block: ResidualAttentionBlock, x_wsd: Tensor) -> Tensor:
+    """What ``block`` makes of windows, with half of its projections, shape (w, s, d).
+
+    One head is as wide as the tokens. So the product of queries and keys is one matrix between the tokens themselves,
+    and what values and output do to them is one matrix too; both cost next to nothing to multiply out. The keys' bias
+    shifts all logits of a query alike: softmax drops it.
+    """
+    of_query, of_key, of_value = block.qkv.weight.chunk(3)
+    query_bias, _, value_bias = block.qkv.bias.chunk(3)
+    normed = block.norm1(x_wsd)
+    probe = F.linear(normed, of_key.T @ of_query, query_bias @ of_key)
+    mixed = F.scaled_dot_product_attention(probe, normed, normed)
+    x_wsd = x_wsd + F.linear(mixed, block.out.weight @ of_value, F.linear(value_bias, block.out.weight, block.out.bias))
+    return x_wsd + block.fc2(block.act(block.fc1(block.norm2(x_wsd))))
 
 
 class GraphConvolution(nn.Module):
