@@ -8,14 +8,17 @@ from typing import Any
 
 from vadlab.apis.features.comparison import Comparison, FeatureSet, compare_features
 from vadlab.apis.features.explanation import Attempt, FeatureExplanation
-from vadlab.apis.features.feature_files import write_json
 from vadlab.apis.features.video_list import find_videos
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import config_differences, load_config, parse_cfg_options
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.json_file import write_json
 from vadlab.utils.runtime import format_table, quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 from vadlab.visualization.feature_comparison import plot_feature_comparison
+
+# Cosines of features that differ by their rounding to float16 alone lie above this.
+ROUNDING = 0.9999
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -68,9 +71,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def show(result: Comparison) -> None:
     """Print the numbers as a table, and the findings below it."""
+    lowest = float(result.cosines.min()) if result.cosines.size else 1.0
     print(format_table(list(rows(result.facts)), ('what', 'A against B')))
     print()
-    if result.is_same:
+    if result.is_same and lowest < ROUNDING:
+        print(
+            f'The sets are nearly the same (lowest cosine of a snippet {lowest:.4f}): a small difference of '
+            'preprocessing, such as another resizer. Recipes that differ are listed; --explain tries the known causes.'
+        )
+    elif result.is_same:
         print('The sets are the same, up to rounding.')
     for number, finding in enumerate(result.findings, 1):
         print(f'{number}. {finding}')

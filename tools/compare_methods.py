@@ -84,7 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if twice:
         raise ConfigError(f'Two configs are called {twice[0]}: their runs would share a folder.')
     out = Path(args.out)
-    plans = {config: plan(config, args, out) for config in args.configs}
+    given = {config: options_for(config, args.cfg_options, args.configs) for config in args.configs}
+    plans = {config: plan(config, args, out, given[config]) for config in args.configs}
     runs = [run for pair in plans.values() for part in pair for run in part]
     for run in runs:  # a mistake is found before hours of training
         check_settings(run)
@@ -105,7 +106,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def plan(config: str, args: argparse.Namespace, out: Path) -> tuple[list[Run], list[Run]]:
+def options_for(config: str, options: Sequence[str], configs: Sequence[str]) -> list[str]:
+    """The changes that a config takes: one that trains nothing does without those of training.
+
+    Raises:
+        ConfigError: A change that the config should know and does not.
+    """
+    lenient = not is_trained(load_config(config)) and any(is_trained(load_config(other)) for other in configs)
+    kept = []
+    for option in options:
+        try:
+            load_config(config, parse_cfg_options([option]))
+        except ConfigError as error:
+            if not lenient:
+                raise ConfigError(f'{config}: {error}') from error
+            print(f'{config} trains nothing and knows no {option.split("=")[0]}: it is tested without.')
+        else:
+            kept.append(option)
+    return kept
+
+
+def plan(config: str, args: argparse.Namespace, out: Path, cfg_options: Sequence[str]) -> tuple[list[Run], list[Run]]:
     """The runs of one config, and those of its control."""
 
     def runs(options: list[str], suffix: str) -> list[Run]:
@@ -117,8 +138,8 @@ def plan(config: str, args: argparse.Namespace, out: Path) -> tuple[list[Run], l
             for seed in (args.seeds if trained else args.seeds[:1])
         ]
 
-    control = runs([*args.cfg_options, args.blank], '_blank') if args.blank else []
-    return runs(list(args.cfg_options), ''), control
+    control = runs([*cfg_options, args.blank], '_blank') if args.blank else []
+    return runs(list(cfg_options), ''), control
 
 
 def is_trained(config: Config) -> bool:

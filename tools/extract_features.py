@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from vadlab.apis.features.extraction import ExtractionReport, FeatureExtraction
-from vadlab.apis.features.feature_files import write_json
 from vadlab.apis.features.video_list import VideoItem, find_videos, parse_shard, shard_of
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import load_config, parse_cfg_options
 from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.json_file import write_json
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 

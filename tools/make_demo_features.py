@@ -10,12 +10,12 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from vadlab.apis.features.extraction import FeatureExtraction
-from vadlab.apis.features.feature_files import write_json
 from vadlab.apis.features.recipe import read_recipe
 from vadlab.apis.features.video_list import VideoItem, find_videos
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import config_differences, load_config, parse_cfg_options
 from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.json_file import write_json
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 

@@ -35,6 +35,18 @@ def test_table_json_and_picture(main, two_sets, tmp_path, capsys):
     assert 'The sets are the same, up to rounding.' in capsys.readouterr().out
 
 
+def test_a_small_difference_of_preprocessing_is_no_rounding(main, two_sets, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    (tmp_path / 'c').mkdir()
+    for file in (tmp_path / 'a').glob('*.npy'):
+        values = np.load(file).astype(np.float32)
+        np.save(tmp_path / 'c' / file.name, values + 0.03 * values.std() * rng.standard_normal(values.shape))
+    main([two_sets[0], str(tmp_path / 'c')])
+    said = capsys.readouterr().out
+    assert 'The sets are nearly the same (lowest cosine of a snippet 0.99' in said
+    assert 'up to rounding' not in said
+
+
 def test_recipes_are_compared_too(main, two_sets, tmp_path, capsys):
     for folder, frames in (('a', 'middle'), ('b', 'first')):
         (tmp_path / folder / 'recipe.json').write_text(json.dumps({'recipe': {'frames': frames}}))

@@ -116,3 +116,16 @@ def test_as_a_command(experiments, tmp_path):
     assert done.returncode == 0, done.stderr
     assert '| MILRanking |' in done.stdout
     assert '| RTFM |' in done.stdout
+
+
+def test_an_untrained_config_does_without_options_of_training(load_tool, capsys):
+    options_for = load_tool('compare_methods').options_for
+    floor, trained = (str(ROOT / f'configs/{name}_demo.py') for name in ('zero_shot_clip', 'mil'))
+    options = ['max_epochs=1', 'ap_mode=step']
+    assert options_for(floor, options, [floor, trained]) == ['ap_mode=step']
+    assert 'zero_shot_clip_demo.py trains nothing and knows no max_epochs' in capsys.readouterr().out
+    assert options_for(trained, options, [floor, trained]) == options
+    with pytest.raises(ConfigError, match='mil_demo.py: --cfg-options max_epoch: no such key'):
+        options_for(trained, ['max_epoch=1'], [floor, trained])
+    with pytest.raises(ConfigError, match='zero_shot_clip_demo.py: --cfg-options max_epochs: no such key'):
+        options_for(floor, options, [floor])

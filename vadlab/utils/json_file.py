@@ -42,7 +42,8 @@ def write_json(path: str | Path, content: Any, **options: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _part(path)
     with part.open('w', encoding='utf-8') as file:
-        json.dump(content, file, indent=2, allow_nan=False, **options)
+        json.dump(content, file, indent=2, allow_nan=False, ensure_ascii=False, **options)
+        file.write('\n')
     os.replace(part, path)
 
 

@@ -201,6 +201,13 @@ def test_library_versions_may_differ(tmp_path):
         check_recipe(tmp_path, {'a': (1, 2)}, {})
 
 
+def test_config_of_a_method_is_told_from_one_of_features(tiny_config, tmp_path):
+    config = tiny_config()
+    config.train_dataloader = dict(batch_size=1)
+    with pytest.raises(ConfigError, match='trains or tests a method. Features are extracted by a config of their own'):
+        FeatureExtraction(config, tmp_path)
+
+
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from vadlab.apis.features.feature_files import FeatureWriter, crop_path, is_done, is_whole, marker_path, write_json
+from vadlab.apis.features.feature_files import FeatureWriter, crop_path, is_done, is_whole, marker_path
+from vadlab.utils.json_file import write_json
 
 
 def test_files_are_what_numpy_would_have_written(tmp_path):

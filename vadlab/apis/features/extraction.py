@@ -15,10 +15,11 @@ from mmengine.logging import MMLogger
 
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.json_file import write_json
 from vadlab.utils.runtime import versions
 
 from .crops import CropViews
-from .feature_files import FeatureWriter, all_markers, is_done, marker_path, remove_features, write_json
+from .feature_files import FeatureWriter, all_markers, is_done, marker_path, remove_features
 from .recipe import check_recipe
 from .snippet_plan import SnippetPlan
 from .snippet_source import Ended, Failed, Opened, Snippet, SnippetSource
@@ -99,6 +100,11 @@ class FeatureExtraction:
     ) -> None:
         settings = dict(config.get('features') or {})
         unknown = sorted(set(settings) - set(_SETTINGS))
+        if config.get('train_dataloader') is not None or config.get('test_dataloader') is not None:
+            raise ConfigError(
+                'This config trains or tests a method. Features are extracted by a config of their own, such as '
+                'configs/features_clip_vit_b16.py.'
+            )
         if unknown:
             raise ConfigError(f'features has no setting {unknown[0]!r}. Known: {", ".join(_SETTINGS)}')
         if batch_size < 1 or workers < 1:

@@ -18,14 +18,6 @@ def crop_path(out: Path, name: str, crop: int) -> Path:
     return out / f'{name}__{crop}.npy'
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write a file that appears only once it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
-    os.replace(part, path)
-
-
 class FeatureWriter:
     """Writes the ``.npy`` files of a video's crops row by row; they appear together when all rows are there.
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from vadlab.utils.config import config_differences
 from vadlab.utils.errors import DataError
-
-from .feature_files import write_json
+from vadlab.utils.json_file import write_json
 
 RECIPE_FILE = 'recipe.json'
 
