@@ -63,8 +63,8 @@ class VadCLIP(SnippetDetector):
     Not followed: after every epoch the authors go on from the weights that did best on the test set so far.
 
     Only what is read is computed: prompts end at their end token instead of after 77 positions, padding that is alike
-    passes the transformer once, the binary MLP's output layer is folded into the classifier behind it, and in tests the
-    texts are encoded once.
+    passes the transformer once, its single head needs two projections instead of four, the binary MLP's output layer is
+    folded into the classifier behind it, and in tests the texts are encoded once. All of it is exact but for rounding.
 
     Args:
         classes (Sequence[str]): Class names, Normal first.
