@@ -1,0 +1,100 @@
+"""Turn captioned videos into captioned images: ``python tools/video_captions_to_coco.py ANN.json --out DIR``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine.dataset import Compose
+from mmengine.utils import ProgressBar
+
+from vadlab.datasets import UCFCrimeRegions
+from vadlab.datasets.keyframes import shown_spans
+from vadlab.datasets.transforms import ProbeVideo, SampleFrames
+from vadlab.datasets.video import read_frames
+from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.runtime import quiet_third_parties
+
+_JPEG_QUALITY = 95
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Write frames of videos with captions and regions as images with captions: DIR/SPLIT.json in '
+        "Karpathy's layout, and DIR/images/SPLIT/. An image's captions are the video's and those of the regions that "
+        'the frame shows. Run it once for each split, with the annotations of that split.'
+    )
+    parser.add_argument('annotations', help='captions and regions, such as train.json')
+    parser.add_argument('--data-root', default='', metavar='DIR', help='folder below which the videos lie')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write into')
+    parser.add_argument('--split', default='train', help='what the images are for (default: train)')
+    parser.add_argument('--frames', type=int, default=8, help='frames of each video (default: %(default)s)')
+    parser.add_argument('--overwrite', action='store_true', help='replace an existing DIR/SPLIT.json')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert as the command line says; the exit status."""
+    args = parse_args(argv)
+    if args.frames < 1:
+        raise ConfigError(f'--frames {args.frames}: at least 1 is needed.')
+    if not args.split.isidentifier():
+        raise ConfigError(f'--split {args.split}: give a plain name, such as train, val or test.')
+    target = args.out / f'{args.split}.json'
+    if target.exists() and not args.overwrite:
+        raise ConfigError(f'{target} exists. Choose another --out or --split, or give --overwrite.')
+    check_writable(target, '--out')
+    quiet_third_parties()
+    videos = UCFCrimeRegions(args.annotations, args.data_root)
+    prepare = Compose([ProbeVideo(), SampleFrames(args.frames, min_region_frames=1)])
+    folder = args.out / 'images' / args.split
+    folder.mkdir(parents=True, exist_ok=True)
+    bar = ProgressBar(len(videos), file=sys.stderr) if sys.stderr.isatty() else None
+    records: list[dict] = []
+    for i in range(len(videos)):
+        video = prepare(videos.get_data_info(i))
+        frame_inds = np.unique(video['frame_inds'])  # a short video may be asked for one frame twice
+        for index, frame in zip(frame_inds.tolist(), read_frames(video['video_path'], frame_inds), strict=True):
+            name = f'{video["video_id"]}_{index:06d}.jpg'
+            write_image(folder / name, frame)
+            sentences = [{'raw': text} for text in captions_of(video, index)]
+            records.append({'filepath': args.split, 'filename': name, 'split': args.split, 'sentences': sentences})
+        if bar:
+            bar.update()
+    if bar:
+        print(file=sys.stderr)
+    write_json(target, {'dataset': Path(args.annotations).stem, 'images': records})
+    captions = sum(len(image['sentences']) for image in records)
+    print(f'{target}: {len(records)} images of {len(videos)} videos, {captions} captions')
+    print(
+        '  in a config: '
+        f"data_root='{args.out}' image_dir='images' ann_file='{target.name}' train_splits=('{args.split}',)"
+    )
+    return 0
+
+
+def captions_of(video: dict, frame: int) -> list[str]:
+    """The video's caption and those of the regions that are shown in a frame, each once."""
+    shown = [
+        region['caption']
+        for region in video['regions']
+        if any(start <= frame < end for start, end in shown_spans(region).tolist())
+    ]
+    return list(dict.fromkeys([video['caption'], *shown]))
+
+
+def write_image(path: Path, frame: np.ndarray) -> None:
+    """Write one RGB frame as JPEG, whole or not at all."""
+    _, code = cv2.imencode('.jpg', frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    part = path.with_name(f'.{path.name}.part')
+    part.write_bytes(code.tobytes())
+    part.replace(path)
+
+
+if __name__ == '__main__':
+    run_cli(main)
