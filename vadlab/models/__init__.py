@@ -8,5 +8,6 @@ from . import (
     layers,
     losses,
     necks,
+    recognizers,
     tokenizers,
 )

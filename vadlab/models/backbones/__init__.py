@@ -1,3 +1,6 @@
 from .clip_text_transformer import CLIPTextTransformer
 from .clip_vision_transformer import CLIPVisionTransformer
+from .encoder import Encoder
+from .simple_3d_cnn import Simple3DCNN
+from .spectrogram_resnet import SpectrogramResNet
 from .videomae import VideoMAE

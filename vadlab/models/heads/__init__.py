@@ -1,6 +1,7 @@
+from .classification_head import ClassificationHead
 from .grid_proposals import GridProposals
 from .grounding_head import GroundingHead
 from .mmdet_proposals import MMDetProposals
 from .prompt_scoring_head import PromptScoringHead
 
-__all__ = ['GridProposals', 'GroundingHead', 'MMDetProposals', 'PromptScoringHead']
+__all__ = ['ClassificationHead', 'GridProposals', 'GroundingHead', 'MMDetProposals', 'PromptScoringHead']

@@ -1,4 +1,5 @@
 from .masked_mean_temporal_pooling import MaskedMeanTemporalPooling
+from .mbt import MBT
 from .mean_temporal_pooling import MeanTemporalPooling
 
-__all__ = ['MaskedMeanTemporalPooling', 'MeanTemporalPooling']
+__all__ = ['MBT', 'MaskedMeanTemporalPooling', 'MeanTemporalPooling']

@@ -1,0 +1,131 @@
+import pytest
+import torch
+
+from vadlab.models.layers.modality_tokens import ModalityTokens
+from vadlab.models.necks import MBT
+from vadlab.utils.errors import ConfigError
+
+
+def small(**options):
+    torch.manual_seed(0)
+    return MBT({'video': 6, 'audio': 5}, **{**dict(width=8, heads=2, bottlenecks=3), **options}).eval()
+
+
+def tokens(rows=None, n=4, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    m = 3 if rows is None else len(rows)
+    return ModalityTokens(torch.randn(m, n, 6, generator=generator), rows, grid=(n,))
+
+
+def sound(rows=None, n=5, valid=None, seed=2):
+    generator = torch.Generator().manual_seed(seed)
+    m = 3 if rows is None else len(rows)
+    return ModalityTokens(torch.randn(m, n, 5, generator=generator), rows, valid, (n,))
+
+
+def test_bottleneck_step_equals_a_few_lines():
+    model = small()
+    found = {'video': tokens(), 'audio': sound()}
+    state = {name: model.embed(name, part) for name, part in found.items()}
+    before = dict(state)
+    incoming = model.bottleneck.expand(3, -1, -1)
+    outgoing = model.fuse(0, state, {'video': None, 'audio': None}, incoming, found)
+
+    # Equations 8 and 9: each modality with the same incoming bottleneck, then the mean of both updates.
+    video = model.layers['video'][0](torch.cat([before['video'], incoming], 1))
+    audio = model.layers['audio'][0](torch.cat([before['audio'], incoming], 1))
+    torch.testing.assert_close(outgoing, (video[:, -3:] + audio[:, -3:]) / 2)
+    torch.testing.assert_close(state['video'], video[:, :-3])
+    torch.testing.assert_close(state['audio'], audio[:, :-3])
+
+
+def test_clip_without_sound_is_the_same_in_any_company():
+    model = small(fusion_layer=1, layers=3)
+    both = model({'video': tokens(), 'audio': sound(torch.tensor([0, 2]))}, 3)
+    alone = model({'video': ModalityTokens(tokens().tokens[1:2], grid=(4,))}, 1)
+    torch.testing.assert_close(both[1:2], alone, rtol=0, atol=1e-6)
+    other = model({'video': tokens(), 'audio': sound(torch.tensor([0, 2]), seed=9)}, 3)
+    torch.testing.assert_close(other[1], both[1], rtol=0, atol=1e-6)
+    assert not torch.allclose(other[0], both[0])
+
+
+def test_clip_with_nothing_is_zeros():
+    out = small()({'video': tokens(torch.tensor([0, 2]))}, 3)
+    assert out[1].tolist() == [0.0] * 8
+    assert out[0].abs().sum() > 0
+
+
+@pytest.mark.parametrize('readout', ['cls', 'mean'])
+def test_padding_is_not_seen(readout):
+    model = small(readout=readout)
+    valid = torch.tensor([[True] * 5, [True] * 3 + [False] * 2, [True] * 5])
+    padded = sound(valid=valid)
+    out = model({'audio': padded}, 3)
+    alone = model({'audio': ModalityTokens(padded.tokens[1:2, :3], grid=(3,))}, 1)
+    torch.testing.assert_close(out[1:2], alone, rtol=0, atol=1e-6)
+
+
+def test_modalities_meet_in_bottlenecks_alone():
+    model = small(layers=2, fusion_layer=1)
+    video, audio = tokens(), sound()
+    audio.tokens.requires_grad_()
+    state = {'video': model.embed('video', video), 'audio': model.embed('audio', audio)}
+    found = {'video': video, 'audio': audio}
+    masks = {'video': None, 'audio': None}
+    bottleneck = model.fuse(0, state, masks, model.bottleneck.expand(3, -1, -1), found)
+    # What a modality made of its own tokens has not heard of the other yet ...
+    (gradient,) = torch.autograd.grad(state['video'].sum(), audio.tokens, allow_unused=True, retain_graph=True)
+    assert gradient is None
+    # ... what it makes of the bottleneck has, ...
+    later = dict(state)
+    model.fuse(1, later, masks, bottleneck, found)
+    (gradient,) = torch.autograd.grad(later['video'].square().sum(), audio.tokens, retain_graph=True)
+    assert gradient.abs().sum() > 0
+    # ... and there is no other way.
+    later = dict(state)
+    model.fuse(1, later, masks, bottleneck.detach(), found)
+    (gradient,) = torch.autograd.grad(later['video'].square().sum(), audio.tokens, allow_unused=True)
+    assert gradient is None
+
+
+def test_layers_before_the_fusion_layer_equal_a_plain_transformer():
+    model = small(layers=2, fusion_layer=1)
+    video = tokens()
+    expected = model.layers['video'][0](model.embed('video', video))
+    seen = []
+    model.fuse = lambda number, state, *_: seen.append((number, state['video'])) or model.bottleneck.expand(3, -1, -1)
+    model({'video': video, 'audio': sound()}, 3)
+    assert [number for number, _ in seen] == [1]
+    torch.testing.assert_close(seen[0][1], expected)
+
+
+def test_mean_of_logits_equals_logits_of_the_mean():
+    model = small()
+    classifier = torch.nn.Linear(8, 4)
+    found = {'video': tokens(), 'audio': sound()}
+    read = []
+    original = model._read
+    model._read = lambda *args: read.append(original(*args)) or read[-1]
+    fused = model(found, 3)
+    torch.testing.assert_close(classifier(fused), (classifier(read[0]) + classifier(read[1])) / 2)
+
+
+def test_every_weight_learns():
+    model = small(layers=2, fusion_layer=1).train()
+    model({'video': tokens(), 'audio': sound()}, 3).square().sum().backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_order_of_tokens_counts_only_with_positions():
+    for positions in (True, False):
+        model = small(positions=positions)
+        turned = ModalityTokens(tokens().tokens.flip(1), grid=(4,))
+        same = torch.allclose(model({'video': tokens()}, 3), model({'video': turned}, 3), atol=1e-5)
+        assert same is not positions
+
+
+def test_numbers_that_do_not_fit():
+    with pytest.raises(ConfigError, match='fusion_layer=2 must be in 0..layers - 1 = 1'):
+        small(fusion_layer=2)
+    with pytest.raises(ConfigError, match='must be cls or mean'):
+        small(readout='max')

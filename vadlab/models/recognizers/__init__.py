@@ -1,0 +1,1 @@
+from .audio_visual_recognizer import AudioVisualRecognizer

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+# Shapes: b clips, v views of a clip that are classified apart, n tokens of a modality, c channels, k classes of a head.
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS
+from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
+
+from ..layers.modality_tokens import ModalityTokens
+
+if TYPE_CHECKING:
+    from vadlab.structures import AudioVisualDataSample
+
+MODALITIES = ('video', 'audio')
+
+
+@MODELS.register_module()
+class AudioVisualRecognizer(BaseModel):
+    """What is to be seen and heard in a clip: an encoder a modality, a fusion, and a head a question.
+
+    ::
+
+        frames      (b, t, 3, h, w) -> video_encoder -> tokens -+
+                                                                +-> fusion -> (b, c) -+-> head species   -> loss_species
+        log-mel     (a, 1, f, t')   -> audio_encoder -> tokens -+                     +-> head behaviour -> ...
+
+    A clip without sound is not encoded as silence: it has no row among the a spectrograms, and the fusion takes what
+    there is. ``modalities`` masks a modality as a whole, for training without it or to test how much it adds; a clip
+    that then has none left is classified by the heads' bias alone.
+
+    Args:
+        fusion (dict): Config of the fusion, such as :class:`MBT`; ``in_channels`` is filled in.
+        heads (Mapping[str, dict]): Config of each head, such as :class:`ClassificationHead`, by the name that labels
+            and losses have; ``in_channels`` and ``column`` are filled in.
+        video_encoder (dict | None): Config of an :class:`Encoder` of frames; None for a model without.
+        audio_encoder (dict | None): Likewise of spectrograms.
+        modalities (Sequence[str] | str): Which of ``video`` and ``audio`` are used.
+        missing_weights (str): What happens where an encoder's pretrained weights cannot be had: ``stop``, or
+            ``fall_back`` to ``fallback`` (video) and to random weights (audio), with a warning; the checkpoint says it.
+        fallback (dict | None): Config of the video encoder instead; Simple3DCNN by default, pooled as the other.
+        data_preprocessor (dict | None): AudioVisualDataPreprocessor by default.
+
+    Raises:
+        ConfigError: An unknown modality, one without encoder, or no head.
+        CheckpointError: Weights are missing, and ``missing_weights`` is ``stop``.
+    """
+
+    def __init__(
+        self,
+        fusion: dict,
+        heads: Mapping[str, dict],
+        video_encoder: dict | None = None,
+        audio_encoder: dict | None = None,
+        modalities: Sequence[str] | str = MODALITIES,
+        missing_weights: str = 'stop',
+        fallback: dict | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+    ) -> None:
+        if not isinstance(data_preprocessor, nn.Module):  # built here: MMEngine's own registry may not know ours
+            data_preprocessor = MODELS.build(data_preprocessor or dict(type='AudioVisualDataPreprocessor'))
+        super().__init__(data_preprocessor=data_preprocessor)
+        if missing_weights not in ('stop', 'fall_back'):
+            raise ConfigError(f'AudioVisualRecognizer: {missing_weights=} must be stop or fall_back.')
+        if not heads:
+            raise ConfigError("AudioVisualRecognizer: give heads=dict(species=dict(type='ClassificationHead')), say.")
+        #: Encoders that were replaced because their weights were missing, and why.
+        self.fallbacks: dict[str, str] = {}
+        configs = {'video': video_encoder, 'audio': audio_encoder}
+        self.encoders = nn.ModuleDict(
+            {
+                name: self._build_encoder(name, config, missing_weights, fallback)
+                for name, config in configs.items()
+                if config is not None
+            }
+        )
+        self.modalities = self._check(modalities)
+        in_channels = {name: encoder.width for name, encoder in self.encoders.items()}
+        self.fusion = MODELS.build({**fusion, 'in_channels': in_channels})
+        self.heads = nn.ModuleDict(
+            {
+                name: MODELS.build({'column': name, **head, 'in_channels': self.fusion.width})
+                for name, head in heads.items()
+            }
+        )
+        #: Let :meth:`predict` also say what the fusion attends to.
+        self.collect_attention = False
+
+    # ------------------------------------------------------------------------------------------------ life of a model
+
+    def _check(self, modalities: Sequence[str] | str) -> tuple[str, ...]:
+        chosen = (modalities,) if isinstance(modalities, str) else tuple(modalities)
+        unknown = [name for name in chosen if name not in self.encoders]
+        if unknown or not chosen:
+            raise ConfigError(
+                f'AudioVisualRecognizer: modalities={chosen} must be some of {tuple(self.encoders)}, which have an '
+                'encoder.'
+            )
+        return chosen
+
+    def _build_encoder(self, name: str, config: dict, missing_weights: str, fallback: dict | None) -> nn.Module:
+        try:
+            return MODELS.build(config)
+        except (CheckpointError, MissingFileError) as error:
+            if missing_weights == 'stop':
+                raise type(error)(f"{error} With missing_weights='fall_back' the run goes on without them.") from error
+            if name == 'video':
+                instead = fallback or dict(type='Simple3DCNN', pooled=config.get('pooled', False))
+            else:
+                instead = {**config, 'pretrained': None, 'frozen': False}
+            self.fallbacks[name] = f'{instead["type"]} with random weights instead of {config["type"]}: {error}'
+            return MODELS.build(instead)
+
+    def init_weights(self) -> None:
+        """Say what was replaced; the Runner calls it before training."""
+        if self.is_init:
+            return
+        self._is_init = True  # layers drew or loaded their weights when built; BaseModel's own would list them all
+        for name, reason in self.fallbacks.items():
+            MMLogger.get_current_instance().warning(f'The {name} encoder FELL BACK: {reason}')
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """What torch keeps beside the weights: which encoders were replaced."""
+        return {'fallbacks': dict(self.fallbacks)}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take over what the checkpoint says of replaced encoders."""
+        self.fallbacks = dict(state['fallbacks'])
+
+    # -------------------------------------------------------------------------------------------------------- forward
+
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        data_samples: list[AudioVisualDataSample] | None = None,
+        mode: str = 'tensor',
+    ) -> dict[str, Tensor] | list[AudioVisualDataSample]:
+        """Classify, compute the losses, or predict.
+
+        Args:
+            inputs (Mapping[str, Tensor]): ``video``, normalised frames, shape (b, t, 3, h, w); ``audio``, spectrograms
+                of the a clips that have sound, shape (a, 1, f, t'); ``video_mask`` and ``audio_mask``, which clips have
+                the modality, bool, shape (b,); ``audio_lengths``, columns of each spectrogram before padding, int64,
+                shape (a,). Masks and lengths are best left on the CPU, where reading them waits for nothing.
+            data_samples (list[AudioVisualDataSample] | None): With ``gt_labels`` for ``loss``; not needed for
+                ``tensor``.
+            mode (str): ``tensor``, ``loss`` or ``predict``.
+
+        Returns:
+            dict | list: ``tensor``: logits of each head, shape (b, k), or (b, v, k) of a fusion that leaves v views
+            apart. ``loss``: ``loss_NAME`` of each head and, for the log, ``top1_NAME``. ``predict``: the data samples
+            with ``pred_scores``, and with ``pred_attention`` if :attr:`collect_attention` is on.
+        """
+        if mode == 'tensor':
+            feats, _ = self.fuse(inputs)
+            return {name: head(feats) for name, head in self.heads.items()}
+        if mode not in ('loss', 'predict'):
+            raise ValueError(f'AudioVisualRecognizer: mode={mode!r} is not one of tensor, loss, predict.')
+        if data_samples is None:
+            raise ValueError(f'AudioVisualRecognizer: mode={mode!r} needs data_samples.')
+        return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
+
+    def loss(self, inputs: Mapping[str, Tensor], data_samples: list[AudioVisualDataSample]) -> dict[str, Tensor]:
+        """See :meth:`forward`."""
+        feats, shares = self.fuse(inputs)
+        losses = {}
+        for name, head in self.heads.items():
+            logits = head(feats)
+            targets = head.targets_of([sample.gt_labels[name] for sample in data_samples], logits.device)
+            losses[f'loss_{name}'] = head.loss(logits, targets, shares)
+            losses[f'top1_{name}'] = _top1(head.scores(logits.detach(), shares), targets)
+        return losses
+
+    @torch.no_grad()
+    def predict(
+        self, inputs: Mapping[str, Tensor], data_samples: list[AudioVisualDataSample]
+    ) -> list[AudioVisualDataSample]:
+        """See :meth:`forward`."""
+        found = self.encode(inputs)
+        feats, shares = self._views(self.fusion(found, len(data_samples)))
+        scores = {name: head.scores(head(feats), shares).cpu() for name, head in self.heads.items()}
+        for place, sample in enumerate(data_samples):
+            sample.pred_scores = {name: scores_bk[place] for name, scores_bk in scores.items()}
+        if self.collect_attention and hasattr(self.fusion, 'attention'):
+            self._write_attention(found, inputs, data_samples)
+        return data_samples
+
+    # ---------------------------------------------------------------------------------------------------------- steps
+
+    def fuse(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Features that the heads read: (b, c); or (b, v, c), and how much each view counts, (b, v)."""
+        return self._views(self.fusion(self.encode(inputs), len(inputs['video_mask'])))
+
+    @staticmethod
+    def _views(fused: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor | None]:
+        return fused if isinstance(fused, tuple) else (fused, None)
+
+    def encode(self, inputs: Mapping[str, Tensor]) -> dict[str, ModalityTokens]:
+        """Tokens of each modality, of the clips that have it; what is masked, or what no clip has, is left out."""
+        found = {}
+        for name in self.modalities:
+            mask_b = inputs[f'{name}_mask'].cpu()
+            data = inputs.get(name)
+            if data is None or not mask_b.any():
+                continue
+            rows = None if mask_b.all() else mask_b.nonzero()[:, 0].to(data.device)
+            if rows is not None and len(data) == len(mask_b):  # a row for every clip, with anything in those without
+                data = data[rows]
+            encode = self._encode_video if name == 'video' else self._encode_audio
+            found[name] = encode(data, rows, inputs)
+        return found
+
+    def _encode_video(self, clips: Tensor, rows: Tensor | None, inputs: Mapping[str, Tensor]) -> ModalityTokens:
+        encoder = self.encoders['video']
+        tokens = encoder(clips)
+        if tokens.ndim == 2:
+            return ModalityTokens(tokens[:, None], rows)
+        return ModalityTokens(tokens, rows, grid=encoder.token_grid(tuple(clips.shape[1:])))
+
+    def _encode_audio(self, mels: Tensor, rows: Tensor | None, inputs: Mapping[str, Tensor]) -> ModalityTokens:
+        encoder = self.encoders['audio']
+        lengths = inputs.get('audio_lengths')
+        if lengths is not None and rows is not None and len(lengths) != len(mels):
+            lengths = lengths[rows.to(lengths.device)]
+        tokens = encoder(mels, lengths)
+        if tokens.ndim == 2:
+            return ModalityTokens(tokens[:, None], rows)
+        grid = encoder.token_grid(tuple(mels.shape[1:]))
+        if lengths is None or bool((lengths == mels.shape[-1]).all()):
+            return ModalityTokens(tokens, rows, grid=grid)
+        return ModalityTokens(tokens, rows, encoder.valid_tokens(lengths.to(mels.device), grid), grid)
+
+
+def _top1(scores_bk: Tensor, targets: Tensor) -> Tensor:
+    """Share of clips whose likeliest class is their (largest) label's, for the log."""
+    best = targets if targets.ndim == 1 else targets.argmax(1)
+    return (scores_bk.argmax(1) == best).float().mean()
