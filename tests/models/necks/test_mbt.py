@@ -23,17 +23,28 @@ def sound(rows=None, n=5, valid=None, seed=2):
     return ModalityTokens(torch.randn(m, n, 5, generator=generator), rows, valid, (n,))
 
 
-def test_bottleneck_step_equals_a_few_lines():
+def reference(block, heads=2):
+    """The same layer of torch's own, with the block's weights."""
+    layer = torch.nn.TransformerEncoderLayer(8, heads, 32, 0.0, 'gelu', batch_first=True, norm_first=True)
+    attention = layer.self_attn
+    for theirs, ours in ((layer.norm1, block.norm1), (layer.norm2, block.norm2), (layer.linear1, block.fc1),
+                         (layer.linear2, block.fc2), (attention.out_proj, block.out)):  # fmt: skip
+        theirs.load_state_dict(ours.state_dict())
+    attention.in_proj_weight.data, attention.in_proj_bias.data = block.qkv.weight.data, block.qkv.bias.data
+    return layer  # in training mode, without dropout: the path that is written out
+
+
+def test_bottleneck_step_equals_a_few_lines_with_torch_layers():
     model = small()
     found = {'video': tokens(), 'audio': sound()}
     state = {name: model.embed(name, part) for name, part in found.items()}
     before = dict(state)
     incoming = model.bottleneck.expand(3, -1, -1)
-    outgoing = model.fuse(0, state, {'video': None, 'audio': None}, incoming, found)
+    outgoing = model.layer(0, state, incoming, found)
 
     # Equations 8 and 9: each modality with the same incoming bottleneck, then the mean of both updates.
-    video = model.layers['video'][0](torch.cat([before['video'], incoming], 1))
-    audio = model.layers['audio'][0](torch.cat([before['audio'], incoming], 1))
+    video = reference(model.layers['video'][0])(torch.cat([before['video'], incoming], 1))
+    audio = reference(model.layers['audio'][0])(torch.cat([before['audio'], incoming], 1))
     torch.testing.assert_close(outgoing, (video[:, -3:] + audio[:, -3:]) / 2)
     torch.testing.assert_close(state['video'], video[:, :-3])
     torch.testing.assert_close(state['audio'], audio[:, :-3])
@@ -66,37 +77,40 @@ def test_padding_is_not_seen(readout):
 
 
 def test_modalities_meet_in_bottlenecks_alone():
-    model = small(layers=2, fusion_layer=1)
+    model = small(layers=3, fusion_layer=1)
     video, audio = tokens(), sound()
     audio.tokens.requires_grad_()
-    state = {'video': model.embed('video', video), 'audio': model.embed('audio', audio)}
     found = {'video': video, 'audio': audio}
-    masks = {'video': None, 'audio': None}
-    bottleneck = model.fuse(0, state, masks, model.bottleneck.expand(3, -1, -1), found)
+    state = {name: model.embed(name, part) for name, part in found.items()}
+    bottleneck = model.layer(0, state, model.bottleneck.expand(3, -1, -1), found)
     # What a modality made of its own tokens has not heard of the other yet ...
     (gradient,) = torch.autograd.grad(state['video'].sum(), audio.tokens, allow_unused=True, retain_graph=True)
     assert gradient is None
-    # ... what it makes of the bottleneck has, ...
-    later = dict(state)
-    model.fuse(1, later, masks, bottleneck, found)
+    # ... nor when it has met the bottleneck of before, ...
+    after = dict(state)
+    bottleneck = model.layer(1, after, bottleneck, found)
+    (gradient,) = torch.autograd.grad(after['video'].square().sum(), audio.tokens, allow_unused=True, retain_graph=True)
+    assert gradient is None
+    # ... but the bottleneck has, and so has who sees it next, ...
+    later = dict(after)
+    model.layer(2, later, bottleneck, found)
     (gradient,) = torch.autograd.grad(later['video'].square().sum(), audio.tokens, retain_graph=True)
     assert gradient.abs().sum() > 0
     # ... and there is no other way.
-    later = dict(state)
-    model.fuse(1, later, masks, bottleneck.detach(), found)
+    later = dict(after)
+    model.layer(2, later, bottleneck.detach(), found)
     (gradient,) = torch.autograd.grad(later['video'].square().sum(), audio.tokens, allow_unused=True)
     assert gradient is None
 
 
 def test_layers_before_the_fusion_layer_equal_a_plain_transformer():
     model = small(layers=2, fusion_layer=1)
-    video = tokens()
-    expected = model.layers['video'][0](model.embed('video', video))
-    seen = []
-    model.fuse = lambda number, state, *_: seen.append((number, state['video'])) or model.bottleneck.expand(3, -1, -1)
-    model({'video': video, 'audio': sound()}, 3)
-    assert [number for number, _ in seen] == [1]
-    torch.testing.assert_close(seen[0][1], expected)
+    found = {'video': tokens(), 'audio': sound()}
+    state = {name: model.embed(name, part) for name, part in found.items()}
+    expected = reference(model.layers['video'][0])(state['video'])
+    incoming = model.bottleneck.expand(3, -1, -1)
+    assert model.layer(0, state, incoming, found) is incoming
+    torch.testing.assert_close(state['video'], expected)
 
 
 def test_mean_of_logits_equals_logits_of_the_mean():
@@ -114,6 +128,26 @@ def test_every_weight_learns():
     model = small(layers=2, fusion_layer=1).train()
     model({'video': tokens(), 'audio': sound()}, 3).square().sum().backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize('readout', ['cls', 'mean'])
+def test_attention_of_one_layer_is_what_the_readout_attends_to(readout):
+    model = small(layers=1, readout=readout)
+    valid = torch.tensor([[True] * 5, [True] * 3 + [False] * 2, [True] * 5])
+    found = {'video': tokens(), 'audio': sound(valid=valid)}
+    weights = model.attention(found, 3)
+    assert weights['video'].shape == (3, 4)
+    assert weights['audio'].shape == (3, 5)
+    assert weights['audio'][1, 3:].tolist() == [0, 0]
+    torch.testing.assert_close(weights['audio'].sum(1), torch.ones(3))
+    joint = torch.cat([model.embed('video', found['video']), model.bottleneck.expand(3, -1, -1)], 1)
+    layer = reference(model.layers['video'][0])
+    _, seen = layer.self_attn(*[layer.norm1(joint)] * 3)
+    if readout == 'cls':
+        expected = seen[:, 0, 1:5]
+    else:  # half of a token is its own
+        expected = ((seen[:, :4, :4] + torch.eye(4)) / 2).mean(1)
+    torch.testing.assert_close(weights['video'], expected / expected.sum(1, keepdim=True))
 
 
 def test_order_of_tokens_counts_only_with_positions():

@@ -59,11 +59,26 @@ class ResidualAttentionBlock(nn.Module):
         for layer in (self.qkv, self.out, self.fc1, self.fc2):
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x_nld: Tensor) -> Tensor:
-        """Every token through the block, shape (n, l, d) to (n, l, d)."""
+    def forward(self, x_nld: Tensor, valid_nl: Tensor | None = None) -> Tensor:
+        """Every token through the block, shape (n, l, d) to (n, l, d).
+
+        Args:
+            x_nld (Tensor): Hidden state before the block.
+            valid_nl (Tensor | None): Tokens that may be attended to, bool, at least one a sequence; None for all. Not
+                for causal blocks.
+        """
         query, key, value = self.qkv(self.norm1(x_nld)).chunk(3, dim=-1)
-        x_nld = x_nld + self.out(self._attend(query, key, value, self.causal))
+        x_nld = x_nld + self.out(self._attend(query, key, value, self.causal, valid_nl))
         return x_nld + self._mlp(x_nld)
+
+    def attention(self, x_nld: Tensor, valid_nl: Tensor | None = None) -> Tensor:
+        """How much each token attends to each in :meth:`forward`, mean over heads, rows adding up to 1, (n, l, l)."""
+        query, key, _ = self.qkv(self.norm1(x_nld)).chunk(3, dim=-1)
+        query, key = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key))
+        logits_nhll = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
+        if valid_nl is not None:
+            logits_nhll = logits_nhll.masked_fill(~valid_nl[:, None, None], -torch.inf)
+        return logits_nhll.softmax(-1).mean(1)
 
     def forward_last(self, x_nld: Tensor, dense_rows: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """What is read of the last block of a vision tower, and nothing else.
@@ -100,9 +115,12 @@ class ResidualAttentionBlock(nn.Module):
         mean_nhd = share_nhl.to(normed_nld.dtype) @ normed_nld
         return torch.einsum('nhd,hcd->nhc', mean_nhd, of_value.unflatten(0, (self.heads, -1))).flatten(1) + value_bias
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
+    def _attend(
+        self, query: Tensor, key: Tensor, value: Tensor, causal: bool, valid_nl: Tensor | None = None
+    ) -> Tensor:
         query, key, value = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key, value))
-        mixed_nhld = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        mask = None if valid_nl is None else valid_nl[:, None, None]
+        mixed_nhld = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
         return mixed_nhld.transpose(1, 2).flatten(2)
 
     def _mlp(self, x: Tensor) -> Tensor:

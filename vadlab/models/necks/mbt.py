@@ -10,6 +10,7 @@ from vadlab.utils.errors import ConfigError
 from ..layers.grid_positions import grid_positions
 from ..layers.modality_mean import ModalityMean
 from ..layers.modality_tokens import ModalityTokens
+from ..layers.residual_attention_block import ResidualAttentionBlock
 
 
 @MODELS.register_module()
@@ -39,7 +40,6 @@ class MBT(nn.Module):
         bottlenecks (int): Bottleneck tokens k.
         fusion_layer (int): The first layer (from 0) with bottlenecks, below ``layers``.
         mlp_ratio (float): Hidden width of the MLPs by d.
-        dropout (float): After attention and inside the MLPs, 0..1.
         readout (str): What of a modality is read in the end: ``cls``, a token of its own, or the ``mean`` of its
             tokens. A pooled modality is a sequence of one token, where ``mean`` is that token.
         positions (bool): Add sine-cosine positions to tokens: convolutions do not say where theirs lie.
@@ -57,7 +57,6 @@ class MBT(nn.Module):
         bottlenecks: int = 4,
         fusion_layer: int = 0,
         mlp_ratio: float = 4.0,
-        dropout: float = 0.0,
         readout: str = 'cls',
         positions: bool = True,
     ) -> None:
@@ -70,21 +69,30 @@ class MBT(nn.Module):
         if readout not in ('cls', 'mean'):
             raise ConfigError(f'MBT: readout={readout!r} must be cls or mean.')
         self.width = width
+        self.depth = layers
         self.fusion_layer = fusion_layer
         self.readout = readout
         self.positions = positions
-        self.projections = nn.ModuleDict({name: nn.Linear(channels, width) for name, channels in in_channels.items()})
+        # Encoders' tokens are of any scale; some of a transformer's channels are a hundred times the others.
+        self.projections = nn.ModuleDict(
+            {
+                name: nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, width))
+                for name, channels in in_channels.items()
+            }
+        )
         self.bottleneck = nn.Parameter(0.02 * torch.randn(bottlenecks, width))
         self.cls = nn.ParameterDict()
         if readout == 'cls':
             self.cls = nn.ParameterDict({name: nn.Parameter(0.02 * torch.randn(width)) for name in in_channels})
 
-        def layer() -> nn.Module:
-            return nn.TransformerEncoderLayer(
-                width, heads, round(mlp_ratio * width), dropout, 'gelu', batch_first=True, norm_first=True
-            )
-
-        self.layers = nn.ModuleDict({name: nn.ModuleList(layer() for _ in range(layers)) for name in in_channels})
+        self.layers = nn.ModuleDict(
+            {
+                name: nn.ModuleList(ResidualAttentionBlock(width, heads, mlp_ratio, 'gelu') for _ in range(layers))
+                for name in in_channels
+            }
+        )
+        for block in (block for blocks in self.layers.values() for block in blocks):
+            block.reset_parameters(layers)
         self.norms = nn.ModuleDict({name: nn.LayerNorm(width) for name in in_channels})
 
     def forward(self, found: Mapping[str, ModalityTokens], batch_size: int) -> Tensor:
@@ -98,17 +106,12 @@ class MBT(nn.Module):
             Tensor: A feature a clip, shape (b, d); zeros for a clip without any modality.
         """
         state = {name: self.embed(name, modality) for name, modality in found.items()}
-        masks = {name: self._padding(modality) for name, modality in found.items()}
         bottleneck_bkd = self.bottleneck.expand(batch_size, -1, -1)
-        for number in range(len(next(iter(self.layers.values())))):
-            if number < self.fusion_layer:
-                for name in state:
-                    state[name] = self._attend(name, number, state[name], masks[name])
-            else:
-                bottleneck_bkd = self.fuse(number, state, masks, bottleneck_bkd, found)
+        for number in range(self.depth):
+            bottleneck_bkd = self.layer(number, state, bottleneck_bkd, found)
         mean = ModalityMean(batch_size)
         for name, state_mnd in state.items():
-            mean.add(self._read(self.norms[name](state_mnd), masks[name]), found[name].rows)
+            mean.add(self._read(self.norms[name](state_mnd), found[name].valid), found[name].rows)
         return mean.result(self.bottleneck.new_zeros(batch_size, self.width))
 
     def embed(self, name: str, modality: ModalityTokens) -> Tensor:
@@ -120,39 +123,81 @@ class MBT(nn.Module):
             return tokens_mnd
         return torch.cat([self.cls[name].to(tokens_mnd.dtype).expand(len(tokens_mnd), 1, -1), tokens_mnd], 1)
 
-    def fuse(
+    def layer(
         self,
         number: int,
         state: dict[str, Tensor],
-        masks: Mapping[str, Tensor | None],
         bottleneck_bkd: Tensor,
         found: Mapping[str, ModalityTokens],
+        attention: dict[str, Tensor] | None = None,
     ) -> Tensor:
-        """One layer of fusion: changes ``state``, and returns the next bottleneck, (b, k, d)."""
-        k = bottleneck_bkd.shape[1]
+        """One layer of each modality.
+
+        Args:
+            number (int): Which, from 0.
+            state (dict[str, Tensor]): Each modality's tokens, shape (m, n', d); replaced by what becomes of them.
+            bottleneck_bkd (Tensor): The bottleneck that all see.
+            found (Mapping[str, ModalityTokens]): As for :meth:`forward`.
+            attention (dict[str, Tensor] | None): Receives how tokens attend to those of their modality, (m, n', n').
+
+        Returns:
+            Tensor: The next bottleneck, shape (b, k, d); the same one before the fusion layer.
+        """
+        fuses = number >= self.fusion_layer
+        k = bottleneck_bkd.shape[1] if fuses else 0
         mean = ModalityMean(len(bottleneck_bkd))
-        for name, rows in ((name, found[name].rows) for name in state):
-            incoming = bottleneck_bkd if rows is None else bottleneck_bkd[rows]
-            joint = self._attend(name, number, torch.cat([state[name], incoming], 1), masks[name], more=k)
-            state[name] = joint[:, :-k]
-            mean.add(joint[:, -k:], rows)
-        return mean.result(bottleneck_bkd)
+        for name, own in state.items():
+            block, rows, length = self.layers[name][number], found[name].rows, own.shape[1]
+            if fuses:
+                own = torch.cat([own, bottleneck_bkd if rows is None else bottleneck_bkd[rows]], 1)
+            valid = self._valid(found[name].valid, k)
+            if attention is not None:
+                attention[name] = block.attention(own, valid)[:, :length, :length]
+            state[name], update = block(own, valid).split([length, k], 1)
+            mean.add(update, rows)
+        return mean.result(bottleneck_bkd) if fuses else bottleneck_bkd
 
-    def _attend(self, name: str, number: int, x_mld: Tensor, padding: Tensor | None, more: int = 0) -> Tensor:
-        if padding is not None and more:
-            padding = torch.cat([padding, padding.new_zeros(len(padding), more)], 1)
-        return self.layers[name][number](x_mld, src_key_padding_mask=padding)
-
-    def _padding(self, modality: ModalityTokens) -> Tensor | None:
-        """Which tokens nobody may attend to, bool; None where there are none."""
-        if modality.valid is None:
+    def _valid(self, valid_mn: Tensor | None, more: int) -> Tensor | None:
+        """Which tokens may be attended to, the modality's own and the bottleneck's included."""
+        if valid_mn is None:
             return None
-        return nn.functional.pad(~modality.valid, (int(self.readout == 'cls'), 0))
+        return nn.functional.pad(valid_mn, (int(self.readout == 'cls'), more), value=True)
 
-    def _read(self, state_mnd: Tensor, padding: Tensor | None) -> Tensor:
+    def _read(self, state_mnd: Tensor, valid_mn: Tensor | None) -> Tensor:
         if self.readout == 'cls':
             return state_mnd[:, 0]
-        if padding is None:
+        if valid_mn is None:
             return state_mnd.mean(1)
-        count_m1 = (~padding).sum(1, keepdim=True)
-        return state_mnd.masked_fill(padding[..., None], 0).sum(1) / count_m1
+        return state_mnd.masked_fill(~valid_mn[..., None], 0).sum(1) / valid_mn.sum(1, keepdim=True)
+
+    @torch.no_grad()
+    def attention(self, found: Mapping[str, ModalityTokens], batch_size: int) -> dict[str, Tensor]:
+        """How much of each token reaches what is read of its modality; for pictures, not for the result.
+
+        Attention of all layers multiplied, half of each token passing by on the residual path: Abnar and Zuidema,
+        "Quantifying Attention Flow in Transformers", ACL 2020, arXiv:2005.00928. What comes through the bottleneck is
+        left out.
+
+        Args:
+            found (Mapping[str, ModalityTokens]): As for :meth:`forward`.
+            batch_size (int): Clips b.
+
+        Returns:
+            dict[str, Tensor]: Shape (m, n) for each modality, rows adding up to 1, zeros at padding.
+        """
+        state = {name: self.embed(name, modality) for name, modality in found.items()}
+        bottleneck_bkd = self.bottleneck.expand(batch_size, -1, -1)
+        reach: dict[str, Tensor] = {}
+        for number in range(self.depth):
+            attended: dict[str, Tensor] = {}
+            bottleneck_bkd = self.layer(number, state, bottleneck_bkd, found, attended)
+            for name, share in attended.items():
+                share = (share + torch.eye(share.shape[1], device=share.device)) / 2
+                reach[name] = share @ reach[name] if name in reach else share
+        out = {}
+        for name, reach_mnn in reach.items():
+            read = reach_mnn[:, 0, 1:] if self.readout == 'cls' else self._read(reach_mnn, found[name].valid)
+            valid = found[name].valid
+            read = read if valid is None else read * valid
+            out[name] = read / read.sum(1, keepdim=True)
+        return out
