@@ -64,6 +64,46 @@ def test_learns(tmp_path):
     assert all(p.grad is not None for p in model.encoder.encoder.parameters())
 
 
+def test_tokens_of_fine_tuned_weights_equal_those_of_transformers(tmp_path):
+    reference = save(tmp_path, 'VideoMAEForVideoClassification').videomae
+    model = VideoMAE(pretrained=str(tmp_path), pooled=False).eval()
+    clips = torch.randn(2, 4, 3, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(model(clips), reference(clips).last_hidden_state)
+    assert model.token_grid((4, 3, 16, 16)) == (2, 2, 2)
+
+
+def test_tokens_lie_as_the_grid_says():
+    model = VideoMAE(**TINY, pooled=False).eval()
+    clips = torch.randn(1, 4, 3, 16, 16)
+    other = clips.clone()
+    other[:, 2:, :, 8:, :8] += 1  # second time, second row, first column
+    with torch.no_grad():
+        embed = model.encoder.embeddings.patch_embeddings
+        changed = (embed(clips) != embed(other)).any(-1)[0]
+    assert changed.view(model.token_grid((4, 3, 16, 16))).nonzero().tolist() == [[1, 1, 0]]
+
+
+def test_frozen_is_in_evaluation_mode_and_without_graph():
+    model = torch.nn.Sequential(VideoMAE(**TINY, frozen=True)).train()
+    assert not any(part.training for part in model[0].modules())
+    feats = model(torch.randn(1, 4, 3, 16, 16))
+    assert not feats.requires_grad
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_checkpointing_changes_memory_not_gradients():
+    gradients, calls = [], []
+    for with_cp in (False, True):
+        torch.manual_seed(0)
+        model = VideoMAE(**TINY, with_cp=with_cp).train()
+        model.encoder.encoder.layer[0].intermediate.register_forward_hook(lambda *_: calls.append(1))
+        model(torch.linspace(-1, 1, 2 * 4 * 3 * 256).view(2, 4, 3, 16, 16)).square().sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    torch.testing.assert_close(gradients[0], gradients[1])
+    assert len(calls) == 1 + 2  # once, and once more on the way back
+
+
 def test_wrong_clips_and_settings():
     with pytest.raises(ConfigError, match='must be a multiple'):
         VideoMAE(**{**TINY, 'num_frames': 3})

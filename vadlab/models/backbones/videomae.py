@@ -7,9 +7,11 @@ from torch import Tensor, nn
 from vadlab.registry import MODELS
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
+from .encoder import Encoder
+
 
 @MODELS.register_module()
-class VideoMAE(nn.Module):
+class VideoMAE(Encoder):
     """VideoMAE's encoder, as transformers has it: one vector, or all tokens, of a clip.
 
     Tong et al., "VideoMAE: Masked Autoencoders are Data-Efficient Learners for Self-Supervised Video Pre-Training",
@@ -30,7 +32,11 @@ class VideoMAE(nn.Module):
         layers (int): Blocks.
         heads (int): Attention heads.
         mlp_ratio (float): Hidden width of the MLPs by d.
+        use_mean_pooling (bool): The norm before the classifier, of fine-tuned weights, rather than a norm of every
+            token, of pre-trained ones.
         pooled (bool): Return one vector a clip, (s, d), or its tokens, (s, l, d).
+        frozen (bool): Learn nothing; stay in evaluation mode, without a graph.
+        with_cp (bool): Activation checkpointing: less memory, about a third more compute.
 
     Raises:
         ConfigError: Sizes that do not fit.
@@ -50,9 +56,12 @@ class VideoMAE(nn.Module):
         layers: int = 12,
         heads: int = 12,
         mlp_ratio: float = 4.0,
+        use_mean_pooling: bool = True,
         pooled: bool = True,
+        frozen: bool = False,
+        with_cp: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(pooled)
         if image_size % patch_size or num_frames % tubelet_size or width % heads:
             raise ConfigError(
                 f'VideoMAE: {image_size=} must be a multiple of {patch_size=}, {num_frames=} of {tubelet_size=}, '
@@ -61,7 +70,6 @@ class VideoMAE(nn.Module):
         from transformers import VideoMAEConfig, VideoMAEForVideoClassification  # it takes seconds, and few need it
 
         self.pretrained = pretrained
-        self.pooled = pooled
         if pretrained is None:
             model = VideoMAEForVideoClassification(
                 VideoMAEConfig(
@@ -73,19 +81,32 @@ class VideoMAE(nn.Module):
                     num_hidden_layers=layers,
                     num_attention_heads=heads,
                     intermediate_size=int(width * mlp_ratio),
+                    use_mean_pooling=use_mean_pooling,
                 )
             )
         else:
             model = _from_pretrained(VideoMAEForVideoClassification, pretrained)
         self.encoder = model.videomae
-        self.fc_norm: nn.Module = model.fc_norm or nn.Identity()
+        self.fc_norm: nn.Module = nn.Identity()
+        if pooled and model.fc_norm is not None:
+            self.fc_norm = model.fc_norm
         config = model.config
         self.width: int = config.hidden_size
         size = config.image_size
         self.image_size: int = size if isinstance(size, int) else size[0]
         self.num_frames: int = config.num_frames
+        self._token_size: tuple[int, int] = (config.tubelet_size, config.patch_size)
+        if with_cp:
+            self.encoder.gradient_checkpointing_enable({'use_reentrant': False})
+        if frozen:
+            self.freeze()
 
-    def forward(self, clips: Tensor) -> Tensor:
+    def token_grid(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Times, rows and columns of the tokens of clips (f, 3, h, w)."""
+        tubelet, patch = self._token_size
+        return shape[0] // tubelet, shape[-2] // patch, shape[-1] // patch
+
+    def encode(self, clips: Tensor) -> Tensor:
         """Encode clips.
 
         Args:

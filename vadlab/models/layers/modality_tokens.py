@@ -17,3 +17,9 @@ class ModalityTokens(NamedTuple):
     rows: Tensor | None = None
     valid: Tensor | None = None
     grid: tuple[int, ...] = (1,)
+
+    def mean(self) -> Tensor:
+        """The mean over a clip's tokens, padding left out, shape (m, d)."""
+        if self.valid is None:
+            return self.tokens.mean(1)
+        return self.tokens.masked_fill(~self.valid[..., None], 0).sum(1) / self.valid.sum(1, keepdim=True)

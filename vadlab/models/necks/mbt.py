@@ -164,11 +164,7 @@ class MBT(nn.Module):
         return nn.functional.pad(valid_mn, (int(self.readout == 'cls'), more), value=True)
 
     def _read(self, state_mnd: Tensor, valid_mn: Tensor | None) -> Tensor:
-        if self.readout == 'cls':
-            return state_mnd[:, 0]
-        if valid_mn is None:
-            return state_mnd.mean(1)
-        return state_mnd.masked_fill(~valid_mn[..., None], 0).sum(1) / valid_mn.sum(1, keepdim=True)
+        return state_mnd[:, 0] if self.readout == 'cls' else ModalityTokens(state_mnd, valid=valid_mn).mean()
 
     @torch.no_grad()
     def attention(self, found: Mapping[str, ModalityTokens], batch_size: int) -> dict[str, Tensor]:
