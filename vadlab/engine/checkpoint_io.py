@@ -136,6 +136,8 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name:
     Raises:
         CheckpointError: Keys are missing or left over, or shapes differ; the model is left as it was.
     """
+    if hasattr(model, 'check_checkpoint'):  # what a model can say better than by names and shapes
+        model.check_checkpoint(state_dict, name)
     own = model.state_dict()
     missing = [k for k in own if k not in state_dict]
     unexpected = [k for k in state_dict if k not in own]

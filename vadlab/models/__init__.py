@@ -1,5 +1,6 @@
 from . import (
     backbones,
+    captioners,
     checkpoints,
     data_preprocessors,
     detectors,

@@ -194,14 +194,7 @@ def init_from_clip(model: nn.Module, path_or_id: str | Path, logit_scales: bool 
     logger = MMLogger.get_current_instance()
     _check_arch(model, weights)
 
-    vision, text = dict(weights.vision), dict(weights.text)
-    table = vision['positional_embedding']
-    if len(table) != len(model.vision.positional_embedding):
-        vision['positional_embedding'] = resize_positions(table, model.vision.grid_size)
-        logger.info(
-            f'{weights.source}: vision positions interpolated from image_size={weights.arch["vision"]["image_size"]} '
-            f'to {model.vision.image_size}.'
-        )
+    text = dict(weights.text)
     stretch = False
     if model.text.positional_embedding_long is None:
         if text.pop('positional_embedding_long', None) is not None:
@@ -209,7 +202,7 @@ def init_from_clip(model: nn.Module, path_or_id: str | Path, logit_scales: bool 
     elif 'positional_embedding_long' not in text:
         stretch = True
         text['positional_embedding_long'] = model.text.positional_embedding_long.detach()
-    _load(model.vision, vision, 'vision', weights.source)
+    _load_vision(model, weights)
     _load(model.text, text, 'text', weights.source)
     if stretch:
         model.text.stretch_positions()
@@ -248,6 +241,29 @@ def init_text_from_clip(model: nn.Module, path_or_id: str | Path) -> CLIPWeights
     return weights
 
 
+def init_vision_from_clip(model: nn.Module, path_or_id: str | Path) -> CLIPWeights:
+    """Load the vision half of a CLIP into a model that has only ``vision`` and, maybe, its projection.
+
+    Temperatures are loaded where the model has any.
+
+    Args:
+        model (nn.Module): The model.
+        path_or_id (str | Path): See :func:`load_clip_checkpoint`.
+
+    Returns:
+        CLIPWeights: What was read.
+
+    Raises:
+        CheckpointError: The vision tower is of another architecture; the message names each difference.
+    """
+    weights = load_clip_checkpoint(path_or_id)
+    _check_arch(model, weights)
+    _load_vision(model, weights)
+    _load_projections(model, weights)
+    _load_logit_scales(model, weights)
+    return weights
+
+
 def resize_positions(table: Tensor, grid_size: int) -> Tensor:
     """Vision positions for another grid, bicubic, the CLS row kept.
 
@@ -278,20 +294,34 @@ def _check_arch(model: nn.Module, weights: CLIPWeights) -> None:
     mine = {}
     if hasattr(model, 'vision'):
         mine['vision'] = own(model.vision) | dict(patch_size=model.vision.patch_size)
-    mine['text'] = own(model.text) | dict(vocab_size=model.text.vocab_size, context_length=model.text.context_length)
-    if weights.arch['text']['long_context_length'] and model.text.long_context_length:
-        mine['text']['long_context_length'] = model.text.long_context_length
+    if hasattr(model, 'text'):
+        sizes = dict(vocab_size=model.text.vocab_size, context_length=model.text.context_length)
+        mine['text'] = own(model.text) | sizes
+        if weights.arch['text']['long_context_length'] and model.text.long_context_length:
+            mine['text']['long_context_length'] = model.text.long_context_length
     differences = [
         f'{tower}.{name} is {weights.arch[tower][name]} in the file, {value} in the config'
         for tower, settings in mine.items()
         for name, value in settings.items()
         if weights.arch[tower][name] is not None and weights.arch[tower][name] != value
     ]
-    projection = getattr(model, 'text_projection', None)
+    projection = getattr(model, 'text_projection', getattr(model, 'visual_projection', None))
     if projection is not None and weights.arch['embed_dim'] != (embed_dim := projection.out_features):
         differences.append(f'embed_dim is {weights.arch["embed_dim"]} in the file, {embed_dim} in the config')
     if differences:
         raise CheckpointError(f'{weights.source} is another model: {"; ".join(differences)}.')
+
+
+def _load_vision(model: nn.Module, weights: CLIPWeights) -> None:
+    vision = dict(weights.vision)
+    table = vision['positional_embedding']
+    if len(table) != len(model.vision.positional_embedding):
+        vision['positional_embedding'] = resize_positions(table, model.vision.grid_size)
+        MMLogger.get_current_instance().info(
+            f'{weights.source}: vision positions interpolated from image_size={weights.arch["vision"]["image_size"]} '
+            f'to {model.vision.image_size}.'
+        )
+    _load(model.vision, vision, 'vision', weights.source)
 
 
 def _load(module: nn.Module, state: dict[str, Tensor], name: str, source: str) -> None:

@@ -1,0 +1,18 @@
+from .caption_decoder import CaptionDecoder, DecoderCache, EncodedImages
+from .decoding import Captions, beam_search, greedy_search, nucleus_sample
+from .fsgr import FSGR
+from .grid_encoder import GridEncoder
+from .prototypical_memory import PrototypicalMemory
+
+__all__ = [
+    'FSGR',
+    'CaptionDecoder',
+    'Captions',
+    'DecoderCache',
+    'EncodedImages',
+    'GridEncoder',
+    'PrototypicalMemory',
+    'beam_search',
+    'greedy_search',
+    'nucleus_sample',
+]

@@ -1,0 +1,330 @@
+"""FSGR image captioning, top to bottom.
+
+Shape suffixes: b images, p patches of an image, g channels of the vision tower, e of CLIP's common space, c concepts of
+the codebook, d width of encoder and decoder, n captions, l words of a caption, v vocabulary.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS, TOKENIZERS
+from vadlab.structures import CaptionDataSample
+from vadlab.utils.errors import CheckpointError, ConfigError, DataError
+
+from ..checkpoints import init_vision_from_clip
+from ..checkpoints.concept_prompts import encode_texts
+from ..heads.codebook import load_codebook
+from ..layers.logit_scale import MAX_LOGIT_SCALE, new_logit_scale
+from .caption_decoder import EncodedImages
+from .decoding import Captions, check_decoding, search, words_of
+
+_SAME_EMBEDDING = 1e-3  # what a text tower on another machine may differ by
+
+
+@MODELS.register_module()
+class FSGR(BaseModel):
+    """Captions by a transformer over CLIP's patches, each of which is told what it may be called.
+
+    "Fully Semantic Gap Recovery for End-to-End Image Captioning" (github.com/gjc0824/FSGR), on CLIP (Radford et al.,
+    2021, arXiv:2103.00020), MaskCLIP (Zhou et al., 2022, arXiv:2112.01071) and SCLIP (Wang et al., 2024,
+    arXiv:2312.01597).
+
+    ::
+
+        image -> vision -+- patches (b,p,g) ---------------------------------+
+                         +- CLS -> visual_projection -> global (b,e) --------+-> encoder.embed -> visual grid (b,p,d)
+                         |                                 |                                        |       |
+                         |                                 | the 20 nearest                         |   loss_concept
+                         |                                 v of the codebook                        v
+                         +- aligned -> visual_projection ->  head -> text grid (b,p,e) ---------> encoder
+                                          (b,p,e)             +----> concept of each patch          |
+                                                                                                    v
+        caption so far --------------------------------------------------------------------------> decoder
+                                                                                                    |
+                                                                 loss_caption, or a search <- next word (v)
+
+    ``loss_concept`` pulls the visual grid's patches of one concept together. Not as the public code:
+    aligned patches are those of the correlative attention (see ``vision``), which that code computes and then does
+    not use; and each sublayer has one residual and one norm, where that code's attention has two of both.
+
+    Args:
+        vision (dict): Config of the vision tower, :class:`CLIPVisionTransformer`.
+        tokenizer (dict): Config of the :class:`WordVocabulary` that captions are written in.
+        codebook (str): File of concepts, see :func:`~vadlab.models.heads.codebook.load_codebook`.
+        embed_dim (int): Channels e of CLIP's common space, which the codebook must have.
+        width (int): Channels d.
+        head (dict | None): Concepts to patches; :class:`MaskCLIPHead` by default.
+        encoder (dict | None): :class:`GridEncoder` by default; sizes are filled in.
+        decoder (dict | None): :class:`CaptionDecoder` by default; sizes are filled in.
+        loss_concept (dict | None): Patches of a concept, :class:`SupervisedContrastiveLoss`; None for none.
+        decoding (dict | None): How captions are searched: ``method`` (beam, greedy, nucleus) and the arguments of that
+            function of :mod:`~vadlab.models.captioners.decoding`; by default beam search of 5, at most 20 words.
+        remove_repeats (bool): Leave out words that equal the one before them.
+        word_init (str | None): ``clip``: word embeddings start from CLIP's text encoder (of ``pretrained``; ``width``
+            must be ``embed_dim``), centred and brought to the length of random ones. None: random.
+        pretrained (str | None): CLIP weights to start training from: a path or Hugging Face id that
+            :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads.
+        data_preprocessor (dict | None): CaptionDataPreprocessor by default.
+
+    Raises:
+        ConfigError: Arguments that do not go together.
+        DataError: The codebook is of another width than ``embed_dim``.
+    """
+
+    needs_training = True
+
+    def __init__(
+        self,
+        vision: dict,
+        tokenizer: dict,
+        codebook: str,
+        embed_dim: int = 512,
+        width: int = 512,
+        head: dict | None = None,
+        encoder: dict | None = None,
+        decoder: dict | None = None,
+        loss_concept: dict | None = None,
+        decoding: dict | None = None,
+        remove_repeats: bool = True,
+        word_init: str | None = None,
+        pretrained: str | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+    ) -> None:
+        if not isinstance(data_preprocessor, nn.Module):  # built here: MMEngine's own registry may not know ours
+            data_preprocessor = MODELS.build(data_preprocessor or dict(type='CaptionDataPreprocessor'))
+        super().__init__(data_preprocessor=data_preprocessor)
+        if word_init not in (None, 'clip'):
+            raise ConfigError(f"FSGR: word_init={word_init!r} is neither None nor 'clip'.")
+        if word_init == 'clip' and width != embed_dim:
+            raise ConfigError(f"FSGR: word_init='clip' needs width={width} to be embed_dim={embed_dim}.")
+        self.tokenizer = TOKENIZERS.build(tokenizer)
+        self.concepts, codebook_ce = load_codebook(codebook, embed_dim)
+        self.register_buffer('codebook', codebook_ce)
+        self.register_buffer('codebook_fingerprint', torch.tensor(_fingerprint(self.concepts)))
+        self.register_buffer('vocabulary_fingerprint', torch.tensor(self.tokenizer.fingerprint))
+
+        self.vision = MODELS.build(vision)
+        self.visual_projection = nn.Linear(self.vision.width, embed_dim, bias=False)
+        nn.init.normal_(self.visual_projection.weight, std=self.vision.width**-0.5)
+        self.logit_scale = new_logit_scale(MAX_LOGIT_SCALE)
+        for frozen in (self.visual_projection.weight, self.logit_scale):  # the common space is where the codebook lies
+            frozen.requires_grad_(False)
+        self.head = MODELS.build(dict(type='MaskCLIPHead') | (head or {}))
+
+        sizes = dict(grid_size=self.vision.grid_size, in_channels=self.vision.width, embed_dim=embed_dim, width=width)
+        self.encoder = MODELS.build(dict(type='GridEncoder') | sizes | (encoder or {}))
+        sizes = dict(vocab_size=self.tokenizer.vocab_size, width=width)
+        self.decoder = MODELS.build(dict(type='CaptionDecoder') | sizes | (decoder or {}))
+
+        self.loss_concept = None if loss_concept is None else MODELS.build(loss_concept)
+        self.decoding = check_decoding(decoding or {})
+        if self.decoding['max_len'] > self.decoder.max_len:
+            raise ConfigError(
+                f'FSGR: decoding.max_len={self.decoding["max_len"]} is more than the decoder has positions '
+                f'(decoder.max_len={self.decoder.max_len}).'
+            )
+        self.remove_repeats = remove_repeats
+        self.word_init = word_init
+        self.pretrained = pretrained
+
+    # ------------------------------------------------------------------------------------------------ life of a model
+
+    def init_weights(self) -> None:
+        """Load ``pretrained`` into the vision tower and, if asked, the word embeddings; called before training.
+
+        Raises:
+            CheckpointError: The weights do not fit the tower of the config.
+            ConfigError: ``word_init`` without ``pretrained``.
+        """
+        if self.is_init:
+            return
+        self._is_init = True  # layers drew their weights when built; MMEngine's own pass would only list them all
+        if self.pretrained is not None:
+            init_vision_from_clip(self, self.pretrained)
+        if self.word_init == 'clip':
+            if self.pretrained is None:
+                raise ConfigError(
+                    "FSGR: word_init='clip' needs pretrained=, the CLIP whose text encoder reads the words."
+                )
+            self._init_words()
+
+    @torch.no_grad()
+    def _init_words(self) -> None:
+        words = self.tokenizer.words[4:]  # CLIP has no word for <pad>, <unk>, <bos>, <eos>
+        parts = [encode_texts(words[first : first + 512], self.pretrained) for first in range(0, len(words), 512)]
+        embeds_ve = torch.cat(parts)
+        # Most of a CLIP embedding is what all texts have in common, which tells no word from another.
+        embeds_ve = F.normalize(embeds_ve - embeds_ve.mean(0), dim=-1) * embeds_ve.shape[1] ** 0.5
+        self.decoder.word_embedding.weight[4:] = embeds_ve.to(self.decoder.word_embedding.weight)
+        MMLogger.get_current_instance().info(f'Word embeddings of {len(words)} words start from {self.pretrained}.')
+
+    def check_checkpoint(self, state_dict: Mapping[str, Tensor], name: str) -> None:
+        """Refuse weights that were trained with another vocabulary or codebook, in words rather than in shapes.
+
+        Args:
+            state_dict (Mapping[str, Tensor]): The file's weights.
+            name (str): Of the file.
+
+        Raises:
+            CheckpointError: They were.
+        """
+        saved = state_dict.get('vocabulary_fingerprint')
+        if saved is not None and int(saved) != self.tokenizer.fingerprint:
+            rows = state_dict.get('decoder.word_embedding.weight')
+            raise CheckpointError(
+                f'{name} was trained with another vocabulary'
+                f'{f" ({len(rows):,} words)" if rows is not None else ""} than {self.tokenizer.source} '
+                f'({self.tokenizer.vocab_size:,} words): each number would stand for another word. Set vocab_file to '
+                'the one it was trained with.'
+            )
+        saved, codebook_ce = state_dict.get('codebook_fingerprint'), state_dict.get('codebook')
+        if saved is None or codebook_ce is None:
+            return
+        advice = 'Set codebook to the one it was trained with.'
+        if int(saved) != int(self.codebook_fingerprint):
+            raise CheckpointError(
+                f'{name} was trained with another codebook ({len(codebook_ce):,} concepts) than this one '
+                f'({len(self.concepts):,}: {", ".join(self.concepts[:3])}, ...). {advice}'
+            )
+        if codebook_ce.shape != self.codebook.shape or not torch.allclose(
+            codebook_ce.to(self.codebook), self.codebook, atol=_SAME_EMBEDDING
+        ):
+            raise CheckpointError(
+                f'{name} was trained with a codebook of the same {len(self.concepts):,} names, but of another text '
+                f'tower or other templates. {advice}'
+            )
+
+    # -------------------------------------------------------------------------------------------------------- forward
+
+    def forward(
+        self, inputs: Tensor, data_samples: list[CaptionDataSample] | None = None, mode: str = 'tensor'
+    ) -> EncodedImages | dict[str, Tensor] | list[CaptionDataSample]:
+        """Encode, compute the losses, or predict.
+
+        Args:
+            inputs (Tensor): Normalised images, shape (b, 3, height, width).
+            data_samples (list[CaptionDataSample] | None): One for each image; not needed for ``tensor``.
+            mode (str): ``tensor``, ``loss`` or ``predict``.
+
+        Returns:
+            EncodedImages | dict | list: ``tensor``: what :meth:`encode` returns. ``loss``: loss_caption and, where
+            configured, loss_concept. ``predict``: the data samples with their ``pred_*`` fields, on the CPU.
+        """
+        if mode == 'tensor':
+            return self.encode(inputs, data_samples)
+        if mode not in ('loss', 'predict'):
+            raise ValueError(f'FSGR: mode={mode!r} is not one of tensor, loss, predict.')
+        if data_samples is None or len(data_samples) != len(inputs):
+            raise ValueError(f'FSGR: mode={mode!r} needs one data sample for each of {len(inputs)} images.')
+        return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
+
+    def encode(self, inputs: Tensor, data_samples: list[CaptionDataSample] | None = None) -> EncodedImages:
+        """Images to what the decoder reads.
+
+        Args:
+            inputs (Tensor): See :meth:`forward`.
+            data_samples (list[CaptionDataSample] | None): Not needed.
+        """
+        seen = self.vision.forward_patches(inputs)
+        patches_bpg = _unit(seen.patches)
+        global_be = _unit(self.visual_projection(seen.cls))
+        aligned_bpe = _unit(self.visual_projection(seen.aligned))
+
+        named = self.head(aligned_bpe, global_be, self.codebook, self.logit_scale.exp())
+        visual_bpd = self.encoder.embed(patches_bpg, global_be)
+        grid_bpd = self.encoder(visual_bpd, named.text_grid)
+        return EncodedImages(grid_bpd, self.encoder.positions, named.concepts, visual_bpd)
+
+    # ----------------------------------------------------------------------------------------------------------- loss
+
+    def loss(self, inputs: Tensor, data_samples: list[CaptionDataSample]) -> dict[str, Tensor]:
+        """See :meth:`forward`."""
+        captions = [self._checked_caption(sample) for sample in data_samples]
+        images = self.encode(inputs, data_samples)
+        tokens_nl = nn.utils.rnn.pad_sequence(captions, batch_first=True, padding_value=self.tokenizer.pad_id)
+        num_words = sum(len(tokens) - 1 for tokens in captions)
+        losses = {'loss_caption': -self.log_probs(images, tokens_nl.to(inputs.device)).sum() / num_words}
+        if self.loss_concept is not None:
+            visual_d, concepts = images.visual.flatten(0, 1), images.concepts.flatten()
+            losses['loss_concept'] = self.loss_concept(_unit(visual_d), concepts)
+        return losses
+
+    def log_probs(self, images: EncodedImages, tokens_nl: Tensor) -> Tensor:
+        """Log-probability of each word of captions, with gradients.
+
+        Args:
+            images (EncodedImages): b of them.
+            tokens_nl (Tensor): Captions from start to end, padded, int64, shape (n, l); the same number for each image,
+                those of the first image first.
+
+        Returns:
+            Tensor: Of what follows the start, the end included; 0 for padding. float32, shape (n, l - 1).
+        """
+        targets_nl = tokens_nl[:, 1:]
+        is_word_nl = targets_nl != self.tokenizer.pad_id
+        log_probs_nlv = self.decoder(tokens_nl[:, :-1], images, is_word_nl)
+        return log_probs_nlv.gather(2, targets_nl[..., None])[..., 0].masked_fill(~is_word_nl, 0)
+
+    def _checked_caption(self, sample: CaptionDataSample) -> Tensor:
+        """A caption's tokens on the CPU; on a GPU a wrong id would kill the context for good, far from its cause."""
+        name = f'image {sample.get("image_id", "without id")}'
+        if 'gt_caption_tokens' not in sample:
+            raise DataError(
+                f'FSGR: {name} has no gt_caption_tokens. Training wants pairs: COCOCaptions(rows="pairs") and '
+                'TokenizeWords in the pipeline.'
+            )
+        tokens = sample.gt_caption_tokens.cpu()
+        if len(tokens) < 2 or len(tokens) - 1 > self.decoder.max_len:
+            raise DataError(
+                f'FSGR: the caption of {name} has {len(tokens)} tokens, start and end included; the decoder takes 2 to '
+                f"{self.decoder.max_len + 1}. Cut captions by TokenizeWords' max_len."
+            )
+        if not 0 <= int(tokens.min()) <= int(tokens.max()) < self.tokenizer.vocab_size:
+            raise DataError(
+                f'FSGR: the caption of {name} holds number {int(tokens.max())}, but the vocabulary '
+                f'{self.tokenizer.source} has {self.tokenizer.vocab_size} words. Give the pipeline and the model the '
+                'same vocab_file.'
+            )
+        return tokens
+
+    # -------------------------------------------------------------------------------------------------------- predict
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor, data_samples: list[CaptionDataSample]) -> list[CaptionDataSample]:
+        """See :meth:`forward`."""
+        images = self.encode(inputs, data_samples)
+        return self.write(data_samples, search(self.decoder, images, self.decoding), images)
+
+    def write(
+        self, data_samples: list[CaptionDataSample], found: Captions, images: EncodedImages
+    ) -> list[CaptionDataSample]:
+        """Put what a search has found on the data samples."""
+        for sample, tokens, score, concepts_p in zip(
+            data_samples, found.tokens.tolist(), found.scores.tolist(), images.concepts.cpu(), strict=True
+        ):
+            words = words_of(tokens, self.remove_repeats)
+            sample.pred_tokens = torch.tensor(words, dtype=torch.long)
+            sample.pred_caption = self.tokenizer.decode(words)
+            sample.pred_score = score
+            sample.pred_concepts = concepts_p
+        return data_samples
+
+
+# --------------------------------------------------------------------------------------------------------------- parts
+
+
+def _unit(x: Tensor) -> Tensor:
+    return F.normalize(x if x.dtype == torch.float64 else x.float(), dim=-1)
+
+
+def _fingerprint(names: list[str]) -> int:
+    """A number of 63 bits that another list of names does not have."""
+    digest = hashlib.sha256(json.dumps(names).encode()).digest()
+    return int.from_bytes(digest[:8], 'big') >> 1
