@@ -2,24 +2,12 @@
 
 import argparse
 import json
-import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 
-import cv2
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from vadlab.datasets.synthetic_captions.caption_set import (
-    CONCEPT_TEMPLATES,
-    CONCEPTS,
-    SPLITS,
-    Picture,
-    plan_caption_set,
-)
+from vadlab.datasets.synthetic.made_folder import check_settings, write_missing, write_text
+from vadlab.datasets.synthetic_captions.caption_set import CONCEPT_TEMPLATES, CONCEPTS, plan_caption_set
 from vadlab.models.heads.codebook import embed_names, save_codebook
 from vadlab.models.tokenizers import WordVocabulary
 from vadlab.utils.cli import run_cli
@@ -59,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     plan = plan_caption_set(args.train, args.val, args.test, args.seed)
     settings = dict(train=args.train, val=args.val, test=args.test, seed=args.seed, version=SIMULATOR_VERSION)
     check_settings(args.out, settings)
-    written = draw(plan, args.out / 'images', args.workers)
+    written = write_missing(plan, args.out / 'images', lambda p: f'{p.split}/{p.file_name}', args.workers, 'pictures')
     records = [picture.record() for picture in plan]
     content = {'dataset': 'vadlab-captions-demo', 'images': records}
     write_text(args.out / 'dataset.json', json.dumps(content, indent=0) + '\n')
@@ -74,61 +62,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         f'words, codebook of {len(CONCEPTS)} concepts.'
     )
     return 0
-
-
-def draw(plan: list[Picture], folder: Path, workers: int) -> int:
-    """Draw the pictures that are not there; how many were drawn."""
-    for split in SPLITS:
-        (folder / split).mkdir(parents=True, exist_ok=True)
-    missing = [picture for picture in plan if not (folder / picture.split / picture.file_name).exists()]
-    if workers == 1 or len(missing) < 32:
-        return sum(draw_one(picture, folder) for picture in missing)
-    bar = Progress(
-        TextColumn('pictures'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
-    )
-    # A forked child of a process in which OpenCV has already used its threads can hang.
-    context = multiprocessing.get_context('spawn')
-    with bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        task = bar.add_task('pictures', total=len(missing))
-        try:
-            for _ in pool.map(partial(draw_one, folder=folder), missing, chunksize=16):
-                bar.advance(task)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return len(missing)
-
-
-def draw_one(picture: Picture, folder: Path) -> bool:
-    """Draw one picture, in a worker process."""
-    cv2.setNumThreads(1)
-    return picture.write(folder)
-
-
-def check_settings(out: Path, settings: dict) -> None:
-    """Note how a folder was made, or compare with what was noted.
-
-    Raises:
-        ConfigError: The folder holds a data set of other settings.
-    """
-    note = out / 'settings.json'
-    if not note.exists():
-        write_text(note, json.dumps(settings) + '\n')
-        return
-    try:
-        there = json.loads(note.read_text(encoding='utf-8'))
-    except json.JSONDecodeError as error:
-        raise ConfigError(f'{note} is damaged ({error}). Remove {out}, or choose another --out.') from error
-    if there != settings:
-        raise ConfigError(f'{out} holds another data set ({there}, not {settings}). Remove it, or choose another --out')
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that appears only once it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part')
-    part.write_text(text, encoding='utf-8')
-    part.replace(path)
 
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from vadlab.datasets.synthetic.contact_sheet import contact_sheet
 from vadlab.datasets.synthetic.demo_set import VideoPlan, plan_demo_set
 from vadlab.datasets.synthetic.episode import CLASSES
+from vadlab.datasets.synthetic.made_folder import check_settings, write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 
@@ -121,28 +122,6 @@ def make_one(plan: VideoPlan, out: Path) -> tuple[dict, bool]:
     cv2.setNumThreads(1)
     new = plan.write(out)
     return plan.record(), new
-
-
-def check_settings(out: Path, settings: dict) -> None:
-    """Note how a folder was made, or compare with what was noted."""
-    note = out / 'settings.json'
-    if not note.exists():
-        write_text(note, json.dumps(settings) + '\n')
-        return
-    try:
-        there = json.loads(note.read_text(encoding='utf-8'))
-    except json.JSONDecodeError as error:
-        raise ConfigError(f'{note} is damaged ({error}). Remove {out}, or choose another --out.') from error
-    if there != settings:
-        raise ConfigError(f'{out} holds another data set ({there}, not {settings}). Remove it, or choose another --out')
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that appears only once it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part')
-    part.write_text(text, encoding='utf-8')
-    part.replace(path)
 
 
 if __name__ == '__main__':

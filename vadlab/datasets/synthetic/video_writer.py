@@ -1,4 +1,4 @@
-"""Writing H.264 videos."""
+"""Writing H.264 videos, with sound where there is some."""
 
 from pathlib import Path
 from types import TracebackType
@@ -14,10 +14,12 @@ class VideoWriter:
         path: Where to; folders are made.
         fps: Frames per second, a whole number.
         crf: x264's constant rate factor: lower is better and bigger.
+        sound: The whole sound track, float32 in -1..1 of shape (1 or 2 channels, samples), and samples a second; it
+            becomes AAC. None for no track at all.
     """
 
-    def __init__(self, path: Path, fps: float, crf: int = 26) -> None:
-        self.path, self.fps, self.crf = Path(path), fps, crf
+    def __init__(self, path: Path, fps: float, crf: int = 26, sound: tuple[np.ndarray, int] | None = None) -> None:
+        self.path, self.fps, self.crf, self.sound = Path(path), fps, crf, sound
         self._part = self.path.with_name(f'.{self.path.name}.part')
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
@@ -36,8 +38,20 @@ class VideoWriter:
             self._stream = self._container.add_stream('libx264', rate=round(self.fps), options=options)
             self._stream.height, self._stream.width = image.shape[:2]
             self._stream.pix_fmt = 'yuv420p'
+            self._add_sound()
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format='rgb24')
         self._container.mux(self._stream.encode(frame))
+
+    def _add_sound(self) -> None:
+        if self._container is None or self.sound is None:
+            return
+        samples, rate = self.sound
+        layout = 'stereo' if len(samples) == 2 else 'mono'
+        stream = self._container.add_stream('aac', rate=rate, layout=layout)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format='fltp', layout=layout)
+        frame.sample_rate = rate
+        for part in (frame, None):
+            self._container.mux(stream.encode(part))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
