@@ -1,4 +1,5 @@
 from .caption_metric import CaptionMetric
+from .classification_metric import ClassificationMetric
 from .frame_score_metric import FrameScoreMetric
 from .grounding_metric import GroundingMetric
 from .retrieval_metric import RetrievalMetric
@@ -9,6 +10,7 @@ from .video_score_metric import VideoScoreMetric
 
 __all__ = [
     'CaptionMetric',
+    'ClassificationMetric',
     'FrameScoreMetric',
     'GroundingMetric',
     'RetrievalMetric',

@@ -1,0 +1,64 @@
+"""Results in the layout of MammAlps' first benchmark, for its own evaluation."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vadlab.utils.errors import DataError
+
+_CLIPPED = 1e-7
+
+
+def write_mammalps_results(
+    path: str | Path,
+    clip_ids: Sequence[str],
+    scores: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+    multi_label: Mapping[str, bool],
+    segments: Sequence[int] | None = None,
+) -> None:
+    """Write a table without header: id, sample id, segment id, then bracketed arrays, predictions before labels.
+
+    MammAlps (Gabeff et al., CVPR 2025, arXiv:2503.18223) reads integer ids, expects heads in the order activity,
+    actions, species, and takes predictions above 0 for a label where a clip may have several: these are written as
+    log-odds.
+
+    Args:
+        path (str | Path): Tab-separated text; written whole or not at all.
+        clip_ids (Sequence[str]): Of N clips; an id that is no whole number is replaced by the clip's place in the list,
+            if any is.
+        scores (Mapping[str, np.ndarray]): Probabilities of each head, in the order of the columns, shape (N, C).
+        labels (Mapping[str, np.ndarray]): bool, shape (N, C).
+        multi_label (Mapping[str, bool]): Whether a head knows several labels a clip.
+        segments (Sequence[int] | None): Which part of its clip each row is; 0 where None.
+
+    Raises:
+        DataError: A head or a row lacks on one side.
+    """
+    if set(scores) != set(labels) or any(len(v) != len(clip_ids) for v in (*scores.values(), *labels.values())):
+        sizes = {name: (len(scores.get(name, ())), len(labels.get(name, ()))) for name in {*scores, *labels}}
+        raise DataError(f'{len(clip_ids)} clips, but heads have (scores, labels) of {sizes}')
+    numbers = [int(name) for name in clip_ids] if all(name.isdecimal() for name in clip_ids) else range(len(clip_ids))
+    lines = []
+    for row, number in enumerate(numbers):
+        arrays = [_predictions(values[row], multi_label[name]) for name, values in scores.items()]
+        arrays += [labels[name][row].astype(int).tolist() for name in scores]
+        segment = segments[row] if segments is not None else 0
+        lines.append('\t'.join([str(row), str(number), str(segment), *(f'[{_joined(array)}]' for array in arrays)]))
+    part = Path(path).with_name(f'.{Path(path).name}.part')
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    os.replace(part, path)
+
+
+def _predictions(scores: np.ndarray, multi_label: bool) -> list[float]:
+    if not multi_label:
+        return [float(value) for value in scores]
+    clipped = np.clip(scores.astype(np.float64), _CLIPPED, 1 - _CLIPPED)
+    return [float(value) for value in np.log(clipped / (1 - clipped))]
+
+
+def _joined(values: Sequence[float]) -> str:
+    return ', '.join(f'{value:.8g}' for value in values)
