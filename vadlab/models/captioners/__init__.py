@@ -1,4 +1,5 @@
 from .caption_decoder import CaptionDecoder, DecoderCache, EncodedImages
+from .caption_ensemble import CaptionEnsemble
 from .decoding import Captions, beam_search, greedy_search, nucleus_sample
 from .fsgr import FSGR
 from .grid_encoder import GridEncoder
@@ -7,6 +8,7 @@ from .prototypical_memory import PrototypicalMemory
 __all__ = [
     'FSGR',
     'CaptionDecoder',
+    'CaptionEnsemble',
     'Captions',
     'DecoderCache',
     'EncodedImages',

@@ -51,7 +51,7 @@ def beam_search(
     """Keep the ``beam_size`` likeliest beginnings of each image's caption, word by word, all images together.
 
     A caption that has ended keeps its place and its score, as long as it is among the likeliest. The search stops when
-    all have ended.
+    all have ended, or all that can still be the best, where only that one is wanted.
 
     Args:
         decoder (Any): What is searched, see the module.
@@ -88,7 +88,8 @@ def beam_search(
         tokens_bkl = tokens_bkl.gather(1, parent_bk[..., None].expand(-1, -1, max_len))
         tokens_bkl[..., place] = words_bk
         ended_bk = ended_bk.gather(1, parent_bk) | (words_bk == EOS)
-        if ended_bk.all():
+        # Scores only fall: where the best has ended, no other can become it.
+        if (ended_bk if return_all or length_penalty else ended_bk[:, 0]).all():
             break
         cache.reorder((first_row_b1 + parent_bk).flatten())
         words_n = words_bk.flatten()

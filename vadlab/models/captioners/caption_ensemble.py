@@ -1,0 +1,120 @@
+# Shapes: n captions, v vocabulary.
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from vadlab.registry import MODELS
+from vadlab.structures import CaptionDataSample
+from vadlab.utils.errors import ConfigError
+
+from .caption_decoder import DecoderCache, EncodedImages
+from .decoding import check_decoding, search
+
+
+class EnsembleCache:
+    """The caches of several decoders that write the same captions."""
+
+    def __init__(self, parts: Sequence[DecoderCache]) -> None:
+        self.parts = list(parts)
+
+    @property
+    def num_rows(self) -> int:
+        """Captions n."""
+        return self.parts[0].num_rows
+
+    @property
+    def num_images(self) -> int:
+        """Images b."""
+        return self.parts[0].num_images
+
+    def reorder(self, rows_n: Tensor) -> None:
+        """See :meth:`DecoderCache.reorder`."""
+        for part in self.parts:
+            part.reorder(rows_n)
+
+
+@MODELS.register_module()
+class CaptionEnsemble(BaseModel):
+    """Several trained captioners that agree on every word. For testing: ``tools/test.py CONFIG none``.
+
+    Log-probabilities are averaged, as the public code of FSGR does after Cornia et al., "Meshed-Memory Transformer",
+    CVPR 2020, arXiv:1912.08226 (github.com/aimagelab/meshed-memory-transformer); their exponentials do not sum to one.
+    ``average='probs'`` takes the mean of the probabilities instead.
+
+    Args:
+        captioner (dict): Config of each, such as :class:`FSGR`.
+        pretrained (Sequence[str]): Their checkpoints, which must be of one vocabulary.
+        average (str): ``log_probs`` or ``probs``.
+        decoding (dict | None): How captions are searched; by default as the captioner's config says.
+        data_preprocessor (dict | None): CaptionDataPreprocessor by default.
+
+    Raises:
+        ConfigError: No checkpoint, or an unknown average.
+    """
+
+    def __init__(
+        self,
+        captioner: dict,
+        pretrained: Sequence[str],
+        average: str = 'log_probs',
+        decoding: dict | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+    ) -> None:
+        if not isinstance(data_preprocessor, nn.Module):
+            data_preprocessor = MODELS.build(data_preprocessor or dict(type='CaptionDataPreprocessor'))
+        super().__init__(data_preprocessor=data_preprocessor)
+        if average not in ('log_probs', 'probs'):
+            raise ConfigError(f"CaptionEnsemble: average={average!r} is neither 'log_probs' nor 'probs'.")
+        if isinstance(pretrained, str) or not pretrained:
+            raise ConfigError(f'CaptionEnsemble: pretrained={pretrained!r}; give a list of checkpoints.')
+        self.captioners = nn.ModuleList(MODELS.build(dict(captioner)) for _ in pretrained)
+        self.pretrained = list(pretrained)
+        self.average = average
+        self.decoding = self.captioners[0].decoding if decoding is None else check_decoding(decoding)
+
+    def init_weights(self) -> None:
+        """Load the checkpoints.
+
+        Raises:
+            MissingFileError: One does not exist.
+            CheckpointError: One does not fit the captioner's config, or is of another vocabulary.
+        """
+        from vadlab.engine.checkpoint_io import load_weights, read_checkpoint  # the engine knows models, not they it
+
+        if self.is_init:
+            return
+        self._is_init = True
+        for captioner, path in zip(self.captioners, self.pretrained, strict=True):
+            captioner._is_init = True
+            load_weights(captioner, read_checkpoint(path)['state_dict'], path)
+
+    def forward(
+        self, inputs: Tensor, data_samples: list[CaptionDataSample] | None = None, mode: str = 'tensor'
+    ) -> list[EncodedImages] | list[CaptionDataSample]:
+        """Encode (``tensor``) or predict; see :meth:`FSGR.forward`.
+
+        Raises:
+            ConfigError: ``loss``: an ensemble is not trained.
+        """
+        if mode == 'loss':
+            raise ConfigError('CaptionEnsemble: not trained as one; train each captioner by its own config.')
+        with torch.no_grad():
+            images = [captioner.encode(inputs, data_samples) for captioner in self.captioners]
+            if mode == 'tensor':
+                return images
+            return self.captioners[0].write(data_samples, search(self, images, self.decoding), images[0])
+
+    def init_cache(self, images: list[EncodedImages], captions: int = 1, max_len: int | None = None) -> EnsembleCache:
+        """See :meth:`CaptionDecoder.init_cache`."""
+        pairs = zip(self.captioners, images, strict=True)
+        return EnsembleCache([captioner.decoder.init_cache(part, captions, max_len) for captioner, part in pairs])
+
+    def step(self, words_n: Tensor, cache: EnsembleCache) -> Tensor:
+        """The mean of what the decoders say, shape (n, v); see :meth:`CaptionDecoder.step`."""
+        pairs = zip(self.captioners, cache.parts, strict=True)
+        said: Any = torch.stack([captioner.decoder.step(words_n, part) for captioner, part in pairs])
+        return said.mean(0) if self.average == 'log_probs' else said.logsumexp(0) - math.log(len(said))
