@@ -95,7 +95,8 @@ class VideoMAE(Encoder):
         size = config.image_size
         self.image_size: int = size if isinstance(size, int) else size[0]
         self.num_frames: int = config.num_frames
-        self._token_size: tuple[int, int] = (config.tubelet_size, config.patch_size)
+        patch = config.patch_size
+        self._token_size: tuple[int, int] = (config.tubelet_size, patch if isinstance(patch, int) else patch[0])
         if with_cp:
             self.encoder.gradient_checkpointing_enable({'use_reentrant': False})
         if frozen:
