@@ -46,9 +46,7 @@ class ClipRecord:
         return tuple(dict.fromkeys(label for part in self.columns[head].split(';') if (label := part.strip())))
 
 
-def read_metadata(
-    path: str | os.PathLike | Sequence[str | os.PathLike], heads: Sequence[str] = ()
-) -> list[ClipRecord]:
+def read_metadata(path: str | os.PathLike | Sequence[str | os.PathLike], heads: Sequence[str] = ()) -> list[ClipRecord]:
     """Read and check metadata: all that is wrong is one error.
 
     Args:
@@ -177,7 +175,7 @@ def _read_file(file: Path, heads: Sequence[str], problems: ProblemList) -> list[
         if split not in SPLITS:
             problems.note('splits are none of train, val, test', f'{where}: {split!r}')
         elif split_of_name not in (None, split):
-            problems.note(f'splits are not that of their file', f'{where}: {split!r}')
+            problems.note('splits are not that of their file', f'{where}: {split!r}')
         start, end = (_seconds(cells.pop(name, ''), name, where, problems) for name in ('start', 'end'))
         if end is not None and end <= (start or 0.0):
             problems.note('ends are not after their starts', f'{where}: {start or 0:g} to {end:g} s')

@@ -11,13 +11,14 @@ from vadlab.utils.json_file import write_json
 RECIPE_FILE = 'recipe.json'
 
 
-def check_recipe(out: Path, recipe: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+def check_recipe(out: Path, recipe: dict[str, Any], facts: dict[str, Any], what: str = 'features') -> list[str]:
     """Write the recipe into a folder of features, or compare it with the one there.
 
     Args:
         out (Path): Folder of the features.
         recipe (dict): What the numbers depend on. Features made by another recipe must not lie in one folder.
         facts (dict): What is worth knowing beside it: library versions, device, where the weights came from.
+        what (str): What the folder holds, for messages.
 
     Returns:
         list[str]: Facts that differ from those of the features there, each as ``key: old -> new``.
@@ -31,7 +32,7 @@ def check_recipe(out: Path, recipe: dict[str, Any], facts: dict[str, Any]) -> li
         stray = next((p for p in out.rglob('*.npy') if not p.name.startswith('.')), None) if out.is_dir() else None
         if stray is not None:
             raise DataError(
-                f'{out} holds features without a {RECIPE_FILE} (such as {stray.relative_to(out)}), which nobody could '
+                f'{out} holds {what} without a {RECIPE_FILE} (such as {stray.relative_to(out)}), which nobody could '
                 'tell from new ones. Choose another --out.'
             )
         write_json(path, {'recipe': recipe, 'facts': facts})
@@ -40,7 +41,7 @@ def check_recipe(out: Path, recipe: dict[str, Any], facts: dict[str, Any]) -> li
     differences = config_differences(found['recipe'], recipe)
     if differences:
         raise DataError(
-            f'{out} holds features of another recipe ({"; ".join(differences[:6])}). Choose another --out, or make '
+            f'{out} holds {what} of another recipe ({"; ".join(differences[:6])}). Choose another --out, or make '
             'them anew: --overwrite.'
         )
     return config_differences(found.get('facts', {}), json.loads(json.dumps(facts)))

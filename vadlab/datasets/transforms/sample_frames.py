@@ -72,7 +72,7 @@ class SampleFrames(BaseTransform):
             return results
 
         def place(n_slots: int, n_frames: int) -> np.ndarray:
-            return _in_slots(n_slots, n_frames, self._draw(n_slots))
+            return in_slots(n_slots, n_frames, self._draw(n_slots))
 
         base = place(self.num_frames, total)
         additions = [
@@ -100,10 +100,10 @@ class SampleFrames(BaseTransform):
     def _all_candidates(self, total: int, shown: list[np.ndarray]) -> np.ndarray:
         assert self.candidates is not None
         places = (np.arange(self.candidates) + 0.5) / self.candidates
-        inds = [_in_slots(self.num_frames, total, np.full(self.num_frames, u)) for u in places]
+        inds = [in_slots(self.num_frames, total, np.full(self.num_frames, u)) for u in places]
         for frames in shown:
             n_slots = min(self.min_region_frames, len(frames))
-            inds += [frames[_in_slots(n_slots, len(frames), np.full(n_slots, u))] for u in places]
+            inds += [frames[in_slots(n_slots, len(frames), np.full(n_slots, u))] for u in places]
         return np.unique(np.concatenate(inds))
 
     def _window(self, total: int, shown: list[np.ndarray]) -> np.ndarray:
@@ -128,7 +128,7 @@ class SampleFrames(BaseTransform):
         )
 
 
-def _in_slots(n_slots: int, n_frames: int, places: np.ndarray) -> np.ndarray:
+def in_slots(n_slots: int, n_frames: int, places: np.ndarray) -> np.ndarray:
     """The frame at ``places`` (0..1) within each of equal slots; distinct if there are as many frames as slots."""
     edges = np.arange(n_slots + 1) * n_frames // max(n_slots, 1)
     inds = edges[:-1] + np.floor(places * np.diff(edges)).astype(np.int64)
@@ -151,7 +151,7 @@ def ensure_region_frames(base: np.ndarray, shown: list[np.ndarray], additions: l
         have = np.unique(base[np.isin(base, frames)])
         n_needed = len(wanted)
         if len(have) >= n_needed:
-            picks.append(have[_in_slots(n_needed, len(have), np.full(n_needed, 0.5))].tolist())
+            picks.append(have[in_slots(n_needed, len(have), np.full(n_needed, 0.5))].tolist())
             continue
         picked = have.tolist()
         missing = [frame for frame in wanted.tolist() if frame not in picked]

@@ -33,6 +33,7 @@ class VideoIndex:
         packet_is_key: Where decoding can start, bool, shape (P,).
         packet_of_frame: Position among the packets of each shown frame, int64, shape (total_frames,).
         is_counted: Whether ``total_frames`` is exact.
+        tick_s: Seconds that one step of ``packet_pts`` stands for.
     """
 
     path: str
@@ -45,6 +46,23 @@ class VideoIndex:
     packet_is_key: np.ndarray
     packet_of_frame: np.ndarray
     is_counted: bool = True
+    tick_s: float = 0.0
+
+    @property
+    def frame_times(self) -> np.ndarray:
+        """When each frame is shown, in seconds from the first one, float64, shape (total_frames,), ascending.
+
+        By time stamps, as far as packets can be trusted; else as if at a constant rate.
+        """
+        if self.why_sequential or not self.tick_s:
+            return np.arange(self.total_frames) / self.fps
+        shown = self.packet_pts[self.packet_of_frame]
+        return (shown - shown[0]) * self.tick_s
+
+    @property
+    def duration_s(self) -> float:
+        """Until the last frame has been shown, in seconds, > 0."""
+        return float(self.frame_times[-1]) + 1 / self.fps
 
     @property
     def keyframe_inds(self) -> np.ndarray:
@@ -121,6 +139,7 @@ def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex
         fps = stream.average_rate or stream.guessed_rate or stream.base_rate
         names = set(container.format.name.split(','))
         height, width = stream.codec_context.height, stream.codec_context.width
+        tick_s = float(stream.time_base)
     if not pts:
         raise DamagedVideoError(f'{path}: holds no frames')
 
@@ -146,7 +165,8 @@ def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex
         of_frame = np.flatnonzero(shown)
         of_frame = of_frame[np.argsort(times[of_frame])]
         total = len(of_frame)
-    return VideoIndex(path, total, float(fps or 25), height, width, why, times, keys, of_frame, count or not why)
+    counted = count or not why
+    return VideoIndex(path, total, float(fps or 25), height, width, why, times, keys, of_frame, counted, tick_s)
 
 
 def _count_by_decoding(path: str) -> int:

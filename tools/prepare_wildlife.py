@@ -1,0 +1,181 @@
+"""Frames and spectrograms of clips: ``python tools/prepare_wildlife.py METADATA.csv VIDEOS --out data/processed``."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from vadlab.apis.preparation import ClipPreparation, PreparationReport
+from vadlab.apis.preparation.split_files import write_split_files
+from vadlab.datasets.audio import LogMelRecipe
+from vadlab.datasets.clip_metadata import (
+    ClipRecord,
+    classes_of,
+    describe_unseen,
+    heads_of,
+    read_metadata,
+    unseen_labels,
+)
+from vadlab.datasets.clip_recipe import FrameRecipe
+from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.runtime import quiet_third_parties
+
+_USUAL_HEADS = ('species', 'behaviour')
+_FRAMES, _SOUND = FrameRecipe(), LogMelRecipe()
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Make video_frames/ID.pt and mel_spectrograms/ID.npy of each clip, with recipe.json, '
+        'manifest.jsonl and statistics.json. Started again it goes on where it was.'
+    )
+    parser.add_argument(
+        'metadata', type=Path, help='CSV with the columns clip_id, video, split and one for each head; or a folder '
+        'with train.csv, val.csv and test.csv'
+    )  # fmt: skip
+    parser.add_argument('videos', type=Path, help='folder of the videos')
+    parser.add_argument('--out', required=True, type=Path, help='folder of the prepared clips, such as data/processed')
+    parser.add_argument(
+        '--metadata-out', type=Path, metavar='DIR', help='where train.csv, val.csv and test.csv are written (default: '
+        'raw/metadata beside --out)'
+    )  # fmt: skip
+    parser.add_argument(
+        '--heads', nargs='+', metavar='COLUMN', help='columns to be predicted (default: species behaviour)'
+    )
+    frames = parser.add_argument_group('pictures')
+    frames.add_argument(
+        '--frames', type=int, default=_FRAMES.num_frames, help='frames kept of each clip (default: %(default)s)'
+    )
+    frames.add_argument('--fps', type=float, help='keep frames at this rate instead, at most --frames of them')
+    frames.add_argument(
+        '--size', type=int, nargs='+', default=[_FRAMES.height], metavar='N', help='height and width, or one number '
+        'for both, in pixels (default: %(default)s)'
+    )  # fmt: skip
+    sound = parser.add_argument_group('sound')
+    sound.add_argument('--sample-rate', type=int, default=_SOUND.sample_rate, help='Hz (default: %(default)s)')
+    sound.add_argument('--window', type=int, default=_SOUND.window, help='samples (default: %(default)s)')
+    sound.add_argument('--hop', type=int, default=_SOUND.hop, help='samples (default: %(default)s)')
+    sound.add_argument('--fft', type=int, default=_SOUND.fft, help='samples (default: %(default)s)')
+    sound.add_argument('--bands', type=int, default=_SOUND.bands, help='mel bands (default: %(default)s)')
+    sound.add_argument(
+        '--silence', choices=['mask', 'keep'], default=_SOUND.silence, help='a track of zeros counts as no sound, or '
+        'is heard as silence (default: %(default)s)'
+    )  # fmt: skip
+    parser.add_argument('--workers', type=int, default=min(os.cpu_count() or 1, 16), help='processes that decode')
+    parser.add_argument('--max-bad-videos', type=int, default=0, help='more than these end with status 2 (default: 0)')
+    parser.add_argument('--overwrite', action='store_true', help='remove the prepared clips there and make them anew')
+    parser.add_argument('--overwrite-metadata', action='store_true', help='replace CSVs in --metadata-out that differ')
+    return parser.parse_args(argv)
+
+
+class ProgressShow:
+    """A bar with an estimate on a terminal, a line every half minute elsewhere."""
+
+    def __init__(self, interval_s: float = 30.0) -> None:
+        self._interval_s = interval_s
+        self._last = self._start = time.monotonic()
+        self._there: int | None = None
+        self._bar: Progress | None = None
+        if sys.stderr.isatty():
+            columns = (TextColumn('clips'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn('<'))
+            times = (TimeRemainingColumn(elapsed_when_finished=False),)
+            self._bar = Progress(*columns, *times, console=Console(stderr=True))
+            self._task = self._bar.add_task('clips')
+
+    def __enter__(self) -> 'ProgressShow':
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._there is None:
+            self._there = done
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total)
+        elif now - self._last >= self._interval_s:
+            self._last = now
+            left_s = (total - done) * (now - self._start) / max(done - self._there, 1)
+            print(f'clips: {done} of {total}, about {left_s / 60:.0f} minutes left', file=sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prepare as the command line says; the exit status."""
+    args = parse_args(argv)
+    quiet_third_parties()
+    MMLogger.get_instance('vadlab', logger_name='vadlab')
+    if len(args.size) > 2:
+        raise ConfigError(f'--size takes one or two numbers, not {len(args.size)}')
+    frames = FrameRecipe(args.frames, args.fps, args.size[0], args.size[-1])
+    sound = LogMelRecipe(args.sample_rate, args.window, args.hop, args.fft, args.bands, silence=args.silence)
+    records = read_metadata(args.metadata, args.heads or ())
+    heads = heads_of(records, args.heads, _USUAL_HEADS)
+    preparation = ClipPreparation(args.out, args.videos, frames, sound, args.workers)
+    folder = args.metadata_out or args.out.parent / 'raw' / 'metadata'
+    files = write_split_files(records, folder, args.metadata, args.overwrite_metadata)
+    with ProgressShow() as progress:
+        report = preparation.run(records, args.overwrite, progress)
+    tell(args.out, report, records, heads, files, sound)
+    if len(report.bad) > args.max_bad_videos:
+        name, reason = next(iter(report.bad.items()))
+        raise DataError(
+            f'{len(report.bad)} of {len(records)} clips could not be used (first: {name}: {reason}); all others are '
+            f'done. See {args.out / "bad_clips.json"}; --max-bad-videos {len(report.bad)} accepts them, and they are '
+            'left out of training and tests.'
+        )
+    return 0
+
+
+def tell(
+    out: Path,
+    report: PreparationReport,
+    records: Sequence[ClipRecord],
+    heads: Sequence[str],
+    files: Sequence[Path],
+    recipe: LogMelRecipe,
+) -> None:
+    """Say what was done, and what is worth a second look."""
+    print(
+        f'{out}: {len(report.done)} clips of {report.frames} frames in {report.seconds:.1f} s '
+        f'({report.frames / max(report.seconds, 1e-9):.0f} frames/s); {len(report.skipped)} were there; '
+        f'{len(report.bad)} left out'
+    )
+    sounds = [clip.sound for clip in report.clips]
+    silent = f', {sounds.count("silent")} with a silent track ({recipe.silence})' if 'silent' in sounds else ''
+    print(f'sound: {sounds.count("track")} clips with sound{silent}, {sounds.count("none")} without a track')
+    low = [clip for clip in report.clips if 0 < clip.file_rate < 2 * recipe.top_hz]
+    if low:
+        rate = min(clip.file_rate for clip in low)
+        print(
+            f'  {len(low)} clips are sampled at less than {2 * recipe.top_hz:g} Hz (the least: {rate} Hz, '
+            f'{low[0].clip_id}): they are resampled, and bands above half of their rate are empty'
+        )
+    notes = [f'{clip.clip_id} {clip.note}' for clip in report.clips if clip.note]
+    if notes:
+        print(f'  {len(notes)} clips are cut at the end of their video (first: {notes[0]})')
+    by_split = {split: [r for r in records if r.split == split] for split in dict.fromkeys(r.split for r in records)}
+    print('clips: ' + ', '.join(f'{len(of)} {split}' for split, of in by_split.items()))
+    if 'train' in by_split:
+        for head in heads:
+            classes = classes_of(by_split['train'], head, str(files[0]))
+            print(f'{head}: {len(classes)} classes')
+            for split, of in by_split.items():
+                if unseen := unseen_labels(of, head, classes):
+                    print(f'  warning: {split} has labels that train lacks: {describe_unseen(unseen, classes)}')
+    print('metadata: ' + ', '.join(map(str, files)))
+
+
+if __name__ == '__main__':
+    run_cli(main)

@@ -1,0 +1,113 @@
+"""One clip, from its video to its files: what a worker process does."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+
+from vadlab.datasets.audio import LogMelRecipe, log_mel, read_audio
+from vadlab.datasets.clip_recipe import FrameRecipe, plan_clip
+from vadlab.datasets.prepared_clips import PreparedClip, frames_path, mel_path
+from vadlab.datasets.video import index_video, read_frames
+from vadlab.utils.errors import DataError, MissingDependencyError, VADLabError
+
+
+@dataclass(frozen=True)
+class ClipJob:
+    """What is to be prepared.
+
+    Attributes:
+        clip_id (str): As in the metadata.
+        video (str): Path below the folder of videos.
+        video_path (str): The file.
+        video_bytes (int): Its size.
+        start (float | None): In seconds.
+        end (float | None): In seconds.
+        out (str): Folder of prepared clips.
+        frames (FrameRecipe): What is made of the pictures.
+        sound (LogMelRecipe): What is made of the sound.
+    """
+
+    clip_id: str
+    video: str
+    video_path: str
+    video_bytes: int
+    start: float | None
+    end: float | None
+    out: str
+    frames: FrameRecipe
+    sound: LogMelRecipe
+
+
+def prepare_clip(job: ClipJob) -> PreparedClip:
+    """Make a clip's files; both are in place, whole, when this returns.
+
+    Returns:
+        PreparedClip: The manifest's line; one with ``bad`` set where the video cannot be used.
+
+    Raises:
+        MissingDependencyError: librosa is not installed.
+    """
+    facts = dict(clip_id=job.clip_id, video=job.video, video_bytes=job.video_bytes, start=job.start, end=job.end)
+    try:
+        return PreparedClip(**facts, **_pictures(job), **_sound(job))
+    except MissingDependencyError:
+        raise
+    except (VADLabError, OSError) as error:
+        return PreparedClip(**facts, bad=str(error))
+
+
+def _pictures(job: ClipJob) -> dict:
+    index = index_video(job.video_path)
+    plan = plan_clip(index, job.frames, job.start, job.end)
+    size = (job.frames.height, job.frames.width)
+    frames = read_frames(index, plan.frame_inds, size, interpolation=job.frames.interpolation)
+    tensor = torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous()
+    note = ''
+    if job.end is not None and job.end > index.duration_s + 0.5:
+        note = f'ends at {job.end:g} s, but the video at {index.duration_s:.2f} s'
+    return dict(
+        frames_shape=list(tensor.shape),
+        frames_bytes=_write(frames_path(job.out, job.clip_id), lambda file: torch.save(tensor, file)),
+        frame_inds=plan.frame_inds.tolist(),
+        times=[round(time, 6) for time in plan.times.tolist()],
+        num_frames=plan.num_frames,
+        duration=plan.duration,
+        fps=plan.fps,
+        note=note,
+    )
+
+
+def _sound(job: ClipJob) -> dict:
+    sound = read_audio(job.video_path, job.sound.sample_rate, job.start or 0.0, job.end)
+    if sound is None:
+        return dict(sound='none')
+    kind = 'silent' if sound.is_silent else 'track'
+    if kind == 'silent' and job.sound.silence == 'mask':
+        return dict(sound=kind, file_rate=sound.file_rate)
+    if not np.isfinite(sound.waveform).all():
+        raise DataError(f'{job.video_path}: the sound has samples that are NaN or infinite')
+    mel = log_mel(sound.waveform, job.sound)
+    return dict(
+        sound=kind,
+        file_rate=sound.file_rate,
+        mel_shape=list(mel.shape),
+        mel_bytes=_write(mel_path(job.out, job.clip_id), lambda file: np.save(file, mel)),
+        mel_sum=float(mel.sum(dtype=np.float64)),
+        mel_square_sum=float(np.square(mel, dtype=np.float64).sum()),
+    )
+
+
+def _write(path: Path, save: Callable[[BinaryIO], None]) -> int:
+    """Write a file under another name and put it into place when it is whole; its size in bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    with open(part, 'wb') as file:
+        save(file)
+        size = file.tell()
+    os.replace(part, path)
+    return size

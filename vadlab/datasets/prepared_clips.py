@@ -1,0 +1,194 @@
+"""Prepared clips on disk: where they lie, what says that they are whole, and how they are read."""
+
+import dataclasses
+import json
+import os
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..utils.errors import DataError, MissingFileError
+from .audio import LogMelRecipe
+from .clip_recipe import FrameRecipe
+
+FRAMES_DIR = 'video_frames'
+MELS_DIR = 'mel_spectrograms'
+RECIPE_FILE = 'recipe.json'
+MANIFEST_FILE = 'manifest.jsonl'
+STATISTICS_FILE = 'statistics.json'
+_PREPARE = 'tools/prepare_wildlife.py'
+
+
+@dataclass(frozen=True)
+class PreparedClip:
+    """A line of the manifest: what is known of a clip that was prepared, or why it could not be.
+
+    Attributes:
+        clip_id (str): As in the metadata.
+        video (str): Path below the folder of videos.
+        video_bytes (int): Size of the video when it was prepared.
+        start (float | None): As in the metadata, in seconds.
+        end (float | None): Likewise.
+        bad (str): Why the clip cannot be used; empty where it can.
+        frames_shape (list[int]): S, 3, H, W.
+        frames_bytes (int): Size of the ``.pt``.
+        frame_inds (list[int]): Frames of the video that were kept.
+        times (list[float]): When they are shown, in seconds from the start of the clip.
+        num_frames (int): Frames of the clip in the video.
+        duration (float): In seconds.
+        fps (float): Of the video.
+        sound (str): ``track``; ``silent`` where all samples are zero; ``none`` without a track.
+        file_rate (int): Sample rate of the file's sound, in Hz; 0 without a track.
+        mel_shape (list[int]): Bands, columns; empty without a spectrogram.
+        mel_bytes (int): Size of the ``.npy``.
+        mel_sum (float): Of all numbers of the spectrogram.
+        mel_square_sum (float): Of their squares.
+        note (str): What is worth a second look.
+    """
+
+    clip_id: str
+    video: str
+    video_bytes: int
+    start: float | None = None
+    end: float | None = None
+    bad: str = ''
+    frames_shape: list[int] = field(default_factory=list)
+    frames_bytes: int = 0
+    frame_inds: list[int] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    num_frames: int = 0
+    duration: float = 0.0
+    fps: float = 0.0
+    sound: str = 'none'
+    file_rate: int = 0
+    mel_shape: list[int] = field(default_factory=list)
+    mel_bytes: int = 0
+    mel_sum: float = 0.0
+    mel_square_sum: float = 0.0
+    note: str = ''
+
+    @property
+    def has_mel(self) -> bool:
+        """Whether there is a spectrogram."""
+        return bool(self.mel_shape)
+
+    def as_line(self) -> str:
+        """JSON on one line."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False) + '\n'
+
+
+def frames_path(folder: str | os.PathLike, clip_id: str) -> Path:
+    """Where a clip's frames lie: uint8, shape (S, 3, H, W)."""
+    return Path(folder, FRAMES_DIR, f'{clip_id}.pt')
+
+
+def mel_path(folder: str | os.PathLike, clip_id: str) -> Path:
+    """Where a clip's spectrogram lies: float32, shape (bands, columns)."""
+    return Path(folder, MELS_DIR, f'{clip_id}.npy')
+
+
+def read_manifest(folder: str | os.PathLike) -> dict[str, PreparedClip]:
+    """All clips that the manifest names; the last line of a clip counts.
+
+    Lines are appended one by one after a clip's files are in place. What follows the last line break is the
+    beginning of a line that a kill cut off.
+
+    Raises:
+        MissingFileError: Nothing was prepared here.
+        DataError: A line that cannot be read.
+    """
+    path = Path(folder, MANIFEST_FILE)
+    if not path.is_file():
+        raise MissingFileError(f'There is no {path}: {folder} holds no prepared clips. Make them with {_PREPARE}')
+    lines = path.read_bytes().split(b'\n')[:-1]
+    clips = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            clip = PreparedClip(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise DataError(
+                f'{path} line {number} cannot be read ({error}). Prepare anew: {_PREPARE} --overwrite'
+            ) from error
+        clips[clip.clip_id] = clip
+    return clips
+
+
+def read_prepared_recipe(folder: str | os.PathLike) -> tuple[FrameRecipe, LogMelRecipe]:
+    """What the clips in a folder were made by.
+
+    Raises:
+        MissingFileError: Nothing was prepared here.
+        DataError: The recipe cannot be read.
+    """
+    path = Path(folder, RECIPE_FILE)
+    if not path.is_file():
+        raise MissingFileError(f'There is no {path}: {folder} holds no prepared clips. Make them with {_PREPARE}')
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))['recipe']
+        return FrameRecipe(**content['frames']), LogMelRecipe(**content['sound'])
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f'{path} cannot be read ({error}). Prepare anew: {_PREPARE} --overwrite') from error
+
+
+def has_files(folder: str | os.PathLike, clip: PreparedClip) -> str:
+    """What is wrong with a prepared clip's files by their sizes; empty where nothing is."""
+    wanted = {frames_path(folder, clip.clip_id): clip.frames_bytes}
+    if clip.has_mel:
+        wanted[mel_path(folder, clip.clip_id)] = clip.mel_bytes
+    for path, size in wanted.items():
+        try:
+            found = os.stat(path).st_size
+        except OSError:
+            return f'{path} is gone'
+        if found != size:
+            return f'{path} has {found} bytes, but had {size} when it was made'
+    return ''
+
+
+def load_frames(path: str | os.PathLike, shape: list[int] | tuple[int, ...]) -> Tensor:
+    """Map prepared frames into memory; those that nobody looks at are never read.
+
+    Returns:
+        Tensor: uint8, shape (S, 3, H, W).
+
+    Raises:
+        DataError: The file cannot be read, or holds something else than the manifest says.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            frames = torch.load(path, mmap=True, weights_only=True, map_location='cpu')
+    except Exception as error:  # torch tells damage by many kinds of errors
+        raise DataError(f'{path}: cannot be read ({error}). Prepare it anew: {_PREPARE}') from error
+    found = f'{frames.dtype} of shape {tuple(frames.shape)}' if isinstance(frames, Tensor) else type(frames).__name__
+    if not isinstance(frames, Tensor) or frames.dtype != torch.uint8 or tuple(frames.shape) != tuple(shape):
+        raise DataError(
+            f'{path}: holds {found}; wanted torch.uint8 of shape {tuple(shape)}, as the manifest beside it says. '
+            f'Prepare it anew: {_PREPARE}'
+        )
+    return frames
+
+
+def load_mel(path: str | os.PathLike, shape: list[int] | tuple[int, ...]) -> np.ndarray:
+    """Map a prepared spectrogram into memory.
+
+    Returns:
+        np.ndarray: float32, shape (bands, columns), read-only.
+
+    Raises:
+        DataError: The file cannot be read, or holds something else than the manifest says.
+    """
+    try:
+        mel = np.load(path, mmap_mode='r', allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f'{path}: cannot be read ({error}). Prepare it anew: {_PREPARE}') from error
+    if mel.dtype != np.float32 or mel.shape != tuple(shape):
+        raise DataError(
+            f'{path}: holds {mel.dtype} of shape {mel.shape}; wanted float32 of shape {tuple(shape)}, as the manifest '
+            f'beside it says. Prepare it anew: {_PREPARE}'
+        )
+    return mel

@@ -1,0 +1,192 @@
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from vadlab.registry import MODELS
+from vadlab.utils.errors import ConfigError, DataError
+
+# ImageNet's, which VideoMAE takes, on the scale 0..255.
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+@MODELS.register_module()
+class AudioVisualDataPreprocessor(BaseDataPreprocessor):
+    """Stack the clips of a batch and normalise them on the model's device; clips without sound take no room there.
+
+    Spectrograms are normalised by one mean and one standard deviation, those of all training clips. Two fixed numbers
+    keep what tells clips apart, how loud they are and in which bands; a clip's own mean and deviation would turn a
+    quiet clip's noise into a call, and would depend on where it was cut. The two are state of the model: a checkpoint
+    carries those that it was trained with, whatever lies beside the data that it is tested on.
+
+    Args:
+        mean (Sequence[float]): Of red, green, blue, on the scale 0..255.
+        std (Sequence[float]): Of red, green, blue, > 0.
+        audio_statistics (str | None): ``statistics.json`` of the prepared training clips. Where there is no such file,
+            the numbers come with a checkpoint.
+        audio_mean (float | None): In decibels, instead of the file.
+        audio_std (float | None): In decibels, > 0, instead of the file.
+        batch_augment (dict | None): Such as :class:`MixUp`; in training only.
+        non_blocking (bool): Copy from pinned memory without waiting.
+
+    Raises:
+        ConfigError: An option that cannot be.
+        DataError: The file of statistics cannot be read.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        audio_statistics: str | None = None,
+        audio_mean: float | None = None,
+        audio_std: float | None = None,
+        batch_augment: dict | None = None,
+        non_blocking: bool = True,
+    ) -> None:
+        super().__init__(non_blocking=non_blocking)
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ConfigError(
+                f'AudioVisualDataPreprocessor: mean and std are three numbers each, std positive; got {mean}, {std}.'
+            )
+        if (audio_mean is None) != (audio_std is None) or (audio_std is not None and not audio_std > 0):
+            raise ConfigError(
+                'AudioVisualDataPreprocessor: audio_mean and audio_std go together, audio_std positive; got '
+                f'{audio_mean}, {audio_std}.'
+            )
+        if audio_mean is None and audio_statistics is not None:
+            audio_mean, audio_std = read_statistics(audio_statistics)
+        self.audio_statistics = audio_statistics
+        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
+        unknown = float('nan')
+        self.register_buffer('audio_mean', torch.tensor(unknown if audio_mean is None else audio_mean))
+        self.register_buffer('audio_std', torch.tensor(unknown if audio_std is None else audio_std))
+        self.batch_augment = None if batch_augment is None else MODELS.build(batch_augment)
+        self._known = audio_mean is not None
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        self._known = bool(torch.isfinite(self.audio_mean))
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Turn a collated batch into what the model takes.
+
+        Args:
+            data (dict): ``inputs``, a dict of lists of B: ``video``, uint8, shape (T, 3, H, W), or None; ``audio``,
+                float32, shape (1, F, L), or None. ``data_samples``, a list of
+                :class:`~vadlab.structures.AudioVisualDataSample` or None. Other keys are passed on.
+            training (bool): Whether to apply ``batch_augment``.
+
+        Returns:
+            dict: The same with ``inputs`` a dict on the device of
+            ``video`` (Tensor): float32, shape (B, T, 3, H, W), zeros where there is none;
+            ``video_mask`` (Tensor): which clips have pictures, bool, shape (B,);
+            ``audio`` (Tensor): float32, shape (A, 1, F, L) of the A clips with sound alone, in their order, padded with
+            zeros (the mean) to the longest; shape (0, 1, 0, 0) where none has sound;
+            ``audio_mask`` (Tensor): which clips have sound, bool, shape (B,);
+            ``audio_lengths`` (Tensor): columns of each before padding, int64, shape (A,).
+
+        Raises:
+            DataError: A clip is not what PackAudioVisualInputs makes, or clips do not fit each other.
+        """
+        videos, audios = list(data['inputs']['video']), list(data['inputs']['audio'])
+        samples = data.get('data_samples')
+        names = _names(samples, len(videos))
+        inputs = {**self._stack_videos(videos, names), **self._pad_audios(audios, names)}
+        if training and self.batch_augment is not None and samples:
+            inputs, samples = self.batch_augment(inputs, samples)
+        return {**data, 'inputs': inputs, 'data_samples': samples}
+
+    def _stack_videos(self, videos: list[Tensor | None], names: list[str]) -> dict[str, Tensor]:
+        shape = next((video.shape for video in videos if video is not None), None)
+        if shape is None:
+            raise DataError(f'AudioVisualDataPreprocessor: not one clip of the batch has pictures ({names[0]}, ...)')
+        for name, video in zip(names, videos, strict=True):
+            if video is None:
+                continue
+            if video.dtype != torch.uint8 or video.ndim != 4 or video.shape[1] != 3:
+                raise DataError(
+                    f'AudioVisualDataPreprocessor: {name} is {video.dtype} of shape {tuple(video.shape)}; wanted uint8 '
+                    '(frames, 3, height, width), as PackAudioVisualInputs makes.'
+                )
+            if video.shape != shape:
+                raise DataError(
+                    f'AudioVisualDataPreprocessor: {name} has {video.shape[0]} frames of {video.shape[2]}x'
+                    f'{video.shape[3]} pixels, but others of its batch {shape[0]} of {shape[2]}x{shape[3]}. Put '
+                    'SampleClip into the pipeline, and prepare all clips by one recipe.'
+                )
+        stack = torch.stack([torch.zeros(shape, dtype=torch.uint8) if video is None else video for video in videos])
+        frames = (self._moved(stack).float() - self.mean) / self.std
+        seen = torch.tensor([video is not None for video in videos])
+        if not seen.all():
+            frames[~seen] = 0
+        return dict(video=frames, video_mask=self._moved(seen))
+
+    def _pad_audios(self, audios: list[Tensor | None], names: list[str]) -> dict[str, Tensor]:
+        heard = [(name, audio) for name, audio in zip(names, audios, strict=True) if audio is not None]
+        mask = self._moved(torch.tensor([audio is not None for audio in audios]))
+        if not heard:
+            empty = torch.zeros(0, 1, 0, 0, device=self.device)
+            lengths = torch.zeros(0, dtype=torch.int64, device=self.device)
+            return dict(audio=empty, audio_mask=mask, audio_lengths=lengths)
+        if not self._known:
+            said = f'{self.audio_statistics} is not there' if self.audio_statistics else 'audio_statistics is not set'
+            raise ConfigError(
+                f'AudioVisualDataPreprocessor: mean and deviation of the spectrograms are not known: {said}, and no '
+                'checkpoint was loaded. tools/prepare_wildlife.py writes statistics.json.'
+            )
+        bands = heard[0][1].shape[1]
+        for name, audio in heard:
+            if not audio.is_floating_point() or audio.ndim != 3 or audio.shape[0] != 1:
+                raise DataError(
+                    f'AudioVisualDataPreprocessor: the sound of {name} is {audio.dtype} of shape {tuple(audio.shape)}; '
+                    'wanted floats (1, bands, columns), as PackAudioVisualInputs makes.'
+                )
+            if audio.shape[1] != bands:
+                raise DataError(
+                    f'AudioVisualDataPreprocessor: the sound of {name} has {audio.shape[1]} bands, but that of '
+                    f'{heard[0][0]} in the same batch {bands}. Prepare all clips by one recipe.'
+                )
+        counts = [audio.shape[2] for _, audio in heard]
+        padded = torch.zeros(len(heard), 1, bands, max(counts), device=self.device)
+        for place, (_, audio), count in zip(padded, heard, counts, strict=True):
+            place[..., :count] = (self._moved(audio) - self.audio_mean) / self.audio_std
+        return dict(audio=padded, audio_mask=mask, audio_lengths=self._moved(torch.tensor(counts)))
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, non_blocking=self._non_blocking)
+
+
+def read_statistics(path: str) -> tuple[float | None, float | None]:
+    """Mean and standard deviation of the training clips' spectrograms; None where there is no file, or no sound.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    if not os.path.isfile(path):
+        MMLogger.get_current_instance().info(f'{path} is not there: normalisation of sound comes with a checkpoint')
+        return None, None
+    try:
+        with open(path, encoding='utf-8') as file:
+            found = json.load(file)['sound']
+        mean, std = found['mean'], found['std']
+        if mean is not None and not std > 0:
+            raise ValueError(f'std is {std}')
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f'{path}: is no statistics of prepared clips ({error})') from error
+    return mean, std
+
+
+def _names(samples: list | None, count: int) -> list[str]:
+    known = samples or [None] * count
+    return [
+        f'clip {sample.clip_id!r}' if sample is not None and 'clip_id' in sample else f'clip {i} of the batch'
+        for i, sample in enumerate(known)
+    ]
