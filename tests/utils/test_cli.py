@@ -1,3 +1,6 @@
+import errno
+import os
+
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -32,6 +35,28 @@ def test_users_mistake_is_one_message(capsys):
     with pytest.raises(SystemExit):
         run_cli(fail(DataError('video.mp4 is cut short.')))
     assert capsys.readouterr().err == 'error: video.mp4 is cut short.\n'
+
+
+@pytest.mark.parametrize('code', [errno.EACCES, errno.ENOSPC, errno.EISDIR, errno.EROFS])
+def test_files_that_the_system_refuses_are_one_message(capsys, code):
+    with pytest.raises(SystemExit) as caught:
+        run_cli(fail(OSError(code, os.strerror(code), 'scores/out.json')))
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f'error: scores/out.json: {os.strerror(code)}\n'
+
+
+def test_a_full_disk_names_no_file(capsys):
+    with pytest.raises(SystemExit):
+        run_cli(fail(OSError(errno.ENOSPC, 'No space left on device')))
+    assert capsys.readouterr().err == 'error: No space left on device\n'
+
+
+@pytest.mark.parametrize(
+    'error', [OSError('a library said something'), ConnectionRefusedError(errno.ECONNREFUSED, 'no')]
+)
+def test_other_errors_of_the_system_keep_their_traceback(error):
+    with pytest.raises(OSError, match=str(error).replace('[', r'\[').replace(']', r'\]')):
+        run_cli(fail(error))
 
 
 class Broken(Dataset):

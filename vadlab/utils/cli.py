@@ -1,5 +1,6 @@
 """What every command line tool does around its ``main``."""
 
+import errno
 import re
 import sys
 from collections.abc import Callable
@@ -9,16 +10,35 @@ from .errors import VADLabError
 # torch re-raises a worker's exception as the same type with the worker's whole traceback as its message.
 _WORKER_TRACEBACK = re.compile(r'^Caught \w+ in .*?Original Traceback.*\n[\w.]*Error: ', re.DOTALL)
 
+#: What the system says of files and folders that are the user's to mend; other errors of it are faults of the program.
+_OF_FILES = {
+    errno.ENOENT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+}
+)
 
-def user_message(error: VADLabError) -> str:
+
+def user_message(error: Exception) -> str:
     """The error's own message, without the traceback that a data loader worker wraps around it."""
+    if isinstance(error, OSError) and not isinstance(error, VADLabError):
+        return ': '.join(str(part) for part in (error.filename2 or error.filename, error.strerror) if part)
     return _WORKER_TRACEBACK.sub('', str(error)).strip()
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
     """Run a tool's ``main`` and exit.
 
-    A user's mistake (:class:`VADLabError`) becomes one message on standard error and exit status 2; Ctrl-C becomes
+    A user's mistake (:class:`VADLabError`), and a file or folder that the system does not let us use (no permission, no
+    space, a folder where a file should be), becomes one message on standard error and exit status 2; Ctrl-C becomes
     130. Any other exception is a fault of the program and keeps its traceback (status 1).
 
     Args:
@@ -26,7 +46,9 @@ def run_cli(main: Callable[[], int | None]) -> None:
     """
     try:
         status = main() or 0
-    except VADLabError as error:
+    except (VADLabError, OSError) as error:
+        if not isinstance(error, VADLabError) and error.errno not in _OF_FILES:
+            raise
         sys.stdout.flush()
         print(f'error: {user_message(error)}', file=sys.stderr)
         status = 2
