@@ -35,7 +35,7 @@ setup(
     python_requires='>=3.11',
     install_requires=requirements('runtime') + requirements('mminstall'),
     extras_require={
-        'audio': ['soundfile>=0.12'],
+        'audio': requirements('audio'),
         'captions': ['nltk>=3.9'],
         'wandb': ['wandb>=0.17'],
         'dev': [*requirements('tests'), 'pre-commit>=3.7'],

@@ -300,7 +300,7 @@ class Installer:
     def steps(self) -> list[Step]:
         """All steps, in order; the third is mmcv."""
         build, mm = REQUIREMENTS / 'build.txt', REQUIREMENTS / 'mminstall.txt'
-        runtime, tests = REQUIREMENTS / 'runtime.txt', REQUIREMENTS / 'tests.txt'
+        rest = [REQUIREMENTS / f'{name}.txt' for name in ('runtime', 'audio', 'tests')]
         index = ['--index-url', self.torch_index] if self.torch_index else []
         return [
             Step('build', 'build tools', ['-U', '-r', str(build)], [build]),
@@ -309,7 +309,12 @@ class Installer:
             Step('mm', 'mmengine, mmdetection', ['--no-build-isolation', '-r', str(mm)], [mm], {'MMCV_WITH_OPS': '1'}),
             # Its vocabulary file is all that is wanted; its dependencies would bring torchvision.
             Step('open_clip', "CLIP's vocabulary", ['--no-deps', 'open_clip_torch']),
-            Step('rest', 'runtime and test packages', ['-r', str(runtime), '-r', str(tests)], [runtime, tests]),
+            Step(
+                'rest',
+                'runtime and test packages',
+                [word for file in rest for word in ('-r', str(file))],
+                rest,
+            ),
             # mmdetection brings two packages that both own the folder cv2. The headless one, written last, is what
             # imports on a server without libGL.
             Step('cv2', 'OpenCV without a display', ['--no-deps', '--force-reinstall', 'opencv-python-headless']),

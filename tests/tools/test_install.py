@@ -223,7 +223,7 @@ def test_requirement_files_and_pins_agree():
         return [Requirement(line) for line in lines if line]
 
     pins = {r.name.lower().replace('_', '-'): next(iter(r.specifier)).version for r in read('constraints')}
-    for name in ('build', 'runtime', 'mminstall', 'tests'):
+    for name in ('build', 'runtime', 'mminstall', 'audio', 'tests'):
         for requirement in read(name):
             pin = pins.get(requirement.name.lower().replace('_', '-'))
             assert pin is not None, f'{requirement.name} of {name}.txt has no pin'
