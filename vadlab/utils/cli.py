@@ -24,7 +24,6 @@ _OF_FILES = {
     errno.EFBIG,
     errno.EROFS,
 }
-)
 
 
 def user_message(error: Exception) -> str:

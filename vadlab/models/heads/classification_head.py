@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vadlab.datasets.clip_metadata import classes_of, read_metadata
 from vadlab.registry import MODELS
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
@@ -212,10 +213,6 @@ def class_weights_of(counts: Sequence[int], kind: str, beta: float = 0.999) -> T
 
 def _count(metadata: str, column: str) -> dict[str, int]:
     """Clips of each class in the training metadata, classes sorted."""
-    from vadlab.datasets.clip_metadata import read_classes, read_metadata  # data sets need no model to be imported
-
-    classes = read_classes(metadata, column)
-    counts: Counter[str] = Counter()
-    for record in read_metadata(metadata):
-        counts.update({label.strip() for label in str(record[column]).split(';')})
-    return {name: counts[name] for name in classes}
+    records = [record for record in read_metadata(metadata, [column]) if record.split == 'train']
+    counts = Counter(label for record in records for label in record.labels(column))
+    return {name: counts[name] for name in classes_of(records, column, metadata)}

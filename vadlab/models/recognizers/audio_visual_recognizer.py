@@ -1,8 +1,6 @@
-from __future__ import annotations
-
 # Shapes: b clips, v views of a clip that are classified apart, n tokens of a modality, c channels, k classes of a head.
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from mmengine.logging import MMLogger
@@ -10,12 +8,10 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from vadlab.registry import MODELS
-from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
+from vadlab.structures import AudioVisualDataSample
+from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError, VADLabError
 
 from ..layers.modality_tokens import ModalityTokens
-
-if TYPE_CHECKING:
-    from vadlab.structures import AudioVisualDataSample
 
 MODALITIES = ('video', 'audio')
 
@@ -41,8 +37,9 @@ class AudioVisualRecognizer(BaseModel):
         video_encoder (dict | None): Config of an :class:`Encoder` of frames; None for a model without.
         audio_encoder (dict | None): Likewise of spectrograms.
         modalities (Sequence[str] | str): Which of ``video`` and ``audio`` are used.
-        missing_weights (str): What happens where an encoder's pretrained weights cannot be had: ``stop``, or
-            ``fall_back`` to ``fallback`` (video) and to random weights (audio), with a warning; the checkpoint says it.
+        missing_weights (str): What happens where an encoder's pretrained weights cannot be had: training does ``stop``,
+            or ``fall_back`` to ``fallback`` (video) and to random weights (audio), with a warning; the checkpoint says
+            it. A checkpoint brings its own weights: to test it, those to start from are not needed.
         fallback (dict | None): Config of the video encoder instead; Simple3DCNN by default, pooled as the other.
         data_preprocessor (dict | None): AudioVisualDataPreprocessor by default.
 
@@ -69,19 +66,26 @@ class AudioVisualRecognizer(BaseModel):
             raise ConfigError(f'AudioVisualRecognizer: {missing_weights=} must be stop or fall_back.')
         if not heads:
             raise ConfigError("AudioVisualRecognizer: give heads=dict(species=dict(type='ClassificationHead')), say.")
+        self._configs = {
+            name: config for name, config in (('video', video_encoder), ('audio', audio_encoder)) if config is not None
+        }
+        self._instead = {name: _instead_of(name, config, fallback) for name, config in self._configs.items()}
+        self._fusion = fusion
+        self.modalities = self._check(modalities)
         #: Encoders that were replaced because their weights were missing, and why.
         self.fallbacks: dict[str, str] = {}
-        configs = {'video': video_encoder, 'audio': audio_encoder}
-        self.encoders = nn.ModuleDict(
-            {
-                name: self._build_encoder(name, config, missing_weights, fallback)
-                for name, config in configs.items()
-                if config is not None
-            }
-        )
-        self.modalities = self._check(modalities)
-        in_channels = {name: encoder.width for name, encoder in self.encoders.items()}
-        self.fusion = MODELS.build({**fusion, 'in_channels': in_channels})
+        self._missing: VADLabError | None = None
+        self.encoders = nn.ModuleDict()
+        for name, config in self._configs.items():
+            try:
+                self.encoders[name] = MODELS.build(config)
+            except (CheckpointError, MissingFileError) as error:
+                if missing_weights == 'fall_back':
+                    self.fallbacks[name] = f'{error}'
+                else:
+                    self._missing = error
+                self.encoders[name] = self._without_weights(name)
+        self._build_fusion()
         self.heads = nn.ModuleDict(
             {
                 name: MODELS.build({'column': name, **head, 'in_channels': self.fusion.width})
@@ -95,42 +99,82 @@ class AudioVisualRecognizer(BaseModel):
 
     def _check(self, modalities: Sequence[str] | str) -> tuple[str, ...]:
         chosen = (modalities,) if isinstance(modalities, str) else tuple(modalities)
-        unknown = [name for name in chosen if name not in self.encoders]
+        unknown = [name for name in chosen if name not in self._configs]
         if unknown or not chosen:
             raise ConfigError(
-                f'AudioVisualRecognizer: modalities={chosen} must be some of {tuple(self.encoders)}, which have an '
+                f'AudioVisualRecognizer: modalities={chosen} must be some of {tuple(self._configs)}, which have an '
                 'encoder.'
             )
         return chosen
 
-    def _build_encoder(self, name: str, config: dict, missing_weights: str, fallback: dict | None) -> nn.Module:
-        try:
-            return MODELS.build(config)
-        except (CheckpointError, MissingFileError) as error:
-            if missing_weights == 'stop':
-                raise type(error)(f"{error} With missing_weights='fall_back' the run goes on without them.") from error
-            if name == 'video':
-                instead = fallback or dict(type='Simple3DCNN', pooled=config.get('pooled', False))
-            else:
-                instead = {**config, 'pretrained': None, 'frozen': False}
-            self.fallbacks[name] = f'{instead["type"]} with random weights instead of {config["type"]}: {error}'
-            return MODELS.build(instead)
+    def _without_weights(self, name: str) -> nn.Module:
+        """The encoder without weights to start from, or what replaces it."""
+        config = self._instead[name] if name in self.fallbacks else self._configs[name]
+        return MODELS.build({**config, 'pretrained': None} if 'pretrained' in config else config)
+
+    def _build_fusion(self) -> None:
+        in_channels = {name: encoder.width for name, encoder in self.encoders.items()}
+        self.fusion = MODELS.build({**self._fusion, 'in_channels': in_channels})
 
     def init_weights(self) -> None:
-        """Say what was replaced; the Runner calls it before training."""
+        """Stop if weights are missing, or say what replaces them; the Runner calls it before training.
+
+        Raises:
+            CheckpointError: Weights are missing, and ``missing_weights`` is ``stop``.
+        """
         if self.is_init:
             return
+        self._stop_if_missing()
         self._is_init = True  # layers drew or loaded their weights when built; BaseModel's own would list them all
         for name, reason in self.fallbacks.items():
-            MMLogger.get_current_instance().warning(f'The {name} encoder FELL BACK: {reason}')
+            MMLogger.get_current_instance().warning(
+                f'The {name} encoder FALLS BACK from {self._configs[name]["type"]} to {self._instead[name]["type"]} '
+                f'with random weights: {reason}'
+            )
+
+    def _stop_if_missing(self) -> None:
+        if self._missing is not None:
+            raise CheckpointError(
+                f"{self._missing} To train without them, set missing_weights='fall_back'."
+            ) from self._missing
+
+    def check_checkpoint(self, state_dict: Mapping[str, Any], name: str) -> None:
+        """Before loading: compare classes, and become what the checkpoint was trained as if encoders were replaced.
+
+        Args:
+            state_dict (Mapping[str, Any]): The checkpoint's weights.
+            name (str): Of the file, for the message.
+
+        Raises:
+            CheckpointError: It was trained for other classes.
+        """
+        for head_name, head in self.heads.items():
+            state = state_dict.get(f'heads.{head_name}._extra_state')
+            if state is not None:
+                head.check_classes(state, name)
+        own = state_dict.get('_extra_state')
+        if own is None or own['fallbacks'].keys() == self.fallbacks.keys():
+            return
+        changed = own['fallbacks'].keys() ^ self.fallbacks.keys()
+        self.fallbacks = dict(own['fallbacks'])
+        device = next(self.parameters()).device
+        for modality in sorted(changed & self._configs.keys()):
+            self.encoders[modality] = self._without_weights(modality)
+            MMLogger.get_current_instance().info(
+                f'{name} was trained {"without" if modality in self.fallbacks else "with"} pretrained weights of the '
+                f'{modality} encoder: it is {type(self.encoders[modality]).__name__}.'
+            )
+        self._build_fusion()
+        self.to(device)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """What torch keeps beside the weights: which encoders were replaced."""
+        """What torch keeps beside the weights: which encoders were replaced, and why."""
         return {'fallbacks': dict(self.fallbacks)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take over what the checkpoint says of replaced encoders."""
+        """Take over what the checkpoint says of replaced encoders; no other weights are needed any more."""
         self.fallbacks = dict(state['fallbacks'])
+        self._missing = None
 
     # -------------------------------------------------------------------------------------------------------- forward
 
@@ -157,8 +201,7 @@ class AudioVisualRecognizer(BaseModel):
             with ``pred_scores``, and with ``pred_attention`` if :attr:`collect_attention` is on.
         """
         if mode == 'tensor':
-            feats, _ = self.fuse(inputs)
-            return {name: head(feats) for name, head in self.heads.items()}
+            return self.classify(self.fuse(inputs)[0])
         if mode not in ('loss', 'predict'):
             raise ValueError(f'AudioVisualRecognizer: mode={mode!r} is not one of tensor, loss, predict.')
         if data_samples is None:
@@ -168,12 +211,18 @@ class AudioVisualRecognizer(BaseModel):
     def loss(self, inputs: Mapping[str, Tensor], data_samples: list[AudioVisualDataSample]) -> dict[str, Tensor]:
         """See :meth:`forward`."""
         feats, shares = self.fuse(inputs)
+        return self.label_losses(self.classify(feats), shares, data_samples)
+
+    def label_losses(
+        self, logits: Mapping[str, Tensor], shares: Tensor | None, data_samples: list[AudioVisualDataSample]
+    ) -> dict[str, Tensor]:
+        """Each head's loss against the labels, and for the log how often its likeliest class is right."""
         losses = {}
         for name, head in self.heads.items():
-            logits = head(feats)
-            targets = head.targets_of([sample.gt_labels[name] for sample in data_samples], logits.device)
-            losses[f'loss_{name}'] = head.loss(logits, targets, shares)
-            losses[f'top1_{name}'] = _top1(head.scores(logits.detach(), shares), targets)
+            labels = [sample.gt_labels[name] for sample in data_samples]
+            targets = head.targets_of(labels, logits[name].device)
+            losses[f'loss_{name}'] = head.loss(logits[name], targets, shares)
+            losses[f'top1_{name}'] = _top1(head.scores(logits[name].detach(), shares), targets)
         return losses
 
     @torch.no_grad()
@@ -183,11 +232,12 @@ class AudioVisualRecognizer(BaseModel):
         """See :meth:`forward`."""
         found = self.encode(inputs)
         feats, shares = self._views(self.fusion(found, len(data_samples)))
-        scores = {name: head.scores(head(feats), shares).cpu() for name, head in self.heads.items()}
+        logits = self.classify(feats)
+        scores = {name: head.scores(logits[name], shares).cpu() for name, head in self.heads.items()}
         for place, sample in enumerate(data_samples):
             sample.pred_scores = {name: scores_bk[place] for name, scores_bk in scores.items()}
         if self.collect_attention and hasattr(self.fusion, 'attention'):
-            self._write_attention(found, inputs, data_samples)
+            self._write_attention(found, len(data_samples), data_samples)
         return data_samples
 
     # ---------------------------------------------------------------------------------------------------------- steps
@@ -196,12 +246,17 @@ class AudioVisualRecognizer(BaseModel):
         """Features that the heads read: (b, c); or (b, v, c), and how much each view counts, (b, v)."""
         return self._views(self.fusion(self.encode(inputs), len(inputs['video_mask'])))
 
+    def classify(self, feats: Tensor) -> dict[str, Tensor]:
+        """Logits of each head."""
+        return {name: head(feats) for name, head in self.heads.items()}
+
     @staticmethod
     def _views(fused: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor | None]:
         return fused if isinstance(fused, tuple) else (fused, None)
 
     def encode(self, inputs: Mapping[str, Tensor]) -> dict[str, ModalityTokens]:
         """Tokens of each modality, of the clips that have it; what is masked, or what no clip has, is left out."""
+        self._stop_if_missing()
         found = {}
         for name in self.modalities:
             mask_b = inputs[f'{name}_mask'].cpu()
@@ -235,8 +290,32 @@ class AudioVisualRecognizer(BaseModel):
             return ModalityTokens(tokens, rows, grid=grid)
         return ModalityTokens(tokens, rows, encoder.valid_tokens(lengths.to(mels.device), grid), grid)
 
+    def _write_attention(
+        self, found: dict[str, ModalityTokens], batch_size: int, data_samples: list[AudioVisualDataSample]
+    ) -> None:
+        """What the fusion attends to: summed over rows and columns of frames, and as a map over the spectrogram."""
+        for sample in data_samples:
+            sample.pred_attention = {}
+        for name, weights_mn in self.fusion.attention(found, batch_size).items():
+            part = found[name]
+            rows = range(batch_size) if part.rows is None else part.rows.tolist()
+            for place, row in enumerate(rows):
+                weights = weights_mn[place].float().cpu().view(part.grid)
+                if name == 'video':
+                    weights = weights.flatten(1).sum(1) if weights.ndim > 1 else weights
+                elif part.valid is not None:
+                    weights = weights[:, part.valid[place].cpu().view(part.grid)[0]]
+                data_samples[row].pred_attention[name] = weights
+
 
 def _top1(scores_bk: Tensor, targets: Tensor) -> Tensor:
     """Share of clips whose likeliest class is their (largest) label's, for the log."""
     best = targets if targets.ndim == 1 else targets.argmax(1)
     return (scores_bk.argmax(1) == best).float().mean()
+
+
+def _instead_of(name: str, config: dict, fallback: dict | None) -> dict:
+    """What an encoder is replaced by: of video by the fallback, of audio by itself with random weights."""
+    if name == 'audio':
+        return {**config, 'pretrained': None, 'frozen': False}
+    return fallback or dict(type='Simple3DCNN', pooled=config.get('pooled', True))

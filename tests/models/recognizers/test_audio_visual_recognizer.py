@@ -1,0 +1,209 @@
+import logging
+
+import pytest
+import torch
+from mmengine.logging import MMLogger
+
+from vadlab.engine.checkpoint_io import load_weights
+from vadlab.models.backbones import Simple3DCNN, VideoMAE
+from vadlab.utils.errors import CheckpointError, ConfigError
+
+from .clips import AUDIO, HEADS, VIDEO, clips, recognizer, samples
+
+VIDEOMAE = dict(type='VideoMAE', image_size=16, patch_size=8, num_frames=4, width=16, layers=1, heads=2, pooled=False)
+FUSIONS = [
+    dict(type='MBT', width=16, heads=2, bottlenecks=2),
+    dict(type='MBT', width=16, heads=2, layers=3, fusion_layer=1, readout='mean'),
+    dict(type='LateFusion', width=16),
+    dict(type='LateFusion', width=16, average='probabilities'),
+    dict(type='ConcatFusion', width=16),
+]
+
+
+@pytest.mark.parametrize('fusion', FUSIONS, ids=lambda x: '-'.join(map(str, x.values())))
+@pytest.mark.parametrize('pooled', [False, True])
+def test_learns_and_predicts(fusion, pooled):
+    model = recognizer(
+        fusion=fusion, video_encoder={**VIDEO, 'pooled': pooled}, audio_encoder={**AUDIO, 'pooled': pooled}
+    )
+    data = samples()
+    losses = model(clips(), data, mode='loss')
+    assert set(losses) == {'loss_species', 'top1_species', 'loss_behaviour', 'top1_behaviour'}
+    (losses['loss_species'] + losses['loss_behaviour']).backward()
+    idle = {name for name, p in model.named_parameters() if p.grad is None}
+    assert idle <= {'fusion.missing.video'}  # every clip has pictures
+    predicted = model.eval()(clips(), data, mode='predict')
+    assert predicted[0].pred_scores['species'].shape == (3,)
+    torch.testing.assert_close(predicted[1].pred_scores['species'].sum(), torch.tensor(1.0))
+
+
+@pytest.mark.parametrize('fusion', FUSIONS, ids=lambda x: '-'.join(map(str, x.values())))
+def test_clip_without_sound_is_exact_whatever_its_buffer_and_its_company(fusion):
+    model = recognizer(fusion=fusion).eval()
+    inputs = clips()
+    expected = model(inputs)['species']
+    # A row for every clip, as a plain collation would give: what lies in that of the silent clip is nothing.
+    for rubbish in (0.0, 1e6, float('nan')):
+        buffer = torch.full((3, 1, 32, 70), rubbish)
+        buffer[[0, 2]] = inputs['audio']
+        found = model({**inputs, 'audio': buffer, 'audio_lengths': torch.full((3,), 70)})['species']
+        assert torch.equal(found, expected)
+    alone = model({**clips((False,)), 'video': inputs['video'][1:2]})['species']
+    torch.testing.assert_close(alone[0], expected[1], rtol=0, atol=1e-6)
+    video_alone = recognizer(fusion=fusion, modalities='video').eval()
+    torch.testing.assert_close(video_alone(inputs)['species'][1], expected[1], rtol=0, atol=1e-6)
+    assert not torch.allclose(video_alone(inputs)['species'][0], expected[0])
+
+
+def test_clip_is_the_same_beside_a_longer_one():
+    model = recognizer().eval()
+    inputs = clips(lengths=(70, 40))
+    out = model(inputs)['species']
+    inputs['audio'][1, ..., 40:] = 1e6
+    assert torch.equal(model(inputs)['species'], out)
+    alone = clips((True,), columns=40)
+    alone['video'], alone['audio'] = inputs['video'][2:], inputs['audio'][1:, ..., :40]
+    torch.testing.assert_close(model(alone)['species'][0], out[2], rtol=0, atol=1e-6)
+
+
+def test_silent_clips_are_not_encoded():
+    model = recognizer()
+    seen = []
+    model.encoders['audio'].register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    model(clips())
+    model(clips((False, False)))
+    assert seen == [2]
+
+
+def test_masked_modality_is_not_encoded_and_leaves_the_bias():
+    model = recognizer(modalities=('audio',), fusion=dict(type='MBT', width=16, heads=2))
+    model.encoders['video'].forward = None  # calling it would fail
+    out = model(clips())['species']
+    torch.testing.assert_close(out[1], model.heads['species'].linear.bias)
+    with pytest.raises(ConfigError, match=r"modalities=\('sound',\) must be some of \('video', 'audio'\)"):
+        recognizer(modalities='sound')
+    with pytest.raises(ConfigError, match='must be some of'):
+        recognizer(audio_encoder=None)
+
+
+def test_video_alone_needs_no_audio_encoder():
+    model = recognizer(audio_encoder=None, modalities=('video',))
+    assert set(model.fusion.projections) == {'video'}
+    assert model(clips())['species'].shape == (3, 3)
+
+
+def test_mean_of_probabilities_equals_a_few_lines():
+    model = recognizer(fusion=dict(type='LateFusion', width=16, average='probabilities')).eval()
+    data = model(clips(), samples(), mode='predict')
+    logits = model(clips())['species']  # (clips, views, classes)
+    expected = (logits[0, 0].softmax(-1) + logits[0, 1].softmax(-1)) / 2
+    torch.testing.assert_close(data[0].pred_scores['species'], expected)
+    torch.testing.assert_close(data[1].pred_scores['species'], logits[1, 0].softmax(-1))
+    # Each stream has a loss of its own.
+    losses = model(clips(), samples(), mode='loss')
+    cross = torch.nn.functional.cross_entropy
+    each = [(cross(logits[i, 0], torch.tensor(i)) + cross(logits[i, 1], torch.tensor(i))) / 2 for i in (0, 2)]
+    torch.testing.assert_close(losses['loss_species'], (sum(each) + cross(logits[1, 0], torch.tensor(1))) / 3)
+
+
+def test_attention_only_when_asked():
+    model = recognizer().eval()
+    assert 'pred_attention' not in model(clips(), samples(), mode='predict')[0]
+    model.collect_attention = True
+    data = model(clips(lengths=(70, 40)), samples(), mode='predict')
+    assert [set(sample.pred_attention) for sample in data] == [{'video', 'audio'}, {'video'}, {'video', 'audio'}]
+    assert data[0].pred_attention['video'].shape == (2,)  # two frames a token
+    assert data[0].pred_attention['audio'].shape == (1, 3)
+    assert data[2].pred_attention['audio'].shape == (1, 2)  # 40 of 70 columns
+    for sample in data:
+        for weights in sample.pred_attention.values():
+            torch.testing.assert_close(weights.sum(), torch.tensor(1.0))
+
+
+def test_frozen_encoder_gets_no_graph():
+    model = recognizer(video_encoder={**VIDEO, 'frozen': True}).train()
+    assert not model.encoders['video'].training
+    losses = model(clips(), samples(), mode='loss')
+    losses['loss_species'].backward()
+    assert all(p.grad is None for p in model.encoders['video'].parameters())
+
+
+# ---- missing weights -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def warnings_of():
+    heard = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: heard.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield heard
+    logger.removeHandler(handler)
+
+
+def test_missing_weights_stop_training(tmp_path):
+    model = recognizer(video_encoder={**VIDEOMAE, 'pretrained': str(tmp_path)})
+    with pytest.raises(
+        CheckpointError, match="cannot be loaded.*To train without them, set missing_weights='fall_back'"
+    ):
+        model.init_weights()
+    with pytest.raises(CheckpointError, match='cannot be loaded'):
+        model(clips())
+    # A checkpoint brings its own: nothing is missing then.
+    trained = recognizer(video_encoder=VIDEOMAE, seed=1).eval()
+    load_weights(model, trained.state_dict(), 'trained.pth')
+    torch.testing.assert_close(model.eval()(clips())['species'], trained(clips())['species'])
+
+
+def test_fallback_is_a_warning_and_a_fact_in_the_checkpoint(tmp_path, warnings_of):
+    missing = dict(video_encoder={**VIDEOMAE, 'pretrained': str(tmp_path)}, fallback=VIDEO, missing_weights='fall_back')
+    model = recognizer(**missing)
+    model.init_weights()
+    assert isinstance(model.encoders['video'], Simple3DCNN)
+    (said,) = warnings_of
+    assert 'The video encoder FALLS BACK from VideoMAE to Simple3DCNN with random weights' in said
+    state = model.state_dict()
+    assert 'cannot be loaded' in state['_extra_state']['fallbacks']['video']
+    # Where the weights are to be had, the checkpoint is still one of the other encoder; and the other way round.
+    there = recognizer(video_encoder=VIDEOMAE, fallback=VIDEO, seed=1)
+    load_weights(there, state, 'trained.pth')
+    torch.testing.assert_close(there.eval()(clips())['species'], model.eval()(clips())['species'])
+    whole = recognizer(video_encoder=VIDEOMAE, seed=2).eval()
+    load_weights(model, whole.state_dict(), 'trained.pth')
+    assert isinstance(model.encoders['video'], VideoMAE)
+    assert model.fallbacks == {}
+    torch.testing.assert_close(model.eval()(clips())['species'], whole(clips())['species'])
+
+
+def test_audio_falls_back_to_random_weights(tmp_path):
+    missing = {**AUDIO, 'pretrained': str(tmp_path / 'no.pth'), 'frozen': True}
+    model = recognizer(audio_encoder=missing, missing_weights='fall_back')
+    assert set(model.fallbacks) == {'audio'}
+    assert not model.encoders['audio'].frozen
+    assert recognizer(missing_weights='fall_back').fallbacks == {}
+
+
+def test_other_classes_are_said_in_one_message():
+    species = dict(type='ClassificationHead', classes=('bear', 'deer', 'fox'))
+    other = recognizer(heads={**HEADS, 'species': species})
+    with pytest.raises(
+        CheckpointError,
+        match=r'a.pth was trained for other classes of species: 3 there, 3 in the metadata of the config; '
+        r'only in a.pth: owl; only in the metadata: bear',
+    ):
+        load_weights(other, recognizer().state_dict(), 'a.pth')
+    turned = recognizer(heads={**HEADS, 'species': {**species, 'classes': ('owl', 'fox', 'deer')}})
+    with pytest.raises(CheckpointError, match='the same in another order'):
+        load_weights(turned, recognizer().state_dict(), 'a.pth')
+
+
+def test_settings():
+    with pytest.raises(ConfigError, match="missing_weights='ignore' must be stop or fall_back"):
+        recognizer(missing_weights='ignore')
+    with pytest.raises(ConfigError, match='give heads='):
+        recognizer(heads={})
+    with pytest.raises(ValueError, match='needs data_samples'):
+        recognizer()(clips(), mode='loss')
+    with pytest.raises(ValueError, match="mode='train' is not one of"):
+        recognizer()(clips(), samples(), mode='train')
