@@ -99,6 +99,9 @@ def test_lines_that_cannot_be_used_are_counted_and_shown(tmp_path, line, message
 def test_missing_file_unknown_mode_and_binary_file(tmp_path):
     with pytest.raises(MissingFileError, match='temporal_ann_file'):
         read_temporal_annotations(tmp_path / 'none.txt')
+    (tmp_path / 'empty.txt').write_text('\n')
+    with pytest.raises(DataError, match='empty.txt is empty: it annotates no video'):
+        read_temporal_annotations(tmp_path / 'empty.txt')
     with pytest.raises(ConfigError, match='half_open, inclusive, matlab'):
         read_temporal_annotations(write(tmp_path, UCF), 'closed')
     binary = tmp_path / 'binary.txt'

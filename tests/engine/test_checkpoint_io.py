@@ -53,6 +53,17 @@ def test_mmengine_does_not_fall_back_to_unsafe_loading(malicious, tmp_path):
     assert not (tmp_path / 'sprung').exists()
 
 
+def test_a_file_of_another_kind_and_a_folder_are_named_as_what_they_are(tmp_path):
+    (tmp_path / 'README.md').write_text('# Weights\n')
+    with pytest.raises(CheckpointError, match=r'README\.md is no checkpoint: .*Give a \.pth file'):
+        read_checkpoint(tmp_path / 'README.md')
+    (tmp_path / 'empty.pth').touch()
+    with pytest.raises(CheckpointError, match=r'empty\.pth cannot be read as a checkpoint; is it cut short'):
+        read_checkpoint(tmp_path / 'empty.pth')
+    with pytest.raises(MissingFileError, match=r'is a folder\. Give a file in it: empty\.pth'):
+        read_checkpoint(tmp_path)
+
+
 def test_getattr_is_no_way_in(tmp_path):
     class Reach:
         def __reduce__(self):

@@ -8,3 +8,4 @@ def test_close_words_come_first():
 def test_all_words_where_none_is_close():
     assert nearest('x', ['bb', 'aa']) == 'Known: aa, bb.'
     assert nearest('x', ['bb', 'aa', 'cc'], limit=2) == 'Known: aa, bb, ...'
+    assert nearest('x', []) == 'None is known.'

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ..utils.errors import DataError, MissingFileError
+from ..utils.npy_file import read_npy
 
 
 def read_frame_masks(folder: str | Path) -> dict[str, np.ndarray]:
@@ -23,12 +24,14 @@ def read_frame_masks(folder: str | Path) -> dict[str, np.ndarray]:
     folder = Path(folder)
     paths = sorted(folder.glob('*.npy')) if folder.is_dir() else []
     if not paths:
-        raise MissingFileError(f'There is no frame mask (NAME.npy) in {folder}. Check data_root and temporal_ann_file.')
+        raise MissingFileError(
+            f'There is no frame mask (NAME.npy) in {folder}. Check the path (in configs: data_root, temporal_ann_file).'
+        )
     masks, faults = {}, []
     for path in paths:
         try:
-            mask = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
+            mask = read_npy(path)
+        except (ValueError, OSError) as error:
             faults.append(f'{path.name}: {error}')
             continue
         if mask.ndim != 1 or mask.dtype.kind not in 'biuf':

@@ -107,7 +107,8 @@ def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open'
     Raises:
         MissingFileError: There is no such file.
         ConfigError: Unknown ``interval_mode``.
-        DataError: Lines that cannot be understood (all are counted, the first is shown), or a video named twice.
+        DataError: Lines that cannot be understood (all are counted, the first is shown), a video named twice, or no
+            video at all.
     """
     annotations: dict[str, TemporalAnnotation] = {}
     for name, (class_name, pairs) in _read(path, interval_mode).items():
@@ -140,7 +141,9 @@ def _read(path: str | Path, interval_mode: str) -> dict[str, tuple[str, list[Cla
         raise ConfigError(f'interval_mode is {interval_mode!r}; choose one of {", ".join(INTERVAL_MODES)}')
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'There is no temporal annotation file {path}. Check data_root and temporal_ann_file.')
+        raise MissingFileError(
+            f'There is no temporal annotation file {path}. Check the path (in configs: data_root, temporal_ann_file).'
+        )
     shift = {'half_open': (0, 0), 'inclusive': (0, 1), 'matlab': (-1, 0)}[interval_mode]
 
     annotations: dict[str, tuple[str, list[ClassInterval]]] = {}
@@ -160,6 +163,8 @@ def _read(path: str | Path, interval_mode: str) -> dict[str, tuple[str, list[Cla
             faults.append(f'line {number} {error}')
             continue
         annotations[name] = class_name, [ClassInterval(c, s + shift[0], e + shift[1]) for c, s, e in pairs]
+    if not annotations and not faults:
+        raise DataError(f'{path} is empty: it annotates no video')
     if faults:
         raise DataError(
             f'{path}: {len(faults)} of {len(lines)} lines cannot be used. The first: {faults[0]}. '

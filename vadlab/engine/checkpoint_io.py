@@ -4,6 +4,7 @@ import os
 import pickle
 import re
 import shutil
+import tarfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ def _load(file: Any, map_location: Any = None, weights_only: bool | None = None)
     """``torch.load`` that runs no code from the file, whatever the caller asks."""
     del weights_only
     name = getattr(file, 'name', file)
+    if isinstance(file, str | Path) and not _looks_like_a_checkpoint(Path(file)):
+        raise CheckpointError(f'{name} is no checkpoint: it does not begin as one. Give a .pth file of weights.')
     try:
         with torch.serialization.safe_globals(HARMLESS_GLOBALS):
             return torch.load(file, map_location=map_location, weights_only=True)
@@ -39,6 +42,14 @@ def _load(file: Any, map_location: Any = None, weights_only: bool | None = None)
     except Exception as error:  # a file of anything at all may stop the reader in any way
         reason = (str(error).splitlines() or [''])[0][:100] or type(error).__name__
         raise CheckpointError(f'{name} cannot be read as a checkpoint; is it cut short? ({reason})') from error
+
+
+def _looks_like_a_checkpoint(path: Path) -> bool:
+    """Whether it begins as torch's archives do (a zip, a tar, or a pickle of protocol 2 or later)."""
+    with path.open('rb') as file:
+        start = file.read(2)
+    # An empty one is what a full disk leaves: torch says so better.
+    return not start or start == b'PK' or start[:1] == b'\x80' or tarfile.is_tarfile(path)
 
 
 def forbid_unsafe_loading() -> None:
@@ -66,9 +77,15 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         CheckpointError: It is cut short, holds code, or holds no weights.
     """
     path = Path(path)
+    if path.is_dir():
+        known = sorted(p.name for p in path.glob('*.pth'))
+        raise MissingFileError(
+            f'Checkpoint {path} is a folder. Give a file'
+            + (f' in it: {", ".join(known[:5])}{", ..." if len(known) > 5 else ""}' if known else ' of weights')
+        )
     if not path.is_file():
         known = [p.name for p in path.parent.glob('*.pth')] if path.parent.is_dir() else []
-        hint = nearest(path.name, known) if known else f'There is no .pth file in {path.parent}.'
+        hint = nearest(path.name, known) if known else f'There is no .pth file in the folder {path.parent.resolve()}.'
         raise MissingFileError(f'Checkpoint {path} not found. {hint}')
     checkpoint = _load(str(path), map_location)
     if not isinstance(checkpoint, dict) or not checkpoint:

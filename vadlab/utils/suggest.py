@@ -15,6 +15,8 @@ def nearest(name: str, known: Sequence[str], limit: int | None = None) -> str:
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if close:
         return 'Did you mean ' + ' or '.join(repr(c) for c in close) + '?'
+    if not known:
+        return 'None is known.'
     words = sorted(known)
     more = ', ...' if limit is not None and len(words) > limit else '.'
     return f'Known: {", ".join(words[:limit])}{more}'
