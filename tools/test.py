@@ -38,8 +38,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
     parser.add_argument('checkpoint', help='weights, such as work_dirs/fgclip_ucf/epoch_10.pth; none: zero-shot')
     parser.add_argument('--work-dir', help='folder for the log (default: work_dirs/CONFIG)')
-    parser.add_argument('--out', metavar='metrics.json', help='write the metrics here, and frame scores as .npz beside')
-    parser.add_argument('--show-dir', metavar='DIR', help='draw score curves and frames with boxes into this folder')
+    parser.add_argument('--out', metavar='metrics.json', help='write the metrics here, and scores as .npz beside')
+    parser.add_argument(
+        '--show-dir', metavar='DIR', help='draw what was predicted into this folder, with a page that shows all'
+    )
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -75,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.out:
         hooks.append({'type': 'ScoreFileHook', 'path': str(Path(args.out).with_suffix('.npz'))})
     if args.show_dir:
-        hooks.append({'type': 'VADVisualizationHook', 'show_dir': args.show_dir})
+        hooks.append({'type': show_hook(config.model.type), 'show_dir': args.show_dir})
     config.custom_hooks = hooks
     full = copy.deepcopy(config)
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', *_VALIDATION):
@@ -94,10 +96,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = [(k, format_value(v), protocol.get(k, '')) for k, v in metrics.items()]
         print('\n' + format_table(rows, ('metric', 'value', 'protocol')))
         if args.out:
-            print(f'\nmetrics: {args.out}   frame scores: {Path(args.out).with_suffix(".npz")}')
+            print(f'\nmetrics: {args.out}   scores: {Path(args.out).with_suffix(".npz")}')
         if args.show_dir:
             print(f'pictures: {args.show_dir}')
     return 0
+
+
+def show_hook(model_type: str) -> str:
+    """The hook that draws what a model predicts; a model of anything but frame scores names its own."""
+    return getattr(MODELS.get(model_type), 'show_hook', 'VADVisualizationHook')
 
 
 def write_report(

@@ -1,4 +1,4 @@
-"""A page that shows all pictures of a test."""
+"""Pages that show all pictures of a test."""
 
 import html
 import os
@@ -31,6 +31,8 @@ h2 {{ font-size: 17px; margin: 0; flex: 1; overflow-wrap: anywhere; }}
 .score.alarm {{ color: var(--alarm); }}
 article p {{ margin: 4px 0 8px; color: var(--muted); overflow-wrap: anywhere; }}
 img {{ display: block; width: 100%; height: auto; }}
+.row {{ display: flex; gap: 24px; align-items: center; flex-wrap: wrap; }}
+.row a {{ flex: 1 1 420px; max-width: 100%; }}
 </style>
 </head>
 <body>
@@ -46,6 +48,37 @@ _ARTICLE = """<article>
 <p>{caption}</p>
 <a href="{picture}"><img src="{picture}" alt="Score curve and frames of {video_id}" loading="lazy"></a>
 </article>"""
+
+
+_FIGURES = """<article>
+<header><h2>{title}</h2><span class="score{alarm}">{verdict}</span></header>
+<p>{text}</p>
+<div class="row">{pictures}</div>
+</article>"""
+
+
+def figure_article(title: str, pictures: Sequence[str], text: str = '', verdict: str = '', alarm: bool = False) -> str:
+    """HTML of pictures side by side under a heading; all text is escaped.
+
+    Args:
+        title (str): The heading.
+        pictures (Sequence[str]): File names beside the page.
+        text (str): Below the heading.
+        verdict (str): At the heading's right.
+        alarm (bool): Whether the verdict is a bad one.
+    """
+    images = ''.join(
+        f'<a href="{html.escape(quote(name))}"><img src="{html.escape(quote(name))}" alt="{html.escape(title)}" '
+        'loading="lazy"></a>'
+        for name in pictures
+    )
+    return _FIGURES.format(
+        title=html.escape(title),
+        text=html.escape(text),
+        verdict=html.escape(verdict),
+        alarm=' alarm' if alarm else '',
+        pictures=images,
+    )
 
 
 @dataclass(frozen=True)
@@ -100,8 +133,22 @@ def write_index(
         )
         for entry in sorted(entries, key=lambda entry: (-entry.score, entry.video_id))
     ]
-    note = f'{len(articles)} videos, the highest anomaly score first.'
-    page = _PAGE.format(title=html.escape(title), note=note, articles='\n'.join(articles))
+    return write_page(folder, title, f'{len(articles)} videos, the highest anomaly score first.', articles)
+
+
+def write_page(folder: str | Path, title: str, note: str, articles: Sequence[str]) -> Path:
+    """Write ``index.html``.
+
+    Args:
+        folder (str | Path): Where the pictures are.
+        title (str): Of the page.
+        note (str): Below the title.
+        articles (Sequence[str]): HTML of each, such as :func:`figure_article` makes.
+
+    Returns:
+        Path: The page.
+    """
+    page = _PAGE.format(title=html.escape(title), note=html.escape(note), articles='\n'.join(articles))
     target = Path(folder) / 'index.html'
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile('w', dir=target.parent, suffix='.part', delete=False, encoding='utf-8') as file:

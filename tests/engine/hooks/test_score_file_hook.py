@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from vadlab.engine.hooks import ScoreFileHook
-from vadlab.structures import VADDataSample
+from vadlab.structures import AudioVisualDataSample, VADDataSample
 
 
 def sample(name, **fields):
@@ -46,3 +46,15 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         write(hook, sample('a', pred_scores=[0.75]))
     with np.load(hook.path) as content:
         assert content['a'] == [0.25]
+
+
+def test_of_classified_clips_the_probabilities_of_each_head(tmp_path):
+    clips = []
+    for number in range(3):
+        clip = AudioVisualDataSample(metainfo=dict(clip_id=f'clip{number}'))
+        clip.pred_scores = {'species': torch.tensor([0.25, 0.75]), 'calls': torch.tensor([0.1 * number])}
+        clips.append(clip)
+    content = write(ScoreFileHook(str(tmp_path / 'scores.npz')), *clips)
+    assert content['clip_id'].tolist() == ['clip0', 'clip1', 'clip2']
+    np.testing.assert_array_equal(content['species'], [[0.25, 0.75]] * 3)
+    np.testing.assert_allclose(content['calls'][:, 0], [0, 0.1, 0.2], rtol=1e-6)

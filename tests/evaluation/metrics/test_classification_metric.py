@@ -37,6 +37,7 @@ def test_numbers_of_every_head_by_hand_with_their_protocol():
     assert numbers == pytest.approx({
         'species/top1': 2 / 3, 'species/macro_f1': 2 / 3, 'species/map': 1.0,
         'action/top1': 2 / 3, 'action/macro_f1': 1.0, 'action/map': (1 + 1) / 2,
+        'mean/top1': 2 / 3, 'mean/macro_f1': 5 / 6, 'mean/map': 1.0,
     })  # fmt: skip
     assert set(metric.protocol) == set(numbers)
     assert metric.protocol['species/map'].endswith('mean over 2 classes, 1 without clips skipped')

@@ -1,4 +1,5 @@
 from .checkpoint_hook import CheckpointHook
+from .clip_visualization_hook import ClipVisualizationHook
 from .device_check_hook import DeviceCheckHook
 from .diagnostics_hook import DiagnosticsHook
 from .nan_guard_hook import NaNGuardHook
@@ -15,6 +16,7 @@ from .vad_visualization_hook import VADVisualizationHook
 
 __all__ = [
     'CheckpointHook',
+    'ClipVisualizationHook',
     'DeviceCheckHook',
     'DiagnosticsHook',
     'NaNGuardHook',

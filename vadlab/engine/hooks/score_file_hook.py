@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from vadlab.registry import HOOKS
 class ScoreFileHook(Hook):
     """Writes every test video's frame scores into one ``.npz``: an array for each video, by its id.
 
+    Of classified clips it writes ``clip_id`` (N,) and for each head its probabilities (N, C), under the head's name.
+
     Scores are probabilities in float64, computed from the margins: in float32 a sigmoid saturates into ties, and a
     metric computed from the file would not be the one that was reported.
 
@@ -28,17 +31,20 @@ class ScoreFileHook(Hook):
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self._scores: dict[str, np.ndarray] = {}
+        self._heads: dict[str, dict[str, np.ndarray]] = {}
 
     def before_test(self, runner: Any) -> None:
         """Start empty."""
-        self._scores = {}
+        self._scores, self._heads = {}, {}
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Collect."""
         for sample in outputs or []:
             margins = getattr(sample, 'pred_margins', None)
             scores = getattr(sample, 'pred_scores', None)
-            if margins is not None:
+            if isinstance(scores, Mapping):
+                self._heads[sample.clip_id] = {head: values.cpu().numpy() for head, values in scores.items()}
+            elif margins is not None:
                 self._scores[sample.video_id] = 1 / (1 + np.exp(-margins.cpu().numpy().astype(np.float64)))
             elif scores is not None:
                 self._scores[sample.video_id] = scores.cpu().numpy().astype(np.float64)
@@ -48,6 +54,13 @@ class ScoreFileHook(Hook):
         merged: dict[str, np.ndarray] = {}
         for part in all_gather_object(self._scores):
             merged.update(part)
+        clips: dict[str, dict[str, np.ndarray]] = {}
+        for part in all_gather_object(self._heads):
+            clips.update(part)
+        if clips:
+            merged['clip_id'] = np.array(list(clips))
+            for head in next(iter(clips.values())):
+                merged[head] = np.stack([scores[head] for scores in clips.values()])
         if merged and is_main_process():
             _write_npz(self.path, merged)
 

@@ -15,6 +15,9 @@ from ..mammalps_file import write_mammalps_results
 from .vad_metric import VADMetric, as_array, field_of
 
 
+_NAMES = ('top1', 'macro_f1', 'map')
+
+
 @dataclass(frozen=True)
 class HeadPredictions:
     """What one head said of a test set.
@@ -53,6 +56,8 @@ class HeadPredictions:
 class ClassificationMetric(VADMetric):
     """Top-1, macro-F1 and mAP of each head: ``pred_scores`` against ``gt_labels``, both dicts by the heads' names.
 
+    Of several heads there is also their mean, ``mean/top1`` and so on: one number to choose a checkpoint by.
+
     Means run over the classes that a tested clip is of; how many were left out is part of the protocol. A clip whose
     label is not known (-1) does not count for that head.
 
@@ -69,7 +74,7 @@ class ClassificationMetric(VADMetric):
     """
 
     default_prefix = ''
-    higher_is_better = {'top1': True, 'macro_f1': True, 'map': True}
+    higher_is_better = dict.fromkeys(_NAMES, True)
 
     def __init__(
         self,
@@ -104,6 +109,8 @@ class ClassificationMetric(VADMetric):
             texts[f'{head}/top1'] = f'share of {len(found.scores)} clips whose most probable class is {theirs}'
             texts[f'{head}/macro_f1'] = f'F1 of each class by {decided}; {over}'
             texts[f'{head}/map'] = f'step-wise average precision of each class against the rest; {over}'
+        if len(self.predictions) > 1:
+            texts |= {f'mean/{name}': f'mean over {", ".join(self.predictions)}' for name in _NAMES}
         return self.full_keys(texts)
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,6 +149,11 @@ class ClassificationMetric(VADMetric):
                 names = [found.classes[i] for i in np.flatnonzero(~found.labels.any(axis=0))]
                 self.log(f'{lacking} of {len(found.classes)} classes of {head} have no clip and do not count: '
                          f'{", ".join(names[:8])}{", ..." if lacking > 8 else ""}')  # fmt: skip
+        if len(self.predictions) > 1:
+            numbers |= {
+                f'mean/{name}': float(np.mean([numbers[f'{head}/{name}'] for head in self.predictions]))
+                for name in _NAMES
+            }
         if self.tsv is not None:
             self._write_tsv(self.tsv)
         return numbers
