@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mmengine.dataset import BaseDataset
@@ -35,7 +36,7 @@ class AudioVisualClips(BaseDataset):
     which splits that share one are found), ``video_path``, ``start``, ``end``, ``has_audio`` (None until the video is
     opened), ``labels`` (indices of each head), ``num_classes``, ``multi_label``; and of prepared clips ``frames_path``,
     ``frames_shape``, ``mel_path``, ``mel_shape``, ``frame_inds``, ``times``, ``fps``, ``num_frames``, ``duration``,
-    ``audio_hop``, of others ``frame_recipe`` and ``sound_recipe``.
+    ``audio_hop``, of others ``audio_path``, ``frame_recipe`` and ``sound_recipe``.
 
     Args:
         ann_file: CSV of this split: below ``data_root``, below the working directory, or absolute.
@@ -240,7 +241,7 @@ class AudioVisualClips(BaseDataset):
                 problems.note('clips are not prepared', record.clip_id, missing=True)
             elif clip.bad:
                 bad[record.clip_id] = clip.bad
-            elif (clip.video, clip.start, clip.end) != (record.video, record.start, record.end):
+            elif not clip.is_of(record):
                 problems.note('clips were prepared from another video or part than the metadata says', record.clip_id)
             elif wrong := has_files(folder, clip):
                 problems.note('files are not as they were made', wrong)
@@ -277,10 +278,16 @@ class AudioVisualClips(BaseDataset):
             if len(found) != 1:
                 what = 'video names are those of several files' if found else 'videos do not exist'
                 problems.note(what, record.video, missing=not found)
+            audio = os.path.join(folder, record.audio) if record.audio else None
+            if audio is not None and not os.path.isfile(audio):
+                problems.note('files of sound do not exist', record.audio, missing=True)
             sample.update(
-                video_path=found[0] if found else '', frame_recipe=self.frame_recipe, sound_recipe=self.sound_recipe
+                video_path=found[0] if found else '',
+                audio_path=audio,
+                frame_recipe=self.frame_recipe,
+                sound_recipe=self.sound_recipe,
             )
-        problems.raise_if_any(folder, 'Check video_dir and the column video')
+        problems.raise_if_any(folder, 'Check video_dir and the columns video and audio')
         return samples
 
     def _report(self, samples: list[dict], source: str, classes: dict[str, list[str]]) -> None:
@@ -308,6 +315,4 @@ def _size_options(size: tuple[int, int] | None) -> dict[str, int]:
 def _without(record: ClipRecord, head: str, labels: set[str]) -> ClipRecord:
     """The record without some labels of a head."""
     kept = ';'.join(label for label in record.labels(head) if label not in labels)
-    return ClipRecord(
-        record.clip_id, record.video, record.split, record.start, record.end, {**record.columns, head: kept}
-    )
+    return replace(record, columns={**record.columns, head: kept})

@@ -16,7 +16,8 @@ from .problem_list import ProblemList
 
 SPLITS = ('train', 'val', 'test')
 #: Columns with a meaning of their own; all others are heads, or kept as they are.
-COLUMNS = ('clip_id', 'video', 'split', 'start', 'end')
+COLUMNS = ('clip_id', 'video', 'split', 'start', 'end', 'audio')
+_OPTIONAL = ('start', 'end', 'audio')
 _LOOKS_LIKE = 0.8  # from which similarity on a column is taken for a misspelled one
 _FORBIDDEN = set('\\:*?"<>|\0\n\r\t')
 
@@ -31,6 +32,8 @@ class ClipRecord:
         split (str): ``train``, ``val`` or ``test``.
         start (float | None): Where the clip begins in the video, in seconds; None at its beginning.
         end (float | None): Where it ends, in seconds; None at the video's end.
+        audio (str): A file of its own with the sound, below the folder of videos; empty where the video's track is
+            meant.
         columns (dict[str, str]): All other columns.
     """
 
@@ -39,6 +42,7 @@ class ClipRecord:
     split: str
     start: float | None = None
     end: float | None = None
+    audio: str = ''
     columns: dict[str, str] = field(default_factory=dict)
 
     def labels(self, head: str) -> tuple[str, ...]:
@@ -111,18 +115,21 @@ def write_metadata(path: str | os.PathLike, records: Sequence[ClipRecord]) -> No
 def format_metadata(records: Sequence[ClipRecord]) -> str:
     """The text of a CSV with these records."""
     others = list(dict.fromkeys(name for record in records for name in record.columns))
-    timed = [name for name in ('start', 'end') if any(getattr(record, name) is not None for record in records)]
+    used = [name for name in _OPTIONAL if any(getattr(record, name) not in (None, '') for record in records)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(['clip_id', 'video', 'split', *others, *timed])
+    writer.writerow(['clip_id', 'video', 'split', *others, *used])
     for record in records:
-        times = [getattr(record, name) for name in timed]
         writer.writerow(
             [record.clip_id, record.video, record.split]
             + [record.columns.get(name, '') for name in others]
-            + ['' if time is None else f'{time:.6f}'.rstrip('0').rstrip('.') for time in times]
+            + [_format(getattr(record, name)) for name in used]
         )
     return text.getvalue()
+
+
+def _format(value: float | str | None) -> str:
+    return f'{value:.6f}'.rstrip('0').rstrip('.') if isinstance(value, float) else value or ''
 
 
 def unseen_labels(records: Sequence[ClipRecord], head: str, classes: Sequence[str]) -> Counter[str]:
@@ -179,7 +186,8 @@ def _read_file(file: Path, heads: Sequence[str], problems: ProblemList) -> list[
         start, end = (_seconds(cells.pop(name, ''), name, where, problems) for name in ('start', 'end'))
         if end is not None and end <= (start or 0.0):
             problems.note('ends are not after their starts', f'{where}: {start or 0:g} to {end:g} s')
-        found.append(ClipRecord(clip_id, video, split, start, end, cells))
+        audio = cells.pop('audio', '')
+        found.append(ClipRecord(clip_id, video, split, start, end, audio, cells))
     return found
 
 
@@ -211,7 +219,7 @@ def _check_header(file: Path, header: list[str], heads: Sequence[str], split_of_
             hint = ', or name the files train.csv, val.csv and test.csv' if name == 'split' else ''
             others = [n for n in header if n not in COLUMNS or n == name] or header
             raise DataError(f'{file}: has no column {name!r}{hint}. {_nearest_column(name, others)}')
-    for name in ('start', 'end', 'split'):
+    for name in ('split', *_OPTIONAL):
         if name in header:
             continue
         like = [other for other in header if other not in COLUMNS and other not in heads and _resembles(other, name)]

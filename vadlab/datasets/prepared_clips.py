@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..utils.errors import DataError, MissingFileError
 from .audio import LogMelRecipe
+from .clip_metadata import ClipRecord
 from .clip_recipe import FrameRecipe
 
 FRAMES_DIR = 'video_frames'
@@ -33,6 +34,8 @@ class PreparedClip:
         video_bytes (int): Size of the video when it was prepared.
         start (float | None): As in the metadata, in seconds.
         end (float | None): Likewise.
+        audio (str): The sound's own file; empty where it is the video's track.
+        audio_bytes (int): Its size.
         bad (str): Why the clip cannot be used; empty where it can.
         frames_shape (list[int]): S, 3, H, W.
         frames_bytes (int): Size of the ``.pt``.
@@ -55,6 +58,8 @@ class PreparedClip:
     video_bytes: int
     start: float | None = None
     end: float | None = None
+    audio: str = ''
+    audio_bytes: int = 0
     bad: str = ''
     frames_shape: list[int] = field(default_factory=list)
     frames_bytes: int = 0
@@ -75,6 +80,11 @@ class PreparedClip:
     def has_mel(self) -> bool:
         """Whether there is a spectrogram."""
         return bool(self.mel_shape)
+
+    def is_of(self, record: ClipRecord) -> bool:
+        """Whether it is made of what a line of the metadata says."""
+        wanted = (record.video, record.start, record.end, record.audio)
+        return (self.video, self.start, self.end, self.audio) == wanted
 
     def as_line(self) -> str:
         """JSON on one line."""

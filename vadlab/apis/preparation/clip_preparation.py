@@ -128,7 +128,7 @@ class ClipPreparation:
             MissingFileError: Videos that do not exist, all of them in one message.
         """
         start = time.perf_counter()
-        paths = self._find_videos(records)
+        jobs = self._jobs(records)
         with self._locked():
             if overwrite:
                 self._remove_all()
@@ -137,47 +137,59 @@ class ClipPreparation:
                 MMLogger.get_current_instance().info(f'{self.out}: same recipe as before, except for {difference}')
             known = self._tidy_up()
             report = PreparationReport()
-            jobs = []
-            for record in records:
-                job = self._job(record, paths[record.video])
-                if _is_done(known.get(record.clip_id), job):
-                    report.skipped.append(record.clip_id)
+            todo = []
+            for job in jobs:
+                if _is_done(known.get(job.clip_id), job):
+                    report.skipped.append(job.clip_id)
                 else:
-                    jobs.append(job)
-            self._work(jobs, known, report, progress or (lambda done, total: None), len(records))
+                    todo.append(job)
+            self._work(todo, known, report, progress or (lambda done, total: None), len(records))
             self._finish(records, known, report)
         report.seconds = time.perf_counter() - start
         return report
 
-    def _find_videos(self, records: Sequence[ClipRecord]) -> dict[str, str]:
-        index, problems = PathIndex(self.videos), ProblemList('Preparation')
-        found = {}
-        for record in records:
-            if record.video in found:
-                continue
-            paths = index.find(record.video)
-            if len(paths) > 1:
-                problems.note('names are those of several videos; give their folders', record.video)
-            elif not paths:
-                problems.note(
-                    f'videos do not exist ({index.n_files} files looked at by name)', record.video, missing=True
-                )
-            found[record.video] = paths[0] if paths else ''
-        problems.raise_if_any(str(self.videos), 'Check the folder of videos and the column video')
-        return found
+    def _jobs(self, records: Sequence[ClipRecord]) -> list[ClipJob]:
+        """What is to be made of each record.
 
-    def _job(self, record: ClipRecord, path: str) -> ClipJob:
-        return ClipJob(
-            record.clip_id,
-            record.video,
-            path,
-            os.path.getsize(path),
-            record.start,
-            record.end,
-            str(self.out),
-            self.frames,
-            self.sound,
-        )
+        Raises:
+            MissingFileError: Files that do not exist, all of them in one message.
+            DataError: Names that several files carry.
+        """
+        index, problems = PathIndex(self.videos), ProblemList('Preparation')
+        found: dict[str, str] = {}
+        for record in records:
+            if record.video not in found:
+                paths = index.find(record.video)
+                if len(paths) > 1:
+                    problems.note('names are those of several videos; give their folders', record.video)
+                elif not paths:
+                    what = f'videos do not exist ({index.n_files} files looked at by name)'
+                    problems.note(what, record.video, missing=True)
+                found[record.video] = paths[0] if paths else ''
+            if record.audio and record.audio not in found:
+                path = str(self.videos / record.audio)
+                if not os.path.isfile(path):
+                    problems.note('files of sound do not exist', record.audio, missing=True)
+                found[record.audio] = path
+        problems.raise_if_any(str(self.videos), 'Check the folder of videos and the columns video and audio')
+        size = {name: os.path.getsize(path) for name, path in found.items()}
+        return [
+            ClipJob(
+                clip_id=record.clip_id,
+                video=record.video,
+                video_path=found[record.video],
+                video_bytes=size[record.video],
+                start=record.start,
+                end=record.end,
+                audio=record.audio,
+                audio_path=found[record.audio or record.video],
+                audio_bytes=size[record.audio] if record.audio else 0,
+                out=str(self.out),
+                frames=self.frames,
+                sound=self.sound,
+            )
+            for record in records
+        ]
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -206,9 +218,8 @@ class ClipPreparation:
                 part.unlink()
         if not (self.out / MANIFEST_FILE).exists():
             return {}
-        known = {
-            i: clip for i, clip in read_manifest(self.out).items() if not clip.bad and not has_files(self.out, clip)
-        }
+        clips = read_manifest(self.out)
+        known = {i: clip for i, clip in clips.items() if not clip.bad and not has_files(self.out, clip)}
         self._write_manifest(known)
         return known
 
@@ -256,7 +267,7 @@ class ClipPreparation:
                 yield from self._in_pool(iter([job]), again, 1)
                 if again:
                     reason = f'{job.video_path}: the process that decoded it crashed'
-                    yield PreparedClip(job.clip_id, job.video, job.video_bytes, job.start, job.end, bad=reason)
+                    yield PreparedClip(**job.facts(), bad=reason)
 
     @staticmethod
     def _in_pool(jobs: Iterator[ClipJob], crashed: list[ClipJob], workers: int) -> Iterator[PreparedClip]:
@@ -303,8 +314,7 @@ def mel_statistics(clips: Sequence[PreparedClip]) -> dict[str, float | int | Non
 
 
 def _is_done(clip: PreparedClip | None, job: ClipJob) -> bool:
-    wanted = (job.video, job.video_bytes, job.start, job.end)
-    return clip is not None and (clip.video, clip.video_bytes, clip.start, clip.end) == wanted
+    return clip is not None and all(getattr(clip, name) == value for name, value in job.facts().items())
 
 
 def _one_thread() -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ class ClipJob:
         video_bytes (int): Its size.
         start (float | None): In seconds.
         end (float | None): In seconds.
+        audio (str): The sound's own file below the folder of videos, if it has one.
+        audio_path (str): The file with the sound, the video mostly.
+        audio_bytes (int): Size of the sound's own file.
         out (str): Folder of prepared clips.
         frames (FrameRecipe): What is made of the pictures.
         sound (LogMelRecipe): What is made of the sound.
@@ -38,9 +41,17 @@ class ClipJob:
     video_bytes: int
     start: float | None
     end: float | None
+    audio: str
+    audio_path: str
+    audio_bytes: int
     out: str
     frames: FrameRecipe
     sound: LogMelRecipe
+
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of the clip whether it can be used or not."""
+        names = ('clip_id', 'video', 'video_bytes', 'start', 'end', 'audio', 'audio_bytes')
+        return {name: getattr(self, name) for name in names}
 
 
 def prepare_clip(job: ClipJob) -> PreparedClip:
@@ -52,13 +63,12 @@ def prepare_clip(job: ClipJob) -> PreparedClip:
     Raises:
         MissingDependencyError: librosa is not installed.
     """
-    facts = dict(clip_id=job.clip_id, video=job.video, video_bytes=job.video_bytes, start=job.start, end=job.end)
     try:
-        return PreparedClip(**facts, **_pictures(job), **_sound(job))
+        return PreparedClip(**job.facts(), **_pictures(job), **_sound(job))
     except MissingDependencyError:
         raise
     except (VADLabError, OSError) as error:
-        return PreparedClip(**facts, bad=str(error))
+        return PreparedClip(**job.facts(), bad=str(error))
 
 
 def _pictures(job: ClipJob) -> dict:
@@ -83,14 +93,14 @@ def _pictures(job: ClipJob) -> dict:
 
 
 def _sound(job: ClipJob) -> dict:
-    sound = read_audio(job.video_path, job.sound.sample_rate, job.start or 0.0, job.end)
+    sound = read_audio(job.audio_path, job.sound.sample_rate, job.start or 0.0, job.end)
     if sound is None:
         return dict(sound='none')
     kind = 'silent' if sound.is_silent else 'track'
     if kind == 'silent' and job.sound.silence == 'mask':
         return dict(sound=kind, file_rate=sound.file_rate)
     if not np.isfinite(sound.waveform).all():
-        raise DataError(f'{job.video_path}: the sound has samples that are NaN or infinite')
+        raise DataError(f'{job.audio_path}: the sound has samples that are NaN or infinite')
     mel = log_mel(sound.waveform, job.sound)
     return dict(
         sound=kind,

@@ -14,8 +14,8 @@ class LoadClip(BaseTransform):
 
     Prepared frames are mapped into memory, so that :class:`SampleClip` alone decides what is read of them.
 
-    Required keys: clip_id; frames_path, frames_shape, mel_path, mel_shape of a prepared clip, else video_path, start,
-    end, frame_recipe, sound_recipe
+    Required keys: clip_id; frames_path, frames_shape, mel_path, mel_shape of a prepared clip, else video_path, audio_path,
+    start, end, frame_recipe, sound_recipe
 
     Added keys: frames (uint8, RGB, shape (S, H, W, 3)), img_shape (tuple of H and W), mel (float32, decibels, shape
     (F, L), or None without sound), audio_start (float, seconds), band_start (int)
@@ -60,7 +60,8 @@ class LoadClip(BaseTransform):
             duration=plan.duration,
             audio_hop=sound_recipe.hop_s,
         )
-        sound = read_audio(path, sound_recipe.sample_rate, results['start'] or 0.0, results['end'])
+        audio_path = results['audio_path'] or path
+        sound = read_audio(audio_path, sound_recipe.sample_rate, results['start'] or 0.0, results['end'])
         is_heard = sound is not None and not (sound.is_silent and sound_recipe.silence == 'mask')
         results['mel'] = log_mel(sound.waveform, sound_recipe) if sound is not None and is_heard else None
 

@@ -1,0 +1,18 @@
+"""Public annotation layouts of wildlife data sets, read into one kind of metadata."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..clip_metadata import ClipRecord
+from .animal_kingdom import read_animal_kingdom
+from .mammalps import read_mammalps
+from .panaf20k import read_panaf20k
+
+#: Readers by the name of the layout. Each takes the folder of the data set.
+LAYOUTS: dict[str, Callable[[Path], list[ClipRecord]]] = {
+    'mammalps': read_mammalps,
+    'animal_kingdom': read_animal_kingdom,
+    'panaf20k': read_panaf20k,
+}
+
+__all__ = ['LAYOUTS', 'read_animal_kingdom', 'read_mammalps', 'read_panaf20k']
