@@ -142,6 +142,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     frames = sum(len(labels) for labels in report.labels.values())
     anomalous = sum(int(labels.sum()) for labels in report.labels.values())
     print(f'{protocol.dataset}: {len(truth)} videos, {frames:,} frames, {anomalous:,} of them anomalous')
+    unknown = {name: video.unknown_class for name, video in truth.items() if video.unknown_class}
+    if unknown:
+        name, class_name = next(iter(unknown.items()))
+        print(
+            f"{len(unknown)} videos have a class that is none of the protocol's (first: {name}, {class_name}): they "
+            f'are anomalous if they have an interval, else normal. {nearest(class_name, protocol.classes)}'
+        )
     print(f'scores are of {report.unit}s' + (' (told by their number)' if options.unit == 'auto' else ''))
     if report.touched:
         print(f'{report.touched} videos have scores of another length: {options.length_policy}')

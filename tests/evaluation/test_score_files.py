@@ -45,6 +45,15 @@ def test_crops_are_averaged_or_chosen(tmp_path):
     assert set(read_scores(tmp_path)) == {'a__0', 'a__1', 'a__5', 'b'}
 
 
+def test_a_lost_crop_is_no_other_score(tmp_path):
+    for name, crops in (('a', (0, 1)), ('b', (0,)), ('c', (0, 1))):
+        for crop in crops:
+            np.save(tmp_path / f'{name}__{crop}.npy', np.full(2, 0.1 * crop))
+    with pytest.raises(DataError, match=r'1 of 3 videos have other crops .*first: b has 0, not 0, 1\).*--crop'):
+        read_scores(tmp_path)
+    assert set(read_scores(tmp_path, crop=0)) == {'a', 'b', 'c'}
+
+
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
@@ -52,7 +61,7 @@ def test_crops_are_averaged_or_chosen(tmp_path):
         (np.zeros(0), r'shape \(0,\); expected'),
         (np.zeros((2, 2, 2)), r'shape \(2, 2, 2\)'),
         (np.array(['a']), 'is no number'),
-        (np.array([None]), 'allow_pickle'),
+        (np.array([None]), 'bad: the file holds Python objects, no numbers'),
     ],
 )
 def test_arrays_that_cannot_be_used(tmp_path, content, message):
@@ -72,6 +81,9 @@ def test_files_that_cannot_be_used(tmp_path):
     (tmp_path / 'broken.npz').write_bytes(b'PK broken')
     with pytest.raises(DataError, match='is no .npz file'):
         read_scores(tmp_path / 'broken.npz')
+    (tmp_path / 'all.npz').write_bytes((tmp_path / 'all.npy').read_bytes())
+    with pytest.raises(DataError, match='is no .npz file, or is cut short'):
+        read_scores(tmp_path / 'all.npz')
     (tmp_path / 'all.csv').write_text('0.1\n')
     with pytest.raises(DataError, match='all is there as .npy and as .csv'):
         read_scores(tmp_path)

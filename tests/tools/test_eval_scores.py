@@ -279,9 +279,11 @@ def test_annotations_that_cannot_be_used_are_one_message_and_status_2(main, ucf,
     if message:
         fails(main, ucf.arguments(ucf.write(ucf.labels)), message, capsys)
     else:
-        # A class that is not known matters to class probabilities only.
+        # Scores of frames need no class: that one is not known is said, and no error.
         assert main(ucf.arguments(ucf.write(ucf.labels))) == 0
-        capsys.readouterr()
+        said = capsys.readouterr().out
+        assert "1 videos have a class that is none of the protocol's (first: Arson002_x264, Arsn): they" in said
+        assert "else normal. Did you mean 'Arson' or 'Arrest'?" in said
         arguments = ucf.arguments(ucf.write(ucf.classes))
         fails(main, arguments, r'1 of 17 videos have intervals of a class that is none of Normal.*Arson002', capsys)
 

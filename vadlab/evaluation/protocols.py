@@ -78,11 +78,13 @@ class VideoTruth:
         num_frames (int): N.
         label (int): Class index, 0 is Normal, -1 anomalous of a class that is none of the protocol's.
         class_intervals (list[tuple[int, int, int]]): Class index (-1 likewise), first frame, frame after the last.
+        unknown_class (str): What the annotation calls its class, where that is none of the protocol's; else empty.
     """
 
     num_frames: int
     label: int
     class_intervals: list[tuple[int, int, int]] = field(default_factory=list)
+    unknown_class: str = ''
 
     @property
     def intervals(self) -> np.ndarray:
@@ -174,10 +176,11 @@ def _from_text(
         found = [(index.get(class_name, -1), start, end) for class_name, start, end in intervals.get(name, ())]
         # Of several classes, as XD-Violence's names carry them (B2-G), the first.
         class_name = of_videos[name].class_name if name in of_videos else classes[0]
-        label = next(
-            (index[part] for part in (class_name, *class_name.split('-')) if part in index), -1 if found else 0
-        )
-        truth[name] = VideoTruth(num_frames[name], label, found)
+        label = next((index[part] for part in (class_name, *class_name.split('-')) if part in index), None)
+        if label is None:
+            truth[name] = VideoTruth(num_frames[name], -1 if found else 0, found, unknown_class=class_name)
+        else:
+            truth[name] = VideoTruth(num_frames[name], label, found)
     return truth
 
 

@@ -3,6 +3,7 @@
 import csv
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from vadlab.datasets.temporal_annotations import video_id_of
 from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.npy_file import read_npy
 
 from .functional import reduce_crops
 
@@ -37,7 +39,8 @@ def read_scores(
 
     Raises:
         MissingFileError: There is nothing to read.
-        DataError: Files that cannot be used; all are counted, the first is shown.
+        DataError: Files that cannot be used, or videos with other crops than the rest; all are counted, the first is
+            shown.
     """
     source = Path(source)
     arrays: dict[str, np.ndarray] = {}
@@ -56,7 +59,7 @@ def read_scores(
 def _entries(source: Path, classes: tuple[str, ...]) -> dict[str, Callable[[], np.ndarray]]:
     """How to read each array, by name."""
     if source.is_dir():
-        readers: dict[str, Callable[..., np.ndarray]] = {'.npy': _read_npy, '.csv': partial(_read_csv, classes=classes)}
+        readers: dict[str, Callable[..., np.ndarray]] = {'.npy': read_npy, '.csv': partial(_read_csv, classes=classes)}
         paths = sorted(path for path in source.iterdir() if path.suffix in readers and not path.name.startswith('.'))
         if not paths:
             raise MissingFileError(f'There is no score file (NAME.npy or NAME.csv) in {source}')
@@ -66,19 +69,14 @@ def _entries(source: Path, classes: tuple[str, ...]) -> dict[str, Callable[[], n
         return {path.stem: partial(readers[path.suffix], path) for path in paths}
     if not source.is_file():
         raise MissingFileError(f'There are no predictions at {source}: neither a folder nor a file')
-    try:
-        archive = np.load(source, allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f'{source} is no .npz file that can be read: {error}') from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
+    if source.suffix == '.npy':
         raise DataError(f'{source} holds one array; give a folder with a file for each video, or an .npz of them')
+    if not zipfile.is_zipfile(source):
+        raise DataError(f'{source} is no .npz file, or is cut short')
+    archive = np.load(source, allow_pickle=False)
     if not archive.files:
         raise MissingFileError(f'There is no array in {source}')
     return {name: partial(archive.__getitem__, name) for name in archive.files}
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    return np.load(path, allow_pickle=False)
 
 
 def _read_csv(path: Path, classes: tuple[str, ...]) -> np.ndarray:
@@ -138,6 +136,8 @@ def _by_video(arrays: dict[str, np.ndarray], source: Path, crop: int | None) -> 
         if number in group:
             raise DataError(f'{source} has scores of {video_id_of(base)} twice')
         group[number] = arrays[name]
+    if crop is None:
+        _check_same_crops(grouped, source)
     result = {}
     for name, group in grouped.items():
         shapes = {array.shape for array in group.values()}
@@ -149,6 +149,18 @@ def _by_video(arrays: dict[str, np.ndarray], source: Path, crop: int | None) -> 
         if len(group) == 1 and crop is None:
             (result[name],) = group.values()
     return result
+
+
+def _check_same_crops(grouped: Mapping[str, Mapping[int, np.ndarray]], source: Path) -> None:
+    """A mean over fewer crops is another score: a file that is lost must not pass unseen."""
+    usual, _ = Counter(tuple(sorted(group)) for group in grouped.values()).most_common(1)[0]
+    others = [name for name, group in grouped.items() if tuple(sorted(group)) != usual]
+    if others:
+        listed, expected = (', '.join(map(str, crops)) for crops in (sorted(grouped[others[0]]), usual))
+        raise DataError(
+            f'{source}: {len(others)} of {len(grouped)} videos have other crops than the rest (first: {others[0]} has '
+            f'{listed}, not {expected}). Complete them, or choose one that all have by --crop'
+        )
 
 
 def choose_unit(scores: Mapping[str, np.ndarray], num_frames: Mapping[str, int], snippet_len: int = 16) -> str:

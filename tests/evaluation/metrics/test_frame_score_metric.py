@@ -60,7 +60,11 @@ def test_every_number_has_a_protocol_that_names_the_choices():
     assert 'truncate' in metric.protocol['frame/auc']
     assert 'matlab' not in metric.protocol['frame/auc']
     metric.dataset_meta = {'interval_mode': 'matlab'}
-    assert 'intervals matlab' in metric.protocol['frame/auc']
+    for text in metric.protocol.values():
+        assert text.endswith(', intervals matlab, other lengths: truncate')
+    assert 'by score' in metric.protocol['frame/macro_auc']
+    assert 'by logit' in metric.protocol['frame/auc']
+    assert 'by logit' in FrameScoreMetric().protocol['frame/macro_auc']
     assert '0.25' in metric.protocol['frame/far']
 
 

@@ -40,6 +40,7 @@ def test_ranks_by_scores_on_request():
     metric = VideoScoreMetric(rank_by='scores')
     assert evaluate(metric, samples) == {'video/auc': 0.5}
     assert 'highest frame score' in metric.protocol['video/auc']
+    assert 'not by intervals' in metric.protocol['video/auc']
     assert evaluate(VideoScoreMetric(), samples) == {'video/auc': 1.0}
     with pytest.raises(ConfigError, match='margins, scores'):
         VideoScoreMetric(rank_by='logits')

@@ -81,7 +81,10 @@ class FrameScoreMetric(VADMetric):
         if self.length_policy != 'error':
             common += f', other lengths: {self.length_policy}'
         smoothed = f', smoothed over snippets by {self.smoothing}' if self.smoothing else ''
-        rule = f'by {"logit" if self.rank_by == "margins" else "score"}{smoothed}, ties count half{common}'
+        ties = f'{smoothed}, ties count half{common}'
+        rule = f'by {"logit" if self.rank_by == "margins" else "score"}{ties}'
+        # Frames that a macro mode adds have a score, no logit.
+        macro_rule = rule if self.macro_mode == 'skip' else f'by score{ties}'
         macro = {
             'skip': 'videos of one class left out',
             'prepend_normal': 'a normal frame of score 0 before all-anomalous videos, all-normal ones left out',
@@ -92,9 +95,9 @@ class FrameScoreMetric(VADMetric):
             'auc': f'micro ROC AUC of all test frames; {rule}',
             'ap': f'{ap[self.ap_mode]} of all test frames; {rule}',
             'ano_auc': f'ROC AUC of the frames of videos with an anomalous frame; {rule}',
-            'macro_auc': f'mean of per-video ROC AUCs; {macro} ({self.macro_mode}){smoothed}',
+            'macro_auc': f'mean of per-video ROC AUCs; {macro} ({self.macro_mode}); {macro_rule}',
             'eer': f'false positive rate where it equals the miss rate; {rule}',
-            'far': f'share of frames of normal videos with probability >= {self.far_threshold:g}{smoothed}',
+            'far': f'share of frames of normal videos with score >= {self.far_threshold:g}{smoothed}{common}',
         }
         if self.has_classes:
             texts['mauc'] = (

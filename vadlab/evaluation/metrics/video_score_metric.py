@@ -15,7 +15,8 @@ from .vad_metric import RANK_BY, VADMetric, choose, field_of, one_dimensional
 class VideoScoreMetric(VADMetric):
     """AUC over videos: is an anomalous video told from a normal one?
 
-    A video is anomalous where ``gt_label`` is not 0.
+    A video is anomalous where ``gt_label`` is not 0, whatever its intervals. All its scores count: where there are more
+    or fewer than frames, no length policy is needed.
 
     Args:
         mode (str): ``max`` or ``top_mean``, see :func:`~vadlab.evaluation.functional.video_score`.
@@ -41,9 +42,12 @@ class VideoScoreMetric(VADMetric):
         """How the number is computed."""
         rule = {
             'max': f"a video's highest frame {'logit' if self.field == 'pred_margins' else 'score'}",
-            'top_mean': "mean of the highest sixteenth of a video's frame probabilities",
+            'top_mean': "mean of the highest sixteenth of a video's frame scores",
         }[self.mode]
-        return self.full_keys({'auc': f'ROC AUC over videos, each scored by {rule}'})
+        truth = 'anomalous by its class, not by intervals'
+        return self.full_keys(
+            {'auc': f'ROC AUC over videos ({truth}), each scored by {rule}; scores beyond its last frame count'}
+        )
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
         """Score and label of one video."""
