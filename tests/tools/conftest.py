@@ -70,3 +70,12 @@ def toy_file(tmp_path):
     path = tmp_path / f'toytool{next(_numbers)}.py'
     path.write_text(toy.CONFIG.format(root=ROOT))
     return path
+
+
+@pytest.fixture
+def clips_file(tmp_path):
+    """The file of a toy audio-visual experiment (see tests/tools/toy_clips.py), under a name of its own."""
+    toy = _load_helper('toy_clips', ROOT / 'tests' / 'tools' / 'toy_clips.py')
+    path = tmp_path / f'toyclips{next(_numbers)}.py'
+    path.write_text(toy.CONFIG.format(root=ROOT, data=toy.write_data(tmp_path / 'data')))
+    return path

@@ -35,6 +35,7 @@ from .checkpoint_io import (
 )
 from .loops import ResumableEpochLoop
 from .loops.worker_seed import seed_worker
+from .quantization import prepare_quantized
 from .random_state import capture_random_state
 from .smoke_pass import smoke_pass
 
@@ -212,7 +213,7 @@ class VADRunner(Runner):
         checkpoint = read_checkpoint(filename, map_location)
         checkpoint['state_dict'] = in_our_names(self.bare_model, checkpoint['state_dict'], str(filename))
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        load_weights(self.bare_model, checkpoint['state_dict'], str(filename))
+        self._load_weights(checkpoint, filename)
         self._has_loaded = True
         self.logger.info(f'Loaded weights from {filename}')
         return checkpoint
@@ -255,10 +256,25 @@ class VADRunner(Runner):
     def _load_read(self, checkpoint: dict, filename: str) -> Callable:
         def load(*args: Any, **kwargs: Any) -> dict:
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-            load_weights(self.bare_model, checkpoint['state_dict'], str(filename))
+            self._load_weights(checkpoint, filename)
             return checkpoint
 
         return load
+
+    def _load_weights(self, checkpoint: dict, filename: str) -> None:
+        trained = isinstance(self.optim_wrapper, OptimWrapper)
+        before = {id(p) for p in self.bare_model.parameters()}
+        if 'quantization' in checkpoint:
+            if trained:
+                raise CheckpointError(f'{filename} was made by tools/quantize.py for inference; it cannot be trained.')
+            prepare_quantized(self.bare_model, checkpoint, str(filename))
+        load_weights(self.bare_model, checkpoint['state_dict'], str(filename))
+        if trained and any(id(p) not in before for p in self.bare_model.parameters()):
+            # A model may become what a checkpoint was trained as, but the optimizer would not follow.
+            raise CheckpointError(
+                f'{filename} was trained with other parts than the config builds here (above: which, and why). To go '
+                'on training it, make the config build these.'
+            )
 
     def _check_same_model(self, checkpoint: dict, filename: str) -> None:
         saved = checkpoint['meta'].get('cfg')

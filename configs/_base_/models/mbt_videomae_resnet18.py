@@ -1,4 +1,4 @@
-# VideoMAE on frames, ResNet-18 on log-mel spectrograms, a bottleneck transformer between them, a head for each question.
+# VideoMAE on frames, ResNet-18 on log-mel spectrograms, a bottleneck transformer between them, a head a question.
 # Another encoder: model = dict(video_encoder=dict(_delete_=True, type='Simple3DCNN')).
 data_root = 'data'
 ann_file = 'raw/metadata/train.csv'
