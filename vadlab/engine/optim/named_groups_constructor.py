@@ -81,5 +81,7 @@ class NamedGroupsConstructor:
                 count = sum(p.numel() for p in parameters)
                 described = ', '.join(f'{k} {v:g}' for k, v in options.items())
                 print_log(f'Optimizer group {name}: {count:,} parameters, {described or "defaults"}', logger='current')
+        if frozen := sum(p.numel() for p in model.parameters() if not p.requires_grad):
+            print_log(f'Frozen: {frozen:,} parameters', logger='current')
         optimizer = OPTIMIZERS.build({**self.optimizer_cfg, 'params': groups})
         return OPTIM_WRAPPERS.build({'type': 'OptimWrapper', **self.wrapper_cfg, 'optimizer': optimizer})

@@ -1,5 +1,5 @@
 from .clip_text_transformer import CLIPTextTransformer
-from .clip_vision_transformer import CLIPVisionTransformer
+from .clip_vision_transformer import CLIPVisionTransformer, PatchFeatures
 from .encoder import Encoder
 from .simple_3d_cnn import Simple3DCNN
 from .spectrogram_resnet import SpectrogramResNet

@@ -1,6 +1,6 @@
 # Shapes: n frames, p patches of a frame, d width, m frames whose dense features are asked for.
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +9,24 @@ from torch.utils.checkpoint import checkpoint
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 
+from ..layers.bottleneck_adapter import BottleneckAdapter
+from ..layers.deep_prompts import DeepPrompts, put_prompts
 from ..layers.layer_norm import LayerNorm
 from ..layers.residual_attention_block import ResidualAttentionBlock
+
+
+class PatchFeatures(NamedTuple):
+    """An image as CLIP's vision tower sees it, after the final norm, not projected.
+
+    Attributes:
+        cls (Tensor): The whole of it, shape (n, d).
+        patches (Tensor): Shape (n, p, d).
+        aligned (Tensor): The same patches so that, projected, they can be held against texts, shape (n, p, d).
+    """
+
+    cls: Tensor
+    patches: Tensor
+    aligned: Tensor
 
 
 @MODELS.register_module()
@@ -40,9 +56,15 @@ class CLIPVisionTransformer(nn.Module):
         chunk_size (int | None): Frames that pass the tower at once; all by default. It bounds memory in testing and,
             with ``with_cp``, in training; the result does not depend on it.
         with_cp (bool): Activation checkpointing of every block: less memory, about a third more compute in training.
+        adapters (dict | None): Bottleneck adapters after attention in some blocks: ``first`` and ``last`` block, from
+            0, both included, and ``ratio``, see :class:`BottleneckAdapter`; None for none.
+        prompts (dict | None): Learnt tokens in every block: ``num_tokens`` and ``dropout``, see
+            :class:`DeepPrompts`; None for none.
+        frozen (bool): CLIP's own weights do not learn, only adapters and prompts do.
+        aligned (str): How :meth:`forward_patches` aligns patches with texts: ``correlative`` (SCLIP) or ``ordinary``.
 
     Raises:
-        ConfigError: Sizes that do not divide, or a chunk size below 1.
+        ConfigError: Sizes that do not divide, a chunk size below 1, or adapters in blocks that are not there.
     """
 
     def __init__(
@@ -56,6 +78,10 @@ class CLIPVisionTransformer(nn.Module):
         hidden_act: str = 'quick_gelu',
         chunk_size: int | None = None,
         with_cp: bool = False,
+        adapters: dict | None = None,
+        prompts: dict | None = None,
+        frozen: bool = False,
+        aligned: str = 'correlative',
     ) -> None:
         super().__init__()
         if image_size % patch_size:
@@ -64,6 +90,8 @@ class CLIPVisionTransformer(nn.Module):
             raise ConfigError(f'CLIPVisionTransformer: chunk_size={chunk_size}; give at least 1, or None for all.')
         if layers < 1:
             raise ConfigError(f'CLIPVisionTransformer: layers={layers}; at least 1 is needed.')
+        if aligned not in ('correlative', 'ordinary'):
+            raise ConfigError(f"CLIPVisionTransformer: aligned={aligned!r} is neither 'correlative' nor 'ordinary'.")
         self.image_size = image_size
         self.patch_size = patch_size
         self.width = width
@@ -80,6 +108,25 @@ class CLIPVisionTransformer(nn.Module):
         self.post_norm = LayerNorm(width)
         for block in self.blocks:
             block.reset_parameters(layers)
+        self.aligned = aligned
+        self.frozen = frozen
+        if frozen:
+            self.requires_grad_(False)
+        # What CLIP has not comes last: it learns, whether the rest does or not.
+        self.adapters = nn.ModuleDict() if adapters is None else _build_adapters(width, layers, **adapters)
+        self.prompts = None if prompts is None else DeepPrompts(width, layers, patch_size, **prompts)
+
+    @property
+    def num_own(self) -> int:
+        """Tokens of an image without prompts: CLS and patches."""
+        return 1 + self.grid_size**2
+
+    @property
+    def first_trained_block(self) -> int:
+        """Before this block nothing learns, so that its input is the same in every epoch; at most the last block."""
+        if not self.frozen or self.prompts is not None:
+            return 0
+        return min([int(number) for number in self.adapters] + [len(self.blocks) - 1])
 
     def forward(self, frames: Tensor, dense_mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Encode frames.
@@ -95,11 +142,7 @@ class CLIPVisionTransformer(nn.Module):
         Raises:
             DataError: Frames of another size than ``image_size``.
         """
-        if frames.shape[-2:] != (self.image_size, self.image_size):
-            raise DataError(
-                f'CLIPVisionTransformer: frames of {frames.shape[-2]}x{frames.shape[-1]} pixels, but '
-                f'image_size={self.image_size}. Give the data pipeline and the model the same image_size.'
-            )
+        self._check_size(frames)
         chunk = self.chunk_size or max(len(frames), 1)
         parts = list(frames.split(chunk))
         rows: list[Tensor | None] = [None] * len(parts)
@@ -118,19 +161,118 @@ class CLIPVisionTransformer(nn.Module):
         dense_mpd = torch.cat([dense for _, dense in encoded if dense is not None])
         return cls_nd, dense_mpd.transpose(1, 2).unflatten(2, (self.grid_size, self.grid_size))
 
-    def _encode(self, parts: list[Tensor], rows: list[Tensor | None]) -> list[tuple[Tensor, Tensor | None]]:
-        def run(function: Callable, *args: Any) -> Any:
-            if self.with_cp and torch.is_grad_enabled():
-                return checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False)
-            return function(*args)
+    def forward_patches(self, inputs: Tensor) -> PatchFeatures:
+        """Encode images with all their patches, ordinary and aligned with texts.
 
+        Args:
+            inputs (Tensor): Normalised pixels, shape (n, 3, image_size, image_size), or what :meth:`embed_frozen` made
+                of them, shape (n, 1 + p, d).
+
+        Raises:
+            DataError: Images of another size than ``image_size``, or tokens of another tower.
+        """
+        if self.chunk_size and not torch.is_grad_enabled() and len(inputs) > self.chunk_size:
+            parts = [self.forward_patches(part) for part in inputs.split(self.chunk_size)]
+            return PatchFeatures(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        if inputs.ndim == 3:
+            if inputs.shape[1:] != (self.num_own, self.width):
+                raise DataError(
+                    f'CLIPVisionTransformer: stored patches of shape {tuple(inputs.shape[1:])}, but this tower has '
+                    f'{(self.num_own, self.width)}. They were made with another backbone or image_size.'
+                )
+            hidden, first = inputs.to(self.class_embedding.dtype), self.first_trained_block
+        else:
+            self._check_size(inputs)
+            hidden, first = self._embed(inputs), 0
+        prompts = self._prompts()
+        for number in range(first, len(self.blocks) - 1):
+            hidden = self._run(self._block, hidden, number, prompts[number])
+        tokens, aligned = self._run(self._aligned_block, hidden, prompts[-1])
+        tokens, aligned = self._norm(tokens), self._norm(aligned)
+        return PatchFeatures(tokens[:, 0], tokens[:, 1:], aligned)
+
+    @torch.no_grad()
+    def embed_frozen(self, frames: Tensor) -> Tensor:
+        """The part of :meth:`forward_patches` that no training changes: the input of :attr:`first_trained_block`.
+
+        Args:
+            frames (Tensor): Normalised pixels, shape (n, 3, image_size, image_size).
+
+        Returns:
+            Tensor: CLS and patches, shape (n, 1 + p, d).
+
+        Raises:
+            ConfigError: Everything learns, or prompts do, which the first block reads.
+            DataError: Frames of another size than ``image_size``.
+        """
+        if not self.first_trained_block:
+            what = 'prompts are read by the first block' if self.frozen and self.prompts else 'its first block learns'
+            raise ConfigError(
+                f'CLIPVisionTransformer: nothing of it stays the same from epoch to epoch, since {what}. Patches can '
+                'be stored for frozen=True without prompts, with adapters from a later block on or none.'
+            )
+        self._check_size(frames)
+        hidden = self._embed(frames)
+        for number in range(self.first_trained_block):
+            hidden = self._block(hidden, number, None)
+        return hidden
+
+    def _check_size(self, frames: Tensor) -> None:
+        if frames.shape[-2:] != (self.image_size, self.image_size):
+            raise DataError(
+                f'CLIPVisionTransformer: frames of {frames.shape[-2]}x{frames.shape[-1]} pixels, but '
+                f'image_size={self.image_size}. Give the data pipeline and the model the same image_size.'
+            )
+
+    def _encode(self, parts: list[Tensor], rows: list[Tensor | None]) -> list[tuple[Tensor, Tensor | None]]:
+        prompts = self._prompts()
         hidden = [self._embed(part) for part in parts]
-        for block in self.blocks[:-1]:
-            hidden = [run(block, x) for x in hidden]
-        last = [run(self.blocks[-1].forward_last, x, row) for x, row in zip(hidden, rows, strict=True)]
-        return [(self.post_norm(cls), None if dense is None else self.post_norm(dense)) for cls, dense in last]
+        for number in range(len(self.blocks) - 1):
+            hidden = [self._run(self._block, x, number, prompts[number]) for x in hidden]
+        last = [self._run(self._last_block, x, row, prompts[-1]) for x, row in zip(hidden, rows, strict=True)]
+        return [(self._norm(cls), None if dense is None else self._norm(dense)) for cls, dense in last]
+
+    def _run(self, function: Callable, *args: Any) -> Any:
+        """Call, with activation checkpointing where asked for; nothing random may happen inside."""
+        if self.with_cp and torch.is_grad_enabled():
+            return checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False)
+        return function(*args)
+
+    def _block(self, hidden: Tensor, number: int, prompts_td: Tensor | None) -> Tensor:
+        return self.blocks[number](self._put(hidden, prompts_td), adapter=self._adapter(number))
+
+    def _last_block(
+        self, hidden: Tensor, dense_rows: Tensor | None, prompts_td: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        adapter = self._adapter(len(self.blocks) - 1)
+        return self.blocks[-1].forward_last(self._put(hidden, prompts_td), dense_rows, self.num_own, adapter)
+
+    def _aligned_block(self, hidden: Tensor, prompts_td: Tensor | None) -> tuple[Tensor, Tensor]:
+        adapter, correlative = self._adapter(len(self.blocks) - 1), self.aligned == 'correlative'
+        return self.blocks[-1].forward_aligned(self._put(hidden, prompts_td), self.num_own, adapter, correlative)
+
+    def _adapter(self, number: int) -> nn.Module | None:
+        return self.adapters[str(number)] if str(number) in self.adapters else None  # noqa: SIM401 (it has no get)
+
+    def _prompts(self) -> Tensor | list[None]:
+        """Of each block; drawn here, since dropout within a checkpointed block would fall otherwise the second time."""
+        return [None] * len(self.blocks) if self.prompts is None else self.prompts()
+
+    def _put(self, hidden: Tensor, prompts_td: Tensor | None) -> Tensor:
+        return hidden if prompts_td is None else put_prompts(hidden, self.num_own, prompts_td)
+
+    def _norm(self, x: Tensor) -> Tensor:
+        return self.post_norm(x if self.prompts is None else self.prompts.norm(x))
 
     def _embed(self, frames: Tensor) -> Tensor:
         patches = self.patch_embedding(frames).flatten(2).transpose(1, 2)
         cls = self.class_embedding.expand(len(frames), 1, -1)
         return self.pre_norm(torch.cat([cls, patches], dim=1) + self.positional_embedding)
+
+
+def _build_adapters(width: int, layers: int, first: int, last: int, ratio: float = 0.25) -> nn.ModuleDict:
+    if not 0 <= first <= last < layers:
+        raise ConfigError(
+            f'CLIPVisionTransformer: adapters from block {first} to {last}, but blocks are 0 to {layers - 1}.'
+        )
+    return nn.ModuleDict({str(number): BottleneckAdapter(width, ratio) for number in range(first, last + 1)})

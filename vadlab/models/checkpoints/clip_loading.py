@@ -26,6 +26,7 @@ _WEIGHT_FILES = (
     'pytorch_model.bin',
     'pytorch_model.bin.index.json',
 )
+_BEYOND_CLIP = ('adapters.', 'prompts.')
 _FILE_ENDINGS = ('.pt', '.pth', '.bin', '.safetensors', '.ckpt')
 
 
@@ -321,7 +322,9 @@ def _load_vision(model: nn.Module, weights: CLIPWeights) -> None:
             f'{weights.source}: vision positions interpolated from image_size={weights.arch["vision"]["image_size"]} '
             f'to {model.vision.image_size}.'
         )
-    _load(model.vision, vision, 'vision', weights.source)
+    # What a tower has beyond CLIP keeps its start.
+    own = {name: value for name, value in model.vision.state_dict().items() if name.startswith(_BEYOND_CLIP)}
+    _load(model.vision, vision | own, 'vision', weights.source)
 
 
 def _load(module: nn.Module, state: dict[str, Tensor], name: str, source: str) -> None:

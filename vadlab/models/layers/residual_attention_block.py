@@ -1,4 +1,6 @@
 # Shapes: n sequences, l tokens, d width, h heads of c channels, m sequences whose dense features are asked for.
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -6,6 +8,7 @@ from torch import Tensor, nn
 from vadlab.utils.errors import ConfigError
 
 from .activations import build_activation
+from .correlative_attention import correlative_attention
 from .layer_norm import LayerNorm
 
 
@@ -59,16 +62,20 @@ class ResidualAttentionBlock(nn.Module):
         for layer in (self.qkv, self.out, self.fc1, self.fc2):
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x_nld: Tensor, valid_nl: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x_nld: Tensor, valid_nl: Tensor | None = None, adapter: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
         """Every token through the block, shape (n, l, d) to (n, l, d).
 
         Args:
             x_nld (Tensor): Hidden state before the block.
             valid_nl (Tensor | None): Tokens that may be attended to, bool, at least one a sequence; None for all. Not
                 for causal blocks.
+            adapter (Callable | None): What attention gives passes it before it is added.
         """
         query, key, value = self.qkv(self.norm1(x_nld)).chunk(3, dim=-1)
-        x_nld = x_nld + self.out(self._attend(query, key, value, self.causal, valid_nl))
+        mixed_nld = self.out(self._attend(query, key, value, self.causal, valid_nl))
+        x_nld = x_nld + (mixed_nld if adapter is None else adapter(mixed_nld))
         return x_nld + self._mlp(x_nld)
 
     def attention(self, x_nld: Tensor, valid_nl: Tensor | None = None) -> Tensor:
@@ -80,25 +87,59 @@ class ResidualAttentionBlock(nn.Module):
             logits_nhll = logits_nhll.masked_fill(~valid_nl[:, None, None], -torch.inf)
         return logits_nhll.softmax(-1).mean(1)
 
-    def forward_last(self, x_nld: Tensor, dense_rows: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward_aligned(
+        self, x_nld: Tensor, num_own: int, adapter: Callable[[Tensor], Tensor] | None = None, correlative: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """The last block of a vision tower over its patches twice: as it is, and aligned with texts.
+
+        Args:
+            x_nld (Tensor): Hidden state before the block: CLS, patches, and whatever else is attended to.
+            num_own (int): CLS and patches. The rest is dropped.
+            adapter (Callable | None): As for :meth:`forward`; aligned patches do not pass it.
+            correlative (bool): Align by correlative attention among patches; else take the ordinary patches.
+
+        Returns:
+            tuple: CLS and patches, shape (n, num_own, d); aligned patches, shape (n, num_own - 1, d).
+        """
+        query, key, value = self.qkv(self.norm1(x_nld)).chunk(3, dim=-1)
+        own_nld = x_nld[:, :num_own]
+        mixed_nld = self.out(self._attend(query[:, :num_own], key, value, causal=False))
+        ordinary_nld = own_nld + (mixed_nld if adapter is None else adapter(mixed_nld))
+        ordinary_nld = ordinary_nld + self._mlp(ordinary_nld)
+        if not correlative:
+            return ordinary_nld, ordinary_nld[:, 1:]
+        patches = (self._split(x[:, 1:num_own]) for x in (query, key, value))
+        aligned_npd = own_nld[:, 1:] + self.out(correlative_attention(*patches).transpose(1, 2).flatten(2))
+        return ordinary_nld, aligned_npd + self._mlp(aligned_npd)
+
+    def forward_last(
+        self,
+        x_nld: Tensor,
+        dense_rows: Tensor | None,
+        num_own: int | None = None,
+        adapter: Callable[[Tensor], Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
         """What is read of the last block of a vision tower, and nothing else.
 
         Args:
             x_nld (Tensor): Hidden state before the block, first token CLS, shape (n, l, d).
             dense_rows (Tensor | None): Indices of the m sequences whose patches are wanted, int64, shape (m,).
+            num_own (int | None): CLS and patches, where other tokens follow them.
+            adapter (Callable | None): As for :meth:`forward`; for CLS only.
 
         Returns:
             tuple: The CLS token as :meth:`forward` would give it, shape (n, d); and the patches with attention replaced
-            by its value and output projections, so that none mixes with another, shape (m, l - 1, d), or None.
+            by its value and output projections, so that none mixes with another, shape (m, patches, d), or None.
         """
         d = x_nld.shape[-1]
         normed = self.norm1(x_nld)
-        cls_nd = x_nld[:, 0] + self.out(self._attend_from_first(normed))
+        mixed_nd = self.out(self._attend_from_first(normed))
+        cls_nd = x_nld[:, 0] + (mixed_nd if adapter is None else adapter(mixed_nd))
         cls_nd = cls_nd + self._mlp(cls_nd)
         if dense_rows is None:
             return cls_nd, None
-        value = F.linear(normed[dense_rows, 1:], self.qkv.weight[2 * d :], self.qkv.bias[2 * d :])
-        patches = x_nld[dense_rows, 1:] + self.out(value)
+        value = F.linear(normed[dense_rows, 1:num_own], self.qkv.weight[2 * d :], self.qkv.bias[2 * d :])
+        patches = x_nld[dense_rows, 1:num_own] + self.out(value)
         return cls_nd, patches + self._mlp(patches)
 
     def _attend_from_first(self, normed_nld: Tensor) -> Tensor:
@@ -118,10 +159,14 @@ class ResidualAttentionBlock(nn.Module):
     def _attend(
         self, query: Tensor, key: Tensor, value: Tensor, causal: bool, valid_nl: Tensor | None = None
     ) -> Tensor:
-        query, key, value = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key, value))
+        query, key, value = (self._split(x) for x in (query, key, value))
         mask = None if valid_nl is None else valid_nl[:, None, None]
         mixed_nhld = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
         return mixed_nhld.transpose(1, 2).flatten(2)
+
+    def _split(self, x_nld: Tensor) -> Tensor:
+        """Channels by heads, shape (n, h, l, c)."""
+        return x_nld.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def _mlp(self, x: Tensor) -> Tensor:
         return self.fc2(self.act(self.fc1(self.norm2(x))))

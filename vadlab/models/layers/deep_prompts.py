@@ -1,0 +1,57 @@
+# Shapes: n sequences, l tokens, t prompts, d width, m blocks.
+import torch
+from torch import Tensor, nn
+
+from vadlab.utils.errors import ConfigError
+
+from .layer_norm import LayerNorm
+
+
+class DeepPrompts(nn.Module):
+    """Learnt tokens that a frozen transformer reads beside its own, fresh ones in each block.
+
+    Jia et al., "Visual Prompt Tuning", 2022, arXiv:2203.12119, section 3.2 (deep). All pass one linear layer and
+    dropout. They have no place in the picture, so they stand behind the patches, where they are easily cut off; what
+    the transformer gives out passes a norm of its own before the tower's last one, which begins without effect.
+
+    Args:
+        width (int): Channels d.
+        blocks (int): Blocks m of the transformer.
+        patch_size (int): Height and width of a patch, in pixels; sets the range that prompts are drawn from,
+            +- sqrt(6 / (3 * patch_size ** 2 + width)), as if they were patches.
+        num_tokens (int): Prompts t of a block, >= 1.
+        dropout (float): Share of their channels dropped in training.
+
+    Raises:
+        ConfigError: No prompt.
+    """
+
+    def __init__(self, width: int, blocks: int, patch_size: int, num_tokens: int = 100, dropout: float = 0.1) -> None:
+        super().__init__()
+        if num_tokens < 1:
+            raise ConfigError(f'DeepPrompts: num_tokens={num_tokens}; at least 1. For none leave prompts out.')
+        reach = (6 / (3 * patch_size**2 + width)) ** 0.5
+        self.tokens = nn.Parameter(torch.empty(blocks, num_tokens, width).uniform_(-reach, reach))
+        self.project = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = LayerNorm(width)
+        nn.init.kaiming_normal_(self.project.weight, mode='fan_out')
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self) -> Tensor:
+        """The prompts of all blocks, shape (m, t, d)."""
+        return self.dropout(self.project(self.tokens))
+
+
+def put_prompts(x_nld: Tensor, num_own: int, prompts_td: Tensor) -> Tensor:
+    """The transformer's own tokens with prompts behind them, in the place of any that were there.
+
+    Args:
+        x_nld (Tensor): Hidden state, own tokens first.
+        num_own (int): How many those are.
+        prompts_td (Tensor): The prompts.
+
+    Returns:
+        Tensor: Shape (n, num_own + t, d).
+    """
+    return torch.cat([x_nld[:, :num_own], prompts_td.to(x_nld.dtype).expand(len(x_nld), -1, -1)], dim=1)
