@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vadlab.apis.features.comparison import FeatureSet
-from vadlab.apis.features.explanation import FeatureExplanation
+from vadlab.apis.features.explanation import CHOICES, Attempt, FeatureExplanation
 from vadlab.apis.features.extraction import FeatureExtraction
 from vadlab.apis.features.video_list import find_videos
 from vadlab.utils.errors import DataError
@@ -76,3 +76,29 @@ def test_what_it_cannot_explain(tiny_config, video_folder, tmp_path):
     with pytest.raises(DataError, match='None of the 3 videos is in'):
         explain(tiny_config(), tmp_path / 'set', video_folder)
     assert torch.is_inference_mode_enabled() is False
+
+
+@pytest.mark.parametrize(
+    ('cosines', 'changes'),
+    [
+        # The first change leaves 4e-5, which the second takes away: the whole answer.
+        ({'channels: BGR': 0.99996, 'channels: BGR, mirrored: True': 1.0}, ['channels: BGR', 'mirrored: True']),
+        # Of what lacks, a part only: no answer.
+        ({'channels: BGR': 0.99996, 'channels: BGR, mirrored: True': 0.99997}, ['channels: BGR']),
+        # Rounding is no difference.
+        ({'channels: BGR': 1 - 3e-7, 'channels: BGR, mirrored: True': 1.0}, ['channels: BGR']),
+    ],
+)
+def test_small_gains_count_by_what_was_missing(tiny_config, video_folder, tmp_path, monkeypatch, cosines, changes):
+    extract(tiny_config(), video_folder, tmp_path / 'out')
+    explanation = FeatureExplanation(tiny_config(), FeatureSet.scan(tmp_path / 'out'), find_videos([video_folder]))
+
+    def attempt(changed, settings, tried, tell):
+        different = [f'{key}: {settings[key]}' for key in ('channels', 'mirrored') if settings[key] != CHOICES[key][0]]
+        others = {k: v for k, v in settings.items() if k not in ('channels', 'mirrored')}
+        first.update({} if first else others)
+        return Attempt(changed, settings, cosines.get(', '.join(different), 0.9) if others == first else 0.5, 0)
+
+    first = {}
+    monkeypatch.setattr(explanation, '_try', attempt)
+    assert explanation.changes(explanation.run()) == changes

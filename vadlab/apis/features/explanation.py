@@ -29,6 +29,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     'mirrored': (False, True),
     'crop': ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right'),
 }
+#: What a cosine falls short of 1 by the rounding of features to float16.
+ROUNDING = 1e-6
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 
 
@@ -117,7 +119,9 @@ class FeatureExplanation:
                 if value != now[key]
             ]
             best = max(ways, key=lambda way: way.cosine)
-            if best.cosine < steps[-1].cosine + 1e-4:
+            missing, gain = 1 - steps[-1].cosine, best.cosine - steps[-1].cosine
+            # Near 1 a small gain tells as much as a large one elsewhere: the exact way may be the last few 1e-5.
+            if missing < ROUNDING or gain < min(1e-4, missing / 2):
                 break
             steps.append(best)
         return steps
