@@ -34,8 +34,9 @@ def test_a_score_curve_shades_each_interval(figures, tmp_path):
     (axes,) = figures[0].axes
     spans = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
     assert spans == [(100, 300), (5000, 5001)]
-    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == ['truly anomalous', 'score']
-    assert axes.get_ylim()[0] == 0
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ['truly anomalous', 'score']
+    # A score of exactly 0 or 1 lies inside the axes.
+    assert axes.get_ylim() == pytest.approx((-0.03, 1.03))
     with Image.open(tmp_path / 'curve.png') as picture:
         assert picture.size == (1440, 360)
 
@@ -43,8 +44,8 @@ def test_a_score_curve_shades_each_interval(figures, tmp_path):
 def test_scores_that_are_no_probabilities_fill_the_axes(figures, tmp_path):
     plot_score_curve('a', np.array([-3.0, 5.0]), np.zeros(2), tmp_path / 'curve.png')
     plot_score_curve('b', np.array([7.0]), np.zeros(1), tmp_path / 'curve.png')
-    assert figures[0].axes[0].get_ylim()[0] == -3
-    assert figures[1].axes[0].get_ylim()[0] == 7
+    assert figures[0].axes[0].get_ylim() == pytest.approx((-3.24, 5.24))
+    assert figures[1].axes[0].get_ylim() == pytest.approx((6.97, 8.03))
 
 
 def test_all_figures_of_a_report(tmp_path):

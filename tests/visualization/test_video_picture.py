@@ -87,3 +87,32 @@ def test_a_video_of_one_frame():
     figure = draw_video({'pred_scores': np.array([0.3])}, np.zeros((1, 8, 8, 3), np.uint8))
     figure.canvas.draw()
     assert len(figure.axes) == 2
+
+
+def test_scores_of_exactly_0_and_1_lie_inside_the_axes():
+    (axes,) = draw_video(video(), np.zeros((0, 8, 8, 3), np.uint8)).axes
+    low, high = axes.get_ylim()
+    assert low < 0
+    assert high > 1
+
+
+def test_a_curve_without_frames_leaves_no_empty_band():
+    none, some = np.zeros((0, 8, 8, 3), np.uint8), np.zeros((6, 8, 8, 3), np.uint8)
+    figure = draw_video(video(), none)
+    figure.canvas.draw()
+    # From below upwards: what is drawn begins near the edge.
+    drawn = (np.asarray(figure.canvas.buffer_rgba())[..., :3] < 250).any(axis=(1, 2))
+    empty_below = drawn[::-1].argmax() / figure.dpi
+    assert empty_below < 0.25
+    gaps = np.diff(np.flatnonzero(drawn)).max() / figure.dpi
+    assert gaps < 0.4
+    with_captions = draw_video(video(region_captions=['a man']), none)
+    assert all(text.get_position()[1] > 0 for text in with_captions.texts)
+    assert draw_video(video(), some).get_figheight() > figure.get_figheight()
+
+
+def test_frames_without_numbers_are_spread_over_the_video():
+    sample = video()
+    del sample['frame_inds']
+    figure = draw_video(sample, np.zeros((3, 8, 8, 3), np.uint8), num_tiles=3)
+    assert [text for text in texts(figure) if text.startswith('frame')] == ['frame 0', 'frame 29', 'frame 59']

@@ -129,6 +129,7 @@ def _tidy(axes: Axes) -> None:
     axes.tick_params(colors=MUTED)
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)
+    axes.title.set_color(INK)
     for name, spine in axes.spines.items():
         spine.set_visible(name in ('left', 'bottom'))
         spine.set_color('#b5bfcc')

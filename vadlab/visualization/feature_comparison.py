@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .curves import COLOURS, _save, _tidy
 from .text import drawable
-from .video_picture import MUTED, SCORE, TRUTH
+from .video_picture import INK, MUTED, SCORE
 
 
 def plot_feature_comparison(
@@ -32,13 +33,17 @@ def plot_feature_comparison(
             alpha=0.75, label=f'{label}, median {np.median(values):.3f}',
         )  # fmt: skip
     left.set(xlabel='cosine', ylabel='share of snippets', title='Cosine per snippet')
-    left.legend(loc='upper left', frameon=False)
+    left.set_ylim(top=1.22 * left.get_ylim()[1])  # room for the legend above the bars
+    left.legend(loc='upper left', frameon=False, labelcolor=INK, fontsize=9)
     for colour, (name, values) in zip(COLOURS, curves.items(), strict=False):
         right.plot(np.arange(len(values)), values, color=colour, lw=1.2, label=drawable(name))
-    right.axhline(np.median(chance), color=TRUTH, lw=0.9, ls=(0, (4, 3)), label='chance')
+    right.axhline(np.median(chance), color=MUTED, lw=1.2, ls=(0, (4, 3)), label='other snippets')
     right.set(xlabel='snippet', ylabel='cosine', title='Along single videos')
     right.set_ylim(top=1.01)
-    right.legend(loc='best', frameon=False, fontsize=7)
+    right.legend(loc='best', framealpha=0.85, edgecolor='none', fontsize=8, labelcolor=INK)
     for axes in (left, right):
         _tidy(axes)
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.tick_params(labelsize=9)
+    left.set_yticks([share for share in left.get_yticks() if 0 <= share <= 1])
     _save(figure, out)

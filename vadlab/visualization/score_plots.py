@@ -71,14 +71,16 @@ def plot_score_curve(name: str, scores: np.ndarray, labels: np.ndarray, out: str
     low, high = float(np.min(scores)), float(np.max(scores))
     # Probabilities are drawn from 0 to 1; any other score between its own ends.
     bottom, top = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high if high > low else low + 1)
-    axes.set(
-        xlim=(0, max(len(scores) - 1, 1)), ylim=(bottom, top + 0.02 * (top - bottom)), xlabel='frame', ylabel='score'
-    )
+    # A little beyond both ends, where the axes would hide the curve.
+    room = 0.03 * (top - bottom)
+    axes.set(xlim=(0, max(len(scores) - 1, 1)), ylim=(bottom - room, top + room), xlabel='frame', ylabel='score')
     axes.set_title(drawable(name), loc='left', fontsize=10, color=INK, fontfamily=font_families())
     _tidy(axes)
     axes.yaxis.label.set_color(MUTED)
     axes.xaxis.label.set_color(MUTED)
-    figure.legend(loc='outside upper right', ncols=2, frameon=False, fontsize=9)
+    axes.legend(
+        loc='lower right', bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=9, labelcolor=INK, borderaxespad=0.2
+    )
     _save(figure, out)
 
 

@@ -66,9 +66,11 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
     """
     scores = np.asarray(sample['pred_scores'], dtype=np.float64)
     frame_inds = np.asarray(sample.get('frame_inds', np.linspace(0, len(scores) - 1, len(frames))), dtype=np.int64)
+    frame_inds = frame_inds[: len(frames)]
+    sample = {**sample, 'frame_inds': frame_inds}
     captions = list(sample.get('region_captions') or [])
     valid = np.asarray(sample.get('box_valid', np.zeros((len(captions), len(frames)))), dtype=bool)
-    valid = valid.reshape(len(captions), len(frames))
+    valid = valid.reshape(len(captions), -1)[:, : len(frames)] if captions else np.zeros((0, len(frames)), bool)
     tiles = choose_tiles(scores[frame_inds.clip(0, len(scores) - 1)], np.asarray(valid.any(axis=0)), num_tiles)
     height, width = sample.get('ori_shape') or (frames.shape[1:3] if len(frames) else (9, 16))
 
@@ -78,10 +80,11 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
     step = (WIDTH_IN - 0.85 + 0.08) / num_tiles
     tile_h = min((step - 0.08) * height / width, 2.6)
     tile_w = tile_h * width / height  # narrower than a step for upright videos
-    head, curve, gap = 0.72 + 0.24 * len(caption), 1.75, 0.62
-    foot = 0.25 + (0.24 * listed + 0.1 if listed else 0)
+    # Above the curve there is room for the seconds, below it for the legend.
+    head, curve, gap = 0.72 + 0.24 * len(caption) + (0.35 if sample.get('fps') else 0.05), 1.75, 0.62
     strip = 0.4 + tile_h if len(tiles) else 0.0
-    total = head + 0.35 + curve + gap + strip + foot
+    foot = (0.25 if strip else 0.0) + (0.24 * listed + 0.1 if listed else 0)
+    total = head + curve + gap + strip + foot
     figure = Figure(figsize=(WIDTH_IN, total), facecolor='white')
     FigureCanvasAgg(figure)
 
@@ -117,10 +120,10 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
     for i, line in enumerate(caption):
         write(0.55, 0.78 + 0.24 * i, line, color=MUTED, fontsize=10.5)
 
-    axes = figure.add_axes(box(0.55, head + 0.35, WIDTH_IN - 0.85, curve))
+    axes = figure.add_axes(box(0.55, head, WIDTH_IN - 0.85, curve))
     _draw_curve(axes, scores, sample, frame_inds[tiles], threshold)
 
-    top = head + 0.35 + curve + gap + 0.4
+    top = head + curve + gap + 0.4
     shape = (height, width)
     for i, tile in enumerate(tiles):
         axes = figure.add_axes(box(0.55 + i * step, top, tile_w, tile_h))
@@ -142,7 +145,7 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
             color=TRUTH if score >= threshold else SCORE,
         )
 
-    below = top + tile_h + 0.3
+    below = head + curve + gap + strip + (0.3 if strip else 0.05)
     for i, text in enumerate(captions[:MAX_REGIONS]):
         colour = REGION_COLOURS[i % len(REGION_COLOURS)]
         write(0.55, below + 0.24 * i, '■', color=colour, fontsize=11)
@@ -185,7 +188,8 @@ def _draw_curve(axes: Axes, scores: np.ndarray, sample: dict[str, Any], shown: n
     at = shown.clip(0, len(scores) - 1)
     axes.plot(at, scores[at], 'o', ms=4.5, color='white', mec=SCORE, mew=1.3, clip_on=False, zorder=5)
     _number_points(axes, at, scores[at], last)
-    axes.set(xlim=(0, last), ylim=(0, 1), yticks=[0, 0.5, 1])
+    # A little beyond both ends, where the axes would hide a score of exactly 0 or 1.
+    axes.set(xlim=(0, last), ylim=(-0.02, 1.04), yticks=[0, 0.5, 1])
     axes.set_ylabel('anomaly score', color=MUTED, fontsize=9)
     axes.set_xlabel('frame', color=MUTED, fontsize=9, labelpad=2)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True))
