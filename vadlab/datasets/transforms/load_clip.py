@@ -14,8 +14,8 @@ class LoadClip(BaseTransform):
 
     Prepared frames are mapped into memory, so that :class:`SampleClip` alone decides what is read of them.
 
-    Required keys: clip_id; frames_path, frames_shape, mel_path, mel_shape of a prepared clip, else video_path, audio_path,
-    start, end, frame_recipe, sound_recipe
+    Required keys: clip_id; frames_path, frames_shape, mel_path, mel_shape of a prepared clip, else video_path,
+    audio_path, start, end, frame_recipe, sound_recipe
 
     Added keys: frames (uint8, RGB, shape (S, H, W, 3)), img_shape (tuple of H and W), mel (float32, decibels, shape
     (F, L), or None without sound), audio_start (float, seconds), band_start (int)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from ...utils.errors import MissingFileError
@@ -5,7 +6,6 @@ from ..clip_metadata import SPLITS, ClipRecord
 from .layout_files import joined, read_table, unique_ids
 
 _COLUMNS = ('video_path', 'start_s', 'end_s', 'activity', 'actions', 'species')
-_WHOLE_S = 1e-3
 
 
 def read_mammalps(root: Path) -> list[ClipRecord]:
@@ -45,18 +45,16 @@ def read_mammalps(root: Path) -> list[ClipRecord]:
             video = Path(row['video_path'])
             audio = inside / 'audios' / video.with_suffix('.wav')
             actions = [name for name in row['actions'].replace(',', ';').split(';') if name.strip().lower() != 'none']
-            start, end = float(row['start_s'] or 0), float(row['end_s'] or 0)
             records.append(
                 ClipRecord(
                     clip_id=video.stem,
                     video=(inside / 'clips' / video).as_posix(),
                     split=split,
-                    start=start if start > _WHOLE_S else None,
-                    # Clips are cut already, mostly: then the end is the file's, to a rounding.
-                    end=end if start > _WHOLE_S else None,
+                    start=float(row['start_s'] or 0) or None,
+                    end=float(row['end_s'] or 0) or None,
                     audio=audio.as_posix() if (root / audio).is_file() else '',
                     columns=dict(species=row['species'], behaviour=row['activity'], actions=joined(actions)),
                 )
             )
     ids = unique_ids([record.clip_id for record in records])
-    return [ClipRecord(**{**vars(record), 'clip_id': clip_id}) for record, clip_id in zip(records, ids, strict=True)]
+    return [replace(record, clip_id=clip_id) for record, clip_id in zip(records, ids, strict=True)]

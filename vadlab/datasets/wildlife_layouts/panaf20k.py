@@ -83,8 +83,8 @@ def _read_tables(root: Path, tables: list[Path]) -> list[ClipRecord]:
     by_split = [path for path in tables if path.stem in _SPLITS]
     if not by_split and len(tables) > 1:
         raise DataError(
-            f'{tables[0].parent} holds {len(tables)} tables, and none is called train, val or test: leave the one there '
-            'that has a column split'
+            f'{tables[0].parent} holds {len(tables)} tables, and none is called train, val or test: leave the one '
+            'there that has a column split'
         )
     records = []
     for table in by_split or tables:
