@@ -12,9 +12,14 @@ def _names(*names):
 
 
 def test_numbers_and_endings_go_along_and_what_is_not_needed_is_left_out():
-    tensors = _names('net.0.fc.weight', 'net.11.fc.bias', 'memory', 'unused.weight')
+    tensors = _names('net.0.fc.weight', 'net.11.fc.bias', 'net.0.fc.running_mean', 'memory', 'unused.weight')
     renamed = rename_tensors(tensors, RULES, signature='memory', method='X')
-    assert set(renamed) == {'blocks.0.linear.weight', 'blocks.11.linear.bias', 'slots'}
+    assert set(renamed) == {
+        'blocks.0.linear.weight',
+        'blocks.11.linear.bias',
+        'blocks.0.linear.running_mean',
+        'slots',
+    }
     assert renamed['slots'] is tensors['memory']
 
 

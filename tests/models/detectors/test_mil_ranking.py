@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from vadlab.engine.checkpoint_io import in_our_names
 from vadlab.models.detectors.mil_ranking import to_segments
 from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample
-from vadlab.utils.errors import ConfigError
+from vadlab.utils.errors import CheckpointError, ConfigError
 
 
 def _model(**options):
@@ -112,8 +113,9 @@ def test_checkpoints_of_the_first_port_load(prefixes):
     model = _model()
     own = model.state_dict()
     theirs = {f'{p}.{kind}': own[f'fc{i}.{kind}'] for i, p in enumerate(prefixes, 1) for kind in ('weight', 'bias')}
-    assert model.from_public(theirs).keys() == own.keys()
-    assert model.from_public(theirs)['fc2.bias'] is theirs[f'{prefixes[1]}.bias']
+    found = in_our_names(model, theirs, 'port.pth')
+    assert found.keys() == own.keys()
+    assert found['fc2.bias'] is theirs[f'{prefixes[1]}.bias']
 
 
 def test_checkpoints_of_the_second_port_load_without_its_doubles():
@@ -123,7 +125,9 @@ def test_checkpoints_of_the_second_port_load_without_its_doubles():
         theirs |= {f'classifier.{number}.{name}': value for name, value in layer.state_dict().items()}
     theirs |= {f'vars.{i}': value for i, value in enumerate(list(theirs.values()))}
     assert model.from_public(theirs).keys() == model.state_dict().keys()
-    assert model.from_public({**theirs, 'Aggregate.conv_1.0.weight': torch.zeros(1)}) is None
+    with pytest.raises(CheckpointError, match=r'1 tensors that VADLab does not know: Aggregate\.conv_1'):
+        model.from_public({**theirs, 'Aggregate.conv_1.0.weight': torch.zeros(1)})
+    assert model.from_public({'Aggregate.conv_1.0.weight': torch.zeros(1)}) is None
 
 
 def test_mistakes_are_refused():

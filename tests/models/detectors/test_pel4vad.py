@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from vadlab.engine.checkpoint_io import load_weights
 from vadlab.models.detectors.pel4vad import PEL4VAD, TemporalContext
 from vadlab.structures import VADDataSample
-from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingFileError
 
 TINY = dict(
     feature_dim=8,
@@ -244,8 +245,11 @@ def test_other_layouts_are_left_alone():
     model = PEL4VAD(**TINY)
     assert model.from_public({'fc1.weight': torch.zeros(1)}) is None
     lacking = {name: tensor for name, tensor in authors_weights().items() if 'norm' not in name}
-    assert model.from_public(lacking) is None
-    assert model.from_public({**authors_weights(), 'memory.weight': torch.zeros(1)}) is None
+    # What lacks is for the loader to name; what is there and not known, for the reader.
+    with pytest.raises(CheckpointError, match=r'missing 2: norm\.weight, norm\.bias'):
+        load_weights(model, model.from_public(lacking) | {'prompt_features': model.prompt_features}, 'theirs.pkl')
+    with pytest.raises(CheckpointError, match=r"PEL4VAD's authors has 1 tensors .*: memory\.weight"):
+        model.from_public({**authors_weights(), 'memory.weight': torch.zeros(1)})
 
 
 def _save_prompts(folder, rows=3, dim=4):

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from vadlab.utils.errors import CheckpointError
 
+# What torch's linear, convolution and batch norm layers call their tensors.
+_ENDING = r'\.weight|\.bias|\.running_mean|\.running_var|\.num_batches_tracked'
+
 
 def rename_tensors(
     tensors: Mapping[str, Tensor], rules: Mapping[str, str | None], signature: str, method: str
@@ -15,8 +18,9 @@ def rename_tensors(
 
     Args:
         tensors (Mapping[str, Tensor]): By the authors' names.
-        rules (Mapping[str, str | None]): Regular expression of a whole old name, without a last ``.weight`` or
-            ``.bias``, to the new one, which may refer to groups (``\1``); None where the tensor is not needed.
+        rules (Mapping[str, str | None]): Regular expression of a whole old name, without a last ``.weight``,
+            ``.bias`` or what else a layer of torch's calls its tensors, to the new one, which may refer to groups
+            (``\1``); None where the tensor is not needed.
         signature (str): A tensor that only this layout has.
         method (str): Its name, for messages.
 
@@ -33,7 +37,7 @@ def rename_tensors(
     """
     if signature not in tensors:
         return None
-    patterns = [(re.compile(rf'(?:{old})(\.weight|\.bias)?'), new) for old, new in rules.items()]
+    patterns = [(re.compile(rf'(?:{old})({_ENDING})?'), new) for old, new in rules.items()]
     renamed: dict[str, Tensor] = {}
     unknown = []
     for name, tensor in tensors.items():

@@ -4,23 +4,23 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .layer_renaming import rename_layers
+from .public_layout import rename_tensors
 
-_NAMES = {
-    'Aggregate.conv_1.0': 'temporal.dilated.0.conv',
-    'Aggregate.conv_1.2': 'temporal.dilated.0.norm',
-    'Aggregate.conv_2.0': 'temporal.dilated.1.conv',
-    'Aggregate.conv_2.2': 'temporal.dilated.1.norm',
-    'Aggregate.conv_3.0': 'temporal.dilated.2.conv',
-    'Aggregate.conv_3.2': 'temporal.dilated.2.norm',
-    'Aggregate.conv_4.0': 'temporal.reduce',
-    'Aggregate.conv_5.0': 'temporal.fuse.conv',
-    'Aggregate.conv_5.2': 'temporal.fuse.norm',
-    'Aggregate.non_local.theta': 'temporal.non_local.query',
-    'Aggregate.non_local.phi': 'temporal.non_local.key',
-    'Aggregate.non_local.g': 'temporal.non_local.value',
-    'Aggregate.non_local.W.0': 'temporal.non_local.out',
-    'Aggregate.non_local.W.1': 'temporal.non_local.norm',
+_RULES = {
+    r'Aggregate\.conv_1\.0': 'temporal.dilated.0.conv',
+    r'Aggregate\.conv_1\.2': 'temporal.dilated.0.norm',
+    r'Aggregate\.conv_2\.0': 'temporal.dilated.1.conv',
+    r'Aggregate\.conv_2\.2': 'temporal.dilated.1.norm',
+    r'Aggregate\.conv_3\.0': 'temporal.dilated.2.conv',
+    r'Aggregate\.conv_3\.2': 'temporal.dilated.2.norm',
+    r'Aggregate\.conv_4\.0': 'temporal.reduce',
+    r'Aggregate\.conv_5\.0': 'temporal.fuse.conv',
+    r'Aggregate\.conv_5\.2': 'temporal.fuse.norm',
+    r'Aggregate\.non_local\.theta': 'temporal.non_local.query',
+    r'Aggregate\.non_local\.phi': 'temporal.non_local.key',
+    r'Aggregate\.non_local\.g': 'temporal.non_local.value',
+    r'Aggregate\.non_local\.W\.0': 'temporal.non_local.out',
+    r'Aggregate\.non_local\.W\.1': 'temporal.non_local.norm',
     'fc1': 'fc1',
     'fc2': 'fc2',
     'fc3': 'fc3',
@@ -35,5 +35,8 @@ def from_rtfm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
 
     Returns:
         dict[str, Tensor] | None: Our state dict; None where it is another layout.
+
+    Raises:
+        CheckpointError: Tensors that this layout does not have.
     """
-    return rename_layers(tensors, _NAMES)
+    return rename_tensors(tensors, _RULES, signature='Aggregate.conv_1.0.weight', method='RTFM')
