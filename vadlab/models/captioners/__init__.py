@@ -4,6 +4,7 @@ from .decoding import Captions, beam_search, greedy_search, nucleus_sample
 from .fsgr import FSGR
 from .grid_encoder import GridEncoder
 from .prototypical_memory import PrototypicalMemory
+from .self_critical import SelfCriticalFSGR
 
 __all__ = [
     'FSGR',
@@ -14,6 +15,7 @@ __all__ = [
     'EncodedImages',
     'GridEncoder',
     'PrototypicalMemory',
+    'SelfCriticalFSGR',
     'beam_search',
     'greedy_search',
     'nucleus_sample',

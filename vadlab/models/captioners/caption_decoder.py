@@ -41,13 +41,14 @@ class DecoderCache:
         self.cross = cross
         keys_bhpc = cross[0][0]
         _, heads, _, channels = keys_bhpc.shape
-        self.words = keys_bhpc.new_empty(len(cross), 2, num_rows, heads, max_len, channels)
+        # Places first and rows next: what is reordered at every word then lies in long runs.
+        self.words = keys_bhpc.new_empty(max_len, num_rows, len(cross), 2, heads, channels)
         self.length = 0
 
     @property
     def num_rows(self) -> int:
         """Captions n."""
-        return self.words.shape[2]
+        return self.words.shape[1]
 
     @property
     def num_images(self) -> int:
@@ -56,14 +57,15 @@ class DecoderCache:
 
     def append(self, layer: int, key_nhc: Tensor, value_nhc: Tensor) -> tuple[Tensor, Tensor]:
         """Put a word's key and value behind those so far; all of them, shape (n, h, length + 1, c) each."""
-        self.words[layer, 0, :, :, self.length] = key_nhc
-        self.words[layer, 1, :, :, self.length] = value_nhc
-        keys, values = self.words[layer, :, :, :, : self.length + 1]
+        self.words[self.length, :, layer, 0] = key_nhc
+        self.words[self.length, :, layer, 1] = value_nhc
+        keys, values = self.words[: self.length + 1, :, layer].permute(2, 1, 3, 0, 4)
         return keys, values
 
     def reorder(self, rows_n: Tensor) -> None:
         """Let row i go on where row ``rows_n[i]``, of the same image, has come to. In place."""
-        self.words[:, :, :, :, : self.length] = self.words[:, :, rows_n, :, : self.length]
+        past = self.words[: self.length]
+        past.copy_(past.index_select(1, rows_n))
 
 
 @MODELS.register_module()

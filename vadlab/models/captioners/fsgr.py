@@ -137,7 +137,7 @@ class FSGR(BaseModel):
     # ------------------------------------------------------------------------------------------------ life of a model
 
     def init_weights(self) -> None:
-        """Load ``pretrained`` into the vision tower and, if asked, the word embeddings; called before training.
+        """Load ``pretrained`` into the vision tower and, if asked, the word embeddings; the Runner calls it.
 
         Raises:
             CheckpointError: The weights do not fit the tower of the config.
@@ -154,6 +154,12 @@ class FSGR(BaseModel):
                     "FSGR: word_init='clip' needs pretrained=, the CLIP whose text encoder reads the words."
                 )
             self._init_words()
+        parts = []
+        for name, part in self.named_children():
+            total = sum(p.numel() for p in part.parameters())
+            if total:
+                parts.append(f'{name} {sum(p.numel() for p in part.parameters() if p.requires_grad):,} of {total:,}')
+        MMLogger.get_current_instance().info(f'Trainable parameters: {", ".join(parts)}.')
 
     @torch.no_grad()
     def _init_words(self) -> None:
