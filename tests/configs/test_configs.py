@@ -17,6 +17,9 @@ EXPERIMENTS = sorted(
 TINY = {
     'image_size': 32,
     'pretrained': None,
+    'pretrained_video': None,
+    'pretrained_audio': None,
+    'fusion_width': 16,
     'model.embed_dim': 8,
     'model.adapted_blocks': 1,
     'model.vision.patch_size': 16,
@@ -50,9 +53,21 @@ def _modules():
     register_all_modules()
 
 
+@pytest.fixture
+def clip_data(tmp_path):
+    """A data root with metadata of clips, where heads look for their classes."""
+    folder = tmp_path / 'raw/metadata'
+    folder.mkdir(parents=True)
+    rows = ['clip_id,video,split,species,behaviour,actions', 'a,a.mp4,train,fox,runs,leaps', 'b,b.mp4,train,hare,sits,']
+    (folder / 'train.csv').write_text('\n'.join(rows) + '\n')
+    return tmp_path
+
+
 @pytest.mark.parametrize('path', EXPERIMENTS, ids=lambda p: p.stem)
-def test_every_part_can_be_built(path):
+def test_every_part_can_be_built(path, clip_data):
     config = load(path)
+    if 'train_metadata' in config:
+        config = load(path, data_root=str(clip_data))
     model = MODELS.build(config.model)
     if config.get('optim_wrapper') is not None:
         cfg = config.optim_wrapper.to_dict()
@@ -127,3 +142,54 @@ def test_debug_experiment_is_what_the_design_says():
 def test_base_files_inherit_nothing():
     for path in (CONFIGS / '_base_').rglob('*.py'):
         assert '_base_ =' not in path.read_text(), path
+
+
+def test_wildlife_experiment_is_what_the_design_says():
+    config = load_config(CONFIGS / 'mbt_wildlife.py')
+    model = config.model
+    assert (model.video_encoder.type, model.video_encoder.pretrained) == (
+        'VideoMAE', 'MCG-NJU/videomae-base-finetuned-kinetics',
+    )  # fmt: skip
+    assert (model.audio_encoder.type, model.audio_encoder.depth) == ('SpectrogramResNet', 18)
+    fusion = model.fusion
+    assert (fusion.type, fusion.layers, fusion.heads, fusion.width) == ('MBT', 2, 8, 512)
+    assert set(model.heads) == {'species', 'behaviour'}
+    optimizer = config.optim_wrapper.optimizer
+    assert (optimizer.type, optimizer.lr, optimizer.weight_decay) == ('AdamW', 1e-4, 1e-5)
+    assert (config.train_dataloader.batch_size, config.train_cfg.max_epochs) == (8, 50)
+    checkpoint = config.default_hooks.checkpoint
+    assert (checkpoint.max_keep_ckpts, checkpoint.save_best, checkpoint.rule) == (1, 'mean/map', 'greater')
+
+
+@pytest.mark.parametrize('name', ['late_fusion', 'concat'])
+@pytest.mark.parametrize('suffix', ['', '_demo'])
+def test_fusion_baselines_differ_in_the_fusion_alone(name, suffix):
+    ours, theirs = (load_config(CONFIGS / f'{n}_wildlife{suffix}.py')._cfg_dict.to_dict() for n in ('mbt', name))
+    fusions = [config['model'].pop('fusion') for config in (ours, theirs)]
+    assert ours == theirs
+    assert fusions[0]['width'] == fusions[1]['width']
+    assert fusions[0]['type'] != fusions[1]['type']
+
+
+def test_one_variable_reaches_every_place_of_the_wildlife_experiment():
+    options = {'num_frames': 8, 'image_size': 96, 'data_root': '/somewhere', 'heads': ('sex',), 'multi_label': ('sex',)}
+    config = load_config(CONFIGS / 'mbt_wildlife.py', options)
+    assert (config.model.video_encoder.num_frames, config.model.video_encoder.image_size) == (8, 96)
+    assert config.model.heads['sex'].metadata == '/somewhere/raw/metadata/train.csv'
+    assert config.model.heads['sex'].multi_label is True
+    assert config.data_preprocessor.audio_statistics == '/somewhere/processed/statistics.json'
+    assert config.test_evaluator.heads == ('sex',)
+    for loader in LOADERS:
+        dataset = config[loader].dataset
+        assert (dataset.data_root, dataset.heads, dataset.image_size) == ('/somewhere', ('sex',), 96)
+        assert {step.type: step for step in dataset.pipeline}['SampleClip'].num_frames == 8
+
+
+def test_mammalps_results_have_their_columns_in_order(tmp_path):
+    config = load_config(CONFIGS / 'mbt_mammalps.py', {'results_tsv': str(tmp_path / 'results.tsv')})
+    assert config.test_evaluator.heads == ('behaviour', 'actions', 'species')
+    assert config.test_evaluator.tsv == str(tmp_path / 'results.tsv')
+    assert config.val_evaluator.get('tsv') is None
+    assert {name: head.multi_label for name, head in config.model.heads.items()} == {
+        'behaviour': False, 'actions': True, 'species': False,
+    }  # fmt: skip

@@ -64,8 +64,8 @@ def test_heads_then_clips_with_mistakes_first(tmp_path):
     assert not model.collect_attention
     names = {path.name for path in (tmp_path / 'show').iterdir()}
     assert names == {
-        'index.html', 'clip0.png', 'clip1.png', 'clip2.png', 'clip3.png', 'confusion_species.png', 'classes_species.png',
-        'confusion_calls.png', 'classes_calls.png',
+        'index.html', 'clip0.png', 'clip1.png', 'clip2.png', 'clip3.png',
+        'confusion_species.png', 'classes_species.png', 'confusion_calls.png', 'classes_calls.png',
     }  # fmt: skip
     page = (tmp_path / 'show/index.html').read_text()
     places = [page.index(f'{name}.png') for name in ('confusion_species', 'clip1', 'clip3', 'clip0', 'clip2')]

@@ -14,7 +14,6 @@ from ..functional import classification
 from ..mammalps_file import write_mammalps_results
 from .vad_metric import VADMetric, as_array, field_of
 
-
 _NAMES = ('top1', 'macro_f1', 'map')
 
 
