@@ -1,0 +1,137 @@
+"""What each modality adds: ``python tools/ablate_modalities.py CONFIG CHECKPOINT --out DIR``."""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vadlab.apis.modality_ablation import (
+    AblationRow,
+    ablation_json,
+    ablation_markdown,
+    ablation_rows,
+    class_recall,
+    read_subsets,
+    tested_with_each,
+)
+from vadlab.engine import VADRunner
+from vadlab.engine.checkpoint_io import read_checkpoint
+from vadlab.evaluation.metrics.classification_metric import HeadPredictions
+from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.runtime import add_common_arguments, config_from_arguments
+from vadlab.visualization.class_bars import plot_grouped_bars
+
+_UNUSED = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'val_dataloader', 'val_cfg')
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Test trained models with each modality alone and with all: one table, by head, on all classes '
+        'and on chosen ones.'
+    )
+    parser.add_argument(
+        'experiments', nargs='+', metavar='CONFIG CHECKPOINT', help='one pair, or several to be put into one table'
+    )
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder for table.md, results.json and pictures')
+    parser.add_argument(
+        '--subset',
+        nargs='+',
+        default=[],
+        metavar='FILE.json',
+        help='also count the clips of these classes by themselves: lists of classes by head',
+    )
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Ablate as the command line says; the exit status."""
+    args = parse_args(argv)
+    if len(args.experiments) % 2:
+        raise ConfigError('Give a checkpoint after every config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...].')
+    out = Path(args.out)
+    check_writable(out / 'results.json', '--out')
+    subsets = read_subsets(args.subset)
+    pairs = list(zip(args.experiments[::2], args.experiments[1::2], strict=True))
+    names = method_names([config for config, _ in pairs])
+    for _, checkpoint in pairs:  # a wrong file is found before minutes of testing
+        read_checkpoint(checkpoint)
+    rows: list[AblationRow] = []
+    soundless = 0
+    for name, (config, checkpoint) in zip(names, pairs, strict=True):
+        runner = build(args, name, config, checkpoint, out)
+        found = tested_with_each(runner)
+        rows += ablation_rows(name, found, subsets)
+        soundless = without_sound(runner)
+        draw(name, found, [row for row in rows if row.method == name], subsets, out)
+    markdown = ablation_markdown(rows, soundless)
+    (out / 'table.md').write_text(markdown, encoding='utf-8')
+    write_json(out / 'results.json', {'experiments': pairs, 'rows': ablation_json(rows)})
+    print(f'\n{markdown}\n{out}: table.md, results.json, pictures')
+    return 0
+
+
+def method_names(configs: Sequence[str]) -> list[str]:
+    """The configs' stems, numbered where one occurs twice."""
+    stems = [Path(config).stem for config in configs]
+    count, seen = Counter(stems), Counter[str]()
+    names = []
+    for stem in stems:
+        seen[stem] += 1
+        names.append(f'{stem} {seen[stem]}' if count[stem] > 1 else stem)
+    return names
+
+
+def build(args: argparse.Namespace, name: str, config_file: str, checkpoint: str, out: Path) -> VADRunner:
+    """The experiment, with nothing but its test."""
+    args.config = config_file
+    config = config_from_arguments(args)
+    if any(config.get(key) is None for key in ('test_dataloader', 'test_evaluator')):
+        raise ConfigError(f'{config_file} cannot be tested: it sets no test_dataloader or test_evaluator.')
+    for key in (*_UNUSED, 'val_evaluator'):
+        config[key] = None
+    config.work_dir = str(out / 'log')
+    config.load_from, config.resume = checkpoint, False
+    config.experiment_name = name.replace(' ', '_')  # MMEngine keeps logs and scopes by name
+    return VADRunner.from_cfg(config)
+
+
+def without_sound(runner: VADRunner) -> int:
+    """How many tested clips have no sound, as far as the data set says."""
+    dataset = runner.test_dataloader.dataset
+    return sum(dataset.get_data_info(i).get('has_audio') is False for i in range(len(dataset)))
+
+
+def draw(
+    name: str,
+    found: dict[str, dict[str, HeadPredictions]],
+    rows: Sequence[AblationRow],
+    subsets: dict[str, dict[str, list[str]]],
+    out: Path,
+) -> None:
+    """Bars of one method: heads and subsets, and the classes of each head."""
+    groups = [f'{row.head}, {row.subset} ({row.clips})' for row in rows]
+    values = {given: [row.top1[given] for row in rows] for given in found}
+    stem = name.replace(' ', '_')
+    plot_grouped_bars(groups, values, out / f'{stem}.png', f'{name}: top-1 (clips)')
+    for head in next(iter(found.values())):
+        tables = {given: of_heads[head] for given, of_heads in found.items()}
+        table = next(iter(tables.values()))
+        there = np.flatnonzero(table.labels.any(axis=0))
+        chosen = {label for classes in subsets.values() for label in classes.get(head, ())}
+        plot_grouped_bars(
+            [f'{table.classes[k]} ({table.labels[:, k].sum()})' for k in there],
+            {given: class_recall(of_head)[there] for given, of_head in tables.items()},
+            out / f'{stem}_{head}.png',
+            f'{name}, {head}: share of each class recognised (clips)',
+            marked=[place for place, k in enumerate(there) if table.classes[k] in chosen],
+        )
+
+
+if __name__ == '__main__':
+    run_cli(main)

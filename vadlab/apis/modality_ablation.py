@@ -1,0 +1,166 @@
+"""What each modality adds: one trained model, tested with the other modality masked, and with both."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vadlab.engine import VADRunner
+from vadlab.evaluation.functional import classification
+from vadlab.evaluation.metrics import ClassificationMetric
+from vadlab.evaluation.metrics.classification_metric import HeadPredictions
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+
+ALL = 'all classes'
+Subsets = Mapping[str, Mapping[str, Sequence[str]]]  # name of a subset -> head -> its classes
+
+
+@dataclass(frozen=True)
+class AblationRow:
+    """Top-1 of a head on the clips of some classes.
+
+    Attributes:
+        method (str): Name of the experiment.
+        head (str): Which head.
+        subset (str): Which classes; :data:`ALL`, or a subset's name.
+        clips (int): How many clips are of these.
+        top1 (dict[str, float]): By what the model was given: ``video``, ``audio``, ``video and audio``.
+    """
+
+    method: str
+    head: str
+    subset: str
+    clips: int
+    top1: dict[str, float]
+
+    @property
+    def gain(self) -> float:
+        """Of all modalities together over the best single one."""
+        *single, together = self.top1.values()
+        return together - max(single)
+
+
+def read_subsets(paths: Sequence[str | Path]) -> dict[str, dict[str, list[str]]]:
+    """Read files that name classes of heads, ``{"species": ["dusky whistler", ...]}``, by their stems.
+
+    Raises:
+        MissingFileError: There is no such file.
+        DataError: It is no JSON, or of another form.
+    """
+    subsets = {}
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise MissingFileError(f'--subset {path}: there is no such file.')
+        try:
+            content = json.loads(path.read_text(encoding='utf-8'))
+        except ValueError as error:
+            raise DataError(f'--subset {path} is no JSON: {error}') from error
+        if not isinstance(content, dict) or not all(isinstance(v, list) and v for v in content.values()):
+            raise DataError(f'--subset {path} must hold lists of classes by head: {{"species": ["...", "..."]}}.')
+        subsets[path.stem.replace('_', ' ')] = content
+    return subsets
+
+
+def tested_with_each(runner: VADRunner) -> dict[str, dict[str, HeadPredictions]]:
+    """Test a built experiment with every single modality of its model, then with all.
+
+    Args:
+        runner (VADRunner): Whose evaluator has a :class:`~vadlab.evaluation.metrics.ClassificationMetric`.
+
+    Returns:
+        dict: What each head said, by what the model was given and by head.
+
+    Raises:
+        ConfigError: The model has not several modalities, or nothing tells classes.
+    """
+    model = runner.bare_model
+    names = tuple(getattr(model, 'modalities', ()))
+    if len(names) < 2:
+        raise ConfigError(
+            f'{type(model).__name__} of this config uses {" and ".join(names) or "no named modalities"}: there is '
+            'nothing to leave out. Give a config of a model of video and audio.'
+        )
+    metrics = [metric for metric in runner.test_evaluator.metrics if isinstance(metric, ClassificationMetric)]
+    if not metrics:
+        raise ConfigError('The config has no ClassificationMetric as test_evaluator: nothing tells classes.')
+    found = {}
+    try:
+        for chosen in (*((name,) for name in names), names):
+            model.modalities = chosen
+            runner.test()
+            found[' and '.join(chosen)] = dict(metrics[0].predictions)
+    finally:
+        model.modalities = names
+    return found
+
+
+def ablation_rows(
+    method: str, found: Mapping[str, Mapping[str, HeadPredictions]], subsets: Subsets
+) -> list[AblationRow]:
+    """Top-1 of every head on all classes, and on those of each subset that names the head.
+
+    Raises:
+        DataError: A subset names no head of the model, or a class that the head does not know.
+    """
+    rows = []
+    heads = next(iter(found.values()))
+    for name, classes in subsets.items():
+        unknown = [head for head in classes if head not in heads]
+        if unknown:
+            raise DataError(f'{name} names classes of {unknown[0]!r}; heads of {method} are {", ".join(heads)}.')
+    for head in heads:
+        tables = {given: of_heads[head] for given, of_heads in found.items()}
+        rows.append(_row(method, head, ALL, tables))
+        for name, classes in subsets.items():
+            if head in classes:
+                try:
+                    kept = {given: table.of_classes(classes[head]) for given, table in tables.items()}
+                except DataError as error:
+                    raise DataError(f'{name}, {head}: {error}') from error
+                rows.append(_row(method, head, name, kept))
+    return rows
+
+
+def _row(method: str, head: str, subset: str, tables: Mapping[str, HeadPredictions]) -> AblationRow:
+    top1 = {given: classification.top_1(table.scores, table.labels) for given, table in tables.items()}
+    return AblationRow(method, head, subset, len(next(iter(tables.values())).scores), top1)
+
+
+def class_recall(table: HeadPredictions) -> np.ndarray:
+    """Share of each class's clips that are taken for it, shape (C,); NaN without clips."""
+    matrix = classification.confusion_matrix(table.scores, table.labels)
+    totals = matrix.sum(axis=1)
+    return np.where(totals > 0, matrix.diagonal() / np.maximum(totals, 1), np.nan)
+
+
+def ablation_markdown(rows: Sequence[AblationRow], soundless: int) -> str:
+    """A Markdown table, and below it how its numbers came about.
+
+    Args:
+        rows (Sequence[AblationRow]): Of one or several methods.
+        soundless (int): Tested clips without sound.
+    """
+    given = list(rows[0].top1)
+    header = ['method', 'head', 'classes', 'clips', *given, 'gain']
+    lines = [header, ['---', '---', '---', *['---:'] * (len(header) - 3)]]
+    for row in rows:
+        numbers = [f'{row.top1[name]:.3f}' for name in given]
+        lines.append([row.method, row.head, row.subset, str(row.clips), *numbers, f'{row.gain:+.3f}'])
+    note = (
+        'Top-1 of the same trained model: what is not given is masked. On a subset: of the clips of its classes, all '
+        'classes to choose from. Gain: of both over the better single one.'
+    )
+    if soundless:
+        note += f' {soundless} clips have no sound: with audio alone nothing but the priors is left for them.'
+    return '\n'.join([*(f'| {" | ".join(line)} |' for line in lines), '', note, ''])
+
+
+def ablation_json(rows: Sequence[AblationRow]) -> list[dict[str, Any]]:
+    """The rows as plain values."""
+    return [
+        {'method': r.method, 'head': r.head, 'classes': r.subset, 'clips': r.clips, 'top1': r.top1, 'gain': r.gain}
+        for r in rows
+    ]
