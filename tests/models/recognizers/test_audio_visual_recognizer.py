@@ -207,3 +207,24 @@ def test_settings():
         recognizer()(clips(), mode='loss')
     with pytest.raises(ValueError, match="mode='train' is not one of"):
         recognizer()(clips(), samples(), mode='train')
+
+
+@pytest.mark.parametrize('fusion', FUSIONS, ids=lambda x: '-'.join(map(str, x.values())))
+@pytest.mark.parametrize('sound', [(True, True, True), (True, False, True), (False, False, False)])
+def test_bfloat16(fusion, sound):
+    model = recognizer(fusion=fusion)
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = model(clips(sound), samples(), mode='loss')
+    assert losses['loss_species'].dtype == torch.float32
+    losses['loss_species'].backward()
+    assert torch.isfinite(model.heads['species'].linear.weight.grad).all()
+
+
+def test_gradients_do_not_reach_what_silent_clips_lack():
+    model = recognizer()
+    inputs = clips()
+    inputs['video'].requires_grad_()
+    inputs['audio'].requires_grad_()
+    model(inputs)['species'][1].sum().backward()
+    assert inputs['audio'].grad.abs().sum() == 0
+    assert [clip.abs().sum() > 0 for clip in inputs['video'].grad] == [False, True, False]

@@ -1,10 +1,14 @@
 from .activations import QuickGELU, build_activation
 from .chunks import over_chunks, to_places
 from .gather import gather_rows, world_size
+from .grid_positions import grid_positions
+from .int8_linear import Int8Linear, quantize_linears
 from .layer_norm import LayerNorm
 from .local_global_adapter import GraphConvolution, LocalGlobalAdapter
 from .logit_scale import log_logit_scales, new_logit_scale, scale_of
 from .mlp import MLP
+from .modality_mean import ModalityMean
+from .modality_tokens import ModalityTokens
 from .normality_branch import NormalityBranch
 from .residual_attention_block import ResidualAttentionBlock
 from .text_cache import TextCache
