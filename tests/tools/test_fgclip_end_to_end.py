@@ -33,6 +33,7 @@ def test_train_resume_test(train, test, tiny_file, tmp_path, capsys):
     test([str(tiny_file), str(work_dir / 'epoch_2.pth'), '--out', str(out), '--work-dir', str(tmp_path / 't')])
     report = json.loads(out.read_text())
     assert {'frame/auc', 'frame/ap', 'video/auc', 'region/r@1', 'space/grounding_acc@0.5'} <= set(report['metrics'])
+    assert {'space/grounding_miou', 'space/miou', 'space/tiou'} <= set(report['metrics'])
     assert 0 <= report['metrics']['frame/auc'] <= 1
     assert set(report['protocol']) >= {'frame/auc', 'region/r@1'}
     scores = np.load(tmp_path / 'metrics.npz')

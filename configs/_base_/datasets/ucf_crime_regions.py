@@ -112,5 +112,6 @@ val_evaluator = [
     dict(type='VideoScoreMetric'),
     dict(type='RetrievalMetric'),
     dict(type='GroundingMetric'),
+    dict(type='SpaceMetric', items=['miou', 'tiou']),
 ]
 test_evaluator = val_evaluator

@@ -29,9 +29,9 @@ def test_by_hand(samples):
     metric = GroundingMetric()
     assert evaluate(metric, samples) == {
         'space/grounding_acc@0.5': pytest.approx(3 / 5),
-        'space/miou': pytest.approx(2.5 / 5),
+        'space/grounding_miou': pytest.approx(2.5 / 5),
     }
-    assert set(metric.protocol) == {'space/grounding_acc@0.5', 'space/miou'}
+    assert set(metric.protocol) == {'space/grounding_acc@0.5', 'space/grounding_miou'}
     assert evaluate(GroundingMetric(0.25), samples)['space/grounding_acc@0.25'] == 1
 
 

@@ -16,7 +16,8 @@ from .vad_metric import VADMetric, as_array, field_of
 class GroundingMetric(VADMetric):
     """Accuracy at an IoU threshold and mean IoU of the boxes predicted for region captions.
 
-    Every sampled frame of every region that has a true box counts once.
+    Every sampled frame of every region that has a true box counts once, each caption's box by itself; ``space/miou`` of
+    :class:`SpaceMetric` looks at a frame's surest box and all its true ones.
 
     Args:
         iou_threshold (float): A predicted box is right from this IoU on, 0..1.
@@ -32,14 +33,17 @@ class GroundingMetric(VADMetric):
             raise ConfigError(f'iou_threshold is {iou_threshold}; an IoU above 0, up to 1, is needed')
         self.iou_threshold = iou_threshold
         self.accuracy_key = f'grounding_acc@{iou_threshold:g}'
-        self.higher_is_better = {self.accuracy_key: True, 'miou': True}
+        self.higher_is_better = {self.accuracy_key: True, 'grounding_miou': True}
 
     @property
     def protocol(self) -> dict[str, str]:
         """How each number is computed."""
         rule = 'best proposal per caption, over all sampled frames with a true box'
         return self.full_keys(
-            {self.accuracy_key: f'share with IoU >= {self.iou_threshold:g}; {rule}', 'miou': f'mean IoU; {rule}'}
+            {
+                self.accuracy_key: f'share with IoU >= {self.iou_threshold:g}; {rule}',
+                'grounding_miou': f'mean IoU; {rule}',
+            }
         )
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,8 +66,8 @@ class GroundingMetric(VADMetric):
         ious = np.concatenate([result['ious'] for result in self.checked(results)])
         if ious.size == 0:
             self.log('grounding is NaN: no test sample has a region with a box')
-            return {self.accuracy_key: float('nan'), 'miou': float('nan')}
+            return {self.accuracy_key: float('nan'), 'grounding_miou': float('nan')}
         return {
             self.accuracy_key: grounding.grounding_accuracy(ious, self.iou_threshold),
-            'miou': float(ious.mean()),
+            'grounding_miou': float(ious.mean()),
         }

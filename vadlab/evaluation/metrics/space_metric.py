@@ -26,8 +26,7 @@ class SpaceMetric(VADMetric):
     ``pred_regions`` against ``gt_regions`` in the sampled frames.
 
     Args:
-        items (Sequence[str]): Which of ``miou``, ``tiou``, ``rbdc``, ``tbdc``. :class:`GroundingMetric` calls its mean
-            IoU ``space/miou`` as well: beside it, leave ``miou`` out here.
+        items (Sequence[str]): Which of ``miou``, ``tiou``, ``rbdc``, ``tbdc``.
         threshold (float | str): From which score on a frame is called anomalous in TIoU; ``youden``: where the true
             positive rate exceeds the false positive rate most, over all test frames.
         alpha (float): Share of a track's regions that must be found, 0..1.
