@@ -1,3 +1,4 @@
+import ast
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,9 @@ import pytest
 from vadlab.datasets.class_names import UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
 from vadlab.utils.config import load_config
 
-BASES = sorted((Path(__file__).parents[2] / 'configs/_base_/datasets').glob('*_features.py'))
+FOLDER = Path(__file__).parents[2] / 'configs/_base_/datasets'
+SHARED = FOLDER / 'snippet_features.py'
+BASES = sorted(set(FOLDER.glob('*_features.py')) - {SHARED})
 ONE_PLACE = dict(
     data_root='/somewhere',
     feature_dir='features',
@@ -18,14 +21,20 @@ ONE_PLACE = dict(
     label_from='list',
     length_policy='pad_last',
     segment_mode='standard',
+    rank_by='scores',
     test_ann_file='own.txt',
 )
 
 
 def test_bases_differ_in_variables_alone():
-    tails = {path.read_text().split('# ---- From here on the same')[1] for path in BASES}
     assert len(BASES) == 3
-    assert len(tails) == 1
+    for path in BASES:
+        tree = ast.parse(path.read_text())
+        # Late binding reaches plain values alone.
+        values = {node.targets[0].id: ast.literal_eval(node.value) for node in tree.body}
+        assert values.pop('_base_') == [f'./{SHARED.name}']
+        assert set(values) <= set(load_config(SHARED))
+        assert not any(isinstance(value, dict) for value in values.values())
 
 
 @pytest.mark.parametrize('path', BASES, ids=lambda path: path.stem)
@@ -42,6 +51,7 @@ def test_one_variable_reaches_every_place(path):
     assert config.val_dataloader.dataset.ann_file == config.test_dataloader.dataset.ann_file == 'own.txt'
     assert config.test_dataloader.dataset.test_mode
     assert [metric.get('length_policy') for metric in config.test_evaluator] == ['pad_last', None, 'pad_last']
+    assert [metric.get('rank_by') for metric in config.test_evaluator] == ['scores', 'scores', None]
     assert config.test_evaluator[2].type == 'SegmentMetric'
 
 

@@ -1,101 +1,16 @@
 # ShanghaiTech's weakly supervised split (Zhong et al., CVPR 2019: 238 videos to train with, 199 to test on) as snippet
 # features.
-# Lists are named below data_root, features below its feature_dir, where files are found by name: VadCLIP's csv, RTFM's,
-# UR-DMU's and PEL4VAD's lists can be used as their authors publish them.
+_base_ = ['./snippet_features.py']
+
 data_root = 'data/shanghaitech'
 feature_dir = ''  # all of data_root, since the public sets come in a folder for training and one for testing
 ann_file = 'shanghai-i3d-train-10crop.list'
 test_ann_file = 'shanghai-i3d-test-10crop.list'
-temporal_ann_file = 'test_frame_mask'  # the data set's folder of frame masks, which also tell the videos' lengths
-frames_file = None  # JSON with frame counts of the test videos; None takes the masks' and the features' length
-video_dir = None  # a folder with the test videos: their frames are counted, and frames_file is not read
-# ShanghaiTech has no validation split, and the published methods chose checkpoints by the test split. Name one of your
-# own to choose fairly.
-val_ann_file = test_ann_file
-val_temporal_ann_file = temporal_ann_file
-val_frames_file = frames_file
-interval_mode = 'half_open'  # how temporal lists count: half_open, inclusive (RTFM), matlab (Sultani)
-label_from = 'auto'  # where labels are, see vadlab/datasets/feature_labels.py
-length_tolerance = 0  # snippets by which features may miss their video's length
+temporal_ann_file = 'test_frame_mask'  # the data set's folder of frame masks
 classes = ('Normal', 'Anomaly')  # names tell no more: campus videos of four digits, 01_0014, are anomalous
 
-snippet_len = 16  # frames
 feature_dim = 2048
-crops = 'all'  # in training: all in one sample, separate samples, or the number of one
-test_crops = 'all'  # scores are averaged over them
-max_snippets = 32  # in training; tests take whole videos
-resample = 'segment_mean'  # see vadlab/datasets/transforms/resample_snippets.py
-normalize_snippets = False  # scale the resampled snippets to unit length
-balanced = True  # half of each batch normal, half abnormal
-epoch_length = 'min'  # an epoch ends with the smaller (min) or the larger (max) of the two classes
-batch_size = 64  # both halves together
-num_workers = 4
-
-length_policy = 'truncate'  # where scores and frames differ in number: error, truncate or pad_last
-smoothing = None  # of snippet scores in tests: forward_window(7), fixed_blocks(8)
-rank_by = 'margins'  # frames are ranked by logits; scores: by probabilities, as most published code
-ap_mode = 'step'  # trapezoid: RTFM's, UR-DMU's and PEL4VAD's
-segment_mode = None  # vadclip or standard, for methods that tell classes apart
-
-# ---- From here on the same for all sets of snippet features. ----
-train_pipeline = [
-    dict(type='LoadFeatures'),
-    dict(type='ResampleSnippets', max_snippets=max_snippets, mode=resample, normalize=normalize_snippets),
-    dict(type='PackSnippetInputs'),
-]
-test_pipeline = [dict(type='LoadFeatures'), dict(type='PackSnippetInputs')]
-features = dict(
-    type='SnippetFeatures',
-    data_root=data_root,
-    feature_dir=feature_dir,
-    classes=classes,
-    snippet_len=snippet_len,
-    feature_dim=feature_dim,
-    label_from=label_from,
-)
-test_features = dict(
-    **features,
-    video_dir=video_dir,
-    interval_mode=interval_mode,
-    length_tolerance=length_tolerance,
-    crops=test_crops,
-    test_mode=True,
-    pipeline=test_pipeline,
-)
-
-train_dataloader = dict(
-    batch_size=batch_size,
-    num_workers=num_workers,
-    persistent_workers=num_workers > 0,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(**features, ann_file=ann_file, crops=crops, pipeline=train_pipeline),
-)
-if balanced:
-    train_dataloader.update(batch_sampler=dict(type='BalancedBatchSampler', epoch_length=epoch_length))
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=num_workers,
-    persistent_workers=num_workers > 0,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(
-        **test_features, ann_file=val_ann_file, temporal_ann_file=val_temporal_ann_file, frames_file=val_frames_file
-    ),
-)
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=num_workers,
-    persistent_workers=num_workers > 0,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(**test_features, ann_file=test_ann_file, temporal_ann_file=temporal_ann_file, frames_file=frames_file),
-)
-
-val_evaluator = [
-    dict(type='FrameScoreMetric', length_policy=length_policy, ap_mode=ap_mode, smoothing=smoothing, rank_by=rank_by),
-    dict(type='VideoScoreMetric'),
-]
-if segment_mode:
-    val_evaluator.append(dict(type='SegmentMetric', mode=segment_mode, length_policy=length_policy))
-test_evaluator = val_evaluator
+crops = 'all'
+max_snippets = 32
+resample = 'segment_mean'
+batch_size = 64
