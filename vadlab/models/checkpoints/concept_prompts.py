@@ -135,8 +135,9 @@ def _rows_of(path: Path, classes: Sequence[str], names: list[str]) -> list[int]:
 
 
 @torch.no_grad()
+@torch.no_grad()
 def encode_texts(texts: Sequence[str], clip: str | Path) -> Tensor:
-    """Project texts into CLIP's common space, without normalising.
+    """Project texts into CLIP's common space, without normalising; thousands of them take no more memory than hundreds.
 
     Args:
         texts (Sequence[str]): n texts.
@@ -158,4 +159,6 @@ def encode_texts(texts: Sequence[str], clip: str | Path) -> Tensor:
     tower.load_state_dict(weights.text)
     tokenizer = TOKENIZERS.build(dict(type='CLIPTokenizer'))
     tokens = [torch.tensor(tokenizer.encode(text, tower.context_length)) for text in texts]
-    return tower.eval()(tokens) @ weights.extras['text_projection.weight'].T
+    tower.eval()
+    parts = [tower(tokens[first : first + 256]) for first in range(0, max(len(tokens), 1), 256)]
+    return torch.cat(parts) @ weights.extras['text_projection.weight'].T

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
@@ -123,9 +122,6 @@ def embed_names(names: Sequence[str], clip: str | Path, templates: Sequence[str]
     """
     if not templates or any(template.count('{}') != 1 for template in templates):
         raise ConfigError(f'Each template of a codebook holds one {{}} for the name; got {list(templates)}.')
-    rows = []
-    for first in range(0, len(names), 256):  # a tag list has thousands of names, and each several texts
-        texts = [template.format(name) for name in names[first : first + 256] for template in templates]
-        embeds = F.normalize(encode_texts(texts, clip), dim=-1)
-        rows.append(F.normalize(embeds.unflatten(0, (-1, len(templates))).mean(dim=1), dim=-1))
-    return torch.cat(rows)
+    texts = [template.format(name) for name in names for template in templates]
+    embeds = F.normalize(encode_texts(texts, clip), dim=-1)
+    return F.normalize(embeds.unflatten(0, (-1, len(templates))).mean(dim=1), dim=-1)
