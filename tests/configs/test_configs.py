@@ -2,8 +2,11 @@ import inspect
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.dataset import Compose
 
+from vadlab.models.heads.codebook import save_codebook
+from vadlab.models.tokenizers.word_vocabulary import SPECIAL_WORDS, WordVocabulary
 from vadlab.registry import DATASETS, HOOKS, METRICS, MODELS
 from vadlab.registry import OPTIM_WRAPPER_CONSTRUCTORS as CONSTRUCTORS
 from vadlab.utils import register_all_modules
@@ -26,6 +29,9 @@ TINY = {
     'model.vision.width': 16,
     'model.vision.layers': 1,
     'model.vision.heads': 2,
+    'model.vision.adapters.first': 0,
+    'model.vision.adapters.last': 0,
+    'word_init': None,
     'model.text.width': 16,
     'model.text.layers': 1,
     'model.text.heads': 2,
@@ -51,6 +57,14 @@ def has(config, key):
 @pytest.fixture(autouse=True)
 def _modules():
     register_all_modules()
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _caption_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('captions')
+    TINY.update(vocab_file=str(folder / 'vocab.json'), codebook=str(folder / 'codebook.safetensors'))
+    WordVocabulary(words=(*SPECIAL_WORDS, 'car')).save(TINY['vocab_file'])
+    save_codebook(TINY['codebook'], ['car', 'dog'], torch.eye(2, 8))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ from .checkpoint_hook import CheckpointHook
 from .clip_visualization_hook import ClipVisualizationHook
 from .device_check_hook import DeviceCheckHook
 from .diagnostics_hook import DiagnosticsHook
+from .early_stopping_hook import EarlyStoppingHook
 from .nan_guard_hook import NaNGuardHook
 from .optimizer_step_hook import OptimizerStepHook
 from .param_scheduler_hook import ParamSchedulerHook
@@ -19,6 +20,7 @@ __all__ = [
     'ClipVisualizationHook',
     'DeviceCheckHook',
     'DiagnosticsHook',
+    'EarlyStoppingHook',
     'NaNGuardHook',
     'OptimizerStepHook',
     'ParamSchedulerHook',

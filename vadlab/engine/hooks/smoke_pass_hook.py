@@ -8,6 +8,7 @@ from vadlab.registry import HOOKS
 
 from ..smoke_pass import smoke_pass
 from .checkpoint_hook import CheckpointHook
+from .early_stopping_hook import EarlyStoppingHook
 
 
 @HOOKS.register_module()
@@ -28,3 +29,5 @@ class SmokePassHook(Hook):
         for hook in runner.hooks if metrics else []:
             if isinstance(hook, CheckpointHook):
                 hook.check_save_best(metrics)
+            elif isinstance(hook, EarlyStoppingHook):
+                hook.check_monitor(metrics)

@@ -54,7 +54,7 @@ class SelfCriticalFSGR(FSGR):
         num_captions: int = 5,
         max_words: int = 20,
         cache_dir: str | None = None,
-        **options,  # noqa: ANN003
+        **options,
     ) -> None:
         super().__init__(**options)
         if num_captions < 2:
@@ -98,7 +98,7 @@ class SelfCriticalFSGR(FSGR):
         }
 
     @torch.no_grad()
-    def sample(self, images) -> Tensor:  # noqa: ANN001
+    def sample(self, images) -> Tensor:
         """The captions of each image's beam, written without dropout, padded behind their ends.
 
         Returns:

@@ -1,0 +1,23 @@
+# Self-critical training of the captioner of configs/fsgr_demo.py. What `make captions` runs second.
+_base_ = ['fsgr_coco_scst.py']
+data_root = 'data/captions_demo'
+ann_file = 'dataset.json'
+train_splits = ('train',)
+vocab_file = 'data/captions_demo/vocab.json'
+codebook = 'data/captions_demo/codebook.safetensors'
+image_size = 128
+crop = False
+batch_size = 50
+num_workers = 0
+stage1_epochs = 37  # the rate of the last epochs before
+last_epoch = 40
+lr = 1e-4
+amp_dtype = None
+
+model = dict(
+    vision=dict(width=128, layers=6, heads=4, hidden_act='gelu', frozen=False, adapters=None, prompts=None),
+    embed_dim=64,
+    width=128,
+    encoder=dict(layers=2, heads=4, ffn_width=512),
+    decoder=dict(layers=2, heads=4, ffn_width=512),
+)

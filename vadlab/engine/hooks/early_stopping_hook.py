@@ -1,0 +1,71 @@
+"""Ending a training that no longer gets better."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from mmengine.hooks import EarlyStoppingHook as MMEarlyStoppingHook
+
+from vadlab.registry import HOOKS
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.suggest import nearest
+
+
+@HOOKS.register_module()
+class EarlyStoppingHook(MMEarlyStoppingHook):
+    """MMEngine's hook, which does not stop before ``min_epochs`` and goes on counting in a resumed run.
+
+    Args:
+        monitor (str): Metric of the validation.
+        rule (str): What is better, ``greater`` or ``less``.
+        min_delta (float): A smaller gain is none.
+        patience (int): Validations without a gain.
+        min_epochs (int): Epochs that are trained in any case.
+
+    Raises:
+        ConfigError: The validation has no such metric.
+    """
+
+    def __init__(
+        self,
+        monitor: str,
+        rule: str = 'greater',
+        min_delta: float = 0.0,
+        patience: int = 5,
+        min_epochs: int = 0,
+    ) -> None:
+        super().__init__(monitor, rule=rule, min_delta=min_delta, patience=patience)
+        self.min_epochs = min_epochs
+
+    def before_run(self, runner: Any) -> None:
+        """Do without MMEngine's question whether the training can be stopped: ours can, and a test has none."""
+
+    def check_monitor(self, metrics: Iterable[str]) -> None:
+        """Refuse a ``monitor`` that no metric of the validation is called; the smoke pass asks before training.
+
+        Raises:
+            ConfigError: The message names the nearest metrics.
+        """
+        known = sorted(metrics)
+        if self.monitor not in known:
+            raise ConfigError(
+                f'EarlyStoppingHook: monitor={self.monitor!r} is no metric of the validation. '
+                f'{nearest(self.monitor, known)}'
+            )
+
+    def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
+        """Count, and stop the training if it is time."""
+        self.check_monitor(metrics or {})
+        super().after_val_epoch(runner, metrics)
+        if runner.train_loop.stop_training and runner.epoch < self.min_epochs:
+            runner.train_loop.stop_training = False
+            runner.logger.info(f'... but at least {self.min_epochs} epochs are trained.')
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        """Keep the count."""
+        checkpoint['early_stopping'] = dict(wait_count=self.wait_count, best_score=self.best_score)
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        """Go on with it, if this run is the one that was saved."""
+        if runner._resume:
+            for name, value in checkpoint.get('early_stopping', {}).items():
+                setattr(self, name, value)
