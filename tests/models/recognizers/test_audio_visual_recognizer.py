@@ -6,6 +6,7 @@ from mmengine.logging import MMLogger
 
 from vadlab.engine.checkpoint_io import load_weights
 from vadlab.models.backbones import Simple3DCNN, VideoMAE
+from vadlab.models.recognizers.audio_visual_recognizer import _top1
 from vadlab.utils.errors import CheckpointError, ConfigError
 
 from .clips import AUDIO, HEADS, VIDEO, clips, recognizer, samples
@@ -228,3 +229,12 @@ def test_gradients_do_not_reach_what_silent_clips_lack():
     model(inputs)['species'][1].sum().backward()
     assert inputs['audio'].grad.abs().sum() == 0
     assert [clip.abs().sum() > 0 for clip in inputs['video'].grad] == [False, True, False]
+
+
+def test_share_of_right_clips_by_hand():
+    scores = torch.tensor([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1], [0.2, 0.2, 0.6]])
+    assert _top1(scores, torch.tensor([1, 1, 2])).item() == pytest.approx(2 / 3)
+    several = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
+    assert _top1(scores, several).item() == pytest.approx(2 / 3)
+    mixed = torch.tensor([[0.4, 0.6, 0.0], [0.6, 0.4, 0.0], [0.0, 0.9, 0.1]])
+    assert _top1(scores, mixed).item() == pytest.approx(2 / 3)

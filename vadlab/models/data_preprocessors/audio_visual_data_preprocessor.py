@@ -85,7 +85,8 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
             training (bool): Whether to apply ``batch_augment``.
 
         Returns:
-            dict: The same with ``inputs`` a dict on the device of
+            dict: The same with ``inputs`` a dict on the device, except for masks and lengths, which stay on the CPU,
+            where the model reads them without waiting for the device:
             ``video`` (Tensor): float32, shape (B, T, 3, H, W), zeros where there is none;
             ``video_mask`` (Tensor): which clips have pictures, bool, shape (B,);
             ``audio`` (Tensor): float32, shape (A, 1, F, L) of the A clips with sound alone, in their order, padded with
@@ -127,15 +128,14 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
         seen = torch.tensor([video is not None for video in videos])
         if not seen.all():
             frames[~seen] = 0
-        return dict(video=frames, video_mask=self._moved(seen))
+        return dict(video=frames, video_mask=seen)
 
     def _pad_audios(self, audios: list[Tensor | None], names: list[str]) -> dict[str, Tensor]:
         heard = [(name, audio) for name, audio in zip(names, audios, strict=True) if audio is not None]
-        mask = self._moved(torch.tensor([audio is not None for audio in audios]))
+        mask = torch.tensor([audio is not None for audio in audios])
         if not heard:
             empty = torch.zeros(0, 1, 0, 0, device=self.device)
-            lengths = torch.zeros(0, dtype=torch.int64, device=self.device)
-            return dict(audio=empty, audio_mask=mask, audio_lengths=lengths)
+            return dict(audio=empty, audio_mask=mask, audio_lengths=torch.zeros(0, dtype=torch.int64))
         if not self._known:
             said = f'{self.audio_statistics} is not there' if self.audio_statistics else 'audio_statistics is not set'
             raise ConfigError(
@@ -158,7 +158,7 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
         padded = torch.zeros(len(heard), 1, bands, max(counts), device=self.device)
         for place, (_, audio), count in zip(padded, heard, counts, strict=True):
             place[..., :count] = (self._moved(audio) - self.audio_mean) / self.audio_std
-        return dict(audio=padded, audio_mask=mask, audio_lengths=self._moved(torch.tensor(counts)))
+        return dict(audio=padded, audio_mask=mask, audio_lengths=torch.tensor(counts))
 
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, non_blocking=self._non_blocking)

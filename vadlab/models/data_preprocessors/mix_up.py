@@ -75,8 +75,8 @@ class MixUp:
             clips = torch.tensor([i for i, sample in enumerate(data_samples) if sample.has_audio])
             row = torch.empty(count, dtype=torch.int64)
             row[clips] = torch.arange(len(clips))
-            shares, partners = share[clips].to(audio.device), row[partner[clips]].to(audio.device)
-            mixed['audio'] = _mix(audio, shares, partners)
+            shares, partners = share[clips], row[partner[clips]]
+            mixed['audio'] = _mix(audio, shares.to(audio.device), partners.to(audio.device))
             lengths = inputs['audio_lengths']
             mixed['audio_lengths'] = torch.where(shares < 1, torch.maximum(lengths, lengths[partners]), lengths)
         self._mix_labels(data_samples, share, partner)

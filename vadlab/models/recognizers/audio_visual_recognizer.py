@@ -289,7 +289,7 @@ class AudioVisualRecognizer(BaseModel):
         if tokens.ndim == 2:
             return ModalityTokens(tokens[:, None], rows)
         grid = encoder.token_grid(tuple(mels.shape[1:]))
-        if lengths is None or bool((lengths == mels.shape[-1]).all()):
+        if lengths is None or bool((lengths == mels.shape[-1]).all()):  # nothing is padding
             return ModalityTokens(tokens, rows, grid=grid)
         return ModalityTokens(tokens, rows, encoder.valid_tokens(lengths.to(mels.device), grid), grid)
 
@@ -312,9 +312,11 @@ class AudioVisualRecognizer(BaseModel):
 
 
 def _top1(scores_bk: Tensor, targets: Tensor) -> Tensor:
-    """Share of clips whose likeliest class is their (largest) label's, for the log."""
-    best = targets if targets.ndim == 1 else targets.argmax(1)
-    return (scores_bk.argmax(1) == best).float().mean()
+    """Share of clips whose likeliest class is their label, or of several one with the largest share; for the log."""
+    best_b = scores_bk.argmax(1)
+    if targets.ndim == 1:
+        return (best_b == targets).float().mean()
+    return (targets.gather(1, best_b[:, None])[:, 0] == targets.amax(1)).float().mean()
 
 
 def _instead_of(name: str, config: dict, fallback: dict | None) -> dict:
