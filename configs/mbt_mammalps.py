@@ -1,6 +1,7 @@
 # MBT on MammAlps' first benchmark: what animals do (one activity, several actions), and of which species they are.
-#   python tools/import_wildlife.py mammalps data/mammalps/raw/mammalps_v1 --out data/mammalps/metadata.csv
-#   python tools/prepare_wildlife.py data/mammalps/metadata.csv data/mammalps/raw/mammalps_v1 --out data/mammalps/processed
+#   D=data/mammalps
+#   python tools/import_wildlife.py mammalps $D/mammalps_v1 --out $D/metadata.csv
+#   python tools/prepare_wildlife.py $D/metadata.csv $D/mammalps_v1 --out $D/processed --heads behaviour actions species
 #   python tools/train.py configs/mbt_mammalps.py
 _base_ = ['mbt_wildlife.py']
 data_root = 'data/mammalps'

@@ -23,6 +23,8 @@ audio_bands = None  # fewer than were prepared: cut from a random place
 flip_prob = 0.5
 color_jitter = 0.2  # of brightness, contrast and saturation
 spec_augment = 1.0  # share of clips whose spectrogram is masked
+drop_video = 0.0  # share of the training clips that are heard only
+drop_audio = 0.0  # and of those that are seen only
 mix_up = None  # alpha of MixUp, such as 0.2
 frame_recipe = None  # of source='videos': options of vadlab/datasets/clip_recipe.py
 sound_recipe = None  # of source='videos': options of vadlab/datasets/audio/log_mel.py
@@ -45,6 +47,7 @@ train_pipeline = [
     dict(type='TimeFrequencyCrop', columns=audio_columns, bands=audio_bands),
     dict(type='SpecAugment', prob=spec_augment),
     dict(type='PackAudioVisualInputs'),
+    dict(type='DropModality', video=drop_video, audio=drop_audio),
 ]
 test_pipeline = [
     dict(type='LoadClip'),

@@ -1,6 +1,7 @@
 from .blank_frames import BlankFrames
 from .color_jitter import ColorJitter
 from .decode_frames import DecodeFrames
+from .drop_modality import DropModality
 from .load_clip import LoadClip
 from .load_features import LoadFeatures
 from .load_image import LoadImage
