@@ -163,8 +163,9 @@ class Verification:
             listed = hasattr(dataset, 'get_data_info')
             samples = [dataset.get_data_info(i) for i in range(len(dataset))] if listed else []
             self._splits[split] = SplitUnderTest(split, loader['dataset'], dataset, samples)
-            normal = sum(s.get('label') == 0 for s in samples)
-            message = f'{len(dataset)} samples' + (f', {normal} normal' if samples else '')
+            labelled = [s for s in samples if 'label' in s]  # normal or anomalous: other tasks know no such thing
+            normal = sum(s['label'] == 0 for s in labelled)
+            message = f'{len(dataset)} samples' + (f', {normal} normal' if labelled else '')
             if any('regions' in s for s in samples):
                 message += f', {sum(len(s["regions"]) for s in samples)} regions'
             if len(dataset) == 0:
@@ -176,7 +177,7 @@ class Verification:
             unknown = [s['video_id'] for s in samples if s.get('class_name', '') is None]
             if unknown:
                 self.report.warn(check, f'{len(unknown)} paths name no class: {names(unknown)}')
-            if split != 'train' and samples and not 0 < normal < len(samples):
+            if split != 'train' and labelled and not 0 < normal < len(labelled):
                 have = 'normal' if normal else 'anomalous'
                 self.report.warn(check, f'all videos are {have}: video AUC is not defined')
         batch = self.config.get('train_dataloader') or {}

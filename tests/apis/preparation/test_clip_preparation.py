@@ -1,6 +1,4 @@
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,9 +14,11 @@ from vadlab.apis.preparation import clip_preparation as module
 from vadlab.datasets.audio import LogMelRecipe, log_mel, read_audio
 from vadlab.datasets.clip_metadata import ClipRecord, read_metadata
 from vadlab.datasets.clip_recipe import FrameRecipe
-from vadlab.datasets.prepared_clips import PreparedClip, frames_path, mel_path, read_manifest
+from vadlab.datasets.prepared_clips import frames_path, mel_path, read_manifest
 from vadlab.datasets.video import read_frames
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+
+from .crashing import crash_on_fox1
 
 pytest.importorskip('librosa')
 
@@ -214,15 +214,8 @@ def test_workers_give_the_same_as_one_process(folder):
     assert files(folder) == alone
 
 
-def crash_on_fox1(job):
-    """Stands in for a decoder that takes its process along."""
-    if job.clip_id == 'fox1':
-        os.kill(os.getpid(), signal.SIGKILL)
-    return PreparedClip(**job.facts(), frames_shape=[1], num_frames=1)
-
-
 def test_a_decoder_that_crashes_costs_one_clip(folder, monkeypatch):
-    monkeypatch.setattr(module, 'prepare_clip', crash_on_fox1)
+    monkeypatch.setattr(module, 'prepare_clip', crash_on_fox1)  # in processes, too: it is sent by name
     report = run(folder, workers=2)
     assert sorted(report.done) == ['deer1', 'deer2', 'fox2', 'fox3']
     assert 'the process that decoded it crashed' in report.bad['fox1']

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+from .caption_checks import check_images, check_words
 from .check_context import CheckContext, SplitUnderTest
+from .clip_checks import check_clips
 from .feature_checks import check_features
 from .region_checks import check_boxes, check_captions
 from .video_checks import check_videos
@@ -11,8 +13,11 @@ from .video_checks import check_videos
 CHECKS: dict[str, Callable[[list[SplitUnderTest], CheckContext], None]] = {
     'boxes': check_boxes,
     'captions': check_captions,
+    'words': check_words,
+    'images': check_images,
     'videos': check_videos,
     'features': check_features,
+    'clips': check_clips,
 }
 
 __all__ = ['CHECKS', 'CheckContext', 'SplitUnderTest']

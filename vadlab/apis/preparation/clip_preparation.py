@@ -3,12 +3,13 @@ import fcntl
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from itertools import islice
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import numpy as np
@@ -255,39 +256,40 @@ class ClipPreparation:
         if self.workers == 1 or len(jobs) < 2:
             yield from map(prepare_clip, jobs)
             return
+        suspects: list[ClipJob] = []
         left = iter(jobs)
-        while True:
-            crashed: list[ClipJob] = []
-            yield from self._in_pool(left, crashed, self.workers)
-            if not crashed:
-                return
-            # A file on which the decoder itself crashes takes its process along. Which one it was shows each alone.
-            for job in crashed:
-                again: list[ClipJob] = []
-                yield from self._in_pool(iter([job]), again, 1)
-                if again:
-                    reason = f'{job.video_path}: the process that decoded it crashed'
-                    yield PreparedClip(**job.facts(), bad=reason)
+        while (yield from self._in_pool(left, self.workers, 2 * self.workers, suspects)):
+            # A file on which the decoder itself crashes takes its process along. One at a time they show which it is.
+            alone = iter(suspects.copy())
+            suspects.clear()
+            while (yield from self._in_pool(alone, 1, 1, suspects)):
+                job = suspects.pop()
+                yield PreparedClip(**job.facts(), bad=f'{job.video_path}: the process that decoded it crashed')
 
     @staticmethod
-    def _in_pool(jobs: Iterator[ClipJob], crashed: list[ClipJob], workers: int) -> Iterator[PreparedClip]:
-        """Clips out of a pool of processes; if one dies, ``crashed`` gets the jobs that were under way."""
-        # Spawned, not forked: torch and its threads are loaded here.
-        spawning = multiprocessing.get_context('spawn')
-        pool = ProcessPoolExecutor(workers, mp_context=spawning, initializer=_one_thread)
+    def _in_pool(
+        jobs: Iterator[ClipJob], workers: int, most: int, suspects: list[ClipJob]
+    ) -> Generator[PreparedClip, None, bool]:
+        """Clips out of a pool of processes, ``most`` of them under way at a time.
+
+        Returns:
+            bool: Whether a process died, and with it the pool. Then ``suspects`` gets the jobs that were under way.
+        """
+        pool = ProcessPoolExecutor(workers, mp_context=_processes(), initializer=_one_thread)
         pending: dict[Future, ClipJob] = {}
         try:
             while True:
-                # A few at a time, so that few are under way when a process dies.
-                for job in islice(jobs, 2 * workers - len(pending)):
-                    pending[pool.submit(prepare_clip, job)] = job
+                for job in islice(jobs, most - len(pending)):
+                    suspects.append(job)  # lost otherwise where the pool dies right here
+                    pending[pool.submit(prepare_clip, job)] = suspects.pop()
                 if not pending:
-                    return
+                    return False
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
                     yield future.result()
                     del pending[future]
         except BrokenProcessPool:
-            crashed.extend(pending.values())
+            suspects.extend(pending.values())
+            return True
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -315,6 +317,13 @@ def mel_statistics(clips: Sequence[PreparedClip]) -> dict[str, float | int | Non
 
 def _is_done(clip: PreparedClip | None, job: ClipJob) -> bool:
     return clip is not None and all(getattr(clip, name) == value for name, value in job.facts().items())
+
+
+def _processes() -> BaseContext:
+    """How processes start: forked from one that has imported everything, and has no threads."""
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['__main__', prepare_clip.__module__, 'librosa'])
+    return context
 
 
 def _one_thread() -> None:

@@ -14,9 +14,14 @@ from ..random_state import restore_random_state
 
 
 def sample_names(data_batch: Any) -> list[str]:
-    """Names of the videos in a batch, for messages."""
+    """Names of the videos, clips or images in a batch, for messages."""
     samples = data_batch.get('data_samples', []) if isinstance(data_batch, dict) else []
-    return [str(getattr(s, 'video_id', None) or f'sample {i} of the batch') for i, s in enumerate(samples)]
+
+    def name(sample: Any, place: int) -> str:
+        known = (getattr(sample, key, None) for key in ('video_id', 'clip_id', 'image_id'))
+        return str(next((found for found in known if found is not None), f'sample {place} of the batch'))
+
+    return [name(sample, i) for i, sample in enumerate(samples)]
 
 
 @LOOPS.register_module()
