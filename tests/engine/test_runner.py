@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -175,3 +177,25 @@ def test_dry_run_reports_losses_and_metrics(toy_runner):
     found = toy_runner().dry_run()
     assert set(found) == {'loss', 'loss_a', 'loss_b', 'val/toy/closeness'}
     assert found['loss'] == pytest.approx(found['loss_a'] + found['loss_b'])
+
+
+@pytest.mark.parametrize('options', [{'model.widht': 3}, {'train_dataloader.dataset.lenght': 3}])
+def test_a_mistake_in_the_config_leaves_no_log(toy_config, tmp_path, options):
+    config = toy_config(**options)
+    work_dir = Path(config.work_dir)
+    with pytest.raises(ConfigError, match='takes no option'):
+        VADRunner.from_cfg(config).train()
+    assert not work_dir.exists()
+    # What was in the folder before, stays.
+    work_dir.mkdir()
+    (work_dir / 'notes.txt').write_text('mine')
+    with pytest.raises(ConfigError, match='takes no option'):
+        VADRunner.from_cfg(toy_config(work_dir, **options)).train()
+    assert [path.name for path in work_dir.iterdir()] == ['notes.txt']
+
+
+def test_a_run_that_has_begun_keeps_its_log(toy_runner, tmp_path):
+    runner = toy_runner(poison=2, smoke_pass=False)
+    with pytest.raises(TrainingError):
+        runner.train()
+    assert list(Path(runner.work_dir).rglob('*.log'))

@@ -3,7 +3,8 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch.utils.data import DataLoader
 import vadlab
 from vadlab.datasets.samplers import ResumableBatchSampler
 from vadlab.utils.config import config_differences, runner_config
-from vadlab.utils.errors import CheckpointError, ConfigError
+from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
 
 from .build_errors import config_mistakes
 from .checkpoint_io import (
@@ -33,6 +34,7 @@ from .checkpoint_io import (
     read_checkpoint,
     write_checkpoint,
 )
+from .log_folder import LogFolder
 from .loops import ResumableEpochLoop
 from .loops.worker_seed import seed_worker
 from .quantization import prepare_quantized
@@ -61,8 +63,26 @@ class VADRunner(Runner):
             ConfigError: The config names an unknown part or option.
         """
         forbid_unsafe_loading()
-        with config_mistakes():
-            return super().from_cfg(runner_config(cfg))  # type: ignore[return-value]
+        return super().from_cfg(runner_config(cfg))  # type: ignore[return-value]
+
+    def __init__(self, model: nn.Module | dict, work_dir: str, **options: Any) -> None:
+        config = options.get('cfg') or {}
+        name = os.path.basename(getattr(config, 'filename', None) or 'config.py')
+        self._log_folder = LogFolder(work_dir, name)
+        self._begun = False
+        with self._nothing_left_of_mistakes():
+            super().__init__(model, work_dir, **options)
+
+    @contextmanager
+    def _nothing_left_of_mistakes(self) -> Iterator[None]:
+        """A mistake of the user's, found before the first step, leaves no log and no work dir."""
+        try:
+            with config_mistakes():
+                yield
+        except (ConfigError, CheckpointError, MissingFileError):
+            if not self._begun:
+                self._log_folder.remove(self)
+            raise
 
     # Mypy cannot see what MMEngine's constructor makes of these.
     _train_loop: Any
@@ -139,12 +159,17 @@ class VADRunner(Runner):
         Raises:
             ConfigError: The config names an unknown part or option.
         """
-        with config_mistakes():
+        with self._nothing_left_of_mistakes():
             return super().train()
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """As MMEngine's; the first batch tells that everything is built, and has stood the smoke pass."""
+        self._begun = self._begun or fn_name in ('before_train_iter', 'before_val_iter', 'before_test_iter')
+        super().call_hook(fn_name, **kwargs)
 
     def test(self) -> dict:
         """Test; the metrics by name."""
-        with config_mistakes():
+        with self._nothing_left_of_mistakes():
             return super().test()
 
     def dry_run(self) -> dict[str, float]:

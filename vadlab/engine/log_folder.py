@@ -1,0 +1,49 @@
+"""Taking back the files of a run that a mistake ends before it begins."""
+
+import contextlib
+import logging
+import os
+import shutil
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+
+
+class LogFolder:
+    """What a runner's constructor leaves in the work dir: the folder of its log, and a copy of the config.
+
+    Args:
+        work_dir (str | Path): As it is before the runner is built.
+        config_name (str): Of the copy.
+    """
+
+    def __init__(self, work_dir: str | Path, config_name: str) -> None:
+        self._work_dir, self._copy = Path(work_dir), Path(work_dir) / config_name
+        self._had_work_dir, self._had_copy = self._work_dir.exists(), self._copy.exists()
+        self._had_folders = {path.name for path in self._work_dir.glob('*/')}
+
+    def remove(self, runner: Runner) -> None:
+        """Remove what was not there before; the runner, however far it was built, logs no more."""
+        log_dir = getattr(runner, '_log_dir', None)
+        if log_dir is not None and Path(log_dir).name in self._had_folders:
+            return  # another run began in this second, and logs there too
+        visualizer, logger = getattr(runner, 'visualizer', None), getattr(runner, 'logger', None)
+        if visualizer is not None:
+            visualizer.close()  # a writer that lives on would make its folder anew
+        if logger is not None:
+            for handler in [h for h in logger.handlers if isinstance(h, logging.FileHandler)]:
+                logger.removeHandler(handler)
+                handler.close()
+        for part in (visualizer, logger, getattr(runner, 'message_hub', None)):
+            if part is not None:  # MMEngine keeps them by name and second, and would give them to the next run
+                type(part)._instance_dict.pop(part.instance_name, None)
+        if not is_main_process():
+            return
+        if log_dir is not None:
+            shutil.rmtree(log_dir, ignore_errors=True)
+        if not self._had_copy:
+            self._copy.unlink(missing_ok=True)
+        if not self._had_work_dir:
+            with contextlib.suppress(OSError):  # another process may have put something there
+                os.rmdir(self._work_dir)
