@@ -1,0 +1,131 @@
+"""Beam search with kept keys and values against computing the whole prefix anew for every word."""
+
+from typing import Any
+
+import torch
+
+from .harness import Entry, Report, compete, limit
+
+PLAIN = 'prefix anew'
+KINDS = {PLAIN: 'prefix', 'the same, beams share an image': 'shared', 'VADLab': 'ours'}
+SIZES = {
+    'published': dict(vocab=10_000, width=512, layers=3, heads=8, ffn=2048, patches=196),
+    'tiny': dict(vocab=50, width=16, layers=2, heads=2, ffn=32, patches=9),
+}
+
+
+class PlainCache:
+    """The words so far: nothing else is kept."""
+
+    def __init__(self, images: Any, captions: int, shared: bool) -> None:
+        self.num_images = len(images.grid)
+        self.num_rows = self.num_images * captions
+        self.images = images if shared else images._replace(grid=images.grid.repeat_interleave(captions, 0))
+        self.words = torch.zeros(self.num_rows, 0, dtype=torch.long)
+
+    def reorder(self, rows_n: torch.Tensor) -> None:
+        """Let rows go on where others have come to."""
+        self.words = self.words[rows_n]
+
+
+class PlainDecoder:
+    """A decoder for :func:`beam_search` that scores the whole prefix for every word.
+
+    Args:
+        decoder: Our decoder.
+        shared: The beams of an image read its keys and values together, as with ours; else each is an image of its
+            own, which is how searches without a cache are commonly written.
+    """
+
+    def __init__(self, decoder: Any, shared: bool) -> None:
+        self.decoder = decoder
+        self.shared = shared
+
+    def init_cache(self, images: Any, captions: int = 1, max_len: int | None = None) -> PlainCache:
+        """What :meth:`step` starts from."""
+        return PlainCache(images, captions, self.shared)
+
+    def step(self, words_n: torch.Tensor, cache: PlainCache) -> torch.Tensor:
+        """Log-probabilities of the next word."""
+        cache.words = torch.cat([cache.words, words_n[:, None]], dim=1)
+        return self.decoder(cache.words, cache.images)[:, -1]
+
+
+class BeamJob:
+    """The captions of a batch of images by beam search, all ``length`` words long.
+
+    Args:
+        kind: ``prefix``, ``shared`` (see :class:`PlainDecoder`) or ``ours``.
+        size: Of :data:`SIZES`.
+        images: Images of the batch.
+        beams: Beams of each.
+        length: Words.
+    """
+
+    def __init__(self, kind: str, size: str, images: int, beams: int = 5, length: int = 20) -> None:
+        from vadlab.models.captioners import CaptionDecoder, EncodedImages
+        from vadlab.models.captioners.decoding import EOS
+
+        chosen = SIZES[size]
+        torch.manual_seed(0)
+        decoder = CaptionDecoder(
+            chosen['vocab'], chosen['width'], chosen['layers'], chosen['heads'], chosen['ffn'], max_len=54
+        ).eval()
+        with torch.no_grad():  # captions that differ, and none that ends before its time
+            torch.nn.init.normal_(decoder.classifier.weight, std=0.1)
+            decoder.word_embedding.weight[EOS] = 0
+            decoder.classifier.weight[EOS] = 0
+        self.decoder = decoder if kind == 'ours' else PlainDecoder(decoder, kind == 'shared')
+        grid = torch.randn(images, chosen['patches'], chosen['width'])
+        positions = torch.randn(chosen['patches'], chosen['width'])
+        self.images = EncodedImages(grid, positions, torch.zeros(images, chosen['patches'], dtype=torch.long), grid)
+        self.options = dict(beam_size=beams, max_len=length, return_all=True)
+
+    def run(self) -> dict[str, Any]:
+        """The captions found, their words in text so that they can be compared, and their scores."""
+        from vadlab.models.captioners import beam_search
+
+        found = beam_search(self.decoder, self.images, **self.options)
+        return dict(
+            words=' '.join(map(str, found.tokens.flatten().tolist())),
+            scores=' '.join(f'{score:.6f}' for score in found.scores.flatten().tolist()),
+        )
+
+
+def run(runs: int = 5, size: str = 'published', batches: tuple[int, ...] = (10, 1)) -> Report:
+    """Measure beam search.
+
+    Args:
+        runs: Turns.
+        size: Of :data:`SIZES`.
+        batches: Images of a batch.
+    """
+    report = Report()
+    for images in batches:
+        case = f'{images} image{"s" if images > 1 else ""}, 5 beams of 20 words'
+        first: dict[str, Any] = {}
+        entries = [
+            Entry(name, 'beam:BeamJob', dict(kind=kind, size=size, images=images), units=images, threads=1)
+            for name, kind in KINDS.items()
+        ]
+        rows = compete('beam', case, entries, runs, PLAIN, 'images/s', on_first=first.__setitem__)
+        for row in rows:
+            row.details = {}
+        report.rows += rows
+        for row in rows[1:]:
+            if row.name in first:
+                report.errors += compare(first[PLAIN], first[row.name], f'{case}, {row.name}')
+            else:
+                report.errors.append(f'beam, {case}: {row.name}: {row.note}')
+        ratio = rows[-1].ratio
+        report.targets.append(limit(f'beam, {case}: times as fast', 4.0, 1 / ratio.median if ratio else None, True))
+    return report
+
+
+def compare(plain: dict[str, Any], ours: dict[str, Any], case: str) -> list[str]:
+    """Where the captions differ, or their scores by more than 1e-5 of themselves."""
+    if plain['words'] != ours['words']:
+        return [f'beam, {case}: other captions are found']
+    pairs = zip(map(float, plain['scores'].split()), map(float, ours['scores'].split()), strict=True)
+    worst = max(abs(a - b) / max(1.0, abs(a)) for a, b in pairs)
+    return [] if worst <= 1e-5 else [f'beam, {case}: scores differ by {worst:.2g}']
