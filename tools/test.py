@@ -14,7 +14,7 @@ from mmengine.dist import is_main_process
 
 from vadlab.engine import VADRunner
 from vadlab.engine.checkpoint_io import read_checkpoint
-from vadlab.registry import MODELS
+from vadlab.registry import HOOKS, MODELS
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import runner_config
 from vadlab.utils.errors import ConfigError
@@ -38,7 +38,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
     parser.add_argument('checkpoint', help='weights, such as work_dirs/fgclip_ucf/epoch_10.pth; none: zero-shot')
     parser.add_argument('--work-dir', help='folder for the log (default: work_dirs/CONFIG)')
-    parser.add_argument('--out', metavar='metrics.json', help='write the metrics here, and scores as .npz beside')
+    parser.add_argument(
+        '--out', metavar='metrics.json', help='write the metrics here; beside, scores as .npz or captions'
+    )
     parser.add_argument(
         '--show-dir', metavar='DIR', help='draw what was predicted into this folder, with a page that shows all'
     )
@@ -75,9 +77,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     config.resume = False
     hooks = list(config.get('custom_hooks') or [])
     if args.out:
-        hooks.append({'type': 'ScoreFileHook', 'path': str(Path(args.out).with_suffix('.npz'))})
+        file_hook = hook_of(config.model.type, 'file_hook', 'ScoreFileHook')
+        predictions = Path(args.out).with_suffix(file_hook.suffix)
+        hooks.append({'type': file_hook, 'path': str(predictions)})
     if args.show_dir:
-        hooks.append({'type': show_hook(config.model.type), 'show_dir': args.show_dir})
+        show_hook = hook_of(config.model.type, 'show_hook', 'VADVisualizationHook')
+        hooks.append({'type': show_hook, 'show_dir': args.show_dir})
     config.custom_hooks = hooks
     full = copy.deepcopy(config)
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', *_VALIDATION):
@@ -96,15 +101,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = [(k, format_value(v), protocol.get(k, '')) for k, v in metrics.items()]
         print('\n' + format_table(rows, ('metric', 'value', 'protocol')))
         if args.out:
-            print(f'\nmetrics: {args.out}   scores: {Path(args.out).with_suffix(".npz")}')
+            print(f'\nmetrics: {args.out}   {file_hook.holds}: {predictions}')
         if args.show_dir:
             print(f'pictures: {args.show_dir}')
     return 0
 
 
-def show_hook(model_type: str) -> str:
-    """The hook that draws what a model predicts; a model of anything but frame scores names its own."""
-    return getattr(MODELS.get(model_type), 'show_hook', 'VADVisualizationHook')
+def hook_of(model_type: str, purpose: str, default: str) -> Any:
+    """The hook that draws or keeps what a model predicts; a model of anything but frame scores names its own."""
+    return HOOKS.get(getattr(MODELS.get(model_type), purpose, default))
 
 
 def write_report(

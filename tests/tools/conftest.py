@@ -79,3 +79,12 @@ def clips_file(tmp_path):
     path = tmp_path / f'toyclips{next(_numbers)}.py'
     path.write_text(toy.CONFIG.format(root=ROOT, data=toy.write_data(tmp_path / 'data')))
     return path
+
+
+@pytest.fixture
+def captions_file(tmp_path):
+    """The file of a toy captioning experiment (see tests/tools/toy_captions.py), under a name of its own."""
+    toy = _load_helper('toy_captions', ROOT / 'tests' / 'tools' / 'toy_captions.py')
+    path = tmp_path / f'toycaptions{next(_numbers)}.py'
+    path.write_text(toy.CONFIG.format(root=ROOT, data=toy.write_data(tmp_path / 'data')))
+    return path

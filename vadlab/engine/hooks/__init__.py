@@ -1,3 +1,5 @@
+from .caption_file_hook import CaptionFileHook
+from .caption_visualization_hook import CaptionVisualizationHook
 from .checkpoint_hook import CheckpointHook
 from .clip_visualization_hook import ClipVisualizationHook
 from .device_check_hook import DeviceCheckHook
@@ -16,6 +18,8 @@ from .undisturbed_validation_hook import UndisturbedValidationHook
 from .vad_visualization_hook import VADVisualizationHook
 
 __all__ = [
+    'CaptionFileHook',
+    'CaptionVisualizationHook',
     'CheckpointHook',
     'ClipVisualizationHook',
     'DeviceCheckHook',

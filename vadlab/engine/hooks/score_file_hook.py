@@ -27,6 +27,7 @@ class ScoreFileHook(Hook):
     """
 
     priority = 'LOW'
+    suffix, holds = '.npz', 'scores'
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)

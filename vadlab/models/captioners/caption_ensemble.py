@@ -56,6 +56,8 @@ class CaptionEnsemble(BaseModel):
         ConfigError: No checkpoint, or an unknown average.
     """
 
+    show_hook, file_hook = 'CaptionVisualizationHook', 'CaptionFileHook'
+
     def __init__(
         self,
         captioner: dict,
@@ -75,6 +77,11 @@ class CaptionEnsemble(BaseModel):
         self.pretrained = list(pretrained)
         self.average = average
         self.decoding = self.captioners[0].decoding if decoding is None else check_decoding(decoding)
+
+    @property
+    def concepts(self) -> list[str]:
+        """Names of what patches are taken for, by number: the first captioner names them."""
+        return self.captioners[0].concepts
 
     def init_weights(self) -> None:
         """Load the checkpoints.

@@ -79,6 +79,7 @@ class FSGR(BaseModel):
     """
 
     needs_training = True
+    show_hook, file_hook = 'CaptionVisualizationHook', 'CaptionFileHook'
 
     def __init__(
         self,

@@ -1,0 +1,130 @@
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vadlab.registry import MODELS
+from vadlab.utils.config import load_config
+from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
+
+from .tiny_ucf import write_video
+
+
+@pytest.fixture
+def infer(load_tool):
+    return load_tool('infer').main
+
+
+@pytest.fixture
+def checkpoint(captions_file, tmp_path):
+    """Random weights of the toy captioner, as a file."""
+    torch.manual_seed(0)
+    model = MODELS.build(load_config(captions_file).model)
+    torch.nn.init.normal_(model.decoder.classifier.weight)  # so that it writes more than an end
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'weights.pth')
+    return tmp_path / 'weights.pth'
+
+
+def test_images_folders_and_videos_are_described(infer, captions_file, checkpoint, tmp_path, capsys):
+    folder = tmp_path / 'data' / 'images' / 'test'
+    video = write_video(tmp_path / 'clip.mp4')
+    one = tmp_path / 'data' / 'images' / 'val' / '0.png'
+    out = tmp_path / 'out'
+    inputs = [str(folder), str(one), str(video)]
+    command = [str(captions_file), str(checkpoint), *inputs, '--frames', '2', '--out', str(out)]
+    assert infer(command) == 0
+    printed = capsys.readouterr().out
+    records = json.loads((out / 'captions.json').read_text())
+    names = [record['name'] for record in records]
+    assert names[:4] == ['0.png', '1.png', '2.png', '0.png']
+    assert [name.split(' at ')[0] for name in names[4:]] == ['clip.mp4', 'clip.mp4']
+    for record in records:
+        assert f'{record["name"]}: {record["caption"]}\n' in printed
+        assert sum(record['concepts'].values()) == pytest.approx(1, abs=1e-3)
+        assert set(record['concepts']) <= {'red', 'green', 'blue'}
+        assert record['log_prob'] <= 0
+    assert {'frame', 'time_s'} <= set(records[-1])
+    page = (out / 'index.html').read_text()
+    assert page.count('<article>') == 6
+    assert len(list(out.glob('*.png'))) == 6  # though two images have one name
+
+
+def test_without_out_nothing_is_written(infer, captions_file, checkpoint, tmp_path, monkeypatch, capsys):
+    image = tmp_path / 'data' / 'images' / 'test' / '0.png'
+    (tmp_path / 'empty').mkdir()
+    monkeypatch.chdir(tmp_path / 'empty')
+    assert infer([str(captions_file), str(checkpoint), str(image)]) == 0
+    assert capsys.readouterr().out.startswith('0.png: ')
+    assert not list((tmp_path / 'empty').iterdir())
+
+
+def test_what_is_described_is_what_a_test_predicts(infer, test, captions_file, checkpoint, tmp_path):
+    """The same pixels, by another way: the caption and its score are those of tools/test.py."""
+    out = tmp_path / 'out'
+    folder = tmp_path / 'data' / 'images' / 'test'
+    assert infer([str(captions_file), str(checkpoint), str(folder), '--out', str(out), '--no-pictures']) == 0
+    described = {r['path']: (r['caption'], r['log_prob']) for r in json.loads((out / 'captions.json').read_text())}
+    assert not list(out.glob('*.png'))
+    report = tmp_path / 'metrics.json'
+    work_dir = ['--work-dir', str(tmp_path / 'work')]
+    assert test([str(captions_file), str(checkpoint), '--out', str(report), *work_dir]) == 0
+    tested = json.loads((tmp_path / 'metrics.captions.json').read_text())
+    assert len(tested) == len(described) == 3
+    for record in tested:
+        caption, log_prob = described[str(folder / f'{record["image_id"] - 200}.png')]
+        assert record['caption'] == caption
+        assert record['log_prob'] == pytest.approx(log_prob, abs=2e-4)
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_described(infer, captions_file, checkpoint, tmp_path, capsys):
+    folder = tmp_path / 'data' / 'images' / 'test'
+    (folder / '1.png').write_text('no image')
+    out = tmp_path / 'out'
+    assert infer([str(captions_file), str(checkpoint), str(folder), '--out', str(out)]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.count('\n') == 1
+    assert '1.png is no image, or damaged' in printed.err
+    records = json.loads((out / 'captions.json').read_text())
+    assert [('caption' in r, 'error' in r) for r in records] == [(True, False), (True, False), (False, True)]
+
+
+def test_mistakes_end_before_a_model_is_built(infer, captions_file, tiny_file, checkpoint, tmp_path):
+    image = str(tmp_path / 'data' / 'images' / 'test' / '0.png')
+    with pytest.raises(MissingFileError, match='There is no image, video or folder gone'):
+        infer([str(captions_file), str(checkpoint), 'gone'])
+    with pytest.raises(ConfigError, match='must be positive'):
+        infer([str(captions_file), str(checkpoint), image, '--every', '0'])
+    with pytest.raises(ConfigError, match='reads no images'):
+        infer([str(tiny_file), str(checkpoint), image])
+    with pytest.raises(ConfigError, match='FSGR is a method that is trained. Give a checkpoint'):
+        infer([str(captions_file), 'none', image])
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused(infer, captions_file, checkpoint, tmp_path):
+    image = str(tmp_path / 'data' / 'images' / 'test' / '0.png')
+    vocabulary = tmp_path / 'data' / 'vocab.json'
+    content = json.loads(vocabulary.read_text())
+    content['words'][-1] = 'other'
+    vocabulary.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match='was trained with another vocabulary'):
+        infer([str(captions_file), str(checkpoint), image])
+
+
+def test_pictures_of_a_test_show_captions_and_references(test, captions_file, checkpoint, tmp_path):
+    show = tmp_path / 'show'
+    command = [str(captions_file), str(checkpoint), '--work-dir', str(tmp_path / 'work'), '--show-dir', str(show)]
+    assert test(command) == 0
+    assert len(list(show.glob('*.png'))) == 3
+    page = (show / 'index.html').read_text()
+    assert page.count('<article>') == 3
+    assert 'A blue picture.' in page
+    shutil.rmtree(show)
+
+
+def test_grey_and_tall_images_are_described(infer, captions_file, checkpoint, tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / 'grey.png'), np.full((70, 20), 90, np.uint8))
+    assert infer([str(captions_file), str(checkpoint), str(tmp_path / 'grey.png')]) == 0
+    assert capsys.readouterr().out.startswith('grey.png: ')

@@ -1,0 +1,105 @@
+"""Describe images and videos: ``python tools/infer.py CONFIG CHECKPOINT INPUT... --out DIR``."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from vadlab.apis.caption_inferencer import CaptionInferencer, Described
+from vadlab.apis.caption_inputs import CaptionInput, find_inputs, read_inputs
+from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.runtime import add_common_arguments, config_from_arguments
+from vadlab.visualization.concept_picture import ConceptPicture, concept_shares, draw_concepts
+from vadlab.visualization.picture_index import figure_article, picture_name, write_page
+
+NO_CHECKPOINT = 'none'
+_DPI = 110
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Write a caption for each image, and for frames of each video; with --out also as captions.json, '
+        'with a picture of what each patch was taken for and a page that shows all.'
+    )
+    parser.add_argument('config', help='the experiment, such as configs/fsgr_coco.py')
+    parser.add_argument('checkpoint', help='trained weights; none: the model loads them itself (an ensemble)')
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='images, videos, folders of them')
+    parser.add_argument('--out', type=Path, metavar='DIR', help='folder for captions.json, pictures and index.html')
+    frames = parser.add_mutually_exclusive_group()
+    frames.add_argument(
+        '--every', type=float, default=2.0, metavar='S', help='of a video, a frame every S seconds (default: 2)'
+    )
+    frames.add_argument('--frames', type=int, metavar='N', help='of a video, N frames spread evenly')
+    parser.add_argument('--no-pictures', action='store_true', help='leave the pictures out')
+    parser.add_argument('--batch-size', type=int, default=16, help='images at once (default: 16)')
+    parser.add_argument('--device', help='such as cpu or cuda:1 (default: a GPU where there is one)')
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Describe what the command line names; the exit status, 2 where a file could not be read."""
+    args = parse_args(argv)
+    if args.out:
+        check_writable(args.out / 'captions.json', '--out')
+    if args.every <= 0 or (args.frames is not None and args.frames < 1):
+        raise ConfigError('--every and --frames must be positive.')
+    find_inputs(args.inputs)  # what is not there is found before a model is built
+    config = config_from_arguments(args, check=False)
+    checkpoint = None if args.checkpoint == NO_CHECKPOINT else args.checkpoint
+    inferencer = CaptionInferencer(config, checkpoint, args.device, args.batch_size)
+
+    unread: list[CaptionInput] = []
+    records: list[dict[str, Any]] = []
+    articles: list[str] = []
+    for found in inferencer(_readable(read_inputs(args.inputs, args.every, args.frames), unread)):
+        print(f'{found.source.name}: {found.caption}', flush=True)
+        records.append(record_of(found, inferencer.concepts))
+        if args.out and not args.no_pictures:
+            articles.append(draw(found, inferencer.concepts, args.out, len(articles)))
+    for source in unread:
+        print(f'not described: {source.error}', file=sys.stderr)
+    if args.out:
+        records += [{'name': source.name, 'path': source.path, 'error': source.error} for source in unread]
+        write_json(args.out / 'captions.json', records)
+        print(f'\ncaptions: {args.out / "captions.json"}')
+    if articles:
+        page = write_page(args.out, 'Described images', f'{len(articles)} images.', articles)
+        print(f'pictures: {page}')
+    return 2 if unread else 0
+
+
+def record_of(found: Described, names: Sequence[str]) -> dict[str, Any]:
+    """What ``captions.json`` says of an image."""
+    source = found.source
+    record: dict[str, Any] = {'name': source.name, 'path': source.path}
+    if source.frame is not None:
+        record |= {'frame': source.frame, 'time_s': source.time_s}
+    shares = {name: round(share, 4) for name, share in concept_shares(found.concepts, names).items()}
+    return {**record, 'caption': found.caption, 'log_prob': round(found.score, 4), 'concepts': shares}
+
+
+def draw(found: Described, names: Sequence[str], out: Path, number: int) -> str:
+    """Draw an image's patches into the folder, under a name that no other image has; its part of the page."""
+    source = found.source
+    name = f'{number:05d}_{picture_name(source.name)}'
+    picture = ConceptPicture(source.name, found.seen, found.caption, found.concepts, names)
+    draw_concepts(picture).savefig(out / name, dpi=_DPI)
+    return figure_article(found.caption, [name], source.name)
+
+
+def _readable(inputs: Iterator[CaptionInput], unread: list[CaptionInput]) -> Iterator[CaptionInput]:
+    """Those that could be read; the others go onto a list."""
+    for source in inputs:
+        if source.error is None:
+            yield source
+        else:
+            unread.append(source)
+
+
+if __name__ == '__main__':
+    run_cli(main)

@@ -1,0 +1,110 @@
+"""Images and frames of videos to be described, from files and folders."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vadlab.datasets.transforms.load_image import read_image
+from vadlab.datasets.video import index_video, read_frames
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError, VADLabError
+
+from .features.video_list import ENDINGS as VIDEO_ENDINGS
+
+IMAGE_ENDINGS = frozenset(['.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'])
+_AT_ONCE = 32  # frames of a video that are decoded before the first of them is described
+
+
+@dataclass(frozen=True)
+class CaptionInput:
+    """An image to be described, or why there is none.
+
+    Attributes:
+        path (str): The file.
+        name (str): What it is called: its path below the folder that was named, with the time for a video's frame.
+        image (np.ndarray | None): RGB, uint8, shape (H, W, 3).
+        frame (int | None): Number of the frame in its video.
+        time_s (float | None): When it is shown.
+        error (str | None): Why it cannot be read.
+    """
+
+    path: str
+    name: str
+    image: np.ndarray | None = None
+    frame: int | None = None
+    time_s: float | None = None
+    error: str | None = None
+
+
+def find_inputs(sources: Sequence[str | os.PathLike]) -> list[tuple[str, str]]:
+    """Images and videos among files and folders, which are searched to any depth.
+
+    Args:
+        sources (Sequence): Files and folders. A file that is named is taken whatever its ending.
+
+    Returns:
+        list[tuple[str, str]]: Path and name of each, in the order of ``sources``, each file once.
+
+    Raises:
+        MissingFileError: Something named does not exist.
+        DataError: There is neither image nor video in them.
+    """
+    found: dict[str, str] = {}
+    for source in map(Path, sources):
+        if source.is_dir():
+            for folder, subfolders, files in os.walk(source, followlinks=True):
+                subfolders[:] = sorted(name for name in subfolders if not name.startswith('.'))
+                for path in (Path(folder) / name for name in sorted(files) if not name.startswith('.')):
+                    if path.suffix.lower() in IMAGE_ENDINGS | VIDEO_ENDINGS:
+                        found.setdefault(str(path), path.relative_to(source).as_posix())
+        elif source.is_file():
+            found.setdefault(str(source), source.name)
+        else:
+            raise MissingFileError(f'There is no image, video or folder {source}.')
+    if not found:
+        known = ' '.join(sorted(IMAGE_ENDINGS | VIDEO_ENDINGS))
+        raise DataError(f'No images or videos under {", ".join(map(str, sources))}. Known endings: {known}')
+    return list(found.items())
+
+
+def read_inputs(
+    sources: Sequence[str | os.PathLike], every_s: float = 2.0, num_frames: int | None = None
+) -> Iterator[CaptionInput]:
+    """Read what :func:`find_inputs` finds, one after the other. A file that cannot be read is an input with an error.
+
+    Args:
+        sources (Sequence): Files and folders.
+        every_s (float): Seconds between the frames that are taken of a video, > 0; the first is its first frame.
+        num_frames (int | None): Take so many frames of each video instead, spread evenly: the middle of each stretch.
+
+    Raises:
+        ConfigError: ``every_s`` or ``num_frames`` is not positive.
+        MissingFileError, DataError: See :func:`find_inputs`.
+    """
+    if every_s <= 0 or (num_frames is not None and num_frames < 1):
+        raise ConfigError(f'Frames of videos: every_s={every_s} and num_frames={num_frames} must be positive.')
+    for path, name in find_inputs(sources):
+        try:
+            if Path(path).suffix.lower() in VIDEO_ENDINGS:
+                yield from _frames(path, name, every_s, num_frames)
+            else:
+                yield CaptionInput(path, name, read_image(path))
+        except VADLabError as error:
+            yield CaptionInput(path, name, error=str(error))
+
+
+def _frames(path: str, name: str, every_s: float, num_frames: int | None) -> Iterator[CaptionInput]:
+    index = index_video(path)
+    total = index.total_frames
+    if num_frames is None:
+        inds = (np.arange(0, total / index.fps, every_s) * index.fps).round().astype(np.int64)
+    else:
+        inds = ((np.arange(num_frames) + 0.5) * total / num_frames).astype(np.int64)
+    inds = np.unique(inds.clip(0, total - 1))
+    for first in range(0, len(inds), _AT_ONCE):
+        part = inds[first : first + _AT_ONCE]
+        for frame, image in zip(part.tolist(), read_frames(index, part), strict=True):
+            time_s = frame / index.fps
+            yield CaptionInput(path, f'{name} at {time_s:.2f} s', image, frame, round(time_s, 3))
