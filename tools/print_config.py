@@ -1,10 +1,18 @@
-"""Print a config with everything it builds on: ``python tools/print_config.py CONFIG``."""
+"""Print a config with everything it builds on: ``python tools/print_config.py CONFIG``.
+
+Options that no part takes are named below it, with exit status 2.
+"""
 
 import argparse
 from collections.abc import Sequence
 
+from vadlab import registry
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import load_config, parse_cfg_options, runner_config
+from vadlab.utils.config_check import misspelled_options
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.runtime import quiet_third_parties
+from vadlab.utils.setup_env import register_all_modules
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -14,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change variables, or dotted keys')
     parser.add_argument('--variables', action='store_true', help='print the variables alone')
     args = parser.parse_args(argv)
+    quiet_third_parties()
+    register_all_modules()
     config = load_config(args.config, parse_cfg_options(args.cfg_options))
     kept = runner_config(config)
     if args.variables:
@@ -21,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f'{name} = {config[name]!r}')
     else:
         print(kept.pretty_text, end='')
+    registries = [part for part in vars(registry).values() if isinstance(part, registry.Registry)]
+    found = misspelled_options(kept._cfg_dict.to_dict(), registries)
+    if found:
+        raise ConfigError(f'{args.config}: {len(found)} options are not known.\n' + '\n'.join(found))
     return 0
 
 
