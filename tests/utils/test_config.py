@@ -45,6 +45,17 @@ def test_grandchild_wins(files):
     assert load_config(files / 'leaf.py').model.inner.doubled == 16
 
 
+def test_base_dict_may_be_used_whole(files):
+    (files / 'base.py').write_text("model = dict(type='One', inner=dict(a=1))\n")
+    (files / 'leaf.py').write_text(
+        "_base_ = ['base.py']\nmodel = dict(_delete_=True, type='Several', of=_base_.model, a=_base_.model.inner.a)\n"
+    )
+    config = load_config(files / 'leaf.py')
+    assert config.model == dict(type='Several', of=dict(type='One', inner=dict(a=1)), a=1)
+    (files / 'flat.py').write_text(config.pretty_text)
+    assert load_config(files / 'flat.py').model == config.model
+
+
 def test_base_value_by_name(files):
     (files / 'leaf.py').write_text(
         "_base_ = ['base.py']\nmodel = dict(third=_base_.size // 3, a=_base_.model.inner.a)\n"

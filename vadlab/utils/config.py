@@ -59,16 +59,13 @@ class _Source:
             yield from base.walk()
 
 
-class _Base:
-    """What ``_base_.key`` reads from in a config file."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
+class _Base(dict):
+    """What ``_base_.key`` reads from in a config file; a dict of the base files, which may be used whole."""
 
     def __getattr__(self, key: str) -> Any:
-        if key.startswith('__') or key not in self._values:
-            raise AttributeError(f'the _base_ files do not define {key!r}. {nearest(key, list(self._values))}')
-        value = self._values[key]
+        if key.startswith('__') or key not in self:
+            raise AttributeError(f'the _base_ files do not define {key!r}. {nearest(key, list(self))}')
+        value = self[key]
         return _Base(value) if isinstance(value, dict) else value
 
 
