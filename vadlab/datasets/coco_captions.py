@@ -58,6 +58,7 @@ class COCOCaptions(BaseDataset):
     """
 
     METAINFO: dict = dict()
+    verification = ('words', 'images')
 
     def __init__(
         self,
