@@ -7,6 +7,8 @@ DEMO_DATA = data/demo
 DEMO_DIR  = work_dirs/fgclip_demo
 CLIPS     = data/wildlife_demo
 CLIPS_DIR = work_dirs/mbt_wildlife_demo
+CAPTIONS  = data/captions_demo
+FSGR_DIR  = work_dirs/fsgr_demo
 METHODS   = zero_shot_clip mil rtfm urdmu vadclip pel4vad dsanet
 
 BIN    := $(VENV)/bin
@@ -14,7 +16,7 @@ BIN    := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-features methods wildlife train test check bench clean
+.PHONY: help install demo demo-features methods wildlife captions train test check bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +64,25 @@ wildlife: install  ## Make clips of animals with sound, train MBT on them, test 
 	@echo "metrics      $(CLIPS_DIR)/metrics.json, probabilities of every clip in $(CLIPS_DIR)/metrics.npz"
 	@echo "pictures     $(CLIPS_DIR)/pictures/index.html"
 	@echo "modalities   $(CLIPS_DIR)/modalities/table.md, and pictures beside it"
+
+# As the demo. Blanked pixels are the control: what remains is what captions have in common.
+captions: install  ## Make pictures with captions, train FSGR on them, then by rewards, test it, describe pictures: 20 minutes
+	$(BIN)/python tools/make_caption_data.py --out $(CAPTIONS)
+	$(BIN)/python tools/train.py configs/fsgr_demo.py --work-dir $(FSGR_DIR) $(or $(ARGS),--resume)
+	$(BIN)/python tools/test.py configs/fsgr_demo.py $(FSGR_DIR)/best_*.pth --work-dir $(FSGR_DIR)/test \
+	  --out $(FSGR_DIR)/metrics.json
+	$(BIN)/python tools/train.py configs/fsgr_demo_scst.py --work-dir $(FSGR_DIR)_scst $(or $(ARGS),--resume) \
+	  --cfg-options load_from="$$(ls $(FSGR_DIR)/best_*.pth)"
+	$(BIN)/python tools/test.py configs/fsgr_demo_scst.py $(FSGR_DIR)_scst/best_*.pth --work-dir $(FSGR_DIR)_scst/test \
+	  --out $(FSGR_DIR)_scst/metrics.json --show-dir $(FSGR_DIR)_scst/pictures
+	$(BIN)/python tools/test.py configs/fsgr_demo_scst.py $(FSGR_DIR)_scst/best_*.pth --work-dir $(FSGR_DIR)_scst/test \
+	  --out $(FSGR_DIR)_scst/metrics_blank.json --cfg-options blank_pixels=True
+	$(BIN)/python tools/infer.py configs/fsgr_demo_scst.py $(FSGR_DIR)_scst/best_*.pth \
+	  $$(ls $(CAPTIONS)/images/test/* | head -n 5)
+	@echo
+	@echo "checkpoints  $$(ls $(FSGR_DIR)/best_*.pth) and, by rewards, $$(ls $(FSGR_DIR)_scst/best_*.pth)"
+	@echo "metrics      metrics.json beside them, and metrics_blank.json of blanked pictures"
+	@echo "pictures     $(FSGR_DIR)_scst/pictures/index.html"
 
 train: install  ## Train: make train CONFIG=configs/fgclip_ucf.py ARGS="--cfg-options data_root=..."
 	$(BIN)/python tools/train.py $(CONFIG) $(ARGS)
