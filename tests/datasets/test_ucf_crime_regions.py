@@ -253,6 +253,24 @@ def test_test_mode_leaves_damaged_videos_out_by_name_and_never_replaces(build, m
         build(records, data_root=root, max_bad_videos=1, test_mode=True)
 
 
+def test_missing_videos_are_named_left_out_and_count_beside_damaged_ones(build, many, make_record, log_lines):
+    root, records = many
+    one, two = ([make_record(f'Fire{i}.mp4') for i in range(n)] for n in (1, 2))
+    with pytest.raises(MissingFileError, match=r'^UCFCrimeRegions: 1 of 7 videos not found'):
+        build(one + records, data_root=root)
+    dataset = build(one + records, data_root=root, max_bad_videos=3)
+    assert len(dataset) == 6
+    assert any('1 videos are missing and left out, of at most 3 bad ones: Fire0' in line for line in log_lines)
+    assert any('1 videos are missing' in note for note in dataset.notes)
+    assert [dataset[i]['data_samples'].video_id for i in range(6)][1:3] == ['Arson001', 'Arson003']
+    with pytest.raises(DataError, match=r'2 damaged and 1 missing videos, max_bad_videos is 2 \(.*Fire0; last'):
+        build(one + records, data_root=root, max_bad_videos=2, test_mode=True)
+    with pytest.raises(MissingFileError, match=r'UCFCrimeRegions \(max_bad_videos=1\): 2 of 8 videos not found'):
+        build(two + records, data_root=root, max_bad_videos=1)
+    with pytest.raises(MissingFileError, match='2 of 2 videos not found'):
+        build(two, data_root=root, max_bad_videos=5)
+
+
 def test_all_damaged(build, make_record, tmp_path):
     (tmp_path / 'Arson001.mp4').write_bytes(b'')
     dataset = build([make_record('Arson001.mp4')], data_root=str(tmp_path), max_bad_videos=5)

@@ -83,6 +83,17 @@ def test_missing_videos_fail_and_are_named(verify, tiny_data):
     one(findings, 'warning', 'smoke batch: left out, since there are failures')
 
 
+def test_missing_and_damaged_videos_share_the_limit(verify, tiny_data):
+    (tiny_data / 'Videos' / 'Arson001.mp4').unlink()
+    status, findings = verify('max_bad_videos=1')
+    assert status == 0
+    one(findings, 'warning', 'train annotations: 1 videos are missing and left out, of at most 1 bad ones: Arson001')
+    (tiny_data / 'Videos' / 'Fighting001.mp4').write_bytes(b'')
+    status, findings = verify('max_bad_videos=1')
+    assert status == 2
+    one(findings, 'failure', 'train videos: 1 damaged and 1 missing videos, max_bad_videos is 1')
+
+
 @pytest.mark.parametrize(
     ('options', 'text'),
     [

@@ -152,8 +152,6 @@ class Verification:
                 continue
             if 'pipeline' in settings:
                 settings['pipeline'] = []
-            if 'max_bad_videos' in settings:
-                settings['max_bad_videos'] = 0  # videos are looked at below, in parallel
             with self.report.failing(check) as ok, config_mistakes():
                 dataset = DATASETS.build(settings)
                 if hasattr(dataset, 'full_init'):

@@ -15,7 +15,7 @@ from .class_names import UCF_CRIME_CLASSES, class_from_path
 from .keyframes import merge_intervals, shown_spans
 from .path_index import PathIndex
 from .region_annotations import RecordParser, load_records
-from .temporal_annotations import TemporalAnnotation, read_temporal_annotations
+from .temporal_annotations import TemporalAnnotation, read_temporal_annotations, video_id_of
 from .video.errors import DamagedVideoError
 
 
@@ -44,8 +44,9 @@ class UCFCrimeRegions(BaseDataset):
             anomalous video.
         interval_mode: What its numbers mean: ``half_open``, ``inclusive`` or ``matlab``.
         caption_type: Which text describes a region: ``caption``, ``short`` or ``long``.
-        max_bad_videos: How many damaged videos may be left out before the run stops. In training the next good one
-            takes the place; in test mode all videos are tried at start, and damaged ones are named and left out.
+        max_bad_videos: How many videos may be missing or damaged before the run stops. Missing ones are named and left
+            out at start. In training the next good one takes a damaged one's place; in test mode all videos are tried
+            at start, and damaged ones are named and left out.
         metainfo: ``classes`` may replace UCF-Crime's; Normal comes first.
         indices: Use only these samples, or that many of the first.
         serialize_data: Keep annotations as bytes that workers share.
@@ -54,7 +55,7 @@ class UCFCrimeRegions(BaseDataset):
     Raises:
         ConfigError: An option that cannot be.
         MissingFileError: A folder, an annotation file or videos that are not there.
-        DataError: Annotations that cannot be used, or more than ``max_bad_videos`` damaged videos.
+        DataError: Annotations that cannot be used, or more than ``max_bad_videos`` missing and damaged videos.
     """
 
     METAINFO = dict(classes=UCF_CRIME_CLASSES)
@@ -86,6 +87,8 @@ class UCFCrimeRegions(BaseDataset):
         self.interval_mode = interval_mode
         self.max_bad_videos = max_bad_videos
         self._budget = BadVideoBudget(max_bad_videos)
+        #: Annotated videos that are not on disk, and are left out.
+        self.missing_videos: list[str] = []
         super().__init__(
             ann_file=ann_file or '',
             metainfo=metainfo,
@@ -108,7 +111,16 @@ class UCFCrimeRegions(BaseDataset):
     def notes(self) -> list[str]:
         """What is worth a second look, for ``tools/verify.py``."""
         mended = self._parser.summary()
-        return [f'mended: {mended}'] if mended else []
+        notes = [f'mended: {mended}'] if mended else []
+        if self.missing_videos:
+            notes.append(self._missing_text())
+        return notes
+
+    def _missing_text(self) -> str:
+        return (
+            f'{len(self.missing_videos)} videos are missing and left out, of at most {self.max_bad_videos} bad ones: '
+            f'{", ".join(self.missing_videos)}'
+        )
 
     def _join_prefix(self) -> None:
         """Find annotation files when they are read, so that a missing one is our error, not MMEngine's."""
@@ -140,7 +152,13 @@ class UCFCrimeRegions(BaseDataset):
             source, layout = temporal_path, 'temporal list'
             records = [dict(f_path=name, caption='', regions=[], n_annotated_regions=0) for name in temporal]
 
-        paths = index.resolve([record['f_path'] for record in records], 'UCFCrimeRegions')
+        missing = [record['f_path'] for record in records if not index.find(record['f_path'])]
+        if 0 < len(missing) <= min(self.max_bad_videos, len(records) - 1):
+            self.missing_videos = [video_id_of(name) for name in missing]
+            logger.warning(f'UCFCrimeRegions: {self._missing_text()}')
+            records = [record for record in records if record['f_path'] not in missing]
+        asker = 'UCFCrimeRegions' + (f' (max_bad_videos={self.max_bad_videos})' if self.max_bad_videos else '')
+        paths = index.resolve([record['f_path'] for record in records], asker)
         data_list = [
             self._sample(record, path, index.root, temporal) for record, path in zip(records, paths, strict=True)
         ]
@@ -256,16 +274,17 @@ class UCFCrimeRegions(BaseDataset):
 
     def _count_damaged(self, video_id: str, error: DamagedVideoError) -> None:
         is_new = self._budget.add(video_id)
-        names = self._budget.names()
-        if len(names) > self.max_bad_videos:
+        names, n_missing = self._budget.names(), len(self.missing_videos)
+        if len(names) + n_missing > self.max_bad_videos:
+            beside = f' and {n_missing} missing' if n_missing else ''
             raise DataError(
-                f'UCFCrimeRegions: {len(names)} damaged videos, max_bad_videos is {self.max_bad_videos} '
-                f'({", ".join(names)}; last: {error}). Mend them, remove them from the annotations, or raise '
-                'max_bad_videos'
+                f'UCFCrimeRegions: {len(names)} damaged{beside} videos, max_bad_videos is {self.max_bad_videos} '
+                f'({", ".join(names + self.missing_videos)}; last: {error}). Mend them, remove them from '
+                'the annotations, or raise max_bad_videos'
             ) from error
         if is_new:
             MMLogger.get_current_instance().warning(
-                f'UCFCrimeRegions: {video_id} is damaged and is skipped, {len(names)} of at most '
+                f'UCFCrimeRegions: {video_id} is damaged and is skipped, {len(names) + n_missing} of at most '
                 f'{self.max_bad_videos} ({error})'
             )
 

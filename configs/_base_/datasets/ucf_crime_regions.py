@@ -7,7 +7,7 @@ test_ann_file = 'test.json'
 temporal_ann_file = 'Temporal_Anomaly_Annotation.txt'  # of the test split; None as above
 interval_mode = 'half_open'  # how temporal lists count: half_open, inclusive (RTFM), matlab (Sultani)
 caption_type = 'caption'  # of regions; short and long are FG-CLIP's other expressions
-max_bad_videos = 0  # damaged videos that may be skipped
+max_bad_videos = 0  # missing or damaged videos that may be left out
 
 num_frames = 256  # sampled from each video
 min_region_frames = 4  # of them, at least this many inside each region, in training

@@ -15,7 +15,8 @@ def check_videos(splits: list[SplitUnderTest], context: CheckContext) -> None:
         return
     results = look_at_videos(paths, _backend(splits), context)
     for split in splits:
-        samples, limit = split.samples, split.settings.get('max_bad_videos', 0)
+        samples, missing = split.samples, len(getattr(split.dataset, 'missing_videos', ()))
+        limit = split.settings.get('max_bad_videos', 0) - missing
         bad = [
             (s['video_id'], results[s['video_path']]['error']) for s in samples if 'error' in results[s['video_path']]
         ]
@@ -24,7 +25,8 @@ def check_videos(splits: list[SplitUnderTest], context: CheckContext) -> None:
             context.report.add('warning' if len(bad) <= limit else 'failure', check, f'{name}: {error}')
         if bad:
             level = 'warning' if len(bad) <= limit else 'failure'
-            context.report.add(level, check, f'{len(bad)} damaged videos, max_bad_videos is {limit}')
+            beside = f' and {missing} missing' if missing else ''
+            context.report.add(level, check, f'{len(bad)} damaged{beside} videos, max_bad_videos is {limit + missing}')
         good = [s for s in samples if 'error' not in results[s['video_path']]]
         frames = sum(results[s['video_path']]['total_frames'] for s in good)
         if good:
