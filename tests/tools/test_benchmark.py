@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -132,6 +133,23 @@ def test_contestants_take_turns_and_agree_with_scikit_learn():
     assert rows[1].ratio.median > 0
     assert rows[1].rate.median == pytest.approx(1 / rows[1].wall_s.median, rel=0.6)
     assert rows[0].peak_mib > 0
+
+
+def test_contestants_give_memory_back_between_turns():
+    script = (
+        'import ctypes, sys\n'
+        'from benchmarks.contestant import give_memory_back\n'
+        'from benchmarks.harness import resident_bytes\n'
+        'blocks = [bytearray(b"x" * 64000) for _ in range(1000)]\n'
+        'last = bytearray(b"x" * 64000)\n'  # the end of the heap stays in use
+        'del blocks\n'
+        'before = resident_bytes()\n'
+        'give_memory_back()\n'
+        'print(before - resident_bytes() if hasattr(ctypes.CDLL(None), "malloc_trim") else -1)\n'
+    )
+    done = subprocess.run([sys.executable, '-c', script], cwd=TOOLS, capture_output=True, text=True, check=True)
+    freed = int(done.stdout)
+    assert freed == -1 or freed > 50e6
 
 
 def test_failing_contestant_is_noted_and_the_others_go_on():

@@ -3,6 +3,8 @@
 Answers are JSON lines on the standard output it was started with. Whatever a library prints goes to standard error.
 """
 
+import ctypes
+import gc
 import json
 import os
 import resource
@@ -16,6 +18,17 @@ from benchmarks.harness import find_job, resident_bytes
 def _cpu_s() -> float:
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def give_memory_back() -> None:
+    """Return what this process has freed to the system, where the C library can, so that the next contestant has it.
+
+    glibc keeps freed memory for later; with several contestants of one comparison alive, what they keep adds up.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if os.name == 'posix' else None
+    if trim is not None:
+        trim(0)
 
 
 def main() -> None:
@@ -42,6 +55,7 @@ def main() -> None:
         wall, cpu = time.perf_counter(), _cpu_s()
         details = job.run()
         wall, cpu = time.perf_counter() - wall, _cpu_s() - cpu
+        give_memory_back()  # not while it is measured, and before the next one's turn
         answer(wall_s=wall, cpu_s=cpu, details=details or {})
     details = job.finish() if hasattr(job, 'finish') else {}
     peak = resident_bytes(peak=True)
