@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from benchmarks import audiovisual, beam, captions, decode, loader, metrics, step, text, vadclip  # noqa: E402
+from benchmarks import audiovisual, beam, captions, decode, loader, metrics, prepare, step, text, vadclip  # noqa: E402
 from benchmarks.harness import Report, Row, Target  # noqa: E402
 
 from vadlab.utils.cli import run_cli  # noqa: E402
@@ -44,6 +44,7 @@ PACKAGES = (
     'numpy',
     'scikit-learn',
     'pycocoevalcap',
+    'librosa',
 )
 
 
@@ -67,17 +68,18 @@ class Scale:
     vadclip_videos: int = 128
     recognizers: tuple[str | None, str] = ('VideoMAE-B', '3-D CNN')
     beam: tuple[str, tuple[int, ...]] = ('published', (10, 1))
+    clips: tuple[int, int] = (4, 300)  # how many, and frames of each
 
 
 FULL = Scale(5, (64, 256), 'ViT-B/32', (256, 64), 7000, tuple(decode.SPEED_FILES), None, 3, 4, 1_109_680)
 _FEW_KINDS = ['edit list hides the beginning', 'open group of pictures', 'MPEG transport stream', 'cut in the middle']
 QUICK = Scale(
     2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), _FEW_KINDS, None, 2, 1_109_680, (4,), 500, 'published', 4,
-    (None, '3-D CNN'), ('published', (1,)),
+    (None, '3-D CNN'), ('published', (1,)), (2, 150),
 )  # fmt: skip
 TINY = Scale(
     1, (8,), 'tiny', (8,), 60, ('GOP 12',), [_FEW_KINDS[0], 'text'], None, 2, 5_000, (4,), 20, 'tiny', 6,
-    ('tiny VideoMAE', 'tiny CNN'), ('tiny', (2,)),
+    ('tiny VideoMAE', 'tiny CNN'), ('tiny', (2,)), (1, 40),
 )  # fmt: skip
 
 SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
@@ -94,6 +96,7 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
         min(scale.runs, scale.long_runs or scale.runs), scale.vadclip_size, scale.vadclip_videos
     ),
     'captions': lambda scale, cache: captions.run(scale.runs, scale.caption_images),
+    'prepare': lambda scale, cache: prepare.run(cache, scale.runs, *scale.clips),
     'beam': lambda scale, cache: beam.run(scale.runs, *scale.beam),
     'audiovisual': lambda scale, cache: audiovisual.run(scale.runs, *scale.recognizers, scale.long_runs),
 }

@@ -14,8 +14,8 @@ class LogMelRecipe:
     """How sound becomes a spectrogram.
 
     Rate, window and hop are those of MBT (Nagrani et al., 2021) and AST (Gong et al., 2021): 16 kHz, 25 ms, 10 ms,
-    128 bands. The window is padded to 1024 samples before the transform: at 400 samples frequencies lie 40 Hz apart, but
-    the lowest of 128 bands 23 Hz, so that neighbours would read the same frequency.
+    128 bands. The window is padded to 1024 samples before the transform: at 400 samples frequencies lie 40 Hz apart,
+    but the lowest of 128 bands 23 Hz, so that neighbours would read the same frequency.
 
     Attributes:
         sample_rate (int): Sound is resampled to it, in Hz. What lies above half of it is lost.
