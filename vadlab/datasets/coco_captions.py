@@ -27,8 +27,8 @@ class COCOCaptions(BaseDataset):
     arXiv:1412.2306, either as its one JSON (``splits``) or as COCO's caption files with ``.npy`` lists of annotation
     ids (``id_file``). COCO's files are read as the plain JSON that they are.
 
-    Training on words takes ``rows='pairs'``, a row for each caption; evaluation and self-critical training take
-    ``rows='images'``, a row for each image with all of its captions.
+    Training on words takes ``rows='pairs'``, a row for each caption, or ``rows='images'``, a row for each image with
+    all of its captions, of which ``TokenizeWords`` then draws some. Evaluation and self-critical training take images.
 
     All files are looked for, and their first bytes held to those of image formats, before anything is trained: what is
     wrong is one error that counts every kind.
@@ -166,7 +166,7 @@ class COCOCaptions(BaseDataset):
         self.notes = []
         for step in self.pipeline.transforms:
             limit = getattr(step, 'max_len', None)
-            num_cut = sum(length > limit - 2 for length in lengths) if limit and self.rows == 'pairs' else 0
+            num_cut = sum(length > limit - 2 for length in lengths) if limit else 0
             if num_cut:
                 self.notes.append(f'{num_cut} of {len(lengths)} captions are cut at max_len={limit} tokens')
         for note in self.notes:

@@ -14,8 +14,8 @@ class CaptionDataSample(BaseDataElement):
         img_shape (tuple[int, int]): Height and width of ``inputs``, in pixels; absent where ``inputs`` are patches.
 
     Ground truth:
-        gt_caption_tokens (Tensor): One caption, start and end included, unpadded, int64, shape (L,); training on
-            pairs alone has it.
+        gt_caption_tokens (Tensor): One caption, start and end included, unpadded, int64, shape (L,); or K of them,
+            zeros behind their ends, shape (K, L). Training by cross-entropy alone has it.
         gt_captions (list[str]): All captions of the image; of a training pair its own alone.
 
     Predictions:

@@ -17,6 +17,7 @@ val_id_file = None
 test_id_file = None
 vocab_file = 'data/coco/vocab.json'  # python tools/build_vocabulary.py makes it
 train_rows = 'pairs'  # images: each with all its captions, for self-critical training
+captions_per_image = None  # K: rows of training are images, each with K of its captions, and pass the backbone once
 max_len = 54  # tokens of a caption, start and end included
 
 image_size = 224
@@ -33,8 +34,10 @@ image_pipeline = [
     dict(type='Resize', size=image_size),
     dict(type='BlankFrames', enabled=blank_pixels),
 ]
-pair_pipeline = [*image_pipeline, dict(type='TokenizeWords', tokenizer=tokenizer, max_len=max_len)]
-train_pipeline = [*(pair_pipeline if train_rows == 'pairs' else image_pipeline), dict(type='PackCaptionInputs')]
+words = dict(type='TokenizeWords', tokenizer=tokenizer, max_len=max_len, num_captions=captions_per_image)
+word_pipeline = [*image_pipeline, words]
+with_words = train_rows == 'pairs' or captions_per_image
+train_pipeline = [*(word_pipeline if with_words else image_pipeline), dict(type='PackCaptionInputs')]
 test_pipeline = [*image_pipeline, dict(type='PackCaptionInputs')]
 captions = dict(type='COCOCaptions', data_root=data_root, image_dir=image_dir)
 
@@ -49,7 +52,7 @@ train_dataloader = dict(
         ann_file=ann_file,
         splits=train_splits,
         id_file=train_id_file,
-        rows=train_rows,
+        rows='images' if captions_per_image else train_rows,
         pipeline=train_pipeline,
     ),
 )

@@ -75,10 +75,32 @@ def test_tokens_of_a_caption(tokenizer):
 
 
 def test_report_counts_unknown_words_and_cuts(tokenizer):
-    lines = TokenizeWords(tokenizer, max_len=4).report([{'caption': 'a boat'}, {'caption': 'a car a car'}])
+    lines = TokenizeWords(tokenizer, max_len=4).report([{'captions': ['a boat']}, {'captions': ['a car a car']}])
     assert lines == ['1 of 4 words (25.00%) are unknown, 1 of 2 captions are cut at 4 tokens']
     with pytest.raises(ConfigError, match='max_len must be >= 3'):
         TokenizeWords(tokenizer, max_len=2)
+
+
+def test_some_captions_of_an_image_are_drawn_and_padded(tmp_path):
+    vocabulary = WordVocabulary.build(['a b c d'], min_count=1)
+    vocabulary.save(tmp_path / 'v.json')
+    tokenizer = dict(type='WordVocabulary', vocab_file=str(tmp_path / 'v.json'))
+    image = dict(captions=['a', 'a b', 'a b c d'])
+    torch.manual_seed(0)
+    transform = TokenizeWords(tokenizer, num_captions=2)
+    drawn = set()
+    for _ in range(30):
+        tokens = transform(dict(image))['caption_tokens']
+        texts = [vocabulary.decode(row) for row in tokens]
+        assert tokens.shape == (2, max(len(text.split()) for text in texts) + 2)
+        drawn.add(tuple(texts))
+    assert len(drawn) == 6  # any two of three, in any order
+    again = TokenizeWords(tokenizer, num_captions=5)(dict(image))['caption_tokens']
+    texts = [vocabulary.decode(row) for row in again]
+    assert texts[3:] == texts[:2]
+    assert set(texts) == set(image['captions'])
+    with pytest.raises(ConfigError, match='num_captions must be >= 1'):
+        TokenizeWords(tokenizer, num_captions=0)
 
 
 def test_packed_sample():

@@ -100,6 +100,21 @@ def test_captions_of_a_batch_are_scored_as_if_alone(parts):
     torch.testing.assert_close(together, (torch.stack(alone) * lengths).sum() / lengths.sum())
 
 
+def test_several_captions_of_an_image_are_the_loss_of_its_pairs(parts):
+    model, inputs = _model(parts, loss_concept=None).eval(), _images(2)
+    texts = [('a', 'a red car runs'), ('a dog runs', 'a dog')]
+    pairs = [_sample(text) for of_image in texts for text in of_image]
+    images = [_sample(image_id=i) for i in range(2)]
+    for sample, ours in zip(images, (pairs[:2], pairs[2:]), strict=True):
+        tokens = [pair.gt_caption_tokens for pair in ours]
+        sample.gt_caption_tokens = torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True)
+    torch.testing.assert_close(
+        model(inputs, images, mode='loss'), model(inputs.repeat_interleave(2, 0), pairs, mode='loss')
+    )
+    with pytest.raises(DataError, match='different numbers of captions'):
+        model(inputs, [images[0], pairs[2]], mode='loss')
+
+
 def test_what_learns_gets_gradients_and_the_common_space_stays(parts):
     vision = parts['vision'] | dict(frozen=True, adapters=dict(first=1, last=1), prompts=dict(num_tokens=2), layers=3)
     model = _model(parts, vision=vision).train()

@@ -253,7 +253,10 @@ class FSGR(BaseModel):
 
     def loss(self, inputs: Tensor, data_samples: list[CaptionDataSample]) -> dict[str, Tensor]:
         """See :meth:`forward`."""
-        captions = [self._checked_caption(sample) for sample in data_samples]
+        of_images = [self._checked_captions(sample) for sample in data_samples]
+        if len({len(captions) for captions in of_images}) > 1:
+            raise DataError('FSGR: the images of a batch have different numbers of captions in gt_caption_tokens.')
+        captions = [tokens for of_image in of_images for tokens in of_image]
         images = self.encode(inputs, data_samples)
         tokens_nl = nn.utils.rnn.pad_sequence(captions, batch_first=True, padding_value=self.tokenizer.pad_id)
         num_words = sum(len(tokens) - 1 for tokens in captions)
@@ -279,27 +282,30 @@ class FSGR(BaseModel):
         log_probs_nlv = self.decoder(tokens_nl[:, :-1], images, is_word_nl)
         return log_probs_nlv.gather(2, targets_nl[..., None])[..., 0].masked_fill(~is_word_nl, 0)
 
-    def _checked_caption(self, sample: CaptionDataSample) -> Tensor:
-        """A caption's tokens on the CPU; on a GPU a wrong id would kill the context for good, far from its cause."""
+    def _checked_captions(self, sample: CaptionDataSample) -> list[Tensor]:
+        """Captions' tokens on the CPU; on a GPU a wrong id would kill the context for good, far from its cause."""
         name = f'image {sample.get("image_id", "without id")}'
         if 'gt_caption_tokens' not in sample:
             raise DataError(
-                f'FSGR: {name} has no gt_caption_tokens. Training wants pairs: COCOCaptions(rows="pairs") and '
-                'TokenizeWords in the pipeline.'
+                f'FSGR: {name} has no gt_caption_tokens. Training wants pairs, COCOCaptions(rows="pairs"), and '
+                'TokenizeWords in the pipeline; or images, and the num_captions of TokenizeWords.'
             )
-        tokens = sample.gt_caption_tokens.cpu()
-        if len(tokens) < 2 or len(tokens) - 1 > self.decoder.max_len:
-            raise DataError(
-                f'FSGR: the caption of {name} has {len(tokens)} tokens, start and end included; the decoder takes 2 to '
-                f"{self.decoder.max_len + 1}. Cut captions by TokenizeWords' max_len."
-            )
-        if not 0 <= int(tokens.min()) <= int(tokens.max()) < self.tokenizer.vocab_size:
-            raise DataError(
-                f'FSGR: the caption of {name} holds number {int(tokens.max())}, but the vocabulary '
-                f'{self.tokenizer.source} has {self.tokenizer.vocab_size} words. Give the pipeline and the model the '
-                'same vocab_file.'
-            )
-        return tokens
+        captions = []
+        for tokens in sample.gt_caption_tokens.cpu().view(-1, sample.gt_caption_tokens.shape[-1]):
+            tokens = tokens[: int((tokens != self.tokenizer.pad_id).sum())]
+            if len(tokens) < 2 or len(tokens) - 1 > self.decoder.max_len:
+                raise DataError(
+                    f'FSGR: a caption of {name} has {len(tokens)} tokens, start and end included; the decoder takes 2 '
+                    f"to {self.decoder.max_len + 1}. Cut captions by TokenizeWords' max_len."
+                )
+            if not 0 <= int(tokens.min()) <= int(tokens.max()) < self.tokenizer.vocab_size:
+                raise DataError(
+                    f'FSGR: a caption of {name} holds number {int(tokens.max())}, but the vocabulary '
+                    f'{self.tokenizer.source} has {self.tokenizer.vocab_size} words. Give the pipeline and the model '
+                    'the same vocab_file.'
+                )
+            captions.append(tokens)
+        return captions
 
     # -------------------------------------------------------------------------------------------------------- predict
 
