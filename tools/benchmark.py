@@ -95,7 +95,7 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'vadclip': lambda scale, cache: vadclip.run(
         min(scale.runs, scale.long_runs or scale.runs), scale.vadclip_size, scale.vadclip_videos
     ),
-    'captions': lambda scale, cache: captions.run(scale.runs, scale.caption_images),
+    'captions': lambda scale, cache: captions.run(scale.runs, scale.caption_images, size=scale.beam[0]),
     'prepare': lambda scale, cache: prepare.run(cache, scale.runs, *scale.clips),
     'beam': lambda scale, cache: beam.run(scale.runs, *scale.beam),
     'audiovisual': lambda scale, cache: audiovisual.run(scale.runs, *scale.recognizers, scale.long_runs),

@@ -1,8 +1,15 @@
 """Caption metrics of a whole test set, and rewards of a self-critical step, against pycocoevalcap."""
 
+import contextlib
 import importlib.util
+import json
 import random
 import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from .harness import Entry, Report, compete, limit
@@ -13,6 +20,17 @@ SUBJECTS = ('man', 'woman', 'boy', 'girl', 'dog', 'cat', 'horse', 'bus', 'train'
 VERBS = ('riding', 'holding', 'standing', 'sitting', 'walking', 'running', 'eating', 'playing', 'looking', 'jumping')
 PLACES = ('on', 'in', 'near', 'next to', 'in front of', 'behind', 'under', 'over', 'beside', 'by')
 OBJECTS = ('bench', 'table', 'street', 'field', 'beach', 'wave', 'umbrella', 'ball', 'pizza', 'cake', 'bed', 'sign')
+
+SIZES: dict[str, dict[str, Any]] = {
+    'published': dict(
+        vision=dict(
+            image_size=224, patch_size=16, frozen=True, adapters=dict(first=6, last=11), prompts=dict(num_tokens=100)
+        ),
+        width=512,
+        layers=3,
+    ),
+    'tiny': dict(vision=dict(image_size=32, patch_size=16, width=16, layers=1, heads=2), width=16, layers=1),
+}
 
 
 def make_captions(images: int, references: int = 5, seed: int = 0) -> tuple[list[str], list[list[str]]]:
@@ -117,13 +135,93 @@ class RewardJob:
         return dict(reward=float(rewards.sum()))
 
 
-def run(runs: int = 5, images: int = 5000, batch: int = 50) -> Report:
+class SelfCriticalJob:
+    """A self-critical step of FSGR with its gradients, on random weights and pictures.
+
+    Args:
+        size: Of :data:`SIZES`.
+        images: Images of a batch, 5 beams each.
+    """
+
+    def __init__(self, size: str, images: int) -> None:
+        import torch
+
+        from vadlab.models.captioners import SelfCriticalFSGR
+        from vadlab.models.heads.codebook import save_codebook
+        from vadlab.models.tokenizers import WordVocabulary
+        from vadlab.structures import CaptionDataSample
+
+        chosen = SIZES[size]
+        vision = chosen['vision']
+        _, references = make_captions(images)
+        torch.manual_seed(0)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            WordVocabulary.build(chain.from_iterable(references), min_count=1).save(folder / 'vocab.json')
+            save_codebook(folder / 'codebook.safetensors', [f'{i}' for i in range(80)], torch.randn(80, 64))
+            records = []
+            for number, texts in enumerate(references):
+                (folder / f'{number}.jpg').touch()
+                sentences = [{'raw': text} for text in texts]
+                records.append({'filename': f'{number}.jpg', 'split': 'train', 'sentences': sentences})
+            (folder / 'captions.json').write_text(json.dumps({'images': records}))
+            self.model = SelfCriticalFSGR(
+                captions=dict(
+                    type='COCOCaptions', ann_file='captions.json', data_root=name, rows='images', check_images=False
+                ),
+                vision=dict(type='CLIPVisionTransformer', **vision),
+                tokenizer=dict(type='WordVocabulary', vocab_file=str(folder / 'vocab.json')),
+                codebook=str(folder / 'codebook.safetensors'),
+                embed_dim=64,
+                width=chosen['width'],
+                encoder=dict(layers=chosen['layers']),
+                decoder=dict(layers=chosen['layers']),
+            ).train()
+            self.model.frequencies  # noqa: B018 - counted once, before the first step
+        self.inputs = torch.randn(images, 3, vision['image_size'], vision['image_size'])
+        self.samples = []
+        for texts in references:
+            sample = CaptionDataSample()
+            sample.gt_captions = texts
+            self.samples.append(sample)
+
+    def run(self) -> dict[str, Any]:
+        """Which share of the step's CPU time went into rewards, the references' words included."""
+        spent = [0.0]
+        started = time.process_time()
+        with _timed(self.model, 'rewards', spent), _timed(self.model, '_references', spent):
+            self.model.loss(self.inputs, self.samples)['loss_scst'].backward()
+        return dict(share=spent[0] / (time.process_time() - started))
+
+
+@contextlib.contextmanager
+def _timed(owner: Any, name: str, spent: list[float]) -> Iterator[None]:
+    """Add the CPU time of a method's calls to ``spent``."""
+    method = getattr(owner, name)
+
+    def call(*args: Any) -> Any:
+        started = time.process_time()
+        try:
+            return method(*args)
+        finally:
+            spent[0] += time.process_time() - started
+
+    setattr(owner, name, call)
+    try:
+        yield
+    finally:
+        delattr(owner, name)
+
+
+def run(runs: int = 5, images: int = 5000, batch: int = 50, size: str = 'published', step_batch: int = 10) -> Report:
     """Measure the caption metrics.
 
     Args:
         runs: Turns.
         images: Images of the test set.
-        batch: Images of a self-critical step, 5 beams each.
+        batch: Images whose rewards are compared, 5 beams each.
+        size: Of :data:`SIZES`, for the self-critical step.
+        step_batch: Images of that step.
     """
     report = Report()
     there = importlib.util.find_spec('pycocoevalcap') is not None
@@ -151,6 +249,13 @@ def run(runs: int = 5, images: int = 5000, batch: int = 50) -> Report:
         )
     wall = report.rows[-1].wall_s
     report.targets.append(limit('captions, rewards of a step: seconds', 0.05, wall.median if wall else None))
+
+    case = f'self-critical step of {step_batch} images x 5 beams, {size}'
+    entry = Entry('VADLab', 'captions:SelfCriticalJob', dict(size=size, images=step_batch), units=step_batch, threads=1)
+    first = {}
+    report.rows += compete('captions', case, [entry], min(runs, 2), None, 'images/s', on_first=first.__setitem__)
+    share = first['VADLab']['share'] if 'VADLab' in first else None
+    report.targets.append(limit('captions, rewards: share of a self-critical step', 0.05, share))
     return report
 
 
