@@ -46,7 +46,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str], out: str | Path, 
     image = axes.imshow(shares, cmap=_MAP, vmin=0, vmax=1)
     if count <= MAX_NUMBERED:
         for row, column in zip(*np.nonzero(matrix), strict=True):
-            colour = 'white' if shares[row, column] > 0.5 else INK
+            colour = 'white' if shares[row, column] > 0.45 else INK
             weight = 'bold' if row == column else 'normal'
             size = 10 if cell > 0.5 else 7.5
             number = str(int(matrix[row, column]))
