@@ -179,6 +179,18 @@ def test_damaged_and_missing_files(tmp_path):
         dataset(tmp_path, tmp_path / 'none.json')
 
 
+def test_shuffled_images_stand_with_captions_of_others(tmp_path):
+    right, shuffled = (
+        dataset(tmp_path, karpathy(tmp_path), rows='images', shuffle_images=shuffle) for shuffle in (False, True)
+    )
+    by_id = {row['image_id']: row for row in right}
+    assert len(shuffled) == len(right) > 2
+    for row in shuffled:
+        assert row['captions'] == by_id[row['image_id']]['captions']
+        assert row['image_path'] != by_id[row['image_id']]['image_path']
+    assert {row['image_path'] for row in shuffled} == {row['image_path'] for row in right}
+
+
 def test_options_that_cannot_be(tmp_path):
     with pytest.raises(ConfigError, match="rows is 'words'; choose one of pairs, images"):
         dataset(tmp_path, tmp_path / 'a.json', rows='words')

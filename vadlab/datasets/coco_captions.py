@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
@@ -46,6 +47,7 @@ class COCOCaptions(BaseDataset):
         splits: Of Karpathy's layout; None takes all.
         id_file: ``.npy`` of annotation ids, or several, for COCO's layout; None takes all annotations.
         check_images: Whether to look at each file's first bytes.
+        shuffle_images: The control: show every image with the captions of another one.
         test_mode: As MMEngine's.
         indices: Use only these rows, or that many of the first.
         serialize_data: Keep the list as bytes that workers share.
@@ -70,6 +72,7 @@ class COCOCaptions(BaseDataset):
         splits: Sequence[str] | None = None,
         id_file: str | Sequence[str] | None = None,
         check_images: bool = True,
+        shuffle_images: bool = False,
         test_mode: bool = False,
         indices: int | list[int] | None = None,
         serialize_data: bool = True,
@@ -86,6 +89,7 @@ class COCOCaptions(BaseDataset):
         self.splits = [splits] if isinstance(splits, str) else splits
         self.id_file = id_file
         self.check_images = check_images
+        self.shuffle_images = shuffle_images
         super().__init__(
             ann_file=ann_file,  # type: ignore[arg-type]
             data_root=data_root,
@@ -124,6 +128,8 @@ class COCOCaptions(BaseDataset):
                     problems.note('captions hold no word', f'{caption!r} of image {image.image_id}')
         problems.raise_if_any(', '.join(ann_files), _ADVICE)
         self._report(images, ann_files)
+        if self.shuffle_images:
+            paths = _shuffled(paths)
         rows = []
         for image, path in zip(images, paths, strict=True):
             common = dict(image_id=image.image_id, image_path=path)
@@ -175,6 +181,15 @@ class COCOCaptions(BaseDataset):
 
 def _as_list(value: str | Sequence[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else list(value or [])
+
+
+def _shuffled(paths: list[str]) -> list[str]:
+    """The same in another order, always the same one, in which none keeps its place."""
+    order = np.random.default_rng(0).permutation(len(paths))
+    found = list(paths)
+    for place, giver in zip(order, np.roll(order, 1), strict=True):
+        found[place] = paths[giver]
+    return found
 
 
 def _looks_like_image(path: str) -> bool:

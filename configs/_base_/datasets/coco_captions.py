@@ -22,7 +22,8 @@ max_len = 54  # tokens of a caption, start and end included
 
 image_size = 224
 crop = True  # the middle square, as CLIP's own preprocessing; False scales the whole image to a square
-blank_pixels = False  # the control: every image black
+blank_pixels = False  # a control: every image black
+shuffled_images = False  # another: images of the test stand with the captions of others
 batch_size = 50
 num_workers = 4
 
@@ -84,6 +85,7 @@ test_dataloader = dict(
         splits=test_splits,
         id_file=test_id_file,
         rows='images',
+        shuffle_images=shuffled_images,
         test_mode=True,
         pipeline=test_pipeline,
     ),
