@@ -20,8 +20,10 @@ ALPHA, BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
 STAGE_WEIGHTS = (1.0, 0.6, 0.8)
 BEAM = 40
 
-# The words that the metric takes for function words: those of which English text has about one in a thousand or more.
-# They carry little meaning, and count 1 - DELTA. Which they are is part of METEOR 1.5, as its parameters are.
+# The words that the metric takes for function words (Denkowski and Lavie 2014): those of which English text has about
+# one in a thousand or more. They carry little meaning, and count 1 - DELTA. Which they are is a parameter of METEOR 1.5
+# like ALPHA to DELTA, estimated on its authors' corpus, as "said" and "-lrb-" show; scikit-learn's stop words share 67
+# of these 93. With those, captions of pictures score 0.0015 more, which is comparable with nothing.
 _FUNCTION_WORDS = """
 , . : " ' ( ) ? $ - -- -lrb- -rrb- 's 't s “ ” ’ —
 the a an this that all no some other more one two
