@@ -8,23 +8,25 @@ train_splits = ('train',)
 vocab_file = 'data/captions_demo/vocab.json'
 codebook = 'data/captions_demo/codebook.safetensors'
 pretrained = 'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors'
+word_init = None
 image_size = 128
 crop = False
-batch_size = 50
+captions_per_image = 5
+batch_size = 25
 num_workers = 0
-max_epochs = 6
-patience = 6
-lr = 1e-3
-lr_vision = 5e-4  # all of a small CLIP learns: as it is, it tells neither nouns nor actions nor counts
-warmup_epochs = 2
-lr_milestones = (4, 5)
+max_epochs = 12
+val_interval = 3
+lr = 2e-3
+lr_vision = 1e-3  # all of a small CLIP learns: as it is, it tells neither nouns nor actions nor counts
+clip_grad_norm = 1.0
 amp_dtype = None
-word_init = None
 
 model = dict(
     vision=dict(width=128, layers=6, heads=4, hidden_act='gelu', frozen=False, adapters=None, prompts=None),
     embed_dim=64,
     width=128,
-    encoder=dict(layers=2, heads=4, ffn_width=512),
-    decoder=dict(layers=2, heads=4, ffn_width=512),
+    encoder=dict(layers=1, heads=4, ffn_width=256, dropout=0.05),
+    decoder=dict(layers=2, heads=4, ffn_width=512, dropout=0.05),
+    loss_concept=None,  # while the backbone still learns what things are, it is in the way
 )
+param_scheduler = [dict(type='WarmupCosineLR', warmup_steps=50, by_epoch=False)]

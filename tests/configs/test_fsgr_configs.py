@@ -43,3 +43,15 @@ def test_backbone_learns_at_a_tenth(name):
     groups = wrapper.paramwise_cfg.groups
     assert groups.vision.lr == pytest.approx(0.1 * groups.captioner.lr)
     assert groups.captioner.lr == wrapper.optimizer.lr
+
+
+@pytest.mark.parametrize('stem', ['fsgr_coco', 'fsgr_demo'])
+def test_both_stages_train_the_same_network_on_the_same_images(stem):
+    first, second = (load_config(CONFIGS / f'{stem}{stage}.py') for stage in ('', '_scst'))
+    own = {'type', 'captions', 'num_captions', 'max_words', 'cache_dir', 'pretrained', 'word_init'}
+    models = [{k: v for k, v in config.model.to_dict().items() if k not in own} for config in (first, second)]
+    assert models[0] == models[1]
+    data, theirs = (config.train_dataloader.dataset for config in (first, second))
+    for key in ('data_root', 'image_dir', 'ann_file', 'splits', 'id_file'):
+        assert data[key] == theirs[key] == second.model.captions[key]
+    assert theirs.rows == 'images'
