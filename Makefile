@@ -65,7 +65,7 @@ wildlife: install  ## Make clips of animals with sound, train MBT on them, test 
 	@echo "pictures     $(CLIPS_DIR)/pictures/index.html"
 	@echo "modalities   $(CLIPS_DIR)/modalities/table.md, and pictures beside it"
 
-# As the demo. Blanked pixels are the control: what remains is what captions have in common.
+# As the demo. Shuffled pictures are the control: what remains of CIDEr-D is what captions have in common.
 captions: install  ## Make pictures with captions, train FSGR on them, then by rewards, test it, describe pictures: 20 minutes
 	$(BIN)/python tools/make_caption_data.py --out $(CAPTIONS)
 	$(BIN)/python tools/train.py configs/fsgr_demo.py --work-dir $(FSGR_DIR) $(or $(ARGS),--resume)
@@ -76,12 +76,12 @@ captions: install  ## Make pictures with captions, train FSGR on them, then by r
 	$(BIN)/python tools/test.py configs/fsgr_demo_scst.py $(FSGR_DIR)_scst/best_*.pth --work-dir $(FSGR_DIR)_scst/test \
 	  --out $(FSGR_DIR)_scst/metrics.json --show-dir $(FSGR_DIR)_scst/pictures
 	$(BIN)/python tools/test.py configs/fsgr_demo_scst.py $(FSGR_DIR)_scst/best_*.pth --work-dir $(FSGR_DIR)_scst/test \
-	  --out $(FSGR_DIR)_scst/metrics_blank.json --cfg-options blank_pixels=True
+	  --out $(FSGR_DIR)_scst/metrics_shuffled.json --cfg-options shuffled_images=True
 	$(BIN)/python tools/infer.py configs/fsgr_demo_scst.py $(FSGR_DIR)_scst/best_*.pth \
 	  $$(ls $(CAPTIONS)/images/test/* | head -n 5)
 	@echo
 	@echo "checkpoints  $$(ls $(FSGR_DIR)/best_*.pth) and, by rewards, $$(ls $(FSGR_DIR)_scst/best_*.pth)"
-	@echo "metrics      metrics.json beside them, and metrics_blank.json of blanked pictures"
+	@echo "metrics      metrics.json beside them, and metrics_shuffled.json of shuffled pictures"
 	@echo "pictures     $(FSGR_DIR)_scst/pictures/index.html"
 
 train: install  ## Train: make train CONFIG=configs/fgclip_ucf.py ARGS="--cfg-options data_root=..."
