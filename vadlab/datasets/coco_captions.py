@@ -127,6 +127,9 @@ class COCOCaptions(BaseDataset):
                 if not isinstance(caption, str) or not any(map(str.isalnum, caption)):
                     problems.note('captions hold no word', f'{caption!r} of image {image.image_id}')
         problems.raise_if_any(', '.join(ann_files), _ADVICE)
+        for step in self.pipeline.transforms:
+            if hasattr(step, 'check_images'):  # it reads something else than the images
+                step.check_images([(image.image_id, path) for image, path in zip(images, paths, strict=True)])
         self._report(images, ann_files)
         if self.shuffle_images:
             paths = _shuffled(paths)

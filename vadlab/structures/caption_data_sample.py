@@ -12,6 +12,7 @@ class CaptionDataSample(BaseDataElement):
         image_path (str): Where the image lies.
         ori_shape (tuple[int, int]): Height and width of the file's image, in pixels.
         img_shape (tuple[int, int]): Height and width of ``inputs``, in pixels; absent where ``inputs`` are patches.
+        patches_of (str): Where ``inputs`` are patches of a store: hash of the weights that made them.
 
     Ground truth:
         gt_caption_tokens (Tensor): One caption, start and end included, unpadded, int64, shape (L,); or K of them,

@@ -24,6 +24,7 @@ image_size = 224
 crop = True  # the middle square, as CLIP's own preprocessing; False scales the whole image to a square
 blank_pixels = False  # a control: every image black
 shuffled_images = False  # another: images of the test stand with the captions of others
+patch_store = None  # folder that tools/extract_patches.py made: training reads it instead of images
 batch_size = 50
 num_workers = 4
 
@@ -35,10 +36,11 @@ image_pipeline = [
     dict(type='Resize', size=image_size),
     dict(type='BlankFrames', enabled=blank_pixels),
 ]
+train_images = [dict(type='LoadPatches', store=patch_store, pipeline=image_pipeline)] if patch_store else image_pipeline
 words = dict(type='TokenizeWords', tokenizer=tokenizer, max_len=max_len, num_captions=captions_per_image)
-word_pipeline = [*image_pipeline, words]
+word_pipeline = [*train_images, words]
 with_words = train_rows == 'pairs' or captions_per_image
-train_pipeline = [*(word_pipeline if with_words else image_pipeline), dict(type='PackCaptionInputs')]
+train_pipeline = [*(word_pipeline if with_words else train_images), dict(type='PackCaptionInputs')]
 test_pipeline = [*image_pipeline, dict(type='PackCaptionInputs')]
 captions = dict(type='COCOCaptions', data_root=data_root, image_dir=image_dir)
 

@@ -5,6 +5,7 @@ from .drop_modality import DropModality
 from .load_clip import LoadClip
 from .load_features import LoadFeatures
 from .load_image import LoadImage
+from .load_patches import LoadPatches
 from .pack_audio_visual_inputs import PackAudioVisualInputs
 from .pack_caption_inputs import PackCaptionInputs
 from .pack_snippet_inputs import PackSnippetInputs

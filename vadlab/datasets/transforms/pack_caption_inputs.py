@@ -5,17 +5,17 @@ from mmcv.transforms import BaseTransform
 from ...registry import TRANSFORMS
 from ...structures import CaptionDataSample
 
-_META_KEYS = ('image_id', 'image_path', 'ori_shape', 'img_shape', 'sample_idx')
+_META_KEYS = ('image_id', 'image_path', 'ori_shape', 'img_shape', 'patches_of', 'sample_idx')
 
 
 @TRANSFORMS.register_module()
 class PackCaptionInputs(BaseTransform):
     """Make the batch element that captioners read.
 
-    Required keys: frames (one), captions; caption_tokens of a training pair
+    Required keys: frames (one), or patches in their place; captions; caption_tokens of a training pair
 
-    Added keys: inputs (uint8 tensor, shape (3, H, W)), data_samples
-    (:class:`~vadlab.structures.CaptionDataSample`); nothing else is returned
+    Added keys: inputs (uint8 tensor, shape (3, H, W), or the patches, floating point, shape (tokens, width)),
+    data_samples (:class:`~vadlab.structures.CaptionDataSample`); nothing else is returned
     """
 
     def transform(self, results: dict) -> dict:
@@ -23,6 +23,8 @@ class PackCaptionInputs(BaseTransform):
         sample.gt_captions = list(results.get('captions', []))
         if 'caption_tokens' in results:
             sample.gt_caption_tokens = torch.from_numpy(results['caption_tokens'])
+        if 'patches' in results:
+            return dict(inputs=torch.from_numpy(results['patches']), data_samples=sample)
         image = np.ascontiguousarray(results['frames'][0].transpose(2, 0, 1))
         return dict(inputs=torch.from_numpy(image), data_samples=sample)
 

@@ -9,8 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 
-from ..layers.bottleneck_adapter import BottleneckAdapter
-from ..layers.deep_prompts import DeepPrompts, put_prompts
+from ..layers.deep_prompts import put_prompts
 from ..layers.layer_norm import LayerNorm
 from ..layers.residual_attention_block import ResidualAttentionBlock
 
@@ -45,6 +44,10 @@ class CLIPVisionTransformer(nn.Module):
         frames -> patches + CLS + positions -> norm -> blocks 1 .. L-1 -+-> block L, CLS query only  -> norm -> cls
                                                                        +-> block L, value path only -> norm -> dense
 
+    :meth:`forward_patches` gives all patches of an image instead, as captioning reads them: the ordinary ones, and
+    those of the last block with correlative attention (Wang et al., "SCLIP", 2024, arXiv:2312.01597), which can be held
+    against texts.
+
     Args:
         image_size (int): Height and width of a frame, in pixels.
         patch_size (int): Height and width of a patch, in pixels; a divisor of ``image_size``.
@@ -57,7 +60,7 @@ class CLIPVisionTransformer(nn.Module):
             with ``with_cp``, in training; the result does not depend on it.
         with_cp (bool): Activation checkpointing of every block: less memory, about a third more compute in training.
         adapters (dict | None): Bottleneck adapters after attention in some blocks: ``first`` and ``last`` block, from
-            0, both included, and ``ratio``, see :class:`BottleneckAdapter`; None for none.
+            0, both included (by default the upper half), and ``ratio``, see :class:`BottleneckAdapter`; None for none.
         prompts (dict | None): Learnt tokens in every block: ``num_tokens`` and ``dropout``, see
             :class:`DeepPrompts`; None for none.
         frozen (bool): CLIP's own weights do not learn, only adapters and prompts do.
@@ -113,8 +116,12 @@ class CLIPVisionTransformer(nn.Module):
         if frozen:
             self.requires_grad_(False)
         # What CLIP has not comes last: it learns, whether the rest does or not.
+        for option, value in (('adapters', adapters), ('prompts', prompts)):
+            if value is not None and not isinstance(value, dict):
+                raise ConfigError(f'CLIPVisionTransformer: {option} is a dict of options or None, not {value!r}.')
         self.adapters = nn.ModuleDict() if adapters is None else _build_adapters(width, layers, **adapters)
-        self.prompts = None if prompts is None else DeepPrompts(width, layers, patch_size, **prompts)
+        sizes = dict(width=width, blocks=layers, patch_size=patch_size)
+        self.prompts = None if prompts is None else MODELS.build(dict(type='DeepPrompts') | sizes | prompts)
 
     @property
     def num_own(self) -> int:
@@ -205,17 +212,29 @@ class CLIPVisionTransformer(nn.Module):
             ConfigError: Everything learns, or prompts do, which the first block reads.
             DataError: Frames of another size than ``image_size``.
         """
-        if not self.first_trained_block:
-            what = 'prompts are read by the first block' if self.frozen and self.prompts else 'its first block learns'
-            raise ConfigError(
-                f'CLIPVisionTransformer: nothing of it stays the same from epoch to epoch, since {what}. Patches can '
-                'be stored for frozen=True without prompts, with adapters from a later block on or none.'
-            )
+        self.check_reusable()
         self._check_size(frames)
         hidden = self._embed(frames)
         for number in range(self.first_trained_block):
             hidden = self._block(hidden, number, None)
         return hidden
+
+    def check_reusable(self) -> None:
+        """See whether something of the tower comes before all that learns.
+
+        Raises:
+            ConfigError: Nothing does.
+        """
+        if not self.first_trained_block:
+            why = 'its first block learns'
+            if self.frozen and self.prompts is not None:
+                why = 'prompts learn, and its first block reads them'
+            elif self.frozen and len(self.blocks) > 1:
+                why = 'the adapter of its first block learns'
+            raise ConfigError(
+                f'CLIPVisionTransformer: nothing of it stays the same from epoch to epoch, since {why}. Patches can '
+                'be stored for frozen=True without prompts, with adapters from a later block on or none.'
+            )
 
     def _check_size(self, frames: Tensor) -> None:
         if frames.shape[-2:] != (self.image_size, self.image_size):
@@ -270,9 +289,14 @@ class CLIPVisionTransformer(nn.Module):
         return self.pre_norm(torch.cat([cls, patches], dim=1) + self.positional_embedding)
 
 
-def _build_adapters(width: int, layers: int, first: int, last: int, ratio: float = 0.25) -> nn.ModuleDict:
+def _build_adapters(
+    width: int, layers: int, first: int | None = None, last: int | None = None, **options: Any
+) -> nn.ModuleDict:
+    first = layers // 2 if first is None else first
+    last = layers - 1 if last is None else last
     if not 0 <= first <= last < layers:
         raise ConfigError(
             f'CLIPVisionTransformer: adapters from block {first} to {last}, but blocks are 0 to {layers - 1}.'
         )
-    return nn.ModuleDict({str(number): BottleneckAdapter(width, ratio) for number in range(first, last + 1)})
+    config = dict(type='BottleneckAdapter', width=width) | options
+    return nn.ModuleDict({str(number): MODELS.build(config) for number in range(first, last + 1)})

@@ -18,6 +18,7 @@ from vadlab.registry import MODELS, TOKENIZERS
 from vadlab.structures import CaptionDataSample
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
+from ..backbones.stored_patches import StoredPatches
 from ..checkpoints import init_vision_from_clip
 from ..checkpoints.concept_prompts import encode_texts
 from ..heads.codebook import load_codebook
@@ -112,6 +113,7 @@ class FSGR(BaseModel):
         self.register_buffer('vocabulary_fingerprint', torch.tensor(self.tokenizer.fingerprint))
 
         self.vision = MODELS.build(vision)
+        self.stored_patches = StoredPatches(self.vision, self.data_preprocessor)
         self.visual_projection = nn.Linear(self.vision.width, embed_dim, bias=False)
         nn.init.normal_(self.visual_projection.weight, std=self.vision.width**-0.5)
         self.logit_scale = new_logit_scale(MAX_LOGIT_SCALE)
@@ -165,8 +167,7 @@ class FSGR(BaseModel):
     @torch.no_grad()
     def _init_words(self) -> None:
         words = self.tokenizer.words[4:]  # CLIP has no word for <pad>, <unk>, <bos>, <eos>
-        parts = [encode_texts(words[first : first + 512], self.pretrained) for first in range(0, len(words), 512)]
-        embeds_ve = torch.cat(parts)
+        embeds_ve = encode_texts(words, self.pretrained)
         # Most of a CLIP embedding is what all texts have in common, which tells no word from another.
         embeds_ve = F.normalize(embeds_ve - embeds_ve.mean(0), dim=-1) * embeds_ve.shape[1] ** 0.5
         self.decoder.word_embedding.weight[4:] = embeds_ve.to(self.decoder.word_embedding.weight)
@@ -216,7 +217,8 @@ class FSGR(BaseModel):
         """Encode, compute the losses, or predict.
 
         Args:
-            inputs (Tensor): Normalised images, shape (b, 3, height, width).
+            inputs (Tensor): Normalised images, shape (b, 3, height, width), or patches of a store, shape
+                (b, tokens, g).
             data_samples (list[CaptionDataSample] | None): One for each image; not needed for ``tensor``.
             mode (str): ``tensor``, ``loss`` or ``predict``.
 
@@ -237,8 +239,10 @@ class FSGR(BaseModel):
 
         Args:
             inputs (Tensor): See :meth:`forward`.
-            data_samples (list[CaptionDataSample] | None): Not needed.
+            data_samples (list[CaptionDataSample] | None): By these patches of a store are held to the backbone.
         """
+        if inputs.ndim == 3 and data_samples is not None:
+            self.stored_patches.check(data_samples)
         seen = self.vision.forward_patches(inputs)
         patches_bpg = _unit(seen.patches)
         global_be = _unit(self.visual_projection(seen.cls))

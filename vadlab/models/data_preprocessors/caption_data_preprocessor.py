@@ -15,8 +15,8 @@ from .vad_data_preprocessor import CLIP_MEAN, CLIP_STD
 class CaptionDataPreprocessor(BaseDataPreprocessor):
     """Stack the images of a batch and normalise them on the model's device.
 
-    Images travel as uint8, a quarter of the bytes. Captions stay on the CPU: the model pads them and copies what it
-    needs.
+    Images travel as uint8, a quarter of the bytes. Patches of a store come instead of them as what they are, and are
+    only stacked. Captions stay on the CPU: the model pads them and copies what it needs.
 
     Args:
         mean (Sequence[float]): Of red, green, blue, on the scale 0..255; CLIP's by default.
@@ -42,20 +42,30 @@ class CaptionDataPreprocessor(BaseDataPreprocessor):
         """Turn a collated batch into what the model takes.
 
         Args:
-            data (dict): ``inputs``, a list of B images, uint8, shape (3, H, W) each; ``data_samples``, a list of
+            data (dict): ``inputs``, a list of B images, uint8, shape (3, H, W) each, or of the patches of B images,
+                floating point, shape (tokens, width) each; ``data_samples``, a list of
                 :class:`~vadlab.structures.CaptionDataSample` or None. Other keys are passed on.
             training (bool): Unused; the same happens in training and test.
 
         Returns:
-            dict: The same with ``inputs`` float32 on the device, shape (B, 3, H, W).
+            dict: The same with ``inputs`` float32 on the device, shape (B, 3, H, W), or (B, tokens, width), as they
+            were.
 
         Raises:
             DataError: An image is not uint8 of three channels, or their sizes differ.
         """
         images: list[Tensor] = list(data['inputs'])
         samples = data.get('data_samples') or [None] * len(images)
+        are_patches = bool(images) and images[0].ndim == 2 and images[0].is_floating_point()
         for place, (image, sample) in enumerate(zip(images, samples, strict=True)):
             name = f'image {sample.image_id}' if sample is not None and 'image_id' in sample else f'image no. {place}'
+            if are_patches:
+                if (image.shape, image.dtype) != (images[0].shape, images[0].dtype):
+                    raise DataError(
+                        f'CaptionDataPreprocessor: {name} is {image.dtype} of shape {tuple(image.shape)}, but others '
+                        f'of its batch are {images[0].dtype} patches of shape {tuple(images[0].shape)}.'
+                    )
+                continue
             if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
                 raise DataError(
                     f'CaptionDataPreprocessor: {name} is {image.dtype} of shape {tuple(image.shape)}; wanted uint8 '
@@ -67,4 +77,6 @@ class CaptionDataPreprocessor(BaseDataPreprocessor):
                     f'batch {images[0].shape[1]}x{images[0].shape[2]}. Put Resize into the pipeline.'
                 )
         stack = torch.stack(images).to(self.device, non_blocking=self._non_blocking)
+        if are_patches:
+            return {**data, 'inputs': stack}
         return {**data, 'inputs': (stack.float() - self.mean) / self.std}

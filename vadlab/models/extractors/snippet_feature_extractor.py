@@ -1,5 +1,4 @@
 # Shapes: s snippets, f frames of a snippet, n = s * f frames, d channels.
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from vadlab.utils.errors import CheckpointError, ConfigError
 from ..backbones.clip_vision_transformer import CLIPVisionTransformer
 from ..checkpoints.clip_loading import load_clip_checkpoint, resize_positions
 from ..checkpoints.tensor_files import read_tensor_file
+from ..checkpoints.weights_hash import weights_sha256
 from ..data_preprocessors.vad_data_preprocessor import CLIP_MEAN, CLIP_STD
 
 
@@ -115,12 +115,7 @@ class SnippetFeatureExtractor(nn.Module):
 
     def weights_sha256(self) -> str:
         """Hash of all weights by name, shape and value: the same whatever file they came from."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.state_dict().items()):
-            value = tensor.detach().cpu().contiguous()
-            digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode())
-            digest.update(value.flatten().view(torch.uint8).numpy().tobytes() if value.numel() else b'')
-        return digest.hexdigest()
+        return weights_sha256(self.state_dict())
 
     def forward(self, frames: Tensor, max_images: int | None = None) -> Tensor:
         """Features of snippets.

@@ -1,5 +1,8 @@
 from .activations import QuickGELU, build_activation
+from .bottleneck_adapter import BottleneckAdapter
 from .chunks import over_chunks, to_places
+from .correlative_attention import correlative_attention
+from .deep_prompts import DeepPrompts, put_prompts
 from .gather import gather_rows, world_size
 from .grid_positions import grid_positions
 from .int8_linear import Int8Linear, quantize_linears

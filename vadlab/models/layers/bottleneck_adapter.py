@@ -1,9 +1,11 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError
 
 
+@MODELS.register_module()
 class BottleneckAdapter(nn.Module):
     """A narrow detour with a residual: ``x + up(gelu(down(x)))``. It begins as the identity.
 

@@ -2,11 +2,13 @@
 import torch
 from torch import Tensor, nn
 
+from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError
 
 from .layer_norm import LayerNorm
 
 
+@MODELS.register_module()
 class DeepPrompts(nn.Module):
     """Learnt tokens that a frozen transformer reads beside its own, fresh ones in each block.
 

@@ -1,0 +1,72 @@
+"""Patches of a frozen backbone: ``python tools/extract_patches.py CONFIG --cfg-options patch_store=DIR``."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from mmengine.logging import MMLogger
+
+from vadlab.apis.patch_extraction import PatchExtraction
+from vadlab.utils.cli import run_cli
+from vadlab.utils.config import load_config, parse_cfg_options
+from vadlab.utils.errors import DataError
+from vadlab.utils.runtime import quiet_third_parties
+from vadlab.utils.setup_env import register_all_modules
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Run the part of a backbone that learns nothing over all images once, and keep what it makes of '
+        'them in the folder that the config calls patch_store; training from there does not run that part again. '
+        'Started again it goes on where it was.'
+    )
+    parser.add_argument('config', help='of a captioner, such as configs/fsgr_coco.py')
+    parser.add_argument('--dtype', default='float16', help='float16 (default), or float32 at twice the size')
+    parser.add_argument('--batch-size', type=int, default=64, help='images that pass the backbone at once')
+    parser.add_argument('--workers', type=int, default=2, help='processes that read images (default: %(default)s)')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: the GPU, if there is one)')
+    parser.add_argument('--overwrite', action='store_true', help='remove the patches there and make them anew')
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the exit status."""
+    args = parse_args(argv)
+    quiet_third_parties()
+    register_all_modules()
+    config = load_config(args.config, parse_cfg_options(args.cfg_options))
+    MMLogger.get_instance('vadlab', logger_name='vadlab')
+    device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    extraction = PatchExtraction(config, args.dtype, device, args.batch_size, args.workers)
+    report = extraction.run(args.overwrite, _tell_now_and_then())
+    recipe = extraction.recipe
+    print(
+        f'{extraction.folder}: {report.written} images in {report.seconds:.1f} s, {report.skipped} were there; '
+        f'{recipe["shape"][0]} tokens of {recipe["shape"][1]} numbers before block {recipe["block"]}, {recipe["dtype"]}'
+    )
+    if report.bad:
+        raise DataError(
+            f'{len(report.bad)} images could not be used (first: {next(iter(report.bad.values()))}); all others are '
+            'done. Mend or remove them, and start again'
+        )
+    return 0
+
+
+def _tell_now_and_then(interval_s: float = 30.0) -> Callable[[int, int], None]:
+    last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= interval_s:
+            last = time.monotonic()
+            print(f'patches: {done:,} of {total:,} images', file=sys.stderr)
+
+    return tell
+
+
+if __name__ == '__main__':
+    run_cli(main)

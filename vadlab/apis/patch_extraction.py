@@ -1,0 +1,177 @@
+"""What a frozen backbone makes of the images of a config, written to the store that the config trains from."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from vadlab.datasets.patch_store import PatchWriter
+from vadlab.models.backbones.stored_patches import StoredPatches
+from vadlab.models.checkpoints import init_vision_from_clip
+from vadlab.registry import DATASETS, MODELS, TRANSFORMS
+from vadlab.utils.errors import ConfigError, DataError, VADLabError
+
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+_DRAWS = re.compile('random|jitter', re.IGNORECASE)  # all steps that draw say so in their name or options
+
+
+@dataclass
+class PatchReport:
+    """What a run of :class:`PatchExtraction` did.
+
+    Attributes:
+        written: Images whose patches were made.
+        skipped: Images whose patches were there already.
+        bad: Images that could not be used, by id, with the reason.
+        seconds: Wall time.
+    """
+
+    written: int = 0
+    skipped: int = 0
+    bad: dict[int | str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class PatchExtraction:
+    """Runs the blocks of a backbone below the first that learns over all images that a config reads from a store.
+
+    What is exact: patches are computed in float32 as the tower computes them in evaluation, so a store of float32
+    gives the very features of the images, and one of float16 those of patches rounded to 11 bits. Training from images
+    under automatic mixed precision is coarser than either. It holds as long as pictures do not change from epoch to
+    epoch, so steps of the pipeline that draw are refused.
+
+    Args:
+        config (Config): Of a captioner, with a ``LoadPatches`` in the pipeline of a loader (``patch_store=DIR``).
+        dtype (str): ``float16`` or ``float32``.
+        device (str): The backbone's.
+        batch_size (int): Images that pass it at once.
+        workers (int): Processes that read images.
+
+    Raises:
+        ConfigError: Nothing reads from a store, nothing of the backbone can be reused, or pictures are drawn.
+    """
+
+    def __init__(
+        self, config: Config, dtype: str = 'float16', device: str = 'cpu', batch_size: int = 64, workers: int = 2
+    ) -> None:
+        if batch_size < 1 or workers < 0:
+            raise ConfigError(f'batch_size={batch_size} must be at least 1, workers={workers} at least 0.')
+        found = list(_datasets_with_stores(config))
+        if not found:
+            raise ConfigError('This config reads no stored patches. Name their folder: --cfg-options patch_store=DIR')
+        if len({str((step['store'], step['pipeline'])) for _, step in found}) > 1:
+            raise ConfigError('The loaders of this config read patches from several stores; one can be made at a time.')
+        self.folder = found[0][1]['store']
+        self.steps = [TRANSFORMS.build(step) for step in found[0][1]['pipeline']]
+        if drawn := [repr(step) for step in self.steps if _DRAWS.search(repr(step))]:
+            raise ConfigError(
+                f'Patches can be stored only of pictures that stay the same from epoch to epoch; {drawn[0]} draws anew.'
+            )
+        self.device, self.batch_size, self.workers = torch.device(device), batch_size, workers
+        self.preprocessor = MODELS.build(config.model.get('data_preprocessor') or dict(type='CaptionDataPreprocessor'))
+        self.preprocessor.to(self.device)
+        model = nn.Module()
+        self.vision = model.vision = MODELS.build(config.model['vision'])
+        self.vision.check_reusable()
+        if config.model.get('pretrained') is not None:
+            init_vision_from_clip(model, config.model['pretrained'])
+        self.vision.to(self.device).eval()
+        self.recipe = {
+            'weights': StoredPatches(self.vision, self.preprocessor).weights(),
+            'block': self.vision.first_trained_block,
+            'steps': [repr(step) for step in self.steps],
+            'shape': [self.vision.num_own, self.vision.width],
+            'dtype': dtype,
+        }
+        pipeline = [*self.steps, TRANSFORMS.build(dict(type='PackCaptionInputs'))]
+        configs = [{**dataset, 'pipeline': pipeline} for dataset, _ in found]
+        self.datasets: list[BaseDataset] = [
+            DATASETS.build({**dataset, 'rows': 'images'} if 'rows' in dataset else dataset) for dataset in configs
+        ]
+
+    def run(self, overwrite: bool = False, progress: Callable[[int, int], None] | None = None) -> PatchReport:
+        """Write what is not there yet.
+
+        Args:
+            overwrite (bool): Begin anew.
+            progress (Callable): Told the images done and all of them.
+
+        Raises:
+            DataError: The store holds other patches, or there is no room for it.
+        """
+        started = time.perf_counter()
+        report = PatchReport()
+        with PatchWriter(self.folder, self.recipe, overwrite) as writer:
+            images = self._images()
+            todo = {i: place for i, place in images.items() if not writer.is_done(i, place[2])}
+            report.skipped = len(images) - len(todo)
+            if len(todo) > writer.room:
+                raise DataError(f'{self.folder} has room for {writer.room:,} images, but {len(todo):,} are to come')
+            rows = _Rows([place[:2] for place in todo.values()])
+            loader = DataLoader(rows, self.batch_size, num_workers=self.workers, collate_fn=list)
+            for batch in loader:
+                good = [item for item in batch if not isinstance(item, _Bad)]
+                report.bad |= {item.image_id: item.reason for item in batch if isinstance(item, _Bad)}
+                if good:
+                    self._write(writer, good)
+                report.written += len(good)
+                if progress is not None:
+                    progress(report.skipped + report.written + len(report.bad), len(images))
+        report.seconds = time.perf_counter() - started
+        return report
+
+    def _images(self) -> dict[int | str, tuple[BaseDataset, int, str]]:
+        """Where each image is: its data set, its place in there, its path."""
+        images: dict[int | str, tuple[BaseDataset, int, str]] = {}
+        for dataset in self.datasets:
+            for place in range(len(dataset)):
+                row = dataset.get_data_info(place)
+                known = images.setdefault(row['image_id'], (dataset, place, row['image_path']))
+                if known[2] != row['image_path']:
+                    raise DataError(f'Two images have the id {row["image_id"]}: {known[2]} and {row["image_path"]}.')
+        return images
+
+    def _write(self, writer: PatchWriter, batch: list[dict[str, Any]]) -> None:
+        samples = [item['data_samples'] for item in batch]
+        data = self.preprocessor(dict(inputs=[item['inputs'] for item in batch], data_samples=samples))
+        patches = self.vision.embed_frozen(data['inputs']).cpu().numpy()
+        writer.write([(sample.image_id, sample.image_path) for sample in samples], patches)
+
+
+@dataclass
+class _Bad:
+    image_id: int | str
+    reason: str
+
+
+class _Rows(Dataset):
+    """Rows of data sets; one that cannot be read is no end."""
+
+    def __init__(self, places: list[tuple[BaseDataset, int]]) -> None:
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, number: int) -> dict[str, Any] | _Bad:
+        dataset, place = self.places[number]
+        try:
+            return dataset.prepare_data(place)
+        except VADLabError as error:
+            return _Bad(dataset.get_data_info(place)['image_id'], str(error))
+
+
+def _datasets_with_stores(config: Config) -> Iterator[tuple[dict, dict]]:
+    plain = config.to_dict()
+    for name in _LOADERS:
+        dataset = (plain.get(name) or {}).get('dataset') or {}
+        for step in dataset.get('pipeline') or []:
+            if step.get('type') == 'LoadPatches':
+                yield dataset, step

@@ -1,0 +1,63 @@
+import hashlib
+import json
+from collections.abc import Sequence
+
+from mmengine.model import BaseDataPreprocessor
+from mmengine.structures import BaseDataElement
+
+from vadlab.utils.errors import DataError
+
+from ..checkpoints.weights_hash import weights_sha256
+from .clip_vision_transformer import CLIPVisionTransformer
+
+
+class StoredPatches:
+    """Knows by a hash which stored patches are those of a vision tower, and refuses others.
+
+    Hashed is all that patches depend on from a transform's pixels on: their normalisation and the tower below
+    :attr:`~CLIPVisionTransformer.first_trained_block`. What comes after may differ, and learn.
+
+    Args:
+        vision (CLIPVisionTransformer): The tower.
+        preprocessor (BaseDataPreprocessor): With the ``mean`` and ``std`` that pixels are normalised by.
+    """
+
+    def __init__(self, vision: CLIPVisionTransformer, preprocessor: BaseDataPreprocessor) -> None:
+        self.vision = vision
+        self.preprocessor = preprocessor
+        self._hashed: tuple[tuple[int, ...], str] | None = None
+
+    def weights(self) -> str:
+        """The hash; computed anew only where weights have been written to since.
+
+        Raises:
+            ConfigError: Nothing comes before what learns.
+        """
+        self.vision.check_reusable()
+        block = self.vision.first_trained_block
+        learns = ('post_norm.', 'adapters.', *(f'blocks.{n}.' for n in range(block, len(self.vision.blocks))))
+        state = {k: v for k, v in self.vision.state_dict().items() if not k.startswith(learns)}
+        versions = tuple(tensor._version for tensor in state.values())
+        if self._hashed is None or self._hashed[0] != versions:
+            settings = [block, self.vision.heads, self.vision.hidden_act]
+            settings += [getattr(self.preprocessor, name).flatten().tolist() for name in ('mean', 'std')]
+            digest = hashlib.sha256(f'{json.dumps(settings)} {weights_sha256(state)}'.encode())
+            self._hashed = (versions, digest.hexdigest())
+        return self._hashed[1]
+
+    def check(self, data_samples: Sequence[BaseDataElement]) -> None:
+        """Look whether patches of a batch are the tower's.
+
+        Raises:
+            ConfigError: Nothing of the tower can be reused.
+            DataError: They are not.
+        """
+        weights = self.weights()
+        for sample in data_samples:
+            if sample.get('patches_of') != weights:
+                raise DataError(
+                    f'The stored patches of image {sample.get("image_id")} are not those of this backbone: they are of '
+                    'other weights (pretrained), other pixels (mean, std), or another block than '
+                    f'{self.vision.first_trained_block}, the first here that learns. Make a store for this backbone: '
+                    'python tools/extract_patches.py CONFIG'
+                )

@@ -1,0 +1,15 @@
+import hashlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def weights_sha256(state_dict: Mapping[str, Tensor]) -> str:
+    """Hash of weights by name, shape and value: the same whatever file they came from and wherever they lie."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state_dict.items()):
+        value = tensor.detach().cpu().contiguous()
+        digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().tobytes() if value.numel() else b'')
+    return digest.hexdigest()
