@@ -17,8 +17,8 @@ def read_panaf20k(root: Path) -> list[ClipRecord]:
 
     Brookes et al., "PanAf20K", IJCV 2024, arXiv:2401.13554, in two parts, told apart by what is in the folder:
 
-    *PanAf500*, every frame annotated. Checked against two public programs that read it, with the split's folder names
-    and the keys of its files; the release (data.bris.ac.uk) was not at hand::
+    *PanAf500*, every frame annotated. Folders and keys were checked against two public programs that read it; neither
+    reads ``species``, which is taken where it is there. The release (data.bris.ac.uk) was not at hand::
 
         annotations/{train,validation,test}/<video>.json
             {"annotations": [{"frame_id": 1, "detections": [{"ape_id", "bbox", "species", "behaviour"}, ...]}, ...]}
