@@ -86,5 +86,16 @@ def captions_file(tmp_path):
     """The file of a toy captioning experiment (see tests/tools/toy_captions.py), under a name of its own."""
     toy = _load_helper('toy_captions', ROOT / 'tests' / 'tools' / 'toy_captions.py')
     path = tmp_path / f'toycaptions{next(_numbers)}.py'
-    path.write_text(toy.CONFIG.format(root=ROOT, data=toy.write_data(tmp_path / 'data')))
+    path.write_text(toy.config_text(toy.write_data(tmp_path / 'data')))
+    return path
+
+
+@pytest.fixture
+def rewards_file(captions_file, tmp_path):
+    """The file of the toy experiment's self-critical training, which counts n-grams in a folder of its own."""
+    toy = _load_helper('toy_captions', ROOT / 'tests' / 'tools' / 'toy_captions.py')
+    path = tmp_path / f'toyrewards{next(_numbers)}.py'
+    more = f"stage1_epochs = 38\nfrequencies_dir = '{tmp_path / 'frequencies'}'\n"
+    text = toy.config_text(tmp_path / 'data', 'fsgr_coco_scst', more)
+    path.write_text(text.replace('max_epochs = 1\n', ''))
     return path

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 COLOURS = {'red': (200, 30, 30), 'green': (30, 200, 30), 'blue': (30, 30, 200)}
 SPLITS = {'train': 12, 'val': 3, 'test': 3}
 CONFIG = """
-_base_ = ['{root}/configs/fsgr_coco.py']
+_base_ = ['{root}/configs/{base}.py']
 data_root = '{data}'
 ann_file = 'captions.json'
 train_splits = ('train',)
@@ -37,7 +37,12 @@ model = dict(
     encoder=dict(layers=1, heads=2, ffn_width=16),
     decoder=dict(layers=1, heads=2, ffn_width=16),
 )
-"""
+{more}"""
+
+
+def config_text(data, base='fsgr_coco', more=''):
+    """The toy experiment on ``data``, as the file of a config that builds on one of ours."""
+    return CONFIG.format(root=ROOT, data=data, base=base, more=more)
 
 
 def write_data(folder):

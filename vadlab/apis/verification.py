@@ -18,6 +18,7 @@ from mmengine.logging import MMLogger
 
 from vadlab.engine import VADRunner
 from vadlab.engine.build_errors import config_mistakes
+from vadlab.engine.checkpoint_io import in_our_names, load_weights, read_checkpoint
 from vadlab.engine.hooks.device_check_hook import roi_align_problem
 from vadlab.registry import DATASETS, MODELS
 from vadlab.utils.runtime import check_backends, versions, without_caches
@@ -123,6 +124,13 @@ class Verification:
         need = 3 * 4 * count * 4  # weights and AdamW's two moments in float32; three kept and one being written
         if self.config.get('train_dataloader') is not None and need > self._free:
             self.report.warn('disk', f'checkpoints will take about {need / 2**30:.1f} GiB, more than is free')
+        if load_from := self.config.get('load_from'):
+            with self.report.failing('weights') as ok:
+                weights = in_our_names(self._model, read_checkpoint(load_from)['state_dict'], load_from)
+                load_weights(self._model, weights, load_from)
+            if ok():
+                self.report.passed('weights', f'{load_from} fits the model')
+            return
         if not pretrained:
             self.report.warn('weights', 'none: training starts from random weights')
             return

@@ -205,6 +205,20 @@ class VADRunner(Runner):
         if not self._resume:
             super()._init_model_weights()
 
+    def load_or_resume(self) -> None:
+        """As MMEngine's; a model that only refines another one must be told which.
+
+        Raises:
+            ConfigError: It is not.
+        """
+        refines = getattr(self.bare_model, 'needs_load_from', False)
+        if self._train_loop is not None and refines and not (self._load_from or self._resume):
+            raise ConfigError(
+                f'{type(self.bare_model).__name__} goes on from a trained model: set load_from to its checkpoint '
+                '(--cfg-options load_from=FILE).'
+            )
+        super().load_or_resume()
+
     def dump_config(self) -> None:
         """Keep the config beside the run; a test keeps it beside its log, not over that of the training."""
         if self._train_loop is not None:

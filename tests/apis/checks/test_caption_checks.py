@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.tools.toy_captions import CONFIG, ROOT, write_data
+from tests.tools.toy_captions import config_text, write_data
 from vadlab.apis import Verification
 from vadlab.models.tokenizers import WordVocabulary
 from vadlab.utils import register_all_modules
@@ -18,7 +18,7 @@ def verify(data, smoke=False, **options):
     """Findings of a whole verification, as (level, text)."""
     register_all_modules()
     path = data.parent / 'toy_verified.py'
-    path.write_text(CONFIG.format(root=ROOT, data=data))
+    path.write_text(config_text(data))
     report = Verification(load_config(path, options), workers=1, smoke=smoke).run()
     return [(finding.level, f'{finding.check}: {finding.message}') for finding in report.findings]
 

@@ -28,6 +28,10 @@ def test_training_ends_after_patience_validations_without_a_gain():
     assert stops_after(EarlyStoppingHook('caption/cider_d', patience=2), [1, 2, 1.9, 1.8, 1.7]) == 4
 
 
+def test_a_score_that_only_holds_has_not_risen():
+    assert stops_after(EarlyStoppingHook('caption/cider_d', patience=3), [2] * 20) == 4
+
+
 def test_training_does_not_end_before_min_epochs():
     scores = [3, *[1] * 20]
     assert stops_after(EarlyStoppingHook('caption/cider_d', patience=5, min_epochs=15), scores) == 15

@@ -29,7 +29,7 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
         self,
         monitor: str,
         rule: str = 'greater',
-        min_delta: float = 0.0,
+        min_delta: float = 1e-6,
         patience: int = 5,
         min_epochs: int = 0,
     ) -> None:

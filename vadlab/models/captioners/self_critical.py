@@ -48,6 +48,8 @@ class SelfCriticalFSGR(FSGR):
         ConfigError: A number out of range.
     """
 
+    needs_load_from = True  # from nothing, no caption earns a reward to learn by
+
     def __init__(
         self,
         captions: dict,
