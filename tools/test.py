@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     runner = VADRunner.from_cfg(config)
     if untrained:
-        runner.bare_model.init_weights()
+        runner.init_weights()
     metrics = runner.test()
     protocol: dict[str, str] = {}
     for metric in runner.test_evaluator.metrics:

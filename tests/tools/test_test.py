@@ -116,3 +116,10 @@ def test_without_a_checkpoint_pretrained_weights_are_tested(test, tmp_path):
 def test_a_method_that_learns_is_not_tested_without_a_checkpoint(test):
     with pytest.raises(ConfigError, match='VadCLIP is a method that is trained'):
         test([str(CONFIGS / 'vadclip_demo.py'), 'none'])
+
+
+def test_weights_that_are_missing_leave_no_work_dir(test, tmp_path):
+    arguments = ['none', '--work-dir', str(tmp_path / 't'), '--cfg-options', f'pretrained={tmp_path}/none.safetensors']
+    with pytest.raises(MissingFileError, match=r'none\.safetensors'):
+        test([str(CONFIGS / 'zero_shot_clip_demo.py'), *arguments])
+    assert not (tmp_path / 't').exists()

@@ -167,6 +167,11 @@ class VADRunner(Runner):
         self._begun = self._begun or fn_name in ('before_train_iter', 'before_val_iter', 'before_test_iter')
         super().call_hook(fn_name, **kwargs)
 
+    def init_weights(self) -> None:
+        """Give the model what its config says that it starts from, for a test without a checkpoint."""
+        with self._nothing_left_of_mistakes():
+            self.bare_model.init_weights()
+
     def test(self) -> dict:
         """Test; the metrics by name."""
         with self._nothing_left_of_mistakes():
