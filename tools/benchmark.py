@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from benchmarks import audiovisual, beam, captions, decode, loader, metrics, prepare, step, text, vadclip  # noqa: E402
+from benchmarks import audiovisual, beam, captions, decode, loader, metrics, patches, prepare, step, text, vadclip  # noqa: E402
 from benchmarks.harness import Report, Row, Target  # noqa: E402
 
 from vadlab.utils.cli import run_cli  # noqa: E402
@@ -98,6 +98,7 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'captions': lambda scale, cache: captions.run(scale.runs, scale.caption_images, size=scale.beam[0]),
     'prepare': lambda scale, cache: prepare.run(cache, scale.runs, *scale.clips),
     'beam': lambda scale, cache: beam.run(scale.runs, *scale.beam),
+    'patches': lambda scale, cache: patches.run(scale.runs, scale.beam[0]),
     'audiovisual': lambda scale, cache: audiovisual.run(scale.runs, *scale.recognizers, scale.long_runs),
 }
 
