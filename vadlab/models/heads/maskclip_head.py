@@ -64,9 +64,9 @@ class MaskCLIPHead(nn.Module):
             scale (Tensor | float): Factor of the cosine similarities, the *exponential* of CLIP's learnt log.
         """
         nearest = min(self.num_nearest, len(codebook_ce))
-        candidates_bk = (global_be @ codebook_ce.T).topk(nearest, dim=-1).indices
-        concepts_bke = codebook_ce[candidates_bk]
-        with torch.autocast(aligned_bpe.device.type, enabled=False):
+        with torch.autocast(aligned_bpe.device.type, enabled=False):  # else near ties would be others than in testing
+            candidates_bk = (global_be.float() @ codebook_ce.float().T).topk(nearest, dim=-1).indices
+            concepts_bke = codebook_ce[candidates_bk]
             logits_bpk = aligned_bpe.float() @ concepts_bke.float().transpose(1, 2) * scale
             if self.training:
                 assigned_bpk = F.gumbel_softmax(logits_bpk, self.temperature, hard=True)
