@@ -229,11 +229,11 @@ def run(runs: int = 5, images: int = 5000, batch: int = 50, size: str = 'publish
         (f'all metrics of {images:,} images x 5 references', 'CorpusJob', images, there and shutil.which('java'), 5.0),
         (f'CIDEr-D rewards of {batch} images x 5 beams', 'RewardJob', batch, there, 5.0),
     )
-    for case, job, size, comparable, wanted in cases:
+    for case, job, count, comparable, wanted in cases:
         kinds = {REFERENCE: 'reference', 'VADLab': 'ours'} if comparable else {'VADLab': 'ours'}
         first: dict[str, Any] = {}
         entries = [
-            Entry(name, f'captions:{job}', dict(kind=kind, images=size), units=size, threads=1)
+            Entry(name, f'captions:{job}', dict(kind=kind, images=count), units=count, threads=1)
             for name, kind in kinds.items()
         ]
         reference = REFERENCE if comparable else None
@@ -255,6 +255,8 @@ def run(runs: int = 5, images: int = 5000, batch: int = 50, size: str = 'publish
     first = {}
     report.rows += compete('captions', case, [entry], min(runs, 2), None, 'images/s', on_first=first.__setitem__)
     share = first['VADLab']['share'] if 'VADLab' in first else None
+    if share is None:
+        report.errors.append(f'captions, {case}: {report.rows[-1].note}')
     report.targets.append(limit('captions, rewards: share of a self-critical step', 0.05, share))
     return report
 
