@@ -29,3 +29,8 @@ model = dict(
     max_words=_base_.max_words,
     cache_dir=frequencies_dir,
 )
+log_processor = dict(  # like losses, of all steps since the last line
+    custom_cfg=[
+        dict(data_src=name, method_name='mean', window_size=_base_.log_interval) for name in ('reward', 'baseline')
+    ]
+)
