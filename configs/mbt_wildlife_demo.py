@@ -11,13 +11,15 @@ image_size = 64
 fusion_width = 128
 batch_size = 16
 num_workers = 0
-max_epochs = 30
-val_interval = 3
+drop_video = 0.1  # so that tests of one modality alone are fair
+drop_audio = 0.1
+max_epochs = 20
+val_interval = 4
 lr = 1e-3
 weight_decay = 0.01
 amp_dtype = None
 
 model = dict(
-    video_encoder=dict(_delete_=True, type='Simple3DCNN', channels=(16, 32, 64, 128)),
+    video_encoder=dict(_delete_=True, type='Simple3DCNN', channels=(16, 32, 64, 128), norm='batch'),
     audio_encoder=dict(base_channels=16),
 )

@@ -1,7 +1,7 @@
 # A quarter as wide as configs/mbt_wildlife_demo.py, from which it learns; train that first.
 _base_ = ['mbt_wildlife_demo.py']
 teacher_config = 'configs/mbt_wildlife_demo.py'
-teacher_checkpoint = 'work_dirs/mbt_wildlife_demo/epoch_30.pth'
+teacher_checkpoint = 'work_dirs/mbt_wildlife_demo/epoch_20.pth'
 fusion_width = 64
 
 model = dict(

@@ -1,6 +1,9 @@
 """From clips to pictures, by the commands of the documentation, small."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,8 @@ import pytest
 from vadlab.datasets.synthetic_wildlife.wildlife_set import NEEDS_BOTH, plan_wildlife_set
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
 
-CONFIG = str(Path(__file__).parents[2] / 'configs/mbt_wildlife_demo.py')
+ROOT = Path(__file__).parents[2]
+CONFIG = str(ROOT / 'configs/mbt_wildlife_demo.py')
 
 
 @pytest.fixture(scope='module')
@@ -78,3 +82,19 @@ def test_mistakes_of_the_ablation_are_named(trained, load_tool, tmp_path):
         ablate([CONFIG, 'none.pth', '--out', str(tmp_path)])
     with pytest.raises(ConfigError, match='uses video: there is nothing to leave out'):
         ablate([CONFIG, checkpoint, '--out', str(tmp_path), '--cfg-options', *options, 'modalities=video'])
+
+
+@pytest.mark.slow
+def test_two_ranks_over_gloo(trained, tmp_path):
+    _, _, options = trained
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29521']
+    command = [str(ROOT / 'tools/train.py'), CONFIG, '--work-dir', str(tmp_path), '--launcher', 'pytorch']
+    done = subprocess.run(
+        [*launch, *command, '--cfg-options', *options, 'batch_size=3'],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / 'epoch_1.pth').exists()

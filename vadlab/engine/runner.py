@@ -11,7 +11,7 @@ from typing import Any
 import mmengine
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_distributed, master_only
+from mmengine.dist import broadcast, is_distributed, master_only
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -207,8 +207,13 @@ class VADRunner(Runner):
 
     def _init_model_weights(self) -> None:
         # A checkpoint that is resumed from holds all weights: what training once started from is not needed again.
-        if not self._resume:
-            super()._init_model_weights()
+        if self._resume or not hasattr(self.bare_model, 'init_weights'):
+            return
+        self.bare_model.init_weights()
+        # All ranks start from those of the first. MMEngine's would stumble over state that is no tensor (class names).
+        for value in self.bare_model.state_dict().values():
+            if torch.is_tensor(value):
+                broadcast(value)
 
     def load_or_resume(self) -> None:
         """As MMEngine's; a model that only refines another one must be told which.

@@ -46,3 +46,16 @@ def test_wrong_settings_and_clips():
         Simple3DCNN(channels=(8, 16), strides=(1,))
     with pytest.raises(DataError, match=r'clips of shape \(1, 3, 4, 16, 16\)'):
         Simple3DCNN()(torch.zeros(1, 3, 4, 16, 16))
+
+
+def test_batch_norm_is_of_each_channel_over_the_batch():
+    torch.manual_seed(0)
+    model = Simple3DCNN(channels=(8,), strides=(1,), norm='batch')
+    clips = torch.randn(4, 2, 3, 8, 8)
+    found = model.stages[0][1](model.stages[0][0](clips.transpose(1, 2)))
+    torch.testing.assert_close(found.mean((0, 2, 3, 4)), torch.zeros(8), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.std((0, 2, 3, 4), unbiased=False), torch.ones(8), atol=1e-3, rtol=0)
+    model.eval()
+    torch.testing.assert_close(model(clips)[1:2], model(clips[1:2]))
+    with pytest.raises(ConfigError, match='norm=.layer. must be group or batch'):
+        Simple3DCNN(norm='layer')

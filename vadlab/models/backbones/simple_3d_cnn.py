@@ -14,23 +14,27 @@ from .encoder import Encoder
 class Simple3DCNN(Encoder):
     """A few 3-D convolutions: the encoder for small data, and for where there are no pretrained weights.
 
-    Each stage is a convolution over 3 x 3 x 3 neighbours, a norm over groups of channels, which does not depend on the
-    batch, and ReLU. Space is halved in each stage, time as ``strides`` say.
+    Each stage is a convolution over 3 x 3 x 3 neighbours, a norm, and ReLU. Space is halved in each stage, time as
+    ``strides`` say.
 
     Args:
         channels (Sequence[int]): Channels after each stage; the last are d. Multiples of 8.
         strides (Sequence[int]): Of time in each stage.
+        norm (str): ``group``: over groups of channels of a clip, whatever else is in the batch. ``batch``: of each
+            channel over the batch; where nearly all of a picture stands still, motion is learnt in half of the epochs,
+            but it wants batches of 8 and more.
         pooled (bool): Give the mean over tokens, (b, d).
         frozen (bool): Learn nothing.
 
     Raises:
-        ConfigError: ``channels`` are no multiples of 8, or ``strides`` as many.
+        ConfigError: ``channels`` are no multiples of 8, or ``strides`` as many; another ``norm``.
     """
 
     def __init__(
         self,
         channels: Sequence[int] = (32, 64, 128, 256),
         strides: Sequence[int] = (1, 2, 2, 1),
+        norm: str = 'group',
         pooled: bool = False,
         frozen: bool = False,
     ) -> None:
@@ -39,13 +43,16 @@ class Simple3DCNN(Encoder):
             raise ConfigError(
                 f'Simple3DCNN: channels={tuple(channels)} must be multiples of 8, and strides={tuple(strides)} as many.'
             )
+        if norm not in ('group', 'batch'):
+            raise ConfigError(f'Simple3DCNN: {norm=} must be group or batch.')
         self.strides = tuple(strides)
         self.width = channels[-1]
         stages = []
         for before, after, stride in zip((3, *channels), channels, strides, strict=False):
             convolution = nn.Conv3d(before, after, 3, stride=(stride, 2, 2), padding=1, bias=False)
             nn.init.kaiming_normal_(convolution.weight, mode='fan_out', nonlinearity='relu')
-            stages.append(nn.Sequential(convolution, nn.GroupNorm(8, after), nn.ReLU(inplace=True)))
+            layer = nn.GroupNorm(8, after) if norm == 'group' else nn.BatchNorm3d(after)
+            stages.append(nn.Sequential(convolution, layer, nn.ReLU(inplace=True)))
         self.stages = nn.Sequential(*stages)
         if frozen:
             self.freeze()
