@@ -28,7 +28,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'be called. Pictures that are there already stay.'
     )
     parser.add_argument('--out', type=Path, default=Path('data/captions_demo'), help='default: %(default)s')
-    parser.add_argument('--train', type=int, default=3000, help='training pictures (default: %(default)s)')
+    parser.add_argument('--train', type=int, default=6000, help='training pictures (default: %(default)s)')
     parser.add_argument('--val', type=int, default=240, help='validation pictures (default: %(default)s)')
     parser.add_argument('--test', type=int, default=240, help='test pictures (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='another seed, another data set (default: 0)')
