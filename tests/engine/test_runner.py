@@ -199,3 +199,21 @@ def test_a_run_that_has_begun_keeps_its_log(toy_runner, tmp_path):
     with pytest.raises(TrainingError):
         runner.train()
     assert list(Path(runner.work_dir).rglob('*.log'))
+
+
+@pytest.mark.parametrize('key', ['cfg', 'config'])
+@pytest.mark.parametrize('command', ['resume', 'load_from'])
+def test_a_config_in_a_checkpoint_is_never_run(toy_runner, tmp_path, key, command):
+    toy_runner(tmp_path / 'run').train()
+    checkpoint = read_checkpoint(tmp_path / 'run' / 'epoch_1.pth')
+    witness = tmp_path / 'ran'
+    checkpoint['meta'][key] = f'{checkpoint["meta"]["cfg"]}\nopen({str(witness)!r}, "w")\n'
+    torch.save(checkpoint, tmp_path / 'hostile.pth')
+    if command == 'load_from':  # neither key is read
+        toy_runner(load_from=str(tmp_path / 'hostile.pth')).train()
+    elif key == 'config':  # MMEngine's name for it
+        toy_runner(resume=tmp_path / 'hostile.pth').train()
+    else:
+        with pytest.raises(CheckpointError, match=r'hostile\.pth: its saved config .* more than assignments'):
+            toy_runner(resume=tmp_path / 'hostile.pth').train()
+    assert not witness.exists()

@@ -21,6 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import vadlab
+from vadlab.checkpoints import read_saved_config
 from vadlab.datasets.samplers import ResumableBatchSampler
 from vadlab.utils.config import config_differences, runner_config
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
@@ -288,6 +289,7 @@ class VADRunner(Runner):
                 'only). Resume from an epoch_*.pth or iter_*.pth, or start anew from it with load_from.'
             )
         self._check_same_model(checkpoint, filename)
+        checkpoint['meta'].pop('config', None)  # MMEngine would execute it
         # MMEngine goes through load_checkpoint and then reads these; handing over what was read saves a second reading.
         hub = checkpoint['message_hub']
         hub['log_scalars'] = {k: history_from_plain(v) for k, v in hub['log_scalars'].items()}
@@ -329,7 +331,7 @@ class VADRunner(Runner):
         saved = checkpoint['meta'].get('cfg')
         if not saved:
             return
-        old = Config.fromstring(saved, file_format='.py')
+        old = read_saved_config(saved, str(filename))
         lines = config_differences(
             {k: old.get(k) for k in ('model', 'optim_wrapper')},
             {k: self.cfg.get(k) for k in ('model', 'optim_wrapper')},

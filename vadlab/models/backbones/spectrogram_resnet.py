@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vadlab.checkpoints import read_tensor_file
 from vadlab.registry import MODELS
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingDependencyError
 
-from ..checkpoints.tensor_files import read_tensor_file
 from .encoder import Encoder
 
 STRIDE = 32  # the stem halves twice, and three of the stages once

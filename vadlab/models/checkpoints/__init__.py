@@ -7,4 +7,3 @@ from .clip_loading import (
 )
 from .clip_saving import save_clip
 from .clip_weights import CLIPWeights
-from .tensor_files import read_tensor_file

@@ -1,4 +1,3 @@
-import ast
 import inspect
 import json
 import re
@@ -10,6 +9,7 @@ import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
+from vadlab.checkpoints import read_saved_config, read_tensor_file
 from vadlab.utils.errors import CheckpointError, MissingDependencyError, MissingFileError
 
 from ..backbones.clip_text_transformer import CLIPTextTransformer
@@ -17,7 +17,6 @@ from ..backbones.clip_vision_transformer import CLIPVisionTransformer
 from ..layers.logit_scale import MAX_LOGIT_SCALE, log_logit_scales
 from .clip_weights import CLIPWeights
 from .renaming import from_hugging_face, from_openai, from_vadlab
-from .tensor_files import read_tensor_file
 
 _HUB_ID = re.compile(r'^[A-Za-z0-9][\w.-]*/[\w.-]+$')
 _WEIGHT_FILES = (
@@ -69,7 +68,7 @@ def _read_file(path: Path) -> CLIPWeights:
     # Wrapped for several GPUs, a model's names get a prefix.
     state = {str(name).removeprefix('module.'): tensor for name, tensor in state.items()}
     if 'vision.class_embedding' in state:
-        return from_vadlab(state, _saved_arch(content, metadata), str(path))
+        return from_vadlab(state, _saved_arch(content, metadata, str(path)), str(path))
     if 'visual.class_embedding' in state or 'visual.layer1.0.conv1.weight' in state:
         return from_openai(state, str(path))
     if 'vision_model.embeddings.class_embedding' in state:
@@ -78,21 +77,16 @@ def _read_file(path: Path) -> CLIPWeights:
     raise CheckpointError(f'{path} is not a CLIP model: its first tensors are {names or "none"}.')
 
 
-def _saved_arch(content: dict, metadata: dict[str, str]) -> dict | None:
-    """What a file of ours says about its towers: safetensors' metadata, or the config inside a training checkpoint."""
+def _saved_arch(content: dict, metadata: dict[str, str], name: str) -> dict | None:
+    """The towers' settings in a file of ours: safetensors' metadata, or the config inside a training checkpoint."""
     try:
         if 'arch' in metadata:
             return json.loads(metadata['arch'])
         meta = content.get('meta')
-        text = meta.get('cfg') if isinstance(meta, dict) else None
-        if not isinstance(text, str):
-            return None
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == 'model' for t in node.targets):
-                return _with_defaults(_literal(node.value))
-    except (ValueError, SyntaxError):
-        pass
-    return None
+        config = read_saved_config(meta['cfg'], name) if isinstance(meta, dict) and 'cfg' in meta else {}
+        return _with_defaults(config.get('model'))
+    except (ValueError, RecursionError):  # no JSON, or no config of plain values: the file does not tell
+        return None
 
 
 def _with_defaults(model: Any) -> dict | None:
@@ -105,17 +99,6 @@ def _with_defaults(model: Any) -> dict | None:
             parameters = inspect.signature(kind).parameters.values()
             model[tower] = {p.name: p.default for p in parameters} | settings
     return model
-
-
-def _literal(node: ast.AST) -> Any:
-    """Value of an expression of literals and ``dict(...)`` calls, read without running it."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
-        return {k.arg: _literal(k.value) for k in node.keywords}
-    if isinstance(node, ast.Dict):
-        return {_literal(k): _literal(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None}
-    if isinstance(node, ast.List | ast.Tuple):
-        return [_literal(item) for item in node.elts]
-    return ast.literal_eval(node)
 
 
 def _read_json(path: Path) -> dict:

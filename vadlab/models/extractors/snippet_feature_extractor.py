@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
+from vadlab.checkpoints import read_tensor_file
 from vadlab.registry import MODELS
 from vadlab.utils.errors import CheckpointError, ConfigError
 
 from ..backbones.clip_vision_transformer import CLIPVisionTransformer
 from ..checkpoints.clip_loading import load_clip_checkpoint, resize_positions
-from ..checkpoints.tensor_files import read_tensor_file
 from ..checkpoints.weights_hash import weights_sha256
 from ..data_preprocessors.vad_data_preprocessor import CLIP_MEAN, CLIP_STD
 

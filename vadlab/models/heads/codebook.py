@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
+from vadlab.checkpoints import read_tensor_file
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingFileError
 
 from ..checkpoints.concept_prompts import encode_texts
-from ..checkpoints.tensor_files import read_tensor_file
 
 # Radford et al., 2021, arXiv:2103.00020, section 3.1.4: the embeddings of one name in several templates are averaged.
 TEMPLATES = ('a photo of a {}.', 'a photo of the {}.', 'a photo of many {}.', 'there is a {} in the scene.')

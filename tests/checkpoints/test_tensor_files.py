@@ -8,7 +8,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 from safetensors.torch import save_file
 
-from vadlab.models.checkpoints import load_clip_checkpoint, read_tensor_file
+from vadlab.checkpoints import read_tensor_file
+from vadlab.models.checkpoints import load_clip_checkpoint
 from vadlab.utils.errors import CheckpointError, MissingFileError
 
 
