@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vadlab.datasets.class_names import check_class_names
 from vadlab.datasets.frame_counts import read_frame_counts
 from vadlab.datasets.temporal_annotations import INTERVAL_MODES
 from vadlab.evaluation.functional.frame_scores import MACRO_MODES, VIDEO_MODES
@@ -111,9 +112,7 @@ def protocol_of(args: argparse.Namespace) -> Protocol:
     if args.classes is None:
         return protocol
     classes = tuple(name.strip() for name in args.classes.split(','))
-    if len(classes) < 2 or len(set(classes)) < len(classes) or not all(classes):
-        raise ConfigError(f'--classes {args.classes}: give different names, Normal first, such as Normal,Fire,Fight')
-    return dataclasses.replace(protocol, classes=classes)
+    return dataclasses.replace(protocol, classes=check_class_names(classes, f'--classes {args.classes}'))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -142,13 +141,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     frames = sum(len(labels) for labels in report.labels.values())
     anomalous = sum(int(labels.sum()) for labels in report.labels.values())
     print(f'{protocol.dataset}: {len(truth)} videos, {frames:,} frames, {anomalous:,} of them anomalous')
-    unknown = {name: video.unknown_class for name, video in truth.items() if video.unknown_class}
-    if unknown:
-        name, class_name = next(iter(unknown.items()))
-        print(
-            f"{len(unknown)} videos have a class that is none of the protocol's (first: {name}, {class_name}): they "
-            f'are anomalous if they have an interval, else normal. {nearest(class_name, protocol.classes)}'
-        )
     print(f'scores are of {report.unit}s' + (' (told by their number)' if options.unit == 'auto' else ''))
     if report.touched:
         print(f'{report.touched} videos have scores of another length: {options.length_policy}')

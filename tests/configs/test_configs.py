@@ -209,3 +209,25 @@ def test_mammalps_results_have_their_columns_in_order(tmp_path):
     assert {name: head.multi_label for name, head in config.model.heads.items()} == {
         'behaviour': False, 'actions': True, 'species': False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize('path', EXPERIMENTS, ids=lambda p: p.stem)
+def test_own_classes_reach_every_part(path):
+    if 'classes' not in load_config(path):
+        pytest.skip('classes come from the metadata, or the task has none')
+    own = ('Normal', 'Riot', 'Theft')
+    config = load_config(path, {'classes': own})
+    found = {name: tuple(value) for name, value in classes_in(config._cfg_dict)}
+    assert set(found.values()) == {own}, found
+    for loader in LOADERS:
+        assert config.get(loader) is None or f'{loader}.dataset.classes' in found
+
+
+def classes_in(node, where=''):
+    """Each ``classes`` among the parts of a config, with its dotted name."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        name = f'{where}.{key}'.lstrip('.')
+        if key == 'classes':
+            yield name, value
+        elif isinstance(value, (dict, list, tuple)):
+            yield from classes_in(value, name)

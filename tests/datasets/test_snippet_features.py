@@ -7,6 +7,7 @@ import pytest
 from tests.datasets.feature_sets import FRAMES, write_npy, write_ucf
 from vadlab.datasets import SnippetFeatures
 from vadlab.datasets.class_names import UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
+from vadlab.evaluation.metrics import FrameScoreMetric, SegmentMetric
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 
@@ -267,6 +268,70 @@ def test_missing_truth(ucf):
         test_set(ucf, frames_file=None)
 
 
+@pytest.mark.parametrize(
+    ('before', 'after', 'message'),
+    [
+        (
+            '  Arson  ',
+            '  Arsn  ',
+            r"1 class names in temporal.txt are none of Normal.*Arson001_x264: 'Arsn'. Did you mean 'Ars",
+        ),
+        ('  Arson  ', '  Abuse  ', '1 videos have another class in temporal.txt .Arson001_x264: Abuse, not Arson'),
+        (
+            '20  70',
+            '5032  5064',
+            '1 intervals in temporal.txt lie outside their video .Arson001_x264: 5032 to 5064 of 100',
+        ),
+        ('20  70', '20  117', 'lie outside their video'),
+        ('20  70', '70  20', 'ends before it starts'),
+        ('20  70', '20  20', 'no frame'),
+        (
+            'Arson001_x264.mp4',
+            'arson001_x264.mp4',
+            '1 names in temporal.txt differ from the video in capital letters only',
+        ),
+        ('Normal  -1  -1', 'Normal  2  5', '1 normal videos have intervals in temporal.txt'),
+    ],
+)
+@pytest.mark.parametrize('frames_file', ['frames.json', None])
+def test_annotation_that_does_not_fit_is_refused(ucf, before, after, message, frames_file):
+    rewrite_list(ucf, lambda text: text.replace(before, after), 'temporal.txt')
+    if frames_file is None:
+        message = message.replace('of 100', 'of 96')
+    with pytest.raises(DataError, match=message):
+        test_set(ucf, frames_file=frames_file)
+
+
+def test_capital_letters_of_annotated_classes_make_no_difference(ucf):
+    wanted = [info['class_intervals'] for info in infos(test_set(ucf))]
+    rewrite_list(ucf, str.lower, 'temporal.txt')
+    rewrite_list(
+        ucf,
+        lambda text: (
+            text.replace('arson001', 'Arson001')
+            .replace('fighting001', 'Fighting001')
+            .replace('normal_videos', 'Normal_Videos')
+        ),
+        'temporal.txt',
+    )
+    assert [info['class_intervals'] for info in infos(test_set(ucf))] == wanted
+    assert wanted[0] == [(UCF_CRIME_CLASSES.index('Arson'), 20, 70)]
+
+
+def test_intervals_of_several_classes_without_a_class_of_their_own(tmp_path):
+    name = 'v=x__#1_label_B1-G-0'
+    write_npy(tmp_path / f'{name}__0.npy', 10)
+    (tmp_path / 'list.txt').write_text(f'{name}\n')
+    (tmp_path / 'ann.txt').write_text(f'{name} 7 20\n')
+    dataset = SnippetFeatures(
+        'list.txt', str(tmp_path), classes=XD_VIOLENCE_CLASSES, temporal_ann_file='ann.txt', test_mode=True
+    )
+    assert dataset.get_data_info(0)['class_intervals'] == [(-1, 7, 20)]
+    FrameScoreMetric().dataset_meta = dataset.metainfo
+    with pytest.raises(DataError, match=r'SegmentMetric: 1 of 1 videos have intervals whose class .*multiclasses'):
+        SegmentMetric().dataset_meta = dataset.metainfo
+
+
 def test_what_is_worth_a_second_look(ucf):
     rewrite_list(ucf, lambda text: '\n'.join(text.splitlines()[:-2]), 'test.csv')
     [note] = test_set(ucf).notes
@@ -284,6 +349,8 @@ def test_what_is_worth_a_second_look(ucf):
         (dict(crops=True), 'crops is True'),
         (dict(snippet_len=0), 'snippet_len'),
         (dict(classes=('Normal',)), 'classes must name'),
+        (dict(classes=('Normal', 'Riot', 'riot')), 'not Riot and riot'),
+        (dict(classes=('Normal', 'Riot', 'Riot')), 'not Riot and Riot'),
         (dict(interval_mode='open'), "interval_mode is 'open'"),
         (dict(label_from='csv'), "label_from is 'csv'; choose one of auto"),
         (dict(crop_separator='-'), "crop_separator is '-'"),

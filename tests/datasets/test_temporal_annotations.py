@@ -3,7 +3,6 @@ import pytest
 
 from vadlab.datasets.temporal_annotations import (
     intervals_to_mask,
-    read_class_intervals,
     read_temporal_annotations,
     video_id_of,
 )
@@ -47,13 +46,30 @@ def test_xd_violence_lines_with_and_without_classes(tmp_path):
 
 
 def test_each_interval_has_its_class_in_the_order_of_the_file(tmp_path):
-    found = read_class_intervals(write(tmp_path, XD_CLASSES))
-    assert found['v=S-7__#1_label_B4-G-0'] == [('B4', 0, 1517), ('G', 1970, 3038)]
-    found = read_class_intervals(write(tmp_path, UCF))
+    def classes_of(text, mode='half_open'):
+        return {
+            name: list(found.class_intervals)
+            for name, found in read_temporal_annotations(write(tmp_path, text), mode).items()
+        }
+
+    assert classes_of(XD_CLASSES)['v=S-7__#1_label_B4-G-0'] == [('B4', 0, 1517), ('G', 1970, 3038)]
+    found = classes_of(UCF)
     assert found['Arrest007_x264'] == [('Arrest', 1530, 2160), ('Arrest', 10, 20)]
     assert found['Normal_Videos_003_x264'] == []
-    found = read_class_intervals(write(tmp_path, 'v=a__#1_label_B1-B2-0 3 5 7 9'), 'inclusive')
+    found = classes_of('v=a__#1_label_B1-B2-0 3 5 7 9', 'inclusive')
     assert found == {'v=a__#1_label_B1-B2-0': [('B1-B2', 3, 6), ('B1-B2', 7, 10)]}
+
+
+def test_own_names_and_classes_may_hold_spaces_and_a_video_several_classes(tmp_path):
+    found = read_temporal_annotations(
+        write(tmp_path, 'c/gate 2.MP4 Road Accidents 10 30 50 60 Riot 5 9\nlot.avi  Normal\n')
+    )
+    gate = found['gate 2']
+    assert gate.class_name == 'Road Accidents'
+    assert gate.intervals.tolist() == [[5, 9], [10, 30], [50, 60]]
+    assert list(gate.class_intervals) == [('Road Accidents', 10, 30), ('Road Accidents', 50, 60), ('Riot', 5, 9)]
+    assert found['lot'][0] == 'Normal'
+    assert found['lot'].class_intervals == ()
 
 
 @pytest.mark.parametrize(('mode', 'expected'), [('half_open', [2, 3]), ('inclusive', [2, 3, 4]), ('matlab', [1, 2, 3])])
@@ -87,7 +103,10 @@ def test_mask_refuses_other_shapes_and_negative_lengths():
         ('a Abuse 9 5', 'ends before it starts: 9 5'),
         ('a Abuse -1 5', 'negative frame number in -1 5'),
         ('a 3 5', 'names no class'),
-        ('a B1 3 B2 5 7 8', 'not of the form'),
+        ('a B1 3 B2 5 7 8', 'has 1 frame numbers'),
+        ('a B1 3 4 B2', 'not of the form'),
+        ('a 3 4 B2 5 6', 'not of the form'),
+        ('a Abuse 5 5', 'interval of no frame: 5 5'),
         ('ok  Abuse 1 2', 'names ok a second time'),
     ],
 )

@@ -143,14 +143,14 @@ def test_unknown_class_by_regions(tmp_path, two_videos, make_record, write_json,
 
 def test_temporal_list_gives_intervals(build, make_record, tmp_path):
     (tmp_path / 'temporal.txt').write_text(
-        'Abuse001_x264.mp4  Abuse  5  9  50  99\nNormal_Videos001_x264  Normal  -1  -1  -1  -1\n'
+        'Abuse001_x264.mp4  Abuse  5  9  50  70\nNormal_Videos001_x264  Normal  -1  -1  -1  -1\n'
     )
     options = dict(temporal_ann_file=str(tmp_path / 'temporal.txt'), test_mode=True)
     dataset = build([make_record(), NORMAL], **options)
     assert dataset[0]['data_samples'].gt_intervals.tolist() == [[5, 9], [50, 60]]
     assert dataset[1]['data_samples'].gt_intervals.shape == (0, 2)
     inclusive = build([make_record(), NORMAL], interval_mode='inclusive', **options)
-    assert inclusive.get_data_info(0)['intervals'].tolist() == [[5, 10], [50, 100]]
+    assert inclusive.get_data_info(0)['intervals'].tolist() == [[5, 10], [50, 71]]
 
 
 def test_temporal_list_alone_names_the_videos(two_videos, tmp_path, pipeline):
@@ -164,8 +164,56 @@ def test_temporal_list_alone_names_the_videos(two_videos, tmp_path, pipeline):
 
 def test_temporal_list_without_an_anomalous_video_is_refused(build, make_record, tmp_path):
     (tmp_path / 'temporal.txt').write_text('Other_x264.mp4  Abuse  5  9  -1  -1\n')
-    with pytest.raises(DataError, match='no line for 1 anomalous videos .first: Abuse001_x264'):
+    with pytest.raises(DataError, match='1 anomalous videos have no interval in .*Abuse001_x264'):
         build([make_record(), NORMAL], temporal_ann_file=str(tmp_path / 'temporal.txt'))
+
+
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('Abuse001_x264.mp4  Abusing  5  9', r"Abuse001_x264: 'Abusing'. Did you mean 'Abuse'"),
+        ('Abuse001_x264.mp4  Arson  5  9', '1 videos have another class in .*Abuse001_x264: Arson, not Abuse'),
+        ('abuse001_X264.mp4  Abuse  5  9', '1 names in .* differ from the video in capital letters only'),
+        ('Abuse001_x264.mp4  Abuse  5  9\nNormal_Videos001_x264  Normal  1  2', '1 normal videos have intervals'),
+    ],
+)
+def test_temporal_list_that_contradicts_the_records_is_refused(build, make_record, tmp_path, line, message):
+    (tmp_path / 'temporal.txt').write_text(line + '\n')
+    with pytest.raises(DataError, match=message):
+        build([make_record(), NORMAL], temporal_ann_file=str(tmp_path / 'temporal.txt'))
+
+
+@pytest.mark.parametrize('pair', ['60  61', '5  77'])
+def test_interval_outside_the_video_is_refused_when_the_video_is_read(build, make_record, tmp_path, pair):
+    (tmp_path / 'temporal.txt').write_text(f'Abuse001_x264.mp4  Abuse  {pair}\n')
+    dataset = build([make_record(), NORMAL], temporal_ann_file=str(tmp_path / 'temporal.txt'))
+    with pytest.raises(
+        DataError, match=r'Abuse001_x264: 1 anomalous intervals .*temporal.txt lie outside .*of 60 frames'
+    ):
+        dataset[0]
+
+
+def test_regions_that_all_begin_after_the_video_are_refused(build, make_record, region):
+    region = {**region, 'start_frame': 100, 'end_frame': 150}
+    region['keyframes'] = [{**keyframe, 'frame': keyframe['frame'] + 100} for keyframe in region['keyframes']]
+    with pytest.raises(DataError, match='Abuse001_x264: 2 anomalous intervals in its regions lie outside'):
+        build([make_record(regions=[region])])[0]
+
+
+def test_class_from_the_temporal_list_where_paths_name_none(tmp_path, two_videos, make_record, write_json):
+    for name in ('gate 1.mp4', 'gate 2.mp4', 'gate 3.mp4'):
+        shutil.copy(two_videos / 'Videos/Abuse/Abuse001_x264.mp4', tmp_path / name)
+    (tmp_path / 'temporal.txt').write_text('gate 1.mp4 riot 5 9\ngate 2.mp4 Normal\ngate 3.mp4 Road Accidents 5 9\n')
+    records = [make_record('gate 1.mp4', regions=[]), make_record('gate 2.mp4', regions=[]), make_record('gate 3.mp4')]
+    options = dict(temporal_ann_file='temporal.txt', classes=('Normal', 'Road Accidents', 'Riot'))
+    dataset = UCFCrimeRegions(write_json(records), str(tmp_path), **options)
+    infos = [dataset.get_data_info(i) for i in range(3)]
+    assert [(info['label'], info['class_name']) for info in infos] == [
+        (2, 'Riot'),
+        (0, 'Normal'),
+        (1, 'Road Accidents'),
+    ]
+    assert [info['intervals'].tolist() for info in infos] == [[[5, 9]], [], [[5, 9]]]
 
 
 def test_missing_videos_and_files(build, make_record, two_videos):

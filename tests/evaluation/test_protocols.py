@@ -40,7 +40,7 @@ def test_xd_violence_lists_no_normal_video_and_has_a_class_for_each_interval(tmp
     check_classes(truth, XD.classes)
     plain = read_ground_truth(XD, write(tmp_path, XD_LINES.replace(' B4 ', ' ').replace(' G ', ' ')), XD_FRAMES)
     assert plain['v=S-7__#1_label_B4-G-0'].label == 3
-    with pytest.raises(DataError, match=r'1 of 3 videos have intervals of a class .*annotations_multiclasses\.txt'):
+    with pytest.raises(DataError, match=r'1 of 3 videos have intervals whose class .*annotations_multiclasses\.txt'):
         check_classes(plain, XD.classes)
 
 
@@ -72,14 +72,26 @@ def test_avenue_is_named_by_two_digits():
     [
         (UCF_LINES, {**UCF_FRAMES, 'Abuse029_x264': 9}, r'1 of 4 .* no annotation .*Did you mean .Abuse028_x264'),
         (UCF_LINES, {'Abuse028_x264': 1408}, r'2 of 3 videos of .* have no frame count \(first: Arson016_x264\)'),
-        (UCF_LINES.replace('240', '1425'), UCF_FRAMES, r'1 intervals lie outside .*Abuse028_x264: 165 to 1425 of 1408'),
+        (
+            UCF_LINES.replace('240', '1425'),
+            UCF_FRAMES,
+            r'1 intervals in .* lie outside .*Abuse028_x264: 165 to 1425 of 1408',
+        ),
         (UCF_LINES.replace('165  240', '1408  1410'), UCF_FRAMES, '1408 to 1410 of 1408 frames'),
         (UCF_LINES.replace('165', '265'), UCF_FRAMES, 'ends before it starts: 265 240'),
+        (UCF_LINES.replace('165  240', '-1  -1'), UCF_FRAMES, r'anomalous videos have no interval .*Abuse028'),
+        (UCF_LINES.replace('Normal  -1  -1', 'Normal  3  9'), UCF_FRAMES, 'normal videos have intervals'),
+        (UCF_LINES.replace(' Arson ', ' Arsn '), UCF_FRAMES, r"Arson016_x264: 'Arsn'. Did you mean 'Arson'"),
     ],
 )
 def test_annotations_that_cannot_be_used(tmp_path, lines, counts, message):
     with pytest.raises(DataError, match=message):
         read_ground_truth(UCF, write(tmp_path, lines), counts)
+
+
+def test_capital_letters_of_classes_make_no_difference(tmp_path):
+    truth = read_ground_truth(UCF, write(tmp_path, UCF_LINES.replace(' Arson ', ' arson ')), UCF_FRAMES)
+    assert truth['Arson016_x264'].class_intervals == [(3, 1000, 1796)]
 
 
 def test_text_annotations_need_frame_counts(tmp_path):

@@ -1,7 +1,10 @@
 """Class names of the public data sets, and how paths carry them. Normal comes first."""
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
+
+from ..utils.errors import ConfigError
 
 UCF_CRIME_CLASSES = (
     'Normal',
@@ -24,6 +27,35 @@ XD_VIOLENCE_CLASSES = ('A', 'B1', 'B2', 'B4', 'B5', 'B6', 'G')
 
 _NORMAL = re.compile(r'(?<![a-z])normal', re.IGNORECASE)
 _CLASS_PREFIX = re.compile(r'[A-Za-z]+')
+
+
+def equal_but_for_case(names: Iterable[str]) -> list[list[str]]:
+    """Names that differ in capital letters or in spaces only, each group in its order.
+
+    >>> equal_but_for_case(['Red Fox', 'Lynx', 'red  fox', 'Lynx'])
+    [['Red Fox', 'red  fox']]
+    """
+    groups: dict[str, dict[str, None]] = {}
+    for name in names:
+        groups.setdefault(' '.join(name.lower().split()), {})[name] = None
+    return [list(group) for group in groups.values() if len(group) > 1]
+
+
+def check_class_names(classes: Sequence[str], asker: str) -> tuple[str, ...]:
+    """The class names, if each can be told from all others.
+
+    Raises:
+        ConfigError: Fewer than two, one twice, or two that differ in capital letters only, which annotations and paths
+            may write either way.
+    """
+    classes = () if isinstance(classes, str) else tuple(classes)
+    if len(classes) < 2 or not all(isinstance(name, str) and name.strip() for name in classes):
+        raise ConfigError(f'{asker}: classes must name Normal and at least one anomaly, not {classes!r}')
+    same = equal_but_for_case(classes)
+    if same or len(set(classes)) < len(classes):
+        twice = same[0] if same else [name for name in classes if classes.count(name) > 1]
+        raise ConfigError(f'{asker}: classes must differ in more than capital letters, not {" and ".join(twice)}')
+    return classes
 
 
 def class_from_path(path: str, classes: tuple[str, ...] = UCF_CRIME_CLASSES) -> str | None:

@@ -1,11 +1,13 @@
 """ShanghaiTech's ground truth: a folder with one mask of frames a video."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ..utils.errors import DataError, MissingFileError
 from ..utils.npy_file import read_npy
+from .temporal_annotations import ClassInterval, TemporalAnnotation
 
 
 def read_frame_masks(folder: str | Path) -> dict[str, np.ndarray]:
@@ -57,3 +59,15 @@ def mask_to_intervals(mask: np.ndarray) -> np.ndarray:
     """
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     return edges.reshape(-1, 2).astype(np.int64)
+
+
+def annotate_masks(masks: Mapping[str, np.ndarray]) -> dict[str, TemporalAnnotation]:
+    """Frame masks as temporal annotations, which tell no class.
+
+    Args:
+        masks (Mapping[str, np.ndarray]): By video id: bool, shape (N,).
+    """
+    return {
+        name: TemporalAnnotation.of('', [ClassInterval('', *pair) for pair in mask_to_intervals(mask).tolist()])
+        for name, mask in masks.items()
+    }

@@ -12,16 +12,17 @@ from mmengine.logging import MMLogger
 
 from ..registry import DATASETS, TRANSFORMS
 from ..utils.errors import ConfigError, DataError, MissingFileError
-from .class_names import UCF_CRIME_CLASSES
+from .class_names import UCF_CRIME_CLASSES, check_class_names
 from .feature_files import FeatureShape, read_feature_shape
 from .feature_index import FeatureVideo, gather_videos, index_features
 from .feature_labels import LABEL_SOURCES, VideoLabel, find_label
 from .feature_lists import CROP_SEPARATORS, ListEntry, read_feature_list
 from .frame_counts import possible_snippets, read_frame_counts
-from .frame_masks import mask_to_intervals, read_frame_masks
+from .frame_masks import annotate_masks, read_frame_masks
 from .path_index import PathIndex
 from .problem_list import ProblemList
-from .temporal_annotations import INTERVAL_MODES, ClassInterval, read_class_intervals
+from .temporal_annotations import INTERVAL_MODES, TemporalAnnotation, read_temporal_annotations
+from .temporal_truth import TemporalTruth, describe_without_class, match_truth, without_class
 from .video import index_video
 
 _THREADS = 8  # that read headers: on a network file system each waits
@@ -48,7 +49,8 @@ class SnippetFeatures(BaseDataset):
     ``crop_columns`` (for each the column of a file of all crops, or None), ``crop_inds`` (their numbers),
     ``num_snippets`` (T), ``snippet_len``, ``total_frames`` (N), ``length_known`` (whether N is the video's own),
     ``class_name``, ``label``, ``class_labels`` (indices of all classes), ``num_classes``, ``intervals`` (int64,
-    half-open, shape (K, 2)), ``class_intervals`` (class index, start, end) and ``sample_idx``.
+    half-open, shape (K, 2)), ``class_intervals`` (class index, or -1 where none is known; start, end) and
+    ``sample_idx``. Annotations are checked by :func:`~vadlab.datasets.temporal_truth.match_truth`.
 
     Args:
         ann_file: A list (csv or text), or a folder: absolute, or below ``data_root``, or below the working directory.
@@ -118,8 +120,6 @@ class SnippetFeatures(BaseDataset):
             raise ConfigError(f"SnippetFeatures: crops is {crops!r}; choose 'all', 'separate' or a crop's number")
         if not isinstance(snippet_len, int) or snippet_len < 1:
             raise ConfigError(f'SnippetFeatures: snippet_len must be a whole number >= 1, not {snippet_len!r}')
-        if isinstance(classes, str) or len(classes) < 2:
-            raise ConfigError(f'SnippetFeatures: classes must name Normal and at least one anomaly, not {classes!r}')
         #: What is worth a second look, for the log and for ``tools/verify.py``; filled when the list is read.
         self.notes: list[str] = []
         self._truth_is_folder = False
@@ -136,7 +136,7 @@ class SnippetFeatures(BaseDataset):
         self.length_tolerance = length_tolerance
         super().__init__(
             ann_file=ann_file,
-            metainfo=dict(classes=tuple(classes)),
+            metainfo=dict(classes=check_class_names(classes, 'SnippetFeatures')),
             data_root=data_root,
             data_prefix={},
             filter_cfg=None,
@@ -176,9 +176,15 @@ class SnippetFeatures(BaseDataset):
         videos = gather_videos(entries, index, self.crop_separator, problems)
         labels = self._labels(videos, problems)
         shapes = self._shapes(videos, problems)
-        truth, counts = self._ground_truth()
+        annotations, counts = self._annotations()
         counts |= self._frame_counts(videos, problems)
-        self._check_truth(videos, labels, truth, problems)
+        num_frames = {name: shape.num_snippets * self.snippet_len for name, shape in shapes.items()} | counts
+        truth: dict[str, TemporalTruth] = {}
+        if self.temporal_ann_file:
+            listed = {video.video_id: labels[video.video_id] for video in videos if video.video_id in labels}
+            truth = match_truth(annotations, listed, self.classes, num_frames, self.temporal_ann_file, problems)
+        if unknown := without_class(truth):  # an error of metrics that count classes
+            self._metainfo['without_class'] = describe_without_class(unknown, len(truth), self.classes)
 
         data_list = []
         for video in videos:
@@ -189,7 +195,7 @@ class SnippetFeatures(BaseDataset):
         self._check_alike(data_list, shapes, problems)
         self._check_lengths(shapes, counts, problems)
         problems.raise_if_any(source, _ADVICE)
-        self._report(data_list, f'{source} ({layout})', truth)
+        self._report(data_list, f'{source} ({layout})', annotations)
         return data_list
 
     def _entries(self, source: str) -> tuple[list[ListEntry], str, PathIndex]:
@@ -236,21 +242,16 @@ class SnippetFeatures(BaseDataset):
                 shapes[video.video_id] = next(iter(good.values()))
         return shapes
 
-    def _ground_truth(self) -> tuple[dict[str, list[ClassInterval]], dict[str, int]]:
-        """Anomalous intervals by video, and frame counts where the ground truth has them."""
+    def _annotations(self) -> tuple[dict[str, TemporalAnnotation], dict[str, int]]:
+        """Anomalous intervals by video, and frame counts where the annotation has them."""
         if not self.temporal_ann_file:
             return {}, {}
         path = self._locate(self.temporal_ann_file, 'temporal_ann_file')
         self._truth_is_folder = os.path.isdir(path)
         if not self._truth_is_folder:
-            return read_class_intervals(path, self.interval_mode), {}
+            return read_temporal_annotations(path, self.interval_mode), {}
         masks = read_frame_masks(path)
-        anomaly = self.classes[1] if len(self.classes) == 2 else ''
-        truth = {
-            name: [ClassInterval(anomaly, int(start), int(end)) for start, end in mask_to_intervals(mask)]
-            for name, mask in masks.items()
-        }
-        return truth, {name: len(mask) for name, mask in masks.items()}
+        return annotate_masks(masks), {name: len(mask) for name, mask in masks.items()}
 
     def _frame_counts(self, videos: list[FeatureVideo], problems: ProblemList) -> dict[str, int]:
         if self.video_dir:
@@ -266,25 +267,6 @@ class SnippetFeatures(BaseDataset):
                 problems.note(f'videos have no frame count in {self.frames_file}', video.video_id)
         return counts
 
-    def _check_truth(
-        self,
-        videos: list[FeatureVideo],
-        labels: dict[str, VideoLabel],
-        truth: dict[str, list[ClassInterval]],
-        problems: ProblemList,
-    ) -> None:
-        if not self.temporal_ann_file:
-            return
-        for video in videos:
-            label = labels.get(video.video_id)
-            intervals = truth.get(video.video_id)
-            if label is None:
-                continue
-            if label.label and not intervals:
-                problems.note(f'anomalous videos have no interval in {self.temporal_ann_file}', video.video_id)
-            if not label.label and intervals:
-                problems.note(f'normal videos have intervals in {self.temporal_ann_file}', video.video_id)
-
     # ---- samples ----------------------------------------------------------------------------------------------------
 
     def _sample(
@@ -292,14 +274,13 @@ class SnippetFeatures(BaseDataset):
         video: FeatureVideo,
         label: VideoLabel,
         shape: FeatureShape,
-        truth: dict[str, list[ClassInterval]],
+        truth: dict[str, TemporalTruth],
         counts: dict[str, int],
     ) -> dict:
-        intervals = sorted(truth.get(video.video_id, []), key=lambda interval: interval[1:])
+        intervals = truth[video.video_id].class_intervals if truth else []
         files: list[tuple[int, str, int | None]] = [(crop, path, None) for crop, path in video.files.items()]
         if shape.num_crops is not None:
             files = [(crop, video.files[0], crop) for crop in range(shape.num_crops)]
-        index = {name: i for i, name in enumerate(self.classes)}
         return dict(
             video_id=video.video_id,
             feature_paths=[path for _, path, _ in files],
@@ -314,7 +295,7 @@ class SnippetFeatures(BaseDataset):
             class_labels=list(label.class_labels),
             num_classes=len(self.classes),
             intervals=np.array([interval[1:] for interval in intervals], np.int64).reshape(-1, 2),
-            class_intervals=[(index[name], start, end) for name, start, end in intervals if name in index],
+            class_intervals=intervals,
         )
 
     def _choose_crops(self, sample: dict, problems: ProblemList) -> list[dict]:
@@ -357,7 +338,7 @@ class SnippetFeatures(BaseDataset):
             elif num < possible.start - self.length_tolerance:
                 problems.note('videos have features shorter than the video', text)
 
-    def _report(self, data_list: list[dict], source: str, truth: dict[str, list[ClassInterval]]) -> None:
+    def _report(self, data_list: list[dict], source: str, annotations: dict[str, TemporalAnnotation]) -> None:
         logger = MMLogger.get_current_instance()
         n_normal = sum(sample['label'] == 0 for sample in data_list)
         videos = {sample['video_id'] for sample in data_list}
@@ -373,10 +354,10 @@ class SnippetFeatures(BaseDataset):
         if self.test_mode and not self.temporal_ann_file and n_normal < len(data_list):
             self.notes.append('without temporal_ann_file no frame counts as anomalous')
         # A folder of masks is of both splits, a temporal list of the test videos alone.
-        absent = [name for name in truth if name not in videos]
+        absent = [name for name in annotations if name not in videos]
         if absent and self.test_mode and not self._truth_is_folder:
             self.notes.append(
-                f'{len(absent)} of {len(truth)} videos of {self.temporal_ann_file} are not in the list (first: '
+                f'{len(absent)} of {len(annotations)} videos of {self.temporal_ann_file} are not in the list (first: '
                 f'{absent[0]}): numbers are not those of the whole test set'
             )
         for note in self.notes:

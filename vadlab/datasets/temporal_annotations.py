@@ -5,9 +5,12 @@ Three public formats are told apart line by line, by where the integers begin:
     ``Abuse028_x264.mp4  Abuse  165  240  -1  -1``                UCF-Crime: name, class, pairs; -1 -1 is no interval
     ``v=S-7rRLrxnVQ__#1_label_B4-0-0 0 1517 1970 3038``           XD-Violence: name, pairs
     ``v=S-7rRLrxnVQ__#1_label_B4-0-0 B4 0 1517 B4 1970 3038``     XD-Violence with a class before each pair
+
+A name that ends like a video file may hold spaces, and so may a class: ``gate 2.mp4  Road Accidents  10 30``.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +23,7 @@ VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.flv', '.m4v')
 
 _INTEGER = re.compile(r'[+-]?\d+')
 _XD_LABEL = re.compile(r'_label_([A-Z0-9-]+)$')
+_FILE_NAME = re.compile(rf'\s*(\S.*?(?:{"|".join(map(re.escape, VIDEO_SUFFIXES))}))(?=\s|$)', re.IGNORECASE)
 
 
 class ClassInterval(NamedTuple):
@@ -38,15 +42,26 @@ class ClassInterval(NamedTuple):
 
 
 class TemporalAnnotation(NamedTuple):
-    """What a temporal annotation file says of one video: a pair, its parts readable by name.
+    """What a temporal annotation says of one video.
 
     Attributes:
-        class_name (str): As the file has it, such as ``Abuse`` or ``Normal``.
-        intervals (np.ndarray): Anomalous frames, 0-based half-open ``[start, end)``, int64, shape (K, 2).
+        class_name (str): As the file has it, such as ``Abuse`` or ``Normal``; where it has a class before each interval
+            and the video's name has none, that of the first. Empty where the annotation tells no class (frame masks).
+        intervals (np.ndarray): Anomalous frames, 0-based half-open ``[start, end)``, int64, shape (K, 2), sorted by
+            start.
+        class_intervals (tuple[ClassInterval, ...]): The same in the order of the file, each with its class.
     """
 
     class_name: str
     intervals: np.ndarray
+    class_intervals: tuple[ClassInterval, ...]
+
+    @classmethod
+    def of(cls, class_name: str, class_intervals: Iterable[ClassInterval]) -> 'TemporalAnnotation':
+        """An annotation of these intervals."""
+        given = tuple(class_intervals)
+        pairs = sorted((start, end) for _, start, end in given)
+        return cls(class_name, np.array(pairs, dtype=np.int64).reshape(-1, 2), given)
 
 
 def video_id_of(name: str) -> str:
@@ -67,26 +82,39 @@ def _class_of(name: str) -> str:
 
 
 def _parse_line(line: str) -> tuple[str, str, list[ClassInterval]]:
-    name, *tokens = line.split()
+    file_name = _FILE_NAME.match(line)
+    name, rest = (file_name[1], line[file_name.end() :]) if file_name else (*line.split(maxsplit=1), '')[:2]
     name = video_id_of(name)
-    numbers = [int(token) for token in tokens if _INTEGER.fullmatch(token)]
-    words = [token for token in tokens if not _INTEGER.fullmatch(token)]
-    if len(numbers) % 2:
-        raise ValueError(f'has {len(numbers)} frame numbers; they come in pairs of start and end')
-    if len(words) > 1 and [bool(_INTEGER.fullmatch(t)) for t in tokens] != [False, True, True] * len(words):
-        raise ValueError('is not of the form: name class start end [start end ...]')
-    # The class of a line that names one before each interval is the video's, as its name gives it.
-    class_name = words[0] if len(words) == 1 and not _XD_LABEL.search(name) else _class_of(name)
-    of_pairs = words if len(words) > 1 else [words[0] if words else class_name] * (len(numbers) // 2)
+    # Words in front of numbers are the class of the pairs that these numbers are.
+    parts: list[tuple[str, list[int]]] = [('', [])]
+    for token in rest.split():
+        before, numbers = parts[-1]
+        if _INTEGER.fullmatch(token):
+            numbers.append(int(token))
+        elif before and not numbers:
+            parts[-1] = f'{before} {token}', numbers
+        else:
+            parts.append((token, []))
+    if len(parts) > 1 and not parts[0][1]:
+        del parts[0]
+    for _, numbers in parts:
+        if len(numbers) % 2:
+            raise ValueError(f'has {len(numbers)} frame numbers; they come in pairs of start and end')
+    if len(parts) > 1 and not all(word and numbers for word, numbers in parts):
+        raise ValueError('is not of the form: name class start end [class start end ...]')
+    first = parts[0][0]
+    # The class of an XD-Violence video is in its name.
+    class_name = first if first and not _XD_LABEL.search(name) else _class_of(name)
     pairs = []
-    for pair_class, start, end in zip(of_pairs, numbers[::2], numbers[1::2], strict=True):
-        if start == end == -1:
-            continue
-        if start < 0 or end < 0:
-            raise ValueError(f'has a negative frame number in {start} {end}; no interval is written -1 -1')
-        if start > end:
-            raise ValueError(f'has an interval that ends before it starts: {start} {end}')
-        pairs.append(ClassInterval(pair_class, start, end))
+    for word, numbers in parts:
+        for start, end in zip(numbers[::2], numbers[1::2], strict=True):
+            if start == end == -1:
+                continue
+            if start < 0 or end < 0:
+                raise ValueError(f'has a negative frame number in {start} {end}; no interval is written -1 -1')
+            if start > end:
+                raise ValueError(f'has an interval that ends before it starts: {start} {end}')
+            pairs.append(ClassInterval(word or class_name, start, end))
     return name, class_name, pairs
 
 
@@ -100,9 +128,8 @@ def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open'
             ``start .. end``; ``matlab``: 1-based, ``start .. end``.
 
     Returns:
-        dict[str, TemporalAnnotation]: By video id (no folder, no ``.mp4``), in the order of the file: the class
-        name, and the intervals as 0-based half-open ``[start, end)`` frames, int64, shape (K, 2), sorted by start.
-        They are not clipped to the video's length: :func:`intervals_to_mask` does that.
+        dict[str, TemporalAnnotation]: By video id (no folder, no ``.mp4``), in the order of the file. Intervals are not
+        clipped to the video's length: :func:`intervals_to_mask` does that.
 
     Raises:
         MissingFileError: There is no such file.
@@ -110,33 +137,6 @@ def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open'
         DataError: Lines that cannot be understood (all are counted, the first is shown), a video named twice, or no
             video at all.
     """
-    annotations: dict[str, TemporalAnnotation] = {}
-    for name, (class_name, pairs) in _read(path, interval_mode).items():
-        intervals = np.array(sorted((start, end) for _, start, end in pairs), dtype=np.int64).reshape(-1, 2)
-        annotations[name] = TemporalAnnotation(class_name, intervals)
-    return annotations
-
-
-def read_class_intervals(path: str | Path, interval_mode: str = 'half_open') -> dict[str, list[ClassInterval]]:
-    """Read the class of each interval: what XD-Violence's file of several classes a video has beyond the plain one.
-
-    Args:
-        path (str | Path): As :func:`read_temporal_annotations` takes it.
-        interval_mode (str): Likewise.
-
-    Returns:
-        dict[str, list[ClassInterval]]: By video id, in the order of the file; a normal video has none.
-
-    Raises:
-        MissingFileError: There is no such file.
-        ConfigError: Unknown ``interval_mode``.
-        DataError: As :func:`read_temporal_annotations` raises it.
-    """
-    return {name: pairs for name, (_, pairs) in _read(path, interval_mode).items()}
-
-
-def _read(path: str | Path, interval_mode: str) -> dict[str, tuple[str, list[ClassInterval]]]:
-    """Class and intervals of each video, in the order of the file, half-open."""
     if interval_mode not in INTERVAL_MODES:
         raise ConfigError(f'interval_mode is {interval_mode!r}; choose one of {", ".join(INTERVAL_MODES)}')
     path = Path(path)
@@ -144,9 +144,9 @@ def _read(path: str | Path, interval_mode: str) -> dict[str, tuple[str, list[Cla
         raise MissingFileError(
             f'There is no temporal annotation file {path}. Check the path (in configs: data_root, temporal_ann_file).'
         )
-    shift = {'half_open': (0, 0), 'inclusive': (0, 1), 'matlab': (-1, 0)}[interval_mode]
+    first_shift, last_shift = {'half_open': (0, 0), 'inclusive': (0, 1), 'matlab': (-1, 0)}[interval_mode]
 
-    annotations: dict[str, tuple[str, list[ClassInterval]]] = {}
+    annotations: dict[str, TemporalAnnotation] = {}
     faults: list[str] = []
     try:
         lines = path.read_text(encoding='utf-8-sig').splitlines()
@@ -159,10 +159,14 @@ def _read(path: str | Path, interval_mode: str) -> dict[str, tuple[str, list[Cla
             name, class_name, pairs = _parse_line(line)
             if name in annotations:
                 raise ValueError(f'names {name} a second time')
+            shifted = [ClassInterval(word, start + first_shift, end + last_shift) for word, start, end in pairs]
+            empty = [(start, end) for _, start, end in shifted if start == end]
+            if empty:
+                raise ValueError(f'has an interval of no frame: {empty[0][0]} {empty[0][1]} (interval_mode half_open)')
         except ValueError as error:
             faults.append(f'line {number} {error}')
             continue
-        annotations[name] = class_name, [ClassInterval(c, s + shift[0], e + shift[1]) for c, s, e in pairs]
+        annotations[name] = TemporalAnnotation.of(class_name, shifted)
     if not annotations and not faults:
         raise DataError(f'{path} is empty: it annotates no video')
     if faults:

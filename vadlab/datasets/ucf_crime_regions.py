@@ -2,6 +2,7 @@
 
 import copy
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ from mmengine.logging import MMLogger
 from ..registry import DATASETS, TRANSFORMS
 from ..utils.errors import ConfigError, DataError, MissingFileError
 from .bad_video_budget import BadVideoBudget
-from .class_names import UCF_CRIME_CLASSES, class_from_path
+from .class_names import UCF_CRIME_CLASSES, check_class_names, class_from_path
+from .feature_labels import VideoLabel, parse_label
 from .keyframes import merge_intervals, shown_spans
 from .path_index import PathIndex
+from .problem_list import ProblemList
 from .region_annotations import RecordParser, load_records
 from .temporal_annotations import TemporalAnnotation, read_temporal_annotations, video_id_of
+from .temporal_truth import match_truth
 from .video.errors import DamagedVideoError
 
 
@@ -27,12 +31,13 @@ class UCFCrimeRegions(BaseDataset):
     video name. ``f_path`` need not match the disk: videos are found by file name below ``data_root``. What can be
     mended in an annotation is counted and said in one log line; anything else is one error that lists every case.
 
-    A video's class comes from its path. A path that names no class means Normal if the record has no regions, else
-    anomalous of unknown class (label -1). Anomalous frames come from ``temporal_ann_file``, or else, for anomalous
-    videos, from the frames in which a region is shown.
+    A video's class comes from its path. Where a path names none, ``temporal_ann_file`` may; else the video is Normal if
+    the record has no regions, and anomalous of unknown class (label -1) if it has some. Anomalous frames come from
+    ``temporal_ann_file``, or else, for anomalous videos, from the frames in which a region is shown.
 
     A sample before its transforms is a dict with ``video_id``, ``video_path``, ``class_name``, ``label``, ``caption``,
-    ``regions``, ``intervals`` (int64, half-open, shape (K, 2)) and ``sample_idx``.
+    ``regions``, ``intervals`` (int64, half-open, shape (K, 2)), ``sample_idx`` and, where ``temporal_ann_file`` gives
+    the intervals, its name as ``intervals_from``.
 
     Args:
         ann_file: Annotations, absolute, or below ``data_root``, or below the working directory. Empty: the videos of
@@ -41,13 +46,14 @@ class UCFCrimeRegions(BaseDataset):
         pipeline: Transforms.
         test_mode: Whether samples are never replaced.
         temporal_ann_file: UCF-Crime's list of anomalous intervals, found as ``ann_file`` is. It must name every
-            anomalous video.
+            anomalous video, see :func:`~vadlab.datasets.temporal_truth.match_truth`.
         interval_mode: What its numbers mean: ``half_open``, ``inclusive`` or ``matlab``.
         caption_type: Which text describes a region: ``caption``, ``short`` or ``long``.
         max_bad_videos: How many videos may be missing or damaged before the run stops. Missing ones are named and left
             out at start. In training the next good one takes a damaged one's place; in test mode all videos are tried
             at start, and damaged ones are named and left out.
-        metainfo: ``classes`` may replace UCF-Crime's; Normal comes first.
+        classes: Class names; Normal comes first.
+        metainfo: Further facts that metrics and pictures may read.
         indices: Use only these samples, or that many of the first.
         serialize_data: Keep annotations as bytes that workers share.
         lazy_init: Do not read annotations yet.
@@ -73,6 +79,7 @@ class UCFCrimeRegions(BaseDataset):
         interval_mode: str = 'half_open',
         caption_type: str = 'caption',
         max_bad_videos: int = 0,
+        classes: Sequence[str] = UCF_CRIME_CLASSES,
         metainfo: dict | None = None,
         indices: int | list[int] | None = None,
         serialize_data: bool = True,
@@ -91,7 +98,7 @@ class UCFCrimeRegions(BaseDataset):
         self.missing_videos: list[str] = []
         super().__init__(
             ann_file=ann_file or '',
-            metainfo=metainfo,
+            metainfo={'classes': check_class_names(classes, 'UCFCrimeRegions'), **(metainfo or {})},
             data_root=data_root,
             data_prefix={},
             filter_cfg=None,
@@ -159,11 +166,10 @@ class UCFCrimeRegions(BaseDataset):
             records = [record for record in records if record['f_path'] not in missing]
         asker = 'UCFCrimeRegions' + (f' (max_bad_videos={self.max_bad_videos})' if self.max_bad_videos else '')
         paths = index.resolve([record['f_path'] for record in records], asker)
-        data_list = [
-            self._sample(record, path, index.root, temporal) for record, path in zip(records, paths, strict=True)
-        ]
+        data_list = [self._sample(record, path, index.root) for record, path in zip(records, paths, strict=True)]
         self._check_unique(data_list, source)
-        self._check_intervals_known(data_list, temporal)
+        if self.temporal_ann_file:
+            self._take_intervals(data_list, temporal, temporal_path)
 
         n_regions = sum(len(sample['regions']) for sample in data_list)
         n_normal = sum(sample['label'] == 0 for sample in data_list)
@@ -181,24 +187,18 @@ class UCFCrimeRegions(BaseDataset):
                     logger.info(f'UCFCrimeRegions: {line}')
         return data_list
 
-    def _sample(self, record: dict, path: str, root: str, temporal: dict[str, TemporalAnnotation]) -> dict:
+    def _sample(self, record: dict, path: str, root: str) -> dict:
         video_id = os.path.splitext(os.path.basename(path))[0]
         inside = os.path.relpath(path, root)
         class_name = class_from_path(inside, self.classes) or class_from_path(record['f_path'], self.classes)
-        listed = temporal.get(video_id)
-        if class_name is None and listed is not None and listed.class_name in self.classes:
-            class_name = listed.class_name
         if class_name is not None:
             label = self.classes.index(class_name)
         else:
             label = -1 if record['n_annotated_regions'] else 0
-        if listed is not None:
-            intervals = listed.intervals
-        elif label == 0:
-            intervals = np.zeros((0, 2), np.int64)
-        else:
+        intervals = np.zeros((0, 2), np.int64)
+        if label != 0:
             spans = [shown_spans(region) for region in record['regions']]
-            intervals = merge_intervals(np.concatenate(spans) if spans else np.zeros((0, 2)))
+            intervals = merge_intervals(np.concatenate(spans)) if spans else intervals
         return dict(
             video_id=video_id,
             video_path=path,
@@ -221,15 +221,26 @@ class UCFCrimeRegions(BaseDataset):
                 f'{", ..." if len(double) > 5 else ""}). Put all regions of a video into one record'
             )
 
-    def _check_intervals_known(self, data_list: list[dict], temporal: dict[str, TemporalAnnotation]) -> None:
-        if not self.temporal_ann_file:
-            return
-        unlisted = [s['video_id'] for s in data_list if s['label'] != 0 and s['video_id'] not in temporal]
-        if unlisted:
-            raise DataError(
-                f'{self.temporal_ann_file}: no line for {len(unlisted)} anomalous videos (first: '
-                f"{', '.join(unlisted[:5])}). Add them, or leave temporal_ann_file out to take the regions' frames"
-            )
+    def _take_intervals(self, data_list: list[dict], temporal: dict[str, TemporalAnnotation], path: str) -> None:
+        """Anomalous frames, and classes that paths do not name, from the temporal annotation."""
+        problems = ProblemList('UCFCrimeRegions')
+        labels = {
+            s['video_id']: VideoLabel(s['class_name'], s['label'], (s['label'],) if s['label'] >= 0 else ())
+            if s['class_name'] or s['label']
+            else None
+            for s in data_list
+        }
+        truth = match_truth(temporal, labels, self.classes, {}, self.temporal_ann_file, problems)
+        problems.raise_if_any(
+            path, "Correct it, or leave temporal_ann_file out to take the regions' frames and the paths' classes"
+        )
+        for sample in data_list:
+            found = truth[sample['video_id']]
+            if sample['class_name'] is None and sample['video_id'] in temporal:
+                listed = parse_label(temporal[sample['video_id']].class_name, self.classes)
+                sample['class_name'], sample['label'] = self.classes[listed.label], listed.label
+            intervals = np.array([interval[1:] for interval in found.class_intervals], np.int64).reshape(-1, 2)
+            sample.update(intervals=intervals, intervals_from=self.temporal_ann_file)
 
     @staticmethod
     def _report_unknown_classes(data_list: list[dict]) -> None:

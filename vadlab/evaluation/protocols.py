@@ -9,9 +9,12 @@ from typing import TypeVar
 import numpy as np
 
 from vadlab.datasets.class_names import UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
-from vadlab.datasets.frame_masks import mask_to_intervals, read_frame_masks
+from vadlab.datasets.feature_labels import VideoLabel, parse_label
+from vadlab.datasets.frame_masks import annotate_masks, read_frame_masks
 from vadlab.datasets.pixel_masks import read_avenue_masks, read_ped2_masks
-from vadlab.datasets.temporal_annotations import read_class_intervals, read_temporal_annotations
+from vadlab.datasets.problem_list import ProblemList
+from vadlab.datasets.temporal_annotations import TemporalAnnotation, read_temporal_annotations
+from vadlab.datasets.temporal_truth import describe_without_class, match_truth, without_class
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.suggest import nearest
 
@@ -76,15 +79,14 @@ class VideoTruth:
 
     Attributes:
         num_frames (int): N.
-        label (int): Class index, 0 is Normal, -1 anomalous of a class that is none of the protocol's.
-        class_intervals (list[tuple[int, int, int]]): Class index (-1 likewise), first frame, frame after the last.
-        unknown_class (str): What the annotation calls its class, where that is none of the protocol's; else empty.
+        label (int): Class index, 0 is Normal.
+        class_intervals (list[tuple[int, int, int]]): Class index, first frame, frame after the last. The index is -1
+            where the video has several classes and the annotation names none for the interval.
     """
 
     num_frames: int
     label: int
     class_intervals: list[tuple[int, int, int]] = field(default_factory=list)
-    unknown_class: str = ''
 
     @property
     def intervals(self) -> np.ndarray:
@@ -136,11 +138,8 @@ def read_ground_truth(
                 f'{wrong[0]}: {num_frames[wrong[0]]} frames by the frame counts, {len(masks[wrong[0]])} by the masks '
                 f'in {annotation}' + (f' (and {len(wrong) - 1} more videos)' if len(wrong) > 1 else '')
             )
-    truth = {
-        name: VideoTruth(len(mask), int(mask.any()), [(1, int(s), int(e)) for s, e in mask_to_intervals(mask)])
-        for name, mask in masks.items()
-    }
-    return truth | {name: VideoTruth(count, 0) for name, count in (num_frames or {}).items() if name not in truth}
+    counts = {name: len(mask) for name, mask in masks.items()} | dict(num_frames or {})
+    return _match(protocol, annotate_masks(masks), counts, str(annotation), protocol.classes)
 
 
 def _from_text(
@@ -150,38 +149,32 @@ def _from_text(
     interval_mode: str,
     classes: tuple[str, ...],
 ) -> dict[str, VideoTruth]:
-    of_videos = read_temporal_annotations(path, interval_mode)
-    if protocol.name == 'xd-violence' and not any('_label_' in name for name in of_videos):
+    annotations = read_temporal_annotations(path, interval_mode)
+    if protocol.name == 'xd-violence' and not any('_label_' in name for name in annotations):
         raise DataError(
             f'{path} is no annotation of XD-Violence: no video is named like NAME_label_B1-0-0 (first: '
-            f'{next(iter(of_videos), "none at all")}). Choose the protocol of its data set'
+            f'{next(iter(annotations), "none at all")}). Choose the protocol of its data set'
         )
-    intervals = read_class_intervals(path, interval_mode)
-    names = _same_names(protocol, of_videos, num_frames, str(path))
-    faults = [
-        f'{name}: {start} to {end} of {num_frames[name]} frames'
-        for name in names
-        for _, start, end in intervals.get(name, ())
-        # Frame counts are rounded down to whole snippets, so that some intervals reach beyond the end, by a snippet.
-        if start >= num_frames[name] or end > num_frames[name] + protocol.snippet_len
-    ]
-    if faults:
-        raise DataError(
-            f'{path}: {len(faults)} intervals lie outside their video (first: {faults[0]}). Check the annotation and '
-            'the frame counts'
-        )
-    index = {class_name: i for i, class_name in enumerate(classes)}
-    truth = {}
-    for name in names:
-        found = [(index.get(class_name, -1), start, end) for class_name, start, end in intervals.get(name, ())]
-        # Of several classes, as XD-Violence's names carry them (B2-G), the first.
-        class_name = of_videos[name].class_name if name in of_videos else classes[0]
-        label = next((index[part] for part in (class_name, *class_name.split('-')) if part in index), None)
-        if label is None:
-            truth[name] = VideoTruth(num_frames[name], -1 if found else 0, found, unknown_class=class_name)
-        else:
-            truth[name] = VideoTruth(num_frames[name], label, found)
-    return truth
+    _same_names(protocol, annotations, num_frames, str(path))
+    return _match(protocol, annotations, num_frames, str(path), classes)
+
+
+def _match(
+    protocol: Protocol,
+    annotations: Mapping[str, TemporalAnnotation],
+    num_frames: Mapping[str, int],
+    path: str,
+    classes: Sequence[str],
+) -> dict[str, VideoTruth]:
+    problems = ProblemList(protocol.name)
+    labels: dict[str, VideoLabel | None] = dict.fromkeys(num_frames)
+    if protocol.annotation == 'masks':  # which tell no class: a video is normal, or of the one anomaly class
+        labels |= {name: parse_label(str(len(given.intervals)), classes) for name, given in annotations.items()}
+    truth = match_truth(annotations, labels, classes, num_frames, path, problems)
+    problems.raise_if_any(path, 'Check the annotation, the frame counts (--frames) and the class names (--classes)')
+    return {
+        name: VideoTruth(num_frames[name], video.label.label, video.class_intervals) for name, video in truth.items()
+    }
 
 
 def _same_names(protocol: Protocol, annotated: Mapping, num_frames: Mapping[str, int], path: str) -> list[str]:
@@ -209,10 +202,6 @@ def check_classes(truth: Mapping[str, VideoTruth], classes: Sequence[str]) -> No
     Raises:
         DataError: Intervals of other classes.
     """
-    unknown = [name for name, video in truth.items() if any(index < 0 for index, _, _ in video.class_intervals)]
+    unknown = without_class(truth)
     if unknown:
-        raise DataError(
-            f'{len(unknown)} of {len(truth)} videos have intervals of a class that is none of {", ".join(classes)} '
-            f"(first: {unknown[0]}). Give --classes, Normal first; for XD-Violence's videos of several classes, the "
-            'annotation that names one before each interval (annotations_multiclasses.txt)'
-        )
+        raise DataError(describe_without_class(unknown, len(truth), classes))

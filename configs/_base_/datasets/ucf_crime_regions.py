@@ -5,6 +5,10 @@ val_ann_file = 'test.json'  # UCF-Crime has no validation split: name one of you
 val_temporal_ann_file = None  # None: anomalous frames are those in which a region is shown
 test_ann_file = 'test.json'
 temporal_ann_file = 'Temporal_Anomaly_Annotation.txt'  # of the test split; None as above
+classes = (
+    'Normal', 'Abuse', 'Arrest', 'Arson', 'Assault', 'Burglary', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery',
+    'Shooting', 'Shoplifting', 'Stealing', 'Vandalism',
+)  # fmt: skip
 interval_mode = 'half_open'  # how temporal lists count: half_open, inclusive (RTFM), matlab (Sultani)
 caption_type = 'caption'  # of regions; short and long are FG-CLIP's other expressions
 max_bad_videos = 0  # missing or damaged videos that may be left out
@@ -64,6 +68,7 @@ train_dataloader = dict(
     dataset=dict(
         type='UCFCrimeRegions',
         data_root=data_root,
+        classes=classes,
         ann_file=ann_file,
         caption_type=caption_type,
         max_bad_videos=max_bad_videos,
@@ -79,6 +84,7 @@ val_dataloader = dict(
     dataset=dict(
         type='UCFCrimeRegions',
         data_root=data_root,
+        classes=classes,
         ann_file=val_ann_file,
         temporal_ann_file=val_temporal_ann_file,
         interval_mode=interval_mode,
@@ -97,6 +103,7 @@ test_dataloader = dict(
     dataset=dict(
         type='UCFCrimeRegions',
         data_root=data_root,
+        classes=classes,
         ann_file=test_ann_file,
         temporal_ann_file=temporal_ann_file,
         interval_mode=interval_mode,

@@ -4,6 +4,8 @@ import multiprocessing
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
+from vadlab.datasets.temporal_truth import outside_of
+
 from ..video_check import check_video
 from .check_context import CheckContext, SplitUnderTest, names
 
@@ -50,7 +52,9 @@ def _check_lengths(check: str, samples: list[dict], results: dict[str, dict], co
                 note('regions begin after the end of their video and are dropped', sample['video_id'])
             elif region['end_frame'] >= total:
                 note('regions end after the end of their video and are clipped', sample['video_id'])
-        if any(end > total for _, end in sample.get('intervals', [])):
+        if problem := outside_of(sample, total):
+            context.report.fail(check, problem)
+        elif any(end > total for _, end in sample.get('intervals', [])):
             note('anomalous intervals reach beyond their video and are clipped', sample['video_id'])
     for what, count in counts.items():
         context.report.warn(check, f'{count} {what}: {names(where[what])}')

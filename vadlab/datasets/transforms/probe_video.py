@@ -2,7 +2,9 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import MMLogger
 
 from ...registry import TRANSFORMS
+from ...utils.errors import DataError
 from ..keyframes import shown_spans
+from ..temporal_truth import outside_of
 from ..video import index_video
 
 
@@ -19,6 +21,7 @@ class ProbeVideo(BaseTransform):
 
     Raises:
         DamagedVideoError: The file cannot be read.
+        DataError: Annotated frames lie outside the video, see :func:`~vadlab.datasets.temporal_truth.outside_of`.
     """
 
     def __init__(self) -> None:
@@ -29,6 +32,8 @@ class ProbeVideo(BaseTransform):
         results['total_frames'] = index.total_frames
         results['fps'] = index.fps
         results['ori_shape'] = (index.height, index.width)
+        if problem := outside_of(results, index.total_frames):
+            raise DataError(problem)
         kept, n_clipped = [], 0
         for region in results['regions']:
             if region['end_frame'] >= index.total_frames:

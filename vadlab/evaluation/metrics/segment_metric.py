@@ -53,6 +53,22 @@ class SegmentMetric(VADMetric):
         self.class_aps = np.zeros((len(self.ious), 0))
 
     @property
+    def dataset_meta(self) -> dict | None:
+        """What the data set tells of itself; set before anything is trained or tested.
+
+        Raises:
+            DataError: The annotation does not tell the class of some intervals.
+        """
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: dict | None) -> None:
+        self._dataset_meta = meta
+        names = (meta or {}).get('without_class')
+        if names:
+            raise DataError(f'SegmentMetric: {names}')
+
+    @property
     def _normal_counts(self) -> bool:
         classes = (self.dataset_meta or {}).get('classes') or ('',)
         asked = self.normal_truth if self.normal_truth is not None else classes[0] == 'A'

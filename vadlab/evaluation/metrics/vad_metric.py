@@ -123,14 +123,15 @@ def class_intervals_of(sample: Mapping[str, Any], metric: str) -> list[tuple[int
     """Class index, first frame and frame after the last of each anomalous interval of a sample.
 
     ``gt_class_intervals`` where the data set gives them, else ``gt_intervals``, all of the class ``gt_label``. None
-    where the video is anomalous, and nothing says of which class.
+    where an interval is anomalous, and nothing says of which class.
 
     Raises:
         DataError: The sample has neither ``gt_class_intervals`` nor ``gt_label``.
     """
     known = sample.get('gt_class_intervals')
     if known is not None:
-        return [(int(index), int(start), int(end)) for index, start, end in known]
+        intervals_of = [(int(index), int(start), int(end)) for index, start, end in known]
+        return None if any(index < 0 for index, _, _ in intervals_of) else intervals_of
     label = int(field_of(sample, 'gt_label', metric))
     if label < 0:
         return None
