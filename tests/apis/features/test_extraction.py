@@ -13,6 +13,8 @@ from vadlab.apis.features.video_list import VideoItem, find_videos, shard_of
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.utils.errors import ConfigError, DataError
 
+from ...datasets.turned_videos import TURNS, turn_mp4
+
 
 def extract(config, folder, out, overwrite=False, **options):
     extraction = FeatureExtraction(config, out, **options)
@@ -269,3 +271,26 @@ def test_memory_does_not_follow_the_video(tiny_config, tmp_path, write_coloured)
     assert 3 <= len(handed) <= 8
     stream.close()
     assert index_video(str(path)).total_frames == 400
+
+
+def test_turned_videos_are_read_as_shown_and_features_of_before_are_made_again(tiny_config, tmp_path, write_coloured):
+    """Features from before pictures were turned lie beside notes that do not tell how they were shown."""
+    for name in ('a', 'b'):
+        write_coloured(tmp_path / f'videos/{name}.mp4', 40, 1)
+    config = tiny_config(resize=40)
+    _, report = extract(config, tmp_path / 'videos', tmp_path / 'out')
+    assert sorted(report.done) == ['a', 'b']
+    stored = features(tmp_path / 'out')
+    turn_mp4(tmp_path / 'videos/a.mp4', TURNS['rot90'][0])
+    for name in ('a', 'b'):
+        note = json.loads(marker_path(tmp_path / 'out', name).read_text())
+        assert note.pop('as_shown')
+        marker_path(tmp_path / 'out', name).write_text(json.dumps(note))
+    extraction, report = extract(config, tmp_path / 'videos', tmp_path / 'out')
+    assert (report.done, report.skipped) == (['a'], ['b'])
+    shown = features(tmp_path / 'out')
+    np.testing.assert_array_equal(shown['b__0.npy'], stored['b__0.npy'])
+    assert np.abs(shown['a__0.npy'] - stored['a__0.npy']).max() > 0.01
+    frames = read_frames(str(tmp_path / 'videos/a.mp4'), np.array([8, 24]), (53, 40), interpolation='bilinear')
+    np.testing.assert_allclose(shown['a__0.npy'], extraction.encode(frames[:, None])[:, 0], atol=2e-3)
+    assert extract(config, tmp_path / 'videos', tmp_path / 'out')[1].done == []

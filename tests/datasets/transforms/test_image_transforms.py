@@ -2,8 +2,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.datasets.caption_sets import write_image
+from tests.datasets.turned_videos import TURNS, lopsided_picture
 from vadlab.datasets.transforms import LoadImage, PackCaptionInputs, SquareCrop, TokenizeWords
 from vadlab.models.tokenizers import WordVocabulary
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
@@ -25,6 +27,23 @@ def test_grey_and_transparent_images(tmp_path, channels):
     frames = LoadImage()({'image_path': str(tmp_path / 'a.png')})['frames']
     assert frames.shape == (1, 4, 4, 3)
     assert (frames == 77).all()
+
+
+@pytest.mark.parametrize('kind', ['jpg', 'png', 'webp', 'tif'])
+@pytest.mark.parametrize('mode', ['RGB', 'L'])
+def test_a_camera_held_another_way(tmp_path, kind, mode):
+    """EXIF's eight orientations, by the corners of the picture that a viewer shows."""
+    stored = lopsided_picture()
+    turns = ['upright', 'mirror', 'rot180', 'mirror_rot180', 'mirror_rot90', 'rot90', 'mirror_rot270', 'rot270']
+    for number, turn in enumerate(turns, 1):
+        image, path = Image.fromarray(stored).convert(mode), tmp_path / f'{number}.{kind}'
+        exif = Image.Exif()
+        exif[0x0112] = number
+        image.save(path, **(dict(tiffinfo={0x0112: number}) if kind == 'tif' else dict(exif=exif)))
+        results = LoadImage()({'image_path': str(path)})
+        expected = TURNS[turn][1](np.asarray(image.convert('RGB'))).astype(int)
+        assert results['ori_shape'] == expected.shape[:2]
+        assert np.abs(results['frames'][0] - expected).mean() < 4, (number, turn)
 
 
 @pytest.mark.parametrize('content', [b'', b'\xff\xd8\xff\xe0 cut short'])

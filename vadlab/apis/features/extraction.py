@@ -13,13 +13,14 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
+from vadlab.datasets.video import index_video
 from vadlab.registry import MODELS
-from vadlab.utils.errors import ConfigError
+from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.runtime import versions
 
 from .crops import CropViews
-from .feature_files import FeatureWriter, all_markers, is_done, marker_path, remove_features
+from .feature_files import FeatureWriter, all_markers, is_done, marker_path, read_marker, remove_features
 from .recipe import check_recipe
 from .snippet_plan import SnippetPlan
 from .snippet_source import Ended, Failed, Opened, Snippet, SnippetSource
@@ -190,15 +191,24 @@ class FeatureExtraction:
         start = time.perf_counter()
         report = ExtractionReport()
         tell = progress or (lambda video, share: None)
-        todo = []
+        todo, turned = [], []
         for video in videos:
-            if is_done(
+            there = is_done(
                 self.out, video.name, video.size, self.crops.count, self.model.feature_dim, self.settings['dtype']
-            ):
+            )
+            if there and self._is_of_stored_pictures(video):
+                turned.append(video.name)
+                todo.append(video)
+            elif there:
                 report.skipped.append(video.name)
                 tell(video, 1.0)
             else:
                 todo.append(video)
+        if turned:
+            MMLogger.get_current_instance().warning(
+                f'{self.out}: {len(turned)} videos are shown turned or with pixels that are not square (first: '
+                f'{turned[0]}), and their features are of the pictures as stored: they are made again'
+            )
         open_videos: dict[str, _Open] = {}
         try:
             with contextlib.closing(self.source(todo)) as stream:
@@ -210,6 +220,17 @@ class FeatureExtraction:
         self._write_frames()
         report.seconds = time.perf_counter() - start
         return report
+
+    def _is_of_stored_pictures(self, video: VideoItem) -> bool:
+        """Whether features are of before pictures were turned as a player turns them, where that matters."""
+        if self.settings['blank'] or (read_marker(self.out, video.name) or {}).get('as_shown'):
+            return False
+        try:
+            index = index_video(video.path, remember=False, count=False)
+        except (DataError, OSError):
+            return False
+        keeps_aspect = isinstance(self.settings['resize'], int)
+        return bool(index.orientation) or (keeps_aspect and index.pixel_aspect != 1)
 
     def _batches(
         self,
@@ -312,6 +333,7 @@ class FeatureExtraction:
             'fps': opened.fps,
             'snippets': ended.snippets,
             'crops': self.crops.count,
+            'as_shown': True,
         }
         write_json(marker_path(self.out, name), note)
         report.done.append(name)

@@ -252,9 +252,9 @@ class SnippetSource:
     ) -> Iterator[tuple[int, np.ndarray | None]]:
         size = self.frame_size(index)
         if self.resizer == 'swscale':
-            yield from stream_in_order(index.path, is_wanted, size, self.interpolation)
+            yield from stream_in_order(index, is_wanted, size, self.interpolation)
             return
-        for position, picture in stream_in_order(index.path, is_wanted, (index.height, index.width), 'bicubic'):
+        for position, picture in stream_in_order(index, is_wanted, (index.height, index.width), 'bicubic'):
             yield position, None if picture is None else self._resized(picture, size)
 
     def _resized(self, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

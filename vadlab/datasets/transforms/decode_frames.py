@@ -83,6 +83,8 @@ class DecodeFrames(BaseTransform):
         recipe: dict[str, object] = dict(
             backend='pyav' if self.backend == 'auto' else self.backend, size=self.size, resizer=self.interpolation
         )
+        if orientation := index_video(path).orientation:
+            recipe['orientation'] = orientation  # entries from before pictures were turned have another key
         select = np.searchsorted(candidates, inds)
         return self.cache.get(path, candidates, recipe, lambda: decode(candidates), select)
 

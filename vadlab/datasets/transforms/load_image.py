@@ -1,9 +1,26 @@
+import io
+import struct
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
+from PIL import Image
 
 from ...registry import TRANSFORMS
 from ...utils.errors import DataError, MissingFileError
+from ..video import Orientation
+
+_EXIF_ORIENTATION = 0x0112
+#: Transposed, mirrored, upended, by the numbers of EXIF.
+_TURNS = {
+    2: Orientation(False, True, False),
+    3: Orientation(False, True, True),
+    4: Orientation(False, False, True),
+    5: Orientation(True, False, False),
+    6: Orientation(True, True, False),
+    7: Orientation(True, True, True),
+    8: Orientation(True, False, True),
+}
 
 
 @TRANSFORMS.register_module()
@@ -46,7 +63,20 @@ def read_image(path: str) -> np.ndarray:
         raise MissingFileError(f'{path}: there is no such image. Check data_root and image_dirs') from None
     except OSError as error:
         raise DataError(f'{path} cannot be read: {error.strerror}') from error
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+    is_webp = content[8:12].tobytes() == b'WEBP'
+    flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if is_webp else 0)
+    image = cv2.imdecode(content, flags) if len(content) else None
     if image is None:
         raise DataError(f'{path} is no image, or damaged ({len(content):,} bytes). Fetch it anew')
+    if is_webp and (turn := _webp_turn(content)) is not None:
+        image = turn.apply(image)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _webp_turn(content: np.ndarray) -> Orientation | None:
+    """How a WebP image is turned, which OpenCV does for all other formats."""
+    try:
+        with Image.open(io.BytesIO(content), formats=('WEBP',)) as image:
+            return _TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except (OSError, ValueError, SyntaxError, struct.error):
+        return None  # what cannot be read of its EXIF data turns nothing

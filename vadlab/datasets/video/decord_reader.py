@@ -5,10 +5,13 @@ and hangs on MPEG transport streams. Its frame count is checked here, which find
 ``backend='auto'`` is the exact reader.
 """
 
+from dataclasses import astuple
+
 import numpy as np
 
 from ...utils.errors import DataError, MissingDependencyError
 from .errors import DamagedVideoError
+from .orientation import Orientation
 from .video_index import VideoIndex
 
 
@@ -28,6 +31,8 @@ def read_decord(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
         raise MissingDependencyError("backend='decord' needs decord: pip install decord") from error
     if 'mpegts' in index.why_sequential:
         raise DataError(f"{index.path}: decord hangs on MPEG transport streams. Use backend='auto'")
+    if index.orientation and not _turns_as_expected(index):
+        raise DataError(f"{index.path}: decord does not see how its pictures are turned. Use backend='auto'")
     try:
         reader = decord.VideoReader(index.path, decord.cpu(0), width=size[1], height=size[0], num_threads=1)
         if len(reader) != index.total_frames:
@@ -35,6 +40,28 @@ def read_decord(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
                 f'{index.path}: decord counts {len(reader)} frames where the file shows {index.total_frames}. '
                 "Use backend='auto'"
             )
-        return reader.get_batch(inds).asnumpy()
+        frames = reader.get_batch(inds).asnumpy()
+        # decord turns pictures, but does not mirror them: rows come right, and what was a column is upside down.
+        transposed, mirrored, upended = astuple(index.orientation)
+        if (transposed + mirrored + upended) % 2:
+            return Orientation(mirrored=transposed, upended=not transposed).apply(frames)
+        return frames
     except decord.DECORDError as error:
         raise DamagedVideoError(f'{index.path}: decord cannot decode it ({str(error).splitlines()[0]})') from error
+
+
+def _turns_as_expected(index: VideoIndex) -> bool:
+    """Whether decord finds the display matrix: it reads that of an mp4's header only.
+
+    OpenCV tells the angle of the header's matrix, which frames may override.
+    """
+    import cv2
+
+    with open(index.path, 'rb') as file:
+        is_mp4 = file.read(8)[4:] == b'ftyp'
+    capture = cv2.VideoCapture(index.path, cv2.CAP_FFMPEG)
+    angle = capture.get(cv2.CAP_PROP_ORIENTATION_META) % 360
+    capture.release()
+    transposed, mirrored, upended = astuple(index.orientation)
+    wanted = (270 if upended else 90) if transposed else (180 if mirrored else 0)
+    return is_mp4 and angle == wanted

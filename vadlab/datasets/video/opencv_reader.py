@@ -17,7 +17,9 @@ def read_opencv(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
 
     frames = np.empty((len(inds), *size, 3), np.uint8)
     capture = cv2.VideoCapture(index.path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # which knows nothing of mirror images
     method = getattr(cv2, _INTERPOLATIONS[interpolation])
+    height, width = index.orientation.size(*size)
     try:
         position = -1
         for slot, wanted in enumerate(inds):
@@ -31,7 +33,8 @@ def read_opencv(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
             ok, bgr = capture.retrieve()
             if not ok:
                 raise DamagedVideoError(f'{index.path}: OpenCV cannot decode frame {wanted}')
-            frames[slot] = cv2.resize(bgr[..., ::-1], size[::-1], interpolation=method)
+            picture = cv2.resize(bgr[..., ::-1], (width, height), interpolation=method)
+            frames[slot] = index.orientation.apply(picture)
     finally:
         capture.release()
     return frames

@@ -24,14 +24,15 @@ class _PlanFailedError(Exception):
 class _Converter:
     """Makes pictures of decoded frames, through one reused reformatter straight to the size asked for."""
 
-    def __init__(self, size: tuple[int, int], interpolation: str) -> None:
-        self._height, self._width = size
+    def __init__(self, index: VideoIndex, size: tuple[int, int], interpolation: str) -> None:
+        self._orientation = index.orientation
+        self._height, self._width = index.orientation.size(*size)
         self._reformatter = VideoReformatter()
         self._interpolation = interpolation.upper()
 
     def picture(self, frame: Any) -> np.ndarray:
         rgb = self._reformatter.reformat(frame, self._width, self._height, 'rgb24', interpolation=self._interpolation)
-        return rgb.to_ndarray()
+        return self._orientation.apply(rgb.to_ndarray())
 
 
 def read_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
@@ -81,12 +82,12 @@ def stream_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
 
 
 def stream_in_order(
-    path: str, is_wanted: Callable[[int], bool], size: tuple[int, int], interpolation: str
+    index: VideoIndex, is_wanted: Callable[[int], bool], size: tuple[int, int], interpolation: str
 ) -> Iterator[tuple[int, np.ndarray | None]]:
     """Decode a video from its start to its end, however long it turns out to be.
 
     Args:
-        path: The file.
+        index: What is known about the file; its frame count is not used.
         is_wanted: Told a frame's number, whether to make a picture of it.
         size: Height and width of the pictures, in pixels.
         interpolation: A swscale method, such as ``bicubic``.
@@ -97,8 +98,8 @@ def stream_in_order(
     Raises:
         DamagedVideoError: FFmpeg fails.
     """
-    converter = _Converter(size, interpolation)
-    n_seen = 0
+    converter = _Converter(index, size, interpolation)
+    path, n_seen = index.path, 0
     with open_video(path) as (container, stream):
         try:
             for position, frame in enumerate(container.decode(stream)):
@@ -138,7 +139,7 @@ def _planned(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpo
     run_starts = feed & ~np.concatenate(([False], feed[:-1]))
     start_pts = set(index.packet_pts[run_starts].tolist())
     last = int(np.flatnonzero(feed)[-1])
-    converter = _Converter(size, interpolation)
+    converter = _Converter(index, size, interpolation)
     n_found = 0
 
     def take(frames: list[Any]) -> Iterator[np.ndarray]:
@@ -180,7 +181,7 @@ def _planned(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpo
 def _sequential(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> Iterator[np.ndarray]:
     wanted = set(inds.tolist())
     n_found = n_seen = 0
-    for position, picture in stream_in_order(index.path, wanted.__contains__, size, interpolation):
+    for position, picture in stream_in_order(index, wanted.__contains__, size, interpolation):
         n_seen = position + 1
         if picture is not None:
             yield picture

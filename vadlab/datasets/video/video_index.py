@@ -12,10 +12,12 @@ import numpy as np
 
 from ...utils.errors import MissingFileError
 from .errors import DamagedVideoError
+from .orientation import UPRIGHT, Orientation, orientation_of
 
 # Only these containers time-stamp every packet reliably enough to plan from.
 _PLANNABLE_CONTAINERS = {'mp4', 'matroska'}
 _LOCAL_FILES_ONLY = {'protocol_whitelist': 'file'}
+_WIDEST_PIXEL = 10.0  # times its height; a file that asks for more, or for less than the inverse, is wrong about it
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +28,16 @@ class VideoIndex:
         path: The file.
         total_frames: Frames that decoding shows, exact, >= 1; without ``is_counted`` the number of packets.
         fps: Frames per second, > 0.
-        height: In pixels.
-        width: In pixels.
+        height: Of the picture as a player shows it, turned and with square pixels, in pixels.
+        width: Likewise.
         why_sequential: Why the packets cannot be used to plan a sparse decode; empty where they can.
         packet_pts: Presentation time stamps, int64, shape (P,); empty where ``why_sequential`` is set.
         packet_is_key: Where decoding can start, bool, shape (P,).
         packet_of_frame: Position among the packets of each shown frame, int64, shape (total_frames,).
         is_counted: Whether ``total_frames`` is exact.
         tick_s: Seconds that one step of ``packet_pts`` stands for.
+        orientation: How stored pictures become the ones that are shown.
+        pixel_aspect: Width of a stored pixel divided by its height, > 0.
     """
 
     path: str
@@ -47,6 +51,8 @@ class VideoIndex:
     packet_of_frame: np.ndarray
     is_counted: bool = True
     tick_s: float = 0.0
+    orientation: Orientation = UPRIGHT
+    pixel_aspect: float = 1.0
 
     @property
     def frame_times(self) -> np.ndarray:
@@ -71,11 +77,11 @@ class VideoIndex:
 
 
 @contextmanager
-def open_video(path: str) -> Iterator[tuple[Any, Any]]:
-    """Open a video for one thread; FFmpeg's complaints, here or later in the block, become one kind of error.
+def open_media(path: str) -> Iterator[Any]:
+    """Open a file of pictures or sound; FFmpeg's errors, here or later in the block, become one kind of error.
 
     Yields:
-        The container and its best video stream.
+        The container.
 
     Raises:
         MissingFileError: There is no such file.
@@ -86,14 +92,40 @@ def open_video(path: str) -> Iterator[tuple[Any, Any]]:
     if os.path.getsize(path) == 0:
         raise DamagedVideoError(f'{path}: the file is empty (zero bytes)')
     try:
-        with av.open(path, options=dict(_LOCAL_FILES_ONLY)) as container:
-            stream = container.streams.best('video')
-            if stream is None:
-                raise DamagedVideoError(f'{path}: holds no video stream')
-            stream.codec_context.thread_count = 1
-            yield container, stream
+        # A tag that is not UTF-8 is no reason to refuse the file.
+        with av.open(path, options=dict(_LOCAL_FILES_ONLY), metadata_errors='replace') as container:
+            yield container
     except av.error.FFmpegError as error:
         raise DamagedVideoError(f'{path}: damaged, or not a video ({error.strerror or error})') from error
+
+
+@contextmanager
+def open_video(path: str) -> Iterator[tuple[Any, Any]]:
+    """Open a video for one thread.
+
+    Yields:
+        The container and its best video stream.
+
+    Raises:
+        MissingFileError, DamagedVideoError: As :func:`open_media`; also where no stream holds pictures.
+    """
+    with open_media(path) as container:
+        stream = container.streams.best('video')
+        if stream is None:
+            raise DamagedVideoError(f'{path}: holds no video stream')
+        set_up_decoder(path, stream)
+        yield container, stream
+
+
+def set_up_decoder(path: str, stream: Any) -> None:
+    """Decode a stream in one thread.
+
+    Raises:
+        DamagedVideoError: FFmpeg has no decoder for it.
+    """
+    if stream.codec_context is None:
+        raise DamagedVideoError(f'{path}: FFmpeg does not know the codec of its {stream.type} stream')
+    stream.codec_context.thread_count = 1
 
 
 def index_video(path: str, remember: bool = True, count: bool = True) -> VideoIndex:
@@ -124,8 +156,10 @@ def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex
     is_key: list[bool] = []
     is_discard: list[bool] = []
     missing_pts = new_extradata = False
+    first_frame = None
     with open_video(path) as (container, stream):
         _check_not_cut(path, size, container.format.name)
+        pixel_aspect = float(stream.sample_aspect_ratio or 1)
         for packet in container.demux(stream):
             if packet.size == 0:  # the flush packet at the end
                 continue
@@ -136,12 +170,20 @@ def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex
             pts.append(packet.pts or 0)
             is_key.append(packet.is_keyframe)
             is_discard.append(packet.is_discard)
+            if first_frame is None and packet.is_keyframe:
+                first_frame = _frame_of(stream.codec_context, packet)
         fps = stream.average_rate or stream.guessed_rate or stream.base_rate
         names = set(container.format.name.split(','))
         height, width = stream.codec_context.height, stream.codec_context.width
+        orientation = UPRIGHT if first_frame is None else orientation_of(first_frame)
         tick_s = float(stream.time_base)
     if not pts:
         raise DamagedVideoError(f'{path}: holds no frames')
+    if not height or not width:
+        raise DamagedVideoError(f'{path}: the size of its pictures is not known')
+    if not 1 / _WIDEST_PIXEL <= pixel_aspect <= _WIDEST_PIXEL:
+        pixel_aspect = 1.0
+    height, width = orientation.size(height, max(round(width * pixel_aspect), 1))
 
     times, keys, shown = np.array(pts, np.int64), np.array(is_key, bool), ~np.array(is_discard, bool)
     why = ''
@@ -166,7 +208,19 @@ def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex
         of_frame = of_frame[np.argsort(times[of_frame])]
         total = len(of_frame)
     counted = count or not why
-    return VideoIndex(path, total, float(fps or 25), height, width, why, times, keys, of_frame, counted, tick_s)
+    fps = float(fps or 25)
+    shown_as = (orientation, pixel_aspect)
+    return VideoIndex(path, total, fps, height, width, why, times, keys, of_frame, counted, tick_s, *shown_as)
+
+
+def _frame_of(codec: Any, packet: Any) -> Any:
+    """The frame in a packet at which decoding can start; None where it is damaged, which decoding will tell."""
+    try:
+        return next(iter(codec.decode(packet) or codec.decode(None)), None)
+    except av.error.FFmpegError:
+        return None
+    finally:
+        codec.flush_buffers()
 
 
 def _count_by_decoding(path: str) -> int:
