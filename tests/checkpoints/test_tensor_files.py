@@ -1,11 +1,12 @@
 import os
 import pickle
+import random
 import zipfile
 
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, MMLogger
 from safetensors.torch import save_file
 
 from vadlab.checkpoints import read_tensor_file
@@ -32,7 +33,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, ending, legacy):
         path,
         _use_new_zipfile_serialization=not legacy,
     )
-    with pytest.raises(CheckpointError, match=rf'bad\{ending} is refused.*could run code.*mkdir'):
+    with pytest.raises(CheckpointError, match=rf'bad\{ending} is refused.*mkdir.*could run code'):
         load_clip_checkpoint(path)
     assert not witness.exists()
 
@@ -119,10 +120,117 @@ def test_files_that_are_no_checkpoints_are_named(tmp_path, name, content):
 
 def test_a_bare_tensor_is_no_model(tmp_path):
     torch.save(torch.zeros(3), tmp_path / 'tensor.pt')
-    with pytest.raises(CheckpointError, match='holds a Tensor, not a dict'):
+    with pytest.raises(CheckpointError, match='is a Tensor, not a dict'):
         read_tensor_file(tmp_path / 'tensor.pt')
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(MissingFileError, match=r'nothing\.pth does not exist'):
         read_tensor_file(tmp_path / 'nothing.pth')
+
+
+def _repacked(source, out, compress=zipfile.ZIP_STORED, **changed):
+    """The archive again, with other bytes for some records (by the end of their names)."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(out, 'w', compress) as new:
+        for name in old.namelist():
+            data = next((v for k, v in changed.items() if name.endswith(k)), old.read(name))
+            new.writestr(name, data)
+    return out
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_a_flipped_bit_never_changes_weights_without_a_word(tmp_path, seed):
+    draw = random.Random(seed)
+    path = tmp_path / 'x.pth'
+    saved = {'a': torch.randn(300), 'b': torch.arange(50), 'c': {'d': torch.zeros(3, 4)}}
+    torch.save(saved, path)
+    content = bytearray(path.read_bytes())
+    content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+    path.write_bytes(content)
+    try:
+        read, _ = read_tensor_file(path)
+    except CheckpointError as error:
+        assert 'x.pth' in str(error)  # noqa: PT017 - either outcome is right
+    else:  # it hit the padding between records
+        torch.testing.assert_close(read, saved, rtol=0, atol=0)
+
+
+def test_a_wrong_checksum_is_named_with_its_record(tmp_path):
+    path = tmp_path / 'x.pth'
+    torch.save({'a': torch.ones(1000)}, path)
+    content = path.read_bytes()
+    place = content.index(torch.ones(8).numpy().tobytes())
+    path.write_bytes(content[:place] + b'\1' + content[place + 1 :])
+    with pytest.raises(
+        CheckpointError, match=r'x\.pth is damaged: the checksum of its record x/data/0 is wrong\. Copy'
+    ):
+        read_tensor_file(path)
+
+
+def test_an_archive_without_checksums_is_read_and_told(tmp_path, caplog):
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({'a': torch.ones(3)}, tmp_path / 'x.pth')
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_tensor_file(tmp_path / 'x.pth')[0]['a'].tolist() == [1, 1, 1]
+    logger.removeHandler(caplog.handler)
+    assert 'x.pth was saved without checksums' in caplog.text
+
+
+def test_a_small_file_that_unfolds_to_a_large_one_is_refused_before_it_does(tmp_path):
+    torch.save({'a': torch.zeros(3_000_000)}, tmp_path / 'whole.pth')
+    bomb = _repacked(tmp_path / 'whole.pth', tmp_path / 'x.pth', zipfile.ZIP_DEFLATED)
+    with pytest.raises(CheckpointError, match=r'x\.pth is refused: its 0\.0 MiB unfold to 11\.4 MiB'):
+        read_tensor_file(bomb)
+
+
+def test_a_compressed_archive_of_a_sensible_size_is_read(tmp_path):
+    torch.save({'a': torch.arange(1000.0)}, tmp_path / 'whole.pth')
+    path = _repacked(tmp_path / 'whole.pth', tmp_path / 'x.pth', zipfile.ZIP_DEFLATED)
+    assert read_tensor_file(path)[0]['a'].sum() == 499500
+
+
+def test_tensors_that_claim_more_than_the_file_holds_are_refused(tmp_path):
+    torch.save({'a': torch.zeros(1).expand(10**12)}, tmp_path / 'x.pth')
+    with pytest.raises(CheckpointError, match=r'x\.pth is refused: its tensors claim 3,814,697\.3 MiB'):
+        read_tensor_file(tmp_path / 'x.pth')
+    tied = torch.zeros(1000)
+    torch.save({'a': tied, 'b': tied}, tmp_path / 'tied.pth')  # which is common
+    assert read_tensor_file(tmp_path / 'tied.pth')[0].keys() == {'a', 'b'}
+
+
+@pytest.mark.filterwarnings('ignore:.*torch.jit.*:DeprecationWarning')
+def test_a_torchscript_archive_that_claims_more_than_it_holds_is_refused(tmp_path):
+    net = torch.nn.Module()
+    net.a = torch.nn.Parameter(torch.zeros(1).expand(10**12))
+    torch.jit.script(net).save(str(tmp_path / 'x.pt'))
+    with pytest.raises(CheckpointError, match=r'x\.pt is refused: its tensors claim 3,814,697\.3 MiB'):
+        read_tensor_file(tmp_path / 'x.pt')
+
+
+def test_an_archive_in_two_readings_is_refused(tmp_path):
+    torch.save({'a': torch.zeros(3)}, tmp_path / 'whole.pth')
+    whole = (tmp_path / 'whole.pth').read_bytes()
+    for name, content in (('ends.pth', whole + b'x' * 30), ('twice.pth', whole + whole)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(CheckpointError, match=name):
+            read_tensor_file(tmp_path / name)
+    with pytest.warns(UserWarning, match='Duplicate name'), zipfile.ZipFile(tmp_path / 'whole.pth', 'a') as archive:
+        archive.writestr(archive.namelist()[0], b'')
+    with pytest.raises(CheckpointError, match='not laid out as torch writes it'):
+        read_tensor_file(tmp_path / 'whole.pth')
+
+
+def test_lists_in_themselves_and_deep_ones_are_walked_or_refused(tmp_path):
+    loop = []
+    loop.append(loop)
+    torch.save({'a': torch.zeros(1), 'loop': loop}, tmp_path / 'loop.pth')
+    assert 'loop' in read_tensor_file(tmp_path / 'loop.pth')[0]
+    opened = b'\x80\x02}X\x01\x00\x00\x00a' + b']' * 50_000 + b'a' * 49_999 + b's.'
+    torch.save({'a': torch.zeros(1)}, tmp_path / 'whole.pth')
+    _repacked(tmp_path / 'whole.pth', tmp_path / 'deep.pth', **{'data.pkl': opened})
+    with pytest.raises(CheckpointError, match=r'deep\.pth is refused: its parts are nested more than'):
+        read_tensor_file(tmp_path / 'deep.pth')

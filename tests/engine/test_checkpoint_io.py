@@ -10,8 +10,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import _load_checkpoint
 from torch import nn
 
+from vadlab.checkpoints import forbid_unsafe_loading
 from vadlab.engine.checkpoint_io import (
-    forbid_unsafe_loading,
     history_from_plain,
     in_our_names,
     latest_checkpoint,
@@ -41,7 +41,7 @@ def malicious(tmp_path):
 
 
 def test_checkpoint_with_code_is_refused_and_not_run(malicious, tmp_path):
-    with pytest.raises(CheckpointError, match=r'evil\.pth was refused.*mkdir'):
+    with pytest.raises(CheckpointError, match=r'evil\.pth is refused.*mkdir'):
         read_checkpoint(malicious)
     assert not (tmp_path / 'sprung').exists()
 
@@ -70,7 +70,7 @@ def test_getattr_is_no_way_in(tmp_path):
             return getattr, (HistoryBuffer, '__init__')
 
     torch.save({'state_dict': {}, 'meta': Reach()}, tmp_path / 'reach.pth')
-    with pytest.raises(CheckpointError, match='refused'):
+    with pytest.raises(CheckpointError, match='is refused'):
         read_checkpoint(tmp_path / 'reach.pth')
 
 
@@ -278,5 +278,5 @@ def test_weights_are_found_where_public_code_keeps_them(tmp_path, key):
 
 def test_a_whole_pickled_module_is_refused(tmp_path):
     torch.save(nn.Linear(2, 1), tmp_path / 'module.pt')
-    with pytest.raises(CheckpointError, match=r'module\.pt was refused'):
+    with pytest.raises(CheckpointError, match=r'module\.pt is refused'):
         read_checkpoint(tmp_path / 'module.pt')

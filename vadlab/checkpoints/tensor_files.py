@@ -1,12 +1,18 @@
-"""Reading tensors from files that are not trusted: nothing in them is ever executed."""
+"""Reading tensors from files that are not trusted: nothing in them is ever executed, and damage is noticed."""
 
 import io
 import pickle
+import re
+import tarfile
+import warnings
 import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
+from mmengine.runner import checkpoint as mm_checkpoint
 from torch import Tensor
 
 from vadlab.utils.errors import CheckpointError, MissingFileError
@@ -22,10 +28,18 @@ _SCRIPT_DTYPES = {
     'BoolStorage': torch.bool,
     'ByteStorage': torch.uint8,
 }
+#: How many bytes a file may unfold to, by its own size: some records are compressed, and some tensors share memory.
+_UNFOLDS_AT_MOST = 4
+_SMALL = 2**20
+# Copying and comparing values goes by recursion.
+_DEEPEST = 50
 
 
 def read_tensor_file(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """What a ``.safetensors``, ``.pth`` / ``.pt`` / ``.bin`` or TorchScript file holds.
+    """Content of a ``.safetensors``, ``.pth`` / ``.pt`` / ``.bin`` or TorchScript file, on the CPU.
+
+    Torch's archives carry a checksum for every record: all of them are verified. Sizes that a file claims are compared
+    with its own size before memory is taken for them.
 
     Args:
         path (str | Path): The file.
@@ -35,36 +49,144 @@ def read_tensor_file(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
 
     Raises:
         MissingFileError: No such file.
-        CheckpointError: It is damaged, of no known kind, or holds objects other than plain data, which could run code.
+        CheckpointError: It is damaged, of no known kind, claims more memory than its size explains, or holds objects
+            other than plain data, which could run code.
     """
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f'Checkpoint {path} does not exist.')
     if path.suffix == '.safetensors':
         return _read_safetensors(path)
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith('/constants.pkl') for name in archive.namelist()):
-                return _read_torchscript(path, archive), {}
-    try:
-        with torch.serialization.safe_globals(HARMLESS_GLOBALS):
-            content = torch.load(path, map_location='cpu', weights_only=True)
-    except pickle.UnpicklingError as error:
-        lines = str(error).splitlines() or ['']
-        reason = next((line for line in lines if 'GLOBAL' in line or 'nsupported' in line), lines[0])
-        raise CheckpointError(
-            f'Checkpoint {path} is refused: it is damaged, or holds more than tensors and plain data, and loading it '
-            f'could run code ({reason.strip()}). Save only the state dict, best as safetensors.'
-        ) from error
-    except Exception as error:  # a file of anything at all may stop the reader in any way
-        raise CheckpointError(f'Checkpoint {path} cannot be read, it may be cut short: {_first_line(error)}') from error
+    content = _read_torch_file(path)
     if not isinstance(content, dict):
-        raise CheckpointError(f'Checkpoint {path} holds a {type(content).__name__}, not a dict of tensors.')
+        raise CheckpointError(f'{path} holds no weights: it is a {type(content).__name__}, not a dict of tensors.')
     return content, {}
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+def forbid_unsafe_loading() -> None:
+    """Make every checkpoint that MMEngine reads in this process go through the safe reader.
+
+    MMEngine tries ``weights_only=True`` first and then falls back to full unpickling with a warning, which runs
+    whatever code the file carries.
+    """
+    mm_checkpoint._safe_torch_load = _load_for_mmengine
+
+
+def _load_for_mmengine(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
+    """As ``torch.load``, but safe whatever the caller asks."""
+    del weights_only
+    if isinstance(file, str | Path):
+        return _read_torch_file(Path(file))
+    return _unpickle(file, getattr(file, 'name', 'The checkpoint'), map_location)
+
+
+def _read_torch_file(path: Path) -> Any:
+    try:
+        with path.open('rb') as file:
+            start = file.read(4)
+        # An empty file is what a full disk leaves: torch has the better message.
+        if start and start[:1] != b'\x80' and start[:2] != b'PK' and not tarfile.is_tarfile(path):
+            raise CheckpointError(f'{path} is no checkpoint: it does not begin as one. Give a .pth file of weights.')
+        if start == b'PK\x03\x04':
+            with zipfile.ZipFile(path) as archive:
+                _verify_archive(path, archive)
+                if any(name.endswith('/constants.pkl') for name in archive.namelist()):
+                    return _read_torchscript(path, archive)
+        content = _unpickle(path, path, 'cpu')
+        _check_memory(content, path)
+        return content
+    except (CheckpointError, FileNotFoundError):
+        raise
+    except Exception as error:  # a file of anything at all may stop a reader in any way
+        raise _damaged(path, error) from error
+
+
+def _unpickle(file: Any, name: Any, map_location: Any) -> Any:
+    try:
+        with torch.serialization.safe_globals(HARMLESS_GLOBALS), warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of old kinds of tensors
+            return torch.load(file, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        called = re.search(r'(?:GLOBAL|class) (getattr|[\w.]+)', str(error).replace('`', ''))
+        raise CheckpointError(
+            f'{name} is refused: it is damaged, or holds more than tensors and plain values'
+            f'{f" (it calls {called[1]})" if called else ""}. Loading it could run code. If you trust where it comes '
+            'from, load it where that is safe, and save its state_dict alone.'
+        ) from error
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # as above
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: Any, error: Exception) -> CheckpointError:
+    reason = (str(error).splitlines() or [''])[0][:120] or type(error).__name__
+    return CheckpointError(f'{name} cannot be read as a checkpoint; is it cut short or damaged? ({reason})')
+
+
+def _verify_archive(path: Path, archive: zipfile.ZipFile) -> None:
+    """Compare the sizes of an archive's records with the file, and their checksums with their bytes."""
+    records = archive.infolist()
+    size = path.stat().st_size
+    # Another layout than torch's could show this check other records than torch then reads.
+    with path.open('rb') as file:
+        file.seek(-22, io.SEEK_END)
+        end = file.read()
+    names = {record.filename for record in records}
+    if end[:4] != b'PK\x05\x06' or len(names) != len(records) or min(r.header_offset for r in records):
+        raise CheckpointError(f'{path} is refused: its archive is not laid out as torch writes it.')
+    unfolded = sum(record.file_size for record in records)
+    if unfolded > _UNFOLDS_AT_MOST * size + _SMALL:
+        raise CheckpointError(
+            f'{path} is refused: its {size / 2**20:,.1f} MiB unfold to {unfolded / 2**20:,.1f} MiB, which weights '
+            'never do. Save its state_dict again, uncompressed.'
+        )
+    if any(record.file_size for record in records) and not any(record.CRC for record in records):
+        print_log(f'{path} was saved without checksums, so that damage cannot be noticed.', 'current', 30)
+        return
+    for record in records:
+        try:
+            with archive.open(record) as file:
+                while file.read(2**20):
+                    pass
+        except (zipfile.BadZipFile, EOFError) as error:
+            raise CheckpointError(
+                f'{path} is damaged: the checksum of its record {record.filename} is wrong. Copy or download it again, '
+                'or take an earlier checkpoint.'
+            ) from error
+
+
+def _check_memory(content: Any, path: Path) -> None:
+    """A tensor may show one number many times; more than the file can hold is meant to exhaust memory."""
+    try:
+        claimed = sum(tensor.numel() * tensor.element_size() for _, tensor in tensors_in(content))
+    except CheckpointError as error:
+        raise CheckpointError(f'{path} is refused: {error}') from None
+    if claimed > _UNFOLDS_AT_MOST * path.stat().st_size + _SMALL:
+        raise CheckpointError(
+            f'{path} is refused: its tensors claim {claimed / 2**20:,.1f} MiB, and the file has '
+            f'{path.stat().st_size / 2**20:,.1f} MiB.'
+        )
+
+
+def tensors_in(content: Any) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor in nested dicts, lists and tuples, with its place, such as ``optimizer.state.0.exp_avg``.
+
+    Raises:
+        CheckpointError: They are nested deeper than any training's state is.
+    """
+    waiting: list[tuple[str, Any, int]] = [('', content, 0)]
+    seen: set[int] = set()
+    while waiting:
+        place, value, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise CheckpointError(f'its parts are nested more than {_DEEPEST} deep.')
+        if isinstance(value, Tensor):
+            yield place, value
+        elif isinstance(value, Mapping | list | tuple) and id(value) not in seen:
+            seen.add(id(value))  # a pickle may hold the same list in itself, or many times
+            items = value.items() if isinstance(value, Mapping) else enumerate(value)
+            waiting += [(f'{place}.{key}' if place else str(key), item, depth + 1) for key, item in items]
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -74,7 +196,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework='pt', device='cpu') as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f'Checkpoint {path} is no whole safetensors file: {_first_line(error)}') from error
+        reason = (str(error).splitlines() or [''])[0][:120] or type(error).__name__
+        raise CheckpointError(f'Checkpoint {path} is no whole safetensors file: {reason}') from error
 
 
 class _ScriptObject:
@@ -129,17 +252,19 @@ def _read_torchscript(path: Path, archive: zipfile.ZipFile) -> dict[str, Tensor]
     except CheckpointError:
         raise
     except Exception as error:  # a hostile or damaged pickle can fail in any way
-        raise CheckpointError(f'Checkpoint {path} is a damaged TorchScript archive: {_first_line(error)}') from error
-    tensors: dict[str, Tensor] = {}
-
-    def collect(node: Any, prefix: str) -> None:
-        for name, value in vars(node).items():
-            if isinstance(value, Tensor):
-                tensors[prefix + name] = value
-            elif isinstance(value, _ScriptObject):
-                collect(value, f'{prefix}{name}.')
-
+        reason = (str(error).splitlines() or [''])[0][:120] or type(error).__name__
+        raise CheckpointError(f'Checkpoint {path} is a damaged TorchScript archive: {reason}') from error
     if not isinstance(root, _ScriptObject):
         raise CheckpointError(f'Checkpoint {path} is a TorchScript archive without a model in it.')
-    collect(root, '')
+    tensors: dict[str, Tensor] = {}
+    waiting, seen = [('', root)], {id(root)}
+    while waiting:
+        prefix, node = waiting.pop()
+        for name, value in vars(node).items():
+            if isinstance(value, Tensor):
+                tensors[f'{prefix}{name}'] = value
+            elif isinstance(value, _ScriptObject) and id(value) not in seen:
+                seen.add(id(value))
+                waiting.append((f'{prefix}{name}.', value))
+    _check_memory(tensors, path)
     return tensors

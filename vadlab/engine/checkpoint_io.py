@@ -1,10 +1,7 @@
 """Reading and writing checkpoints: tensors and plain values only, never half a file, never code from a file."""
 
 import os
-import pickle
-import re
 import shutil
-import tarfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,60 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, print_log
-from mmengine.runner import checkpoint as mm_checkpoint
 from torch import nn
 
+from vadlab.checkpoints import check_weights, read_tensor_file, weights_in
 from vadlab.utils.errors import CheckpointError, MissingFileError
-from vadlab.utils.safe_globals import HARMLESS_GLOBALS
 from vadlab.utils.suggest import nearest
 
 
-def _load(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
-    """``torch.load`` that runs no code from the file, whatever the caller asks."""
-    del weights_only
-    name = getattr(file, 'name', file)
-    if isinstance(file, str | Path) and not _looks_like_a_checkpoint(Path(file)):
-        raise CheckpointError(f'{name} is no checkpoint: it does not begin as one. Give a .pth file of weights.')
-    try:
-        with torch.serialization.safe_globals(HARMLESS_GLOBALS):
-            return torch.load(file, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r'(?:GLOBAL|class) ([\w.]+)', str(error).replace('`', ''))
-        raise CheckpointError(
-            f'{name} was refused: it is not a file of plain tensors and values'
-            f'{f" (it calls {named[1]})" if named else ""}. Loading it could run code. '
-            'If you trust where it comes from, convert it: load it where that is safe and save its state_dict alone.'
-        ) from error
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # a file of anything at all may stop the reader in any way
-        reason = (str(error).splitlines() or [''])[0][:100] or type(error).__name__
-        raise CheckpointError(f'{name} cannot be read as a checkpoint; is it cut short? ({reason})') from error
-
-
-def _looks_like_a_checkpoint(path: Path) -> bool:
-    """Whether it begins as torch's archives do (a zip, a tar, or a pickle of protocol 2 or later)."""
-    with path.open('rb') as file:
-        start = file.read(2)
-    # An empty one is what a full disk leaves: torch says so better.
-    return not start or start == b'PK' or start[:1] == b'\x80' or tarfile.is_tarfile(path)
-
-
-def forbid_unsafe_loading() -> None:
-    """Make every checkpoint that MMEngine reads in this process go through the safe reader.
-
-    MMEngine tries ``weights_only=True`` first and then falls back to full unpickling with a warning, which runs
-    whatever code the file carries.
-    """
-    mm_checkpoint._safe_torch_load = _load
-
-
-def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
-    """Read a training checkpoint.
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a training checkpoint, on the CPU.
 
     Args:
         path (str | Path): The file.
-        map_location (Any): Where to put the tensors, as for :func:`torch.load`.
 
     Returns:
         dict[str, Any]: At least ``state_dict``. Files that hold weights alone, or under another name that public code
@@ -74,7 +29,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
 
     Raises:
         MissingFileError: There is no such file.
-        CheckpointError: It is cut short, holds code, or holds no weights.
+        CheckpointError: It is damaged, holds code, or holds no weights, or a part of it is of a wrong type.
     """
     path = Path(path)
     if path.is_dir():
@@ -87,23 +42,14 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         known = [p.name for p in path.parent.glob('*.pth')] if path.parent.is_dir() else []
         hint = nearest(path.name, known) if known else f'There is no .pth file in the folder {path.parent.resolve()}.'
         raise MissingFileError(f'Checkpoint {path} not found. {hint}')
-    checkpoint = _load(str(path), map_location)
-    if not isinstance(checkpoint, dict) or not checkpoint:
-        raise CheckpointError(f'{path} holds no weights (a {type(checkpoint).__name__}).')
+    checkpoint, _ = read_tensor_file(path)
+    weights = weights_in(checkpoint, str(path))
     if 'state_dict' not in checkpoint:
-        found = next((v for v in (checkpoint, *map(checkpoint.get, _WEIGHTS_ELSEWHERE)) if _is_weights(v)), None)
-        if found is None:
-            raise CheckpointError(f'{path} holds no state_dict; its keys are {", ".join(map(str, checkpoint))}.')
-        checkpoint = {'state_dict': found}
-    return checkpoint
-
-
-#: Where public code keeps weights that are not at the top of a file nor under ``state_dict``.
-_WEIGHTS_ELSEWHERE = ('model_state_dict', 'model', 'net', 'network')
-
-
-def _is_weights(value: Any) -> bool:
-    return isinstance(value, Mapping) and bool(value) and all(isinstance(v, torch.Tensor) for v in value.values())
+        return {'state_dict': weights}
+    meta = checkpoint.get('meta', {})
+    if not isinstance(meta, dict):
+        raise CheckpointError(f"{path}: its 'meta' is a {type(meta).__name__}, not a dict.")
+    return {**checkpoint, 'state_dict': weights}
 
 
 def in_our_names(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name: str) -> Mapping[str, torch.Tensor]:
@@ -151,7 +97,8 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name:
         name (str): Of the file, for the message.
 
     Raises:
-        CheckpointError: Keys are missing or left over, or shapes differ; the model is left as it was.
+        CheckpointError: Keys are missing or left over, shapes or kinds of numbers differ, or numbers are NaN or
+            infinite; the model is left as it was.
     """
     if hasattr(model, 'check_checkpoint'):  # what a model can say better than by names and shapes
         model.check_checkpoint(state_dict, name)
@@ -173,6 +120,7 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name:
             f'{name} belongs to another model than the config describes ({type(model).__name__}). '
             f'Keys {"; ".join(parts)}. Use the config that the checkpoint was trained with.'
         )
+    check_weights(state_dict, own, name)
     model.load_state_dict(state_dict)
 
 

@@ -21,14 +21,13 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import vadlab
-from vadlab.checkpoints import read_saved_config
+from vadlab.checkpoints import forbid_unsafe_loading, read_saved_config
 from vadlab.datasets.samplers import ResumableBatchSampler
 from vadlab.utils.config import config_differences, runner_config
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
 
 from .build_errors import config_mistakes
 from .checkpoint_io import (
-    forbid_unsafe_loading,
     history_from_plain,
     in_our_names,
     load_weights,
@@ -259,8 +258,9 @@ class VADRunner(Runner):
             MissingFileError: There is no such file.
             CheckpointError: It holds code, is damaged, belongs to another model, or is in an unknown layout.
         """
-        del strict, revise_keys  # kept for callers that know MMEngine's signature; a partial fit is never wanted
-        checkpoint = read_checkpoint(filename, map_location)
+        # Kept for callers that know MMEngine's signature; a partial fit is never wanted.
+        del map_location, strict, revise_keys
+        checkpoint = read_checkpoint(filename)
         checkpoint['state_dict'] = in_our_names(self.bare_model, checkpoint['state_dict'], str(filename))
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         self._load_weights(checkpoint, filename)
@@ -281,7 +281,7 @@ class VADRunner(Runner):
             ConfigError: The model's config is not the saved one; the message lists the differences.
             CheckpointError: The file holds weights alone.
         """
-        checkpoint = read_checkpoint(filename, 'cpu')
+        checkpoint = read_checkpoint(filename)
         lacking = [k for k in ('meta', 'optimizer', 'message_hub') if k not in checkpoint]
         if lacking:
             raise CheckpointError(

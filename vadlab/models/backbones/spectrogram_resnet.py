@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vadlab.checkpoints import read_tensor_file
+from vadlab.checkpoints import check_weights, read_tensor_file, weights_in
 from vadlab.registry import MODELS
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingDependencyError
 
@@ -140,11 +140,11 @@ def load_resnet(resnet: nn.Module, source: str, stem: str = 'mean') -> None:
         CheckpointError: See :class:`SpectrogramResNet`.
     """
     content, _ = read_tensor_file(_find(source))
-    state = dict(content.get('state_dict', content))
-    state = {name: value for name, value in state.items() if not name.startswith('fc.')}
+    state = {name: value for name, value in weights_in(content, source).items() if not name.startswith('fc.')}
     first = state.get('conv1.weight')
     if isinstance(first, Tensor) and first.ndim == 4 and first.shape[1] == 3:
         state['conv1.weight'] = getattr(first, stem)(1, keepdim=True)
+    check_weights(state, resnet.state_dict(), source)
     try:
         resnet.load_state_dict(state)
     except RuntimeError as error:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from vadlab.checkpoints import read_saved_config, read_tensor_file
+from vadlab.checkpoints import check_float_weights, check_weights, read_saved_config, read_tensor_file, weights_in
 from vadlab.utils.errors import CheckpointError, MissingDependencyError, MissingFileError
 
 from ..backbones.clip_text_transformer import CLIPTextTransformer
@@ -46,15 +46,21 @@ def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
         MissingFileError: No such file or folder.
         CheckpointError: It is damaged, refused as unsafe, not a CLIP, or cannot be downloaded.
     """
-    path = Path(path_or_id).expanduser()
+    path, name = Path(path_or_id).expanduser(), str(path_or_id)
     if path.is_dir():
-        return _read_folder(path, str(path))
-    if path.is_file():
-        return _read_file(path)
-    name = str(path_or_id)
-    if _HUB_ID.match(name) and not name.endswith(_FILE_ENDINGS):
-        return _read_folder(_download(name), name)
-    raise MissingFileError(
+        weights = _read_folder(path, str(path))
+    elif path.is_file():
+        weights = _read_file(path)
+    elif _HUB_ID.match(name) and not name.endswith(_FILE_ENDINGS):
+        weights = _read_folder(_download(name), name)
+    else:
+        raise _no_such_weights(name)
+    check_float_weights(weights.state_dict(), weights.source)
+    return weights
+
+
+def _no_such_weights(name: str) -> MissingFileError:
+    return MissingFileError(
         f'No CLIP weights at {name!r}. Give a file (OpenAI .pt, .safetensors, .pth), a Hugging Face folder, or a '
         'Hugging Face id such as openai/clip-vit-base-patch32.'
     )
@@ -62,11 +68,8 @@ def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
 
 def _read_file(path: Path) -> CLIPWeights:
     content, metadata = read_tensor_file(path)
-    state = content.get('state_dict', content)
-    if not isinstance(state, dict):
-        raise CheckpointError(f'{path}: its state_dict is a {type(state).__name__}, not a dict of tensors.')
     # Wrapped for several GPUs, a model's names get a prefix.
-    state = {str(name).removeprefix('module.'): tensor for name, tensor in state.items()}
+    state = {name.removeprefix('module.'): tensor for name, tensor in weights_in(content, str(path)).items()}
     if 'vision.class_embedding' in state:
         return from_vadlab(state, _saved_arch(content, metadata, str(path)), str(path))
     if 'visual.class_embedding' in state or 'visual.layer1.0.conv1.weight' in state:
@@ -130,7 +133,7 @@ def _read_folder(folder: Path, source: str) -> CLIPWeights:
     tensors: dict[str, Any] = {}
     for name in names:
         tensors.update(read_tensor_file(folder / name)[0])
-    return from_hugging_face(tensors, config, source)
+    return from_hugging_face(weights_in(tensors, source), config, source)
 
 
 def _download(repo_id: str) -> Path:
@@ -311,6 +314,7 @@ def _load_vision(model: nn.Module, weights: CLIPWeights) -> None:
 
 
 def _load(module: nn.Module, state: dict[str, Tensor], name: str, source: str) -> None:
+    check_weights(state, module.state_dict(), source)
     try:
         module.load_state_dict(state)
     except RuntimeError as error:

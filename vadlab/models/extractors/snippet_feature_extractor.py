@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from vadlab.checkpoints import read_tensor_file
+from vadlab.checkpoints import check_weights, read_tensor_file, weights_in
 from vadlab.registry import MODELS
 from vadlab.utils.errors import CheckpointError, ConfigError
 
@@ -89,7 +89,7 @@ class SnippetFeatureExtractor(nn.Module):
             self._load_clip(self.pretrained)
         elif self.pretrained is not None:
             content, _ = read_tensor_file(Path(self.pretrained))
-            _load(self.vision, content.get('state_dict', content), self.pretrained)
+            _load(self.vision, weights_in(content, self.pretrained), self.pretrained)
         elif getattr(self.vision, 'pretrained', None) is None:
             logger.warning(
                 'pretrained=None: features come from RANDOM weights. They serve to try the command and as a control, '
@@ -152,6 +152,7 @@ def _first(output: Any) -> Tensor:
 
 
 def _load(module: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    check_weights(state, module.state_dict(), source)
     try:
         module.load_state_dict(state)
     except RuntimeError as error:

@@ -9,6 +9,7 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
+from vadlab.checkpoints import forbid_unsafe_loading
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, MissingDependencyError
 
@@ -90,6 +91,7 @@ class MMDetProposals(nn.Module):
             config = Path(mmdet.__file__).parent / '.mim' / 'configs' / self.config
         if not config.is_file():
             raise ConfigError(f'MMDetProposals: config {self.config!r} is neither a file nor one of {config.parent}.')
+        forbid_unsafe_loading()
         detector = init_detector(str(config), self.checkpoint, device=str(device))
         return lambda images: inference_detector(detector, images)
 
