@@ -76,7 +76,7 @@ def read_image(path: str) -> np.ndarray:
 def _webp_turn(content: np.ndarray) -> Orientation | None:
     """How a WebP image is turned, which OpenCV does for all other formats."""
     try:
-        with Image.open(io.BytesIO(content), formats=('WEBP',)) as image:
+        with Image.open(io.BytesIO(content.tobytes()), formats=('WEBP',)) as image:
             return _TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1))
     except (OSError, ValueError, SyntaxError, struct.error):
         return None  # what cannot be read of its EXIF data turns nothing
