@@ -120,6 +120,31 @@ def test_nvcc_is_found_by_cuda_home(install, tmp_path, monkeypatch):
     assert install.find_nvcc() == (tmp_path, '12.8')
 
 
+def test_ops_are_compiled_with_pythons_options_but_no_debug_information(install, tmp_path, monkeypatch):
+    monkeypatch.delenv('CFLAGS', raising=False)
+    monkeypatch.setattr(install.sysconfig, 'get_config_var', {'CFLAGS': '-DNDEBUG -g -O3'}.get)
+    assert install.compile_env(tmp_path)['CFLAGS'] == '-DNDEBUG -g -O3 -g0'
+
+
+def test_the_users_compiler_options_win(install, tmp_path, monkeypatch):
+    monkeypatch.setenv('CFLAGS', '-O2 -g')
+    monkeypatch.setenv('MAX_JOBS', '3')
+    env = install.compile_env(tmp_path)
+    assert env == {'CFLAGS': '-g0 -O2 -g', 'MAX_JOBS': '3', 'TMPDIR': str(tmp_path)}
+
+
+def test_pip_compiles_mmcv_with_these_options(install, tmp_path, monkeypatch):
+    installer = install.Installer(tmp_path)
+    installer.state_dir.mkdir()
+    given = {}
+    monkeypatch.setattr(install, 'run_logged', lambda command, log, env, folder: given.update({log.stem: env}) or 0)
+    steps = {step.name: step for step in installer.steps()}
+    for name in ('mmcv', 'mm'):
+        installer.pip(steps[name])
+    assert '-g0' in given['mmcv']['CFLAGS'].split()
+    assert 'CFLAGS' not in given['mm']
+
+
 def test_progress_counts_object_files_against_the_build_plan(install, tmp_path):
     assert install.build_progress(tmp_path) == 'preparing'
     folder = tmp_path / 'pip-install-x' / 'onedl-mmcv' / 'build' / 'temp'

@@ -1,32 +1,57 @@
-import sys
+import logging
 
 import pytest
-import torch
+from torch import nn
 
 from vadlab.engine.hooks import device_check_hook
+from vadlab.models.heads.mmdet_proposals import MMDetProposals
+from vadlab.models.layers.roi_align import RoIAlign
 from vadlab.utils.errors import MissingDependencyError
 
 
-def test_ops_are_there():
-    assert device_check_hook.roi_align_problem('cpu') is None
+class _Runner:
+    logger = logging.getLogger('test_device_check_hook')
+
+    def __init__(self, part):
+        self.bare_model = nn.Sequential(nn.Linear(1, 1), part)
 
 
-def test_missing_ops_say_how_to_build_them(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'mmcv.ops', None)
-    assert 'make install' in device_check_hook.roi_align_problem('cpu')
+@pytest.fixture
+def messages(monkeypatch, caplog):
+    """Runs the hook for a model with the given part, on a machine where mmcv has no ops; its log lines."""
+    monkeypatch.setattr(device_check_hook, 'mmcv_ops_problem', lambda device_type: f'no ops for {device_type}')
+
+    def run(part):
+        with caplog.at_level(logging.INFO):
+            device_check_hook.DeviceCheckHook().before_run(_Runner(part))
+        return caplog.messages
+
+    return run
 
 
-def test_ops_without_cuda_say_how_to_build_them(monkeypatch):
-    def fail(*args):
-        raise RuntimeError('RoIAlign is not compiled with GPU support')
-
-    monkeypatch.setattr('mmcv.ops.roi_align', fail)
-    problem = device_check_hook.roi_align_problem(torch.device('cpu'))
-    assert 'not compiled with GPU support' in problem
-    assert 'MMCV_WITH_OPS=1 FORCE_CUDA=1 pip install' in problem
+def test_a_model_without_regions_does_not_need_mmcv(messages):
+    (line,) = messages(nn.Linear(1, 1))
+    assert 'parameters on cpu' in line
 
 
-def test_run_stops(toy_runner, monkeypatch):
-    monkeypatch.setattr(device_check_hook, 'roi_align_problem', lambda device: f'no ops for {device}')
-    with pytest.raises(MissingDependencyError, match='no ops for cpu'):
-        toy_runner().train()
+def test_a_model_with_regions_says_in_one_line_that_it_takes_the_plain_one(messages):
+    (line,) = messages(nn.Sequential(RoIAlign(), RoIAlign()))[1:]
+    assert line == 'RoIAlign in plain torch, which is exact but slower: no ops for cpu'
+
+
+def test_a_model_with_regions_says_nothing_where_mmcv_runs(caplog):
+    with caplog.at_level(logging.INFO):
+        device_check_hook.DeviceCheckHook().before_run(_Runner(RoIAlign()))
+    assert len(caplog.messages) == 1
+
+
+def test_a_detector_of_mmdetection_needs_the_ops(messages):
+    with pytest.raises(MissingDependencyError, match='MMDetProposals needs the ops of mmcv: no ops for cpu'):
+        messages(MMDetProposals('det.py'))
+
+
+def test_an_experiment_without_regions_trains_without_mmcv(toy_runner, monkeypatch):
+    monkeypatch.setattr(device_check_hook, 'mmcv_ops_problem', lambda device_type: f'no ops for {device_type}')
+    runner = toy_runner()
+    runner.train()
+    assert runner.epoch == runner.max_epochs

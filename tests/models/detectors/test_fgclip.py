@@ -418,14 +418,17 @@ def test_state_of_the_queue_is_in_the_checkpoint():
     assert total_of(losses_of(model, batch())) == total_of(losses_of(other, batch()))
 
 
-def test_moving_to_another_device_checks_roi_align_there(monkeypatch):
-    checked = []
-    monkeypatch.setattr(fgclip, 'check_roi_align', checked.append)
-    model = build()
-    assert model.to('cpu') is model
-    assert checked == []
-    model.to('meta')
-    assert [d.type for d in checked] == ['meta']
+def test_losses_gradients_and_boxes_are_the_same_without_mmcvs_ops(monkeypatch):
+    outcomes = []
+    for problem in (None, 'no ops'):
+        monkeypatch.setattr('vadlab.models.layers.roi_align.mmcv_ops_problem', lambda device_type, it=problem: it)
+        model = build(grounding_head=GROUND)
+        total = total_of(losses_of(model, batch()))
+        total.backward()
+        predicted = model.eval().val_step(batch())
+        boxes = torch.cat([predicted[i].pred_regions.boxes_xyxyn for i in (0, 2)])
+        outcomes.append((total.detach(), {k: p.grad for k, p in model.named_parameters() if p.grad is not None}, boxes))
+    torch.testing.assert_close(*outcomes, rtol=1e-5, atol=1e-6)
 
 
 # ------------------------------------------------------------------------------------------------------------ predict

@@ -4,9 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from vadlab.models.layers import track_roi_pool
-from vadlab.models.layers.track_roi_pool import TrackRoIPool, build_roi_align, check_roi_align, roi_align_float32
-from vadlab.utils.errors import ConfigError, MissingDependencyError
+from vadlab.models.layers.track_roi_pool import TrackRoIPool
 
 
 def _mask(*rows):
@@ -115,38 +113,3 @@ def test_a_box_in_a_frame_without_features_is_refused():
 def test_lists_of_different_lengths_are_refused():
     with pytest.raises(ValueError, match='1 videos, 2 sets of boxes, 1 of masks'):
         TrackRoIPool()(torch.zeros(1, 1, 2, 2), _mask([True]), [torch.zeros(1, 1, 4)] * 2, [_mask([True])])
-
-
-def test_check_passes_where_roi_align_runs():
-    check_roi_align('cpu')
-
-
-def test_check_says_how_to_mend_an_mmcv_without_cuda_ops(monkeypatch):
-    def broken(*args, **kwargs):
-        raise RuntimeError('roi_align_forward_impl: implementation for device cuda:0 not found.\nmore')
-
-    monkeypatch.setattr(track_roi_pool, 'build_roi_align', lambda: broken)
-    with pytest.raises(
-        ConfigError, match=r'(?s)does not run there: roi_align.*not found\. .*FORCE_CUDA=1 MMCV_WITH_OPS=1'
-    ):
-        check_roi_align('cpu')
-
-
-def test_mmcv_without_ops_is_named_with_its_command(monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'mmcv.ops', None)
-    with pytest.raises(MissingDependencyError, match='compiled ops of mmcv.*make install'):
-        build_roi_align()
-
-
-def test_float32_call_keeps_float64():
-    rois = torch.tensor([[0.0, 0, 0, 2, 2]])
-    assert roi_align_float32(build_roi_align(), torch.ones(1, 1, 2, 2).double(), rois).dtype == torch.float64
-
-
-def test_memory_layout_does_not_matter():
-    torch.manual_seed(0)
-    dense = torch.randn(2, 4, 5, 3).movedim(-1, 1)  # a transposed view, as a projection over channels returns
-    rois = torch.tensor([[0.0, 0.5, 0.5, 3.0, 2.5], [1.0, 0, 0, 4.0, 4.0]])
-    pooled = roi_align_float32(build_roi_align(), dense, rois)
-    assert torch.equal(pooled, roi_align_float32(build_roi_align(), dense.contiguous(), rois))
-    assert torch.equal(pooled, roi_align_float32(build_roi_align(), dense, rois.T.contiguous().T))

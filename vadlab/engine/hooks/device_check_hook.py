@@ -5,31 +5,15 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 
+from vadlab.models.heads.mmdet_proposals import MMDetProposals
+from vadlab.models.layers.roi_align import RoIAlign, mmcv_ops_problem
 from vadlab.registry import HOOKS
 from vadlab.utils.errors import MissingDependencyError
 
 
-def roi_align_problem(device: torch.device | str) -> str | None:
-    """Why mmcv's RoIAlign does not work on ``device``, or None if it does."""
-    try:
-        from mmcv.ops import roi_align
-    except ImportError as error:
-        return f'mmcv has no compiled ops ({error}). Build them: make install'
-    try:
-        grid = torch.zeros(1, 1, 2, 2, device=device)
-        roi_align(grid, torch.tensor([[0.0, 0, 0, 2, 2]], device=device), 1)
-    except (RuntimeError, NotImplementedError) as error:
-        return (
-            f'mmcv has no RoIAlign for {device} ({str(error).splitlines()[0]}). Build its CUDA ops where nvcc is '
-            'installed: pip uninstall -y onedl-mmcv && MMCV_WITH_OPS=1 FORCE_CUDA=1 pip install --no-cache-dir '
-            '--no-build-isolation onedl-mmcv'
-        )
-    return None
-
-
 @HOOKS.register_module()
 class DeviceCheckHook(Hook):
-    """Says in the first lines where the model runs, and stops if mmcv's RoIAlign is not built for that device."""
+    """Logs where the model runs, and which RoIAlign it takes if it pools regions and mmcv has no ops for the device."""
 
     priority = 'VERY_HIGH'
 
@@ -37,12 +21,18 @@ class DeviceCheckHook(Hook):
         """Check.
 
         Raises:
-            MissingDependencyError: RoIAlign is missing; the message says how to build it.
+            MissingDependencyError: The model contains a detector of MMDetection, and mmcv has no ops for the device.
         """
-        device = next(runner.bare_model.parameters()).device
+        model = runner.bare_model
+        device = next(model.parameters()).device
         name = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{torch.get_num_threads()} threads'
-        count = sum(p.numel() for p in runner.bare_model.parameters())
-        runner.logger.info(f'{type(runner.bare_model).__name__}: {count / 1e6:.1f} M parameters on {device} ({name})')
-        problem = roi_align_problem(device)
+        count = sum(p.numel() for p in model.parameters())
+        runner.logger.info(f'{type(model).__name__}: {count / 1e6:.1f} M parameters on {device} ({name})')
+        parts = list(model.modules())
+        problem = None
+        if any(isinstance(part, (RoIAlign, MMDetProposals)) for part in parts):
+            problem = mmcv_ops_problem(device.type)
+        if problem and any(isinstance(part, MMDetProposals) for part in parts):
+            raise MissingDependencyError(f'MMDetProposals needs the ops of mmcv: {problem}')
         if problem:
-            raise MissingDependencyError(problem)
+            runner.logger.warning(f'RoIAlign in plain torch, which is exact but slower: {problem}')

@@ -22,7 +22,6 @@ from ..checkpoints import init_from_clip
 from ..heads.prompt_scoring_head import PromptScoringHead, to_every_frame
 from ..layers.gather import gather_rows, world_size
 from ..layers.logit_scale import MAX_LOGIT_SCALE, SCRATCH_LOGIT_SCALE, log_logit_scales, new_logit_scale, scale_of
-from ..layers.track_roi_pool import check_roi_align
 from ..losses.info_nce_loss import caption_ids
 
 NO_NEGATIVES = (
@@ -163,18 +162,6 @@ class FGCLIP(BaseModel):
             for scale in (self.logit_scale, self.logit_scale_finegrained, self.logit_scale_hardneg):
                 scale.fill_(self._scale_start)
         log_logit_scales(self, self._scale_reason)
-
-    def to(self, *args: Any, **kwargs: Any) -> 'FGCLIP':
-        """Move the model, and find out at once whether RoIAlign runs where it went.
-
-        Raises:
-            ConfigError: mmcv was built without ops for that device.
-        """
-        super().to(*args, **kwargs)
-        device = self.logit_scale.device
-        if device.type != 'cpu':
-            check_roi_align(device)
-        return self
 
     def check_negatives(self, batch_size: int, world_size: int = 1) -> None:
         """Refuse a training without negatives before it starts.

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from vadlab.registry import MODELS
 
-from ..layers.track_roi_pool import build_roi_align, grid_scale, roi_align_float32
+from ..layers.roi_align import RoIAlign
+from ..layers.track_roi_pool import grid_scale
 
 _MAX_ELEMENTS = 2**24  # of one chunk's proposal embeddings: 64 MB
 
@@ -29,7 +30,7 @@ class GroundingHead(nn.Module):
     def __init__(self, proposals: dict | nn.Module) -> None:
         super().__init__()
         self.proposals = proposals if isinstance(proposals, nn.Module) else MODELS.build(proposals)
-        self.roi_align = build_roi_align()
+        self.roi_align = RoIAlign()
 
     def forward(self, dense: Tensor, pixels: Tensor, projection: nn.Linear, captions: Tensor) -> tuple[Tensor, Tensor]:
         """Search.
@@ -67,7 +68,7 @@ class GroundingHead(nn.Module):
         t, p = boxes_tp4.shape[:2]
         rows = torch.arange(t, device=boxes_tp4.device).repeat_interleave(p)[:, None]
         rois = torch.cat([rows.to(boxes_tp4), boxes_tp4.flatten(0, 1) * grid_scale(grid_tehw).to(boxes_tp4)], dim=1)
-        return roi_align_float32(self.roi_align, grid_tehw, rois).flatten(1).unflatten(0, (t, p))
+        return self.roi_align(grid_tehw, rois).flatten(1).unflatten(0, (t, p))
 
     def _pooling_matrix(self, grid_tehw: Tensor, boxes_p4: Tensor) -> Tensor:
         h, w = grid_tehw.shape[-2:]

@@ -14,7 +14,8 @@ from .modality_mean import ModalityMean
 from .modality_tokens import ModalityTokens
 from .normality_branch import NormalityBranch
 from .residual_attention_block import ResidualAttentionBlock
+from .roi_align import RoIAlign, mmcv_ops_problem, plain_roi_align
 from .text_cache import TextCache
 from .top_snippets import top_snippets
-from .track_roi_pool import TrackRoIPool, check_roi_align
+from .track_roi_pool import TrackRoIPool
 from .two_branch_logits import two_branch_logits

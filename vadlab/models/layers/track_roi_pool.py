@@ -8,83 +8,26 @@ import torch
 from torch import Tensor, nn
 
 from vadlab.registry import MODELS
-from vadlab.utils.errors import ConfigError, MissingDependencyError
 
-_BUILD = 'MMCV_WITH_OPS=1 pip install --no-build-isolation --no-cache-dir --force-reinstall --no-deps onedl-mmcv'
-
-
-def build_roi_align(output_size: int = 1, sampling_ratio: int = 0, aligned: bool = True) -> nn.Module:
-    """RoIAlign of mmcv over boxes in grid coordinates.
-
-    Raises:
-        MissingDependencyError: mmcv is not installed, or without its compiled ops.
-    """
-    try:
-        from mmcv.ops import RoIAlign
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'Region pooling needs the compiled ops of mmcv ({error}). Build them: make install, or: {_BUILD}'
-        ) from error
-    return RoIAlign(output_size, spatial_scale=1.0, sampling_ratio=sampling_ratio, pool_mode='avg', aligned=aligned)
-
-
-def roi_align_float32(roi_align: nn.Module, dense_mdhw: Tensor, rois_p5: Tensor) -> Tensor:
-    """Call RoIAlign outside of mixed precision: half precision cannot tell neighbouring grid positions apart.
-
-    Args:
-        roi_align (nn.Module): mmcv's.
-        dense_mdhw (Tensor): Features, floating point, shape (M, D, h, w).
-        rois_p5 (Tensor): Row of ``dense_mdhw``, then x1, y1, x2, y2 in grid units, shape (P, 5).
-
-    Returns:
-        Tensor: float32 (float64 for float64 features), shape (P, D, *output size).
-    """
-    dtype = torch.float64 if dense_mdhw.dtype == torch.float64 else torch.float32
-    with torch.autocast(dense_mdhw.device.type, enabled=False):
-        # mmcv's op reads memory in order whatever the strides are: a transposed view gives wrong features silently.
-        rois_p5 = rois_p5.to(dense_mdhw.device, dtype, non_blocking=True).contiguous()
-        return roi_align(dense_mdhw.to(dtype).contiguous(), rois_p5)
-
-
-def check_roi_align(device: torch.device | str) -> None:
-    """Find out before training whether RoIAlign runs where the model is.
-
-    mmcv built on a machine without nvcc has CPU ops only; it imports, and fails in the middle of the first step.
-
-    Raises:
-        ConfigError: It does not run on ``device``; the message says how to mend that.
-    """
-    device = torch.device(device)
-    roi_align = build_roi_align()
-    try:
-        roi_align(torch.ones(1, 1, 2, 2, device=device), torch.tensor([[0.0, 0.0, 0.0, 2.0, 2.0]], device=device))
-    except (RuntimeError, NotImplementedError) as error:
-        raise ConfigError(
-            f'The model is on {device}, but the RoIAlign of the installed mmcv does not run there: '
-            f'{str(error).splitlines()[0]} Rebuild mmcv where nvcc is on the PATH: FORCE_CUDA=1 {_BUILD}; or train on '
-            'the CPU: CUDA_VISIBLE_DEVICES= python tools/train.py ...'
-        ) from error
+from .roi_align import RoIAlign
 
 
 @MODELS.register_module()
 class TrackRoIPool(nn.Module):
-    """RoIAlign of every frame of a track under the box of that frame.
-
-    He et al., "Mask R-CNN", 2017, arXiv:1703.06870, section 3 (RoIAlign), through mmcv's op, in float32 also under
-    automatic mixed precision.
+    """:class:`RoIAlign` of every frame of a track under the box of that frame.
 
     RoIAlign is linear in the features: each output is a fixed average of grid cells. So a bias-free projection after
     pooling (and after any mean over frames) equals the same projection before it, at a fraction of the cost.
 
     Args:
         output_size (int): Cells of the pooled grid along each side; they are averaged to one vector.
-        sampling_ratio (int): Samples along each side of an output cell; 0 takes as many as grid cells it covers.
-        aligned (bool): Shift by half a cell, so that a cell's value lies at its centre.
+        sampling_ratio (int): As of :class:`RoIAlign`.
+        aligned (bool): As of :class:`RoIAlign`.
     """
 
     def __init__(self, output_size: int = 1, sampling_ratio: int = 0, aligned: bool = True) -> None:
         super().__init__()
-        self.roi_align = build_roi_align(output_size, sampling_ratio, aligned)
+        self.roi_align = RoIAlign(output_size, sampling_ratio, aligned)
 
     def forward(self, dense: Tensor, dense_mask: Tensor, boxes_xyxyn: list[Tensor], valid: list[Tensor]) -> Tensor:
         """Pool all regions of a batch.
@@ -121,7 +64,7 @@ class TrackRoIPool(nn.Module):
             return pooled_rtd
         row_p = (dense_mask.flatten().cumsum(0) - 1)[frame_p]
         rois_p5 = torch.cat([row_p[:, None], boxes_rt4[region_p, time_p] * grid_scale(dense)], dim=1)
-        pooled_pd = roi_align_float32(self.roi_align, dense, rois_p5).mean(dim=(2, 3))
+        pooled_pd = self.roi_align(dense, rois_p5).mean(dim=(2, 3))
         return pooled_rtd.index_put((region_p.to(dense.device), time_p.to(dense.device)), pooled_pd)
 
 
