@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader
 import vadlab
 from vadlab.checkpoints import forbid_unsafe_loading, read_saved_config
 from vadlab.datasets.samplers import ResumableBatchSampler
+from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.utils.config import config_differences, runner_config
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
 
@@ -122,7 +123,21 @@ class VADRunner(Runner):
         """As MMEngine's; training by epochs is resumable inside an epoch."""
         if isinstance(loop, dict) and loop.get('by_epoch'):
             loop = {'type': ResumableEpochLoop, **{k: v for k, v in loop.items() if k != 'by_epoch'}}
-        return super().build_train_loop(loop)
+        built = super().build_train_loop(loop)
+        built.run = steady_weights(learning=True)(built.run)
+        return built
+
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """As MMEngine's; what follows from weights alone is computed once per validation."""
+        built = super().build_val_loop(loop)
+        built.run = steady_weights()(built.run)
+        return built
+
+    def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """As MMEngine's; what follows from weights alone is computed once per test."""
+        built = super().build_test_loop(loop)
+        built.run = steady_weights()(built.run)
+        return built
 
     @property
     def max_steps(self) -> int:
@@ -314,13 +329,13 @@ class VADRunner(Runner):
 
     def _load_weights(self, checkpoint: dict, filename: str) -> None:
         trained = isinstance(self.optim_wrapper, OptimWrapper)
-        before = {id(p) for p in self.bare_model.parameters()}
+        before = list(self.bare_model.parameters())  # held, so that no new parameter gets the id of an old one
         if 'quantization' in checkpoint:
             if trained:
                 raise CheckpointError(f'{filename} was made by tools/quantize.py for inference; it cannot be trained.')
             prepare_quantized(self.bare_model, checkpoint, str(filename))
         load_weights(self.bare_model, checkpoint['state_dict'], str(filename))
-        if trained and any(id(p) not in before for p in self.bare_model.parameters()):
+        if trained and {id(p) for p in self.bare_model.parameters()} - {id(p) for p in before}:
             # A model may become what a checkpoint was trained as, but the optimizer would not follow.
             raise CheckpointError(
                 f'{filename} was trained with other parts than the config builds here (above: which, and why). To go '

@@ -4,6 +4,7 @@ import torch
 from vadlab.models.backbones import CLIPVisionTransformer
 from vadlab.models.backbones.stored_patches import StoredPatches
 from vadlab.models.data_preprocessors import CaptionDataPreprocessor
+from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.structures import CaptionDataSample
 from vadlab.utils.errors import ConfigError, DataError
 
@@ -34,17 +35,27 @@ def test_hash_is_that_of_all_that_patches_depend_on_and_of_nothing_else():
     assert len({stored(**first).weights(), *(other.weights() for other in others)}) == 6
 
 
-def test_hash_is_computed_once_while_nothing_changes(monkeypatch):
+def test_hash_is_computed_once_per_run_of_a_loop(monkeypatch):
     calls = []
     real = 'vadlab.models.backbones.stored_patches.weights_sha256'
     monkeypatch.setattr(real, lambda state: calls.append(1) or 'a')
     here = stored()
-    for _ in range(3):
-        here.weights()
+    with steady_weights(learning=True):
+        for _ in range(3):
+            here.weights()
     assert len(calls) == 1
-    here.vision.load_state_dict(here.vision.state_dict())
-    here.weights()
+    with steady_weights():
+        for _ in range(3):
+            here.weights()
     assert len(calls) == 2
+
+
+def test_weights_written_by_hand_are_seen():
+    here = stored()
+    with steady_weights(learning=True):
+        before = here.weights()
+    here.vision.class_embedding.data.add_(1)
+    assert here.weights() != before
 
 
 def test_patches_of_other_weights_are_refused():

@@ -12,6 +12,7 @@ from mmengine.structures import InstanceData
 from torch.nn.parallel import DistributedDataParallel
 
 from vadlab.models.detectors import CLIP, FGCLIP, fgclip
+from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.registry import TOKENIZERS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import CheckpointError, ConfigError
@@ -476,15 +477,23 @@ def test_predictions_equal_a_plain_loop():
     )
 
 
-def test_score_prompts_follow_the_weights(monkeypatch):
+def test_score_prompts_are_encoded_once_in_a_test_and_again_in_the_next(monkeypatch):
     model, calls = build(score_head=SCORES).eval(), []
-    forward = model.text.forward
-    monkeypatch.setattr(model.text, 'forward', lambda *a, **k: (calls.append(1), forward(*a, **k))[1])
-    before = model._prompt_embeds(model.score_head)
-    assert model._prompt_embeds(model.score_head) is before
+    encode = model._encode_prompts
+    monkeypatch.setattr(model, '_encode_prompts', lambda: calls.append(1) or encode())
+    inputs, sample = torch.randn(1, T, 3, 16, 16), VADDataSample()
+
+    def margins():
+        return model.predict(inputs, [sample])[0].pred_margins.clone()
+
+    with steady_weights():
+        before = margins()
+        assert torch.equal(margins(), before)
     assert len(calls) == 1
-    model.load_state_dict(build(seed=1, score_head=SCORES).state_dict())
-    assert not torch.allclose(model._prompt_embeds(model.score_head), before)
+    model.text_projection.weight.data.mul_(-1.0)
+    with steady_weights():
+        assert not torch.allclose(margins(), before)
+    assert len(calls) == 2
 
 
 def test_videos_without_annotation_are_scored():

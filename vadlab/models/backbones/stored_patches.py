@@ -8,6 +8,7 @@ from mmengine.structures import BaseDataElement
 from vadlab.utils.errors import DataError
 
 from ..checkpoints.weights_hash import weights_sha256
+from ..layers.weights_cache import WeightsCache
 from .clip_vision_transformer import CLIPVisionTransformer
 
 
@@ -25,25 +26,24 @@ class StoredPatches:
     def __init__(self, vision: CLIPVisionTransformer, preprocessor: BaseDataPreprocessor) -> None:
         self.vision = vision
         self.preprocessor = preprocessor
-        self._hashed: tuple[tuple[int, ...], str] | None = None
+        self._hash = WeightsCache[str](learns=False)
 
     def weights(self) -> str:
-        """The hash; computed anew only where weights have been written to since.
+        """The hash.
 
         Raises:
             ConfigError: Nothing comes before what learns.
         """
         self.vision.check_reusable()
+        return self._hash.get(self._compute)
+
+    def _compute(self) -> str:
         block = self.vision.first_trained_block
         learns = ('post_norm.', 'adapters.', *(f'blocks.{n}.' for n in range(block, len(self.vision.blocks))))
         state = {k: v for k, v in self.vision.state_dict().items() if not k.startswith(learns)}
-        versions = tuple(tensor._version for tensor in state.values())
-        if self._hashed is None or self._hashed[0] != versions:
-            settings = [block, self.vision.heads, self.vision.hidden_act]
-            settings += [getattr(self.preprocessor, name).flatten().tolist() for name in ('mean', 'std')]
-            digest = hashlib.sha256(f'{json.dumps(settings)} {weights_sha256(state)}'.encode())
-            self._hashed = (versions, digest.hexdigest())
-        return self._hashed[1]
+        settings = [block, self.vision.heads, self.vision.hidden_act]
+        settings += [getattr(self.preprocessor, name).flatten().tolist() for name in ('mean', 'std')]
+        return hashlib.sha256(f'{json.dumps(settings)} {weights_sha256(state)}'.encode()).hexdigest()
 
     def check(self, data_samples: Sequence[BaseDataElement]) -> None:
         """Look whether patches of a batch are the tower's.

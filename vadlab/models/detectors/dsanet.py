@@ -19,9 +19,9 @@ from ..layers.chunks import over_chunks, to_places
 from ..layers.local_global_adapter import LocalGlobalAdapter
 from ..layers.mlp import MLP
 from ..layers.normality_branch import NormalityBranch
-from ..layers.text_cache import TextCache
 from ..layers.top_snippets import top_snippets
 from ..layers.two_branch_logits import TEMPERATURE, two_branch_logits
+from ..layers.weights_cache import WeightsCache
 from ..losses.probability_bce import probability_bce
 from .snippet_detector import SnippetDetector
 
@@ -150,7 +150,7 @@ class DSANet(SnippetDetector):
 
         phrases = [(prompts or {}).get(name, name) for name in classes]
         self._tokenize(phrases, tokenizer or dict(type='CLIPTokenizer'))
-        self._texts = TextCache()
+        self._texts = WeightsCache[Tensor]()
 
     def _tokenize(self, phrases: list[str], tokenizer: dict) -> None:
         encode = TOKENIZERS.build(tokenizer).encode
@@ -264,8 +264,7 @@ class DSANet(SnippetDetector):
 
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
         """In chunks of ``max_snippets``, see :meth:`SnippetDetector.score`."""
-        weights = (*self.text.parameters(), *self.text_adapters.parameters(), *self.text_output.parameters())
-        texts_kd = self._texts.get(self.encode_prompts, weights)
+        texts_kd = self._texts.get(self.encode_prompts)
 
         def forward(feats_bpd: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
             x_bpd = self.adapter(feats_bpd, lengths)

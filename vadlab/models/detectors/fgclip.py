@@ -22,6 +22,7 @@ from ..checkpoints import init_from_clip
 from ..heads.prompt_scoring_head import PromptScoringHead, to_every_frame
 from ..layers.gather import gather_rows, world_size
 from ..layers.logit_scale import MAX_LOGIT_SCALE, SCRATCH_LOGIT_SCALE, log_logit_scales, new_logit_scale, scale_of
+from ..layers.weights_cache import WeightsCache
 from ..losses.info_nce_loss import caption_ids
 
 NO_NEGATIVES = (
@@ -129,7 +130,7 @@ class FGCLIP(BaseModel):
         self.score_head: PromptScoringHead | None = None if score_head is None else MODELS.build(score_head)
         self.grounding_head = None if grounding_head is None else MODELS.build(grounding_head)
         self.tokenizer_cfg = tokenizer or dict(type='CLIPTokenizer')
-        self._prompts: tuple[Any, Tensor] | None = None
+        self._prompts = WeightsCache[Tensor]()
 
         if logit_scale_init is not None and logit_scale_init > MAX_LOGIT_SCALE:
             raise ConfigError(f'FGCLIP: logit_scale_init={logit_scale_init} is above ln 100 = {MAX_LOGIT_SCALE:.4f}.')
@@ -389,7 +390,7 @@ class FGCLIP(BaseModel):
         seen = self._encode_videos(inputs, data_samples, ground=self.grounding_head is not None)
         if self.score_head is not None:
             margins_bt = self.score_head(
-                seen['frame_embeds'], self._prompt_embeds(self.score_head), scale_of(self.logit_scale)
+                seen['frame_embeds'], self._prompts.get(self._encode_prompts), scale_of(self.logit_scale)
             ).cpu()
             for sample, margins_t in zip(data_samples, margins_bt, strict=True):
                 frame_inds = sample.get('frame_inds', range(len(margins_t)))
@@ -422,16 +423,12 @@ class FGCLIP(BaseModel):
                 found.boxes_xyxyn, found.box_scores = boxes.cpu(), scores.cpu()
             sample.pred_regions = found
 
-    @torch.no_grad()
-    def _prompt_embeds(self, head: PromptScoringHead) -> Tensor:
-        """The score prompts' embeddings, made anew only when the weights have changed."""
-        weights = [*self.text.parameters(), self.text_projection.weight]
-        state = (weights[0].device, weights[0].dtype, tuple(w._version for w in weights))
-        if self._prompts is None or self._prompts[0] != state:
-            tokenizer = TOKENIZERS.build(self.tokenizer_cfg)
-            tokens = [torch.tensor(tokenizer.encode(text, self.text.context_length)) for text in head.texts]
-            self._prompts = (state, head.ensemble(self.encode_texts(tokens)))
-        return self._prompts[1]
+    def _encode_prompts(self) -> Tensor:
+        """One unit vector per score prompt, shape (k, e)."""
+        assert self.score_head is not None
+        encode = TOKENIZERS.build(self.tokenizer_cfg).encode
+        tokens = [torch.tensor(encode(text, self.text.context_length)) for text in self.score_head.texts]
+        return self.score_head.ensemble(self.encode_texts(tokens))
 
 
 # --------------------------------------------------------------------------------------------------------------- parts

@@ -18,9 +18,9 @@ from ..checkpoints.vadclip_layout import from_vadclip
 from ..layers.chunks import over_chunks, to_places
 from ..layers.local_global_adapter import LocalGlobalAdapter
 from ..layers.mlp import MLP
-from ..layers.text_cache import TextCache
 from ..layers.top_snippets import top_snippets
 from ..layers.two_branch_logits import two_branch_logits
+from ..layers.weights_cache import WeightsCache
 from ..losses.probability_bce import probability_bce
 from .snippet_detector import SnippetDetector
 
@@ -138,7 +138,7 @@ class VadCLIP(SnippetDetector):
         self.prompt_embedding = nn.Parameter(torch.randn(self.text.context_length, self.text.width) * 0.01)
         phrases = [(prompts or {}).get(name, name) for name in classes]
         self._lay_out(phrases, tokenizer or dict(type='CLIPTokenizer'), prompt_prefix, prompt_postfix)
-        self._texts = TextCache()
+        self._texts = WeightsCache[Tensor]()
 
     def _lay_out(self, phrases: list[str], tokenizer: dict, prefix: int, postfix: int) -> None:
         """Where each prompt has words: start, ``prefix`` learnt vectors, phrase, ``postfix`` learnt vectors, end."""
@@ -235,8 +235,7 @@ class VadCLIP(SnippetDetector):
 
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
         """In chunks of ``max_snippets``, see :meth:`SnippetDetector.score`."""
-        weights = (*self.text.parameters(), self.text_projection.weight, self.prompt_embedding)
-        texts_kd = self._texts.get(self.encode_prompts, weights)
+        texts_kd = self._texts.get(self.encode_prompts)
 
         def forward(feats_bpd: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
             return self.logits_of(feats_bpd, lengths, texts_kd)

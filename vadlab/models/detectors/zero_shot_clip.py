@@ -12,7 +12,7 @@ from vadlab.utils.errors import ConfigError
 from ..checkpoints import init_text_from_clip
 from ..heads.prompt_scoring_head import PromptScoringHead
 from ..layers.logit_scale import new_logit_scale, scale_of
-from ..layers.text_cache import TextCache
+from ..layers.weights_cache import WeightsCache
 from .snippet_detector import SnippetDetector
 
 
@@ -62,7 +62,7 @@ class ZeroShotCLIP(SnippetDetector):
         encode = TOKENIZERS.build(tokenizer or dict(type='CLIPTokenizer')).encode
         self._tokens = [torch.tensor(encode(text, self.text.context_length)) for text in self.score_head.texts]
         self.pretrained = pretrained
-        self._prompts = TextCache()
+        self._prompts = WeightsCache[Tensor]()
 
     def init_weights(self) -> None:
         """Load ``pretrained``."""
@@ -85,7 +85,7 @@ class ZeroShotCLIP(SnippetDetector):
         """See :meth:`SnippetDetector.score`."""
         # Padding is zero, and stays so: it turns no mean over a window.
         embeds_btd = F.normalize(feats_btd.float(), dim=-1) * mask_bt[..., None]
-        prompts_kd = self._prompts.get(self._encode_prompts, (*self.text.parameters(), self.text_projection.weight))
+        prompts_kd = self._prompts.get(self._encode_prompts)
         scale = scale_of(self.logit_scale)
         margins_bt = self.score_head(embeds_btd, prompts_kd, scale)
         classes = self.score_head.class_scores(embeds_btd, prompts_kd, scale)

@@ -15,7 +15,7 @@ from .modality_tokens import ModalityTokens
 from .normality_branch import NormalityBranch
 from .residual_attention_block import ResidualAttentionBlock
 from .roi_align import RoIAlign, mmcv_ops_problem, plain_roi_align
-from .text_cache import TextCache
 from .top_snippets import top_snippets
 from .track_roi_pool import TrackRoIPool
 from .two_branch_logits import two_branch_logits
+from .weights_cache import WeightsCache, steady_weights
