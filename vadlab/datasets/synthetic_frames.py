@@ -91,8 +91,9 @@ class SyntheticFrames(Dataset):
         """A picture.
 
         Returns:
-            ``inputs``, uint8 of shape (1, 3, image_size, image_size), RGB, and ``data_samples`` with ``gt_caption``,
-            ``gt_caption_tokens`` and ``gt_label`` (of the frame, not of the video).
+            ``inputs``, uint8 of shape (1, 3, image_size, image_size), RGB, and ``data_samples`` with ``video_id``
+            (each picture has one of its own), ``gt_caption``, ``gt_caption_tokens`` and ``gt_label`` (of the frame,
+            not of the video).
         """
         if not 0 <= index < self.size:
             raise IndexError(index)
@@ -114,10 +115,10 @@ class SyntheticFrames(Dataset):
                 roles = acting
             if roles:
                 role = roles[rng.integers(len(roles))]
-                return self._pack(_close_up(image, boxes[role], rng), captions[role], kind, rng)
+                return self._pack(_close_up(image, boxes[role], rng), captions[role], kind, rng, index)
         if plain or rng.random() < self.prompts:
-            return self._pack(image, class_prompt(kind, Namer(rng)), kind, rng)
-        return self._pack(image, episode.frame_caption(frame, rng, chinese), kind, rng)
+            return self._pack(image, class_prompt(kind, Namer(rng)), kind, rng, index)
+        return self._pack(image, episode.frame_caption(frame, rng, chinese), kind, rng, index)
 
     @staticmethod
     def _frame(episode: Episode, calm: bool, rng: np.random.Generator) -> int:
@@ -129,13 +130,17 @@ class SyntheticFrames(Dataset):
             shift = int(rng.integers(episode.duration))
         return (episode.onset + shift) % episode.num_frames
 
-    def _pack(self, image: np.ndarray, caption: str, kind: str, rng: np.random.Generator) -> dict:
+    def _pack(self, image: np.ndarray, caption: str, kind: str, rng: np.random.Generator, index: int) -> dict:
         if rng.random() < 0.5:  # videos are compressed, so half of the pictures are
             _, code = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 92))])
             image = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))
         method = (cv2.INTER_AREA, cv2.INTER_LINEAR)[rng.integers(2)]
         image = cv2.resize(image, (self.image_size, self.image_size), interpolation=method)
-        sample = VADDataSample(gt_caption=caption, gt_label=UCF_CRIME_CLASSES.index(kind))
+        sample = VADDataSample(
+            metainfo=dict(video_id=f'{self.split}_{index:07d}'),
+            gt_caption=caption,
+            gt_label=UCF_CRIME_CLASSES.index(kind),
+        )
         sample.gt_caption_tokens = torch.tensor(self.tokenizer.encode(caption, max_len=77), dtype=torch.int64)
         return dict(inputs=torch.from_numpy(image.transpose(2, 0, 1)[None].copy()), data_samples=sample)
 

@@ -56,6 +56,15 @@ def test_a_clip_without_pictures_is_masked_zeros():
     assert not inputs['video'][0].any()
 
 
+def test_a_batch_without_pictures_has_an_empty_tensor():
+    data = batch()
+    data['inputs']['video'] = [None] * 3
+    inputs = AudioVisualDataPreprocessor(**LEVELS)(data)['inputs']
+    assert inputs['video'].shape == (3, 0, 3, 0, 0)
+    assert inputs['video_mask'].tolist() == [False] * 3
+    assert inputs['audio'].shape == (2, 1, 5, 6)
+
+
 def test_statistics_come_from_the_file_and_then_from_the_checkpoint(tmp_path):
     path = tmp_path / 'statistics.json'
     path.write_text(json.dumps(dict(sound=dict(clips=3, mean=-30.0, std=5.0))))
@@ -148,6 +157,18 @@ def test_mix_up_keeps_clips_without_sound_among_themselves():
     assert found['inputs']['audio_mask'].tolist() == [True, False, True]
     plain = AudioVisualDataPreprocessor(**LEVELS)(batch())['inputs']
     torch.testing.assert_close(found['inputs']['video'][1], plain['video'][1])
+
+
+def test_mix_up_keeps_clips_without_pictures_among_themselves():
+    data = batch()
+    data['inputs']['video'] = [None, data['inputs']['video'][1], data['inputs']['video'][2]]
+    found = mixed(data=data)
+    assert not any('mixed_with' in sample for sample in found['data_samples'])
+    data = batch()
+    data['inputs']['video'] = [None] * 3
+    found = mixed(data=data)
+    assert [sample.get('mixed_with') for sample in found['data_samples']] == ['c', None, 'a']
+    assert found['inputs']['video'].shape == (3, 0, 3, 0, 0)
 
 
 def test_mix_up_partners_are_never_oneself_and_differ():

@@ -56,6 +56,44 @@ def test_clip_without_sound_is_exact_whatever_its_buffer_and_its_company(fusion)
     assert not torch.allclose(video_alone(inputs)['species'][0], expected[0])
 
 
+@pytest.mark.parametrize('lacking', ['video', 'audio'])
+@pytest.mark.parametrize('fusion', FUSIONS, ids=lambda x: '-'.join(map(str, x.values())))
+def test_a_batch_that_lacks_a_modality_is_exact(fusion, lacking):
+    """Logits, loss and gradients of clips that lack it are the same with and without a complete clip among them."""
+    model = recognizer(fusion=fusion).eval()
+    inputs = clips((True, True, True))
+    other = 'audio' if lacking == 'video' else 'video'
+    inputs['video_mask' if lacking == 'video' else 'audio_mask'] = torch.tensor([False, False, True])
+    if lacking == 'audio':
+        inputs['audio'], inputs['audio_lengths'] = inputs['audio'][2:], inputs['audio_lengths'][2:]
+    alone = {name: values[:2] for name, values in inputs.items()}
+    if lacking == 'video':
+        alone['video'] = torch.zeros(2, 0, 3, 0, 0)
+    else:
+        alone |= dict(audio=torch.zeros(0, 1, 0, 0), audio_lengths=torch.zeros(0, dtype=torch.int64))
+
+    def gradients(logits):
+        model.zero_grad()
+        logits['species'].square().sum().backward()
+        return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+    among = {name: logits[:2] for name, logits in model(inputs).items()}
+    found = model(alone)
+    for name, logits in found.items():
+        torch.testing.assert_close(logits, among[name], rtol=0, atol=1e-6)
+    wanted = gradients(among)
+    got = gradients(found)
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(got.get(name, torch.zeros_like(gradient)), gradient, rtol=1e-4, atol=1e-6)
+    assert not any(got[name].any() for name in got if name.startswith(f'encoders.{lacking}'))
+    assert any(got[name].any() for name in got if name.startswith(f'encoders.{other}'))
+
+    data = samples(2)
+    losses = model.train()(alone, data, mode='loss')
+    assert all(torch.isfinite(value) for value in losses.values())
+    assert model.eval()(alone, data, mode='predict')[0].pred_scores['species'].shape == (3,)
+
+
 def test_clip_is_the_same_beside_a_longer_one():
     model = recognizer().eval()
     inputs = clips(lengths=(70, 40))

@@ -107,6 +107,25 @@ def test_views_of_late_fusion(teacher, average):
     assert all(torch.isfinite(value) for value in losses.values())
 
 
+@pytest.mark.parametrize('fusion', [{}, dict(type='LateFusion', average='probabilities'), dict(type='ConcatFusion')])
+def test_a_batch_without_pictures(teacher, fusion):
+    fusion = {'width': 8, 'type': 'MBT', 'heads': 2, **fusion}
+    if fusion['type'] != 'MBT':
+        del fusion['heads']
+    student = recognizer(**{**STUDENT, 'fusion': fusion}, teacher=teacher[1], feature_weight=1.0, teacher_width=16)
+    inputs = clips((True, True, True))
+    inputs |= dict(video=torch.zeros(3, 0, 3, 0, 0), video_mask=torch.zeros(3, dtype=torch.bool))
+    losses = student(inputs, samples(), mode='loss')
+    with torch.no_grad():
+        softened = (teacher[0](inputs)['species'] / student.temperature).softmax(-1)
+        shares = student.fuse(inputs)[1]
+        apart = distillation_loss(student(inputs)['species'], softened, student.temperature, shares=shares)
+    torch.testing.assert_close(losses['loss_species_teacher'], student.logit_weight * apart)
+    sum(value for name, value in losses.items() if name.startswith('loss')).backward()
+    assert all(p.grad is None for p in student.encoders['video'].parameters())
+    assert any(p.grad is not None for p in student.encoders['audio'].parameters())
+
+
 def test_teachers_that_do_not_fit(teacher):
     _, source = teacher
     other = {**HEADS, 'species': dict(type='ClassificationHead', classes=('deer', 'fox'))}

@@ -87,7 +87,8 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
         Returns:
             dict: The same with ``inputs`` a dict on the device, except for masks and lengths, which stay on the CPU,
             where the model reads them without waiting for the device:
-            ``video`` (Tensor): float32, shape (B, T, 3, H, W), zeros where there is none;
+            ``video`` (Tensor): float32, shape (B, T, 3, H, W), zeros where there is none; shape (B, 0, 3, 0, 0) where
+            no clip has pictures;
             ``video_mask`` (Tensor): which clips have pictures, bool, shape (B,);
             ``audio`` (Tensor): float32, shape (A, 1, F, L) of the A clips with sound alone, in their order, padded with
             zeros (the mean) to the longest; shape (0, 1, 0, 0) where none has sound;
@@ -108,7 +109,8 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
     def _stack_videos(self, videos: list[Tensor | None], names: list[str]) -> dict[str, Tensor]:
         shape = next((video.shape for video in videos if video is not None), None)
         if shape is None:
-            raise DataError(f'AudioVisualDataPreprocessor: not one clip of the batch has pictures ({names[0]}, ...)')
+            empty = torch.zeros(len(videos), 0, 3, 0, 0, device=self.device)
+            return dict(video=empty, video_mask=torch.zeros(len(videos), dtype=torch.bool))
         for name, video in zip(names, videos, strict=True):
             if video is None:
                 continue

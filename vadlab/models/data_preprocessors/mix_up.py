@@ -17,9 +17,9 @@ class MixUp:
     Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv:1710.09412, equation 1: x = lambda x_i +
     (1 - lambda) x_j, likewise the labels, lambda from Beta(alpha, alpha).
 
-    Partners are drawn among clips with sound and among clips without, each for themselves. A clip with sound mixed with
-    one without would hear all of one and a share of the other, under labels that say the shares are equal in both
-    modalities. So the mask stays as it is, and a clip that is the only one of its kind in the batch stays unmixed.
+    Partners are drawn among clips that have the same modalities. A clip with sound mixed with one without would hear
+    all of one and a share of the other, under labels that say the shares are equal in both modalities; likewise for
+    pictures. So the masks stay as they are, and a clip that is the only one of its kind in the batch stays unmixed.
     Spectrograms are mixed as they are, normalised decibels, as pictures are mixed as pixels; the shorter of two counts
     as its padding (the mean) where it has ended, and the longer one's length becomes both's.
 
@@ -60,7 +60,9 @@ class MixUp:
         partner = torch.arange(count)
         if generator.random() < self.prob:
             heard = torch.tensor([sample.has_audio for sample in data_samples])
-            for kind in (heard.nonzero()[:, 0], (~heard).nonzero()[:, 0]):
+            seen = inputs['video_mask'].cpu()
+            for kind in ((heard & seen), (~heard & seen), (heard & ~seen), (~heard & ~seen)):
+                kind = kind.nonzero()[:, 0]
                 if len(kind) > 1:
                     # Round a random ring, so that nobody is their own partner.
                     ring = kind[torch.from_numpy(generator.permutation(len(kind)))]
