@@ -1,7 +1,12 @@
-"""Turn a Label Studio export into region annotations: ``python tools/import_label_studio.py EXPORT.json --out F``."""
+"""Turn a Label Studio export into annotations: ``python tools/import_label_studio.py EXPORT.json --out train.json``.
+
+Boxes and captions go to ``--out``. Where the export has spans of time or classes, these go to a temporal annotation
+beside it, ``train_temporal.txt``: the config's ``temporal_ann_file``.
+"""
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +20,7 @@ from vadlab.utils.errors import ConfigError
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='Convert a Label Studio export ("JSON") with video rectangles.')
+    parser = argparse.ArgumentParser(description='Convert a Label Studio export ("JSON") of videos.')
     parser.add_argument('export', help="Label Studio's JSON file")
     parser.add_argument('--out', required=True, metavar='FILE', help='annotations to write, such as train.json')
     parser.add_argument(
@@ -23,6 +28,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="folder of the videos: rescales frame numbers where Label Studio's frame rate was not the video's",
     )
     parser.add_argument('--default-caption', metavar='TEXT', help='caption of videos that have none')
+    parser.add_argument(
+        '--class-field', metavar='NAME', help="the Choices tag that names the video's class (default: the only one)"
+    )
     parser.add_argument('--overwrite', action='store_true', help='replace an existing file')
     return parser.parse_args(argv)
 
@@ -31,8 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Convert as the command line says; the exit status."""
     args = parse_args(argv)
     out = Path(args.out)
-    if out.exists() and not args.overwrite:
-        raise ConfigError(f'--out {out}: exists. Name another file, or give --overwrite.')
+    temporal_out = out.with_name(f'{out.stem}_temporal.txt')
+    for path in (out, temporal_out):
+        if path.exists() and not args.overwrite:
+            raise ConfigError(f'--out {out}: {path} exists. Name another file, or give --overwrite.')
     true_frames = None
     if args.data_root:
         index = PathIndex.of(args.data_root)
@@ -40,13 +50,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         def true_frames(name: str) -> int:
             return index_video(index.resolve([name], 'import_label_studio')[0]).total_frames
 
-    records, counts = convert_label_studio(args.export, args.default_caption, true_frames)
+    export = convert_label_studio(args.export, args.default_caption, true_frames, args.class_field)
     parser = RecordParser()
-    parser.parse([(f'record {i}', record) for i, record in enumerate(records)], args.export)
+    parser.parse([(f'record {i}', record) for i, record in enumerate(export.records)], args.export)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(records, ensure_ascii=False, indent=1) + '\n', encoding='utf-8')
-    done = {what: counts.pop(what) for what in ('videos', 'regions')}
-    print(f'{out}: {done["videos"]} videos, {done["regions"]} regions')
+    out.write_text(json.dumps(export.records, ensure_ascii=False, indent=1) + '\n', encoding='utf-8')
+    counts = export.counts
+    print(f'{out}: {counts.pop("videos", 0)} videos, {counts.pop("regions", 0)} regions')
+    spans = counts.pop('spans of time', 0)
+    if export.temporal:
+        temporal_out.write_text(export.temporal_lines(), encoding='utf-8')
+        classes = Counter(annotation.class_name for annotation in export.temporal.values())
+        listed = ', '.join(f'{name} ({count})' for name, count in classes.items())
+        print(f'{temporal_out}: {len(export.temporal)} videos, {spans} spans of time; classes: {listed}')
+        print(f'  read it by temporal_ann_file={temporal_out.name}, with these names among the classes of the config')
+    else:
+        temporal_out.unlink(missing_ok=True)  # of an earlier export
     for what, count in counts.items():
         if count:
             print(f'  {count} {what}')

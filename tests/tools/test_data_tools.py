@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from vadlab.utils.errors import ConfigError
+from vadlab.datasets import UCFCrimeRegions
+from vadlab.utils.errors import ConfigError, DataError
 
 from .tiny_ucf import record, write_video
 
@@ -45,3 +46,24 @@ def test_import_label_studio_rescales_and_refuses_to_overwrite(load_tool, data, 
     assert written['bbox_info'][0]['end_frame'] == 23
     with pytest.raises(ConfigError, match='exists. Name another file'):
         main(arguments)
+
+
+def test_import_label_studio_keeps_an_annotated_fight_anomalous(load_tool, data, capsys):
+    main = load_tool('import_label_studio').main
+    (data / 'videos/Abuse001.mp4').rename(data / 'videos/gate.mp4')
+    span = dict(id='q', type='timelinelabels', value=dict(ranges=[dict(start=10, end=20)], timelinelabels=['fight']))
+    other = dict(id='m', type='brushlabels', value={})
+    task = dict(
+        id=1, data=dict(video='/data/upload/1/0a1b2c3d-gate.mp4'), annotations=[dict(id=1, result=[span, other])]
+    )
+    (data / 'export.json').write_text(json.dumps([task]))
+    arguments = [str(data / 'export.json'), '--out', str(data / 'out.json'), '--default-caption', 'two people']
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert '1 videos, 1 spans of time; classes: fight (1)' in printed
+    assert '1 results of type brushlabels were not read' in printed
+    options = dict(temporal_ann_file='out_temporal.txt', classes=('Normal', 'Fight'))
+    info = UCFCrimeRegions('out.json', str(data), **options).get_data_info(0)
+    assert (info['label'], info['intervals'].tolist()) == (1, [[9, 20]])
+    with pytest.raises(DataError, match="gate: 'fight'"):
+        UCFCrimeRegions('out.json', str(data), temporal_ann_file='out_temporal.txt', classes=('Normal', 'Riot'))
