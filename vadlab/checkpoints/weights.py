@@ -33,13 +33,13 @@ def weights_in(content: Mapping[Any, Any], name: str) -> dict[str, Any]:
         if found is None:
             keys = list(map(str, content))
             raise CheckpointError(
-                f'{name} holds no state_dict; its keys are {_listed(keys) or "none"}. Give a file of weights.'
+                f'{name} holds no state_dict; its keys are {listed(keys) or "none"}. Give a file of weights.'
             )
     if not isinstance(found, Mapping):
         raise CheckpointError(f'{name} holds no weights: its state_dict is a {type(found).__name__}, not a dict.')
     wrong = [f'{key!r} is {problem}' for key, value in found.items() if (problem := _problem(key, value))]
     if wrong:
-        raise CheckpointError(f'{name}: its state_dict must hold dense tensors by name, but {_listed(wrong, "; ")}.')
+        raise CheckpointError(f'{name}: its state_dict must hold dense tensors by name, but {listed(wrong, "; ")}.')
     return dict(found)
 
 
@@ -71,7 +71,7 @@ def check_weights(state_dict: Mapping[str, Any], own: Mapping[str, Any], name: s
         elif value.dtype != mine.dtype and not bool((value.to(mine.dtype) == value).all()):
             kinds.append(f'{key} has numbers that {_short(mine.dtype)} cannot hold')
     if kinds:
-        raise CheckpointError(f'{name} holds numbers of another kind than the model: {_listed(kinds, "; ")}.')
+        raise CheckpointError(f'{name} holds numbers of another kind than the model: {listed(kinds, "; ")}.')
     _refuse_values(values, name)
 
 
@@ -84,7 +84,7 @@ def check_float_weights(weights: Mapping[str, Tensor], name: str) -> None:
     kinds = [f'{key} is {_short(value.dtype)}' for key, value in weights.items() if _kind(value) != 'float']
     if kinds:
         raise CheckpointError(
-            f'{name} holds other numbers than floats as weights: {_listed(kinds, "; ")}. Quantised weights cannot be '
+            f'{name} holds other numbers than floats as weights: {listed(kinds, "; ")}. Quantised weights cannot be '
             'read.'
         )
     _refuse_values([_not_finite(key, value) for key, value in weights.items() if not all_finite(value)], name)
@@ -96,10 +96,16 @@ def all_finite(tensor: Tensor) -> bool:
     return bool(tensor.sum(dtype=torch.float32).isfinite()) or bool(tensor.isfinite().all())
 
 
+def listed(items: Iterable[str], separator: str = ', ', most: int = 5) -> str:
+    """The first few items, each cut to 200 characters, and how many more there are."""
+    items = [item if len(item) <= 200 else f'{item[:200]}...' for item in items]
+    return separator.join(items[:most]) + (f'{separator}and {len(items) - most} more' if len(items) > most else '')
+
+
 def _refuse_values(values: list[str], name: str) -> None:
     if values:
         raise CheckpointError(
-            f'{name} holds numbers that are NaN or infinite: {_listed(values)}. Nothing can be computed with them: '
+            f'{name} holds numbers that are NaN or infinite: {listed(values)}. Nothing can be computed with them: '
             'take an earlier checkpoint, or the file from its source again.'
         )
 
@@ -132,8 +138,3 @@ def _kind(value: Tensor) -> str:
 
 def _short(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix('torch.')
-
-
-def _listed(items: Iterable[str], separator: str = ', ', most: int = 5) -> str:
-    items = [item if len(item) <= 200 else f'{item[:200]}...' for item in items]
-    return separator.join(items[:most]) + (f'{separator}and {len(items) - most} more' if len(items) > most else '')

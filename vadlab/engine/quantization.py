@@ -48,8 +48,11 @@ def prepare_quantized(model: nn.Module, checkpoint: Mapping[str, Any], name: str
         CheckpointError: Of another scheme, or for layers that the model does not have.
     """
     about = checkpoint['quantization']
-    if about.get('scheme') != SCHEME:
-        raise CheckpointError(f'{name} is quantised by an unknown scheme: {about.get("scheme")!r}.')
+    scheme = about.get('scheme') if isinstance(about, Mapping) else about
+    if scheme != SCHEME:
+        raise CheckpointError(f'{name} is quantised by an unknown scheme: {str(scheme)[:100]!r}.')
+    if not isinstance(about.get('layers'), list) or not all(isinstance(layer, str) for layer in about['layers']):
+        raise CheckpointError(f'{name} does not name the layers that are quantised in it.')
     if hasattr(model, 'check_checkpoint'):  # it may change its parts
         model.check_checkpoint(checkpoint['state_dict'], name)
     for layer in about['layers']:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from vadlab.utils.errors import CheckpointError
+
 
 def capture_random_state() -> dict[str, Any]:
     """States of Python's, NumPy's, torch's and, where used, CUDA's generators, as tensors and plain values."""
@@ -19,6 +21,24 @@ def capture_random_state() -> dict[str, Any]:
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         state['cuda'] = torch.cuda.get_rng_state_all()
     return state
+
+
+def check_random_state(state: Any, name: str) -> None:
+    """Refuse states that the generators do not take; they are left as they are.
+
+    Raises:
+        CheckpointError: The file called ``name`` holds other states than :func:`capture_random_state` gives.
+    """
+    now = capture_random_state()
+    try:
+        restore_random_state(state)
+    except Exception as error:  # each generator refuses in its own way
+        reason = (str(error).splitlines() or [''])[0][:100] or type(error).__name__
+        raise CheckpointError(
+            f"{name} cannot be resumed from: its 'random_state' is no state of the random generators ({reason})."
+        ) from error
+    finally:
+        restore_random_state(now)
 
 
 def restore_random_state(state: dict[str, Any]) -> None:

@@ -21,7 +21,14 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import vadlab
-from vadlab.checkpoints import forbid_unsafe_loading, read_saved_config
+from vadlab.checkpoints import (
+    check_optimizer_state,
+    check_same_kind,
+    check_training_state,
+    forbid_unsafe_loading,
+    read_saved_config,
+)
+from vadlab.checkpoints.tensor_files import tensors_in
 from vadlab.datasets.samplers import ResumableBatchSampler
 from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.utils.config import config_differences, runner_config
@@ -33,13 +40,14 @@ from .checkpoint_io import (
     in_our_names,
     load_weights,
     read_checkpoint,
+    to_plain,
     write_checkpoint,
 )
 from .log_folder import LogFolder
 from .loops import ResumableEpochLoop
 from .loops.worker_seed import seed_worker
 from .quantization import prepare_quantized
-from .random_state import capture_random_state
+from .random_state import capture_random_state, check_random_state
 from .smoke_pass import smoke_pass
 
 
@@ -294,7 +302,7 @@ class VADRunner(Runner):
 
         Raises:
             ConfigError: The model's config is not the saved one; the message lists the differences.
-            CheckpointError: The file holds weights alone.
+            CheckpointError: The file holds weights alone, or a part that the run cannot go on from.
         """
         checkpoint = read_checkpoint(filename)
         lacking = [k for k in ('meta', 'optimizer', 'message_hub') if k not in checkpoint]
@@ -304,12 +312,14 @@ class VADRunner(Runner):
                 'only). Resume from an epoch_*.pth or iter_*.pth, or start anew from it with load_from.'
             )
         self._check_same_model(checkpoint, filename)
+        self._check_parts(checkpoint, filename)
         checkpoint['meta'].pop('config', None)  # MMEngine would execute it
         # MMEngine goes through load_checkpoint and then reads these; handing over what was read saves a second reading.
         hub = checkpoint['message_hub']
         hub['log_scalars'] = {k: history_from_plain(v) for k, v in hub['log_scalars'].items()}
         current = getattr(self.train_dataloader.dataset, 'metainfo', None)
-        if checkpoint['meta'].get('dataset_meta') == current:
+        saved = checkpoint['meta'].get('dataset_meta')
+        if next(tensors_in(saved), None) is None and saved == current:
             checkpoint['meta']['dataset_meta'] = current  # MMEngine compares pickles, which equal values need not share
         self.load_checkpoint, original = self._load_read(checkpoint, filename), self.load_checkpoint  # type: ignore
         try:
@@ -318,6 +328,20 @@ class VADRunner(Runner):
             self.load_checkpoint = original  # type: ignore[method-assign]
         if hasattr(self.train_loop, 'random_state') and 'random_state' in checkpoint:
             self.train_loop.random_state = checkpoint['random_state']
+
+    def _check_parts(self, checkpoint: dict, filename: str) -> None:
+        """Compare what training goes on from with what is built here, before anything of it is used."""
+        check_training_state(checkpoint, filename)
+        if isinstance(self.optim_wrapper, OptimWrapper):
+            saved, own = checkpoint['optimizer'], self.optim_wrapper.state_dict()
+            check_optimizer_state(saved, self.optim_wrapper.optimizer, filename)
+            for key in saved.keys() & own.keys() - {'state', 'param_groups'}:
+                check_same_kind(saved[key], own[key], f'optimizer.{key}', filename)
+        if 'param_schedulers' in checkpoint and isinstance(self.param_schedulers, list):
+            own = to_plain([scheduler.state_dict() for scheduler in self.param_schedulers])
+            check_same_kind(checkpoint['param_schedulers'], own, 'param_schedulers', filename)
+        if 'random_state' in checkpoint:
+            check_random_state(checkpoint['random_state'], filename)
 
     def _load_read(self, checkpoint: dict, filename: str) -> Callable:
         def load(*args: Any, **kwargs: Any) -> dict:

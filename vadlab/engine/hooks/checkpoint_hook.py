@@ -1,6 +1,7 @@
 """Saving checkpoints."""
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,30 @@ class CheckpointHook(MMCheckpointHook):
     """
 
     def before_train(self, runner: Any) -> None:
-        """Clear away what an interrupted save left behind."""
+        """Clear away what an interrupted save left behind, and look for the best checkpoint in this folder only."""
         super().before_train(runner)
+        if self.save_best is not None:
+            self._find_best_here(runner)
         for part in Path(self.out_dir).glob('.*.pth.part'):
             part.unlink(missing_ok=True)
+
+    def _find_best_here(self, runner: Any) -> None:
+        """The best checkpoint so far is removed for a better one: a resumed file may name no other file than ours."""
+
+        def here(path: str | None) -> str | None:
+            name = Path(path or '').name
+            return os.path.join(self.out_dir, name) if name.startswith('best_') and name.endswith('.pth') else None
+
+        if len(self.key_indicators) == 1:
+            self.best_ckpt_path = here(self.best_ckpt_path)  # type: ignore[has-type]
+            found = {'best_ckpt': self.best_ckpt_path}
+        else:
+            known: dict = self.best_ckpt_path_dict  # type: ignore[has-type]
+            self.best_ckpt_path_dict = {name: here(path) for name, path in known.items()}
+            found = {f'best_ckpt_{name}': path for name, path in self.best_ckpt_path_dict.items()}
+        for key, path in found.items():
+            if path is not None:
+                runner.message_hub.update_info(key, path)
 
     def check_save_best(self, metrics: Iterable[str]) -> None:
         """Refuse a ``save_best`` that no metric of the validation is called.

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.hooks import EarlyStoppingHook as MMEarlyStoppingHook
 
+from vadlab.checkpoints import check_same_kind
 from vadlab.registry import HOOKS
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.suggest import nearest
@@ -65,7 +66,13 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
         checkpoint['early_stopping'] = dict(wait_count=self.wait_count, best_score=self.best_score)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Go on with it, if this run is the one that was saved."""
-        if runner._resume:
-            for name, value in checkpoint.get('early_stopping', {}).items():
+        """Go on with it, if this run is the one that was saved.
+
+        Raises:
+            CheckpointError: The saved count is no count.
+        """
+        if runner._resume and 'early_stopping' in checkpoint:
+            own = dict(wait_count=self.wait_count, best_score=self.best_score)
+            check_same_kind(checkpoint['early_stopping'], own, 'early_stopping', 'The checkpoint')
+            for name, value in checkpoint['early_stopping'].items():
                 setattr(self, name, value)
