@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -155,6 +156,9 @@ def tell(
     sounds = [clip.sound for clip in report.clips]
     silent = f', {sounds.count("silent")} with a silent track ({recipe.silence})' if 'silent' in sounds else ''
     print(f'sound: {sounds.count("track")} clips with sound{silent}, {sounds.count("none")} without a track')
+    for note, count in Counter(note for clip in report.clips for note in clip.sound_notes).items():
+        first = next(clip.clip_id for clip in report.clips if note in clip.sound_notes)
+        print(f'  {count} clips (first: {first}): {note}')
     low = [clip for clip in report.clips if 0 < clip.file_rate < 2 * recipe.top_hz]
     if low:
         rate = min(clip.file_rate for clip in low)

@@ -1,4 +1,5 @@
 import copy
+import json
 import pickle
 
 import numpy as np
@@ -8,13 +9,14 @@ import torch
 from vadlab.apis.preparation import ClipPreparation
 from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.datasets.audio import LogMelRecipe
+from vadlab.datasets.audio.audio_reader import CHANNELS_CANCEL
 from vadlab.datasets.audio_visual_clips import AudioVisualClips
 from vadlab.datasets.clip_metadata import read_metadata
 from vadlab.datasets.clip_recipe import FrameRecipe
 from vadlab.datasets.prepared_clips import frames_path, mel_path
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
-from .wildlife_clips import METADATA, write_set
+from .wildlife_clips import METADATA, tone, write_clip, write_set
 
 pytest.importorskip('librosa')
 
@@ -235,3 +237,24 @@ def test_workers_get_it_whole(prepared):
 def test_options_that_cannot_be(options, match):
     with pytest.raises(ConfigError, match=match):
         AudioVisualClips('a.csv', lazy_init=True, **options)
+
+
+def test_clips_that_were_read_otherwise_are_told(own):
+    path = own / 'processed/recipe.json'
+    recipe = json.loads(path.read_text())
+    recipe['recipe']['read_as'] = 'as stored'
+    path.write_text(json.dumps(recipe))
+    data = clips(own)
+    data.full_init()
+    assert any('prepared by another version of VADLab' in note for note in data.notes)
+
+
+def test_sound_that_cancels_is_the_same_from_videos_and_is_told_once(own, log_lines, monkeypatch):
+    monkeypatch.setattr('vadlab.datasets.transforms.load_clip._told', set())
+    left = tone(2.0)
+    write_clip(own / 'videos/a/one.mp4', 20, np.stack([left, -left], axis=1))
+    data = clips(own, source='videos', frame_recipe=vars(FRAMES), sound_recipe=vars(SOUND))
+    index = next(i for i in range(len(data)) if data.get_data_info(i)['clip_id'] == 'deer1')
+    for _ in range(2):
+        assert data[index]['inputs']['audio'].max() > 0
+    assert sum(CHANNELS_CANCEL in line for line in log_lines) == 1

@@ -63,11 +63,14 @@ def test_metadata_that_differs_from_what_is_there_is_left_alone(prepare, folder)
 def test_what_is_worth_a_second_look_is_said(prepare, folder, capsys):
     write_clip(folder / 'videos/four.mp4', 7, np.zeros(11200, np.float32))
     write_clip(folder / 'videos/a/two.mp4', 12, np.full(9600, 0.1, np.float32), rate=8000, codec='aac')
+    left = np.sin(np.arange(32000) / 5).astype(np.float32) / 2
+    write_clip(folder / 'videos/a/one.mp4', 20, np.stack([left, -left], axis=1))
     text = METADATA.replace('three.mp4,val,red deer,running,1.5,', 'three.mp4,val,roe deer,running,1.5,9')
     (folder / 'metadata.csv').write_text(text)
     prepare(arguments(folder))
     said = capsys.readouterr().out
     assert '1 with a silent track (mask)' in said
+    assert '1 clips (first: deer1): the channels cancel in their mean; the loudest one is taken' in said
     assert '1 clips are sampled at less than 16000 Hz (the least: 8000 Hz, fox1): they are resampled' in said
     assert "val has labels that train lacks: 'roe deer' of 1 clips (a misspelling of 'red deer'?)" in said
     assert '1 clips are cut at the end of their video (first: deer2 ends at 9 s, but the video at 3.00 s)' in said

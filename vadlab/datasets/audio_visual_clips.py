@@ -15,7 +15,7 @@ from .audio import LogMelRecipe
 from .clip_metadata import ClipRecord, classes_of, describe_unseen, read_metadata, unseen_labels
 from .clip_recipe import FrameRecipe
 from .path_index import PathIndex
-from .prepared_clips import frames_path, has_files, mel_path, read_manifest, read_prepared_recipe
+from .prepared_clips import frames_path, has_files, mel_path, read_manifest, read_prepared_recipe, reading_note
 from .problem_list import ProblemList
 
 SOURCES = ('processed', 'videos')
@@ -233,6 +233,8 @@ class AudioVisualClips(BaseDataset):
                 f'{self.image_size[0]}x{self.image_size[1]}. Set image_size={frames.height}, or prepare with --size'
             )
         self.frame_recipe, self.sound_recipe = frames, sound
+        if note := reading_note(folder):
+            self.notes.append(note)
         manifest = read_manifest(folder)
         problems, bad, complete = ProblemList('AudioVisualClips'), {}, []
         for record, sample in zip(records, samples, strict=True):

@@ -21,6 +21,10 @@ MELS_DIR = 'mel_spectrograms'
 RECIPE_FILE = 'recipe.json'
 MANIFEST_FILE = 'manifest.jsonl'
 STATISTICS_FILE = 'statistics.json'
+#: Part of the recipe, so that clips of before are not taken for clips of now: change it when reading changes.
+READ_AS = (
+    'pictures as a player turns them; the loudest channel where channels cancel; the first track that is not silent'
+)
 _PREPARE = 'tools/prepare_wildlife.py'
 
 
@@ -51,6 +55,7 @@ class PreparedClip:
         mel_sum (float): Of all numbers of the spectrogram.
         mel_square_sum (float): Of their squares.
         note (str): What is worth a second look.
+        sound_notes (list[str]): :attr:`~vadlab.datasets.audio.Sound.notes`.
     """
 
     clip_id: str
@@ -75,6 +80,7 @@ class PreparedClip:
     mel_sum: float = 0.0
     mel_square_sum: float = 0.0
     note: str = ''
+    sound_notes: list[str] = field(default_factory=list)
 
     @property
     def has_mel(self) -> bool:
@@ -142,6 +148,17 @@ def read_prepared_recipe(folder: str | os.PathLike) -> tuple[FrameRecipe, LogMel
         return FrameRecipe(**content['frames']), LogMelRecipe(**content['sound'])
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f'{path} cannot be read ({error}). Prepare anew: {_PREPARE} --overwrite') from error
+
+
+def reading_note(folder: str | os.PathLike) -> str:
+    """A warning where clips were prepared by a version that read videos otherwise; empty where they were not."""
+    recipe = json.loads(Path(folder, RECIPE_FILE).read_text(encoding='utf-8'))['recipe']
+    if recipe.get('read_as') == READ_AS:
+        return ''
+    return (
+        'the clips were prepared by another version of VADLab. It did not turn videos that a player turns, and took '
+        f'sound whose channels cancel for silence. If you have such videos, prepare again: {_PREPARE} --overwrite'
+    )
 
 
 def has_files(folder: str | os.PathLike, clip: PreparedClip) -> str:

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from tests.datasets.turned_videos import TURNS, turn_mp4
 from tests.datasets.wildlife_clips import METADATA, tone, write_clip, write_set, write_wav
 from vadlab.apis.preparation import ClipPreparation, mel_statistics
 from vadlab.apis.preparation import clip_preparation as module
 from vadlab.datasets.audio import LogMelRecipe, log_mel, read_audio
+from vadlab.datasets.audio.audio_reader import CHANNELS_CANCEL
 from vadlab.datasets.clip_metadata import ClipRecord, read_metadata
 from vadlab.datasets.clip_recipe import FrameRecipe
-from vadlab.datasets.prepared_clips import frames_path, mel_path, read_manifest
+from vadlab.datasets.prepared_clips import frames_path, mel_path, read_manifest, reading_note
 from vadlab.datasets.video import read_frames
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
@@ -256,3 +258,31 @@ def test_a_record_without_anything_optional_is_enough(folder):
     report = preparation(folder).run([ClipRecord('x/y', 'four.mp4', 'train')])
     assert report.done == ['x/y']
     assert frames_path(folder / 'processed', 'x/y').is_file()
+
+
+def test_frames_are_turned_and_sound_that_cancels_is_heard_and_noted(folder):
+    turn_mp4(folder / 'videos/a/two.mp4', TURNS['rot90'][0])
+    left = tone(2.0)
+    write_clip(folder / 'videos/a/one.mp4', 20, np.stack([left, -left], axis=1))
+    run(folder)
+    frames = torch.load(frames_path(folder / 'processed', 'fox1'), weights_only=True).permute(0, 2, 3, 1).numpy()
+    write_clip(folder / 'two.mp4', 12)
+    inds = np.array([1, 4, 7, 10])
+    stored = read_frames(str(folder / 'two.mp4'), inds, (32, 24), interpolation='bilinear')
+    np.testing.assert_array_equal(frames, [TURNS['rot90'][1](frame) for frame in stored])
+    clips = read_manifest(folder / 'processed')
+    assert {name: clip.sound_notes for name, clip in clips.items() if clip.sound_notes} == {'deer1': [CHANNELS_CANCEL]}
+    assert np.load(mel_path(folder / 'processed', 'deer1')).max() > 0
+
+
+def test_clips_of_before_pictures_were_turned_are_not_taken_for_new_ones(folder):
+    run(folder)
+    path = folder / 'processed/recipe.json'
+    recipe = json.loads(path.read_text())
+    del recipe['recipe']['read_as']
+    path.write_text(json.dumps(recipe))
+    with pytest.raises(
+        DataError, match=r'holds clips of another recipe .*pictures as a player turns them.*--overwrite'
+    ):
+        run(folder)
+    assert 'prepared by another version of VADLab' in reading_note(folder / 'processed')

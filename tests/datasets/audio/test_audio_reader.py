@@ -2,10 +2,14 @@ import shutil
 import subprocess
 import wave
 
+import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vadlab.datasets.audio import read_audio, resample
+from vadlab.datasets.audio.audio_reader import CHANNELS_CANCEL, FURTHER_TRACKS, TRACK_IS_SILENT
 from vadlab.datasets.video import DamagedVideoError
 from vadlab.utils.errors import MissingFileError
 
@@ -120,3 +124,100 @@ def test_what_is_no_sound_is_an_error(tmp_path):
         read_audio(str(tmp_path / 'a.mp4'), 16000)
     with pytest.raises(MissingFileError, match='There is no'):
         read_audio(str(tmp_path / 'b.mp4'), 16000)
+
+
+@pytest.mark.parametrize(('name', 'codec', 'tolerance'), [('a.mp4', 'aac', 0.05), ('a.mov', 'pcm_s16le', 1e-4)])
+def test_channels_that_cancel_are_heard(tmp_path, name, codec, tolerance):
+    """One microphone wired the wrong way round: the mean would be silence."""
+    left = tone(1.0, hz=1000)
+    path = write_clip(tmp_path / name, sound=np.stack([-0.9 * left, left], axis=1), codec=codec)
+    sound = read_audio(str(path), None)
+    assert sound.notes == (CHANNELS_CANCEL,)
+    middle = slice(2000, 14000)
+    assert len(sound.waveform) >= 16000
+    found = sound.waveform[middle]
+    lag = np.argmax(np.correlate(sound.waveform, left[:1000], 'valid')[:1200]) if codec == 'aac' else 0
+    np.testing.assert_allclose(found, left[2000 - lag : 14000 - lag], atol=tolerance)
+
+
+@given(st.floats(-1, 1), st.floats(0.05, 1), st.integers(2, 6))
+@settings(deadline=None, max_examples=25)
+def test_the_mean_is_kept_unless_it_loses_what_was_there(tmp_path_factory, correlation, level, channels):
+    """The first channel and one that correlates with it, any others silent."""
+    random = np.random.default_rng(0)
+    first, other = random.normal(size=(2, 2000))
+    second = level * (correlation * first + np.sqrt(1 - correlation**2) * other)
+    mixed = np.zeros((2000, channels))
+    mixed[:, :2] = np.stack([first, second], axis=1)
+    samples = np.round(mixed / np.abs(mixed).max() * 30000).astype(np.int16)
+    path = write_wav(tmp_path_factory.mktemp('mix') / 'a.wav', samples)
+    sound = read_audio(str(path), None)
+    mean = samples.mean(axis=1) / 32768
+    kept = np.square(mean).mean() / (np.square(samples / 32768).mean(axis=0).sum() / channels**2)
+    if kept < 0.1:
+        assert sound.notes == (CHANNELS_CANCEL,)
+        np.testing.assert_array_equal(sound.waveform, (samples[:, 0] / 32768).astype(np.float32))
+    else:
+        assert sound.notes == ()
+        np.testing.assert_allclose(sound.waveform, mean, atol=1e-7)
+
+
+def test_one_dead_channel_of_two_is_no_reason_to_leave_the_mean(tmp_path, noise):
+    path = write_wav(tmp_path / 'a.wav', np.stack([noise, 0 * noise], axis=1))
+    sound = read_audio(str(path), None)
+    assert sound.notes == ()
+    np.testing.assert_array_equal(sound.waveform, (noise / 32768 / 2).astype(np.float32))
+
+
+def test_a_part_of_channels_that_cancel_equals_that_part_of_the_whole(tmp_path):
+    left = np.random.default_rng(1).uniform(-0.5, 0.5, 48000).astype(np.float32)
+    path = write_clip(tmp_path / 'a.mov', 30, np.stack([left, -left], axis=1), codec='pcm_s16le')
+    whole, part = read_audio(str(path), 8000), read_audio(str(path), None, 1.5, 2.0)
+    assert whole.notes == part.notes == (CHANNELS_CANCEL,)
+    assert (whole.sample_rate, whole.file_rate) == (8000, 16000)
+    np.testing.assert_allclose(part.waveform, left[24000:32000], atol=1e-4)
+
+
+def write_tracks(path, *tracks):
+    """Sound alone, several tracks, 16 kHz."""
+    with av.open(str(path), 'w') as out:
+        streams = [out.add_stream('pcm_s16le', rate=16000, layout='mono') for _ in tracks]
+        for stream, samples in zip(streams, tracks, strict=True):
+            frame = av.AudioFrame.from_ndarray(np.round(samples * 32767).astype(np.int16)[None], 's16', 'mono')
+            frame.sample_rate, frame.pts = 16000, 0
+            out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ('levels', 'heard', 'notes'),
+    [
+        ((0, 0.5), 1, (TRACK_IS_SILENT,)),
+        ((0, 0, 0.5), 2, (TRACK_IS_SILENT,)),
+        ((0.25, 0.5), 0, (FURTHER_TRACKS,)),
+        ((0, 0), 0, (FURTHER_TRACKS,)),
+        ((0.5,), 0, ()),
+    ],
+)
+def test_the_first_track_with_sound_is_taken(tmp_path, levels, heard, notes):
+    tracks = [level * tone(0.5, hz=300 * (i + 1), level=1) for i, level in enumerate(levels)]
+    sound = read_audio(write_tracks(tmp_path / 'a.mkv', *tracks), None)
+    assert sound.notes == notes
+    assert sound.is_silent is not any(levels)
+    np.testing.assert_allclose(sound.waveform, tracks[heard], atol=1e-4)
+
+
+def test_a_jump_of_years_is_damage_and_takes_no_memory(tmp_path):
+    path = write_tracks(tmp_path / 'a.mkv', tone(0.5))
+    sound = read_audio(path, None)
+    assert len(sound.waveform) == 8000
+    with av.open(str(tmp_path / 'b.mkv'), 'w') as out:
+        stream = out.add_stream('pcm_s16le', rate=16000, layout='mono')
+        for pts in (0, 16000 * 3600 * 24 * 365):
+            frame = av.AudioFrame.from_ndarray(np.ones((1, 1600), np.int16), 's16', 'mono')
+            frame.sample_rate, frame.pts = 16000, pts
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with pytest.raises(DamagedVideoError, match=r'b\.mkv: the time stamps of its sound jump'):
+        read_audio(str(tmp_path / 'b.mkv'), None)

@@ -26,6 +26,7 @@ from vadlab.datasets.prepared_clips import (
     FRAMES_DIR,
     MANIFEST_FILE,
     MELS_DIR,
+    READ_AS,
     RECIPE_FILE,
     STATISTICS_FILE,
     PreparedClip,
@@ -106,7 +107,7 @@ class ClipPreparation:
 
     def recipe(self) -> dict:
         """What the numbers depend on."""
-        return {'frames': asdict(self.frames), 'sound': asdict(self.sound)}
+        return {'read_as': READ_AS, 'frames': asdict(self.frames), 'sound': asdict(self.sound)}
 
     def run(
         self,

@@ -92,19 +92,19 @@ def _pictures(job: ClipJob) -> dict:
     )
 
 
-def _sound(job: ClipJob) -> dict:
+def _sound(job: ClipJob) -> dict[str, Any]:
     sound = read_audio(job.audio_path, job.sound.sample_rate, job.start or 0.0, job.end)
     if sound is None:
         return dict(sound='none')
     kind = 'silent' if sound.is_silent else 'track'
+    facts = dict(sound=kind, file_rate=sound.file_rate, sound_notes=list(sound.notes))
     if kind == 'silent' and job.sound.silence == 'mask':
-        return dict(sound=kind, file_rate=sound.file_rate)
+        return facts
     if not np.isfinite(sound.waveform).all():
         raise DataError(f'{job.audio_path}: the sound has samples that are NaN or infinite')
     mel = log_mel(sound.waveform, job.sound)
     return dict(
-        sound=kind,
-        file_rate=sound.file_rate,
+        facts,
         mel_shape=list(mel.shape),
         mel_bytes=_write(mel_path(job.out, job.clip_id), lambda file: np.save(file, mel)),
         mel_sum=float(mel.sum(dtype=np.float64)),

@@ -1,7 +1,7 @@
 """The sound of a video."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import av
@@ -10,12 +10,20 @@ from av.error import FFmpegError
 
 from ...utils.errors import MissingFileError
 from ..video.errors import DamagedVideoError
+from ..video.video_index import set_up_decoder
 
 _LOCAL_FILES_ONLY = {'protocol_whitelist': 'file'}
 _PREROLL_S = 0.5  # a lossy codec's first packets after a seek depend on those before
 _GAP_S = 0.05  # a jump of time stamps from which on sound is missing, not merely rounded
 #: The least step of 16-bit sound. A microphone's own noise is some ten times louder.
 SILENCE = 2.0**-15
+_MOST_MISSING_S = 3600.0  # gaps that are longer than this in sum are wrong time stamps, not sound that is missing
+_LEAST_RATE = 100  # Hz
+# Independent channels of equal power have a mean of 1 / channels of it. Ten decibels less, and they cancel.
+_CANCELLED = 0.1
+CHANNELS_CANCEL = 'the channels cancel in their mean; the loudest one is taken'
+TRACK_IS_SILENT = 'the first track is silent; the first one with sound is taken'
+FURTHER_TRACKS = 'further tracks are not read'
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,14 +31,18 @@ class Sound:
     """The sound of a clip.
 
     Attributes:
-        waveform (np.ndarray): Mean of the channels, float32, -1..1 (louder where the file is), shape (N,).
+        waveform (np.ndarray): Mean of the channels, float32, -1..1 (louder where the file is), shape (N,). The loudest
+            channel where channels cancel.
         sample_rate (int): Of ``waveform``, in Hz.
         file_rate (int): Of the file, in Hz; above half of it there is nothing to hear.
+        notes (tuple[str, ...]): What was chosen or not read: :data:`CHANNELS_CANCEL`, :data:`TRACK_IS_SILENT`,
+            :data:`FURTHER_TRACKS`.
     """
 
     waveform: np.ndarray
     sample_rate: int
     file_rate: int
+    notes: tuple[str, ...] = ()
 
     @property
     def is_silent(self) -> bool:
@@ -44,6 +56,10 @@ def read_audio(path: str, sample_rate: int | None, start: float = 0.0, end: floa
     Samples are placed by their time stamps: sound that begins after the picture is preceded by zeros, and gaps are
     zeros, so that sound and pictures stay together.
 
+    The one channel is the mean of all channels. Where channels of opposite phase cancel in it, it is the loudest
+    channel: where the mean has less than a tenth of the power that independent channels would leave. Of several tracks
+    it is FFmpeg's best one, or, where that is silent, the first other one that is not.
+
     Args:
         path (str): A video, or a file of sound alone.
         sample_rate (int | None): In Hz, to resample to with FFmpeg's resampler; None keeps the file's.
@@ -55,24 +71,22 @@ def read_audio(path: str, sample_rate: int | None, start: float = 0.0, end: floa
 
     Raises:
         MissingFileError: There is no such file.
-        DamagedVideoError: FFmpeg cannot decode it.
+        DamagedVideoError: FFmpeg cannot decode it, or its time stamps cannot be.
     """
     if not os.path.isfile(path):
         raise MissingFileError(f'There is no video {path}')
     try:
-        # A slip in the text of a tag is no reason to refuse the sound.
-        with av.open(path, options=dict(_LOCAL_FILES_ONLY), metadata_errors='replace') as container:
-            stream = container.streams.best('audio')
-            if stream is None:
-                return None
-            stream.codec_context.thread_count = 1
-            native, rate = _decode(container, stream, start, end)
+        sound, tracks = _best_track(path, start, end)
     except FFmpegError as error:
         raise DamagedVideoError(f'{path}: the sound cannot be decoded ({error.strerror or error})') from error
-    if not len(native):
+    if sound is None:
         return None
-    wanted = sample_rate or rate
-    return Sound(native if wanted == rate else resample(native, rate, wanted), wanted, rate)
+    if tracks > 1 and TRACK_IS_SILENT not in sound.notes:
+        sound = replace(sound, notes=(*sound.notes, FURTHER_TRACKS))
+    wanted = sample_rate or sound.file_rate
+    if wanted == sound.file_rate:
+        return sound
+    return replace(sound, waveform=resample(sound.waveform, sound.file_rate, wanted), sample_rate=wanted)
 
 
 def resample(waveform: np.ndarray, rate: int, wanted: int) -> np.ndarray:
@@ -93,42 +107,94 @@ def resample(waveform: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def _decode(container: Any, stream: Any, start: float, end: float | None) -> tuple[np.ndarray, int]:
-    """Samples of the part at the file's rate, float32, shape (N,), and that rate in Hz (0 where there is none)."""
+def _best_track(path: str, start: float, end: float | None) -> tuple[Sound | None, int]:
+    """The first track that is not silent, else the first one; and the number of tracks."""
+    first, tracks, track = None, 1, 0
+    while track < tracks:
+        sound, tracks = _track(path, track, start, end)
+        if sound is not None and not sound.is_silent:
+            return (sound if not track else replace(sound, notes=(*sound.notes, TRACK_IS_SILENT))), tracks
+        first = first or sound
+        track += 1
+    return first, tracks
+
+
+def _track(
+    path: str, track: int, start: float, end: float | None, channel: int | None = None
+) -> tuple[Sound | None, int]:
+    """One track at the file's rate, the best one first, and the number of tracks."""
+    # A slip in the text of a tag is no reason to refuse the sound.
+    with av.open(path, options=dict(_LOCAL_FILES_ONLY), metadata_errors='replace') as container:
+        best = container.streams.best('audio')
+        if best is None:
+            return None, 0
+        others = [s for s in container.streams.audio if s.index != best.index and s.codec_context is not None]
+        streams = [best, *others]
+        stream = streams[track]
+        set_up_decoder(path, stream)
+        waveform, rate, power = _decode(path, container, stream, start, end, channel)
+    if not len(waveform):
+        return None, len(streams)
+    power_of_mean, *powers = power
+    if channel is None and power_of_mean < _CANCELLED * sum(powers) / max(len(powers), 1) ** 2:
+        sound, _ = _track(path, track, start, end, int(np.argmax(powers)))
+        return (None if sound is None else replace(sound, notes=(CHANNELS_CANCEL,))), len(streams)
+    return Sound(waveform, rate, rate), len(streams)
+
+
+def _decode(
+    path: str, container: Any, stream: Any, start: float, end: float | None, channel: int | None
+) -> tuple[np.ndarray, int, np.ndarray]:
+    """A part of a track.
+
+    Returns:
+        Samples at the file's rate, float32, shape (N,); that rate in Hz (0 where there is none); and the power of the
+        mean and of each channel, shape (1 + C,).
+    """
     video = container.streams.best('video')
     leader = video if video is not None and video.start_time is not None else stream
     origin = start + float((leader.start_time or 0) * leader.time_base)
     if start > 2 * _PREROLL_S:
         container.seek(round((origin - _PREROLL_S) / stream.time_base), stream=stream)
     pieces: list[tuple[int, np.ndarray]] = []
+    powers: list[np.ndarray] = []
     rate = position = 0  # of the next sample, from the start of the part
     for frame in container.decode(stream):
         if not rate:
             rate = frame.sample_rate
+            if rate < _LEAST_RATE:
+                raise DamagedVideoError(f'{path}: its sound has a sample rate of {rate} Hz')
         stamped = position if frame.pts is None else round((float(frame.pts * frame.time_base) - origin) * rate)
         if not pieces or stamped - position > _GAP_S * rate:
             position = stamped
-        samples = _mono(frame)
-        pieces.append((position, samples))
+        channels = _channels(frame)
+        mean = channels.mean(axis=0, dtype=np.float64)
+        powers.append(np.array([np.square(samples, dtype=np.float64).sum() for samples in (mean, *channels)]))
+        # A track may change its layout; then the mean is what there is of the chosen channel.
+        samples = mean if channel is None or channel >= len(channels) else channels[channel]
+        pieces.append((position, samples.astype(np.float32)))
         position += len(samples)
         if end is not None and position >= (end - start) * rate:
             break
     length = max(position, 0) if end is None else min(max(position, 0), round((end - start) * rate))
+    if length > sum(len(samples) for _, samples in pieces) + _MOST_MISSING_S * rate:
+        raise DamagedVideoError(f'{path}: the time stamps of its sound jump by {length / rate:.0f} s')
     waveform = np.zeros(length, np.float32)
     for at, samples in pieces:
         first = max(at, 0)
         heard = samples[first - at : max(length - at, 0)]
         waveform[first : first + len(heard)] = heard
-    return waveform, rate
+    alike = powers if len({len(power) for power in powers}) == 1 else []
+    return waveform, rate, np.sum(alike, axis=0) if alike else np.zeros(1)
 
 
-def _mono(frame: Any) -> np.ndarray:
-    """The mean of a frame's channels, float32, shape (N,)."""
+def _channels(frame: Any) -> np.ndarray:
+    """A frame's channels, -1..1, shape (C, N)."""
     kind = frame.format.name.removesuffix('p')
     samples = frame.to_ndarray()
     channels = samples if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels).T
     if kind == 'u8':
-        channels = channels.astype(np.float32) / 128 - 1
-    elif kind in ('s16', 's32', 's64'):
-        channels = channels / np.float64(2 ** (int(kind[1:]) - 1))
-    return channels.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return channels.astype(np.float32) / 128 - 1
+    if kind in ('s16', 's32', 's64'):
+        return channels / np.float64(2 ** (int(kind[1:]) - 1))
+    return channels

@@ -1,11 +1,15 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
+from mmengine.logging import MMLogger
+from torch.utils.data import get_worker_info
 
 from ...registry import TRANSFORMS
 from ..audio import log_mel, read_audio
 from ..clip_recipe import plan_clip
 from ..prepared_clips import load_frames, load_mel
 from ..video import index_video, read_frames
+
+_told: set[str] = set()
 
 
 @TRANSFORMS.register_module()
@@ -62,8 +66,19 @@ class LoadClip(BaseTransform):
         )
         audio_path = results['audio_path'] or path
         sound = read_audio(audio_path, sound_recipe.sample_rate, results['start'] or 0.0, results['end'])
+        if sound is not None:
+            _tell(results['clip_id'], sound.notes)
         is_heard = sound is not None and not (sound.is_silent and sound_recipe.silence == 'mask')
         results['mel'] = log_mel(sound.waveform, sound_recipe) if sound is not None and is_heard else None
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+def _tell(clip_id: str, notes: tuple[str, ...]) -> None:
+    """Warn of what was chosen of a clip's sound, once per kind, in one of the processes that load."""
+    worker = get_worker_info()
+    for note in notes:
+        if note not in _told and (worker is None or worker.id == 0):
+            _told.add(note)
+            MMLogger.get_current_instance().warning(f'{clip_id}, and perhaps further clips: {note}')
