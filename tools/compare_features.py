@@ -1,13 +1,13 @@
 """How two feature sets differ, and why: ``python tools/compare_features.py A B``."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from vadlab.apis.features.comparison import Comparison, FeatureSet, compare_features
 from vadlab.apis.features.explanation import Attempt, FeatureExplanation
+from vadlab.apis.features.recipe import read_recipe
 from vadlab.apis.features.video_list import find_videos
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import config_differences, load_config, parse_cfg_options
@@ -116,7 +116,7 @@ def recipe_differences(a: str, b: str) -> list[str]:
         path = Path(folder) / 'recipe.json'
         if not path.is_file():
             return []
-        found.append(json.loads(path.read_text(encoding='utf-8')).get('recipe', {}))
+        found.append(read_recipe(Path(folder))['recipe'])
     return config_differences(*found)
 
 

@@ -6,15 +6,16 @@ Usage::
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vadlab.datasets.caption_files import read_caption_files
+from vadlab.datasets.problem_list import ProblemList
 from vadlab.evaluation.functional.captions import WordNet, caption_scores, ptb_tokenize
 from vadlab.utils.cli import run_cli
-from vadlab.utils.errors import ConfigError, DataError, MissingFileError
-from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.json_file import check_writable, read_json, write_json
 from vadlab.utils.runtime import format_table, format_value, versions
 
 _FORMATS = '{"ID": ...}, or a list of {"image_id": ..., "caption": ...}'
@@ -23,8 +24,9 @@ _FORMATS = '{"ID": ...}, or a list of {"image_id": ..., "caption": ...}'
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description='Score captions against references: BLEU, METEOR, ROUGE-L, CIDEr.')
-    parser.add_argument('references', help='{"ID": ["caption", ...]}, or a COCO annotation file')
+    parser.add_argument('references', help='{"ID": ["caption", ...]}, COCO annotations, or dataset_coco.json')
     parser.add_argument('candidates', help='{"ID": "caption"}, or a COCO result file')
+    parser.add_argument('--split', default='test', help="images of Karpathy's file to take (default: %(default)s)")
     parser.add_argument('--out', metavar='metrics.json', help='write the metrics here')
     parser.add_argument('--wordnet', metavar='PATH', help="WordNet's folder or .zip (default: where NLTK puts it)")
     return parser.parse_args(argv)
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError(f'--out {args.out}: must end with .json.')
     if args.out:
         check_writable(args.out, '--out')
-    references = read_captions(args.references)
+    references = read_captions(args.references, args.split)
     candidates = read_candidates(args.candidates)
     for which, missing in (
         (f'{args.candidates} lacks', [name for name in references if name not in candidates]),
@@ -45,6 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         if missing:
             raise DataError(f'{which} {len(missing)} ids of the other file (first: {missing[0]!r}); give both the same')
+    for name, captions in references.items():
+        if not any(ptb_tokenize(caption) for caption in captions):
+            raise DataError(f'{args.references}: no caption of {name!r} has a word in it: {captions[0]!r}')
+    empty = [name for name in references if not ptb_tokenize(candidates[name])]
+    if empty:
+        print(f'{len(empty)} of {len(references)} captions have no word in them and score 0 (first: {empty[0]!r})\n')
     wordnet = WordNet(args.wordnet) if args.wordnet else WordNet.find()
     numbers, protocol = caption_scores([candidates[name] for name in references], list(references.values()), wordnet)
     metrics = {f'caption/{name}': value for name, value in numbers.items()}
@@ -52,30 +60,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = [(key, format_value(value), protocols[key]) for key, value in metrics.items()]
     print(format_table(rows, ('metric', 'value', 'protocol')))
     if args.out:
-        report = {'metrics': metrics, 'protocol': protocols, 'num_images': len(references)}
+        report = {'metrics': metrics, 'protocol': protocols, 'num_images': len(references), 'num_empty': len(empty)}
         report |= {'references': args.references, 'candidates': args.candidates, 'versions': versions()}
         write_json(args.out, report)
         print(f'\nmetrics: {args.out}')
     return 0
 
 
-def read_captions(path: str) -> dict[str, list[str]]:
-    """Captions of each id: at least one, each with a word in it.
+def read_captions(path: str, split: str = 'test') -> dict[str, list[str]]:
+    """Captions of each id, at least one.
+
+    Args:
+        path (str): ``{"ID": ["caption", ...]}``, COCO's annotations or results, or Karpathy's file.
+        split (str): Of Karpathy's file, the images of this split.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It is no such JSON, names an id twice, or has a caption that is no text or has no word.
+        DataError: It is no such JSON, names an id twice, or has a caption that is no text.
     """
-    content = _read_json(path)
+    content = read_json(path, unique_keys=True)
     if isinstance(content, dict) and isinstance(content.get('annotations'), list):
         content = content['annotations']
+    elif isinstance(content, dict) and _is_karpathy(content.get('images')):
+        return _of_split(path, split)
     found: dict[str, list[Any]] = {}
     if isinstance(content, dict):
         found = {name: captions if isinstance(captions, list) else [captions] for name, captions in content.items()}
     elif isinstance(content, list):
         for number, entry in enumerate(content):
             if not isinstance(entry, dict) or not {'image_id', 'caption'} <= entry.keys():
-                raise DataError(f'{path}: entry {number} has no image_id and caption: {entry!r}; expected {_FORMATS}')
+                raise DataError(
+                    f'{path}: entry {number} has no image_id and caption: {str(entry)[:80]}; expected {_FORMATS}'
+                )
             found.setdefault(str(entry['image_id']), []).append(entry['caption'])
     if not found:
         raise DataError(f'{path} holds no captions; expected {_FORMATS}')
@@ -84,14 +100,23 @@ def read_captions(path: str) -> dict[str, list[str]]:
             raise DataError(f'{path}: {name!r} has an empty list of captions; give at least one')
         for caption in captions:
             if not isinstance(caption, str):
-                raise DataError(f'{path}: a caption of {name!r} is {caption!r}, no text')
-            if not ptb_tokenize(caption):
-                raise DataError(f'{path}: a caption of {name!r} has no word in it: {caption!r}')
+                raise DataError(f'{path}: a caption of {name!r} is {str(caption)[:80]}, no text')
     return found
 
 
+def _is_karpathy(images: Any) -> bool:
+    return isinstance(images, list) and bool(images) and isinstance(images[0], dict) and 'sentences' in images[0]
+
+
+def _of_split(path: str, split: str) -> dict[str, list[str]]:
+    problems = ProblemList('References')
+    images = read_caption_files([path], [split], problems=problems)
+    problems.raise_if_any(path, 'Each image needs an id and a caption')
+    return {str(image.image_id): image.captions for image in images}
+
+
 def read_candidates(path: str) -> dict[str, str]:
-    """The caption of each id.
+    """The caption of each id, which may be empty.
 
     Raises:
         MissingFileError, DataError: See :func:`read_captions`; or an id has more than one caption.
@@ -99,27 +124,8 @@ def read_candidates(path: str) -> dict[str, str]:
     found = read_captions(path)
     many = [name for name, captions in found.items() if len(captions) > 1]
     if many:
-        raise DataError(f'{path} has more than one caption for {many[0]!r}; a candidate is one caption an id')
+        raise DataError(f'{path} has more than one caption for {many[0]!r}; a candidate is one caption per id')
     return {name: captions[0] for name, captions in found.items()}
-
-
-def _read_json(path: str) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise DataError(f'{path}: {twice!r} is there twice; each id may be there once')
-        return found
-
-    if not Path(path).is_file():
-        raise MissingFileError(f'{path}: there is no such file')
-    try:
-        return json.loads(Path(path).read_text(encoding='utf-8'), object_pairs_hook=unique)
-    except ValueError as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f'{path} is no JSON in UTF-8: {error}') from error
 
 
 if __name__ == '__main__':

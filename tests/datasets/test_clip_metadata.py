@@ -127,7 +127,7 @@ def test_missing_files_and_folders(tmp_path):
 
 def test_latin_text_is_an_error_not_a_wrong_label(tmp_path):
     (tmp_path / 'metadata.csv').write_bytes('clip_id,video,split,species\na,b,train,Gämse\n'.encode('latin1'))
-    with pytest.raises(DataError, match='cannot be read as CSV in UTF-8'):
+    with pytest.raises(DataError, match='metadata.csv, line 2: the byte 0xe4 is no UTF-8'):
         read_metadata(tmp_path / 'metadata.csv')
 
 

@@ -112,11 +112,18 @@ def test_id_file_of_something_else(tmp_path, ids):
 
 def test_id_file_with_code_in_it_is_refused(tmp_path):
     np.save(tmp_path / 'ids.npy', np.array([{}], object), allow_pickle=True)
-    with pytest.raises(DataError, match='cannot be read as a .npy array'):
+    with pytest.raises(DataError, match='holds Python objects'):
         dataset(tmp_path, coco(tmp_path), id_file='ids.npy')
 
 
-@pytest.mark.parametrize('caption', ['', ' ... ', None])
+def test_a_caption_that_is_no_text(tmp_path):
+    path = coco(tmp_path)
+    edit(path, lambda content: content['annotations'][6].update(caption=None))
+    with pytest.raises(DataError, match=r"1 annotations of .* are incomplete \(.*'None' is no text"):
+        dataset(tmp_path, path)
+
+
+@pytest.mark.parametrize('caption', ['', ' ... '])
 def test_caption_without_a_word(tmp_path, caption):
     path = coco(tmp_path)
     edit(path, lambda content: content['annotations'][6].update(caption=caption))

@@ -16,10 +16,10 @@ def test_counts_by_video_id(tmp_path):
     ('content', 'message'),
     [
         ('[1]', 'got a list'),
-        ('{"a": 0, "b": 2}', '1 of 2 frame counts are not whole numbers > 0'),
+        ('{"a": 0, "b": 2}', '1 of 2 frame counts are not whole numbers from 1 to'),
         ('{"a": true}', 'not whole numbers'),
         ('{"a": 1, "x/a.mp4": 2}', 'names 1 videos twice'),
-        ('{', 'is not JSON'),
+        ('{', 'is not valid JSON'),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path, content, message):
@@ -27,7 +27,7 @@ def test_files_that_cannot_be_used(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(DataError, match=message):
         read_frame_counts(path)
-    with pytest.raises(MissingFileError, match='cannot be read'):
+    with pytest.raises(MissingFileError, match='There is no file'):
         read_frame_counts(tmp_path / 'none.json')
 
 

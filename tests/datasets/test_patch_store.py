@@ -126,13 +126,13 @@ def test_what_is_no_store_is_refused(tmp_path):
     with pytest.raises(DataError, match='no recipe of patches'):
         PatchStore(tmp_path)
     (tmp_path / 'recipe.json').write_text('{')
-    with pytest.raises(DataError, match='cannot be read'):
+    with pytest.raises(DataError, match='is not valid JSON'):
         PatchStore(tmp_path)
     (tmp_path / 'recipe.json').write_text(json.dumps(RECIPE))
     with pytest.raises(DataError, match='has no images.jsonl'):
         PatchStore(tmp_path)
     (tmp_path / 'images.jsonl').write_text('[1, "a.png", 3]\n17\n')
-    with pytest.raises(DataError, match='line 2 is none of an image'):
+    with pytest.raises(DataError, match='line 2 tells of no image'):
         PatchStore(tmp_path)
     (tmp_path / 'images.jsonl').write_text('[1, "a.png", 3]\n')
     with pytest.raises(DataError, match='patches.bin is cut short: 0 of 24 bytes'):

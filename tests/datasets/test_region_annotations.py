@@ -31,7 +31,7 @@ def test_missing_file_and_broken_json(tmp_path):
     with pytest.raises(MissingFileError, match='ann_file'):
         load_records(tmp_path / 'none.json')
     (tmp_path / 'broken.json').write_text('[{')
-    with pytest.raises(DataError, match='not a JSON file'):
+    with pytest.raises(DataError, match='is not valid JSON'):
         load_records(tmp_path / 'broken.json')
 
 

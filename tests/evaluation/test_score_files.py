@@ -61,7 +61,7 @@ def test_a_lost_crop_is_no_other_score(tmp_path):
         (np.zeros(0), r'shape \(0,\); expected'),
         (np.zeros((2, 2, 2)), r'shape \(2, 2, 2\)'),
         (np.array(['a']), 'is no number'),
-        (np.array([None]), 'bad: the file holds Python objects, no numbers'),
+        (np.array([None]), 'bad.npy holds Python objects, no numbers'),
     ],
 )
 def test_arrays_that_cannot_be_used(tmp_path, content, message):

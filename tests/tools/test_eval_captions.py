@@ -53,18 +53,17 @@ def test_coco_files_give_the_same(main, tmp_path):
     [
         (REFERENCES, {'1': 'a'}, r"candidates.json lacks 2 ids of the other file \(first: '2'\)"),
         ({'1': ['a']}, CANDIDATES, r"references.json lacks 2 ids of the other file \(first: '3'\)"),
-        (REFERENCES, CANDIDATES | {'2': ''}, "a caption of '2' has no word in it: ''"),
-        (REFERENCES, CANDIDATES | {'2': ' ... '}, "a caption of '2' has no word in it: ' ... '"),
+        (REFERENCES | {'2': ['', ' ... ']}, CANDIDATES, "references.json: no caption of '2' has a word in it"),
         (REFERENCES, CANDIDATES | {'2': None}, "a caption of '2' is None, no text"),
         (REFERENCES, CANDIDATES | {'2': ['a', 'b']}, "more than one caption for '2'"),
         (REFERENCES | {'2': []}, CANDIDATES, "references.json: '2' has an empty list"),
         (REFERENCES | {'2': ['a', 5]}, CANDIDATES, "references.json: a caption of '2' is 5, no text"),
-        ('{"1": ["a"], "1": ["b"]}', {'1': 'a'}, "references.json: '1' is there twice"),
+        ('{"1": ["a"], "1": ["b"]}', {'1': 'a'}, "references.json cannot be used: line 1: the key '1' is there twice"),
         (REFERENCES, [dict(image_id=1, caption='a')] * 2, "more than one caption for '1'"),
         (REFERENCES, [dict(image=1, caption='a')], 'candidates.json: entry 0 has no image_id and caption'),
         ({}, CANDIDATES, 'references.json holds no captions; expected'),
         ('5', CANDIDATES, 'references.json holds no captions; expected'),
-        ('{"1": ', CANDIDATES, 'references.json is no JSON in UTF-8'),
+        ('{"1": ', CANDIDATES, 'references.json is not valid JSON'),
     ],
 )
 def test_files_that_do_not_fit_are_named(main, tmp_path, references, candidates, message):
@@ -74,10 +73,48 @@ def test_files_that_do_not_fit_are_named(main, tmp_path, references, candidates,
 
 def test_missing_files_and_a_wrong_ending(main, tmp_path):
     references, candidates = _write(tmp_path)
-    with pytest.raises(MissingFileError, match='other.json: there is no such file'):
+    with pytest.raises(MissingFileError, match='There is no file .*other.json'):
         main([references, str(tmp_path / 'other.json')])
     with pytest.raises(ConfigError, match='must end with .json'):
         main([references, candidates, '--out', 'metrics.txt'])
     (tmp_path / 'latin.json').write_bytes('{"1": ["caf\xe9"]}'.encode('latin-1'))
-    with pytest.raises(DataError, match='latin.json is no JSON in UTF-8'):
+    with pytest.raises(DataError, match='latin.json, line 1: the byte 0xe9 is no UTF-8'):
         main([str(tmp_path / 'latin.json'), candidates])
+
+
+@pytest.mark.parametrize('caption', ['', ' ... '])
+def test_a_candidate_without_a_word_scores_0_and_is_counted(main, tmp_path, capsys, caption):
+    out = tmp_path / 'metrics.json'
+    candidates = CANDIDATES | {'2': caption}
+    assert main([*_write(tmp_path, candidates=candidates), '--out', str(out)]) == 0
+    assert "1 of 3 captions have no word in them and score 0 (first: '2')" in capsys.readouterr().out
+    report = json.loads(out.read_text())
+    assert report['num_empty'] == 1
+    whole = caption_scores([CANDIDATES[name] for name in REFERENCES], list(REFERENCES.values())).numbers
+    others = {name: captions for name, captions in REFERENCES.items() if name != '2'}
+    alone = caption_scores([CANDIDATES[name] for name in others], list(others.values())).numbers
+    assert report['metrics']['caption/rouge_l'] == pytest.approx(alone['rouge_l'] * 2 / 3)
+    assert report['metrics']['caption/rouge_l'] < whole['rouge_l']
+
+
+def test_karpathys_file_as_references(main, tmp_path):
+    plain = tmp_path / 'plain.json'
+    main([*_write(tmp_path), '--out', str(plain)])
+    images = [
+        dict(cocoid=int(name), filename=f'{name}.jpg', split='val', sentences=[dict(raw=text) for text in captions])
+        for name, captions in REFERENCES.items()
+    ]
+    images.append(dict(cocoid=9, filename='9.jpg', split='train', sentences=[dict(raw='a cat')]))
+    paths = _write(tmp_path, {'images': images})
+    out = tmp_path / 'karpathy.json'
+    main([*paths, '--split', 'val', '--out', str(out)])
+    assert json.loads(out.read_text())['metrics'] == json.loads(plain.read_text())['metrics']
+    with pytest.raises(DataError, match=r'no image is of split test; there are train \(1\), val \(3\)'):
+        main(paths)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(main, tmp_path):
+    references, candidates = _write(tmp_path)
+    path = tmp_path / 'candidates.json'
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
+    assert main([references, candidates]) == 0

@@ -294,7 +294,7 @@ def test_annotations_that_cannot_be_used_are_one_message_and_status_2(main, ucf,
         (['--detections', '.'], 'There is no NAME.txt'),
         (['--ann', 'none.txt'], 'There is no temporal annotation file none.txt'),
         (['--pred', 'none'], 'There are no predictions at none'),
-        (['--frames', 'none.json'], 'frame counts none.json cannot be read'),
+        (['--frames', 'none.json'], 'There is no file none.json'),
     ],
 )
 def test_choices_that_cannot_be_are_one_message_and_status_2(main, ucf, capsys, more, message):

@@ -9,9 +9,8 @@ import numpy as np
 
 from vadlab.datasets.transforms.load_image import read_image
 from vadlab.datasets.video import index_video, read_frames
+from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError, VADLabError
-
-from .features.video_list import ENDINGS as VIDEO_ENDINGS
 
 IMAGE_ENDINGS = frozenset(['.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'])
 _AT_ONCE = 32  # frames of a video that are decoded before the first of them is described
@@ -57,14 +56,14 @@ def find_inputs(sources: Sequence[str | os.PathLike]) -> list[tuple[str, str]]:
             for folder, subfolders, files in os.walk(source, followlinks=True):
                 subfolders[:] = sorted(name for name in subfolders if not name.startswith('.'))
                 for path in (Path(folder) / name for name in sorted(files) if not name.startswith('.')):
-                    if path.suffix.lower() in IMAGE_ENDINGS | VIDEO_ENDINGS:
+                    if path.suffix.lower() in IMAGE_ENDINGS.union(VIDEO_ENDINGS):
                         found.setdefault(str(path), path.relative_to(source).as_posix())
         elif source.is_file():
             found.setdefault(str(source), source.name)
         else:
             raise MissingFileError(f'There is no image, video or folder {source}.')
     if not found:
-        known = ' '.join(sorted(IMAGE_ENDINGS | VIDEO_ENDINGS))
+        known = ' '.join(sorted(IMAGE_ENDINGS.union(VIDEO_ENDINGS)))
         raise DataError(f'No images or videos under {", ".join(map(str, sources))}. Known endings: {known}')
     return list(found.items())
 

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.json_file import read_json
+
 
 def default_cache_dir() -> Path:
     """Where results of earlier checks lie."""
@@ -35,8 +38,9 @@ def remembered(path: str, recipe: str, cache_dir: str | None, look: Callable[[],
     cached = Path(cache_dir) / f'{hashlib.sha256(key.encode()).hexdigest()[:32]}.json'
     if cached.is_file():
         try:
-            return json.loads(cached.read_text(encoding='utf-8'))
-        except ValueError:
+            if isinstance(found := read_json(cached), dict):
+                return found
+        except (DataError, MissingFileError):
             pass  # cut short by a kill: look again
     result = look()
     cached.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
 """What each modality adds: one trained model, tested with the other modality masked, and with both."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from vadlab.evaluation.functional import classification
 from vadlab.evaluation.metrics import ClassificationMetric
 from vadlab.evaluation.metrics.classification_metric import HeadPredictions
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.json_file import read_json
 
 ALL = 'all classes'
 Subsets = Mapping[str, Mapping[str, Sequence[str]]]  # name of a subset -> head -> its classes
@@ -54,11 +54,9 @@ def read_subsets(paths: Sequence[str | Path]) -> dict[str, dict[str, list[str]]]
     for path in map(Path, paths):
         if not path.is_file():
             raise MissingFileError(f'--subset {path}: there is no such file.')
-        try:
-            content = json.loads(path.read_text(encoding='utf-8'))
-        except ValueError as error:
-            raise DataError(f'--subset {path} is no JSON: {error}') from error
-        if not isinstance(content, dict) or not all(isinstance(v, list) and v for v in content.values()):
+        content = read_json(path)
+        is_subset = isinstance(content, dict) and all(isinstance(v, list) and v for v in content.values())
+        if not is_subset or not all(isinstance(name, str) for v in content.values() for name in v):
             raise DataError(f'--subset {path} must hold lists of classes by head: {{"species": ["...", "..."]}}.')
         subsets[path.stem.replace('_', ' ')] = content
     return subsets

@@ -1,15 +1,14 @@
 """Reading images and their captions from the JSON files in which COCO's captions are published."""
 
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from ..utils.errors import DataError, MissingFileError
+from ..utils.json_file import read_json
+from ..utils.npy_file import read_npy
 from .problem_list import ProblemList
 
 # COCO 2014's file names tell the folder of the published archives: COCO_val2014_000000000042.jpg lies in val2014.
@@ -81,18 +80,31 @@ def read_caption_files(
 
 def _read_json(path: str) -> dict:
     try:
-        with open(path, encoding='utf-8') as file:
-            content = json.load(file)
+        content = read_json(path)
     except FileNotFoundError:
         raise MissingFileError(f'There is no caption file {path}; wanted {_EXAMPLE}') from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise DataError(f'{path} is not valid JSON: {error}') from error
     images = content.get('images') if isinstance(content, dict) else None
     annotations = content.get('annotations', []) if isinstance(content, dict) else None
     first: dict = images[0] if isinstance(images, list) and images and isinstance(images[0], dict) else {}
     if not first or not isinstance(annotations, list) or not ('annotations' in content or 'sentences' in first):
         raise DataError(f'{path} holds no captions; wanted {_EXAMPLE}')
     return content
+
+
+def _id(value: object) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(f'{str(value)[:40]!r} is no id')
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f'{str(value)[:40]!r} is no text')
+    return value
+
+
+def _lack(error: Exception) -> str:
+    return f'no {error}' if isinstance(error, KeyError) else str(error)
 
 
 def _from_karpathy(
@@ -105,12 +117,12 @@ def _from_karpathy(
             try:
                 split = str(entry.get('split'))
                 image = CaptionImage(
-                    image_id=entry.get('cocoid', entry.get('imgid', entry['filename'])),
-                    file_name=os.path.join(entry.get('filepath', ''), entry['filename']),
-                    captions=[sentence['raw'] for sentence in entry['sentences']],
+                    image_id=_id(entry.get('cocoid', entry.get('imgid', entry['filename']))),
+                    file_name=os.path.join(_text(entry.get('filepath', '')), _text(entry['filename'])),
+                    captions=[_text(sentence['raw']) for sentence in entry['sentences']],
                 )
             except (AttributeError, KeyError, TypeError) as error:
-                problems.note(f'images of {path} are incomplete', f'{str(entry)[:60]}: no {error}')
+                problems.note(f'images of {path} are incomplete', f'{str(entry)[:60]}: {_lack(error)}')
                 continue
             found[split] += 1
             if splits is not None and split not in splits:
@@ -135,18 +147,18 @@ def _from_coco(
     for path, content in zip(paths, contents, strict=True):
         for entry in content['images']:
             try:
-                image = CaptionImage(entry['id'], entry['file_name'])
+                image = CaptionImage(_id(entry['id']), _text(entry['file_name']))
             except (KeyError, TypeError) as error:
-                problems.note(f'images of {path} are incomplete', f'{str(entry)[:60]}: no {error}')
+                problems.note(f'images of {path} are incomplete', f'{str(entry)[:60]}: {_lack(error)}')
                 continue
             if image.image_id in images:
                 problems.note('image ids occur more than once', str(image.image_id))
             images[image.image_id] = image
         for entry in content['annotations']:
             try:
-                number, image_id, caption = entry['id'], entry['image_id'], entry['caption']
+                number, image_id, caption = _id(entry['id']), _id(entry['image_id']), _text(entry['caption'])
             except (KeyError, TypeError) as error:
-                problems.note(f'annotations of {path} are incomplete', f'{str(entry)[:60]}: no {error}')
+                problems.note(f'annotations of {path} are incomplete', f'{str(entry)[:60]}: {_lack(error)}')
                 continue
             seen.add(number)
             if image_id not in images:
@@ -169,12 +181,7 @@ def _from_coco(
 
 
 def _read_ids(path: str) -> set[int]:
-    try:
-        ids = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise MissingFileError(f'There is no id file {path}') from None
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f'{path} cannot be read as a .npy array: {error}') from error
+    ids = read_npy(path)
     if ids.dtype.kind not in 'iu' or ids.ndim != 1 or not len(ids):
         raise DataError(f'{path} holds {ids.dtype} of shape {ids.shape}; wanted a list of annotation ids')
     return set(ids.tolist())

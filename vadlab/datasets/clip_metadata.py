@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ..utils.errors import ConfigError, DataError, MissingFileError
 from ..utils.suggest import nearest
+from ..utils.text_file import read_table
 from .problem_list import ProblemList
 
 SPLITS = ('train', 'val', 'test')
@@ -192,14 +193,7 @@ def _read_file(file: Path, heads: Sequence[str], problems: ProblemList) -> list[
 
 
 def _read_rows(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    try:
-        # Spreadsheets put a byte order mark in front, which utf-8-sig drops.
-        text = file.read_text(encoding='utf-8-sig')
-        reader = csv.reader(io.StringIO(text, newline=''), strict=True)
-        lines = [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise DataError(f'{file}: cannot be read as CSV in UTF-8 ({error})') from error
-    lines = [(number, row) for number, row in lines if any(cell.strip() for cell in row)]
+    lines = read_table(file)
     if not lines:
         raise DataError(f'{file}: is empty; wanted a header with clip_id, video, split and a column for each head')
     header = [name.strip() for name in lines[0][1]]

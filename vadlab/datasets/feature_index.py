@@ -9,7 +9,7 @@ from ..utils.errors import MissingFileError
 from .feature_lists import ListEntry, crop_separator_of, split_feature_name
 from .path_index import PathIndex
 from .problem_list import ProblemList
-from .temporal_annotations import video_id_of
+from .video_names import video_id_of
 
 _SUFFIXES = frozenset(('.npy',))
 

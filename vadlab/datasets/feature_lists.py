@@ -8,7 +8,6 @@ r"""The public ways to list snippet features, and what their names say.
 * The data sets' own lists of videos: ``Abuse/Abuse001_x264.mp4``, ``01_0014``.
 """
 
-import csv
 import os
 import re
 from collections import defaultdict
@@ -16,13 +15,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..utils.errors import DataError, MissingFileError
-from .temporal_annotations import video_id_of
+from ..utils.errors import DataError
+from ..utils.text_file import read_lines, read_table
+from .video_names import VIDEO_ENDINGS, video_id_of
 
 CROP_SEPARATORS = ('auto', '__', '_', None)
 
 _EXTRACTOR = re.compile(r'_(i3d|c3d)$')
-_NPY = re.compile(r'^(.*?\.npy)(?:[\s,]+(\S.*))?$', re.IGNORECASE)
+# Names may hold spaces and commas, so the first ending decides; without one, the first separator.
+_ENDINGS = '|'.join(re.escape(ending) for ending in ('.npy', *VIDEO_ENDINGS))
+_LINE = re.compile(rf'(.*?(?:{_ENDINGS})|[^\s,]+)(?:(?:\s*,\s*|\s+)(\S.*))?', re.IGNORECASE)
 _CROP = {separator: re.compile(rf'^(.+?){separator}(\d{{1,2}})$') for separator in ('__', '_')}
 
 
@@ -47,8 +49,9 @@ def read_feature_list(path: str | Path) -> tuple[list[ListEntry], str]:
     """Read a list of feature files or of videos.
 
     Args:
-        path (str | Path): A ``.csv`` with the columns ``path`` and ``label`` (others are passed over), or a text file
-            with a name a line and, optionally, a label after it; UTF-8.
+        path (str | Path): A ``.csv`` with the columns ``path`` and ``label`` (others are not read), or a text file
+            with one name per line and, optionally, a label after spaces, a tab or a comma. Lines that begin with ``# ``
+            are comments. UTF-8.
 
     Returns:
         tuple[list[ListEntry], str]: The entries in their order, and the layout's name for the log.
@@ -58,17 +61,10 @@ def read_feature_list(path: str | Path) -> tuple[list[ListEntry], str]:
         DataError: It is not text, has no column ``path``, or names nothing.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding='utf-8-sig')
-    except OSError as error:
-        raise MissingFileError(f'The feature list {path} cannot be read: {error.strerror}.') from error
-    except UnicodeDecodeError as error:
-        raise DataError(f'{path} is not a text file in UTF-8: {error}') from error
-    lines = [line for line in text.splitlines() if line.strip()]
     if path.suffix.lower() == '.csv':
-        entries, layout = _from_csv(lines, path), 'csv'
+        entries, layout = _from_csv(path), 'csv'
     else:
-        entries, layout = [_from_line(line) for line in lines], 'list of features'
+        entries, layout = parse_list(read_lines(path)), 'list of features'
         if entries and not any(entry.is_file for entry in entries):
             layout = 'list of videos'
     if not entries:
@@ -76,8 +72,8 @@ def read_feature_list(path: str | Path) -> tuple[list[ListEntry], str]:
     return entries, layout
 
 
-def _from_csv(lines: list[str], path: Path) -> list[ListEntry]:
-    rows = list(csv.reader(lines))
+def _from_csv(path: Path) -> list[ListEntry]:
+    rows = [row for _, row in read_table(path)]
     if not rows:
         return []
     header = [cell.strip().lower() for cell in rows[0]]
@@ -92,13 +88,18 @@ def _from_csv(lines: list[str], path: Path) -> list[ListEntry]:
     return entries
 
 
-def _from_line(line: str) -> ListEntry:
-    line = line.strip().replace('\\', '/')
-    match = _NPY.match(line)  # names may hold spaces, so the ending decides
-    if match:
-        return ListEntry(match[1], match[2])
-    name, _, label = line.partition(' ')
-    return ListEntry(name, label.strip() or None)
+def parse_list(lines: Iterable[str]) -> list[ListEntry]:
+    r"""The entries of a list in a text file.
+
+    >>> parse_list(['# name and class', 'a/drinking (31).mp4\t1', 'Abuse001,Abuse'])
+    [ListEntry(name='a/drinking (31).mp4', label='1'), ListEntry(name='Abuse001', label='Abuse')]
+    """
+    entries = []
+    for line in lines:
+        match = _LINE.fullmatch(line.strip())
+        if match is not None and not f'{line.strip()} '.startswith('# '):
+            entries.append(ListEntry(match[1].replace('\\', '/'), match[2]))
+    return entries
 
 
 def crop_separator_of(names: Iterable[str]) -> str | None:

@@ -1,10 +1,12 @@
 """How many frames videos have, and how many snippets that makes."""
 
-import json
 from pathlib import Path
 
-from ..utils.errors import DataError, MissingFileError
-from .temporal_annotations import video_id_of
+from ..utils.errors import DataError
+from ..utils.json_file import read_json
+from .video_names import video_id_of
+
+_MOST_FRAMES = 10**8  # 46 days at 25 frames per second
 
 
 def read_frame_counts(path: str | Path) -> dict[str, int]:
@@ -18,20 +20,19 @@ def read_frame_counts(path: str | Path) -> dict[str, int]:
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It is no such JSON, a count is not a whole number > 0, or a video is named twice.
+        DataError: It is no such JSON, a count is not a whole number from 1 to 100,000,000, or a video is named twice.
     """
-    try:
-        counts = json.loads(Path(path).read_text(encoding='utf-8-sig'))
-    except OSError as error:
-        raise MissingFileError(f'The file of frame counts {path} cannot be read: {error.strerror}.') from error
-    except ValueError as error:
-        raise DataError(f'{path} is not JSON: {error}') from error
+    counts = read_json(path, unique_keys=True)
     if not isinstance(counts, dict):
         raise DataError(f'{path}: wanted {{"Abuse028_x264": 1408, ...}}, got a {type(counts).__name__}')
-    wrong = [name for name, n in counts.items() if not isinstance(n, int) or isinstance(n, bool) or n < 1]
+    wrong = [
+        name
+        for name, n in counts.items()
+        if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= _MOST_FRAMES
+    ]
     if wrong:
         raise DataError(
-            f'{path}: {len(wrong)} of {len(counts)} frame counts are not whole numbers > 0 '
+            f'{path}: {len(wrong)} of {len(counts)} frame counts are not whole numbers from 1 to {_MOST_FRAMES:,} '
             f'(first: {wrong[0]}: {counts[wrong[0]]!r})'
         )
     by_id = {video_id_of(name): n for name, n in counts.items()}

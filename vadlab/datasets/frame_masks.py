@@ -33,8 +33,8 @@ def read_frame_masks(folder: str | Path) -> dict[str, np.ndarray]:
     for path in paths:
         try:
             mask = read_npy(path)
-        except (ValueError, OSError) as error:
-            faults.append(f'{path.name}: {error}')
+        except DataError as error:
+            faults.append(str(error))
             continue
         if mask.ndim != 1 or mask.dtype.kind not in 'biuf':
             faults.append(f'{path.name}: {mask.dtype} of shape {mask.shape}; wanted a number a frame, shape (N,)')

@@ -1,18 +1,18 @@
 """Label Studio's annotations of videos: boxes as region annotations, spans of time as a temporal annotation."""
 
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlparse
 
 import numpy as np
 
-from ..utils.errors import ConfigError, DataError, MissingFileError
+from ..utils.errors import ConfigError, DataError
+from ..utils.json_file import read_json
 from .class_names import class_from_path, equal_but_for_case
 from .keyframes import merge_intervals, shown_spans
 from .temporal_annotations import ClassInterval, TemporalAnnotation
@@ -90,12 +90,7 @@ def convert_label_studio(
         DataError: It is no such export, two tasks are of one video, captions are missing, spans lie outside their
             video, or a video's class is anomalous and nothing says when.
     """
-    if not os.path.isfile(path):
-        raise MissingFileError(f'There is no file {os.fspath(path)}')
-    try:
-        tasks = json.loads(Path(path).read_text(encoding='utf-8-sig'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f'{os.fspath(path)}: not a JSON file ({error})') from error
+    tasks = read_json(path)
     is_export = isinstance(tasks, list) and all(
         isinstance(task, dict) and isinstance(task.get('annotations'), list) and isinstance(task.get('data'), dict)
         for task in tasks

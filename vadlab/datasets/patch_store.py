@@ -12,7 +12,7 @@ import numpy as np
 
 from ..utils.config import config_differences
 from ..utils.errors import ConfigError, DataError, MissingFileError
-from ..utils.json_file import write_json
+from ..utils.json_file import read_json, read_json_lines, write_json
 
 RECIPE_FILE = 'recipe.json'
 _INDEX_FILE = 'images.jsonl'
@@ -203,12 +203,15 @@ def read_recipe(folder: Path) -> dict[str, Any]:
     """
     path = folder / RECIPE_FILE
     try:
-        recipe = json.loads(path.read_text(encoding='utf-8'))
+        recipe = read_json(path)
     except FileNotFoundError:
         raise MissingFileError(f'There are no patches in {folder} (it has no {RECIPE_FILE}). {_ADVICE}') from None
-    except (OSError, ValueError) as error:
-        raise DataError(f'{path} cannot be read: {error}') from error
-    if not isinstance(recipe, dict) or not {'weights', 'block', 'steps', 'shape', 'dtype'} <= set(recipe):
+    is_recipe = isinstance(recipe, dict) and {'weights', 'block', 'steps', 'shape', 'dtype'} <= set(recipe)
+    if is_recipe:
+        shape = recipe['shape']
+        is_recipe = isinstance(shape, list) and len(shape) == 2 and recipe['dtype'] in _TYPES
+        is_recipe = is_recipe and all(isinstance(n, int) and 0 < n < 2**31 for n in shape)
+    if not is_recipe:
         raise DataError(f'{path} is no recipe of patches. {_ADVICE}')
     return recipe
 
@@ -223,15 +226,11 @@ def read_index(folder: Path) -> list[tuple[int | str, str, int]]:
     path = folder / _INDEX_FILE
     if not path.exists():
         raise DataError(f'{folder} has no {_INDEX_FILE}. {_ADVICE}')
-    with open(path, 'rb') as file:
-        for line in file:
-            if not line.endswith(b'\n'):
-                break
-            try:
-                image_id, name, size = json.loads(line)
-            except (ValueError, TypeError) as error:
-                raise DataError(f'{path}, line {len(rows) + 1} is none of an image: {error}') from error
-            rows.append((image_id, name, size))
+    for number, row in read_json_lines(path, is_ended=True):
+        kinds = [type(value) for value in row] if isinstance(row, list) else []
+        if kinds not in ([int, str, int], [str, str, int]):
+            raise DataError(f'{path}, line {number} tells of no image: {str(row)[:60]}. {_ADVICE}')
+        rows.append((row[0], row[1], row[2]))
     return rows
 
 

@@ -1,11 +1,10 @@
 """Finding videos and feature files by name, since annotations seldom know where they lie on this disk."""
 
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from ..utils.errors import DataError, MissingFileError
-
-VIDEO_SUFFIXES = frozenset(('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg', '.ts', '.wmv', '.flv'))
+from .video_names import VIDEO_ENDINGS
 
 _SCANS: dict[str, 'PathIndex'] = {}
 
@@ -21,7 +20,7 @@ class PathIndex:
         MissingFileError: There is no such folder.
     """
 
-    def __init__(self, root: str | os.PathLike[str], suffixes: frozenset[str] = VIDEO_SUFFIXES) -> None:
+    def __init__(self, root: str | os.PathLike[str], suffixes: frozenset[str] = frozenset(VIDEO_ENDINGS)) -> None:
         self.root = os.path.abspath(root)
         self.suffixes = suffixes
         if not os.path.isdir(self.root):
@@ -49,10 +48,11 @@ class PathIndex:
             visited.add(real)
             subfolders.sort()
             for name in sorted(names):
-                stem, suffix = os.path.splitext(name)
+                last = _parts(name)[-1]
+                stem, suffix = os.path.splitext(last)
                 if suffix.lower() in self.suffixes:
                     path = os.path.join(folder, name)
-                    self._by_name.setdefault(name, []).append(path)
+                    self._by_name.setdefault(last, []).append(path)
                     self._by_stem.setdefault(stem, []).append(path)
                     self.n_files += 1
 
@@ -66,19 +66,22 @@ class PathIndex:
 
         Args:
             name: A path as an annotation has it, with or without folders and ending. A file at exactly this place
-                wins; otherwise the file name decides, and among equal ones the folders that agree with ``name``.
+                wins; otherwise the file name decides, and among equal ones the folders that agree with ``name``. A
+                backslash separates folders, in ``name`` as in the names of files, whose systems may allow it.
         """
         exact = os.path.join(self.root, name)
         if os.path.splitext(name)[1].lower() in self.suffixes and os.path.isfile(exact):
             return [os.path.abspath(exact)]
-        parts = PurePosixPath(name.replace('\\', '/')).parts
+        parts = _parts(name)
         found = self._by_name.get(parts[-1]) or self._by_stem.get(parts[-1], []) if parts else []
+        if len(parts) == 1:
+            found = [path for path in found if '\\' not in os.path.basename(path)] or found
         if len(found) < 2:
             return list(found)
 
         def agreement(path: str) -> int:
-            folders = zip(reversed(Path(path).parts[:-1]), reversed(parts[:-1]), strict=False)
-            return next((i for i, (a, b) in enumerate(folders) if a != b), min(len(Path(path).parts), len(parts)) - 1)
+            folders = zip(reversed(_parts(path)[:-1]), reversed(parts[:-1]), strict=False)
+            return next((i for i, (a, b) in enumerate(folders) if a != b), min(len(_parts(path)), len(parts)) - 1)
 
         best = max(map(agreement, found))
         return [path for path in found if agreement(path) == best]
@@ -118,3 +121,8 @@ class PathIndex:
             error = MissingFileError if missing else DataError
             raise error(f'{asker}: {". Also, ".join(messages)}. Check data_root, or run: python tools/verify.py CONFIG')
         return [paths[0] for paths in found]
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """Folders and the file name of a path, between slashes or backslashes."""
+    return PurePosixPath(path.replace('\\', '/')).parts

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from ..utils.errors import DataError, MissingFileError
+from ..utils.json_file import read_json, read_json_lines
+from ..utils.npy_file import map_npy
 from .audio import LogMelRecipe
 from .clip_metadata import ClipRecord
 from .clip_recipe import FrameRecipe
@@ -120,17 +122,31 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, PreparedClip]:
     path = Path(folder, MANIFEST_FILE)
     if not path.is_file():
         raise MissingFileError(f'There is no {path}: {folder} holds no prepared clips. Make them with {_PREPARE}')
-    lines = path.read_bytes().split(b'\n')[:-1]
     clips = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            clip = PreparedClip(**json.loads(line))
-        except (ValueError, TypeError) as error:
-            raise DataError(
-                f'{path} line {number} cannot be read ({error}). Prepare anew: {_PREPARE} --overwrite'
-            ) from error
+    for number, line in read_json_lines(path, is_ended=True):
+        clip = _clip_of(line)
+        if clip is None:
+            raise DataError(f'{path}, line {number}: tells of no clip. Prepare it again: {_PREPARE} --overwrite')
         clips[clip.clip_id] = clip
     return clips
+
+
+def _clip_of(line: object) -> PreparedClip | None:
+    """The clip of a line; None where a field is missing, unknown or of another type."""
+    try:
+        clip = PreparedClip(**line)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    for spec in dataclasses.fields(clip):
+        value = getattr(clip, spec.name)
+        kind = spec.type.__name__ if type(spec.type) is type else str(spec.type)
+        values = value if isinstance(value, list) and kind.startswith('list') else [value]
+        allowed: tuple[type, ...] = (str,) if kind == 'str' else (int, float) if 'float' in kind else (int,)
+        if isinstance(value, list) is not kind.startswith('list') or not all(
+            (isinstance(v, allowed) and not isinstance(v, bool)) or (v is None and 'None' in kind) for v in values
+        ):
+            return None
+    return clip
 
 
 def read_prepared_recipe(folder: str | os.PathLike) -> tuple[FrameRecipe, LogMelRecipe]:
@@ -144,7 +160,7 @@ def read_prepared_recipe(folder: str | os.PathLike) -> tuple[FrameRecipe, LogMel
     if not path.is_file():
         raise MissingFileError(f'There is no {path}: {folder} holds no prepared clips. Make them with {_PREPARE}')
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))['recipe']
+        content = read_json(path)['recipe']
         return FrameRecipe(**content['frames']), LogMelRecipe(**content['sound'])
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f'{path} cannot be read ({error}). Prepare anew: {_PREPARE} --overwrite') from error
@@ -210,8 +226,8 @@ def load_mel(path: str | os.PathLike, shape: list[int] | tuple[int, ...]) -> np.
         DataError: The file cannot be read, or holds something else than the manifest says.
     """
     try:
-        mel = np.load(path, mmap_mode='r', allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        mel = map_npy(path)
+    except (MissingFileError, DataError) as error:
         raise DataError(f'{path}: cannot be read ({error}). Prepare it anew: {_PREPARE}') from error
     if mel.dtype != np.float32 or mel.shape != tuple(shape):
         raise DataError(

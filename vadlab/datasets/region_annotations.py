@@ -1,13 +1,13 @@
 """Reading and checking annotations of regions: what can be mended is counted, what cannot stops with a list."""
 
-import json
 import math
 import os
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from ..utils.errors import ConfigError, DataError, MissingFileError
+from ..utils.json_file import read_json
 
 Record = dict[str, Any]
 
@@ -30,10 +30,7 @@ def load_records(path: str | os.PathLike[str]) -> tuple[list[tuple[str, Record]]
     """
     if not os.path.isfile(path):
         raise MissingFileError(f'ann_file: there is no file {os.fspath(path)}')
-    try:
-        content = json.loads(Path(path).read_text(encoding='utf-8-sig'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f'{os.fspath(path)}: not a JSON file ({error})') from error
+    content = read_json(path)
     expected = 'expected a list of records, or a dict of records by video name'
     if isinstance(content, list):
         layout = 'list'

@@ -17,13 +17,15 @@ from typing import NamedTuple
 import numpy as np
 
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.text_file import read_lines
+
+from .video_names import VIDEO_ENDINGS, video_id_of
 
 INTERVAL_MODES = ('half_open', 'inclusive', 'matlab')
-VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.flv', '.m4v')
 
 _INTEGER = re.compile(r'[+-]?\d+')
 _XD_LABEL = re.compile(r'_label_([A-Z0-9-]+)$')
-_FILE_NAME = re.compile(rf'\s*(\S.*?(?:{"|".join(map(re.escape, VIDEO_SUFFIXES))}))(?=\s|$)', re.IGNORECASE)
+_FILE_NAME = re.compile(rf'\s*(\S.*?(?:{"|".join(map(re.escape, VIDEO_ENDINGS))}))(?=\s|$)', re.IGNORECASE)
 
 
 class ClassInterval(NamedTuple):
@@ -62,15 +64,6 @@ class TemporalAnnotation(NamedTuple):
         given = tuple(class_intervals)
         pairs = sorted((start, end) for _, start, end in given)
         return cls(class_name, np.array(pairs, dtype=np.int64).reshape(-1, 2), given)
-
-
-def video_id_of(name: str) -> str:
-    """The name of a video without its folders and without a video file's ending; other dots are kept."""
-    stem = re.split(r'[/\\]', name)[-1]
-    for suffix in VIDEO_SUFFIXES:
-        if stem.lower().endswith(suffix):
-            return stem[: -len(suffix)]
-    return stem
 
 
 def _class_of(name: str) -> str:
@@ -148,10 +141,7 @@ def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open'
 
     annotations: dict[str, TemporalAnnotation] = {}
     faults: list[str] = []
-    try:
-        lines = path.read_text(encoding='utf-8-sig').splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f'{path} is not a text file in UTF-8: {error}') from error
+    lines = read_lines(path)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

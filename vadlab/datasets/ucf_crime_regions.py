@@ -18,9 +18,10 @@ from .keyframes import merge_intervals, shown_spans
 from .path_index import PathIndex
 from .problem_list import ProblemList
 from .region_annotations import RecordParser, load_records
-from .temporal_annotations import TemporalAnnotation, read_temporal_annotations, video_id_of
+from .temporal_annotations import TemporalAnnotation, read_temporal_annotations
 from .temporal_truth import match_truth
 from .video.errors import DamagedVideoError
+from .video_names import video_id_of
 
 
 @DATASETS.register_module()

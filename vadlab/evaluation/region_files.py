@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vadlab.datasets.temporal_annotations import video_id_of
+from vadlab.datasets.video_names import video_id_of
 from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.text_file import read_lines
 
 DETECTION_COLUMNS = ('frame', 'x1', 'y1', 'x2', 'y2', 'score')
 TRACK_COLUMNS = ('track', 'frame', 'x1', 'y1', 'x2', 'y2')
@@ -35,7 +36,7 @@ def read_region_files(folder: str | Path, columns: tuple[str, ...]) -> dict[str,
 
 def _read(path: Path, columns: tuple[str, ...]) -> np.ndarray:
     rows = []
-    for number, line in enumerate(path.read_text(encoding='utf-8-sig').splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         try:

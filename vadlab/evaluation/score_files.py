@@ -1,8 +1,6 @@
 """Predictions that were made elsewhere: score files of videos."""
 
-import csv
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -10,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vadlab.datasets.temporal_annotations import video_id_of
+from vadlab.datasets.video_names import video_id_of
 from vadlab.utils.errors import DataError, MissingFileError
-from vadlab.utils.npy_file import read_npy
+from vadlab.utils.npy_file import open_npz, read_npy
+from vadlab.utils.text_file import read_table
 
 from .functional import reduce_crops
 
@@ -48,7 +47,9 @@ def read_scores(
     for name, load in _entries(source, tuple(classes or ())).items():
         try:
             arrays[name] = _checked(load())
-        except (ValueError, EOFError, OSError, KeyError) as error:
+        except DataError as error:  # names the file itself
+            faults.append(str(error))
+        except ValueError as error:
             faults.append(f'{name}: {error}')
     if faults:
         total = len(faults) + len(arrays)
@@ -71,17 +72,14 @@ def _entries(source: Path, classes: tuple[str, ...]) -> dict[str, Callable[[], n
         raise MissingFileError(f'There are no predictions at {source}: neither a folder nor a file')
     if source.suffix == '.npy':
         raise DataError(f'{source} holds one array; give a folder with a file for each video, or an .npz of them')
-    if not zipfile.is_zipfile(source):
-        raise DataError(f'{source} is no .npz file, or is cut short')
-    archive = np.load(source, allow_pickle=False)
-    if not archive.files:
+    arrays = open_npz(source)
+    if not arrays:
         raise MissingFileError(f'There is no array in {source}')
-    return {name: partial(archive.__getitem__, name) for name in archive.files}
+    return arrays
 
 
 def _read_csv(path: Path, classes: tuple[str, ...]) -> np.ndarray:
-    with path.open(newline='', encoding='utf-8-sig') as file:
-        rows = [row for row in csv.reader(file) if row]
+    rows = [row for _, row in read_table(path)]
     header: list[str] = []
     if rows and not _is_number(rows[0][0]):
         header, rows = [cell.strip().lower() for cell in rows[0]], rows[1:]

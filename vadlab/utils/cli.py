@@ -1,11 +1,13 @@
 """What every command line tool does around its ``main``."""
 
 import errno
+import io
 import re
 import sys
 from collections.abc import Callable
 
 from .errors import VADLabError
+from .printable import make_logs_printable, printable, shortened_message
 
 # torch re-raises a worker's exception as the same type with the worker's whole traceback as its message.
 _WORKER_TRACEBACK = re.compile(r'^Caught \w+ in .*?Original Traceback.*\n[\w.]*Error: ', re.DOTALL)
@@ -29,8 +31,10 @@ _OF_FILES = {
 def user_message(error: Exception) -> str:
     """The error's own message, without the traceback that a data loader worker wraps around it."""
     if isinstance(error, OSError) and not isinstance(error, VADLabError):
-        return ': '.join(str(part) for part in (error.filename2 or error.filename, error.strerror) if part)
-    return _WORKER_TRACEBACK.sub('', str(error)).strip()
+        message = ': '.join(str(part) for part in (error.filename2 or error.filename, error.strerror) if part)
+    else:
+        message = _WORKER_TRACEBACK.sub('', BaseException.__str__(error)).strip()
+    return printable(shortened_message(message))
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
@@ -43,6 +47,11 @@ def run_cli(main: Callable[[], int | None]) -> None:
     Args:
         main: Takes no arguments; returns the exit status, or None for 0.
     """
+    make_logs_printable()
+    for stream in (sys.stdout, sys.stderr):
+        # Names that are no UTF-8, or a terminal that shows ASCII only, must not end a run.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
     try:
         status = main() or 0
     except (VADLabError, OSError) as error:

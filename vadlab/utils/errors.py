@@ -1,12 +1,20 @@
-"""Errors that a user can cause, and mend.
+"""Errors that a user can cause, and fix.
 
 Each derives from the built-in exception that fits it, so library users may catch ``ValueError`` as usual, while the
 tools can tell a user's mistake (one clear message, exit status 2) from a fault of our own (a traceback, status 1).
 """
 
+from .printable import printable, shortened_message
+
 
 class VADLabError(Exception):
-    """Base of all errors that a user can mend. The message says what is wrong, where, and how to mend it."""
+    """Base of all errors that a user can fix. The message says what is wrong, where, and how to fix it.
+
+    What it repeats of names and files is shown with its control characters escaped, and cut where it is long.
+    """
+
+    def __str__(self) -> str:
+        return printable(shortened_message(super().__str__()))
 
 
 class ConfigError(VADLabError, ValueError):

@@ -1,11 +1,151 @@
-"""Writing JSON files whole or not at all."""
+"""Reading JSON of unknown origin, and writing it whole or not at all."""
 
 import json
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError
+from .errors import ConfigError, DataError
+from .text_file import decode_text, read_bytes, read_text, split_lines
+
+_DEEPEST = 64  # lists and objects within each other
+_LONGEST_NUMBER = 19  # digits of a whole number: those of 64 bits
+_NO_TEXT = re.compile(r'\\u(0000|[dD][89a-fA-F])')
+
+
+def read_json(path: str | os.PathLike[str], unique_keys: bool = False) -> Any:
+    """Read a JSON file in UTF-8, with or without a byte order mark.
+
+    What no file of numbers and texts needs is refused here, so that no reader has to look for it: numbers that are not
+    finite, whole numbers beyond 64 bits, lists within each other beyond 64 levels, texts with a zero byte or half of a
+    character.
+
+    Args:
+        path (str | PathLike): The file.
+        unique_keys (bool): Refuse an object that has a key twice, of which the last would count.
+
+    Raises:
+        MissingFileError: There is no such file.
+        DataError: It cannot be read, or is no JSON of this kind; the message names the place.
+    """
+    return parse_json(read_text(path), str(path), unique_keys)
+
+
+def parse_json(text: str, source: str, unique_keys: bool = False, is_finite: bool = True) -> Any:
+    """Parse JSON as :func:`read_json` does; ``source`` is for messages.
+
+    Raises:
+        DataError: It is no JSON of this kind.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise _RefusedError(f'the key {twice!r} is there twice', json.dumps(twice, ensure_ascii=False))
+        return found
+
+    try:
+        content = json.loads(
+            text,
+            parse_int=_whole_number,
+            parse_float=_number if is_finite else float,
+            parse_constant=_number if is_finite else float,
+            object_pairs_hook=unique if unique_keys else None,
+        )
+    except json.JSONDecodeError as error:
+        raise DataError(f'{source} is not valid JSON: {error.msg}, line {error.lineno} column {error.colno}') from error
+    except _RefusedError as error:
+        line = text.count('\n', 0, text.find(error.token)) + 1
+        raise DataError(f'{source} cannot be used: line {line}: {error}') from error
+    except RecursionError:
+        content = None
+        is_deep = True
+    else:
+        is_deep = _is_deep(content)
+    if is_deep:
+        raise DataError(f'{source} cannot be used: its lists and objects are more than {_DEEPEST} deep')
+    if _NO_TEXT.search(text):
+        bad = next((part for part in _texts(content) if re.search('[\0\ud800-\udfff]', part)), None)
+        if bad is not None:
+            raise DataError(f'{source} cannot be used: {bad[:60]!a} holds a zero byte or half of a character')
+    return content
+
+
+def read_json_lines(
+    path: str | os.PathLike[str], is_finite: bool = True, is_ended: bool = False
+) -> list[tuple[int, Any]]:
+    """The values of a file with one a line, and their line numbers, as :func:`read_json` reads them.
+
+    A last line without its line break is left out where it is no JSON: a program that was killed began to write it.
+
+    Args:
+        path (str | PathLike): The file.
+        is_finite (bool): Refuse NaN and infinity.
+        is_ended (bool): Leave a last line without its line break out, whatever it is.
+
+    Raises:
+        MissingFileError, DataError: See :func:`read_json`.
+    """
+    raw = read_bytes(path)
+    end = raw.rfind(b'\n') + 1
+    lines = split_lines(decode_text(raw[:end], path))
+    found = [
+        (number, parse_json(line, f'{path}, line {number}', is_finite=is_finite))
+        for number, line in enumerate(lines, 1)
+        if line.strip()
+    ]
+    if not is_ended:
+        try:
+            found.append((len(lines) + 1, parse_json(decode_text(raw[end:], path), str(path), is_finite=is_finite)))
+        except DataError:
+            pass
+    return found
+
+
+class _RefusedError(ValueError):
+    def __init__(self, why: str, token: str) -> None:
+        super().__init__(why)
+        self.token = token
+
+
+def _whole_number(text: str) -> int:
+    if len(text.lstrip('-')) > _LONGEST_NUMBER or not -(2**63) <= int(text) < 2**63:
+        raise _RefusedError(f'a whole number of {len(text)} digits ({text[:20]}...)', text)
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if value - value != 0:
+        raise _RefusedError(f'{text[:20]} is no finite number', text)
+    return value
+
+
+def _is_deep(content: Any) -> bool:
+    level = [content] if isinstance(content, (dict, list)) else []
+    for _ in range(_DEEPEST):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _texts(content: Any) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict):
+        yield from content
+    for child in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        yield from _texts(child)
 
 
 def check_writable(path: str | Path, option: str) -> None:
@@ -31,17 +171,18 @@ def check_writable(path: str | Path, option: str) -> None:
 
 
 def write_json(path: str | Path, content: Any, **options: Any) -> None:
-    """Write a file that is read as whole by others, with the permissions that any new file gets.
+    r"""Write a file that is read as whole by others, with the permissions that any new file gets.
 
     Args:
         path (str | Path): The file; folders that lack are made.
-        content (Any): What ``json.dump`` takes; NaN is refused, since it is no JSON.
+        content (Any): What ``json.dump`` takes; NaN is refused, since it is no JSON. Bytes of file names that are no
+            UTF-8 are written as escapes (``\udce9``).
         **options (Any): Further arguments of ``json.dump``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _part(path)
-    with part.open('w', encoding='utf-8') as file:
+    with part.open('w', encoding='utf-8', errors='backslashreplace') as file:
         json.dump(content, file, indent=2, allow_nan=False, ensure_ascii=False, **options)
         file.write('\n')
     os.replace(part, path)

@@ -1,27 +1,20 @@
 """Reading what MMEngine's local backend wrote of a run."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.json_file import read_json_lines
 
 from .curves import LearningCurve
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
     """The lines of a ``scalars.json``; a last line that a killed run left unfinished is dropped."""
-    lines = [line for line in path.read_text(encoding='utf-8').splitlines() if line.strip()]
-    records = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number < len(lines):
-                raise DataError(f'{path}, line {number}: {error}') from error
-    return [record for record in records if isinstance(record, dict)]
+    # A loss that is not finite is logged as NaN.
+    return [record for _, record in read_json_lines(path, is_finite=False) if isinstance(record, dict)]
 
 
 def read_learning_curve(run_dir: str | Path, key: str = 'frame/auc', label: str | None = None) -> LearningCurve:
@@ -56,8 +49,8 @@ def read_learning_curve(run_dir: str | Path, key: str = 'frame/auc', label: str 
     for file in files:
         first_of_file = True
         for record in _records(file):
-            if 'iter' in record and 'time' in record:
-                iteration = int(record['iter'])
+            if isinstance(record.get('iter'), int) and isinstance(record.get('time'), int | float):
+                iteration = record['iter']
                 if first_of_file:
                     # A resumed run goes on from an earlier iteration: forget what came after that.
                     clock = [entry for entry in clock if entry[0] < iteration]

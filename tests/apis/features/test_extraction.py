@@ -199,7 +199,7 @@ def test_library_versions_may_differ(tmp_path):
     assert check_recipe(tmp_path, {'a': (1, 2)}, {'versions': {'av': '1'}}) == []
     assert check_recipe(tmp_path, {'a': (1, 2)}, {'versions': {'av': '2'}}) == ["versions.av: '1' -> '2'"]
     (tmp_path / 'recipe.json').write_text('{"recipe"')
-    with pytest.raises(DataError, match='cannot be read'):
+    with pytest.raises(DataError, match='is not valid JSON'):
         check_recipe(tmp_path, {'a': (1, 2)}, {})
 
 

@@ -70,5 +70,5 @@ def test_features_that_are_not_finite_name_their_file(paths):
 
 def test_file_that_is_gone(paths):
     paths[0].unlink()
-    with pytest.raises(DataError, match='Abuse001_x264__0.npy cannot be read'):
+    with pytest.raises(DataError, match='Abuse001_x264__0.npy is gone'):
         LoadFeatures()(results(paths))

@@ -96,13 +96,13 @@ def test_array_that_does_not_fit_is_an_error(tmp_path, array):
 
 def test_damaged_array_is_an_error(tmp_path):
     (tmp_path / 'p.npy').write_bytes(b'\x93NUMPY')
-    with pytest.raises(DataError, match='cannot be read as a .npy array'):
+    with pytest.raises(DataError, match='p.npy is damaged'):
         read_concept_features(tmp_path / 'p.npy', ('Normal',))
 
 
 def test_array_of_objects_is_refused(tmp_path):
     np.save(tmp_path / 'p.npy', np.array([{'a': 1}], object), allow_pickle=True)
-    with pytest.raises(DataError, match='cannot be read as a .npy array'):
+    with pytest.raises(DataError, match='holds Python objects'):
         read_concept_features(tmp_path / 'p.npy', ('Normal',))
 
 

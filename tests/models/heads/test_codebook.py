@@ -63,7 +63,7 @@ def test_names_files(tmp_path):
         ('a.txt', 'dog\ndog\n', "names 'dog' twice"),
         ('b.txt', '\n', 'names no concept'),
         ('c.json', '{"a": 1}', 'holds no list of names'),
-        ('d.json', '[', 'cannot be read'),
+        ('d.json', '[', 'is not valid JSON'),
     ):
         (tmp_path / name).write_text(text)
         with pytest.raises(DataError, match=message):

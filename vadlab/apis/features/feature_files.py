@@ -1,13 +1,15 @@
 """Files that are whole or not there, and what says that a video is done."""
 
-import json
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vadlab.utils.errors import DataError
+from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.json_file import read_json
+from vadlab.utils.npy_file import read_npy_header
 
 _MARKERS = '.videos'
 _HEADER_BYTES = 128  # a multiple of 64, as the format asks
@@ -92,14 +94,11 @@ def is_whole(path: Path, dim: int | None = None, dtype: str | None = None, rows:
     """Whether a ``.npy`` has as many bytes as its header says, and is of the kind expected."""
     try:
         with open(path, 'rb') as file:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, found = read(file)
-            expected = file.tell() + int(np.prod(shape)) * found.itemsize
             size = os.fstat(file.fileno()).st_size
-    except (OSError, ValueError):
+            shape, _, found, start = read_npy_header(file, size)
+    except (OSError, DataError):
         return False
-    fits = size == expected and len(shape) == 2
+    fits = size == start + math.prod(shape) * found.itemsize and len(shape) == 2
     return (
         fits
         and (dim is None or shape[1] == dim)
@@ -116,8 +115,8 @@ def marker_path(out: Path, name: str) -> Path:
 def read_marker(out: Path, name: str) -> dict[str, Any] | None:
     """What the note of a video says; None without one that can be read."""
     try:
-        content = json.loads(marker_path(out, name).read_text(encoding='utf-8'))
-    except (OSError, ValueError):
+        content = read_json(marker_path(out, name))
+    except (DataError, MissingFileError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from vadlab.utils.config import config_differences
-from vadlab.utils.errors import DataError
-from vadlab.utils.json_file import write_json
+from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.json_file import read_json, write_json
 
 RECIPE_FILE = 'recipe.json'
 
@@ -55,9 +55,9 @@ def read_recipe(folder: Path) -> dict[str, Any]:
     """
     path = folder / RECIPE_FILE
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise DataError(f'{path} cannot be read: {error}') from error
+        content = read_json(path)
+    except MissingFileError as error:
+        raise DataError(str(error)) from error
     if not isinstance(content, dict) or not isinstance(content.get('recipe'), dict):
         raise DataError(f'{path} holds no recipe. Remove it if the features are to be made anew.')
     return content

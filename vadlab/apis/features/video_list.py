@@ -1,12 +1,13 @@
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vadlab.datasets.feature_lists import parse_list
+from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
-
-ENDINGS = frozenset(['.mp4', '.avi', '.mkv', '.mov', '.webm', '.mpg', '.mpeg', '.m4v', '.ts', '.flv', '.wmv', '.3gp'])
+from vadlab.utils.text_file import read_lines
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class VideoItem:
 
 
 def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | None = None) -> list[VideoItem]:
-    """Videos from files, folders (searched to any depth) and ``.txt`` lists (a path a line).
+    """Videos from files, folders (searched to any depth) and ``.txt`` lists (one path per line).
 
     Args:
         sources (Sequence): Files, folders, lists.
@@ -46,15 +47,13 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
             for folder, subfolders, files in os.walk(source, followlinks=True):
                 subfolders[:] = sorted(s for s in subfolders if not s.startswith('.'))
                 for path in (Path(folder) / file for file in files):
-                    if path.suffix.lower() in ENDINGS and not path.name.startswith('.'):
+                    if path.suffix.lower() in VIDEO_ENDINGS and not path.name.startswith('.'):
                         found.setdefault(str(path), _name(path, Path(root) if root else source))
         elif source.suffix == '.txt' and source.is_file():
-            for line in source.read_text(encoding='utf-8').splitlines():
-                if line.strip():
-                    path = Path(line.strip())
-                    path = path if path.is_absolute() else (Path(root) if root else source.parent) / path
-                    _must_exist(path, f'named in {source}')
-                    found.setdefault(str(path), _name(path, Path(root) if root else source.parent))
+            base = Path(root) if root else source.parent
+            for path in _listed(source, base):
+                _must_exist(path, f'named in {source}')
+                found.setdefault(str(path), _name(path, base))
         else:
             _must_exist(source, 'named on the command line')
             found.setdefault(str(source), _name(source, Path(root) if root else source.parent))
@@ -69,7 +68,9 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
             'folders of their own, or name a --root above them.'
         )
     if not found:
-        raise DataError(f'No videos under {", ".join(map(str, sources))}. Known endings: {" ".join(sorted(ENDINGS))}')
+        raise DataError(
+            f'No videos under {", ".join(map(str, sources))}. Known endings: {" ".join(sorted(VIDEO_ENDINGS))}'
+        )
     items = {name: VideoItem(file, name, os.path.getsize(file)) for file, name in found.items()}
     return [items[name] for name in sorted(items)]
 
@@ -92,6 +93,16 @@ def parse_shard(text: str | None) -> tuple[int, int]:
     if not (sign and index.isdigit() and count.isdigit() and int(index) < int(count)):
         raise ConfigError(f'--shard {text}: write i/n with i from 0 to n - 1, such as 0/4.')
     return int(index), int(count)
+
+
+def _listed(source: Path, folder: Path) -> Iterator[Path]:
+    """The paths of a list. A line is a path as it is, or the first part of what other lists of videos hold."""
+    for line in read_lines(source):
+        whole = folder / line.strip()
+        if line.strip() and os.path.isfile(whole):
+            yield whole
+        else:
+            yield from (folder / entry.name for entry in parse_list([line]))
 
 
 def _must_exist(path: Path, why: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from vadlab.datasets.clip_metadata import SPLITS, ClipRecord, format_metadata, write_metadata
 from vadlab.utils.errors import DataError
+from vadlab.utils.text_file import read_text
 
 
 def write_split_files(records: Sequence[ClipRecord], folder: Path, source: Path, overwrite: bool = False) -> list[Path]:
@@ -32,7 +33,7 @@ def write_split_files(records: Sequence[ClipRecord], folder: Path, source: Path,
     for path, text in texts.items():
         if overwrite or path.resolve() == source.resolve() or not path.is_file():
             continue
-        if path.read_text(encoding='utf-8') != text:
+        if read_text(path) != text:
             raise DataError(
                 f'{path} is there and differs from {source}. Prepare from {folder} if it is right, or replace it: '
                 '--overwrite-metadata'

@@ -52,7 +52,7 @@ def read_animal_kingdom(root: Path) -> list[ClipRecord]:
     for row in rows:
         try:
             animals, pairs = _animals(row['list_animal']), _pairs(row['list_animal_action'])
-        except (ValueError, SyntaxError, TypeError, IndexError) as error:
+        except (ValueError, SyntaxError, TypeError, IndexError, RecursionError, MemoryError) as error:
             problems.note('lists of animals and actions cannot be read', f'{row["video_id"]}: {error}')
             continue
         if row['type'].lower() not in _SPLITS:

@@ -1,11 +1,11 @@
 """What the readers of public layouts share."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from ...utils.errors import DataError, MissingFileError
 from ...utils.suggest import nearest
+from ...utils.text_file import read_records
 
 
 def read_table(path: Path, columns: Sequence[str], delimiter: str = ',') -> list[dict[str, str]]:
@@ -22,15 +22,7 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = ',') -> list
     """
     if not path.is_file():
         raise MissingFileError(f'There is no {path}')
-    try:
-        with open(path, encoding='utf-8-sig', newline='') as file:
-            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-            rows = [
-                {(k or '').strip(): (v or '').strip() for k, v in row.items() if isinstance(v, str)} for row in reader
-            ]
-            header = [name.strip() for name in reader.fieldnames or []]
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise DataError(f'{path}: cannot be read as a table ({error})') from error
+    header, rows = read_records(path, delimiter)
     check_columns(path, header, columns)
     return rows
 

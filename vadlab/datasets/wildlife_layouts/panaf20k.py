@@ -1,7 +1,7 @@
-import json
 from pathlib import Path
 
 from ...utils.errors import DataError, MissingFileError
+from ...utils.json_file import read_json
 from ..clip_metadata import ClipRecord
 from ..problem_list import ProblemList
 from .layout_files import joined, read_table
@@ -60,7 +60,7 @@ def _read_frames(root: Path, folder: Path) -> list[ClipRecord]:
     for name, split in _SPLITS.items():
         for file in sorted((folder / 'annotations' / name).glob('*.json')):
             try:
-                frames = json.loads(file.read_text(encoding='utf-8'))['annotations']
+                frames = read_json(file)['annotations']
                 detections = [detection for frame in frames for detection in frame['detections']]
                 species = [detection.get('species', '') for detection in detections]
                 behaviours = [detection.get('behaviour', '') for detection in detections]

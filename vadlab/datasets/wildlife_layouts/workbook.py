@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 from ...utils.errors import DataError, MissingFileError
+from ...utils.npy_file import ZIP_DAMAGE
 
 _MAIN = '{http://schemas.openxmlformats.org/spreadsheetml/2006/main}'
 _RELATION = '{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id'
@@ -30,7 +31,7 @@ def read_sheet(path: Path, sheet: str) -> list[dict[str, str]]:
             target = _sheet_file(archive, path, sheet)
             shared = _shared_strings(archive)
             rows = [_cells(row, shared) for row in _parse(archive, target).iter(f'{_MAIN}row')]
-    except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, OSError, IndexError, ValueError) as error:
+    except (*ZIP_DAMAGE, ElementTree.ParseError, KeyError, IndexError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f'{path}: cannot be read as a workbook ({error})') from error

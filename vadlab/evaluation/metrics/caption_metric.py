@@ -6,7 +6,7 @@ from typing import Any
 from vadlab.registry import METRICS
 from vadlab.utils.errors import DataError
 
-from ..functional.captions import WordNet, caption_protocol, caption_scores
+from ..functional.captions import WordNet, caption_protocol, caption_scores, ptb_tokenize
 from ..functional.captions.caption_scores import NAMES
 from .vad_metric import VADMetric
 
@@ -50,9 +50,11 @@ class CaptionMetric(VADMetric):
         results = self.checked(results)
         captions, references = [r['caption'] for r in results], [r['references'] for r in results]
         self._num_references = [len(found) for found in references]
-        empty = [result['video_id'] for result in results if not result['caption'].strip()]
+        empty = [result['video_id'] for result in results if not ptb_tokenize(result['caption'])]
         if empty:
-            self.log(f'{len(empty)} of {len(results)} captions are empty and score 0 (first: image {empty[0]})')
+            self.log(
+                f'{len(empty)} of {len(results)} captions have no word in them and score 0 (first: image {empty[0]})'
+            )
         if len(results) == 1:
             self.log('CIDEr of a single image is 0: no word is rarer than another')
         return caption_scores(captions, references, self.wordnet).numbers

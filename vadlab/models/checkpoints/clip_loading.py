@@ -10,7 +10,8 @@ from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from vadlab.checkpoints import check_float_weights, check_weights, read_saved_config, read_tensor_file, weights_in
-from vadlab.utils.errors import CheckpointError, MissingDependencyError, MissingFileError
+from vadlab.utils.errors import CheckpointError, DataError, MissingDependencyError, MissingFileError
+from vadlab.utils.json_file import read_json
 
 from ..backbones.clip_text_transformer import CLIPTextTransformer
 from ..backbones.clip_vision_transformer import CLIPVisionTransformer
@@ -111,9 +112,9 @@ def _read_json(path: Path) -> dict:
             'weights came from.'
         )
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise CheckpointError(f'{path} is not valid JSON: {error}') from error
+        content = read_json(path)
+    except DataError as error:
+        raise CheckpointError(str(error)) from error
     if not isinstance(content, dict):
         raise CheckpointError(f'{path} holds no JSON object.')
     return content

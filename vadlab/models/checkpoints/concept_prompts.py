@@ -3,7 +3,6 @@
 Shape suffixes: k classes, n concepts, e embedding channels.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from torch import Tensor
 
 from vadlab.registry import TOKENIZERS
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingFileError
+from vadlab.utils.json_file import read_json
+from vadlab.utils.npy_file import read_npy
 from vadlab.utils.suggest import nearest
 
 from ..backbones.clip_text_transformer import CLIPTextTransformer
@@ -83,10 +84,7 @@ def read_concepts(path: str | Path, order: Sequence[str] | None = None) -> dict[
         DataError: It is no JSON of this kind, or has another number of entries than ``order``.
     """
     example = '{"Fighting": ["fighting", "a punch"]} or {"fighting": {"fighting": 1.0, "wrestling": 0.41}}'
-    try:
-        content = json.loads(Path(path).read_text(encoding='utf-8'))
-    except (UnicodeDecodeError, ValueError) as error:
-        raise DataError(f'{path} is not valid JSON: {error}') from error
+    content = read_json(path)
     if not isinstance(content, dict) or not content:
         raise DataError(f'{path} holds no concepts by class; expected {example}.')
     found = {}
@@ -112,10 +110,7 @@ def _related(entry: Mapping[str, float]) -> list[str] | None:
 
 
 def _read_features(path: Path, classes: Sequence[str], order: Sequence[str] | None) -> Tensor:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f'{path} cannot be read as a .npy array: {error}') from error
+    array = read_npy(path)
     order = list(order or classes)
     if array.ndim != 2 or array.dtype.kind != 'f' or len(array) != len(order):
         raise DataError(
@@ -134,7 +129,6 @@ def _rows_of(path: Path, classes: Sequence[str], names: list[str]) -> list[int]:
     return [names.index(name) for name in classes]
 
 
-@torch.no_grad()
 @torch.no_grad()
 def encode_texts(texts: Sequence[str], clip: str | Path) -> Tensor:
     """Project texts into CLIP's common space, without normalising; thousands of them take no more memory than hundreds.

@@ -1,4 +1,3 @@
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.json_file import read_json
 
 # ImageNet's, which VideoMAE takes, on the scale 0..255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -176,12 +176,11 @@ def read_statistics(path: str) -> tuple[float | None, float | None]:
         MMLogger.get_current_instance().info(f'{path} is not there: normalisation of sound comes with a checkpoint')
         return None, None
     try:
-        with open(path, encoding='utf-8') as file:
-            found = json.load(file)['sound']
+        found = read_json(path)['sound']
         mean, std = found['mean'], found['std']
-        if mean is not None and not std > 0:
-            raise ValueError(f'std is {std}')
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if mean is not None and not (float(mean) == mean and std > 0):
+            raise ValueError(f'mean is {mean!r}, std is {std!r}')
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(f'{path}: is no statistics of prepared clips ({error})') from error
     return mean, std
 

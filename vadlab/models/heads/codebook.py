@@ -11,6 +11,8 @@ from torch import Tensor
 
 from vadlab.checkpoints import read_tensor_file
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingFileError
+from vadlab.utils.json_file import parse_json, read_json
+from vadlab.utils.text_file import read_lines
 
 from ..checkpoints.concept_prompts import encode_texts
 
@@ -38,12 +40,15 @@ def load_codebook(path: str | Path, embed_dim: int | None = None) -> tuple[list[
         raise MissingFileError(f'There is no codebook {path}. {_ADVICE}')
     try:
         tensors, metadata = read_tensor_file(path)
-        names = json.loads(metadata['names'])
+        names = parse_json(metadata['names'], f'{path}: the list of names')
         embeds = tensors['embeds']
     except (CheckpointError, KeyError, ValueError, TypeError) as error:
         raise DataError(f'{path} is no codebook ({error}). {_ADVICE}') from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f'{path} is no codebook (its names are no list of texts). {_ADVICE}')
     if not isinstance(embeds, Tensor) or embeds.ndim != 2 or len(embeds) != len(names):
-        raise DataError(f'{path}: {len(names)} names, but embeddings of shape {tuple(embeds.shape)}. {_ADVICE}')
+        shape = tuple(embeds.shape) if isinstance(embeds, Tensor) else type(embeds).__name__
+        raise DataError(f'{path}: {len(names)} names, but embeddings of shape {shape}. {_ADVICE}')
     if not embeds.isfinite().all():
         raise DataError(f'{path} holds numbers that are not finite. {_ADVICE}')
     if embed_dim is not None and embeds.shape[1] != embed_dim:
@@ -88,15 +93,10 @@ def read_names(path: str | Path) -> list[str]:
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f'There is no file of names {path}; wanted a text file with a concept in each line')
-    try:
-        text = path.read_text(encoding='utf-8')
-        names = (
-            json.loads(text)
-            if path.suffix == '.json'
-            else [line.partition('#')[0].strip() for line in text.splitlines()]
-        )
-    except (UnicodeDecodeError, ValueError) as error:
-        raise DataError(f'{path} cannot be read: {error}') from error
+    if path.suffix == '.json':
+        names = read_json(path)
+    else:
+        names = [line.partition('#')[0].strip() for line in read_lines(path)]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DataError(f'{path} holds no list of names')
     names = [name for name in names if name]

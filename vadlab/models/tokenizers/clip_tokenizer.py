@@ -1,16 +1,20 @@
 import gzip
 import html
 import importlib.util
+import io
 import unicodedata
+import zlib
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
 from vadlab.registry import TOKENIZERS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.text_file import decode_text, read_bytes
 
 VOCAB_NAME = 'bpe_simple_vocab_16e6.txt.gz'
 _NUM_MERGES = 49152 - 256 - 2
+_MOST_BYTES = 16_000_000  # of the vocabulary, unpacked: the real one has 3 MB
 _END_OF_WORD = '</w>'
 _CONTRACTIONS = ("'re", "'ve", "'ll", "'s", "'t", "'m", "'d")
 _CACHED_WORDS = 1 << 16
@@ -194,11 +198,12 @@ class CLIPTokenizer:
     @lru_cache(maxsize=2)  # every pipeline has a tokenizer of its own; the file is the same
     def _read_merges(path: Path, mtime_ns: int) -> list[tuple[str, str]]:
         try:
-            raw = path.read_bytes()
-            lines = (gzip.decompress(raw) if raw[:2] == b'\x1f\x8b' else raw).decode('utf-8').split('\n')
-            pairs = [line.split() for line in lines[1 : _NUM_MERGES + 1]]
-        except (OSError, EOFError, UnicodeDecodeError) as error:
+            raw = read_bytes(path, _MOST_BYTES)
+            if raw[:2] == b'\x1f\x8b':
+                raw = gzip.open(io.BytesIO(raw)).read(_MOST_BYTES)
+        except (OSError, EOFError, zlib.error) as error:
             raise DataError(f'CLIPTokenizer: cannot read the vocabulary file {path}: {error}') from error
+        pairs = [line.split() for line in decode_text(raw, path).split('\n')[1 : _NUM_MERGES + 1]]
         if len(pairs) < _NUM_MERGES or any(len(pair) != 2 for pair in pairs):
             raise DataError(
                 f'CLIPTokenizer: {path} does not hold the {_NUM_MERGES:,} merges of {VOCAB_NAME}, two symbols a line '

@@ -7,6 +7,7 @@ from pathlib import Path
 from vadlab.evaluation.functional.captions.ptb import ptb_tokenize
 from vadlab.registry import TOKENIZERS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.json_file import read_json
 
 SPECIAL_WORDS = ('<pad>', '<unk>', '<bos>', '<eos>')
 _ADVICE = 'Make one of the training captions: python tools/build_vocabulary.py CAPTIONS.json --out FILE'
@@ -151,10 +152,7 @@ class WordVocabulary:
 def _read(path: Path) -> list:
     if not path.is_file():
         raise MissingFileError(f'WordVocabulary: no vocabulary file {path}. {_ADVICE}')
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (UnicodeDecodeError, ValueError) as error:
-        raise DataError(f'WordVocabulary: {path} is not valid JSON: {error}') from error
+    content = read_json(path)
     words = content.get('words') if isinstance(content, dict) else None
     if not isinstance(words, list):
         raise DataError(f'WordVocabulary: {path} holds no list "words". {_ADVICE}')

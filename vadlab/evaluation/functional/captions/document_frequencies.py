@@ -4,11 +4,11 @@ import tempfile
 from collections.abc import Hashable, Sequence
 from itertools import chain
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.npy_file import open_npz
 
 from .corpus import Caption, check_references
 from .ngrams import NGramCounts, count_ngrams, find, number_words
@@ -103,12 +103,23 @@ class DocumentFrequencies:
         if not Path(path).is_file():
             raise MissingFileError(f'{path}: there is no such file of document frequencies')
         try:
-            with np.load(path, allow_pickle=False) as file:
-                orders = range(1, 1 + sum(name.startswith('keys') for name in file))
-                keys, counts = [file[f'keys{n}'] for n in orders], [file[f'counts{n}'] for n in orders]
-                return cls(file['words'].tolist(), keys, counts, int(file['num_images']))
-        except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
+            file = {name: read() for name, read in open_npz(path).items()}
+            orders = range(1, 1 + sum(name.startswith('keys') for name in file))
+            keys, counts = [file[f'keys{n}'] for n in orders], [file[f'counts{n}'] for n in orders]
+            _check(file['words'], keys, counts, file['num_images'])
+            return cls(file['words'].tolist(), keys, counts, int(file['num_images']))
+        except (KeyError, TypeError, ValueError) as error:
             raise DataError(f'{path} holds no document frequencies ({error}); write it by save()') from error
+
+
+def _check(words: np.ndarray, keys: list[np.ndarray], counts: list[np.ndarray], num_images: np.ndarray) -> None:
+    if words.ndim != 1 or words.dtype.kind not in 'UiuS' or num_images.shape or num_images.dtype.kind not in 'iu':
+        raise ValueError(f'words are {words.dtype} of shape {words.shape}, num_images is {num_images.dtype}')
+    for key, count in zip(keys, counts, strict=True):
+        if key.ndim != 1 or key.shape != count.shape or key.dtype.kind not in 'iu' or count.dtype.kind not in 'iu':
+            raise ValueError(f'keys are {key.dtype} of shape {key.shape}, counts {count.dtype} of {count.shape}')
+        if (key[1:] <= key[:-1]).any():
+            raise ValueError('keys are not ascending')
 
 
 def images_with(level: NGramCounts, image_of: np.ndarray) -> np.ndarray:

@@ -4,7 +4,9 @@ import os
 import zipfile
 from pathlib import Path
 
-from vadlab.utils.errors import MissingFileError
+from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.npy_file import ZIP_DAMAGE
+from vadlab.utils.text_file import MOST_BYTES, decode_text, read_bytes, split_lines
 
 PARTS_OF_SPEECH = ('noun', 'verb', 'adj', 'adv')
 # WordNet's rules of detachment (its manual, morphy): nouns, verbs, adjectives.
@@ -32,6 +34,7 @@ class WordNet:
 
     Raises:
         MissingFileError: These files are not there.
+        DataError: They hold something else.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -39,11 +42,15 @@ class WordNet:
         self._entries: dict[str, list[tuple[str, str]]] = {}
         self._bases: dict[str, list[str]] = {}
         for part in PARTS_OF_SPEECH:
-            for line in self._lines(f'index.{part}'):
-                if not line.startswith(' '):  # the licence is indented
-                    self._entries.setdefault(line[: line.index(' ')], []).append((part, line))
+            for number, line in enumerate(self._lines(f'index.{part}'), 1):
+                if line.startswith(' '):  # the licence is indented
+                    continue
+                word, space, _ = line.partition(' ')
+                if not space or not _is_entry(line):
+                    raise DataError(f'{self.path}, index.{part}, line {number}: is no entry of a WordNet')
+                self._entries.setdefault(word, []).append((part, line))
             for line in self._lines(f'{part}.exc'):
-                form, *bases = line.split()
+                form, *bases = line.split() or ['']
                 self._bases.setdefault(form, []).extend(bases)
 
     @classmethod
@@ -87,11 +94,22 @@ class WordNet:
     def _lines(self, name: str) -> list[str]:
         try:
             if self.path.suffix != '.zip':
-                return (self.path / name).read_text(encoding='utf-8').splitlines()
-            with zipfile.ZipFile(self.path) as archive:
-                return archive.read(f'{self.path.stem}/{name}').decode('utf-8').splitlines()
+                raw = read_bytes(self.path / name)
+            else:
+                with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.path.stem}/{name}') as file:
+                    raw = file.read(MOST_BYTES)
         except (FileNotFoundError, KeyError) as error:
             raise MissingFileError(f'{self.path} is no WordNet: it has no {name}') from error
+        except ZIP_DAMAGE as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f'{self.path} cannot be read: {error}') from error
+        return split_lines(decode_text(raw, f'{self.path}, {name}'))
+
+
+def _is_entry(line: str) -> bool:
+    fields = line.split()
+    return len(fields) > 2 and fields[2].isdecimal() and 0 < int(fields[2][:6]) < len(fields)
 
 
 def _offsets(line: str) -> list[str]:

@@ -1,0 +1,45 @@
+"""Texts from outside on a terminal: file names, captions, whatever a message repeats."""
+
+import logging
+import re
+from typing import Any
+
+# Controls (but not tab and line break), separators and overrides of the writing direction, and halves of characters,
+# by which Python stands for bytes of file names that are no UTF-8.
+_CONTROL = re.compile('[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
+_LONG_WORD = re.compile(r'\S{301,}')
+_MOST = 4_000  # characters of a message
+
+
+def printable(text: str) -> str:
+    r"""The text with control characters as escapes, so that no terminal acts on them.
+
+    >>> printable('a\x1b[31mb')
+    'a\\x1b[31mb'
+    """
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def shortened_message(text: str) -> str:
+    """A message that fills no terminal: words beyond 300 characters and all beyond 4,000 are cut in their middle."""
+    text = _LONG_WORD.sub(lambda match: _cut(match[0], 120), text)
+    return text if len(text) <= _MOST else _cut(text, _MOST // 2)
+
+
+def _cut(text: str, kept: int) -> str:
+    return f'{text[:kept]} [... {len(text) - 2 * kept:,} characters ...] {text[-kept:]}'
+
+
+def make_logs_printable() -> None:
+    """From now on, all log records of this process are :func:`printable`."""
+    made = logging.getLogRecordFactory()
+    if getattr(made, 'is_printable', False):
+        return
+
+    def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = made(*args, **kwargs)
+        record.msg, record.args = printable(record.getMessage()), ()
+        return record
+
+    factory.is_printable = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(factory)
