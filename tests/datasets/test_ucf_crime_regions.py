@@ -1,3 +1,4 @@
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -9,8 +10,9 @@ from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from vadlab.datasets import UCFCrimeRegions
-from vadlab.datasets.transforms import TokenizeCaptions
+from vadlab.datasets.transforms import DecodeFrames, TokenizeCaptions
 from vadlab.datasets.ucf_crime_regions import UCF_CRIME_CLASSES, class_from_path
+from vadlab.datasets.video import FrameCache
 from vadlab.registry import DATASETS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
@@ -266,6 +268,22 @@ def test_damaged_videos_within_the_limit_are_replaced_by_the_next_good_one(build
     skipped = [line for line in log_lines if 'is damaged and is skipped' in line]
     assert len(skipped) == 2
     assert 'Arson004 is damaged and is skipped, 2 of at most 2' in skipped[1]
+
+
+@pytest.mark.parametrize('cached', [False, True])
+def test_a_video_that_vanishes_during_the_run_counts_as_a_damaged_one(build, many, log_lines, tmp_path, cached):
+    root, records = many
+    dataset = build(records[:2], data_root=root, max_bad_videos=1)
+    if cached:
+        decode = next(step for step in dataset.pipeline.transforms if isinstance(step, DecodeFrames))
+        decode.cache = FrameCache(str(tmp_path / 'cache'))
+    assert [dataset[i]['data_samples'].video_id for i in range(2)] == ['Arson000', 'Arson001']
+    os.unlink(f'{root}/Arson000.mp4')
+    assert [dataset[i]['data_samples'].video_id for i in range(2)] == ['Arson001', 'Arson001']
+    assert any('Arson000 is damaged and is skipped, 1 of at most 1 (There is no video' in line for line in log_lines)
+    os.unlink(f'{root}/Arson001.mp4')
+    with pytest.raises(DataError, match='2 damaged videos, max_bad_videos is 1'):
+        dataset[1]
 
 
 def test_workers_share_the_count(build, many):

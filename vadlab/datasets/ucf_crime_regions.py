@@ -10,7 +10,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
 from ..registry import DATASETS, TRANSFORMS
-from ..utils.errors import ConfigError, DataError, MissingFileError
+from ..utils.errors import ConfigError, DataError, MissingFileError, VADLabError
 from .bad_video_budget import BadVideoBudget
 from .class_names import UCF_CRIME_CLASSES, check_class_names, class_from_path
 from .feature_labels import VideoLabel, parse_label
@@ -22,6 +22,9 @@ from .temporal_annotations import TemporalAnnotation, read_temporal_annotations
 from .temporal_truth import match_truth
 from .video.errors import DamagedVideoError
 from .video_names import video_id_of
+
+#: A video that was there at start may vanish during the run.
+_UNUSABLE = (DamagedVideoError, MissingFileError)
 
 
 @DATASETS.register_module()
@@ -275,7 +278,7 @@ class UCFCrimeRegions(BaseDataset):
             try:
                 self.pipeline(copy.deepcopy(sample))
                 kept.append(sample)
-            except DamagedVideoError as error:
+            except _UNUSABLE as error:
                 self._count_damaged(sample['video_id'], error)
         left_out = self._budget.names()
         if left_out:
@@ -284,7 +287,7 @@ class UCFCrimeRegions(BaseDataset):
             )
         return kept
 
-    def _count_damaged(self, video_id: str, error: DamagedVideoError) -> None:
+    def _count_damaged(self, video_id: str, error: VADLabError) -> None:
         is_new = self._budget.add(video_id)
         names, n_missing = self._budget.names(), len(self.missing_videos)
         if len(names) + n_missing > self.max_bad_videos:
@@ -313,7 +316,7 @@ class UCFCrimeRegions(BaseDataset):
             sample = self.get_data_info((idx + step) % n_samples)
             try:
                 return self.pipeline(sample)
-            except DamagedVideoError as error:
+            except _UNUSABLE as error:
                 self._count_damaged(sample['video_id'], error)
                 if self.test_mode:
                     raise

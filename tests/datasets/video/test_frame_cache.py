@@ -1,11 +1,12 @@
 import multiprocessing
 import os
+import shutil
 
 import numpy as np
 import pytest
 
 from vadlab.datasets.video import FrameCache
-from vadlab.utils.errors import ConfigError
+from vadlab.utils.errors import ConfigError, MissingFileError
 
 RECIPE = dict(backend='pyav', size=(32, 40))
 
@@ -89,21 +90,33 @@ def test_a_damaged_entry_is_made_anew(tmp_path, video, log_lines, format, damage
     path.write_bytes(content)
     np.testing.assert_array_equal(cache.get(video, inds, RECIPE, decode), expected)
     assert decode.calls == 2
-    assert any('is damaged and is made anew' in line for line in log_lines)
+    assert any('is damaged and is made again' in line for line in log_lines)
     cache.get(video, inds, RECIPE, decode)
     assert decode.calls == 2
 
 
-def test_one_changed_byte_in_a_jpeg_is_noticed(tmp_path, video, log_lines):
-    cache = FrameCache(str(tmp_path / 'cache'))
+@pytest.mark.parametrize('format', ['raw', 'jpeg'])
+def test_one_changed_byte_anywhere_is_noticed(tmp_path, video, log_lines, format):
+    cache = FrameCache(str(tmp_path / 'cache'), format)
     decode = Decoder(smooth_frames())
-    expected = cache.get(video, np.arange(6), RECIPE, decode)
-    path = cache.path_for(video, np.arange(6), RECIPE)
-    content = bytearray(path.read_bytes())
-    content[-100] ^= 255
+    inds = np.arange(6)
+    expected = cache.get(video, inds, RECIPE, decode)
+    path = cache.path_for(video, inds, RECIPE)
+    whole = path.read_bytes()
+    places = [*range(80), *np.random.default_rng(0).integers(80, len(whole), 60).tolist(), len(whole) - 1]
+    for calls, place in enumerate(places, 2):
+        content = bytearray(whole)
+        content[place] ^= 1 << place % 8
+        path.write_bytes(content)
+        np.testing.assert_array_equal(cache.get(video, inds, RECIPE, decode), expected)
+        assert decode.calls == calls, place
+    # A frame that is asked for is good where another one is not.
+    content = bytearray(whole)
+    content[-1] ^= 1
     path.write_bytes(content)
-    np.testing.assert_array_equal(cache.get(video, np.arange(6), RECIPE, decode), expected)
-    assert decode.calls == 2
+    first = cache.get(video, inds, RECIPE, decode, select=np.array([0, 1]))
+    np.testing.assert_array_equal(first, expected[:2])
+    assert decode.calls == len(places) + 1
 
 
 def test_oldest_entries_go_when_the_budget_is_spent(tmp_path, video):
@@ -127,18 +140,49 @@ def test_an_entry_beyond_the_whole_budget_is_not_stored(tmp_path, video):
     assert list((tmp_path / 'cache').iterdir()) == []
 
 
-def test_full_disk_switches_the_cache_off_with_one_warning(tmp_path, video, log_lines, monkeypatch):
+@pytest.mark.parametrize('error', [OSError(28, 'No space left on device'), OSError('8000 requested and 64 written')])
+def test_full_disk_switches_the_cache_off_with_one_warning(tmp_path, video, log_lines, monkeypatch, error):
     def full(*_):
-        raise OSError(28, 'No space left on device')
+        raise error
 
     cache = FrameCache(str(tmp_path / 'cache'), 'raw')
-    monkeypatch.setattr(np, 'save', full)
+    monkeypatch.setattr('vadlab.datasets.video.frame_cache._write_blobs', full)
     decode = Decoder(smooth_frames(2))
     for i in range(3):
         np.testing.assert_array_equal(cache.get(video, np.array([i, 9]), RECIPE, decode), decode.frames)
-    assert [line for line in log_lines if 'No space left' in line] == log_lines
     assert len(log_lines) == 1
+    assert str(error.strerror or error) in log_lines[0]
     assert list((tmp_path / 'cache').iterdir()) == []
+
+
+@pytest.mark.parametrize('format', ['raw', 'jpeg'])
+@pytest.mark.parametrize('what', ['file', 'file above', 'folder for an entry'])
+def test_a_folder_that_becomes_something_else_costs_one_warning(tmp_path, video, log_lines, format, what):
+    folder = tmp_path / 'data' / 'cache'
+    cache = FrameCache(str(folder), format)
+    decode = Decoder(smooth_frames(2))
+    expected = cache.get(video, np.arange(2), RECIPE, decode)
+    entry = cache.path_for(video, np.arange(2), RECIPE)
+    if what == 'folder for an entry':
+        entry.unlink()
+        entry.mkdir()
+    else:
+        shutil.rmtree(folder if what == 'file' else folder.parent)
+        (folder if what == 'file' else folder.parent).write_text('not a folder')
+    for _ in range(3):
+        found = cache.get(video, np.arange(2), RECIPE, decode)
+        assert found.shape == expected.shape
+        np.testing.assert_array_equal(found, decode.frames)
+    assert decode.calls == 4
+    assert len(log_lines) == 1
+    assert 'switched off' in log_lines[0]
+
+
+def test_a_video_that_vanished_is_a_missing_file(tmp_path, video):
+    cache = FrameCache(str(tmp_path / 'cache'))
+    os.unlink(video)
+    with pytest.raises(MissingFileError, match=r'There is no video .*video\.mp4'):
+        cache.get(video, np.arange(2), RECIPE, Decoder(smooth_frames(2)))
 
 
 def test_what_a_killed_writer_left_is_removed_in_time(tmp_path, video):

@@ -1,33 +1,36 @@
 """Decode once: sampled frames at the model's size, kept on disk."""
 
+import contextlib
 import hashlib
 import json
 import os
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from mmengine.logging import MMLogger
 
-from ...utils.errors import ConfigError
+from ...utils.errors import ConfigError, MissingFileError
 
 FORMATS = ('jpeg', 'raw')
-_JPEG_MAGIC = b'VADLABF1'
+_SUFFIXES = {'jpeg': '.jpegs', 'raw': '.raw'}
+_MAGIC = b'VADLABF1'
 _STALE_S = 3600  # a half-written file of this age has lost its writer
 
 
 class FrameCache:
     """Frames of one video under one recipe are one file.
 
-    Several processes may share a folder, and may be killed at any time: a file appears whole or not at all. A file
-    that cannot be read is made anew. When the disk is full, or the folder cannot be written, caching stops with one
-    warning and training goes on.
+    Several processes may share a folder, and may be killed at any time: a file appears whole or not at all. Each frame
+    has a checksum: a file that is cut or changed is made again. When the disk is full, or the folder cannot be used,
+    caching stops with one warning and training goes on.
 
     Args:
         dir: Folder, made when first needed.
-        format: ``jpeg``: quality 95, a ninth of the size, mean error about 1.5 of 255. ``raw``: a ``.npy``, exact.
+        format: ``jpeg``: quality 95, a ninth of the size, mean error about 1.5 of 255. ``raw``: exact.
         max_gb: The folder's budget in 1e9 bytes; beyond it the oldest files go first.
     """
 
@@ -43,12 +46,14 @@ class FrameCache:
 
     def path_for(self, video_path: str, frame_inds: np.ndarray, recipe: dict[str, object]) -> Path:
         """The file that holds these frames of this version of the video, decoded by this recipe."""
-        stat = os.stat(video_path)
+        try:
+            stat = os.stat(video_path)
+        except FileNotFoundError as error:
+            raise MissingFileError(f'There is no video {video_path}') from error
         key = [os.path.abspath(video_path), stat.st_size, stat.st_mtime_ns, self.format, sorted(recipe.items())]
         digest = hashlib.sha256(json.dumps(key, default=str).encode())
         digest.update(np.ascontiguousarray(frame_inds, np.int64).tobytes())
-        suffix = '.npy' if self.format == 'raw' else '.jpegs'
-        return self.dir / f'{Path(video_path).stem}-{digest.hexdigest()[:20]}{suffix}'
+        return self.dir / f'{Path(video_path).stem}-{digest.hexdigest()[:20]}{_SUFFIXES[self.format]}'
 
     def get(
         self,
@@ -84,16 +89,17 @@ class FrameCache:
 
     def _read(self, path: Path, n_frames: int, select: np.ndarray) -> np.ndarray | None:
         try:
-            if self.format == 'raw':
-                frames = np.load(path, mmap_mode='r', allow_pickle=False)
-                if frames.dtype != np.uint8 or frames.ndim != 4 or len(frames) != n_frames:
-                    raise ValueError('not the frames expected')
-                return np.ascontiguousarray(frames[select])
-            return _read_jpegs(path, n_frames, select)
-        except FileNotFoundError:
+            blobs = _read_blobs(path, n_frames, np.unique(select))
+            picture = _from_raw if self.format == 'raw' else _from_jpeg
+            pictures = {slot: picture(blob) for slot, blob in blobs.items()}
+            return np.stack([pictures[slot] for slot in select.tolist()])
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, EOFError) as error:
-            MMLogger.get_current_instance().warning(f'Frame cache: {path} is damaged and is made anew ({error})')
+        except OSError as error:
+            self._switch_off(error)
+            return None
+        except ValueError as error:
+            MMLogger.get_current_instance().warning(f'Frame cache: {path} is damaged and is made again ({error})')
             return None
 
     def _write(self, path: Path, frames: np.ndarray) -> bool:
@@ -101,10 +107,7 @@ class FrameCache:
         try:
             self.dir.mkdir(parents=True, exist_ok=True)
             with open(temporary, 'wb') as file:
-                if self.format == 'raw':
-                    np.save(file, frames)
-                else:
-                    _write_jpegs(file, frames)
+                _write_blobs(file, map(_as_raw if self.format == 'raw' else _as_jpeg, frames))
                 size = file.tell()
             if size > self.max_bytes:
                 temporary.unlink()
@@ -113,13 +116,18 @@ class FrameCache:
             os.replace(temporary, path)
             return True
         except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            self._switch_off(error)
+            return False
+
+    def _switch_off(self, error: OSError) -> None:
+        if not self._off:
             self._off = True
-            temporary.unlink(missing_ok=True)
             MMLogger.get_current_instance().warning(
-                f'Frame cache: switched off, {self.dir} cannot be written ({error.strerror}). Videos are decoded anew '
+                f'Frame cache: switched off, {self.dir} cannot be used ({error.strerror or error}). Videos are decoded '
                 'each time. Free some space, or set max_gb or another dir'
             )
-            return False
 
     def _make_room(self, size: int) -> None:
         entries = []
@@ -129,7 +137,7 @@ class FrameCache:
                 if entry.name.endswith('.tmp'):
                     if time.time() - stat.st_mtime > _STALE_S:
                         os.unlink(entry.path)
-                elif entry.name.endswith(('.jpegs', '.npy')):
+                elif entry.name.endswith(('.jpegs', '.raw', '.npy')):  # .npy: raw frames without checksums, of before
                     entries.append((stat.st_mtime, stat.st_size, entry.path))
             except FileNotFoundError:  # another worker made room
                 continue
@@ -141,23 +149,44 @@ class FrameCache:
             total -= entry_size
 
 
-def _write_jpegs(file, frames: np.ndarray) -> None:
-    """Magic, then a table of (length, CRC) per frame, the table's own CRC, then the JPEGs."""
+def _as_jpeg(frame: np.ndarray) -> bytes:
     import simplejpeg
 
-    blobs = [simplejpeg.encode_jpeg(np.ascontiguousarray(frame), 95, 'RGB', '444') for frame in frames]
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(frame), 95, 'RGB', '444')
+
+
+def _from_jpeg(blob: bytes) -> np.ndarray:
+    import simplejpeg
+
+    return simplejpeg.decode_jpeg(blob, 'RGB')
+
+
+def _as_raw(frame: np.ndarray) -> bytes:
+    return np.array(frame.shape[:2], '<u4').tobytes() + frame.tobytes()
+
+
+def _from_raw(blob: bytes) -> np.ndarray:
+    height, width = np.frombuffer(blob, '<u4', 2)
+    return np.frombuffer(blob, np.uint8, offset=8).reshape(height, width, 3)
+
+
+def _write_blobs(file: BinaryIO, blobs: Iterable[bytes]) -> None:
+    """Magic, then a table of (length, CRC) per frame, the table's own CRC, then the frames."""
+    blobs = list(blobs)
     table = np.array([[len(blob), zlib.crc32(blob)] for blob in blobs], '<u4').tobytes()
-    file.write(_JPEG_MAGIC + np.array([len(blobs), zlib.crc32(table)], '<u4').tobytes() + table)
-    for blob in blobs:
-        file.write(blob)
+    file.write(_MAGIC + np.array([len(blobs), zlib.crc32(table)], '<u4').tobytes() + table)
+    file.writelines(blobs)
 
 
-def _read_jpegs(path: Path, n_frames: int, select: np.ndarray) -> np.ndarray:
-    import simplejpeg
+def _read_blobs(path: Path, n_frames: int, slots: np.ndarray) -> dict[int, bytes]:
+    """Some frames by their place in the file.
 
+    Raises:
+        ValueError: The file holds something else, or is cut or changed.
+    """
     with open(path, 'rb') as file:
-        head = file.read(len(_JPEG_MAGIC) + 8)
-        if len(head) < 16 or head[:8] != _JPEG_MAGIC:
+        head = file.read(len(_MAGIC) + 8)
+        if len(head) < 16 or head[:8] != _MAGIC:
             raise ValueError('not a frame cache file')
         stored_frames, table_crc = np.frombuffer(head[8:], '<u4')
         raw_table = file.read(8 * n_frames)
@@ -165,11 +194,10 @@ def _read_jpegs(path: Path, n_frames: int, select: np.ndarray) -> np.ndarray:
             raise ValueError('not the frames expected')
         table = np.frombuffer(raw_table, '<u4').reshape(-1, 2).astype(np.int64)
         offsets = 16 + len(raw_table) + np.concatenate(([0], np.cumsum(table[:-1, 0])))
-        decoded: dict[int, np.ndarray] = {}
-        for slot in np.unique(select):
+        blobs = {}
+        for slot in slots.tolist():
             file.seek(int(offsets[slot]))
-            blob = file.read(int(table[slot, 0]))
-            if zlib.crc32(blob) != table[slot, 1]:
+            blobs[slot] = file.read(int(table[slot, 0]))
+            if zlib.crc32(blobs[slot]) != table[slot, 1]:
                 raise ValueError(f'frame {slot} is cut or changed')
-            decoded[int(slot)] = simplejpeg.decode_jpeg(blob, 'RGB')
-    return np.stack([decoded[int(slot)] for slot in select])
+    return blobs

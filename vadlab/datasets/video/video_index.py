@@ -1,5 +1,6 @@
 """What demuxing a video once, without decoding, tells about it."""
 
+import errno
 import functools
 import os
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from .orientation import UPRIGHT, Orientation, orientation_of
 # Only these containers time-stamp every packet reliably enough to plan from.
 _PLANNABLE_CONTAINERS = {'mp4', 'matroska'}
 _LOCAL_FILES_ONLY = {'protocol_whitelist': 'file'}
+_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # no fault of the file
 _WIDEST_PIXEL = 10.0  # times its height; a file that asks for more, or for less than the inverse, is wrong about it
 
 
@@ -95,7 +97,9 @@ def open_media(path: str) -> Iterator[Any]:
         # A tag that is not UTF-8 is no reason to refuse the file.
         with av.open(path, options=dict(_LOCAL_FILES_ONLY), metadata_errors='replace') as container:
             yield container
-    except av.error.FFmpegError as error:
+    except (av.error.FFmpegError, OSError) as error:
+        if error.errno in _OF_THE_MACHINE:
+            raise OSError(error.errno, os.strerror(error.errno), path) from error
         raise DamagedVideoError(f'{path}: damaged, or not a video ({error.strerror or error})') from error
 
 
