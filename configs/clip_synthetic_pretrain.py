@@ -2,7 +2,7 @@
 #   python tools/train.py configs/clip_synthetic_pretrain.py
 #   python tools/score_synthetic_clip.py work_dirs/clip_synthetic_pretrain/iter_6000.pth
 #   python tools/convert_checkpoint.py work_dirs/clip_synthetic_pretrain/iter_6000.pth small.safetensors --half
-# How the shipped weights were made: vadlab/datasets/synthetic/weights/README.md.
+# How the shipped weights were made: vadlab/simulators/surveillance/weights/README.md.
 _base_ = ['./default_runtime.py']
 
 seed = 0

@@ -1,6 +1,6 @@
 # 64 channels a snippet, from the small CLIP that ships with VADLab, for the simulator's videos. `make demo-features`.
 _base_ = ['_base_/features/clip.py']
-pretrained = 'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors'
+pretrained = 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors'
 image_size = 128
 width = 128
 layers = 6

@@ -16,14 +16,14 @@ from vadlab.apis.modality_ablation import (
     read_subsets,
     tested_with_each,
 )
-from vadlab.engine import VADRunner
-from vadlab.engine.checkpoint_io import read_checkpoint
+from vadlab.checkpoints.checkpoint_io import read_checkpoint
+from vadlab.engine.runner import VADRunner
 from vadlab.evaluation.metrics.classification_metric import HeadPredictions
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
-from vadlab.visualization.class_bars import plot_grouped_bars
+from vadlab.visualization.figures.class_bars import plot_grouped_bars
 
 _UNUSED = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'val_dataloader', 'val_cfg')
 

@@ -12,8 +12,8 @@ from vadlab.registry import DATASETS
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
-from vadlab.visualization.picture_index import picture_name
-from vadlab.visualization.sample_picture import draw_sample
+from vadlab.visualization.html_report import picture_name
+from vadlab.visualization.renderers.sample_picture import draw_sample
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

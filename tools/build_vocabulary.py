@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vadlab.datasets.caption_files import read_caption_files
+from vadlab.datasets.formats.caption_files import read_caption_files
 from vadlab.datasets.problem_list import ProblemList
-from vadlab.models.tokenizers import WordVocabulary
+from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.runtime import quiet_third_parties

@@ -15,7 +15,7 @@ from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.runtime import format_table, quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
-from vadlab.visualization.feature_comparison import plot_feature_comparison
+from vadlab.visualization.figures.feature_comparison import plot_feature_comparison
 
 # Cosines of features that differ by their rounding to float16 alone lie above this.
 ROUNDING = 0.9999

@@ -14,12 +14,12 @@ from typing import Any
 from mmengine.config import Config
 
 from vadlab.apis.method_comparison import COLUMNS, MAIN, MethodResult, comparison_markdown
-from vadlab.engine.checkpoint_io import latest_checkpoint
+from vadlab.checkpoints.checkpoint_io import latest_checkpoint
 from vadlab.engine.hooks.run_state_hook import read_run_state
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import config_differences, load_config, parse_cfg_options, runner_config
 from vadlab.utils.errors import ConfigError, TrainingError
-from vadlab.visualization.method_bars import plot_method_bars
+from vadlab.visualization.figures.method_bars import plot_method_bars
 
 TOOLS = Path(__file__).resolve().parent
 BLANK_OPTION = 'feature_dir=blank'

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vadlab.models.checkpoints import load_clip_checkpoint, save_clip
+from vadlab.models.checkpoints.clip_loading import load_clip_checkpoint
+from vadlab.models.checkpoints.clip_saving import save_clip
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import CheckpointError, ConfigError
 

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vadlab.datasets.caption_files import read_caption_files
+from vadlab.datasets.formats.caption_files import read_caption_files
 from vadlab.datasets.problem_list import ProblemList
-from vadlab.evaluation.functional.captions import WordNet, caption_scores, ptb_tokenize
+from vadlab.evaluation.functional.captions.caption_scores import caption_scores
+from vadlab.evaluation.functional.captions.wordnet import WordNet
+from vadlab.text.ptb import ptb_tokenize
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import check_writable, read_json, write_json

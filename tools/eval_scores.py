@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vadlab.datasets.class_names import check_class_names
-from vadlab.datasets.frame_counts import read_frame_counts
-from vadlab.datasets.temporal_annotations import INTERVAL_MODES
+from vadlab.datasets.formats.class_names import check_class_names
+from vadlab.datasets.formats.frame_counts import read_frame_counts
+from vadlab.datasets.formats.temporal_annotations import INTERVAL_MODES
 from vadlab.evaluation.functional.frame_scores import MACRO_MODES, VIDEO_MODES
 from vadlab.evaluation.functional.ground_truth import LENGTH_POLICIES
 from vadlab.evaluation.functional.ranking import AP_MODES
@@ -155,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_report(args.out, report, protocol, options, args)
         print(f'metrics: {args.out}')
     if args.plots:
-        from vadlab.visualization.score_plots import draw_report
+        from vadlab.visualization.figures.score_plots import draw_report
 
         for path in draw_report(report, args.plots, args.plot_videos):
             print(f'picture: {path}')

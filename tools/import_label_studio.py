@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from vadlab.datasets.label_studio import convert_label_studio
-from vadlab.datasets.path_index import PathIndex
-from vadlab.datasets.region_annotations import RecordParser
+from vadlab.datasets.formats.label_studio import convert_label_studio
+from vadlab.datasets.formats.path_index import PathIndex
+from vadlab.datasets.formats.region_annotations import RecordParser
 from vadlab.datasets.video import index_video
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError

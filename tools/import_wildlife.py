@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vadlab.datasets.clip_metadata import ClipRecord, read_metadata, write_metadata
-from vadlab.datasets.wildlife_layouts import LAYOUTS
+from vadlab.datasets.formats.clip_metadata import ClipRecord, read_metadata, write_metadata
+from vadlab.datasets.formats.wildlife_layouts import LAYOUTS
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from vadlab.apis.caption_inferencer import CaptionInferencer, Described
-from vadlab.apis.caption_inputs import CaptionInput, find_inputs, read_inputs
+from vadlab.apis.inferencers.caption_inferencer import CaptionInferencer, Described
+from vadlab.apis.inferencers.caption_inputs import CaptionInput, find_inputs, read_inputs
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
-from vadlab.visualization.concept_picture import ConceptPicture, concept_shares, draw_concepts
-from vadlab.visualization.picture_index import figure_article, picture_name, write_page
+from vadlab.visualization.html_report import figure_article, picture_name, write_page
+from vadlab.visualization.renderers.concept_picture import ConceptPicture, concept_shares, draw_concepts
 
 NO_CHECKPOINT = 'none'
 _DPI = 110

@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vadlab.datasets.synthetic.made_folder import check_settings, write_missing, write_text
-from vadlab.datasets.synthetic_captions.caption_set import CONCEPT_TEMPLATES, CONCEPTS, plan_caption_set
 from vadlab.models.heads.codebook import embed_names, save_codebook
-from vadlab.models.tokenizers import WordVocabulary
+from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
+from vadlab.simulators.captions.caption_set import CONCEPT_TEMPLATES, CONCEPTS, plan_caption_set
+from vadlab.simulators.common.made_folder import check_settings, write_missing, write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.runtime import quiet_third_parties
@@ -17,7 +17,7 @@ from vadlab.utils.setup_env import register_all_modules
 
 # Raise it when the same seed gives other pictures than before, so that an old folder is not taken for a new one.
 SIMULATOR_VERSION = 1
-CLIP = Path(__file__).parents[1] / 'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors'
+CLIP = Path(__file__).parents[1] / 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

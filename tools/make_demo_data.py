@@ -13,10 +13,10 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vadlab.datasets.synthetic.contact_sheet import contact_sheet
-from vadlab.datasets.synthetic.demo_set import VideoPlan, plan_demo_set
-from vadlab.datasets.synthetic.episode import CLASSES
-from vadlab.datasets.synthetic.made_folder import check_settings, write_text
+from vadlab.simulators.common.made_folder import check_settings, write_text
+from vadlab.simulators.surveillance.contact_sheet import contact_sheet
+from vadlab.simulators.surveillance.demo_set import VideoPlan, plan_demo_set
+from vadlab.simulators.surveillance.episode import CLASSES
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
-from vadlab.visualization.curves import plot_auc_vs_time
-from vadlab.visualization.learning_curves import read_learning_curve
+from vadlab.visualization.figures.curves import plot_auc_vs_time
+from vadlab.visualization.figures.learning_curves import read_learning_curve
 
 ENDINGS = ('.png', '.svg', '.pdf')
 

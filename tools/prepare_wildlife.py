@@ -12,10 +12,10 @@ from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from vadlab.apis.preparation import ClipPreparation, PreparationReport
+from vadlab.apis.preparation.clip_preparation import ClipPreparation, PreparationReport
 from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.datasets.audio import LogMelRecipe
-from vadlab.datasets.clip_metadata import (
+from vadlab.datasets.formats.clip_metadata import (
     ClipRecord,
     classes_of,
     describe_unseen,
@@ -23,7 +23,7 @@ from vadlab.datasets.clip_metadata import (
     read_metadata,
     unseen_labels,
 )
-from vadlab.datasets.clip_recipe import FrameRecipe
+from vadlab.datasets.formats.clip_recipe import FrameRecipe
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.runtime import quiet_third_parties

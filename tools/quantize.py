@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from vadlab.engine import VADRunner
-from vadlab.engine.checkpoint_io import read_checkpoint, write_checkpoint
-from vadlab.engine.quantization import quantized_checkpoint
+from vadlab.checkpoints.checkpoint_io import read_checkpoint, write_checkpoint
+from vadlab.checkpoints.quantization import quantized_checkpoint
+from vadlab.engine.runner import VADRunner
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import CheckpointError, ConfigError
 from vadlab.utils.json_file import check_writable

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 
-from vadlab.datasets.synthetic_frames import SyntheticFrames
 from vadlab.datasets.ucf_crime_regions import UCF_CRIME_CLASSES
 from vadlab.evaluation.functional.ranking import average_precision, rank_counts, roc_auc
 from vadlab.evaluation.functional.retrieval import recall_at, retrieval_ranks, text_groups
 from vadlab.models.heads.prompt_scoring_head import PromptScoringHead
 from vadlab.registry import MODELS
-from vadlab.utils import register_all_modules
+from vadlab.simulators.surveillance.synthetic_frames import SyntheticFrames
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import load_config
 from vadlab.utils.runtime import format_table, format_value
+from vadlab.utils.setup_env import register_all_modules
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -12,8 +12,8 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 
-from vadlab.engine import VADRunner
-from vadlab.engine.checkpoint_io import read_checkpoint
+from vadlab.checkpoints.checkpoint_io import read_checkpoint
+from vadlab.engine.runner import VADRunner
 from vadlab.registry import HOOKS, MODELS
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import runner_config

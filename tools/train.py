@@ -8,9 +8,9 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from vadlab.engine import VADRunner
-from vadlab.engine.checkpoint_io import latest_checkpoint
+from vadlab.checkpoints.checkpoint_io import latest_checkpoint
 from vadlab.engine.hooks.run_state_hook import check_work_dir
+from vadlab.engine.runner import VADRunner
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, MissingFileError
 from vadlab.utils.runtime import (

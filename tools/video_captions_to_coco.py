@@ -10,9 +10,10 @@ import numpy as np
 from mmengine.dataset import Compose
 from mmengine.utils import ProgressBar
 
-from vadlab.datasets import UCFCrimeRegions
-from vadlab.datasets.keyframes import shown_spans
-from vadlab.datasets.transforms import ProbeVideo, SampleFrames
+from vadlab.datasets.formats.keyframes import shown_spans
+from vadlab.datasets.transforms.probe_video import ProbeVideo
+from vadlab.datasets.transforms.sample_frames import SampleFrames
+from vadlab.datasets.ucf_crime_regions import UCFCrimeRegions
 from vadlab.datasets.video import read_frames
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError

@@ -4,7 +4,9 @@ They behave as MMEngine's do, and answer mistakes in a config with the nearest k
 keyword that the constructor does not take, is a :class:`~vadlab.utils.errors.ConfigError`.
 """
 
+import importlib
 import inspect
+import pkgutil
 import re
 from typing import Any
 
@@ -34,9 +36,21 @@ def _build(cfg: Any, registry: MMRegistry, default_args: Any = None) -> Any:
 class Registry(MMRegistry):
     """MMEngine's registry that names the nearest known part when one is not found."""
 
+    _imported: bool  # MMEngine's, set by its constructor
+
     def __init__(self, name: str, **kwargs: Any) -> None:
         kwargs.setdefault('build_func', _build)
         super().__init__(name, **kwargs)
+
+    def import_from_location(self) -> None:
+        """Import every module below the registry's packages, once. A new module needs no list that names it."""
+        if self._imported:
+            return
+        self._imported = True
+        for location in self._locations:
+            found = importlib.import_module(location)
+            for module in pkgutil.walk_packages(getattr(found, '__path__', []), f'{location}.'):
+                importlib.import_module(module.name)
 
     def get(self, key: str) -> type | None:
         """The class registered under ``key`` here or in a parent registry.
@@ -62,7 +76,7 @@ def _child(name: str, parent: MMRegistry, *locations: str) -> Registry:
 MODELS = _child('model', mm.MODELS, 'vadlab.models')
 MODEL_WRAPPERS = _child('model wrapper', mm.MODEL_WRAPPERS, 'vadlab.engine')
 TOKENIZERS = Registry('tokenizer', scope='vadlab', locations=['vadlab.models.tokenizers'])
-DATASETS = _child('dataset', mm.DATASETS, 'vadlab.datasets')
+DATASETS = _child('dataset', mm.DATASETS, 'vadlab.datasets', 'vadlab.simulators.surveillance.synthetic_frames')
 DATA_SAMPLERS = _child('data sampler', mm.DATA_SAMPLERS, 'vadlab.datasets')
 TRANSFORMS = _child('transform', mm.TRANSFORMS, 'vadlab.datasets.transforms')
 METRICS = _child('metric', mm.METRICS, 'vadlab.evaluation')

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from vadlab.apis import modality_ablation as ablation
-from vadlab.evaluation.metrics import ClassificationMetric
-from vadlab.evaluation.metrics.classification_metric import HeadPredictions
+from vadlab.evaluation.metrics.classification_metric import ClassificationMetric, HeadPredictions
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 CLASSES = ('fox', 'hare', 'wolf')

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.config import Config
 
-from vadlab.checkpoints import read_saved_config
+from vadlab.checkpoints.saved_config import read_saved_config
 from vadlab.utils.errors import CheckpointError
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ import torch
 from mmengine.logging import HistoryBuffer, MMLogger
 from safetensors.torch import save_file
 
-from vadlab.checkpoints import read_tensor_file
-from vadlab.models.checkpoints import load_clip_checkpoint
+from vadlab.checkpoints.tensor_files import read_tensor_file
+from vadlab.models.checkpoints.clip_loading import load_clip_checkpoint
 from vadlab.utils.errors import CheckpointError, MissingFileError
 
 

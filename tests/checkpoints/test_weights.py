@@ -2,9 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from vadlab.checkpoints import check_float_weights, check_weights, weights_in
-from vadlab.checkpoints.weights import all_finite
-from vadlab.engine.checkpoint_io import load_weights, read_checkpoint
+from vadlab.checkpoints.checkpoint_io import load_weights, read_checkpoint
+from vadlab.checkpoints.weights import all_finite, check_float_weights, check_weights, weights_in
 from vadlab.utils.errors import CheckpointError
 
 

@@ -9,8 +9,8 @@ from vadlab.models.heads.codebook import save_codebook
 from vadlab.models.tokenizers.word_vocabulary import SPECIAL_WORDS, WordVocabulary
 from vadlab.registry import DATASETS, HOOKS, METRICS, MODELS
 from vadlab.registry import OPTIM_WRAPPER_CONSTRUCTORS as CONSTRUCTORS
-from vadlab.utils import register_all_modules
 from vadlab.utils.config import RUNNER_KEYS, load_config, runner_config
+from vadlab.utils.setup_env import register_all_modules
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 # Those of features have tests of their own.

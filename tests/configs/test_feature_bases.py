@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from vadlab.datasets.class_names import UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
+from vadlab.datasets.formats.class_names import UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
 from vadlab.utils.config import load_config
 
 FOLDER = Path(__file__).parents[2] / 'configs/_base_/datasets'

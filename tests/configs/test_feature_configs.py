@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from vadlab.apis.features import FeatureExtraction
-from vadlab.utils import register_all_modules
+from vadlab.apis.features.extraction import FeatureExtraction
 from vadlab.utils.config import load_config
+from vadlab.utils.setup_env import register_all_modules
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 FEATURES = sorted(CONFIGS.glob('features_*.py'))

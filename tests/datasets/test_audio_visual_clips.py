@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from vadlab.apis.preparation import ClipPreparation
+from vadlab.apis.preparation.clip_preparation import ClipPreparation
 from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.datasets.audio import LogMelRecipe
 from vadlab.datasets.audio.audio_reader import CHANNELS_CANCEL
 from vadlab.datasets.audio_visual_clips import AudioVisualClips
-from vadlab.datasets.clip_metadata import read_metadata
-from vadlab.datasets.clip_recipe import FrameRecipe
-from vadlab.datasets.prepared_clips import frames_path, mel_path
+from vadlab.datasets.formats.clip_metadata import read_metadata
+from vadlab.datasets.formats.clip_recipe import FrameRecipe
+from vadlab.datasets.formats.prepared_clips import frames_path, mel_path
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 from .wildlife_clips import METADATA, tone, write_clip, write_set

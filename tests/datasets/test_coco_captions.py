@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.datasets.caption_sets import CAPTIONS, coco, karpathy
-from vadlab.datasets import COCOCaptions
-from vadlab.models.tokenizers import WordVocabulary
+from vadlab.datasets.coco_captions import COCOCaptions
+from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 

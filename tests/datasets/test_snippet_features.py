@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from tests.datasets.feature_sets import FRAMES, write_npy, write_ucf
-from vadlab.datasets import SnippetFeatures
-from vadlab.datasets.class_names import UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
-from vadlab.evaluation.metrics import FrameScoreMetric, SegmentMetric
+from vadlab.datasets.formats.class_names import UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
+from vadlab.datasets.snippet_features import SnippetFeatures
+from vadlab.evaluation.metrics.frame_score_metric import FrameScoreMetric
+from vadlab.evaluation.metrics.segment_metric import SegmentMetric
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 

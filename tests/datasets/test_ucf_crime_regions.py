@@ -9,9 +9,9 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
-from vadlab.datasets import UCFCrimeRegions
-from vadlab.datasets.transforms import DecodeFrames, TokenizeCaptions
-from vadlab.datasets.ucf_crime_regions import UCF_CRIME_CLASSES, class_from_path
+from vadlab.datasets.transforms.decode_frames import DecodeFrames
+from vadlab.datasets.transforms.tokenize_captions import TokenizeCaptions
+from vadlab.datasets.ucf_crime_regions import UCF_CRIME_CLASSES, UCFCrimeRegions, class_from_path
 from vadlab.datasets.video import FrameCache
 from vadlab.registry import DATASETS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from vadlab.engine import VADRunner
-from vadlab.utils import register_all_modules
+from vadlab.engine.runner import VADRunner
 from vadlab.utils.config import load_config
+from vadlab.utils.setup_env import register_all_modules
 
 from . import toy
 

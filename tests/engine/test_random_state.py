@@ -3,7 +3,7 @@ import random
 import numpy as np
 import torch
 
-from vadlab.engine.checkpoint_io import to_plain
+from vadlab.checkpoints.checkpoint_io import to_plain
 from vadlab.engine.random_state import capture_random_state, restore_random_state
 
 

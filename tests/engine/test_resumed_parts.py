@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from vadlab.checkpoints import check_optimizer_state
-from vadlab.checkpoints.training_state import kind_differences
-from vadlab.engine.checkpoint_io import read_checkpoint
+from vadlab.checkpoints.checkpoint_io import read_checkpoint
+from vadlab.checkpoints.training_state import check_optimizer_state, kind_differences
 from vadlab.engine.random_state import capture_random_state
 from vadlab.utils.errors import CheckpointError, VADLabError
 

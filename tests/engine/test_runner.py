@@ -5,8 +5,8 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 
-from vadlab.engine import VADRunner
-from vadlab.engine.checkpoint_io import latest_checkpoint, read_checkpoint
+from vadlab.checkpoints.checkpoint_io import latest_checkpoint, read_checkpoint
+from vadlab.engine.runner import VADRunner
 from vadlab.utils.errors import CheckpointError, ConfigError, TrainingError
 
 EVERY_ITERATION = {'default_hooks.checkpoint.by_epoch': False, 'default_hooks.checkpoint.interval': 1}

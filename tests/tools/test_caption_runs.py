@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vadlab.engine.checkpoint_io import read_checkpoint
-from vadlab.models.tokenizers import WordVocabulary
+from vadlab.checkpoints.checkpoint_io import read_checkpoint
+from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingFileError, VADLabError
 
 TOOLS = Path(__file__).parents[2] / 'tools'

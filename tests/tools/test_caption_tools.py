@@ -3,10 +3,10 @@ import pytest
 
 from tests.datasets.caption_sets import coco, karpathy
 from vadlab.models.heads.codebook import load_codebook
-from vadlab.models.tokenizers import WordVocabulary
+from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.utils.errors import ConfigError, DataError
 
-SMALL_CLIP = 'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors'
+SMALL_CLIP = 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors'
 
 
 def test_vocabulary_of_the_training_split_alone(load_tool, tmp_path, capsys):

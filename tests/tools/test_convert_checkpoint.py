@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from vadlab.models.checkpoints import load_clip_checkpoint
-from vadlab.models.detectors import CLIP
+from vadlab.models.checkpoints.clip_loading import load_clip_checkpoint
+from vadlab.models.detectors.clip import CLIP
 from vadlab.utils.errors import CheckpointError, ConfigError
 
 TOOL = Path(__file__).parents[2] / 'tools/convert_checkpoint.py'

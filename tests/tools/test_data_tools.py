@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from vadlab.datasets import UCFCrimeRegions
+from vadlab.datasets.ucf_crime_regions import UCFCrimeRegions
 from vadlab.utils.errors import ConfigError, DataError
 
 from .tiny_ucf import record, write_video

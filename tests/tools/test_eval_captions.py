@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from vadlab.evaluation.functional.captions import WordNet, caption_scores
+from vadlab.evaluation.functional.captions.caption_scores import caption_scores
+from vadlab.evaluation.functional.captions.wordnet import WordNet
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 REFERENCES = {'1': ['a man rides a horse', 'a man on a horse'], '2': ['two dogs run'], '3': ['一只狗', '狗']}

@@ -7,7 +7,7 @@ from PIL import Image
 from scipy.io import savemat
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from vadlab.datasets.class_names import UCF_CRIME_CLASSES
+from vadlab.datasets.formats.class_names import UCF_CRIME_CLASSES
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError
 

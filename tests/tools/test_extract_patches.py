@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from vadlab.apis.patch_extraction import PatchExtraction
-from vadlab.datasets.patch_store import PatchStore, PatchWriter
-from vadlab.datasets.transforms import LoadPatches
+from vadlab.datasets.formats.patch_store import PatchStore, PatchWriter
+from vadlab.datasets.transforms.load_patches import LoadPatches
 from vadlab.models.heads.codebook import save_codebook
 from vadlab.registry import DATASETS, MODELS
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
-SMALL_CLIP = Path(__file__).parents[2] / 'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors'
+SMALL_CLIP = Path(__file__).parents[2] / 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors'
 SETTINGS = """
 _base_ = ['{toy}']
 patch_store = '{store}'

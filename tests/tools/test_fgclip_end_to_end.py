@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from vadlab.engine.checkpoint_io import read_checkpoint
+from vadlab.checkpoints.checkpoint_io import read_checkpoint
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingFileError
 
 ROOT = Path(__file__).parents[2]

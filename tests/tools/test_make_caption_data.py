@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from vadlab.datasets import COCOCaptions
+from vadlab.datasets.coco_captions import COCOCaptions
 from vadlab.models.heads.codebook import load_codebook
-from vadlab.models.tokenizers import WordVocabulary
+from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import ConfigError
 

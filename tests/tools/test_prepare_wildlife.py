@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from tests.datasets.formats.wildlife_layouts.test_wildlife_layouts import write_mammalps
 from tests.datasets.wildlife_clips import METADATA, write_clip, write_set
-from tests.datasets.wildlife_layouts.test_wildlife_layouts import write_mammalps
-from vadlab.datasets.clip_metadata import read_metadata
+from vadlab.datasets.formats.clip_metadata import read_metadata
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 pytest.importorskip('librosa')

@@ -4,7 +4,7 @@ import re
 import pytest
 import torch
 
-from vadlab.engine.checkpoint_io import read_checkpoint, write_checkpoint
+from vadlab.checkpoints.checkpoint_io import read_checkpoint, write_checkpoint
 from vadlab.utils.errors import CheckpointError, ConfigError
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from vadlab.engine.checkpoint_io import read_checkpoint
+from vadlab.checkpoints.checkpoint_io import read_checkpoint
 from vadlab.utils.errors import CheckpointError
 
 

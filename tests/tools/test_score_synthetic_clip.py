@@ -7,7 +7,7 @@ from tools import score_synthetic_clip
 from vadlab.utils.errors import MissingFileError
 
 ROOT = Path(__file__).parents[2]
-WEIGHTS = 'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors'
+WEIGHTS = 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors'
 
 
 def test_shipped_weights_tell_anomalies_in_unseen_scenes(tmp_path, capsys, monkeypatch):

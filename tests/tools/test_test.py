@@ -7,9 +7,9 @@ import torch
 from mmengine.config import Config
 
 from vadlab.registry import MODELS
-from vadlab.utils import register_all_modules
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
+from vadlab.utils.setup_env import register_all_modules
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from vadlab.engine.checkpoint_io import read_checkpoint
+from vadlab.checkpoints.checkpoint_io import read_checkpoint
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingDependencyError, MissingFileError
 
 EVERY_ITERATION = ['default_hooks.checkpoint.by_epoch=False', 'default_hooks.checkpoint.interval=1']

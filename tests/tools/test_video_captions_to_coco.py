@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vadlab.datasets import COCOCaptions
+from vadlab.datasets.coco_captions import COCOCaptions
 from vadlab.datasets.video import read_frames
 from vadlab.utils.errors import ConfigError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vadlab.datasets.synthetic_wildlife.wildlife_set import NEEDS_BOTH, plan_wildlife_set
+from vadlab.simulators.wildlife.wildlife_set import NEEDS_BOTH, plan_wildlife_set
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import numpy as np
 from mmengine.model import BaseModel
 
 from vadlab.registry import METRICS, MODELS
-from vadlab.utils import register_all_modules
+from vadlab.utils.setup_env import register_all_modules
 
 from . import tiny_features, tiny_ucf, toy_captions, toy_clips
 

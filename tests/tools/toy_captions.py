@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vadlab.models.heads.codebook import save_codebook
-from vadlab.models.tokenizers import WordVocabulary
+from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 
 ROOT = Path(__file__).parents[2]
 COLOURS = {'red': (200, 30, 30), 'green': (30, 200, 30), 'blue': (30, 30, 200)}

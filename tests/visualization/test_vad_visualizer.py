@@ -7,7 +7,7 @@ from PIL import Image
 from vadlab.registry import VISUALIZERS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError, DataError
-from vadlab.visualization import VADVisualizer
+from vadlab.visualization.vad_visualizer import VADVisualizer
 
 
 @pytest.fixture

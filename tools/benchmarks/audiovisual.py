@@ -35,7 +35,7 @@ SIZES: dict[str, dict[str, Any]] = {
 def build_ours(size: str, with_cp: bool = False, seed: int = 0) -> Any:
     """VADLab's ``AudioVisualRecognizer`` with random weights."""
     from vadlab.registry import MODELS
-    from vadlab.utils import register_all_modules
+    from vadlab.utils.setup_env import register_all_modules
 
     register_all_modules()
     torch.manual_seed(seed)

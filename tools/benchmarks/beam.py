@@ -63,7 +63,7 @@ class BeamJob:
     """
 
     def __init__(self, kind: str, size: str, images: int, beams: int = 5, length: int = 20) -> None:
-        from vadlab.models.captioners import CaptionDecoder, EncodedImages
+        from vadlab.models.captioners.caption_decoder import CaptionDecoder, EncodedImages
         from vadlab.models.captioners.decoding import EOS
 
         chosen = SIZES[size]
@@ -83,7 +83,7 @@ class BeamJob:
 
     def run(self) -> dict[str, Any]:
         """The captions found, their words in text so that they can be compared, and their scores."""
-        from vadlab.models.captioners import beam_search
+        from vadlab.models.captioners.decoding import beam_search
 
         found = beam_search(self.decoder, self.images, **self.options)
         return dict(

@@ -84,7 +84,10 @@ class CorpusJob:
         return {name: float(score) for name, score in found.items()}
 
     def _ours(self) -> dict[str, Any]:
-        from vadlab.evaluation.functional.captions import WordNet, caption_scores, meteor_stages, ptb
+        from vadlab.evaluation.functional.captions.caption_scores import caption_scores
+        from vadlab.evaluation.functional.captions.meteor import meteor_stages
+        from vadlab.evaluation.functional.captions.wordnet import WordNet
+        from vadlab.text import ptb
 
         ptb._scan_chunk.cache_clear()  # an evaluation is a process of its own, and starts without
         wordnet = WordNet.find()
@@ -103,7 +106,8 @@ class RewardJob:
     """
 
     def __init__(self, kind: str, images: int, beams: int = 5) -> None:
-        from vadlab.evaluation.functional.captions import DocumentFrequencies, ptb_tokenize
+        from vadlab.text.document_frequencies import DocumentFrequencies
+        from vadlab.text.ptb import ptb_tokenize
 
         self.kind = kind
         _, references = make_captions(images, 5 + beams)
@@ -129,7 +133,7 @@ class RewardJob:
 
             rewards = Cider().compute_score(self.texts, self.candidates)[1]
         else:
-            from vadlab.evaluation.functional.captions import CIDErD
+            from vadlab.text.cider import CIDErD
 
             rewards = CIDErD(self.token_references, self.df).score(self.tokens, self.images)
         return dict(reward=float(rewards.sum()))
@@ -146,9 +150,9 @@ class SelfCriticalJob:
     def __init__(self, size: str, images: int) -> None:
         import torch
 
-        from vadlab.models.captioners import SelfCriticalFSGR
+        from vadlab.models.captioners.self_critical import SelfCriticalFSGR
         from vadlab.models.heads.codebook import save_codebook
-        from vadlab.models.tokenizers import WordVocabulary
+        from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
         from vadlab.structures import CaptionDataSample
 
         chosen = SIZES[size]

@@ -58,8 +58,8 @@ class LoadJob:
 
     def __init__(self, kind: str, data_root: str, frames: int, size: int, cache_dir: str) -> None:
         from vadlab.registry import DATASETS
-        from vadlab.utils import register_all_modules
         from vadlab.utils.config import load_config
+        from vadlab.utils.setup_env import register_all_modules
 
         register_all_modules()
         self.emptied = Path(cache_dir) if kind == 'jpeg first' else None

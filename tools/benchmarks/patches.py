@@ -32,10 +32,14 @@ class PatchJob:
     def __init__(self, kind: str, case: str, size: str, images: int, folder: str) -> None:
         import cv2
 
-        from vadlab.datasets.patch_store import PatchWriter
-        from vadlab.datasets.transforms import LoadImage, LoadPatches, PackCaptionInputs, Resize, SquareCrop
-        from vadlab.models.backbones import CLIPVisionTransformer
-        from vadlab.models.data_preprocessors import CaptionDataPreprocessor
+        from vadlab.datasets.formats.patch_store import PatchWriter
+        from vadlab.datasets.transforms.load_image import LoadImage
+        from vadlab.datasets.transforms.load_patches import LoadPatches
+        from vadlab.datasets.transforms.pack_caption_inputs import PackCaptionInputs
+        from vadlab.datasets.transforms.resize import Resize
+        from vadlab.datasets.transforms.square_crop import SquareCrop
+        from vadlab.models.backbones.clip_vision_transformer import CLIPVisionTransformer
+        from vadlab.models.data_preprocessors.caption_data_preprocessor import CaptionDataPreprocessor
 
         torch.manual_seed(0)
         self.vision = CLIPVisionTransformer(**SIZES[size], **CASES[case], frozen=True)

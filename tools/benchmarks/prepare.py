@@ -91,8 +91,8 @@ class PrepareJob:
     def _vadlab(self, path: str, number: int) -> bytes:
         from vadlab.apis.preparation.prepare_clip import ClipJob, prepare_clip
         from vadlab.datasets.audio import LogMelRecipe
-        from vadlab.datasets.clip_recipe import FrameRecipe
-        from vadlab.datasets.prepared_clips import frames_path, load_frames
+        from vadlab.datasets.formats.clip_recipe import FrameRecipe
+        from vadlab.datasets.formats.prepared_clips import frames_path, load_frames
         from vadlab.datasets.video import video_index
 
         # A preparation meets each file for the first time.

@@ -19,7 +19,7 @@ def build_ours(arch: str, with_cp: bool, chunk_size: int | None = None, seed: in
     import tempfile
 
     from vadlab.registry import MODELS
-    from vadlab.utils import register_all_modules
+    from vadlab.utils.setup_env import register_all_modules
 
     register_all_modules()
     settings = ARCHITECTURES[arch]

@@ -55,7 +55,7 @@ def make_lengths(count: int, places: int, kind: str, most: int | None = None) ->
 def build_ours(size: str, seed: int = 0) -> Any:
     """VADLab's ``VadCLIP`` with random weights."""
     from vadlab.registry import MODELS
-    from vadlab.utils import register_all_modules
+    from vadlab.utils.setup_env import register_all_modules
 
     register_all_modules()
     torch.manual_seed(seed)
@@ -175,7 +175,7 @@ class VadCLIPTestJob:
     @torch.no_grad()
     def run(self) -> dict[str, Any]:
         """All videos once. The first time it reports sums by which results are compared."""
-        from vadlab.models.layers import steady_weights
+        from vadlab.models.layers.weights_cache import steady_weights
 
         with steady_weights():  # as a test loop
             found = [self.scores(feats) for feats in self.videos]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from vadlab.datasets.feature_files import open_features
+from vadlab.datasets.formats.feature_files import open_features
 from vadlab.utils.errors import VADLabError
 
 from .checked_files import remembered

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from vadlab.engine import VADRunner
+from vadlab.engine.runner import VADRunner
 from vadlab.evaluation.functional import classification
-from vadlab.evaluation.metrics import ClassificationMetric
-from vadlab.evaluation.metrics.classification_metric import HeadPredictions
+from vadlab.evaluation.metrics.classification_metric import ClassificationMetric, HeadPredictions
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.json_file import read_json
 

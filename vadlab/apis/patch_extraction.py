@@ -12,9 +12,9 @@ from mmengine.dataset import BaseDataset
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from vadlab.datasets.patch_store import PatchWriter
+from vadlab.datasets.formats.patch_store import PatchWriter
 from vadlab.models.backbones.stored_patches import StoredPatches
-from vadlab.models.checkpoints import init_vision_from_clip
+from vadlab.models.checkpoints.clip_loading import init_vision_from_clip
 from vadlab.registry import DATASETS, MODELS, TRANSFORMS
 from vadlab.utils.errors import ConfigError, DataError, VADLabError
 

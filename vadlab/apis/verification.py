@@ -16,9 +16,9 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-from vadlab.engine import VADRunner
+from vadlab.checkpoints.checkpoint_io import in_our_names, load_weights, read_checkpoint
 from vadlab.engine.build_errors import config_mistakes
-from vadlab.engine.checkpoint_io import in_our_names, load_weights, read_checkpoint
+from vadlab.engine.runner import VADRunner
 from vadlab.models.layers.roi_align import mmcv_ops_problem
 from vadlab.registry import DATASETS, MODELS
 from vadlab.utils.runtime import check_backends, versions, without_caches

@@ -16,7 +16,8 @@ from mmengine.runner import checkpoint as mm_checkpoint
 from torch import Tensor
 
 from vadlab.utils.errors import CheckpointError, MissingFileError
-from vadlab.utils.safe_globals import HARMLESS_GLOBALS
+
+from .safe_globals import HARMLESS_GLOBALS
 
 _SCRIPT_DTYPES = {
     'FloatStorage': torch.float32,

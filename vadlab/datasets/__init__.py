@@ -1,6 +1,5 @@
-from . import samplers, synthetic, transforms
-from .audio_visual_clips import AudioVisualClips
-from .coco_captions import COCOCaptions
-from .snippet_features import SnippetFeatures
-from .synthetic_frames import SyntheticFrames
-from .ucf_crime_regions import UCFCrimeRegions
+"""Data sets: annotations and features on disk, one record per sample."""
+
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

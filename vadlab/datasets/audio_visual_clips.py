@@ -12,10 +12,10 @@ from mmengine.logging import MMLogger
 from ..registry import DATASETS, TRANSFORMS
 from ..utils.errors import ConfigError, DataError, MissingFileError
 from .audio import LogMelRecipe
-from .clip_metadata import ClipRecord, classes_of, describe_unseen, read_metadata, unseen_labels
-from .clip_recipe import FrameRecipe
-from .path_index import PathIndex
-from .prepared_clips import frames_path, has_files, mel_path, read_manifest, read_prepared_recipe, reading_note
+from .formats.clip_metadata import ClipRecord, classes_of, describe_unseen, read_metadata, unseen_labels
+from .formats.clip_recipe import FrameRecipe
+from .formats.path_index import PathIndex
+from .formats.prepared_clips import frames_path, has_files, mel_path, read_manifest, read_prepared_recipe, reading_note
 from .problem_list import ProblemList
 
 SOURCES = ('processed', 'videos')
@@ -51,7 +51,7 @@ class AudioVisualClips(BaseDataset):
         video_dir: Folder of the videos, likewise.
         image_size: What prepared frames must measure, height and width, or one number for both; None takes them as
             they are. Of ``videos``, what they are scaled to.
-        frame_recipe: Options of :class:`~vadlab.datasets.clip_recipe.FrameRecipe`, of ``videos``.
+        frame_recipe: Options of :class:`~vadlab.datasets.formats.clip_recipe.FrameRecipe`, of ``videos``.
         sound_recipe: Options of :class:`~vadlab.datasets.audio.LogMelRecipe`, of ``videos``.
         unseen_labels: ``error`` or ``drop``.
         test_mode: As MMEngine's.

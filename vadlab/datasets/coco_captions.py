@@ -11,7 +11,7 @@ from mmengine.logging import MMLogger
 
 from ..registry import DATASETS, TRANSFORMS
 from ..utils.errors import ConfigError, MissingFileError
-from .caption_files import CaptionImage, ImageFinder, read_caption_files
+from .formats.caption_files import CaptionImage, ImageFinder, read_caption_files
 from .problem_list import ProblemList
 
 _ROWS = ('pairs', 'images')

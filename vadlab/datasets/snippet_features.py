@@ -12,16 +12,16 @@ from mmengine.logging import MMLogger
 
 from ..registry import DATASETS, TRANSFORMS
 from ..utils.errors import ConfigError, DataError, MissingFileError
-from .class_names import UCF_CRIME_CLASSES, check_class_names
-from .feature_files import FeatureShape, read_feature_shape
-from .feature_index import FeatureVideo, gather_videos, index_features
-from .feature_labels import LABEL_SOURCES, VideoLabel, find_label
-from .feature_lists import CROP_SEPARATORS, ListEntry, read_feature_list
-from .frame_counts import possible_snippets, read_frame_counts
-from .frame_masks import annotate_masks, read_frame_masks
-from .path_index import PathIndex
+from .formats.class_names import UCF_CRIME_CLASSES, check_class_names
+from .formats.feature_files import FeatureShape, read_feature_shape
+from .formats.feature_index import FeatureVideo, gather_videos, index_features
+from .formats.feature_labels import LABEL_SOURCES, VideoLabel, find_label
+from .formats.feature_lists import CROP_SEPARATORS, ListEntry, read_feature_list
+from .formats.frame_counts import possible_snippets, read_frame_counts
+from .formats.frame_masks import annotate_masks, read_frame_masks
+from .formats.path_index import PathIndex
+from .formats.temporal_annotations import INTERVAL_MODES, TemporalAnnotation, read_temporal_annotations
 from .problem_list import ProblemList
-from .temporal_annotations import INTERVAL_MODES, TemporalAnnotation, read_temporal_annotations
 from .temporal_truth import TemporalTruth, describe_without_class, match_truth, without_class
 from .video import index_video
 
@@ -34,8 +34,8 @@ class SnippetFeatures(BaseDataset):
     """Videos as ``.npy`` features of 16-frame snippets, each with a label for the video as a whole.
 
     Reads the public feature sets as they are: VadCLIP's csv, the lists of RTFM, UR-DMU and PEL4VAD (see
-    :mod:`~vadlab.datasets.feature_lists`), any list of files or of videos, or all files of a folder. Files are found
-    by name below ``feature_dir``; one holds one crop of a video, shape (T, D), or all of them, shape (T, C, D).
+    :mod:`~vadlab.datasets.formats.feature_lists`), any list of files or of videos, or all files of a folder. Files are
+    found by name below ``feature_dir``; one holds one crop of a video, shape (T, D), or all of them, shape (T, C, D).
 
     Headers of all files are looked at, features of none: those are memory-mapped by ``LoadFeatures``. What is wrong
     is one error that counts every kind over all videos.
@@ -68,9 +68,9 @@ class SnippetFeatures(BaseDataset):
             crop alone.
         snippet_len: Frames a snippet.
         feature_dim: D that the model expects; None takes what is there, if it is the same everywhere.
-        label_from: Where labels are, see :func:`~vadlab.datasets.feature_labels.find_label`.
+        label_from: Where labels are, see :func:`~vadlab.datasets.formats.feature_labels.find_label`.
         crop_separator: Between name and crop: ``auto``, ``__``, ``_`` or None, see
-            :func:`~vadlab.datasets.feature_lists.crop_separator_of`.
+            :func:`~vadlab.datasets.formats.feature_lists.crop_separator_of`.
         length_tolerance: Snippets by which T may miss the known counts.
         indices: Use only these samples, or that many of the first.
         serialize_data: Keep the list as bytes that workers share.

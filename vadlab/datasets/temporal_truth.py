@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ..utils.suggest import nearest
-from .feature_labels import VideoLabel, parse_label
+from .formats.feature_labels import VideoLabel, parse_label
+from .formats.temporal_annotations import TemporalAnnotation
 from .problem_list import ProblemList
-from .temporal_annotations import TemporalAnnotation
 
 #: Frames by which an interval may end after its video: public frame counts are rounded down to whole snippets.
 END_TOLERANCE = 16

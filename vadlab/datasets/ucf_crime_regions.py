@@ -12,13 +12,13 @@ from mmengine.logging import MMLogger
 from ..registry import DATASETS, TRANSFORMS
 from ..utils.errors import ConfigError, DataError, MissingFileError, VADLabError
 from .bad_video_budget import BadVideoBudget
-from .class_names import UCF_CRIME_CLASSES, check_class_names, class_from_path
-from .feature_labels import VideoLabel, parse_label
-from .keyframes import merge_intervals, shown_spans
-from .path_index import PathIndex
+from .formats.class_names import UCF_CRIME_CLASSES, check_class_names, class_from_path
+from .formats.feature_labels import VideoLabel, parse_label
+from .formats.keyframes import merge_intervals, shown_spans
+from .formats.path_index import PathIndex
+from .formats.region_annotations import RecordParser, load_records
+from .formats.temporal_annotations import TemporalAnnotation, read_temporal_annotations
 from .problem_list import ProblemList
-from .region_annotations import RecordParser, load_records
-from .temporal_annotations import TemporalAnnotation, read_temporal_annotations
 from .temporal_truth import match_truth
 from .video.errors import DamagedVideoError
 from .video_names import video_id_of

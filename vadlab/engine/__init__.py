@@ -1,5 +1,5 @@
-from . import hooks, loops, optim
-from .runner import VADRunner
-from .smoke_pass import smoke_pass
+"""The runner and its hooks, loops and optimizers."""
 
-__all__ = ['VADRunner', 'hooks', 'loops', 'optim', 'smoke_pass']
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

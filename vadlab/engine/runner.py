@@ -21,21 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import vadlab
-from vadlab.checkpoints import (
-    check_optimizer_state,
-    check_same_kind,
-    check_training_state,
-    forbid_unsafe_loading,
-    read_saved_config,
-)
-from vadlab.checkpoints.tensor_files import tensors_in
-from vadlab.datasets.samplers import ResumableBatchSampler
-from vadlab.models.layers.weights_cache import steady_weights
-from vadlab.utils.config import config_differences, runner_config
-from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
-
-from .build_errors import config_mistakes
-from .checkpoint_io import (
+from vadlab.checkpoints.checkpoint_io import (
     history_from_plain,
     in_our_names,
     load_weights,
@@ -43,10 +29,19 @@ from .checkpoint_io import (
     to_plain,
     write_checkpoint,
 )
+from vadlab.checkpoints.quantization import prepare_quantized
+from vadlab.checkpoints.saved_config import read_saved_config
+from vadlab.checkpoints.tensor_files import forbid_unsafe_loading, tensors_in
+from vadlab.checkpoints.training_state import check_optimizer_state, check_same_kind, check_training_state
+from vadlab.datasets.samplers.resumable_batch_sampler import ResumableBatchSampler
+from vadlab.models.layers.weights_cache import steady_weights
+from vadlab.utils.config import config_differences, runner_config
+from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
+
+from .build_errors import config_mistakes
 from .log_folder import LogFolder
-from .loops import ResumableEpochLoop
+from .loops.resumable_epoch_loop import ResumableEpochLoop
 from .loops.worker_seed import seed_worker
-from .quantization import prepare_quantized
 from .random_state import capture_random_state, check_random_state
 from .smoke_pass import smoke_pass
 

@@ -9,7 +9,7 @@ import torch
 from mmengine.logging import MMLogger
 from torch.utils.data import DataLoader
 
-from vadlab.datasets.samplers import BalancedBatchSampler
+from vadlab.datasets.samplers.balanced_batch_sampler import BalancedBatchSampler
 
 from .random_state import capture_random_state, restore_random_state
 

@@ -1,1 +1,1 @@
-from . import functional, metrics
+"""Metrics and their protocols."""

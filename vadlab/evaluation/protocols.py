@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from vadlab.datasets.class_names import UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
-from vadlab.datasets.feature_labels import VideoLabel, parse_label
-from vadlab.datasets.frame_masks import annotate_masks, read_frame_masks
-from vadlab.datasets.pixel_masks import read_avenue_masks, read_ped2_masks
+from vadlab.datasets.formats.class_names import UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
+from vadlab.datasets.formats.feature_labels import VideoLabel, parse_label
+from vadlab.datasets.formats.frame_masks import annotate_masks, read_frame_masks
+from vadlab.datasets.formats.pixel_masks import read_avenue_masks, read_ped2_masks
+from vadlab.datasets.formats.temporal_annotations import TemporalAnnotation, read_temporal_annotations
 from vadlab.datasets.problem_list import ProblemList
-from vadlab.datasets.temporal_annotations import TemporalAnnotation, read_temporal_annotations
 from vadlab.datasets.temporal_truth import describe_without_class, match_truth, without_class
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.suggest import nearest
@@ -110,7 +110,7 @@ def read_ground_truth(
         num_frames (Mapping[str, int] | None): Frames of each video. Masks tell them; they may be given all the same,
             and must be where videos without masks (ShanghaiTech's normal ones) are tested.
         interval_mode (str): What the numbers of a text file mean, see
-            :func:`~vadlab.datasets.temporal_annotations.read_temporal_annotations`.
+            :func:`~vadlab.datasets.formats.temporal_annotations.read_temporal_annotations`.
         classes (Sequence[str] | None): Class names, Normal first; the protocol's where None.
 
     Returns:

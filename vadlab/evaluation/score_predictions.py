@@ -12,8 +12,11 @@ from vadlab.utils.suggest import nearest
 from .functional import snippet_to_frame
 from .functional.segments import SEGMENT_IOUS
 from .functional.snippets import EXPANSIONS
-from .metrics import FrameScoreMetric, SegmentMetric, SpaceMetric, VideoScoreMetric
-from .metrics.vad_metric import choose
+from .metrics.frame_score_metric import FrameScoreMetric
+from .metrics.protocol_metric import choose
+from .metrics.segment_metric import SegmentMetric
+from .metrics.space_metric import SpaceMetric
+from .metrics.video_score_metric import VideoScoreMetric
 from .protocols import Protocol, VideoTruth, check_classes
 from .score_files import UNITS, choose_unit
 

@@ -1,14 +1,1 @@
-from . import (
-    backbones,
-    captioners,
-    checkpoints,
-    data_preprocessors,
-    detectors,
-    extractors,
-    heads,
-    layers,
-    losses,
-    necks,
-    recognizers,
-    tokenizers,
-)
+"""Models: methods, and the parts that they are built from."""

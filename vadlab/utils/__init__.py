@@ -1,21 +1,5 @@
-from .errors import (
-    CheckpointError,
-    ConfigError,
-    DataError,
-    MissingDependencyError,
-    MissingFileError,
-    TrainingError,
-    VADLabError,
-)
-from .setup_env import register_all_modules
+"""Errors, configs, the command line and files."""
 
-__all__ = [
-    'CheckpointError',
-    'ConfigError',
-    'DataError',
-    'MissingDependencyError',
-    'MissingFileError',
-    'TrainingError',
-    'VADLabError',
-    'register_all_modules',
-]
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -1,6 +1,9 @@
-"""Making VADLab's parts known to the registries."""
+"""Registering every part of VADLab."""
 
 from mmengine import DefaultScope
+
+from vadlab import registry
+from vadlab.registry import Registry
 
 
 def register_all_modules(init_default_scope: bool = True) -> None:
@@ -9,11 +12,8 @@ def register_all_modules(init_default_scope: bool = True) -> None:
     Args:
         init_default_scope: Also make ``vadlab`` the scope in which the Runner looks names up.
     """
-    import vadlab.datasets
-    import vadlab.engine
-    import vadlab.evaluation
-    import vadlab.models
-    import vadlab.visualization  # noqa: F401
-
+    for found in vars(registry).values():
+        if isinstance(found, Registry):
+            found.import_from_location()
     if init_default_scope and not DefaultScope.check_instance_created('vadlab'):
         DefaultScope.get_instance('vadlab', scope_name='vadlab')

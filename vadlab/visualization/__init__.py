@@ -1,3 +1,5 @@
-from .vad_visualizer import VADVisualizer
+"""Pictures, figures and reports."""
 
-__all__ = ['VADVisualizer']
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -11,7 +11,7 @@ from vadlab.registry import VISUALIZERS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError, DataError
 
-from .video_picture import draw_video
+from .renderers.video_picture import draw_video
 
 
 @VISUALIZERS.register_module()

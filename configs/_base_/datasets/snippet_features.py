@@ -15,7 +15,7 @@ val_ann_file = test_ann_file
 val_temporal_ann_file = temporal_ann_file
 val_frames_file = frames_file
 interval_mode = 'half_open'  # how temporal lists count: half_open, inclusive (RTFM), matlab (Sultani)
-label_from = 'auto'  # where labels are, see vadlab/datasets/feature_labels.py
+label_from = 'auto'  # where labels are, see vadlab/datasets/formats/feature_labels.py
 length_tolerance = 0  # snippets by which features may miss their video's length
 classes = ('Normal', 'Anomaly')
 

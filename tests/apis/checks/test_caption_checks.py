@@ -4,9 +4,9 @@ import pytest
 
 from tests.tools.toy_captions import config_text, write_data
 from vadlab.apis import Verification
-from vadlab.models.tokenizers import WordVocabulary
-from vadlab.utils import register_all_modules
+from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.utils.config import load_config
+from vadlab.utils.setup_env import register_all_modules
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ from mmengine.config import Config
 from tests.datasets.wildlife_clips import write_set
 from vadlab.apis.checks.check_context import CheckContext, SplitUnderTest
 from vadlab.apis.checks.clip_checks import check_clips
-from vadlab.apis.preparation import ClipPreparation
+from vadlab.apis.preparation.clip_preparation import ClipPreparation
 from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.apis.verification_report import VerificationReport
-from vadlab.datasets import AudioVisualClips
 from vadlab.datasets.audio import LogMelRecipe
-from vadlab.datasets.clip_metadata import read_metadata
-from vadlab.datasets.clip_recipe import FrameRecipe
-from vadlab.datasets.prepared_clips import frames_path, mel_path
+from vadlab.datasets.audio_visual_clips import AudioVisualClips
+from vadlab.datasets.formats.clip_metadata import read_metadata
+from vadlab.datasets.formats.clip_recipe import FrameRecipe
+from vadlab.datasets.formats.prepared_clips import frames_path, mel_path
 
 pytest.importorskip('librosa')
 

@@ -7,9 +7,9 @@ from tests.datasets.feature_sets import FRAMES, write_ucf
 from vadlab.apis import Verification, VerificationReport, feature_check
 from vadlab.apis.checks import CheckContext, SplitUnderTest
 from vadlab.apis.checks.feature_checks import check_features
-from vadlab.datasets import SnippetFeatures
-from vadlab.utils import register_all_modules
+from vadlab.datasets.snippet_features import SnippetFeatures
 from vadlab.utils.config import load_config
+from vadlab.utils.setup_env import register_all_modules
 
 ARSON = 'features/Arson/Arson002_x264__1.npy'
 

@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from vadlab.utils import register_all_modules
 from vadlab.utils.config import load_config
+from vadlab.utils.setup_env import register_all_modules
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
 TINY = {

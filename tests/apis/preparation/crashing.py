@@ -3,7 +3,7 @@
 import os
 import signal
 
-from vadlab.datasets.prepared_clips import PreparedClip
+from vadlab.datasets.formats.prepared_clips import PreparedClip
 
 
 def crash_on_fox1(job):

@@ -10,13 +10,13 @@ import torch
 
 from tests.datasets.turned_videos import TURNS, turn_mp4
 from tests.datasets.wildlife_clips import METADATA, tone, write_clip, write_set, write_wav
-from vadlab.apis.preparation import ClipPreparation, mel_statistics
 from vadlab.apis.preparation import clip_preparation as module
+from vadlab.apis.preparation.clip_preparation import ClipPreparation, mel_statistics
 from vadlab.datasets.audio import LogMelRecipe, log_mel, read_audio
 from vadlab.datasets.audio.audio_reader import CHANNELS_CANCEL
-from vadlab.datasets.clip_metadata import ClipRecord, read_metadata
-from vadlab.datasets.clip_recipe import FrameRecipe
-from vadlab.datasets.prepared_clips import frames_path, mel_path, read_manifest, reading_note
+from vadlab.datasets.formats.clip_metadata import ClipRecord, read_metadata
+from vadlab.datasets.formats.clip_recipe import FrameRecipe
+from vadlab.datasets.formats.prepared_clips import frames_path, mel_path, read_manifest, reading_note
 from vadlab.datasets.video import read_frames
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 

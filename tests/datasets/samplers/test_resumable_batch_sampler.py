@@ -1,6 +1,6 @@
 from torch.utils.data import DataLoader, SequentialSampler
 
-from vadlab.datasets.samplers import ResumableBatchSampler
+from vadlab.datasets.samplers.resumable_batch_sampler import ResumableBatchSampler
 
 
 def test_skips_once():

@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from vadlab.datasets.transforms import PackAudioVisualInputs, SampleClip, SpecAugment, TimeFrequencyCrop
+from vadlab.datasets.transforms.pack_audio_visual_inputs import PackAudioVisualInputs
+from vadlab.datasets.transforms.sample_clip import SampleClip
+from vadlab.datasets.transforms.spec_augment import SpecAugment
+from vadlab.datasets.transforms.time_frequency_crop import TimeFrequencyCrop
 from vadlab.utils.errors import ConfigError, DataError
 
 

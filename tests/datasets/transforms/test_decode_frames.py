@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vadlab.datasets.transforms import DecodeFrames
+from vadlab.datasets.transforms.decode_frames import DecodeFrames
 from vadlab.utils.errors import ConfigError
 
 

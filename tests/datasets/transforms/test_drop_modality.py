@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmcv.transforms import Compose
 
-from vadlab.datasets.transforms import DropModality
+from vadlab.datasets.transforms.drop_modality import DropModality
 from vadlab.structures import AudioVisualDataSample
 from vadlab.utils.errors import ConfigError
 

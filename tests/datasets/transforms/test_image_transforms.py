@@ -6,8 +6,11 @@ from PIL import Image
 
 from tests.datasets.caption_sets import write_image
 from tests.datasets.turned_videos import TURNS, lopsided_picture
-from vadlab.datasets.transforms import LoadImage, PackCaptionInputs, SquareCrop, TokenizeWords
-from vadlab.models.tokenizers import WordVocabulary
+from vadlab.datasets.transforms.load_image import LoadImage
+from vadlab.datasets.transforms.pack_caption_inputs import PackCaptionInputs
+from vadlab.datasets.transforms.square_crop import SquareCrop
+from vadlab.datasets.transforms.tokenize_words import TokenizeWords
+from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 

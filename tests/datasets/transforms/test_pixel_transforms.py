@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from vadlab.datasets.transforms import BlankFrames, ColorJitter, RandomFlip, Resize
+from vadlab.datasets.transforms.blank_frames import BlankFrames
+from vadlab.datasets.transforms.color_jitter import ColorJitter
+from vadlab.datasets.transforms.random_flip import RandomFlip
+from vadlab.datasets.transforms.resize import Resize
 from vadlab.utils.errors import ConfigError
 
 

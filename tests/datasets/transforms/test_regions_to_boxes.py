@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vadlab.datasets.transforms import RegionsToBoxes
+from vadlab.datasets.transforms.regions_to_boxes import RegionsToBoxes
 from vadlab.utils.errors import ConfigError
 
 

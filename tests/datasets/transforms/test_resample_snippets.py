@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vadlab.datasets.transforms import ResampleSnippets
-from vadlab.datasets.transforms.resample_snippets import MODES
+from vadlab.datasets.transforms.resample_snippets import MODES, ResampleSnippets
 from vadlab.utils.errors import ConfigError
 
 # Two channels: 0, 1, 2, ... and their squares.

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vadlab.datasets.transforms import SampleFrames
-from vadlab.datasets.transforms.sample_frames import ensure_region_frames
+from vadlab.datasets.transforms.sample_frames import SampleFrames, ensure_region_frames
 from vadlab.utils.errors import ConfigError
 
 

@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from tests.datasets.feature_sets import write_npy
-from vadlab.datasets.transforms import LoadFeatures, PackSnippetInputs, ResampleSnippets
+from vadlab.datasets.transforms.load_features import LoadFeatures
+from vadlab.datasets.transforms.pack_snippet_inputs import PackSnippetInputs
+from vadlab.datasets.transforms.resample_snippets import ResampleSnippets
 from vadlab.utils.errors import DataError
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vadlab.datasets.transforms import TokenizeCaptions
+from vadlab.datasets.transforms.tokenize_captions import TokenizeCaptions
 from vadlab.utils.errors import ConfigError
 
 START, END = 49406, 49407

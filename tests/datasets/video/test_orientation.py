@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vadlab.datasets.transforms import DecodeFrames
+from vadlab.datasets.transforms.decode_frames import DecodeFrames
 from vadlab.datasets.transforms.probe_video import ProbeVideo
 from vadlab.datasets.video import BACKENDS, DamagedVideoError, Orientation, index_video, read_frames
 from vadlab.datasets.video.orientation import UPRIGHT, orientation_of

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 
-from vadlab.evaluation.metrics import ClassificationMetric
+from vadlab.evaluation.metrics.classification_metric import ClassificationMetric
 from vadlab.registry import HOOKS
 from vadlab.structures import AudioVisualDataSample
 from vadlab.utils.errors import ConfigError

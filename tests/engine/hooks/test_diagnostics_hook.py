@@ -1,6 +1,6 @@
 import torch
 
-from vadlab.engine.hooks import DiagnosticsHook
+from vadlab.engine.hooks.diagnostics_hook import DiagnosticsHook
 
 
 def test_norms_are_those_of_autograd(toy_runner):

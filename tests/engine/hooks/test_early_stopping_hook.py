@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from mmengine.logging import MMLogger
 
-from vadlab.engine.hooks import EarlyStoppingHook
+from vadlab.engine.hooks.early_stopping_hook import EarlyStoppingHook
 from vadlab.utils.errors import ConfigError
 
 

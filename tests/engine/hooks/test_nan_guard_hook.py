@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vadlab.engine.checkpoint_io import latest_checkpoint, read_checkpoint
+from vadlab.checkpoints.checkpoint_io import latest_checkpoint, read_checkpoint
 from vadlab.utils.errors import TrainingError
 
 EVERY_ITERATION = {'default_hooks.checkpoint.by_epoch': False, 'default_hooks.checkpoint.interval': 1}

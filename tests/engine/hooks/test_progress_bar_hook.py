@@ -1,7 +1,7 @@
 import io
 import sys
 
-from vadlab.engine.hooks import ProgressBarHook
+from vadlab.engine.hooks.progress_bar_hook import ProgressBarHook
 
 
 class Terminal(io.StringIO):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vadlab.engine.hooks import ScoreFileHook
+from vadlab.engine.hooks.score_file_hook import ScoreFileHook
 from vadlab.structures import AudioVisualDataSample, VADDataSample
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from mmengine.dataset import BaseDataset
 
-from vadlab.engine.hooks import SharedVideosHook
+from vadlab.engine.hooks.shared_videos_hook import SharedVideosHook
 
 
 class Videos(BaseDataset):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from vadlab.engine.optim import AmpOptimWrapper
+from vadlab.engine.optim.amp_optim_wrapper import AmpOptimWrapper
 from vadlab.utils.errors import ConfigError
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason='about machines without a GPU')

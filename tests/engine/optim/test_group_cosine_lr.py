@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from vadlab.engine.optim import GroupCosineLR
+from vadlab.engine.optim.group_cosine_lr import GroupCosineLR
 from vadlab.utils.errors import ConfigError
 
 

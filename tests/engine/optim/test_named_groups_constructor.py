@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from vadlab.engine.optim import NamedGroupsConstructor
+from vadlab.engine.optim.named_groups_constructor import NamedGroupsConstructor
 from vadlab.utils.errors import ConfigError
 
 

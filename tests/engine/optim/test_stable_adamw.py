@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from vadlab.engine.optim import StableAdamW
+from vadlab.engine.optim.stable_adamw import StableAdamW
 from vadlab.utils.errors import ConfigError
 
 

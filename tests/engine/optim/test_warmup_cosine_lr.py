@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from vadlab.engine.optim import WarmupCosineLR
+from vadlab.engine.optim.warmup_cosine_lr import WarmupCosineLR
 from vadlab.utils.errors import ConfigError
 
 

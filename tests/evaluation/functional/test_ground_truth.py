@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vadlab.datasets.temporal_annotations import read_temporal_annotations
+from vadlab.datasets.formats.temporal_annotations import read_temporal_annotations
 from vadlab.evaluation.functional import frame_labels, match_lengths
 from vadlab.utils.errors import ConfigError, DataError
 

@@ -1,8 +1,8 @@
 import pytest
 from mmengine.structures import BaseDataElement
 
-from vadlab.evaluation.functional.captions import caption_scores
-from vadlab.evaluation.metrics import CaptionMetric
+from vadlab.evaluation.functional.captions.caption_scores import caption_scores
+from vadlab.evaluation.metrics.caption_metric import CaptionMetric
 from vadlab.registry import METRICS
 from vadlab.utils.errors import DataError, MissingFileError
 

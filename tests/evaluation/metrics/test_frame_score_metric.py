@@ -5,7 +5,7 @@ from mmengine.evaluator import Evaluator
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vadlab.evaluation.functional import forward_window
-from vadlab.evaluation.metrics import FrameScoreMetric
+from vadlab.evaluation.metrics.frame_score_metric import FrameScoreMetric
 from vadlab.utils.errors import ConfigError, DataError
 
 from .metric_samples import classified, evaluate, scored

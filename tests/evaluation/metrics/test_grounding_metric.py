@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from mmengine.structures import InstanceData
 
-from vadlab.evaluation.metrics import GroundingMetric
+from vadlab.evaluation.metrics.grounding_metric import GroundingMetric
 from vadlab.utils.errors import ConfigError, DataError
 
 from .metric_samples import boxed, evaluate

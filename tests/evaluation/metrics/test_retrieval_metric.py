@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vadlab.evaluation.metrics import RetrievalMetric
+from vadlab.evaluation.metrics.retrieval_metric import RetrievalMetric
 from vadlab.utils.errors import ConfigError, DataError
 
 from .metric_samples import embedded, evaluate

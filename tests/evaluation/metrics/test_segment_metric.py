@@ -3,7 +3,7 @@ import pytest
 from mmengine.evaluator import Evaluator
 
 from vadlab.evaluation.functional import Segments, propose_segments, segment_map
-from vadlab.evaluation.metrics import SegmentMetric
+from vadlab.evaluation.metrics.segment_metric import SegmentMetric
 from vadlab.utils.errors import ConfigError, DataError
 
 from .metric_samples import classified, evaluate

@@ -3,7 +3,7 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 
-from vadlab.evaluation.metrics import SpaceMetric
+from vadlab.evaluation.metrics.space_metric import SpaceMetric
 from vadlab.utils.errors import ConfigError, DataError
 
 from .metric_samples import boxed, evaluate, scored

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from vadlab.evaluation.metrics import VideoScoreMetric
+from vadlab.evaluation.metrics.video_score_metric import VideoScoreMetric
 from vadlab.utils.errors import ConfigError, DataError
 
 from .metric_samples import evaluate, scored

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vadlab.models.backbones import CLIPVisionTransformer
-from vadlab.models.checkpoints import init_vision_from_clip
+from vadlab.models.backbones.clip_vision_transformer import CLIPVisionTransformer
+from vadlab.models.checkpoints.clip_loading import init_vision_from_clip
 from vadlab.utils.errors import ConfigError, DataError
 
 ADAPTERS = dict(first=1, last=2)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from vadlab.models.backbones import CLIPTextTransformer
+from vadlab.models.backbones.clip_text_transformer import CLIPTextTransformer
 from vadlab.utils.errors import ConfigError, DataError
 
 TEXTS = [torch.tensor(ids) for ids in ([8, 1, 2, 3, 9], [8, 0, 9], [8, 1, 2, 3, 9], [8, 5, 0, 9], [8, 9])]

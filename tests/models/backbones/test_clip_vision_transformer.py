@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vadlab.models.backbones import CLIPVisionTransformer
+from vadlab.models.backbones.clip_vision_transformer import CLIPVisionTransformer
 from vadlab.utils.errors import ConfigError, DataError
 
 MASK = torch.tensor([True, False, True, True, False])

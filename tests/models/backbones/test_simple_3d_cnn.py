@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vadlab.models.backbones import Simple3DCNN
+from vadlab.models.backbones.simple_3d_cnn import Simple3DCNN
 from vadlab.utils.errors import ConfigError, DataError
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vadlab.models.backbones import SpectrogramResNet
+from vadlab.models.backbones.spectrogram_resnet import SpectrogramResNet
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from vadlab.models.backbones import CLIPVisionTransformer
+from vadlab.models.backbones.clip_vision_transformer import CLIPVisionTransformer
 from vadlab.models.backbones.stored_patches import StoredPatches
-from vadlab.models.data_preprocessors import CaptionDataPreprocessor
+from vadlab.models.data_preprocessors.caption_data_preprocessor import CaptionDataPreprocessor
 from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.structures import CaptionDataSample
 from vadlab.utils.errors import ConfigError, DataError

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vadlab.models.backbones import VideoMAE
+from vadlab.models.backbones.videomae import VideoMAE
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
 transformers = pytest.importorskip('transformers')

@@ -6,16 +6,17 @@ import torch
 import torch.nn.functional as F
 from mmengine.logging import MMLogger
 
-from vadlab.engine.checkpoint_io import load_weights, write_checkpoint
-from vadlab.models.captioners import FSGR, CaptionEnsemble, beam_search, greedy_search
-from vadlab.models.captioners.decoding import words_of
+from vadlab.checkpoints.checkpoint_io import load_weights, write_checkpoint
+from vadlab.models.captioners.caption_ensemble import CaptionEnsemble
+from vadlab.models.captioners.decoding import beam_search, greedy_search, words_of
+from vadlab.models.captioners.fsgr import FSGR
 from vadlab.models.heads.codebook import save_codebook
-from vadlab.models.tokenizers import WordVocabulary
+from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.structures import CaptionDataSample
-from vadlab.utils import register_all_modules
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingFileError
+from vadlab.utils.setup_env import register_all_modules
 
-SMALL_CLIP = Path(__file__).parents[3] / 'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors'
+SMALL_CLIP = Path(__file__).parents[3] / 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors'
 WORDS = ('<pad>', '<unk>', '<bos>', '<eos>', 'a', 'dog', 'runs', 'red', 'car')
 register_all_modules()
 

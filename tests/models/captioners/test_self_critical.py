@@ -5,11 +5,13 @@ import json
 import pytest
 import torch
 
-from vadlab.evaluation.functional.captions import cider_d
-from vadlab.models.captioners import FSGR, SelfCriticalFSGR, self_critical
+from vadlab.models.captioners import self_critical
+from vadlab.models.captioners.fsgr import FSGR
+from vadlab.models.captioners.self_critical import SelfCriticalFSGR
 from vadlab.models.heads.codebook import save_codebook
-from vadlab.models.tokenizers import WordVocabulary
+from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.structures import CaptionDataSample
+from vadlab.text.cider import cider_d
 from vadlab.utils.errors import ConfigError, DataError
 
 CAPTIONS = [

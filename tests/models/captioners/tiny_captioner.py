@@ -2,7 +2,7 @@
 
 import torch
 
-from vadlab.models.captioners import CaptionDecoder, EncodedImages
+from vadlab.models.captioners.caption_decoder import CaptionDecoder, EncodedImages
 
 WIDTH, PATCHES, VOCAB = 8, 9, 6  # two words beside the four special ones
 

@@ -7,8 +7,8 @@ from mmengine.logging import MMLogger
 from safetensors.torch import load_file, save_file
 from torch.nn.utils.rnn import pad_sequence
 
-from vadlab.models.checkpoints import init_from_clip, load_clip_checkpoint, resize_positions
-from vadlab.models.detectors import CLIP
+from vadlab.models.checkpoints.clip_loading import init_from_clip, load_clip_checkpoint, resize_positions
+from vadlab.models.detectors.clip import CLIP
 from vadlab.utils.errors import CheckpointError, MissingFileError
 
 

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from vadlab.models.backbones.clip_text_transformer import CLIPTextTransformer
-from vadlab.models.checkpoints import CLIPWeights, concept_prompts
+from vadlab.models.checkpoints import concept_prompts
+from vadlab.models.checkpoints.clip_weights import CLIPWeights
 from vadlab.models.checkpoints.concept_prompts import encode_texts, read_concept_features, read_concepts
-from vadlab.models.tokenizers import CLIPTokenizer
+from vadlab.models.tokenizers.clip_tokenizer import CLIPTokenizer
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
 
@@ -131,7 +132,7 @@ def test_clip_that_hides_its_heads_is_an_error(clip):
 def test_demo_clip_encodes_texts_of_one_meaning_alike():
     features = encode_texts(
         ['an explosion', 'people fighting', 'a person hitting another person'],
-        'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors',
+        'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors',
     )
     explosion, fighting, hitting = torch.nn.functional.normalize(features, dim=1)
     assert features.shape == (3, 64)

@@ -3,7 +3,8 @@ import json
 import pytest
 import torch
 
-from vadlab.models.data_preprocessors import AudioVisualDataPreprocessor, MixUp
+from vadlab.models.data_preprocessors.audio_visual_data_preprocessor import AudioVisualDataPreprocessor
+from vadlab.models.data_preprocessors.mix_up import MixUp
 from vadlab.structures import AudioVisualDataSample
 from vadlab.utils.errors import ConfigError, DataError
 

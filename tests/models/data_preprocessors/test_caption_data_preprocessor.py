@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vadlab.models.data_preprocessors import CaptionDataPreprocessor
+from vadlab.models.data_preprocessors.caption_data_preprocessor import CaptionDataPreprocessor
 from vadlab.structures import CaptionDataSample
 from vadlab.utils.errors import ConfigError, DataError
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vadlab.models.data_preprocessors import SnippetDataPreprocessor
+from vadlab.models.data_preprocessors.snippet_data_preprocessor import SnippetDataPreprocessor
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import DataError
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vadlab.models.data_preprocessors import VADDataPreprocessor
+from vadlab.models.data_preprocessors.vad_data_preprocessor import VADDataPreprocessor
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError, DataError
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 
-from vadlab.models.losses import InfoNCELoss
+from vadlab.models.losses.info_nce_loss import InfoNCELoss
 from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError

@@ -11,7 +11,9 @@ from mmcv.ops import roi_align
 from mmengine.structures import InstanceData
 from torch.nn.parallel import DistributedDataParallel
 
-from vadlab.models.detectors import CLIP, FGCLIP, fgclip
+from vadlab.models.detectors import fgclip
+from vadlab.models.detectors.clip import CLIP
+from vadlab.models.detectors.fgclip import FGCLIP
 from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.registry import TOKENIZERS
 from vadlab.structures import VADDataSample

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vadlab.engine.checkpoint_io import in_our_names
+from vadlab.checkpoints.checkpoint_io import in_our_names
 from vadlab.models.detectors.mil_ranking import to_segments
 from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample

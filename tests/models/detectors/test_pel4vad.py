@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vadlab.engine.checkpoint_io import load_weights
+from vadlab.checkpoints.checkpoint_io import load_weights
 from vadlab.models.detectors.pel4vad import PEL4VAD, TemporalContext
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingFileError

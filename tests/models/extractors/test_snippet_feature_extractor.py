@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from vadlab.models.extractors import SnippetFeatureExtractor
+from vadlab.models.extractors.snippet_feature_extractor import SnippetFeatureExtractor
 from vadlab.registry import MODELS
 from vadlab.utils.errors import CheckpointError, ConfigError
 
@@ -69,7 +69,7 @@ def test_chunks_do_not_matter():
 
 
 def test_clip_weights_and_projection_are_loaded(tmp_path):
-    from vadlab.models.detectors import CLIP
+    from vadlab.models.detectors.clip import CLIP
 
     torch.manual_seed(0)
     text = dict(type='CLIPTextTransformer', vocab_size=49408, context_length=8, width=8, layers=1, heads=2,

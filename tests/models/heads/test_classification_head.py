@@ -4,8 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vadlab.models.heads import ClassificationHead
-from vadlab.models.heads.classification_head import class_weights_of
+from vadlab.models.heads.classification_head import ClassificationHead, class_weights_of
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
 CSV = """clip_id,video,split,species,behaviour

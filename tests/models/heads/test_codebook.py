@@ -10,7 +10,7 @@ from vadlab.models.heads.codebook import embed_names, load_codebook, read_names,
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 ROOT = Path(__file__).parents[3]
-SMALL_CLIP = ROOT / 'vadlab/datasets/synthetic/weights/clip_synthetic.safetensors'
+SMALL_CLIP = ROOT / 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors'
 
 
 def test_file_keeps_names_and_embeddings(tmp_path):

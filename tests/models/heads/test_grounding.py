@@ -9,7 +9,10 @@ from mmcv.ops import roi_align
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from vadlab.models.heads import GridProposals, GroundingHead, MMDetProposals, grounding_head
+from vadlab.models.heads import grounding_head
+from vadlab.models.heads.grid_proposals import GridProposals
+from vadlab.models.heads.grounding_head import GroundingHead
+from vadlab.models.heads.mmdet_proposals import MMDetProposals
 from vadlab.utils.errors import ConfigError, MissingDependencyError
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vadlab.models.heads import MaskCLIPHead
+from vadlab.models.heads.maskclip_head import MaskCLIPHead
 from vadlab.utils.errors import ConfigError
 
 

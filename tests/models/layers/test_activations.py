@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vadlab.models.layers import QuickGELU, build_activation
+from vadlab.models.layers.activations import QuickGELU, build_activation
 from vadlab.utils.errors import ConfigError
 
 

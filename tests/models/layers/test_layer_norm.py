@@ -1,6 +1,6 @@
 import torch
 
-from vadlab.models.layers import LayerNorm
+from vadlab.models.layers.layer_norm import LayerNorm
 
 
 def test_float32_equals_torch():

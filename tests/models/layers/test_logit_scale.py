@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from vadlab.models.layers import new_logit_scale, scale_of
+from vadlab.models.layers.logit_scale import new_logit_scale, scale_of
 
 
 def test_starts_at_one_by_seven_hundredths():

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vadlab.models.layers import ResidualAttentionBlock
+from vadlab.models.layers.residual_attention_block import ResidualAttentionBlock
 from vadlab.utils.errors import ConfigError
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vadlab.models.layers import top_snippets
+from vadlab.models.layers.top_snippets import top_snippets
 
 
 @pytest.mark.parametrize('tail', [(), (3,)])

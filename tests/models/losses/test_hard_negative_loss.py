@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vadlab.models.losses import HardNegativeLoss
+from vadlab.models.losses.hard_negative_loss import HardNegativeLoss
 
 
 def test_value_by_hand():

@@ -7,7 +7,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn.functional as F
 
-from vadlab.models.losses import InfoNCELoss, caption_ids
+from vadlab.models.losses.info_nce_loss import InfoNCELoss, caption_ids
 
 
 def _pairs(n=5, d=8, seed=0, dtype=torch.float32):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vadlab.models.losses import MILRankingLoss
+from vadlab.models.losses.mil_ranking_loss import MILRankingLoss
 from vadlab.registry import MODELS
 
 

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from mmengine.logging import MMLogger
 
-from vadlab.models.losses import InfoNCELoss, NegativeQueue
+from vadlab.models.losses.info_nce_loss import InfoNCELoss
+from vadlab.models.losses.negative_queue import NegativeQueue
 from vadlab.utils.errors import ConfigError
 
 

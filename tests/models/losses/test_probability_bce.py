@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vadlab.models.losses import probability_bce
+from vadlab.models.losses.probability_bce import probability_bce
 
 
 def test_hand_computed_value_with_one_target_for_all():

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vadlab.models.losses import SupervisedContrastiveLoss
+from vadlab.models.losses.supervised_contrastive_loss import SupervisedContrastiveLoss
 from vadlab.utils.errors import ConfigError
 
 

@@ -2,7 +2,7 @@ import torch
 import torch.nn.functional as F
 
 from vadlab.models.layers.modality_tokens import ModalityTokens
-from vadlab.models.necks import ConcatFusion
+from vadlab.models.necks.concat_fusion import ConcatFusion
 
 
 def test_equals_a_few_lines_and_stands_in_for_what_is_missing():

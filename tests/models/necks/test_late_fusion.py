@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vadlab.models.layers.modality_tokens import ModalityTokens
-from vadlab.models.necks import LateFusion
+from vadlab.models.necks.late_fusion import LateFusion
 from vadlab.utils.errors import ConfigError
 
 SOUND = torch.tensor([0, 2])

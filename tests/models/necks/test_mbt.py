@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vadlab.models.layers.modality_tokens import ModalityTokens
-from vadlab.models.necks import MBT
+from vadlab.models.necks.mbt import MBT
 from vadlab.utils.errors import ConfigError
 
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from vadlab.models.necks import MaskedMeanTemporalPooling, MeanTemporalPooling
+from vadlab.models.necks.masked_mean_temporal_pooling import MaskedMeanTemporalPooling
+from vadlab.models.necks.mean_temporal_pooling import MeanTemporalPooling
 
 
 def test_mean_over_frames_by_hand():

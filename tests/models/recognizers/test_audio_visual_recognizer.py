@@ -4,8 +4,9 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 
-from vadlab.engine.checkpoint_io import load_weights
-from vadlab.models.backbones import Simple3DCNN, VideoMAE
+from vadlab.checkpoints.checkpoint_io import load_weights
+from vadlab.models.backbones.simple_3d_cnn import Simple3DCNN
+from vadlab.models.backbones.videomae import VideoMAE
 from vadlab.models.recognizers.audio_visual_recognizer import _top1
 from vadlab.utils.errors import CheckpointError, ConfigError
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vadlab.engine.checkpoint_io import load_weights, read_checkpoint, write_checkpoint
+from vadlab.checkpoints.checkpoint_io import load_weights, read_checkpoint, write_checkpoint
 from vadlab.models.recognizers.distilled_recognizer import distillation_loss
 from vadlab.utils.errors import CheckpointError, ConfigError
 

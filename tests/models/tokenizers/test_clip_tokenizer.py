@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from vadlab.models.tokenizers import CLIPTokenizer
 from vadlab.models.tokenizers import clip_tokenizer as module
+from vadlab.models.tokenizers.clip_tokenizer import CLIPTokenizer
 from vadlab.registry import TOKENIZERS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 

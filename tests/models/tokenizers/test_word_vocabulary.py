@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from vadlab.evaluation.functional.captions.ptb import ptb_tokenize
-from vadlab.models.tokenizers import WordVocabulary
+from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
+from vadlab.text.ptb import ptb_tokenize
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 SPECIAL = ['<pad>', '<unk>', '<bos>', '<eos>']

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vadlab.datasets.prepared_clips import load_frames, load_mel
+from vadlab.datasets.formats.prepared_clips import load_frames, load_mel
 from vadlab.utils.errors import VADLabError
 
 from .check_context import CheckContext, SplitUnderTest, names

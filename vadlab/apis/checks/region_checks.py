@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 
-from vadlab.datasets.keyframes import shown_spans, track_boxes
+from vadlab.datasets.formats.keyframes import shown_spans, track_boxes
 from vadlab.registry import TOKENIZERS
 
 from .check_context import CheckContext, SplitUnderTest, names

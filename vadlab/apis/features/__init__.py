@@ -1,14 +1,5 @@
-from .crops import CROP_ORDERS, CropViews
-from .extraction import ExtractionReport, FeatureExtraction
-from .snippet_plan import SnippetPlan
-from .video_list import VideoItem, find_videos
+"""Extraction and comparison of snippet features."""
 
-__all__ = [
-    'CROP_ORDERS',
-    'CropViews',
-    'ExtractionReport',
-    'FeatureExtraction',
-    'SnippetPlan',
-    'VideoItem',
-    'find_videos',
-]
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from vadlab.datasets.feature_files import open_features
-from vadlab.datasets.feature_lists import crop_separator_of, split_feature_name
+from vadlab.datasets.formats.feature_files import open_features
+from vadlab.datasets.formats.feature_lists import crop_separator_of, split_feature_name
 from vadlab.utils.errors import DataError, MissingFileError
 
 from .crops import CROP_ORDERS, CropViews

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vadlab.datasets.feature_lists import parse_list
+from vadlab.datasets.formats.feature_lists import parse_list
 from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.text_file import read_lines

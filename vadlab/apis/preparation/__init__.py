@@ -1,3 +1,5 @@
-from .clip_preparation import ClipPreparation, PreparationReport, mel_statistics
+"""Frames and spectrograms of clips with sound."""
 
-__all__ = ['ClipPreparation', 'PreparationReport', 'mel_statistics']
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

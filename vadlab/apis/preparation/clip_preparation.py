@@ -19,10 +19,10 @@ from mmengine.logging import MMLogger
 from vadlab.apis.features.recipe import check_recipe
 from vadlab.datasets.audio import LogMelRecipe
 from vadlab.datasets.audio.log_mel import import_librosa
-from vadlab.datasets.clip_metadata import ClipRecord
-from vadlab.datasets.clip_recipe import FrameRecipe
-from vadlab.datasets.path_index import PathIndex
-from vadlab.datasets.prepared_clips import (
+from vadlab.datasets.formats.clip_metadata import ClipRecord
+from vadlab.datasets.formats.clip_recipe import FrameRecipe
+from vadlab.datasets.formats.path_index import PathIndex
+from vadlab.datasets.formats.prepared_clips import (
     FRAMES_DIR,
     MANIFEST_FILE,
     MELS_DIR,
@@ -118,7 +118,7 @@ class ClipPreparation:
         """Prepare the clips that are not there yet, and the statistics of the training clips.
 
         Args:
-            records (Sequence[ClipRecord]): Of :func:`~vadlab.datasets.clip_metadata.read_metadata`.
+            records (Sequence[ClipRecord]): Of :func:`~vadlab.datasets.formats.clip_metadata.read_metadata`.
             overwrite (bool): Remove what was prepared in this folder before.
             progress (Callable | None): Called with (clips done, clips in all).
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from vadlab.datasets.audio import LogMelRecipe, log_mel, read_audio
-from vadlab.datasets.clip_recipe import FrameRecipe, plan_clip
-from vadlab.datasets.prepared_clips import PreparedClip, frames_path, mel_path
+from vadlab.datasets.formats.clip_recipe import FrameRecipe, plan_clip
+from vadlab.datasets.formats.prepared_clips import PreparedClip, frames_path, mel_path
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.utils.errors import DataError, MissingDependencyError, VADLabError
 

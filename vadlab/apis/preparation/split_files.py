@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from vadlab.datasets.clip_metadata import SPLITS, ClipRecord, format_metadata, write_metadata
+from vadlab.datasets.formats.clip_metadata import SPLITS, ClipRecord, format_metadata, write_metadata
 from vadlab.utils.errors import DataError
 from vadlab.utils.text_file import read_text
 

@@ -1,2 +1,5 @@
-from .balanced_batch_sampler import BalancedBatchSampler
-from .resumable_batch_sampler import ResumableBatchSampler
+"""Which samples make up a batch."""
+
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -1,24 +1,5 @@
-from .blank_frames import BlankFrames
-from .color_jitter import ColorJitter
-from .decode_frames import DecodeFrames
-from .drop_modality import DropModality
-from .load_clip import LoadClip
-from .load_features import LoadFeatures
-from .load_image import LoadImage
-from .load_patches import LoadPatches
-from .pack_audio_visual_inputs import PackAudioVisualInputs
-from .pack_caption_inputs import PackCaptionInputs
-from .pack_snippet_inputs import PackSnippetInputs
-from .pack_vad_inputs import PackVADInputs
-from .probe_video import ProbeVideo
-from .random_flip import RandomFlip
-from .regions_to_boxes import RegionsToBoxes
-from .resample_snippets import ResampleSnippets
-from .resize import Resize
-from .sample_clip import SampleClip
-from .sample_frames import SampleFrames
-from .spec_augment import SpecAugment
-from .square_crop import SquareCrop
-from .time_frequency_crop import TimeFrequencyCrop
-from .tokenize_captions import TokenizeCaptions
-from .tokenize_words import TokenizeWords
+"""Steps of a pipeline, from a path to packed inputs."""
+
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -5,8 +5,8 @@ from torch.utils.data import get_worker_info
 
 from ...registry import TRANSFORMS
 from ..audio import log_mel, read_audio
-from ..clip_recipe import plan_clip
-from ..prepared_clips import load_frames, load_mel
+from ..formats.clip_recipe import plan_clip
+from ..formats.prepared_clips import load_frames, load_mel
 from ..video import index_video, read_frames
 
 _told: set[str] = set()

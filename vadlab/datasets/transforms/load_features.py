@@ -1,7 +1,7 @@
 from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
-from ..feature_files import open_features
+from ..formats.feature_files import open_features
 
 
 @TRANSFORMS.register_module()

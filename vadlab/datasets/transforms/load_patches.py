@@ -5,7 +5,7 @@ from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
 from ...utils.errors import DataError
-from ..patch_store import PatchStore
+from ..formats.patch_store import PatchStore
 from ..problem_list import ProblemList
 
 
@@ -21,7 +21,7 @@ class LoadPatches(BaseTransform):
     Added keys: patches (float16 or float32, shape (tokens, width)), patches_of (hash of the weights)
 
     Args:
-        store: Folder of a :class:`~vadlab.datasets.patch_store.PatchStore`.
+        store: Folder of a :class:`~vadlab.datasets.formats.patch_store.PatchStore`.
         pipeline: The transforms of the image that it stands for.
 
     Raises:

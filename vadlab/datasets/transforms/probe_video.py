@@ -3,7 +3,7 @@ from mmengine.logging import MMLogger
 
 from ...registry import TRANSFORMS
 from ...utils.errors import DataError
-from ..keyframes import shown_spans
+from ..formats.keyframes import shown_spans
 from ..temporal_truth import outside_of
 from ..video import index_video
 

@@ -4,7 +4,7 @@ from mmengine.logging import MMLogger
 
 from ...registry import TRANSFORMS
 from ...utils.errors import ConfigError
-from ..keyframes import shown_spans, track_boxes
+from ..formats.keyframes import shown_spans, track_boxes
 
 
 @TRANSFORMS.register_module()

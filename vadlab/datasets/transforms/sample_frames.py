@@ -3,7 +3,7 @@ from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
 from ...utils.errors import ConfigError
-from ..keyframes import shown_spans
+from ..formats.keyframes import shown_spans
 from .random_state import new_generator
 
 MODES = ('uniform', 'jitter', 'dense')

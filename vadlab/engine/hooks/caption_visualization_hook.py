@@ -13,8 +13,8 @@ from mmengine.runner import Runner
 from vadlab.registry import HOOKS
 from vadlab.structures import CaptionDataSample
 from vadlab.utils.errors import ConfigError
-from vadlab.visualization.concept_picture import ConceptPicture, draw_concepts
-from vadlab.visualization.picture_index import figure_article, picture_name, write_page
+from vadlab.visualization.html_report import figure_article, picture_name, write_page
+from vadlab.visualization.renderers.concept_picture import ConceptPicture, draw_concepts
 
 _DPI = 110
 

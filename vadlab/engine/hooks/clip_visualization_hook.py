@@ -13,15 +13,14 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from vadlab.evaluation.functional import classification
-from vadlab.evaluation.metrics import ClassificationMetric
-from vadlab.evaluation.metrics.classification_metric import HeadPredictions
+from vadlab.evaluation.metrics.classification_metric import ClassificationMetric, HeadPredictions
 from vadlab.registry import HOOKS
 from vadlab.structures import AudioVisualDataSample
 from vadlab.utils.errors import ConfigError
-from vadlab.visualization.class_bars import plot_grouped_bars
-from vadlab.visualization.clip_picture import ClipPicture, HeadDecision, draw_clip
-from vadlab.visualization.confusion_picture import plot_confusion
-from vadlab.visualization.picture_index import figure_article, picture_name, write_page
+from vadlab.visualization.figures.class_bars import plot_grouped_bars
+from vadlab.visualization.figures.confusion_picture import plot_confusion
+from vadlab.visualization.html_report import figure_article, picture_name, write_page
+from vadlab.visualization.renderers.clip_picture import ClipPicture, HeadDecision, draw_clip
 
 _DPI = 110
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine.hooks import EarlyStoppingHook as MMEarlyStoppingHook
 
-from vadlab.checkpoints import check_same_kind
+from vadlab.checkpoints.training_state import check_same_kind
 from vadlab.registry import HOOKS
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.suggest import nearest

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 
+from vadlab.checkpoints.checkpoint_io import latest_checkpoint
 from vadlab.registry import HOOKS
 from vadlab.utils.errors import TrainingError
 
-from ..checkpoint_io import latest_checkpoint
 from ..loops.resumable_epoch_loop import sample_names
 
 

@@ -9,10 +9,9 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from vadlab.checkpoints.checkpoint_io import latest_checkpoint
 from vadlab.registry import HOOKS
 from vadlab.utils.errors import ConfigError
-
-from ..checkpoint_io import latest_checkpoint
 
 STATE_FILE = 'run.json'
 

@@ -11,8 +11,8 @@ from mmengine.runner import Runner
 from vadlab.registry import HOOKS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
-from vadlab.visualization import VADVisualizer
-from vadlab.visualization.picture_index import PictureEntry, picture_name, write_index
+from vadlab.visualization.html_report import PictureEntry, picture_name, write_index
+from vadlab.visualization.vad_visualizer import VADVisualizer
 
 
 @HOOKS.register_module()

@@ -1,3 +1,5 @@
-from .resumable_epoch_loop import ResumableEpochLoop
+"""Training loops."""
 
-__all__ = ['ResumableEpochLoop']
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from mmengine.runner import EpochBasedTrainLoop
 
-from vadlab.datasets.samplers import ResumableBatchSampler
+from vadlab.datasets.samplers.resumable_batch_sampler import ResumableBatchSampler
 from vadlab.registry import LOOPS
 from vadlab.utils.errors import TrainingError
 

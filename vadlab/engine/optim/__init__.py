@@ -1,7 +1,5 @@
-from .amp_optim_wrapper import AmpOptimWrapper
-from .group_cosine_lr import GroupCosineLR
-from .named_groups_constructor import NamedGroupsConstructor
-from .stable_adamw import StableAdamW
-from .warmup_cosine_lr import WarmupCosineLR
+"""Optimizers, their wrappers and schedules."""
 
-__all__ = ['AmpOptimWrapper', 'GroupCosineLR', 'NamedGroupsConstructor', 'StableAdamW', 'WarmupCosineLR']
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vadlab.datasets.temporal_annotations import intervals_to_mask
+from vadlab.datasets.formats.temporal_annotations import intervals_to_mask
 from vadlab.utils.errors import ConfigError, DataError
 
 LENGTH_POLICIES = ('error', 'truncate', 'pad_last')
@@ -16,7 +16,7 @@ def frame_labels(
     """Which frames of which video are anomalous.
 
     Args:
-        annotations (Mapping): As :func:`vadlab.datasets.temporal_annotations.read_temporal_annotations` returns
+        annotations (Mapping): As :func:`vadlab.datasets.formats.temporal_annotations.read_temporal_annotations` returns
             them: by video id, the class name and the half-open intervals, shape (K, 2).
         num_frames (Mapping[str, int]): Frames of each video. UCF-Crime's usual 1,109,680 frames are its videos'
             lengths rounded down to multiples of 16.

@@ -1,21 +1,5 @@
-from .caption_metric import CaptionMetric
-from .classification_metric import ClassificationMetric
-from .frame_score_metric import FrameScoreMetric
-from .grounding_metric import GroundingMetric
-from .retrieval_metric import RetrievalMetric
-from .segment_metric import SegmentMetric
-from .space_metric import SpaceMetric
-from .vad_metric import VADMetric
-from .video_score_metric import VideoScoreMetric
+"""Metrics for the Runner: thin classes over the pure functions of vadlab.evaluation.functional."""
 
-__all__ = [
-    'CaptionMetric',
-    'ClassificationMetric',
-    'FrameScoreMetric',
-    'GroundingMetric',
-    'RetrievalMetric',
-    'SegmentMetric',
-    'SpaceMetric',
-    'VADMetric',
-    'VideoScoreMetric',
-]
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from vadlab.registry import METRICS
+from vadlab.text.ptb import ptb_tokenize
 from vadlab.utils.errors import DataError
 
-from ..functional.captions import WordNet, caption_protocol, caption_scores, ptb_tokenize
-from ..functional.captions.caption_scores import NAMES
-from .vad_metric import VADMetric
+from ..functional.captions.caption_scores import NAMES, caption_protocol, caption_scores
+from ..functional.captions.wordnet import WordNet
+from .protocol_metric import VADMetric
 
 
 @METRICS.register_module()

@@ -12,7 +12,7 @@ from vadlab.utils.json_file import check_writable
 
 from ..functional import classification
 from ..mammalps_file import write_mammalps_results
-from .vad_metric import VADMetric, as_array, field_of
+from .protocol_metric import VADMetric, as_array, field_of
 
 _NAMES = ('top1', 'macro_f1', 'map')
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from vadlab.datasets.temporal_annotations import intervals_to_mask
+from vadlab.datasets.formats.temporal_annotations import intervals_to_mask
 from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import class_scores, frame_scores, ground_truth, ranking, snippets
-from .vad_metric import RANK_BY, VADMetric, choose, class_intervals_of, field_of, one_dimensional, two_dimensional
+from .protocol_metric import RANK_BY, VADMetric, choose, class_intervals_of, field_of, one_dimensional, two_dimensional
 
 
 @METRICS.register_module()

@@ -9,7 +9,7 @@ from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import grounding
-from .vad_metric import VADMetric, as_array, field_of
+from .protocol_metric import VADMetric, as_array, field_of
 
 
 @METRICS.register_module()

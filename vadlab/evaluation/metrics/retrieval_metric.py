@@ -9,7 +9,7 @@ from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import retrieval
-from .vad_metric import VADMetric, as_array, field_of
+from .protocol_metric import VADMetric, as_array, field_of
 
 # What is retrieved, and the names of its two directions: by captions, then of captions.
 DIRECTIONS = {'video': ('video2caption', 'caption2video'), 'region': ('region', 'caption2region')}

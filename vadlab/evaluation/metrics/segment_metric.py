@@ -9,7 +9,7 @@ from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import ground_truth, segments
-from .vad_metric import VADMetric, choose, class_intervals_of, field_of, two_dimensional
+from .protocol_metric import VADMetric, choose, class_intervals_of, field_of, two_dimensional
 
 
 @METRICS.register_module()

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from vadlab.datasets.temporal_annotations import intervals_to_mask
+from vadlab.datasets.formats.temporal_annotations import intervals_to_mask
 from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import ground_truth, ranking, region_detection, space
-from .vad_metric import VADMetric, as_array, choose, field_of, one_dimensional
+from .protocol_metric import VADMetric, as_array, choose, field_of, one_dimensional
 
 ITEMS = ('miou', 'tiou', 'rbdc', 'tbdc')
 

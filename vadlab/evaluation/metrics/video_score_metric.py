@@ -8,7 +8,7 @@ import numpy as np
 from vadlab.registry import METRICS
 
 from ..functional import frame_scores, ranking
-from .vad_metric import RANK_BY, VADMetric, choose, field_of, one_dimensional
+from .protocol_metric import RANK_BY, VADMetric, choose, field_of, one_dimensional
 
 
 @METRICS.register_module()

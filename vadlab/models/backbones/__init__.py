@@ -1,6 +1,5 @@
-from .clip_text_transformer import CLIPTextTransformer
-from .clip_vision_transformer import CLIPVisionTransformer, PatchFeatures
-from .encoder import Encoder
-from .simple_3d_cnn import Simple3DCNN
-from .spectrogram_resnet import SpectrogramResNet
-from .videomae import VideoMAE
+"""Encoders of images, videos, texts and spectrograms."""
+
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vadlab.checkpoints import check_weights, read_tensor_file, weights_in
+from vadlab.checkpoints.tensor_files import read_tensor_file
+from vadlab.checkpoints.weights import check_weights, weights_in
 from vadlab.registry import MODELS
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingDependencyError
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from mmengine.model import BaseDataPreprocessor
 from mmengine.structures import BaseDataElement
 
+from vadlab.checkpoints.weights_hash import weights_sha256
 from vadlab.utils.errors import DataError
 
-from ..checkpoints.weights_hash import weights_sha256
 from ..layers.weights_cache import WeightsCache
 from .clip_vision_transformer import CLIPVisionTransformer
 

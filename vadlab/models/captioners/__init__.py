@@ -1,22 +1,5 @@
-from .caption_decoder import CaptionDecoder, DecoderCache, EncodedImages
-from .caption_ensemble import CaptionEnsemble
-from .decoding import Captions, beam_search, greedy_search, nucleus_sample
-from .fsgr import FSGR
-from .grid_encoder import GridEncoder
-from .prototypical_memory import PrototypicalMemory
-from .self_critical import SelfCriticalFSGR
+"""Image captioning: one module per method, and its decoder and search."""
 
-__all__ = [
-    'FSGR',
-    'CaptionDecoder',
-    'CaptionEnsemble',
-    'Captions',
-    'DecoderCache',
-    'EncodedImages',
-    'GridEncoder',
-    'PrototypicalMemory',
-    'SelfCriticalFSGR',
-    'beam_search',
-    'greedy_search',
-    'nucleus_sample',
-]
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -7,6 +7,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from vadlab.checkpoints.checkpoint_io import load_weights, read_checkpoint
 from vadlab.registry import MODELS
 from vadlab.structures import CaptionDataSample
 from vadlab.utils.errors import ConfigError
@@ -90,8 +91,6 @@ class CaptionEnsemble(BaseModel):
             MissingFileError: One does not exist.
             CheckpointError: One does not fit the captioner's config, or is of another vocabulary.
         """
-        from vadlab.engine.checkpoint_io import load_weights, read_checkpoint  # the engine knows models, not they it
-
         if self.is_init:
             return
         self._is_init = True

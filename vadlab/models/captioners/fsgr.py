@@ -19,7 +19,7 @@ from vadlab.structures import CaptionDataSample
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
 from ..backbones.stored_patches import StoredPatches
-from ..checkpoints import init_vision_from_clip
+from ..checkpoints.clip_loading import init_vision_from_clip
 from ..checkpoints.concept_prompts import encode_texts
 from ..heads.codebook import load_codebook
 from ..layers.logit_scale import MAX_LOGIT_SCALE, new_logit_scale

@@ -7,9 +7,10 @@ import torch
 from mmengine.logging import MMLogger
 from torch import Tensor
 
-from vadlab.evaluation.functional.captions import CIDErD, DocumentFrequencies
 from vadlab.registry import DATASETS, MODELS
 from vadlab.structures import CaptionDataSample
+from vadlab.text.cider import CIDErD
+from vadlab.text.document_frequencies import DocumentFrequencies
 from vadlab.utils.errors import ConfigError, DataError
 
 from .decoding import PAD, beam_search

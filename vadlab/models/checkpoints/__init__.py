@@ -1,9 +1,5 @@
-from .clip_loading import (
-    init_from_clip,
-    init_text_from_clip,
-    init_vision_from_clip,
-    load_clip_checkpoint,
-    resize_positions,
-)
-from .clip_saving import save_clip
-from .clip_weights import CLIPWeights
+"""Weights of other code: CLIP's files and the layouts of methods' authors."""
+
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

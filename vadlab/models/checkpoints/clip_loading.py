@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from vadlab.checkpoints import check_float_weights, check_weights, read_saved_config, read_tensor_file, weights_in
+from vadlab.checkpoints.saved_config import read_saved_config
+from vadlab.checkpoints.tensor_files import read_tensor_file
+from vadlab.checkpoints.weights import check_float_weights, check_weights, weights_in
 from vadlab.utils.errors import CheckpointError, DataError, MissingDependencyError, MissingFileError
 from vadlab.utils.json_file import read_json
 

@@ -1,13 +1,5 @@
-from .audio_visual_data_preprocessor import AudioVisualDataPreprocessor
-from .caption_data_preprocessor import CaptionDataPreprocessor
-from .mix_up import MixUp
-from .snippet_data_preprocessor import SnippetDataPreprocessor
-from .vad_data_preprocessor import VADDataPreprocessor
+"""Batches to the device: normalise, stack, pad."""
 
-__all__ = [
-    'AudioVisualDataPreprocessor',
-    'CaptionDataPreprocessor',
-    'MixUp',
-    'SnippetDataPreprocessor',
-    'VADDataPreprocessor',
-]
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -10,7 +10,7 @@ from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
-from ..checkpoints import init_from_clip
+from ..checkpoints.clip_loading import init_from_clip
 from ..layers.gather import world_size
 from ..layers.logit_scale import log_logit_scales, new_logit_scale, scale_of
 from ..losses.info_nce_loss import caption_ids

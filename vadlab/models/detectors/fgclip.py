@@ -18,7 +18,7 @@ from vadlab.registry import MODELS, TOKENIZERS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
-from ..checkpoints import init_from_clip
+from ..checkpoints.clip_loading import init_from_clip
 from ..heads.prompt_scoring_head import PromptScoringHead, to_every_frame
 from ..layers.gather import gather_rows, world_size
 from ..layers.logit_scale import MAX_LOGIT_SCALE, SCRATCH_LOGIT_SCALE, log_logit_scales, new_logit_scale, scale_of

@@ -13,7 +13,7 @@ from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.suggest import nearest
 
-from ..checkpoints import init_text_from_clip
+from ..checkpoints.clip_loading import init_text_from_clip
 from ..checkpoints.vadclip_layout import from_vadclip
 from ..layers.chunks import over_chunks, to_places
 from ..layers.local_global_adapter import LocalGlobalAdapter

@@ -9,7 +9,7 @@ from vadlab.registry import MODELS, TOKENIZERS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
-from ..checkpoints import init_text_from_clip
+from ..checkpoints.clip_loading import init_text_from_clip
 from ..heads.prompt_scoring_head import PromptScoringHead
 from ..layers.logit_scale import new_logit_scale, scale_of
 from ..layers.weights_cache import WeightsCache

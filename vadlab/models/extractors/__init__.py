@@ -1,1 +1,5 @@
-from .snippet_feature_extractor import SnippetFeatureExtractor
+"""Features of snippets from frozen backbones."""
+
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -7,13 +7,14 @@ import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from vadlab.checkpoints import check_weights, read_tensor_file, weights_in
+from vadlab.checkpoints.tensor_files import read_tensor_file
+from vadlab.checkpoints.weights import check_weights, weights_in
+from vadlab.checkpoints.weights_hash import weights_sha256
 from vadlab.registry import MODELS
 from vadlab.utils.errors import CheckpointError, ConfigError
 
 from ..backbones.clip_vision_transformer import CLIPVisionTransformer
 from ..checkpoints.clip_loading import load_clip_checkpoint, resize_positions
-from ..checkpoints.weights_hash import weights_sha256
 from ..data_preprocessors.vad_data_preprocessor import CLIP_MEAN, CLIP_STD
 
 

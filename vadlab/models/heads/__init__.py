@@ -1,16 +1,5 @@
-from .classification_head import ClassificationHead
-from .grid_proposals import GridProposals
-from .grounding_head import GroundingHead
-from .maskclip_head import MaskCLIPHead, NamedPatches
-from .mmdet_proposals import MMDetProposals
-from .prompt_scoring_head import PromptScoringHead
+"""What turns embeddings into scores, boxes and classes."""
 
-__all__ = [
-    'ClassificationHead',
-    'GridProposals',
-    'GroundingHead',
-    'MMDetProposals',
-    'MaskCLIPHead',
-    'NamedPatches',
-    'PromptScoringHead',
-]
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

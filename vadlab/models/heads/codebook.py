@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vadlab.checkpoints import read_tensor_file
+from vadlab.checkpoints.tensor_files import read_tensor_file
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingFileError
 from vadlab.utils.json_file import parse_json, read_json
 from vadlab.utils.text_file import read_lines

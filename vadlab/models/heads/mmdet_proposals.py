@@ -9,7 +9,7 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
-from vadlab.checkpoints import forbid_unsafe_loading
+from vadlab.checkpoints.tensor_files import forbid_unsafe_loading
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, MissingDependencyError
 

@@ -1,16 +1,5 @@
-from .hard_negative_loss import HardNegativeLoss
-from .info_nce_loss import InfoNCELoss, caption_ids
-from .mil_ranking_loss import MILRankingLoss
-from .negative_queue import NegativeQueue
-from .probability_bce import probability_bce
-from .supervised_contrastive_loss import SupervisedContrastiveLoss
+"""Losses: one per module."""
 
-__all__ = [
-    'HardNegativeLoss',
-    'InfoNCELoss',
-    'MILRankingLoss',
-    'NegativeQueue',
-    'SupervisedContrastiveLoss',
-    'caption_ids',
-    'probability_bce',
-]
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

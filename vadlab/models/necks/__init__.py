@@ -1,7 +1,5 @@
-from .concat_fusion import ConcatFusion
-from .late_fusion import LateFusion
-from .masked_mean_temporal_pooling import MaskedMeanTemporalPooling
-from .mbt import MBT
-from .mean_temporal_pooling import MeanTemporalPooling
+"""Temporal pooling and fusion of modalities."""
 
-__all__ = ['MBT', 'ConcatFusion', 'LateFusion', 'MaskedMeanTemporalPooling', 'MeanTemporalPooling']
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -1,4 +1,5 @@
-from .audio_visual_recognizer import AudioVisualRecognizer
-from .distilled_recognizer import DistilledRecognizer
+"""Audio-visual recognition: one module per method."""
 
-__all__ = ['AudioVisualRecognizer', 'DistilledRecognizer']
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
+from vadlab.checkpoints.checkpoint_io import load_weights, read_checkpoint
 from vadlab.registry import MODELS
 from vadlab.structures import AudioVisualDataSample
 from vadlab.utils.config import load_config
@@ -94,8 +95,6 @@ class DistilledRecognizer(AudioVisualRecognizer):
         return self._teacher[0].to(next(self.parameters()).device)
 
     def _load_teacher(self) -> AudioVisualRecognizer:
-        from vadlab.engine.checkpoint_io import load_weights, read_checkpoint  # which imports the models
-
         config, checkpoint = self._source['config'], self._source['checkpoint']
         teacher = MODELS.build(load_config(config).model)
         load_weights(teacher, read_checkpoint(checkpoint)['state_dict'], checkpoint)

@@ -1,2 +1,5 @@
-from .clip_tokenizer import CLIPTokenizer
-from .word_vocabulary import WordVocabulary
+"""From texts to token ids."""
+
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

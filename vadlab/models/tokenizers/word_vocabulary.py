@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from vadlab.evaluation.functional.captions.ptb import ptb_tokenize
 from vadlab.registry import TOKENIZERS
+from vadlab.text.ptb import ptb_tokenize
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.json_file import read_json
 

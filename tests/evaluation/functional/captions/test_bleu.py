@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from vadlab.evaluation.functional.captions import bleu
+from vadlab.evaluation.functional.captions.bleu import bleu
 from vadlab.utils.errors import DataError
 
 from .random_captions import as_coco, random_corpus

@@ -1,6 +1,6 @@
 import pytest
 
-from vadlab.evaluation.functional.captions import caption_protocol, caption_scores
+from vadlab.evaluation.functional.captions.caption_scores import caption_protocol, caption_scores
 from vadlab.utils.errors import DataError
 
 CAPTIONS = ['A man rides a horse.', 'Two dogs run on the beach!', '一个人在跑步']

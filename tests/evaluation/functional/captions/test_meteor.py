@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vadlab.evaluation.functional.captions import WordNet, meteor, meteor_stages
+from vadlab.evaluation.functional.captions.meteor import meteor, meteor_stages
+from vadlab.evaluation.functional.captions.wordnet import WordNet
 from vadlab.utils.errors import DataError, MissingDependencyError, MissingFileError
 
 from .random_captions import random_corpus

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vadlab.evaluation.functional.captions import rouge_l
+from vadlab.evaluation.functional.captions.rouge import rouge_l
 from vadlab.utils.errors import DataError
 
 from .random_captions import as_coco, random_corpus

@@ -1,24 +1,5 @@
-from .bleu import bleu
-from .caption_scores import CaptionScores, caption_protocol, caption_scores
-from .cider import CIDErD, cider, cider_d
-from .document_frequencies import DocumentFrequencies
-from .meteor import meteor, meteor_stages
-from .ptb import ptb_tokenize
-from .rouge import rouge_l
-from .wordnet import WordNet
+"""Scores of captions."""
 
-__all__ = [
-    'CIDErD',
-    'CaptionScores',
-    'DocumentFrequencies',
-    'WordNet',
-    'bleu',
-    'caption_protocol',
-    'caption_scores',
-    'cider',
-    'cider_d',
-    'meteor',
-    'meteor_stages',
-    'ptb_tokenize',
-    'rouge_l',
-]
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -5,8 +5,8 @@ from itertools import chain
 
 import numpy as np
 
-from .corpus import Caption, check_corpus
-from .ngrams import count_ngrams, find, number_words
+from vadlab.text.corpus import Caption, check_corpus
+from vadlab.text.ngrams import count_ngrams, find, number_words
 
 # As the COCO evaluation has them: no division by zero, and a corpus without any match of some length is near 0.
 _TINY, _SMALL = 1e-15, 1e-9

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from vadlab.text.cider import cider, cider_d
+from vadlab.text.document_frequencies import DocumentFrequencies
+from vadlab.text.ptb import ptb_tokenize
 from vadlab.utils.errors import DataError
 
 from .bleu import bleu
-from .cider import cider, cider_d
-from .document_frequencies import DocumentFrequencies
 from .meteor import meteor, meteor_stages
-from .ptb import ptb_tokenize
 from .rouge import rouge_l
 from .wordnet import WordNet
 

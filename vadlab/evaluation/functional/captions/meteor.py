@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vadlab.text.corpus import check_corpus
 from vadlab.utils.errors import MissingDependencyError
 
-from .corpus import check_corpus
 from .wordnet import WordNet
 
 # English, tuned to rank systems; weights of the stages exact, stem, synonym.

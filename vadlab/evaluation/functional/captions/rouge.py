@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from .corpus import Caption, check_corpus
+from vadlab.text.corpus import Caption, check_corpus
 
 
 def rouge_l(candidates: Sequence[Caption], references: Sequence[Sequence[Caption]], beta: float = 1.2) -> np.ndarray:

@@ -1,0 +1,63 @@
+import cv2
+import numpy as np
+import pytest
+
+from tests.tools.tiny_ucf import write_video
+from vadlab.apis.inferencers.caption_inputs import find_inputs, read_inputs
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ('b.png', 'a/c.JPG', '.hidden.png'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), np.full((4, 6, 3), (0, 0, 255), np.uint8))
+    (tmp_path / 'notes.txt').write_text('no image')
+    return tmp_path
+
+
+def test_folders_are_searched_and_files_are_taken_once(folder):
+    assert find_inputs([folder]) == [(str(folder / 'b.png'), 'b.png'), (str(folder / 'a/c.JPG'), 'a/c.JPG')]
+    assert find_inputs([folder / 'a/c.JPG', folder])[0] == (str(folder / 'a/c.JPG'), 'c.JPG')
+    assert len(find_inputs([folder, folder / 'b.png'])) == 2
+
+
+def test_images_are_read_as_rgb(folder):
+    first = next(read_inputs([folder / 'b.png']))
+    assert (first.name, first.frame, first.time_s, first.error) == ('b.png', None, None, None)
+    np.testing.assert_array_equal(first.image, np.broadcast_to(np.array([255, 0, 0], np.uint8), (4, 6, 3)))
+
+
+def test_frames_are_taken_every_so_many_seconds(folder):
+    """24 frames at 30 a second: 0.8 s."""
+    video = write_video(folder / 'v.mp4')
+    found = list(read_inputs([video], every_s=0.3))
+    assert [(f.frame, f.time_s) for f in found] == [(0, 0.0), (9, 0.3), (18, 0.6)]
+    assert found[1].name == 'v.mp4 at 0.30 s'
+    assert [f.frame for f in read_inputs([video], every_s=100)] == [0]
+
+
+def test_a_number_of_frames_is_spread_over_the_video(folder):
+    video = write_video(folder / 'v.mp4')
+    assert [f.frame for f in read_inputs([video], num_frames=3)] == [4, 12, 20]
+    assert len(list(read_inputs([video], num_frames=100))) == 24  # no frame twice
+
+
+def test_a_file_that_is_no_image_is_an_error_of_its_own(folder):
+    (folder / 'b.png').write_text('no image')
+    (folder / 'w.mp4').write_text('no video')
+    found = {f.name: f for f in read_inputs([folder])}
+    assert 'is no image, or damaged' in found['b.png'].error
+    assert found['w.mp4'].error
+    assert found['w.mp4'].image is None
+    assert found['a/c.JPG'].error is None
+
+
+def test_mistakes_are_told(folder):
+    with pytest.raises(MissingFileError, match='There is no image, video or folder gone'):
+        find_inputs(['gone'])
+    (folder / 'empty').mkdir()
+    with pytest.raises(DataError, match='No images or videos under'):
+        find_inputs([folder / 'empty'])
+    with pytest.raises(ConfigError, match='must be positive'):
+        next(read_inputs([folder], every_s=0))

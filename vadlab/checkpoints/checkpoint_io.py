@@ -1,0 +1,217 @@
+"""Reading and writing checkpoints: tensors and plain values only, never half a file, never code from a file."""
+
+import os
+import shutil
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer, print_log
+from torch import nn
+
+from vadlab.utils.errors import CheckpointError, MissingFileError
+from vadlab.utils.suggest import nearest
+
+from .tensor_files import read_tensor_file
+from .weights import check_weights, weights_in
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a training checkpoint, on the CPU.
+
+    Args:
+        path (str | Path): The file.
+
+    Returns:
+        dict[str, Any]: At least ``state_dict``. Files that hold weights alone, or under another name that public code
+        uses for them, are brought to this form.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CheckpointError: It is damaged, holds code, or holds no weights, or a part of it is of a wrong type.
+    """
+    path = Path(path)
+    if path.is_dir():
+        known = sorted(p.name for p in path.glob('*.pth'))
+        raise MissingFileError(
+            f'Checkpoint {path} is a folder. Give a file'
+            + (f' in it: {", ".join(known[:5])}{", ..." if len(known) > 5 else ""}' if known else ' of weights')
+        )
+    if not path.is_file():
+        known = [p.name for p in path.parent.glob('*.pth')] if path.parent.is_dir() else []
+        hint = nearest(path.name, known) if known else f'There is no .pth file in the folder {path.parent.resolve()}.'
+        raise MissingFileError(f'Checkpoint {path} not found. {hint}')
+    checkpoint, _ = read_tensor_file(path)
+    weights = weights_in(checkpoint, str(path))
+    if 'state_dict' not in checkpoint:
+        return {'state_dict': weights}
+    meta = checkpoint.get('meta', {})
+    if not isinstance(meta, dict):
+        raise CheckpointError(f"{path}: its 'meta' is a {type(meta).__name__}, not a dict.")
+    return {**checkpoint, 'state_dict': weights}
+
+
+def in_our_names(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name: str) -> Mapping[str, torch.Tensor]:
+    """Weights as the model names them: unchanged if they are ours, else as its ``from_public`` reads them.
+
+    Args:
+        model (nn.Module): Whose ``from_public``, if it has one, knows the layouts of other code's checkpoints, listed
+            in its ``public_layouts``.
+        state_dict (Mapping[str, Tensor]): The file's weights; ``module.`` before all names, as DataParallel leaves it,
+            is dropped.
+        name (str): Of the file, for messages.
+
+    Returns:
+        Mapping[str, Tensor]: The weights, which may still not fit the model: see :func:`load_weights`.
+
+    Raises:
+        CheckpointError: No name is one of the model's, and it knows no such layout.
+    """
+    if state_dict and all(key.startswith('module.') for key in state_dict):
+        state_dict = {key.removeprefix('module.'): value for key, value in state_dict.items()}
+    own = model.state_dict().keys()
+    if state_dict.keys() == own or not hasattr(model, 'from_public'):
+        return state_dict
+    found = model.from_public(dict(state_dict))
+    if found is not None:
+        layouts = ', '.join(model.public_layouts)
+        print_log(f'{name} is read in the layout of {layouts or "other code"}.', logger='current')
+        return found
+    if own & state_dict.keys():
+        return state_dict  # ours, of other settings: what differs is for load_weights to say
+    keys = list(state_dict)
+    raise CheckpointError(
+        f'{name} is neither a checkpoint of {type(model).__name__} nor in a layout that it reads '
+        f'({"; ".join(model.public_layouts) or "none"}). Its tensors are called {", ".join(keys[:4])}'
+        f'{", ..." if len(keys) > 4 else ""}.'
+    )
+
+
+def load_weights(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name: str) -> None:
+    """Load weights that must fit the model exactly.
+
+    Args:
+        model (nn.Module): Receives them.
+        state_dict (Mapping[str, Tensor]): The weights.
+        name (str): Of the file, for the message.
+
+    Raises:
+        CheckpointError: Keys are missing or left over, shapes or kinds of numbers differ, or numbers are NaN or
+            infinite; the model is left as it was.
+    """
+    if hasattr(model, 'check_checkpoint'):  # what a model can say better than by names and shapes
+        model.check_checkpoint(state_dict, name)
+    own = model.state_dict()
+    missing = [k for k in own if k not in state_dict]
+    unexpected = [k for k in state_dict if k not in own]
+    shapes = [
+        f'{k} {tuple(state_dict[k].shape)} in the file, {tuple(v.shape)} in the model'
+        for k, v in own.items()
+        if k in state_dict and isinstance(v, torch.Tensor) and state_dict[k].shape != v.shape
+    ]
+    parts = [
+        f'{label} {len(keys)}: {", ".join(keys[:5])}{", ..." if len(keys) > 5 else ""}'
+        for label, keys in (('missing', missing), ('unexpected', unexpected), ('of another shape', shapes))
+        if keys
+    ]
+    if parts:
+        raise CheckpointError(
+            f'{name} belongs to another model than the config describes ({type(model).__name__}). '
+            f'Keys {"; ".join(parts)}. Use the config that the checkpoint was trained with.'
+        )
+    check_weights(state_dict, own, name)
+    model.load_state_dict(state_dict)
+
+
+def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Write a checkpoint so that ``path`` is at every moment either absent, the old file, or the whole new one.
+
+    Raises:
+        CheckpointError: It cannot be written (disk full, no permission); what was there before is untouched.
+    """
+    path = Path(path)
+    part = path.with_name(f'.{path.name}.part')
+    try:
+        with open(part, 'wb') as file:
+            torch.save(to_plain(checkpoint), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        kept = sorted((p.stat().st_mtime, p.name) for p in path.parent.glob('*.pth')) if path.parent.is_dir() else []
+        survivor = f'The last good checkpoint is {path.parent / kept[-1][1]}.' if kept else 'There is no earlier one.'
+        raise CheckpointError(
+            f'Could not save {path}: {_reason(error, path.parent)}. {survivor} Make room, then continue with --resume.'
+        ) from error
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    free = f'{shutil.disk_usage(folder).free / 2**20:,.0f} MiB free' if folder.is_dir() else 'the folder is gone'
+    # torch's zip writer turns the file's own error into a RuntimeError; the OSError is then its cause or context.
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, OSError):
+        return f'{cause.strerror or cause} ({free})'
+    return f'the disk is probably full ({free}; {str(error).splitlines()[0]})'
+
+
+def to_plain(value: Any) -> Any:
+    """The same value in types that a weights-only reader accepts; whatever else there is becomes its text."""
+    if value is None or isinstance(value, (bool, int, float, str, bytes)):
+        # A subclass (numpy's float64, a str enum) would need its class at loading time.
+        return value if type(value) in (type(None), bool, int, float, str, bytes) else _base_scalar(value)
+    if isinstance(value, torch.Tensor):
+        return value.detach() if value.requires_grad else value
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(np.ascontiguousarray(value)) if value.dtype.kind in 'biuf' else value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, OrderedDict):
+        plain = OrderedDict((to_plain(k), to_plain(v)) for k, v in value.items())
+        if hasattr(value, '_metadata'):  # torch's versions of modules
+            plain._metadata = value._metadata  # type: ignore[attr-defined]
+        return plain
+    if isinstance(value, Mapping):
+        return {to_plain(k): to_plain(v) for k, v in value.items()}
+    if isinstance(value, tuple):
+        return tuple(to_plain(v) for v in value)
+    if isinstance(value, (list, set, frozenset)):
+        return [to_plain(v) for v in value]
+    if isinstance(value, HistoryBuffer):
+        log, count = value.data
+        return {'log': torch.from_numpy(np.asarray(log, float)), 'count': torch.from_numpy(np.asarray(count, float))}
+    return str(value)
+
+
+def _base_scalar(value: Any) -> Any:
+    kinds: tuple[Any, ...] = (bool, int, float, str, bytes)
+    return next((kind(value) for kind in kinds if isinstance(value, kind)), value)
+
+
+def history_from_plain(value: Any) -> Any:
+    """A log's history as :func:`to_plain` saved it, for MMEngine's message hub again."""
+    if isinstance(value, dict) and set(value) == {'log', 'count'}:
+        return HistoryBuffer(value['log'].cpu().tolist(), value['count'].cpu().tolist())
+    return value
+
+
+def latest_checkpoint(work_dir: str | Path) -> Path | None:
+    """The newest resumable checkpoint of a run, or None.
+
+    The name in ``last_checkpoint`` counts if that file is there; else the newest ``epoch_*.pth`` or ``iter_*.pth``, so
+    that a pointer lost to a full disk does not lose the run.
+    """
+    work_dir = Path(work_dir)
+    pointer = work_dir / 'last_checkpoint'
+    if pointer.is_file():
+        name = Path(pointer.read_text().strip() or '.')
+        for candidate in (name, work_dir / name.name):
+            if candidate.is_file():
+                return candidate
+    saved = [*work_dir.glob('epoch_*.pth'), *work_dir.glob('iter_*.pth')]
+    return max(saved, key=lambda p: p.stat().st_mtime, default=None)

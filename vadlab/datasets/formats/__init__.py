@@ -1,0 +1,5 @@
+"""Readers and writers of files: annotations, feature lists, metadata, stores."""
+
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

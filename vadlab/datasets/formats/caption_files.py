@@ -1,0 +1,220 @@
+"""Reading images and their captions from the JSON files in which COCO's captions are published."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.json_file import read_json
+from vadlab.utils.npy_file import read_npy
+
+from ..problem_list import ProblemList
+
+# COCO 2014's file names tell the folder of the published archives: COCO_val2014_000000000042.jpg lies in val2014.
+_COCO_NAME = re.compile(r'COCO_([a-z]+\d{4})_')
+_EXAMPLE = "Karpathy's dataset_coco.json ('images' with 'sentences') or COCO's captions_train2014.json ('annotations')"
+
+
+@dataclass
+class CaptionImage:
+    """An image with its captions.
+
+    Attributes:
+        image_id: As the file says.
+        file_name: With the folder below the image folder, where the file tells it.
+        captions: At least one, in the order of the file.
+    """
+
+    image_id: int | str
+    file_name: str
+    captions: list[str] = field(default_factory=list)
+
+
+def read_caption_files(
+    paths: Sequence[str],
+    splits: Sequence[str] | None = None,
+    id_paths: Sequence[str] = (),
+    problems: ProblemList | None = None,
+) -> list[CaptionImage]:
+    """Read images with captions.
+
+    Two layouts are known, and told apart by what is in the file. In Karpathy's, one file holds all splits and each
+    image says its own. COCO's has a file for each of its parts; the Karpathy split then comes as ``.npy`` lists of
+    annotation ids, training and ``restval`` apart as often as not.
+
+    Args:
+        paths: The files; all of one layout.
+        splits: For Karpathy's layout: splits to take, all by default.
+        id_paths: For COCO's layout: ``.npy`` files of annotation ids to take, all annotations by default.
+        problems: Notes what is wrong with single images and captions.
+
+    Returns:
+        list[CaptionImage]: In the order of the files, those with captions.
+
+    Raises:
+        MissingFileError: No such file.
+        DataError: A file is of neither layout, or an option does not go with its layout.
+    """
+    problems = ProblemList('read_caption_files') if problems is None else problems
+    contents = [_read_json(path) for path in paths]
+    is_coco = ['annotations' in content for content in contents]
+    if len(set(is_coco)) > 1:
+        raise DataError(f"{', '.join(paths)} are not of one layout: give only COCO's files, or only Karpathy's")
+    if is_coco[0]:
+        if splits is not None:
+            raise DataError(
+                f"{paths[0]} is in COCO's layout and tells no splits ({', '.join(splits)} wanted). Give id_file, or "
+                "Karpathy's dataset_coco.json"
+            )
+        images = _from_coco(paths, contents, id_paths, problems)
+    else:
+        if id_paths:
+            raise DataError(f"{paths[0]} tells its splits itself: leave id_file out, or give COCO's caption files")
+        images = _from_karpathy(paths, contents, splits, problems)
+    for image_id, count in Counter(image.image_id for image in images).items():
+        if count > 1:
+            problems.note('image ids occur more than once', str(image_id))
+    return images
+
+
+def _read_json(path: str) -> dict:
+    try:
+        content = read_json(path)
+    except FileNotFoundError:
+        raise MissingFileError(f'There is no caption file {path}; wanted {_EXAMPLE}') from None
+    images = content.get('images') if isinstance(content, dict) else None
+    annotations = content.get('annotations', []) if isinstance(content, dict) else None
+    first: dict = images[0] if isinstance(images, list) and images and isinstance(images[0], dict) else {}
+    if not first or not isinstance(annotations, list) or not ('annotations' in content or 'sentences' in first):
+        raise DataError(f'{path} holds no captions; wanted {_EXAMPLE}')
+    return content
+
+
+def _id(value: object) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(f'{str(value)[:40]!r} is no id')
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f'{str(value)[:40]!r} is no text')
+    return value
+
+
+def _lack(error: Exception) -> str:
+    return f'no {error}' if isinstance(error, KeyError) else str(error)
+
+
+def _from_karpathy(
+    paths: Sequence[str], contents: list[dict], splits: Sequence[str] | None, problems: ProblemList
+) -> list[CaptionImage]:
+    images = []
+    found: Counter[str] = Counter()
+    for path, content in zip(paths, contents, strict=True):
+        for entry in content['images']:
+            try:
+                split = str(entry.get('split'))
+                image = CaptionImage(
+                    image_id=_id(entry.get('cocoid', entry.get('imgid', entry['filename']))),
+                    file_name=os.path.join(_text(entry.get('filepath', '')), _text(entry['filename'])),
+                    captions=[_text(sentence['raw']) for sentence in entry['sentences']],
+                )
+            except (AttributeError, KeyError, TypeError) as error:
+                problems.note(f'images of {path} are incomplete', f'{str(entry)[:60]}: {_lack(error)}')
+                continue
+            found[split] += 1
+            if splits is not None and split not in splits:
+                continue
+            if not image.captions:
+                problems.note('images have no caption', str(image.image_id))
+            images.append(image)
+    missing = [split for split in splits or () if split not in found]
+    if missing:
+        known = ', '.join(f'{split} ({count})' for split, count in sorted(found.items()))
+        raise DataError(f'{", ".join(paths)}: no image is of split {", ".join(missing)}; there are {known}')
+    return images
+
+
+def _from_coco(
+    paths: Sequence[str], contents: list[dict], id_paths: Sequence[str], problems: ProblemList
+) -> list[CaptionImage]:
+    wanted = {path: _read_ids(path) for path in id_paths}
+    chosen = set().union(*wanted.values()) if id_paths else None
+    images: dict[int | str, CaptionImage] = {}
+    seen = set()
+    for path, content in zip(paths, contents, strict=True):
+        for entry in content['images']:
+            try:
+                image = CaptionImage(_id(entry['id']), _text(entry['file_name']))
+            except (KeyError, TypeError) as error:
+                problems.note(f'images of {path} are incomplete', f'{str(entry)[:60]}: {_lack(error)}')
+                continue
+            if image.image_id in images:
+                problems.note('image ids occur more than once', str(image.image_id))
+            images[image.image_id] = image
+        for entry in content['annotations']:
+            try:
+                number, image_id, caption = _id(entry['id']), _id(entry['image_id']), _text(entry['caption'])
+            except (KeyError, TypeError) as error:
+                problems.note(f'annotations of {path} are incomplete', f'{str(entry)[:60]}: {_lack(error)}')
+                continue
+            seen.add(number)
+            if image_id not in images:
+                problems.note(f'captions of {path} are of image ids that it does not list', str(image_id))
+            elif chosen is None or number in chosen:
+                images[image_id].captions.append(caption)
+    for path, ids in wanted.items():
+        unknown = ids - seen
+        if unknown:
+            raise DataError(
+                f'{path}: {len(unknown)} of its {len(ids)} annotation ids (first: {min(unknown)}) are not in '
+                f'{", ".join(paths)}. It is of another split: the ids of train go with captions_train2014.json, those '
+                'of restval, dev and test with captions_val2014.json'
+            )
+    if chosen is None:
+        for image in images.values():
+            if not image.captions:
+                problems.note('images have no caption', str(image.image_id))
+    return [image for image in images.values() if image.captions]
+
+
+def _read_ids(path: str) -> set[int]:
+    ids = read_npy(path)
+    if ids.dtype.kind not in 'iu' or ids.ndim != 1 or not len(ids):
+        raise DataError(f'{path} holds {ids.dtype} of shape {ids.shape}; wanted a list of annotation ids')
+    return set(ids.tolist())
+
+
+class ImageFinder:
+    """Finds image files by the names that caption files give; each folder is listed once.
+
+    Args:
+        folder: The image folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self._listings: dict[str, frozenset[str]] = {}
+
+    def find(self, file_name: str) -> str | None:
+        """Absolute path; in a folder named as COCO's archives where the name tells one; None where there is none."""
+        names = [file_name, os.path.basename(file_name)]
+        part = _COCO_NAME.match(names[1])
+        if part:
+            names.append(os.path.join(part[1], names[1]))
+        for name in names:
+            path = os.path.abspath(os.path.join(self.folder, name))
+            if os.path.basename(path) in self._listing(os.path.dirname(path)):
+                return path
+        return None
+
+    def _listing(self, folder: str) -> frozenset[str]:
+        if folder not in self._listings:
+            try:
+                self._listings[folder] = frozenset(os.listdir(folder))
+            except OSError:
+                self._listings[folder] = frozenset()
+        return self._listings[folder]

@@ -1,0 +1,74 @@
+"""ShanghaiTech's ground truth: a folder with one mask of frames a video."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.npy_file import read_npy
+
+from .temporal_annotations import ClassInterval, TemporalAnnotation
+
+
+def read_frame_masks(folder: str | Path) -> dict[str, np.ndarray]:
+    """Read which frames are anomalous from a folder of ``NAME.npy`` masks.
+
+    Args:
+        folder (str | Path): Its files hold a number a frame, 0 for normal, shape (N,).
+
+    Returns:
+        dict[str, np.ndarray]: By video id: bool, shape (N,); N is the video's number of frames.
+
+    Raises:
+        MissingFileError: There is no such folder, or no ``.npy`` file in it.
+        DataError: Files that are no masks of frames; all are counted.
+    """
+    folder = Path(folder)
+    paths = sorted(folder.glob('*.npy')) if folder.is_dir() else []
+    if not paths:
+        raise MissingFileError(
+            f'There is no frame mask (NAME.npy) in {folder}. Check the path (in configs: data_root, temporal_ann_file).'
+        )
+    masks, faults = {}, []
+    for path in paths:
+        try:
+            mask = read_npy(path)
+        except DataError as error:
+            faults.append(str(error))
+            continue
+        if mask.ndim != 1 or mask.dtype.kind not in 'biuf':
+            faults.append(f'{path.name}: {mask.dtype} of shape {mask.shape}; wanted a number a frame, shape (N,)')
+            continue
+        masks[path.stem] = mask != 0
+    if faults:
+        raise DataError(f'{folder}: {len(faults)} of {len(paths)} files are no frame masks (first: {faults[0]})')
+    return masks
+
+
+def mask_to_intervals(mask: np.ndarray) -> np.ndarray:
+    """Runs of anomalous frames.
+
+    >>> mask_to_intervals(np.array([False, True, True, False, True])).tolist()
+    [[1, 3], [4, 5]]
+
+    Args:
+        mask (np.ndarray): bool, shape (N,).
+
+    Returns:
+        np.ndarray: Half-open ``[start, end)``, int64, shape (K, 2).
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
+    return edges.reshape(-1, 2).astype(np.int64)
+
+
+def annotate_masks(masks: Mapping[str, np.ndarray]) -> dict[str, TemporalAnnotation]:
+    """Frame masks as temporal annotations, which tell no class.
+
+    Args:
+        masks (Mapping[str, np.ndarray]): By video id: bool, shape (N,).
+    """
+    return {
+        name: TemporalAnnotation.of('', [ClassInterval('', *pair) for pair in mask_to_intervals(mask).tolist()])
+        for name, mask in masks.items()
+    }

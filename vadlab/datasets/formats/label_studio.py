@@ -1,0 +1,350 @@
+"""Label Studio's annotations of videos: boxes as region annotations, spans of time as a temporal annotation."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlparse
+
+import numpy as np
+
+from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.json_file import read_json
+
+from ..temporal_truth import outside
+from .class_names import class_from_path, equal_but_for_case
+from .keyframes import merge_intervals, shown_spans
+from .temporal_annotations import ClassInterval, TemporalAnnotation
+
+_UPLOAD_PREFIX = re.compile(r'^[0-9a-f]{8}-')  # what Label Studio puts before an uploaded file's name
+_BOX = ('x', 'y', 'width', 'height')
+
+
+@dataclass
+class LabelStudioExport:
+    """What an export holds.
+
+    Attributes:
+        records (list[dict]): As ``UCFCrimeRegions`` reads them.
+        temporal (dict[str, TemporalAnnotation]): By file name: videos with a class or with spans of time. Empty where
+            the export has neither.
+        counts (Counter[str]): What was done, or not read, that one should know.
+    """
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    temporal: dict[str, TemporalAnnotation] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def temporal_lines(self) -> str:
+        """The temporal annotation as text of UCF-Crime's format, half-open frames from 0."""
+        lines = []
+        for name, annotation in self.temporal.items():
+            spans = [part for text, start, end in annotation.class_intervals for part in (text, str(start), str(end))]
+            lines.append('  '.join([name, *(spans or [annotation.class_name, '-1', '-1'])]))
+        return ''.join(f'{line}\n' for line in lines)
+
+
+class _Task(NamedTuple):
+    """A video of the export: its record, its class as a choice names it, and its spans of time."""
+
+    record: dict[str, Any]
+    class_name: str
+    spans: list[ClassInterval]
+
+
+def convert_label_studio(
+    path: str | os.PathLike[str],
+    default_caption: str | None = None,
+    true_frames: Callable[[str], int] | None = None,
+    class_field: str | None = None,
+) -> LabelStudioExport:
+    """Read a Label Studio export ("JSON", not "JSON-MIN") of videos.
+
+    Of ``VideoRectangle``, boxes become regions. Label Studio counts frames from 1 and measures boxes in percent;
+    ``enabled`` means there what it means here. A region's caption is its per-region text, else its note
+    (``meta.text``), else its labels. The video's caption is the text that belongs to no region.
+
+    Of ``TimelineLabels``, each range becomes an interval of the class that its label names, in frames; so does a
+    ``VideoRectangle`` track without boxes. Of ``Choices``, the one about the video is its class: that of
+    ``class_field``, or of the only such field. The classes become a temporal annotation, which then also names the
+    videos with boxes: their intervals are the frames in which a box is shown. A name that begins with *normal* is
+    the normal class.
+
+    Label Studio derives frame numbers from a frame rate that a project may have left at its default. Where
+    ``true_frames`` is given and the video has another length than Label Studio thought, frames are rescaled.
+
+    Args:
+        path: The export.
+        default_caption: Caption of videos that have none; None makes that an error.
+        true_frames: Gives the frame count of a video by file name.
+        class_field: Name of the ``Choices`` tag (``from_name``) whose choice is the video's class; empty for none.
+
+    Returns:
+        Records, temporal annotation and counts. Every kind of result that is not read is counted.
+
+    Raises:
+        MissingFileError: There is no such file.
+        ConfigError: No choice in the export is of ``class_field``.
+        DataError: It is no such export, two tasks are of one video, captions are missing, spans lie outside their
+            video, or a video's class is anomalous and nothing says when.
+    """
+    tasks = read_json(path)
+    is_export = isinstance(tasks, list) and all(
+        isinstance(task, dict) and isinstance(task.get('annotations'), list) and isinstance(task.get('data'), dict)
+        for task in tasks
+    )
+    if not is_export or not tasks:
+        raise DataError(
+            f'{os.fspath(path)}: not a Label Studio export of tasks with data and annotations. Export the project as '
+            '"JSON", not as "JSON-MIN"'
+        )
+    export = LabelStudioExport()
+    counts = export.counts
+    newest: list[tuple[str, list[dict]]] = []
+    for task in tasks:
+        annotations = [a for a in task['annotations'] if not a.get('was_cancelled')]
+        if not annotations:
+            counts['tasks without an annotation left out'] += 1
+            continue
+        counts['tasks with several annotations, the newest taken'] += len(annotations) > 1
+        last = max(annotations, key=lambda a: (a.get('updated_at') or '', a.get('id') or 0))
+        newest.append((_file_name(task), last.get('result') or []))
+    twice = [name for name, count in Counter(name for name, _ in newest).items() if count > 1]
+    if twice:
+        raise DataError(
+            f'{os.fspath(path)}: several tasks are of one video ({", ".join(twice[:5])}). Videos are told apart by '
+            'their file names: rename one, or remove a task'
+        )
+    class_field = _choose_class_field([results for _, results in newest], class_field, counts)
+    found = [_convert_task(name, results, true_frames, class_field, counts) for name, results in newest]
+    without_caption = []
+    for task in found:
+        if not task.record['global_caption']:
+            if default_caption is None:
+                without_caption.append(task.record['f_path'])
+            task.record['global_caption'] = default_caption
+        export.records.append(task.record)
+    if without_caption:
+        raise DataError(
+            f'{os.fspath(path)}: {len(without_caption)} videos have no caption (first: '
+            f'{", ".join(without_caption[:5])}). Add a text to them in Label Studio, or give a default caption'
+        )
+    if any(task.class_name or task.spans for task in found):
+        export.temporal = _temporal(found, os.fspath(path), counts)
+    return export
+
+
+def _choose_class_field(exported: Sequence[list[dict]], wanted: str | None, counts: Counter[str]) -> str:
+    """The choices that name a video's class: those that were asked for, or the only ones."""
+    fields = Counter(str(r.get('from_name')) for results in exported for r in _video_choices(results))
+    if wanted and wanted not in fields:
+        raise ConfigError(f'No choice about a video is of the field {wanted!r}. Fields: {", ".join(fields) or "none"}')
+    chosen = next(iter(fields)) if wanted is None and len(fields) == 1 else wanted or ''
+    for name, count in fields.items():
+        if name != chosen:
+            counts[f'choices of the field {name} were not read (--class-field {name} takes them as the class)'] += count
+    if chosen:
+        counts[f"choices of the field {chosen} were taken as the video's class"] += fields[chosen]
+    return chosen
+
+
+def _video_choices(results: list[dict]) -> list[dict]:
+    """Choices that belong to no region."""
+    regions = {r.get('id') for r in results if r.get('type') in ('videorectangle', 'timelinelabels')}
+    return [r for r in results if r.get('type') == 'choices' and r.get('id') not in regions]
+
+
+def _temporal(tasks: Sequence[_Task], source: str, counts: Counter[str]) -> dict[str, TemporalAnnotation]:
+    """Classes and intervals of all videos of which any is known."""
+    names = [i.class_name for task in tasks for i in task.spans] + [task.class_name for task in tasks]
+    if same := equal_but_for_case(filter(None, names)):
+        raise DataError(
+            f'{source}: the classes {" and ".join(same[0])} differ in capital letters only. Write them alike'
+        )
+    annotations: dict[str, TemporalAnnotation] = {}
+    unknown, untimed = [], []
+    for task in tasks:
+        name, spans = task.record['f_path'], task.spans
+        class_name = task.class_name or (spans[0].class_name if spans else class_from_path(name)) or ''
+        is_normal = class_name.lower().startswith('normal')
+        shown = [shown_spans(region) for region in task.record['bbox_info']]
+        if not spans and not is_normal and shown:
+            merged = merge_intervals(np.concatenate(shown)).tolist()
+            spans = [ClassInterval(class_name, start, end) for start, end in merged]
+        if not class_name:
+            if shown:
+                unknown.append(name)
+            continue
+        if not spans and not is_normal:
+            untimed.append(f'{name} ({class_name})')
+        if spans and is_normal:
+            raise DataError(f'{source}: {name} is of the class {class_name}, and has spans of time')
+        annotations[name] = TemporalAnnotation.of(class_name, spans)
+    if untimed:
+        raise DataError(
+            f'{source}: {len(untimed)} videos have a class, but neither a span of time nor a box (first: '
+            f'{", ".join(untimed[:3])}): they would become normal videos. Mark the frames, or read no class '
+            "(--class-field '')"
+        )
+    counts['videos with boxes and no class: add their lines to the temporal annotation'] += len(unknown)
+    return annotations
+
+
+def _file_name(task: dict[str, Any]) -> str:
+    videos = [v for v in task['data'].values() if isinstance(v, str) and PurePosixPath(_url_path(v)).suffix]
+    if not videos:
+        raise DataError(f'Label Studio task {task.get("id")}: its data names no video file')
+    preferred = task['data'].get('video')
+    path = _url_path(preferred if preferred in videos else videos[0]).replace('\\', '/')
+    name = PurePosixPath(path).name
+    return _UPLOAD_PREFIX.sub('', name) if '/data/upload/' in path else name
+
+
+def _url_path(url: str) -> str:
+    parsed = urlparse(url)
+    local = parse_qs(parsed.query).get('d')  # /data/local-files/?d=folder/name.mp4
+    return local[0] if local and 'local-files' in parsed.path else unquote(parsed.path)
+
+
+def _convert_task(
+    name: str,
+    results: list[dict],
+    true_frames: Callable[[str], int] | None,
+    class_field: str,
+    counts: Counter[str],
+) -> _Task:
+    texts: dict[str, str] = {}
+    tracks: dict[str, dict] = {}
+    spans: list[ClassInterval] = []
+    class_name = ''
+    labels = {r.get('id'): (r.get('value') or {}).get('labels') for r in results if r.get('type') == 'labels'}
+    lengths = [(r.get('value') or {}).get('framesCount') for r in results if r.get('type') == 'videorectangle']
+    scale, total = _scale(name, next(filter(None, lengths), None), true_frames)
+    about_video = _video_choices(results)
+    for result in results:
+        value = result.get('value') or {}
+        kind = result.get('type')
+        if kind == 'videorectangle':
+            tracks[result['id']] = result
+        elif kind == 'timelinelabels':
+            named = value.get('timelinelabels') or []
+            for span in value.get('ranges') or []:
+                start, end = round((span['start'] - 1) * scale), round(span['end'] * scale)
+                spans += [ClassInterval(_one_word(text), start, max(end, start + 1)) for text in named]
+            if not named or not value.get('ranges'):
+                counts['timelinelabels without a label or a range were not read'] += 1
+        elif kind == 'choices' and result in about_video:
+            if result.get('from_name') == class_field:
+                class_name = _one_class(name, class_name, value.get('choices') or [])
+        elif kind == 'textarea':
+            text = value.get('text') or ''
+            text = text if isinstance(text, str) else ' '.join(text)
+            texts[result.get('id', '')] = text.strip()
+        elif kind != 'labels' or result.get('id') not in {r.get('id') for r in results if r is not result}:
+            counts[f'results of type {kind} were not read'] += 1
+    regions = []
+    for key, track in tracks.items():
+        value = track['value']
+        named = value.get('labels') or labels.get(key) or []
+        sequence = value.get('sequence') or []
+        if sequence and not any(side in step for step in sequence for side in _BOX):
+            spans += [
+                ClassInterval(_one_word(text), *pair) for text in named for pair in _track_spans(sequence, scale, total)
+            ]
+            counts[
+                'tracks without boxes were read as spans of time'
+                if named
+                else 'tracks without boxes and labels were not read'
+            ] += 1
+            continue
+        note = (track.get('meta') or {}).get('text') or []
+        note = note if isinstance(note, str) else ' '.join(note)
+        caption = texts.get(key) or note.strip() or ', '.join(named)
+        region = _convert_track(name, value, true_frames, counts)
+        if region is None:
+            counts['tracks without a keyframe left out'] += 1
+            continue
+        regions.append({'caption': caption, **region})
+    wrong = outside([span[1:] for span in spans], total) if total else []
+    if wrong:
+        raise DataError(
+            f'{name}: the span from frame {wrong[0][0] + 1} to {wrong[0][1]} lies outside the video of {total} frames. '
+            "Was the frame rate of Label Studio's project the video's?"
+        )
+    spans = list(dict.fromkeys(spans))
+    caption = ' '.join(text for key, text in texts.items() if key not in tracks)
+    counts['videos'] += 1
+    counts['regions'] += len(regions)
+    counts['spans of time'] += len(spans)
+    return _Task({'f_path': name, 'global_caption': caption, 'bbox_info': regions}, class_name, spans)
+
+
+def _one_word(text: str) -> str:
+    """A label that a line of a temporal annotation can hold; numbers are frames there."""
+    text = ' '.join(text.split())
+    if re.search(r'(^| )[+-]?\d+( |$)', text):
+        raise DataError(
+            f'The label {text!r} is or holds a number, which a temporal annotation takes for a frame. Rename it'
+        )
+    return text
+
+
+def _one_class(name: str, known: str, choices: list[str]) -> str:
+    names = list(dict.fromkeys(filter(None, [known, *map(_one_word, choices)])))
+    if len(names) > 1:
+        raise DataError(f'{name} has several classes ({", ".join(names)}). Mark the frames of each by TimelineLabels')
+    return names[0] if names else ''
+
+
+def _track_spans(sequence: list[dict], scale: float, total: int | None) -> list[tuple[int, int]]:
+    """Half-open frames in which a track without boxes is enabled."""
+    box = [0.0, 0.0, 1.0, 1.0]
+    keyframes = [
+        {'frame': round((step['frame'] - 1) * scale), 'bbox': box, 'enabled': bool(step.get('enabled', True))}
+        for step in sequence
+    ]
+    last = max(keyframe['frame'] for keyframe in keyframes)
+    return [
+        (start, end)
+        for start, end in shown_spans(
+            {'start_frame': 0, 'end_frame': max((total or 0) - 1, last), 'keyframes': keyframes}
+        ).tolist()
+    ]
+
+
+def _scale(name: str, total: int | None, true_frames: Callable[[str], int] | None) -> tuple[float, int | None]:
+    """By what to multiply frame numbers, and the video's frames as far as they are known."""
+    if true_frames is None:
+        return 1.0, total
+    true_total = true_frames(name)
+    # Rounding of the duration is off by one at most.
+    return (true_total / total if total and abs(true_total - total) > 1 else 1.0), true_total
+
+
+def _convert_track(
+    name: str, value: dict, true_frames: Callable[[str], int] | None, counts: Counter[str]
+) -> dict[str, Any] | None:
+    sequence = value.get('sequence') or []
+    if not sequence:
+        return None
+    scale, total = _scale(name, value.get('framesCount'), true_frames)
+    counts['tracks rescaled to the true number of frames'] += scale != 1
+    keyframes = []
+    for step in sequence:
+        counts['boxes whose rotation is ignored'] += bool(step.get('rotation'))
+        x, y, width, height = (float(step[k]) / 100 for k in ('x', 'y', 'width', 'height'))
+        keyframes.append(
+            {
+                'frame': round((step['frame'] - 1) * scale),
+                'bbox': [round(v, 6) for v in (x, y, x + width, y + height)],
+                'enabled': bool(step.get('enabled', True)),
+            }
+        )
+    keyframes.sort(key=lambda keyframe: keyframe['frame'])
+    last = keyframes[-1]
+    # A track that is not ended goes on to the end of the video.
+    end = max(int(total) - 1, last['frame']) if last['enabled'] and total else last['frame']
+    return {'start_frame': keyframes[0]['frame'], 'end_frame': end, 'keyframes': keyframes}

@@ -1,0 +1,129 @@
+"""Finding videos and feature files by name, since annotations seldom know where they lie on this disk."""
+
+import os
+from pathlib import PurePosixPath
+
+from vadlab.utils.errors import DataError, MissingFileError
+
+from ..video_names import VIDEO_ENDINGS
+
+_SCANS: dict[str, 'PathIndex'] = {}
+
+
+class PathIndex:
+    """All video files below a folder, or files of another kind, by name.
+
+    Args:
+        root: Folder; links are followed.
+        suffixes: File endings that count, in lower case.
+
+    Raises:
+        MissingFileError: There is no such folder.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], suffixes: frozenset[str] = frozenset(VIDEO_ENDINGS)) -> None:
+        self.root = os.path.abspath(root)
+        self.suffixes = suffixes
+        if not os.path.isdir(self.root):
+            raise MissingFileError(f'data_root: there is no folder {os.fspath(root)} (looked at {self.root})')
+        self._by_name: dict[str, list[str]] = {}
+        self._by_stem: dict[str, list[str]] = {}
+        self.n_files = 0
+        self._scan()
+
+    @classmethod
+    def of(cls, root: str | os.PathLike[str]) -> 'PathIndex':
+        """The index of a folder, scanned once in this process."""
+        key = os.path.abspath(root)
+        if key not in _SCANS:
+            _SCANS[key] = cls(key)
+        return _SCANS[key]
+
+    def _scan(self) -> None:
+        visited = set()
+        for folder, subfolders, names in os.walk(self.root, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in visited:  # a link that leads back up
+                subfolders.clear()
+                continue
+            visited.add(real)
+            subfolders.sort()
+            for name in sorted(names):
+                last = _parts(name)[-1]
+                stem, suffix = os.path.splitext(last)
+                if suffix.lower() in self.suffixes:
+                    path = os.path.join(folder, name)
+                    self._by_name.setdefault(last, []).append(path)
+                    self._by_stem.setdefault(stem, []).append(path)
+                    self.n_files += 1
+
+    @property
+    def paths(self) -> list[str]:
+        """Absolute paths of all files, folder by folder in alphabetical order."""
+        return [path for paths in self._by_name.values() for path in paths]
+
+    def find(self, name: str) -> list[str]:
+        """Files that a name may mean: one, none or several.
+
+        Args:
+            name: A path as an annotation has it, with or without folders and ending. A file at exactly this place
+                wins; otherwise the file name decides, and among equal ones the folders that agree with ``name``. A
+                backslash separates folders, in ``name`` as in the names of files, whose systems may allow it.
+        """
+        exact = os.path.join(self.root, name)
+        if os.path.splitext(name)[1].lower() in self.suffixes and os.path.isfile(exact):
+            return [os.path.abspath(exact)]
+        parts = _parts(name)
+        found = self._by_name.get(parts[-1]) or self._by_stem.get(parts[-1], []) if parts else []
+        if len(parts) == 1:
+            found = [path for path in found if '\\' not in os.path.basename(path)] or found
+        if len(found) < 2:
+            return list(found)
+
+        def agreement(path: str) -> int:
+            folders = zip(reversed(_parts(path)[:-1]), reversed(parts[:-1]), strict=False)
+            return next((i for i, (a, b) in enumerate(folders) if a != b), min(len(_parts(path)), len(parts)) - 1)
+
+        best = max(map(agreement, found))
+        return [path for path in found if agreement(path) == best]
+
+    def resolve(self, names: list[str], asker: str = 'PathIndex') -> list[str]:
+        """Absolute paths of all names.
+
+        Args:
+            names: As :meth:`find` takes them.
+            asker: Who asks, for the message.
+
+        Raises:
+            MissingFileError: Names without a file, all in one message, with the ambiguous ones if there are any.
+            DataError: Names that several files carry.
+        """
+        found = [self.find(name) for name in names]
+        missing = [name for name, paths in zip(names, found, strict=True) if not paths]
+        ambiguous = [(name, paths) for name, paths in zip(names, found, strict=True) if len(paths) > 1]
+        messages = []
+        if missing:
+            shown = ', '.join(PurePosixPath(name.replace('\\', '/')).name for name in missing[:10])
+            more = ', ...' if len(missing) > 10 else ''
+            messages.append(
+                f'{len(missing)} of {len(names)} videos not found under {self.root} '
+                f'({"first: " if len(missing) > 1 else ""}{shown}{more}; {self.n_files} video files searched by name)'
+            )
+        if ambiguous:
+            shown = '; '.join(
+                f'{name}: {", ".join(os.path.relpath(p, self.root) for p in paths[:4])}'
+                for name, paths in ambiguous[:5]
+            )
+            messages.append(
+                f'{len(ambiguous)} of {len(names)} video names are ambiguous under {self.root} ({shown}'
+                f'{"; ..." if len(ambiguous) > 5 else ""}); remove the copies, or give f_path with its folders'
+            )
+        if messages:
+            error = MissingFileError if missing else DataError
+            raise error(f'{asker}: {". Also, ".join(messages)}. Check data_root, or run: python tools/verify.py CONFIG')
+        return [paths[0] for paths in found]
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """Folders and the file name of a path, between slashes or backslashes."""
+    return PurePosixPath(path.replace('\\', '/')).parts

@@ -1,0 +1,194 @@
+"""Temporal annotation files: which frames of which video are anomalous.
+
+Three public formats are told apart line by line, by where the integers begin:
+
+    ``Abuse028_x264.mp4  Abuse  165  240  -1  -1``                UCF-Crime: name, class, pairs; -1 -1 is no interval
+    ``v=S-7rRLrxnVQ__#1_label_B4-0-0 0 1517 1970 3038``           XD-Violence: name, pairs
+    ``v=S-7rRLrxnVQ__#1_label_B4-0-0 B4 0 1517 B4 1970 3038``     XD-Violence with a class before each pair
+
+A name that ends like a video file may hold spaces, and so may a class: ``gate 2.mp4  Road Accidents  10 30``.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.text_file import read_lines
+
+from ..video_names import VIDEO_ENDINGS, video_id_of
+
+INTERVAL_MODES = ('half_open', 'inclusive', 'matlab')
+
+_INTEGER = re.compile(r'[+-]?\d+')
+_XD_LABEL = re.compile(r'_label_([A-Z0-9-]+)$')
+_FILE_NAME = re.compile(rf'\s*(\S.*?(?:{"|".join(map(re.escape, VIDEO_ENDINGS))}))(?=\s|$)', re.IGNORECASE)
+
+
+class ClassInterval(NamedTuple):
+    """Anomalous frames of one class, 0-based half-open ``[start, end)``.
+
+    Attributes:
+        class_name (str): As the file has it. Of an XD-Violence file that names no class before each interval, the
+            video's, which may be several joined: ``B1-B2``.
+        start (int): First frame.
+        end (int): The frame after the last.
+    """
+
+    class_name: str
+    start: int
+    end: int
+
+
+class TemporalAnnotation(NamedTuple):
+    """What a temporal annotation says of one video.
+
+    Attributes:
+        class_name (str): As the file has it, such as ``Abuse`` or ``Normal``; where it has a class before each interval
+            and the video's name has none, that of the first. Empty where the annotation tells no class (frame masks).
+        intervals (np.ndarray): Anomalous frames, 0-based half-open ``[start, end)``, int64, shape (K, 2), sorted by
+            start.
+        class_intervals (tuple[ClassInterval, ...]): The same in the order of the file, each with its class.
+    """
+
+    class_name: str
+    intervals: np.ndarray
+    class_intervals: tuple[ClassInterval, ...]
+
+    @classmethod
+    def of(cls, class_name: str, class_intervals: Iterable[ClassInterval]) -> 'TemporalAnnotation':
+        """An annotation of these intervals."""
+        given = tuple(class_intervals)
+        pairs = sorted((start, end) for _, start, end in given)
+        return cls(class_name, np.array(pairs, dtype=np.int64).reshape(-1, 2), given)
+
+
+def _class_of(name: str) -> str:
+    """XD-Violence's classes from the name: ``.._label_B1-B2-0`` is ``B1-B2``, ``.._label_A`` is ``A`` (normal)."""
+    match = _XD_LABEL.search(name)
+    if match is None:
+        raise ValueError('names no class, neither after the name nor as _label_... in it')
+    return '-'.join(part for part in match[1].split('-') if part != '0') or 'A'
+
+
+def _parse_line(line: str) -> tuple[str, str, list[ClassInterval]]:
+    file_name = _FILE_NAME.match(line)
+    name, rest = (file_name[1], line[file_name.end() :]) if file_name else (*line.split(maxsplit=1), '')[:2]
+    name = video_id_of(name)
+    # Words in front of numbers are the class of the pairs that these numbers are.
+    parts: list[tuple[str, list[int]]] = [('', [])]
+    for token in rest.split():
+        before, numbers = parts[-1]
+        if _INTEGER.fullmatch(token):
+            numbers.append(int(token))
+        elif before and not numbers:
+            parts[-1] = f'{before} {token}', numbers
+        else:
+            parts.append((token, []))
+    if len(parts) > 1 and not parts[0][1]:
+        del parts[0]
+    for _, numbers in parts:
+        if len(numbers) % 2:
+            raise ValueError(f'has {len(numbers)} frame numbers; they come in pairs of start and end')
+    if len(parts) > 1 and not all(word and numbers for word, numbers in parts):
+        raise ValueError('is not of the form: name class start end [class start end ...]')
+    first = parts[0][0]
+    # The class of an XD-Violence video is in its name.
+    class_name = first if first and not _XD_LABEL.search(name) else _class_of(name)
+    pairs = []
+    for word, numbers in parts:
+        for start, end in zip(numbers[::2], numbers[1::2], strict=True):
+            if start == end == -1:
+                continue
+            if start < 0 or end < 0:
+                raise ValueError(f'has a negative frame number in {start} {end}; no interval is written -1 -1')
+            if start > end:
+                raise ValueError(f'has an interval that ends before it starts: {start} {end}')
+            pairs.append(ClassInterval(word or class_name, start, end))
+    return name, class_name, pairs
+
+
+def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open') -> dict[str, TemporalAnnotation]:
+    """Read a temporal annotation file of UCF-Crime's or XD-Violence's format.
+
+    Args:
+        path (str | Path): The text file, UTF-8.
+        interval_mode (str): What the numbers of the file mean. ``half_open``: 0-based frames ``start .. end - 1``
+            (reproduces the 84,128 anomalous frames of UCF-Crime's public test arrays); ``inclusive``: 0-based,
+            ``start .. end``; ``matlab``: 1-based, ``start .. end``.
+
+    Returns:
+        dict[str, TemporalAnnotation]: By video id (no folder, no ``.mp4``), in the order of the file. Intervals are not
+        clipped to the video's length: :func:`intervals_to_mask` does that.
+
+    Raises:
+        MissingFileError: There is no such file.
+        ConfigError: Unknown ``interval_mode``.
+        DataError: Lines that cannot be understood (all are counted, the first is shown), a video named twice, or no
+            video at all.
+    """
+    if interval_mode not in INTERVAL_MODES:
+        raise ConfigError(f'interval_mode is {interval_mode!r}; choose one of {", ".join(INTERVAL_MODES)}')
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(
+            f'There is no temporal annotation file {path}. Check the path (in configs: data_root, temporal_ann_file).'
+        )
+    first_shift, last_shift = {'half_open': (0, 0), 'inclusive': (0, 1), 'matlab': (-1, 0)}[interval_mode]
+
+    annotations: dict[str, TemporalAnnotation] = {}
+    faults: list[str] = []
+    lines = read_lines(path)
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            name, class_name, pairs = _parse_line(line)
+            if name in annotations:
+                raise ValueError(f'names {name} a second time')
+            shifted = [ClassInterval(word, start + first_shift, end + last_shift) for word, start, end in pairs]
+            empty = [(start, end) for _, start, end in shifted if start == end]
+            if empty:
+                raise ValueError(f'has an interval of no frame: {empty[0][0]} {empty[0][1]} (interval_mode half_open)')
+        except ValueError as error:
+            faults.append(f'line {number} {error}')
+            continue
+        annotations[name] = TemporalAnnotation.of(class_name, shifted)
+    if not annotations and not faults:
+        raise DataError(f'{path} is empty: it annotates no video')
+    if faults:
+        raise DataError(
+            f'{path}: {len(faults)} of {len(lines)} lines cannot be used. The first: {faults[0]}. '
+            'A line looks like: Abuse028_x264  Abuse  165  240  -1  -1'
+        )
+    return annotations
+
+
+def intervals_to_mask(intervals: np.ndarray, num_frames: int) -> np.ndarray:
+    """Which frames lie in any of the intervals.
+
+    Args:
+        intervals (np.ndarray): 0-based half-open ``[start, end)`` frames, integer, shape (K, 2); parts outside the
+            video are cut off, overlaps count once.
+        num_frames (int): Frames of the video, >= 0.
+
+    Returns:
+        np.ndarray: bool, shape (num_frames,).
+
+    Raises:
+        DataError: ``intervals`` is not of shape (K, 2), or ``num_frames`` is negative.
+    """
+    intervals = np.asarray(intervals, dtype=np.int64)
+    if intervals.size == 0:
+        intervals = intervals.reshape(0, 2)
+    if intervals.ndim != 2 or intervals.shape[1] != 2:
+        raise DataError(f'Intervals have the shape {intervals.shape}; expected (K, 2) of start and end frames')
+    if num_frames < 0:
+        raise DataError(f'num_frames is {num_frames}; a video has 0 frames or more')
+    mask = np.zeros(num_frames, dtype=bool)
+    for start, end in intervals.clip(0, num_frames):
+        mask[start:end] = True
+    return mask

@@ -1,0 +1,61 @@
+from dataclasses import replace
+from pathlib import Path
+
+from vadlab.utils.errors import MissingFileError
+
+from ..clip_metadata import SPLITS, ClipRecord
+from .layout_files import joined, read_table, unique_ids
+
+_COLUMNS = ('video_path', 'start_s', 'end_s', 'activity', 'actions', 'species')
+
+
+def read_mammalps(root: Path) -> list[ClipRecord]:
+    """MammAlps, benchmark I: single-animal clips with species, activity and actions.
+
+    Gabeff et al., "MammAlps", CVPR 2025, arXiv:2503.18223. Layout of the release (Zenodo 15040901), relative to its
+    ``mammalps_v1``::
+
+        benchmark_1/metadata/{train,val,test}.csv     video_path,start_s,end_s,activity,actions,species
+        benchmark_1/clips/<track>/<track>_c<view>.mp4     without sound; video_path is below clips
+        benchmark_1/audios/<track>/<track>_c<view>.wav    the sound of each
+
+    Classes and their spelling were checked against the authors' repository (``evaluation/labels_mapping_b1.json``,
+    ``evaluation/eval_b1.py`` of github.com/eceo-epfl/MammAlps); columns, folders and that the mp4 files carry no sound
+    against three public programs that read the release, independently of each other; the release itself (82 GiB) was
+    not at hand. ``actions`` holds one or two, separated by ``;`` and filled up with ``none``.
+
+    The activity becomes ``behaviour``, of which a clip has one; ``actions`` keeps its name, a head of several labels.
+    The order of the test split is that of its CSV, whose row numbers the authors' evaluation takes as sample ids.
+
+    Args:
+        root (Path): ``mammalps_v1``, or ``benchmark_1`` in it.
+
+    Returns:
+        list[ClipRecord]: With paths relative to ``root``.
+
+    Raises:
+        MissingFileError: A split's CSV is not there.
+        DataError: A CSV without one of the columns.
+    """
+    inside = Path() if (root / 'metadata').is_dir() else Path('benchmark_1')
+    if not (root / inside / 'metadata').is_dir():
+        raise MissingFileError(f'{root} is no MammAlps release: neither benchmark_1/metadata nor metadata is in it')
+    records = []
+    for split in SPLITS:
+        for row in read_table(root / inside / 'metadata' / f'{split}.csv', _COLUMNS):
+            video = Path(row['video_path'])
+            audio = inside / 'audios' / video.with_suffix('.wav')
+            actions = [name for name in row['actions'].replace(',', ';').split(';') if name.strip().lower() != 'none']
+            records.append(
+                ClipRecord(
+                    clip_id=video.stem,
+                    video=(inside / 'clips' / video).as_posix(),
+                    split=split,
+                    start=float(row['start_s'] or 0) or None,
+                    end=float(row['end_s'] or 0) or None,
+                    audio=audio.as_posix() if (root / audio).is_file() else '',
+                    columns=dict(species=row['species'], behaviour=row['activity'], actions=joined(actions)),
+                )
+            )
+    ids = unique_ids([record.clip_id for record in records])
+    return [replace(record, clip_id=clip_id) for record, clip_id in zip(records, ids, strict=True)]

@@ -1,0 +1,1 @@
+"""Synthetic videos, pictures and clips for the demos."""

@@ -1,0 +1,1 @@
+"""People, vehicles, scenes and files that the simulators share."""

@@ -1,0 +1,88 @@
+"""What tools that make data sets share: a folder remembers how it was made, work is spread over processes."""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import cv2
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vadlab.utils.errors import ConfigError
+
+_FEW = 32  # so many are made faster than processes start
+
+
+class Writable(Protocol):
+    """An item of a data set that writes its own file."""
+
+    def write(self, folder: Path) -> bool:
+        """Write it below a folder unless it is there; whether there was anything to do."""
+
+
+Item = TypeVar('Item', bound=Writable)
+
+
+def check_settings(out: Path, settings: dict) -> None:
+    """Note how a folder was made, or compare with what was noted.
+
+    Raises:
+        ConfigError: The folder holds a data set of other settings.
+    """
+    note = out / 'settings.json'
+    if not note.exists():
+        write_text(note, json.dumps(settings) + '\n')
+        return
+    try:
+        there = json.loads(note.read_text(encoding='utf-8'))
+    except json.JSONDecodeError as error:
+        raise ConfigError(f'{note} is damaged ({error}). Remove {out}, or choose another --out.') from error
+    if there != settings:
+        raise ConfigError(f'{out} holds another data set ({there}, not {settings}). Remove it, or choose another --out')
+
+
+def write_missing(items: Sequence[Item], folder: Path, file_of: Callable[[Item], str], workers: int, what: str) -> int:
+    """Write the items whose file is not there, with a bar; how many were written.
+
+    Args:
+        items (Sequence): Of a data set.
+        folder (Path): Where to.
+        file_of (Callable): The file of an item below ``folder``.
+        workers (int): Processes.
+        what (str): Their plural, for the bar.
+    """
+    missing = [item for item in items if not (folder / file_of(item)).exists()]
+    for parent in {(folder / file_of(item)).parent for item in missing}:
+        parent.mkdir(parents=True, exist_ok=True)
+    if workers == 1 or len(missing) < _FEW:
+        return sum(item.write(folder) for item in missing)
+    bar = Progress(
+        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    )
+    # A forked child of a process in which OpenCV has already used its threads can hang.
+    context = multiprocessing.get_context('spawn')
+    with bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
+        task = bar.add_task(what, total=len(missing))
+        try:
+            for _ in pool.map(_write, missing, [folder] * len(missing), chunksize=8):
+                bar.advance(task)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return len(missing)
+
+
+def _write(item: Writable, folder: Path) -> None:
+    cv2.setNumThreads(1)
+    item.write(folder)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that appears only once it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.part')
+    part.write_text(text, encoding='utf-8')
+    part.replace(path)

@@ -1,0 +1,1 @@
+"""Surveillance scenes with people, vehicles and anomalous events."""

@@ -1,0 +1,69 @@
+"""Where actors meet the picture: drawing in depth order, and the boxes of what was drawn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..common.person import Box
+from ..common.scene import Scene
+
+Painter = Callable[[np.ndarray], Box | None]
+
+
+@dataclass
+class Stage:
+    """Collects what is to be drawn in one frame.
+
+    Attributes:
+        scene: Place and camera.
+        frame: Frame number.
+        fps: Frames per second.
+        rng: Flicker of this frame; depends on the episode and the frame only.
+        boost: Overall light that an explosion adds, 0..1.
+    """
+
+    scene: Scene
+    frame: int
+    fps: float
+    rng: np.random.Generator
+    boost: float = 0.0
+    _items: list[tuple[float, int, Painter, str | None]] = field(default_factory=list)
+    _lights: list[tuple[Painter, str | None]] = field(default_factory=list)
+
+    @property
+    def clock(self) -> float:
+        """Seconds since the video's start."""
+        return self.frame / self.fps
+
+    def put(self, y: float, paint: Painter, role: str | None = None) -> None:
+        """Draw something whose foot is at ``y``; things further down the image cover those further up."""
+        self._items.append((y, len(self._items), paint, role))
+
+    def light(self, paint: Painter, role: str | None = None) -> None:
+        """Draw something that shines, over everything and whatever the exposure."""
+        self._lights.append((paint, role))
+
+    def shoot(self) -> tuple[np.ndarray, dict[str, Box]]:
+        """Draw all.
+
+        Returns:
+            The frame, RGB uint8 of shape (240, 320, 3), and the box of each role in pixels, not clipped.
+        """
+        image = self.scene.background.copy()
+        boxes: dict[str, Box] = {}
+        for _, _, paint, role in sorted(self._items, key=lambda item: item[:2]):
+            _note(boxes, role, paint(image))
+        image = self.scene.camera.expose(image, self.clock, self.boost)
+        for paint, role in self._lights:
+            _note(boxes, role, paint(image))
+        return self.scene.camera.capture(image, self.rng), boxes
+
+
+def _note(boxes: dict[str, Box], role: str | None, box: Box | None) -> None:
+    if role is None or box is None:
+        return
+    if role in boxes:
+        a = boxes[role]
+        box = (min(a[0], box[0]), min(a[1], box[1]), max(a[2], box[2]), max(a[3], box[3]))
+    boxes[role] = box

@@ -1,0 +1,1 @@
+"""Camera-trap clips with sound."""

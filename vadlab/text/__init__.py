@@ -1,0 +1,5 @@
+"""Words, n-grams and CIDEr-D, for models and metrics."""
+
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

@@ -1,0 +1,140 @@
+"""Figures of results: ROC and precision-recall, and a metric against training time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from vadlab.evaluation.functional import average_precision, precision_recall_curve, rank_counts, roc_auc, roc_curve
+from vadlab.utils.errors import DataError
+
+from ..renderers.video_picture import GRID, INK, MUTED, SCORE, TRUTH
+from ..text import drawable, font_families
+
+COLOURS = (SCORE, TRUTH, '#2a9d3a', '#7a4fd0', '#e08600', '#00909e')
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """A metric in the course of one training run.
+
+    Attributes:
+        label (str): Name in the legend; runs of the same label (seeds) are drawn with their mean.
+        minutes (np.ndarray): Training time of each value, ascending, shape (K,).
+        values (np.ndarray): Shape (K,).
+    """
+
+    label: str
+    minutes: np.ndarray
+    values: np.ndarray
+
+
+def plot_roc_pr(scores: np.ndarray, labels: np.ndarray, out: str | Path) -> None:
+    """Write a figure of the ROC and of the precision-recall curve, with the areas under them.
+
+    Args:
+        scores (np.ndarray): Higher is more anomalous, shape (N,).
+        labels (np.ndarray): bool, shape (N,).
+        out (str | Path): PNG, SVG or PDF by its ending.
+
+    Raises:
+        DataError: Only one class, or what :func:`~vadlab.evaluation.functional.rank_counts` cannot rank.
+    """
+    counts = rank_counts(scores, labels)
+    if counts.single_class:
+        raise DataError('There is no curve to draw: all frames are of one class')
+    figure = Figure(figsize=(9.6, 4.4), layout='constrained', facecolor='white')
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    left.plot(*_thinned(*roc_curve(counts)), color=SCORE, lw=2, label=f'AUC {roc_auc(counts):.4f}')
+    left.plot([0, 1], [0, 1], color=MUTED, lw=0.9, ls=(0, (4, 3)), label='chance')
+    left.set(xlabel='false positive rate', ylabel='true positive rate', title='ROC', aspect='equal')
+    precision, recall = precision_recall_curve(counts)
+    recall, precision = _thinned(recall, precision)
+    share = float(counts.positives[-1] / (counts.positives[-1] + counts.negatives[-1]))
+    right.step(recall, precision, where='pre', color=TRUTH, lw=2, label=f'AP {average_precision(counts):.4f}')
+    right.axhline(share, color=MUTED, lw=0.9, ls=(0, (4, 3)), label=f'chance {share:.3f}')
+    right.set(xlabel='recall', ylabel='precision', title='Precision and recall', aspect='equal')
+    for axes, place in ((left, 'lower right'), (right, 'upper right')):
+        axes.set(xlim=(0, 1), ylim=(0, 1.005))
+        _tidy(axes)
+        axes.legend(loc=place, frameon=False)
+    _save(figure, out)
+
+
+def plot_auc_vs_time(
+    runs: Sequence[LearningCurve], out: str | Path, metric: str = 'frame AUC', chance: float | None = 0.5
+) -> None:
+    """Write a figure of a metric against training time: a thin line per run, a thick one for the mean of a label.
+
+    Args:
+        runs (Sequence[LearningCurve]): Any number; a mean covers the time that all runs of the label cover.
+        out (str | Path): PNG, SVG or PDF by its ending.
+        metric (str): What the vertical axis shows.
+        chance (float | None): Drawn as a line.
+
+    Raises:
+        DataError: There is no run, or a run without a value.
+    """
+    if not runs:
+        raise DataError('There is no run to draw')
+    for run in runs:
+        if len(run.values) == 0:
+            raise DataError(f'The run {run.label!r} has no value of {metric}')
+    figure = Figure(figsize=(7.6, 4.2), layout='constrained', facecolor='white')
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    labels = list(dict.fromkeys(run.label for run in runs))
+    for i, label in enumerate(labels):
+        colour = COLOURS[i % len(COLOURS)]
+        same = [run for run in runs if run.label == label]
+        if len(same) == 1:
+            minutes, values, name = same[0].minutes, same[0].values, drawable(label)
+        else:
+            for run in same:
+                axes.plot(run.minutes, run.values, color=colour, lw=1, alpha=0.35)
+            start, end = max(run.minutes[0] for run in same), min(run.minutes[-1] for run in same)
+            minutes = np.unique(np.concatenate([run.minutes for run in same]).clip(start, max(start, end)))
+            values = np.mean([np.interp(minutes, run.minutes, run.values) for run in same], axis=0)
+            name = f'{drawable(label)} (mean of {len(same)} runs)'
+        marker: dict[str, Any] = {'marker': 'o', 'ms': 4} if len(same) == 1 else {}
+        axes.plot(minutes, values, color=colour, lw=2.2, label=name, **marker)
+    if chance is not None:
+        axes.axhline(chance, color=MUTED, lw=0.9, ls=(0, (4, 3)), label='chance')
+    lowest = min(float(np.nanmin(run.values)) for run in runs)
+    lowest = min(lowest, chance) if chance is not None else lowest
+    axes.set(xlabel='training time (minutes)', ylabel=metric)
+    axes.set_xlim(left=0)
+    axes.set_ylim(max(0, np.floor((lowest - 0.02) * 20) / 20), 1.0)
+    _tidy(axes)
+    # Above the axes, where it covers no line.
+    figure.legend(loc='outside upper center', ncols=2, frameon=False, prop={'family': font_families()})
+    _save(figure, out)
+
+
+def _thinned(x: np.ndarray, y: np.ndarray, points: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    """A curve of a million points does not need them all to be drawn."""
+    keep = np.unique(np.linspace(0, len(x) - 1, min(points, len(x))).astype(np.int64))
+    return x[keep], y[keep]
+
+
+def _tidy(axes: Axes) -> None:
+    axes.grid(color=GRID, lw=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=MUTED)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    axes.title.set_color(INK)
+    for name, spine in axes.spines.items():
+        spine.set_visible(name in ('left', 'bottom'))
+        spine.set_color('#b5bfcc')
+
+
+def _save(figure: Figure, out: str | Path) -> None:
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=150)
