@@ -91,11 +91,12 @@ train: install  ## Train: make train CONFIG=configs/fgclip_ucf.py ARGS="--cfg-op
 test: install check  ## Run the checks and the tests (ARGS goes to pytest, e.g. ARGS=--runslow)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
-check: install  ## Lint, formatting, types, spelling, doctests
+check: install  ## Lint, formatting, types, spelling, floors, doctests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell
+	$(BIN)/lint-imports --no-cache
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --doctest-modules vadlab tools/install.py
 
 bench: install  ## Measure decoding, a training step, text encoding, data loading
