@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vadlab.checkpoints.hub import hub_folder
 from vadlab.checkpoints.tensor_files import read_tensor_file
 from vadlab.checkpoints.weights import check_weights, weights_in
 from vadlab.registry import MODELS
@@ -159,15 +160,7 @@ def _find(source: str) -> Path:
         return path
     if path.suffix in ('.pth', '.pt', '.safetensors', '.bin') or source.count('/') != 1:
         raise CheckpointError(f'ResNet weights {source} do not exist. Give a file, or a Hugging Face id.')
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return Path(hf_hub_download(source, 'model.safetensors'))
-    except Exception as error:  # the network, the id, the file: each fails in its own way
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise CheckpointError(
-            f'ResNet weights {source!r} are no file, and as a Hugging Face id cannot be had: {reason[:300]}'
-        ) from error
+    return hub_folder(source, [('model.safetensors',)]) / 'model.safetensors'
 
 
 def _build(depth: int, base_channels: int) -> Any:

@@ -4,6 +4,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from vadlab.checkpoints.hub import hub_folder
+from vadlab.checkpoints.tensor_files import read_tensor_file
+from vadlab.checkpoints.weights import check_float_weights
 from vadlab.registry import MODELS
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
@@ -129,15 +132,21 @@ class VideoMAE(Encoder):
         return self.fc_norm(tokens_sld.mean(1)) if self.pooled else tokens_sld
 
 
+_FILE_SETS = [('config.json', 'model.safetensors'), ('config.json', 'pytorch_model.bin')]
+
+
 def _from_pretrained(kind: Any, source: str) -> Any:
-    if Path(source).expanduser().is_dir():
-        source = str(Path(source).expanduser())
+    folder = Path(source).expanduser()
+    if not folder.is_dir():
+        folder = hub_folder(source, _FILE_SETS)
+    for path in sorted(folder.glob('pytorch_model*.bin')):
+        read_tensor_file(path)  # transformers does not look at checksums
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # it warns of the classifier, which is not used
     try:
-        model, info = kind.from_pretrained(source, output_loading_info=True)
+        model, info = kind.from_pretrained(folder, output_loading_info=True, local_files_only=True)
     except Exception as error:  # a file, the network, or a config of something else: each fails in its own way
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise CheckpointError(
@@ -146,6 +155,7 @@ def _from_pretrained(kind: Any, source: str) -> Any:
         ) from error
     finally:
         logging.set_verbosity(verbosity)
+    check_float_weights(dict(model.named_parameters()), source)
     # Without a classifier's norm the mean of the tokens is used as it is.
     missing = {key for key in info['missing_keys'] if not key.startswith(('classifier.', 'fc_norm.'))}
     if missing or model.config.model_type != 'videomae':

@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
+from vadlab.checkpoints.hub import hub_folder, shard_names
 from vadlab.checkpoints.saved_config import read_saved_config
 from vadlab.checkpoints.tensor_files import read_tensor_file
 from vadlab.checkpoints.weights import check_float_weights, check_weights, weights_in
-from vadlab.utils.errors import CheckpointError, DataError, MissingDependencyError, MissingFileError
+from vadlab.utils.errors import CheckpointError, DataError, MissingFileError
 from vadlab.utils.json_file import read_json
 
 from ..backbones.clip_text_transformer import CLIPTextTransformer
@@ -28,6 +29,7 @@ _WEIGHT_FILES = (
     'pytorch_model.bin',
     'pytorch_model.bin.index.json',
 )
+_FILE_SETS = [('config.json', name) for name in _WEIGHT_FILES]
 _BEYOND_CLIP = ('adapters.', 'prompts.')
 _FILE_ENDINGS = ('.pt', '.pth', '.bin', '.safetensors', '.ckpt')
 
@@ -55,7 +57,7 @@ def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
     elif path.is_file():
         weights = _read_file(path)
     elif _HUB_ID.match(name) and not name.endswith(_FILE_ENDINGS):
-        weights = _read_folder(_download(name), name)
+        weights = _read_folder(hub_folder(name, _FILE_SETS), name)
     else:
         raise _no_such_weights(name)
     check_float_weights(weights.state_dict(), weights.source)
@@ -129,36 +131,11 @@ def _read_folder(folder: Path, source: str) -> CLIPWeights:
         raise CheckpointError(f'{folder} holds no weights; looked for {", ".join(_WEIGHT_FILES)}.')
     names = [found.name]
     if found.suffix == '.json':
-        shards = _read_json(found).get('weight_map')
-        if not isinstance(shards, dict) or any(Path(str(n)).name != n for n in shards.values()):
-            raise CheckpointError(f'{found} has no weight_map of plain file names.')
-        names = sorted(set(shards.values()))
+        names = shard_names(found)
     tensors: dict[str, Any] = {}
     for name in names:
         tensors.update(read_tensor_file(folder / name)[0])
     return from_hugging_face(weights_in(tensors, source), config, source)
-
-
-def _download(repo_id: str) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'Downloading {repo_id} needs huggingface_hub: pip install huggingface_hub. Or give a local folder.'
-        ) from error
-    try:
-        folder = Path(snapshot_download(repo_id, allow_patterns=['config.json', 'model*.safetensors*']))
-        if not any(folder.glob('*.safetensors')):
-            patterns = ['config.json', 'pytorch_model*.bin', 'pytorch_model.bin.index.json']
-            folder = Path(snapshot_download(repo_id, allow_patterns=patterns))
-        return folder
-    except Exception as error:  # any layer of the network may fail, each with errors of its own
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise CheckpointError(
-            f'There is no local folder or file {repo_id!r}, and the Hugging Face model of that id (config.json and '
-            f'model.safetensors or pytorch_model.bin) is neither in the cache nor could be downloaded: {reason[:200]} '
-            f'Without network: copy these files into a folder and give its path instead of the id.'
-        ) from error
 
 
 def init_from_clip(model: nn.Module, path_or_id: str | Path, logit_scales: bool = True) -> CLIPWeights:

@@ -1,0 +1,114 @@
+"""Files of models from the Hugging Face hub, or from its cache on this machine, in bounded time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vadlab.utils.errors import CheckpointError, MissingDependencyError
+from vadlab.utils.json_file import read_json
+
+#: Seconds that the hub may be silent, at every request.
+HUB_TIMEOUT_S = 10
+
+
+def hub_folder(repo_id: str, alternatives: Sequence[Sequence[str]]) -> Path:
+    """The folder with the first set of files that a model on the hub has; downloaded unless it is in the cache.
+
+    Args:
+        repo_id (str): Such as ``openai/clip-vit-base-patch32``.
+        alternatives (Sequence[Sequence[str]]): Sets of file names. For a ``....index.json``, the shards that it names
+            belong to the set.
+
+    Returns:
+        Path: A folder of the cache.
+
+    Raises:
+        MissingDependencyError: huggingface_hub is not installed.
+        CheckpointError: There is no such model, it has none of the sets, or the hub cannot be reached or is silent for
+            ``HUB_TIMEOUT_S`` seconds.
+    """
+    try:
+        import huggingface_hub as hub
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'Downloading {repo_id} needs huggingface_hub: pip install huggingface_hub. Or give a local folder.'
+        ) from error
+    try:
+        for local in (True, False):
+            if not local:
+                _ask_once(hub, repo_id)
+            for names in alternatives:
+                folder = _files(hub, repo_id, names, local)
+                if folder is not None:
+                    return folder
+        reason = f'it has none of {" / ".join(" + ".join(names) for names in alternatives)}.'
+    except Exception as error:  # any layer of the network may fail, each with errors of its own
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
+        cause: Exception = error
+    else:
+        cause = FileNotFoundError(reason)
+    raise CheckpointError(
+        f'There is no local folder or file {repo_id!r}, and the Hugging Face model of that id is neither in the cache '
+        f'nor could be downloaded: {reason} (The hub has {HUB_TIMEOUT_S} s to answer.) Without network: set '
+        f'HF_HUB_OFFLINE=1 to look in the cache alone, or copy {" and ".join(alternatives[0])} into a folder and give '
+        'its path instead of the id.'
+    ) from cause
+
+
+def _ask_once(hub: Any, repo_id: str) -> None:
+    """Find out within the time-out whether the hub answers: the library alone tries again for minutes."""
+    session = hub.get_session()
+    hooks = getattr(session, 'event_hooks', None)
+    if hooks is not None and _limit_wait not in hooks['request']:
+        session.event_hooks = {**hooks, 'request': [*hooks['request'], _limit_wait]}
+    try:
+        hub.get_hf_file_metadata(hub.hf_hub_url(repo_id, 'config.json'), timeout=HUB_TIMEOUT_S)
+    except hub.errors.EntryNotFoundError:
+        pass  # it answers
+
+
+def _limit_wait(request: Any) -> None:
+    """No request of the library waits without end."""
+    limits = request.extensions.get('timeout') or {}
+    request.extensions['timeout'] = {
+        phase: min(HUB_TIMEOUT_S, limits.get(phase) or HUB_TIMEOUT_S) for phase in ('connect', 'read', 'write', 'pool')
+    }
+
+
+def _files(hub: Any, repo_id: str, names: Sequence[str], local: bool) -> Path | None:
+    folder = None
+    for name in names:
+        path = _file(hub, repo_id, name, local)
+        if path is None:
+            return None
+        folder = path.parent
+        if name.endswith('.index.json') and any(_file(hub, repo_id, n, local) is None for n in shard_names(path)):
+            return None
+    return folder
+
+
+def _file(hub: Any, repo_id: str, name: str, local: bool) -> Path | None:
+    try:
+        return Path(hub.hf_hub_download(repo_id, name, local_files_only=local, etag_timeout=HUB_TIMEOUT_S))
+    except hub.errors.LocalEntryNotFoundError:
+        if not local:
+            raise
+    except hub.errors.EntryNotFoundError:
+        pass
+    return None
+
+
+def shard_names(index: Path) -> list[str]:
+    """File names of the parts that an index of sharded weights lists.
+
+    Raises:
+        CheckpointError: It is no such index, or names files outside its folder.
+    """
+    try:
+        shards = read_json(index)['weight_map']
+        names = sorted(set(shards.values()))
+        if all(Path(name).name == name for name in names):
+            return names
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise CheckpointError(f'{index} has no weight_map of plain file names.')
