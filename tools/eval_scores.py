@@ -73,6 +73,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     knobs.add_argument('--beta', type=float, default=defaults.beta, help='IoU of a region (default: %(default)s)')
     knobs.add_argument('--ious', type=float, nargs='+', default=list(SEGMENT_IOUS), help='of segment mAP')
 
+    parser.add_argument('--subset', action='store_true', help='score the videos with predictions, though not all have')
     parser.add_argument('--out', metavar='metrics.json', help='write numbers, protocols and choices here')
     parser.add_argument('--plots', metavar='DIR', help='draw ROC, precision-recall, classes and score curves')
     parser.add_argument('--plot-videos', type=int, default=24, help='score curves to draw (default: %(default)s)')
@@ -127,8 +128,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.plots:
         check_writable(Path(args.plots) / 'picture.png', '--plots')
     counts = read_frame_counts(args.frames) if args.frames else None
-    truth = read_ground_truth(protocol, args.ann, counts, options.interval_mode)
     scores = protocol.by_video_id(read_scores(args.pred, args.crop, protocol.classes))
+    truth = read_ground_truth(protocol, args.ann, counts, options.interval_mode, predicted=scores, subset=args.subset)
     class_scores = (
         protocol.by_video_id(read_scores(args.class_pred, args.crop, protocol.classes)) if args.class_pred else None
     )
@@ -141,6 +142,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     frames = sum(len(labels) for labels in report.labels.values())
     anomalous = sum(int(labels.sum()) for labels in report.labels.values())
     print(f'{protocol.dataset}: {len(truth)} videos, {frames:,} frames, {anomalous:,} of them anomalous')
+    if args.subset:
+        print('--subset: these may be fewer than the test set has; numbers do not compare with published ones')
     print(f'scores are of {report.unit}s' + (' (told by their number)' if options.unit == 'auto' else ''))
     if report.touched:
         print(f'{report.touched} videos have scores of another length: {options.length_policy}')
@@ -181,6 +184,7 @@ def write_report(
             'ann': args.ann,
             'frames': args.frames,
             'crop': args.crop,
+            'subset': args.subset,
             **dataclasses.asdict(options),
             'unit': report.unit,
             'videos_of_another_length': report.touched,

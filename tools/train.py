@@ -13,6 +13,7 @@ from vadlab.engine.hooks.run_state_hook import check_work_dir
 from vadlab.engine.runner import VADRunner
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, MissingFileError
+from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.runtime import (
     add_common_arguments,
     config_from_arguments,
@@ -109,7 +110,7 @@ def dry_run(config: Config) -> int:
 def summary(runner: VADRunner) -> str:
     """Where everything is."""
     work_dir = Path(runner.work_dir)
-    best = sorted(work_dir.glob('best_*.pth'))
+    best = natural_sorted(work_dir.glob('best_*.pth'))
     rows = [
         ('log', str(Path(runner.log_dir) / f'{runner.timestamp}.log')),
         ('TensorBoard', f'tensorboard --logdir {Path(runner.log_dir) / "vis_data"}'),

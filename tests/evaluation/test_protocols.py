@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from vadlab.evaluation.protocols import PROTOCOLS, check_classes, read_ground_truth
 from vadlab.utils.errors import ConfigError, DataError
@@ -63,6 +64,8 @@ def test_shanghaitech_masks_and_the_normal_videos_of_the_weakly_supervised_split
 def test_avenue_is_named_by_two_digits():
     assert AVENUE.by_video_id({'1': 'a', '12': 'b', 'x': 'c'}) == {'01': 'a', '12': 'b', 'x': 'c'}
     assert UCF.by_video_id({'1': 'a'}) == {'1': 'a'}
+    ped2 = PROTOCOLS['ped2'].by_video_id({'01': 'a', 'Test002': 'b', '12': 'c', 'x': 'd'})
+    assert ped2 == {'Test001': 'a', 'Test002': 'b', 'Test012': 'c', 'x': 'd'}
     with pytest.raises(DataError, match='1 of 2 videos are named twice'):
         AVENUE.by_video_id({'1': 'a', '01': 'b'})
 
@@ -87,6 +90,30 @@ def test_avenue_is_named_by_two_digits():
 def test_annotations_that_cannot_be_used(tmp_path, lines, counts, message):
     with pytest.raises(DataError, match=message):
         read_ground_truth(UCF, write(tmp_path, lines), counts)
+
+
+def test_predictions_of_a_subset(tmp_path):
+    path = write(tmp_path, UCF_LINES)
+    wanted = ['Abuse028_x264', 'Normal_Videos_317_x264']
+    with pytest.raises(
+        DataError, match=r'1 of 3 annotated videos have no predictions \(first: Arson016_x264\).*--subset'
+    ):
+        read_ground_truth(UCF, path, UCF_FRAMES, predicted=wanted)
+    truth = read_ground_truth(UCF, path, UCF_FRAMES, predicted=wanted, subset=True)
+    assert list(truth) == ['Normal_Videos_317_x264', 'Abuse028_x264']
+    with pytest.raises(DataError, match='1 of 1 predictions are of videos that the annotation does not know'):
+        read_ground_truth(UCF, path, UCF_FRAMES, predicted=['Abuse029_x264'], subset=True)
+
+
+def test_names_are_compared_before_masks_are_read(tmp_path):
+    (tmp_path / '1_label.mat').write_bytes(b'broken')
+    savemat(tmp_path / '2_label.mat', {'volLabel': np.ones((2, 2, 3))})
+    with pytest.raises(DataError, match='1 of 2 annotated videos have no predictions'):
+        read_ground_truth(AVENUE, tmp_path, predicted=['02'])
+    with pytest.raises(DataError, match='does not know .first: 3'):
+        read_ground_truth(AVENUE, tmp_path, predicted=['01', '02', '3'])
+    truth = read_ground_truth(AVENUE, tmp_path, predicted=['02'], subset=True)
+    assert {name: video.num_frames for name, video in truth.items()} == {'02': 3}
 
 
 def test_capital_letters_of_classes_make_no_difference(tmp_path):

@@ -1,17 +1,23 @@
 """The published protocols by name, and the ground truth that each of them scores against."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from vadlab.datasets.formats.class_names import UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
 from vadlab.datasets.formats.feature_labels import VideoLabel, parse_label
-from vadlab.datasets.formats.frame_masks import annotate_masks, read_frame_masks
-from vadlab.datasets.formats.pixel_masks import read_avenue_masks, read_ped2_masks
+from vadlab.datasets.formats.frame_masks import annotate_masks, frame_mask_files, read_frame_masks
+from vadlab.datasets.formats.pixel_masks import (
+    avenue_files,
+    ped2_folders,
+    ped2_name,
+    read_avenue_masks,
+    read_ped2_masks,
+)
 from vadlab.datasets.formats.temporal_annotations import TemporalAnnotation, read_temporal_annotations
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.datasets.temporal_truth import describe_without_class, match_truth, without_class
@@ -45,17 +51,22 @@ class Protocol:
     snippet_len: int = 16
 
     def by_video_id(self, values: Mapping[str, _T]) -> dict[str, _T]:
-        """The same values by the names that the ground truth has: Avenue's videos are ``01``, also where a file says 1.
+        """The same values by the names that the ground truth has.
+
+        Avenue's videos are ``01``, also where a file says 1; Ped2's are ``Test001``, also where a file says 01 or 1.
 
         Raises:
             DataError: Two names become one.
         """
-        if self.name != 'avenue':
-            return dict(values)
-        renamed = {f'{int(name):02d}' if name.isdecimal() else name: value for name, value in values.items()}
+        rename = {'avenue': _avenue_name, 'ped2': ped2_name}.get(self.name, str)
+        renamed = {rename(name): value for name, value in values.items()}
         if len(renamed) < len(values):
             raise DataError(f'{len(values) - len(renamed)} of {len(values)} videos are named twice, such as 1 and 01')
         return renamed
+
+
+def _avenue_name(name: str) -> str:
+    return f'{int(name):02d}' if name.isdecimal() else name
 
 
 _ONE_CLASS = ('Normal', 'Anomaly')
@@ -100,6 +111,8 @@ def read_ground_truth(
     num_frames: Mapping[str, int] | None = None,
     interval_mode: str = 'half_open',
     classes: Sequence[str] | None = None,
+    predicted: Collection[str] | None = None,
+    subset: bool = False,
 ) -> dict[str, VideoTruth]:
     """The truth of every test video.
 
@@ -112,23 +125,43 @@ def read_ground_truth(
         interval_mode (str): What the numbers of a text file mean, see
             :func:`~vadlab.datasets.formats.temporal_annotations.read_temporal_annotations`.
         classes (Sequence[str] | None): Class names, Normal first; the protocol's where None.
+        predicted (Collection[str] | None): Videos with predictions: they are compared with the annotated ones before
+            masks are read, which may take long.
+        subset (bool): Only of ``predicted``, which then need not be all.
 
     Returns:
         dict[str, VideoTruth]: By video id.
 
     Raises:
         ConfigError: Frame counts are needed and not given.
-        DataError: Videos without annotation or without frame count, or intervals outside their video.
+        DataError: Videos without annotation or without frame count, or without prediction; annotations that do not
+            fit, see :func:`~vadlab.datasets.temporal_truth.match_truth`.
         MissingFileError: There is no annotation.
     """
+    classes = tuple(classes or protocol.classes)
+    if num_frames is not None:
+        num_frames = protocol.by_video_id(num_frames)
     if protocol.annotation == 'text':
         if num_frames is None:
             raise ConfigError(f'{protocol.name} needs the number of frames of each video: --frames FRAMES.json')
-        return _from_text(protocol, annotation, num_frames, interval_mode, tuple(classes or protocol.classes))
-    reader = {'shanghaitech': read_frame_masks, 'avenue': read_avenue_masks, 'ped2': read_ped2_masks}[protocol.name]
-    masks = reader(annotation)
+        annotations = _read_text(protocol, annotation, interval_mode)
+        if subset:
+            annotations = {name: found for name, found in annotations.items() if name in (predicted or ())}
+            num_frames = {name: count for name, count in num_frames.items() if name in (predicted or ())}
+        _same_names(protocol, annotations, num_frames, str(annotation))
+        _check_predicted(predicted, num_frames, subset)
+        return _match(protocol, annotations, num_frames, str(annotation), classes)
+    list_videos, reader = {
+        'shanghaitech': (frame_mask_files, read_frame_masks),
+        'avenue': (avenue_files, read_avenue_masks),
+        'ped2': (ped2_folders, read_ped2_masks),
+    }[protocol.name]
+    listed: dict[str, Any] = list_videos(annotation)
+    _check_predicted(predicted, {**listed, **num_frames} if num_frames is not None else listed, subset)
+    masks = reader(annotation, predicted)
+    if subset and num_frames is not None:
+        num_frames = {name: count for name, count in num_frames.items() if name in (predicted or ())}
     if num_frames is not None:
-        num_frames = protocol.by_video_id(num_frames)
         masks = {
             name: masks[name] for name in _same_names(protocol, masks, num_frames, str(annotation)) if name in masks
         }
@@ -139,24 +172,17 @@ def read_ground_truth(
                 f'in {annotation}' + (f' (and {len(wrong) - 1} more videos)' if len(wrong) > 1 else '')
             )
     counts = {name: len(mask) for name, mask in masks.items()} | dict(num_frames or {})
-    return _match(protocol, annotate_masks(masks), counts, str(annotation), protocol.classes)
+    return _match(protocol, annotate_masks(masks), counts, str(annotation), classes)
 
 
-def _from_text(
-    protocol: Protocol,
-    path: str | Path,
-    num_frames: Mapping[str, int],
-    interval_mode: str,
-    classes: tuple[str, ...],
-) -> dict[str, VideoTruth]:
+def _read_text(protocol: Protocol, path: str | Path, interval_mode: str) -> dict[str, TemporalAnnotation]:
     annotations = read_temporal_annotations(path, interval_mode)
     if protocol.name == 'xd-violence' and not any('_label_' in name for name in annotations):
         raise DataError(
             f'{path} is no annotation of XD-Violence: no video is named like NAME_label_B1-0-0 (first: '
             f'{next(iter(annotations), "none at all")}). Choose the protocol of its data set'
         )
-    _same_names(protocol, annotations, num_frames, str(path))
-    return _match(protocol, annotations, num_frames, str(path), classes)
+    return annotations
 
 
 def _match(
@@ -194,6 +220,41 @@ def _same_names(protocol: Protocol, annotated: Mapping, num_frames: Mapping[str,
             f'{nearest(uncounted[0], list(num_frames), limit=3)}'
         )
     return list(num_frames)
+
+
+def _check_predicted(predicted: Collection[str] | None, known: Collection[str], subset: bool) -> None:
+    if predicted is not None:
+        check_known(predicted, known, 'predictions')
+        if not subset:
+            check_complete(predicted, known, 'predictions')
+
+
+def check_known(names: Collection[str], known: Collection[str], what: str) -> None:
+    """Make sure that every video is one of the annotated ones.
+
+    Raises:
+        DataError: Some are not.
+    """
+    extra = [name for name in names if name not in known]
+    if extra:
+        raise DataError(
+            f'{len(extra)} of {len(names)} {what} are of videos that the annotation does not know (first: {extra[0]}). '
+            f'{nearest(extra[0], list(known), limit=3)}'
+        )
+
+
+def check_complete(names: Collection[str], known: Collection[str], what: str) -> None:
+    """Make sure that every annotated video is there.
+
+    Raises:
+        DataError: Some are not.
+    """
+    missing = [name for name in known if name not in names]
+    if missing:
+        raise DataError(
+            f'{len(missing)} of {len(known)} annotated videos have no {what} (first: {missing[0]}). --subset scores '
+            'those that have'
+        )
 
 
 def check_classes(truth: Mapping[str, VideoTruth], classes: Sequence[str]) -> None:

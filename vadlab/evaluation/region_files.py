@@ -6,6 +6,7 @@ import numpy as np
 
 from vadlab.datasets.video_names import video_id_of
 from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.text_file import read_lines
 
 DETECTION_COLUMNS = ('frame', 'x1', 'y1', 'x2', 'y2', 'score')
@@ -28,7 +29,7 @@ def read_region_files(folder: str | Path, columns: tuple[str, ...]) -> dict[str,
         DataError: A row that is none, a box whose end lies before its start, a frame below 0, or a value that is not
             finite.
     """
-    paths = sorted(Path(folder).glob('*.txt'))
+    paths = natural_sorted(Path(folder).glob('*.txt'))
     if not paths:
         raise MissingFileError(f'There is no NAME.txt with rows {",".join(columns)} in {folder}')
     return {video_id_of(path.stem): _read(path, columns) for path in paths}

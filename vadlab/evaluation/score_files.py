@@ -10,6 +10,7 @@ import numpy as np
 
 from vadlab.datasets.video_names import video_id_of
 from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.npy_file import open_npz, read_npy
 from vadlab.utils.text_file import read_table
 
@@ -61,10 +62,11 @@ def _entries(source: Path, classes: tuple[str, ...]) -> dict[str, Callable[[], n
     """How to read each array, by name."""
     if source.is_dir():
         readers: dict[str, Callable[..., np.ndarray]] = {'.npy': read_npy, '.csv': partial(_read_csv, classes=classes)}
-        paths = sorted(path for path in source.iterdir() if path.suffix in readers and not path.name.startswith('.'))
+        there = (path for path in source.iterdir() if path.suffix in readers and not path.name.startswith('.'))
+        paths = natural_sorted(there)
         if not paths:
             raise MissingFileError(f'There is no score file (NAME.npy or NAME.csv) in {source}')
-        twice = [path.stem for path, after in zip(paths[:-1], paths[1:], strict=True) if path.stem == after.stem]
+        twice = [stem for stem, count in Counter(path.stem for path in paths).items() if count > 1]
         if twice:
             raise DataError(f'{source}: {twice[0]} is there as .npy and as .csv; keep one')
         return {path.stem: partial(readers[path.suffix], path) for path in paths}

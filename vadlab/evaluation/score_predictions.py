@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from vadlab.utils.errors import ConfigError, DataError
-from vadlab.utils.suggest import nearest
 
 from .functional import snippet_to_frame
 from .functional.segments import SEGMENT_IOUS
@@ -17,7 +16,8 @@ from .metrics.protocol_metric import choose
 from .metrics.segment_metric import SegmentMetric
 from .metrics.space_metric import SpaceMetric
 from .metrics.video_score_metric import VideoScoreMetric
-from .protocols import Protocol, VideoTruth, check_classes
+from .protocols import Protocol, VideoTruth, check_classes, check_complete, check_known
+from .region_files import DETECTION_COLUMNS, TRACK_COLUMNS
 from .score_files import UNITS, choose_unit
 
 
@@ -139,8 +139,8 @@ def score_predictions(
     _check_lengths(scores, truth, report.unit, options)
     if (detections is None) != (tracks is None):
         raise ConfigError('Detections are compared with tracks: give both, or neither')
-    for rows, what in ((detections, 'detections'), (tracks, 'tracks')):
-        _check_known(rows or {}, truth, what)
+    _check_boxes(detections or {}, DETECTION_COLUMNS.index('frame'), truth, 'detections')
+    _check_boxes(tracks or {}, TRACK_COLUMNS.index('frame'), truth, 'tracks')
     if class_scores is not None:
         _check_names(class_scores, truth, 'class predictions')
         _check_columns(class_scores, protocol)
@@ -211,19 +211,17 @@ def _boxes_of(name: str, detections: Mapping[str, np.ndarray], tracks: Mapping[s
 
 
 def _check_names(scores: Mapping[str, np.ndarray], truth: Mapping[str, VideoTruth], what: str) -> None:
-    _check_known(scores, truth, what)
-    missing = [name for name in truth if name not in scores]
-    if missing:
-        raise DataError(f'{len(missing)} of {len(truth)} annotated videos have no {what} (first: {missing[0]})')
+    check_known(scores, truth, what)
+    check_complete(scores, truth, what)
 
 
-def _check_known(scores: Mapping[str, np.ndarray], truth: Mapping[str, VideoTruth], what: str) -> None:
-    extra = [name for name in scores if name not in truth]
-    if extra:
+def _check_boxes(rows: Mapping[str, np.ndarray], frame_column: int, truth: Mapping[str, VideoTruth], what: str) -> None:
+    check_known(rows, truth, what)
+    late = [name for name, array in rows.items() if (array[:, frame_column] >= truth[name].num_frames).any()]
+    if late:
         raise DataError(
-            f'{len(extra)} of {len(scores)} {what} are of videos that the annotation does not know (first: '
-            f'{extra[0]}). '
-            f'{nearest(extra[0], list(truth), limit=3)}'
+            f'{len(late)} of {len(rows)} {what} have boxes after the last frame (first: {late[0]}, frame '
+            f'{rows[late[0]][:, frame_column].max():g} of {truth[late[0]].num_frames}). Frames count from 0'
         )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from vadlab.datasets.formats.feature_files import open_features
 from vadlab.datasets.formats.feature_lists import crop_separator_of, split_feature_name
 from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.natural_order import natural_sorted
 
 from .crops import CROP_ORDERS, CropViews
 
@@ -51,7 +52,7 @@ class FeatureSet:
             return cls(str(path), {'': {None: str(path)}})
         if not path.is_dir():
             raise MissingFileError(f'There is no folder or file {path}.')
-        paths = sorted(p for p in path.rglob('*.npy') if not p.name.startswith('.'))
+        paths = natural_sorted(p for p in path.rglob('*.npy') if not p.name.startswith('.'))
         if not paths:
             raise MissingFileError(f'There is no .npy file below {path}.')
         separator = crop_separator_of([p.name for p in paths])

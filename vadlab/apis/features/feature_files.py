@@ -9,6 +9,7 @@ import numpy as np
 
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import read_json
+from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.npy_file import read_npy_header
 
 _MARKERS = '.videos'
@@ -132,7 +133,7 @@ def is_done(out: Path, name: str, size: int, crops: int, dim: int, dtype: str) -
 def all_markers(out: Path) -> dict[str, dict[str, Any]]:
     """The notes of all videos that are done, by name."""
     folder = out / _MARKERS
-    names = sorted(path.relative_to(folder).with_suffix('').as_posix() for path in folder.rglob('[!.]*.json'))
+    names = natural_sorted(path.relative_to(folder).with_suffix('').as_posix() for path in folder.rglob('[!.]*.json'))
     return {name: note for name in names if (note := read_marker(out, name)) is not None}
 
 

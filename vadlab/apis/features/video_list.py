@@ -7,6 +7,7 @@ from pathlib import Path
 from vadlab.datasets.formats.feature_lists import parse_list
 from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.text_file import read_lines
 
 
@@ -72,7 +73,7 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
             f'No videos under {", ".join(map(str, sources))}. Known endings: {" ".join(sorted(VIDEO_ENDINGS))}'
         )
     items = {name: VideoItem(file, name, os.path.getsize(file)) for file, name in found.items()}
-    return [items[name] for name in sorted(items)]
+    return [items[name] for name in natural_sorted(items)]
 
 
 def shard_of(videos: list[VideoItem], shard: tuple[int, int]) -> list[VideoItem]:

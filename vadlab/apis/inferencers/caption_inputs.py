@@ -11,6 +11,7 @@ from vadlab.datasets.transforms.load_image import read_image
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError, VADLabError
+from vadlab.utils.natural_order import natural_sorted
 
 IMAGE_ENDINGS = frozenset(['.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'])
 _AT_ONCE = 32  # frames of a video that are decoded before the first of them is described
@@ -54,8 +55,8 @@ def find_inputs(sources: Sequence[str | os.PathLike]) -> list[tuple[str, str]]:
     for source in map(Path, sources):
         if source.is_dir():
             for folder, subfolders, files in os.walk(source, followlinks=True):
-                subfolders[:] = sorted(name for name in subfolders if not name.startswith('.'))
-                for path in (Path(folder) / name for name in sorted(files) if not name.startswith('.')):
+                subfolders[:] = natural_sorted(name for name in subfolders if not name.startswith('.'))
+                for path in (Path(folder) / name for name in natural_sorted(files) if not name.startswith('.')):
                     if path.suffix.lower() in IMAGE_ENDINGS.union(VIDEO_ENDINGS):
                         found.setdefault(str(path), path.relative_to(source).as_posix())
         elif source.is_file():

@@ -1,21 +1,38 @@
 """ShanghaiTech's ground truth: a folder with one mask of frames a video."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.npy_file import read_npy
 
 from .temporal_annotations import ClassInterval, TemporalAnnotation
 
 
-def read_frame_masks(folder: str | Path) -> dict[str, np.ndarray]:
+def frame_mask_files(folder: str | Path) -> dict[str, Path]:
+    """The masks of a folder by video id, in the order of their names.
+
+    Raises:
+        MissingFileError: There is no such folder, or no ``.npy`` file in it.
+    """
+    folder = Path(folder)
+    paths = natural_sorted(folder.glob('*.npy')) if folder.is_dir() else []
+    if not paths:
+        raise MissingFileError(
+            f'There is no frame mask (NAME.npy) in {folder}. Check the path (in configs: data_root, temporal_ann_file).'
+        )
+    return {path.stem: path for path in paths}
+
+
+def read_frame_masks(folder: str | Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """Read which frames are anomalous from a folder of ``NAME.npy`` masks.
 
     Args:
         folder (str | Path): Its files hold a number a frame, 0 for normal, shape (N,).
+        names (Collection[str] | None): Videos to read; None reads all.
 
     Returns:
         dict[str, np.ndarray]: By video id: bool, shape (N,); N is the video's number of frames.
@@ -24,14 +41,9 @@ def read_frame_masks(folder: str | Path) -> dict[str, np.ndarray]:
         MissingFileError: There is no such folder, or no ``.npy`` file in it.
         DataError: Files that are no masks of frames; all are counted.
     """
-    folder = Path(folder)
-    paths = sorted(folder.glob('*.npy')) if folder.is_dir() else []
-    if not paths:
-        raise MissingFileError(
-            f'There is no frame mask (NAME.npy) in {folder}. Check the path (in configs: data_root, temporal_ann_file).'
-        )
+    files = {name: path for name, path in frame_mask_files(folder).items() if names is None or name in names}
     masks, faults = {}, []
-    for path in paths:
+    for name, path in files.items():
         try:
             mask = read_npy(path)
         except DataError as error:
@@ -40,9 +52,9 @@ def read_frame_masks(folder: str | Path) -> dict[str, np.ndarray]:
         if mask.ndim != 1 or mask.dtype.kind not in 'biuf':
             faults.append(f'{path.name}: {mask.dtype} of shape {mask.shape}; wanted a number a frame, shape (N,)')
             continue
-        masks[path.stem] = mask != 0
+        masks[name] = mask != 0
     if faults:
-        raise DataError(f'{folder}: {len(faults)} of {len(paths)} files are no frame masks (first: {faults[0]})')
+        raise DataError(f'{folder}: {len(faults)} of {len(files)} files are no frame masks (first: {faults[0]})')
     return masks
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import PurePosixPath
 
 from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.natural_order import natural_key, natural_sorted
 
 from ..video_names import VIDEO_ENDINGS
 
@@ -47,8 +48,8 @@ class PathIndex:
                 subfolders.clear()
                 continue
             visited.add(real)
-            subfolders.sort()
-            for name in sorted(names):
+            subfolders.sort(key=natural_key)
+            for name in natural_sorted(names):
                 last = _parts(name)[-1]
                 stem, suffix = os.path.splitext(last)
                 if suffix.lower() in self.suffixes:
@@ -59,7 +60,7 @@ class PathIndex:
 
     @property
     def paths(self) -> list[str]:
-        """Absolute paths of all files, folder by folder in alphabetical order."""
+        """Absolute paths of all files, folder by folder in natural order."""
         return [path for paths in self._by_name.values() for path in paths]
 
     def find(self, name: str) -> list[str]:

@@ -1,64 +1,142 @@
 """Ground truth of the small benchmarks, which comes as pixel masks: a frame with any anomalous pixel is anomalous."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
 from vadlab.utils.errors import DataError, MissingDependencyError, MissingFileError
+from vadlab.utils.natural_order import natural_sorted
 
 _AVENUE = re.compile(r'(\d+)_label\.mat')
+_PED = re.compile(r'(?:test)?_?(\d+)(?:_gt)?', re.IGNORECASE)
+_MASKS = ('.bmp', '.png')
+_PICTURES = (*_MASKS, '.tif', '.tiff', '.jpg', '.jpeg')
 
 
-def read_ped2_masks(folder: str | Path) -> dict[str, np.ndarray]:
-    """UCSD Ped2 (and Ped1): which frames are anomalous, from ``Test001_gt/*.bmp``.
+def ped2_name(name: str) -> str:
+    """What UCSD calls a test clip, ``Test001``, also where it is named ``01``, ``1`` or ``Test001_gt``.
 
-    Mahadevan et al., "Anomaly Detection in Crowded Scenes", CVPR 2010. Frames are ``Test001/*.tif``; where that folder
-    is there, it must hold as many of them as there are masks.
+    >>> [ped2_name(name) for name in ('01', 'Test012_gt', 'clip')]
+    ['Test001', 'Test012', 'clip']
+    """
+    match = _PED.fullmatch(name)
+    return f'Test{int(match[1]):03d}' if match else name
+
+
+def ped2_folders(folder: str | Path) -> dict[str, Path]:
+    """The folders of masks of UCSD Ped2 (and Ped1) by clip, in the order of their numbers.
+
+    Folders called ``Test001_gt`` or ``01_gt`` count; where there is none, those called ``Test001`` or ``01``.
+
+    Raises:
+        MissingFileError: There is no such folder.
+        DataError: Two folders are of one clip.
+    """
+    inside = natural_sorted(path for path in _folder(folder, 'Ped2').iterdir() if path.is_dir())
+    masks = [path for path in inside if path.name.lower().endswith('_gt')]
+    masks = masks or [path for path in inside if _PED.fullmatch(path.name)]
+    found = [path for path in masks if any(_pictures(path, _MASKS))]
+    if not found:
+        raise MissingFileError(
+            f'There is no mask (Test001_gt/*.bmp or *.png) in {folder}. Give the folder with the masks of all clips, '
+            "such as UCSDped2's folder Test"
+        )
+    named: dict[str, Path] = {}
+    for path in found:
+        other = named.setdefault(ped2_name(path.name), path)
+        if other is not path:
+            raise DataError(f'{other} and {path} both hold masks of {ped2_name(path.name)}. Remove one')
+    return named
+
+
+def read_ped2_masks(folder: str | Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """UCSD Ped2 (and Ped1): which frames are anomalous, from ``Test001_gt/*.bmp`` or ``*.png``.
+
+    Mahadevan et al., "Anomaly Detection in Crowded Scenes", CVPR 2010. Masks are in the order of their numbers. Frames
+    are ``Test001/*.tif``; where that folder is there, it must hold as many of them as there are masks.
 
     Args:
-        folder (str | Path): The ``Test`` folder, which holds ``Test001_gt`` and so on.
+        folder (str | Path): As :func:`ped2_folders` takes it.
+        names (Collection[str] | None): Clips to read; None reads all.
 
     Returns:
         dict[str, np.ndarray]: By video (``Test001``): bool, shape (N,).
 
     Raises:
-        MissingFileError: There is no ``*_gt`` folder with masks.
-        DataError: Masks that cannot be read, or other numbers of masks than of frames.
+        MissingFileError: There is no folder with masks.
+        DataError: Masks that cannot be read, that are of several sizes or kinds, of which a number is missing, or of
+            which there are more or fewer than frames.
     """
-    from PIL import Image
-
     masks: dict[str, np.ndarray] = {}
-    for truth in sorted(path for path in _folder(folder, 'Ped2').glob('*_gt') if path.is_dir()):
-        # The public archive carries its maker's hidden copies of files (._001.bmp), which are no pictures.
-        pictures = sorted(path for path in truth.iterdir() if _is_picture(path, '.bmp'))
-        if not pictures:
+    for name, truth in ped2_folders(folder).items():
+        if names is not None and name not in names:
             continue
-        frames = []
-        for path in pictures:
-            try:
-                with Image.open(path) as picture:
-                    frames.append(bool(np.asarray(picture).any()))
-            except OSError as error:
-                raise DataError(f'{path} is no picture that can be read: {error}') from error
-        name = truth.name.removesuffix('_gt')
-        video = truth.with_name(name)
-        count = sum(_is_picture(path, '.tif') for path in video.iterdir()) if video.is_dir() else len(frames)
-        if count != len(frames):
-            raise DataError(f'{name}: {len(frames)} masks in {truth} for {count} frames in {video}')
-        masks[name] = np.array(frames)
-    if not masks:
-        raise MissingFileError(
-            f"There is no mask (Test001_gt/*.bmp) in {folder}. Give UCSDped2's folder Test, which holds them"
-        )
+        masks[name] = _read_masks(truth)
+        for video in (truth.with_name(name), truth.with_name(re.sub('_gt$', '', truth.name))):
+            count = len(_pictures(video, _PICTURES)) if video.is_dir() and video != truth else 0
+            if count and count != len(masks[name]):
+                raise DataError(f'{name}: {len(masks[name])} masks in {truth} for {count} frames in {video}')
     return masks
 
 
-def _is_picture(path: Path, suffix: str) -> bool:
-    return path.suffix.lower() == suffix and not path.name.startswith('.')
+def _read_masks(folder: Path) -> np.ndarray:
+    from PIL import Image
+
+    paths = _pictures(folder, _MASKS)
+    kinds = {suffix: [path for path in paths if path.suffix.lower() == suffix] for suffix in _MASKS}
+    if all(kinds.values()):
+        if {path.stem for path in kinds['.bmp']} != {path.stem for path in kinds['.png']}:
+            counts = ' and '.join(f'{len(files)} {suffix}' for suffix, files in kinds.items())
+            raise DataError(f'{folder} holds {counts} masks with different names. Keep one kind')
+        paths = kinds['.bmp']
+    numbers = [int(found[-1]) for path in paths if (found := re.findall('[0-9]+', path.stem))]
+    lacking = sorted(set(range(min(numbers), max(numbers) + 1)) - set(numbers)) if len(numbers) == len(paths) else []
+    if lacking:
+        raise DataError(f'{folder}: the mask of number {lacking[0]} is missing, and {len(lacking) - 1} more')
+    frames, sizes = [], set()
+    for path in paths:
+        try:
+            with Image.open(path) as picture:
+                # Colours, not palette indices, and no transparency, which is 255 everywhere.
+                has_more = picture.mode in ('P', 'PA', 'LA', 'RGBA')
+                values = np.asarray(picture.convert('RGB') if has_more else picture)
+        except OSError as error:
+            raise DataError(f'{path} is no picture that can be read: {error}') from error
+        sizes.add(values.shape[:2])
+        if len(sizes) > 1:
+            shown = ' and '.join(f'{width}x{height}' for height, width in sorted(sizes))
+            raise DataError(f'{path}: the masks in {folder} have different sizes, {shown}')
+        if not folder.name.lower().endswith('_gt') and len(np.unique(values)) > 2:
+            raise DataError(f'{path} has more than two values: it is a frame, not a mask. Give the folder of the masks')
+        frames.append(bool(values.any()))
+    return np.array(frames)
 
 
-def read_avenue_masks(folder: str | Path) -> dict[str, np.ndarray]:
+def _pictures(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Pictures in a folder, in the order of their numbers.
+
+    The public archive has hidden copies of files (``._001.bmp``), which are no pictures.
+    """
+    return natural_sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith('.')
+    )
+
+
+def avenue_files(folder: str | Path) -> dict[str, Path]:
+    """The label files of CUHK Avenue by video, ``01`` of ``1_label.mat``, in the order of their numbers.
+
+    Raises:
+        MissingFileError: There is no such folder, or no such file in it.
+    """
+    found = [path for path in natural_sorted(_folder(folder, 'Avenue').iterdir()) if _AVENUE.fullmatch(path.name)]
+    if not found:
+        raise MissingFileError(f"There is no label (1_label.mat) in {folder}. Give Avenue's folder testing_label_mask")
+    return {f'{int(path.name.split("_")[0]):02d}': path for path in found}
+
+
+def read_avenue_masks(folder: str | Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """CUHK Avenue: which frames are anomalous, from ``1_label.mat`` and so on.
 
     Lu et al., "Abnormal Event Detection at 150 FPS in MATLAB", ICCV 2013. A file holds ``volLabel``: a cell for each
@@ -66,6 +144,7 @@ def read_avenue_masks(folder: str | Path) -> dict[str, np.ndarray]:
 
     Args:
         folder (str | Path): ``testing_label_mask``.
+        names (Collection[str] | None): Videos to read; None reads all.
 
     Returns:
         dict[str, np.ndarray]: By video as its file is called (``01`` of ``01.avi``): bool, shape (N,).
@@ -81,8 +160,9 @@ def read_avenue_masks(folder: str | Path) -> dict[str, np.ndarray]:
     except ImportError as error:
         raise MissingDependencyError("Avenue's .mat files are read with scipy: pip install scipy") from error
     masks: dict[str, np.ndarray] = {}
-    found = [(match, path) for path in _folder(folder, 'Avenue').iterdir() if (match := _AVENUE.fullmatch(path.name))]
-    for match, path in sorted(found, key=lambda entry: int(entry[0][1])):
+    for name, path in avenue_files(folder).items():
+        if names is not None and name not in names:
+            continue
         try:
             cells = loadmat(path).get('volLabel')
         except (MatReadError, ValueError, NotImplementedError, OSError) as error:
@@ -90,9 +170,7 @@ def read_avenue_masks(folder: str | Path) -> dict[str, np.ndarray]:
         if cells is None:
             raise DataError(f'{path} holds no volLabel')
         cells = np.ravel(cells) if cells.dtype == object else np.moveaxis(np.atleast_3d(cells), 2, 0)
-        masks[f'{int(match[1]):02d}'] = np.array([bool(np.any(cell)) for cell in cells])
-    if not masks:
-        raise MissingFileError(f"There is no label (1_label.mat) in {folder}. Give Avenue's folder testing_label_mask")
+        masks[name] = np.array([bool(np.any(cell)) for cell in cells])
     return masks
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import read_json
+from vadlab.utils.natural_order import natural_sorted
 
 from ..clip_metadata import ClipRecord
 from .layout_files import joined, read_table
@@ -47,7 +48,7 @@ def read_panaf20k(root: Path) -> list[ClipRecord]:
         if any((folder / 'annotations' / split).is_dir() for split in _SPLITS):
             return _read_frames(root, folder)
     for folder in (root, root / 'annotations', root / 'metadata', root / 'PanAf20K'):
-        tables = sorted(folder.glob('*.csv')) if folder.is_dir() else []
+        tables = natural_sorted(folder.glob('*.csv')) if folder.is_dir() else []
         if tables:
             return _read_tables(root, tables)
     raise MissingFileError(
@@ -59,7 +60,7 @@ def read_panaf20k(root: Path) -> list[ClipRecord]:
 def _read_frames(root: Path, folder: Path) -> list[ClipRecord]:
     problems, records = ProblemList('PanAf500'), []
     for name, split in _SPLITS.items():
-        for file in sorted((folder / 'annotations' / name).glob('*.json')):
+        for file in natural_sorted((folder / 'annotations' / name).glob('*.json')):
             try:
                 frames = read_json(file)['annotations']
                 detections = [detection for frame in frames for detection in frame['detections']]
