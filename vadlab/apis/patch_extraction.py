@@ -17,6 +17,7 @@ from vadlab.models.backbones.stored_patches import StoredPatches
 from vadlab.models.checkpoints.clip_loading import init_vision_from_clip
 from vadlab.registry import DATASETS, MODELS, TRANSFORMS
 from vadlab.utils.errors import ConfigError, DataError, VADLabError
+from vadlab.utils.loader_workers import end_where_batches_cannot_be_sent
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _DRAWS = re.compile('random|jitter', re.IGNORECASE)  # all steps that draw say so in their name or options
@@ -115,7 +116,13 @@ class PatchExtraction:
             if len(todo) > writer.room:
                 raise DataError(f'{self.folder} has room for {writer.room:,} images, but {len(todo):,} are to come')
             rows = _Rows([place[:2] for place in todo.values()])
-            loader = DataLoader(rows, self.batch_size, num_workers=self.workers, collate_fn=list)
+            loader = DataLoader(
+                rows,
+                self.batch_size,
+                num_workers=self.workers,
+                collate_fn=list,
+                worker_init_fn=end_where_batches_cannot_be_sent,
+            )
             for batch in loader:
                 good = [item for item in batch if not isinstance(item, _Bad)]
                 report.bad |= {item.image_id: item.reason for item in batch if isinstance(item, _Bad)}

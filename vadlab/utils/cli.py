@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from .errors import VADLabError
+from .loader_workers import machine_message
 from .printable import make_logs_printable, printable, shortened_message
 
 # torch re-raises a worker's exception as the same type with the worker's whole traceback as its message.
@@ -41,8 +42,9 @@ def run_cli(main: Callable[[], int | None]) -> None:
     """Run a tool's ``main`` and exit.
 
     A user's mistake (:class:`VADLabError`), and a file or folder that the system does not let us use (no permission, no
-    space, a folder where a file should be), becomes one message on standard error and exit status 2; Ctrl-C becomes
-    130. Any other exception is a fault of the program and keeps its traceback (status 1).
+    space, a folder where a file should be), becomes one message on standard error and exit status 2, as does a process
+    that loads data and dies; Ctrl-C becomes 130. Any other exception is a fault of the program and keeps its traceback
+    (status 1).
 
     Args:
         main: Takes no arguments; returns the exit status, or None for 0.
@@ -54,11 +56,13 @@ def run_cli(main: Callable[[], int | None]) -> None:
             stream.reconfigure(errors='backslashreplace')
     try:
         status = main() or 0
-    except (VADLabError, OSError) as error:
-        if not isinstance(error, VADLabError) and error.errno not in _OF_FILES:
+    except (VADLabError, OSError, RuntimeError) as error:
+        of_machine = None if isinstance(error, VADLabError) else machine_message(error)
+        of_user = isinstance(error, VADLabError) or getattr(error, 'errno', None) in _OF_FILES
+        if of_machine is None and not of_user:
             raise
         sys.stdout.flush()
-        print(f'error: {user_message(error)}', file=sys.stderr)
+        print(f'error: {of_machine or user_message(error)}', file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from mmengine.dist import get_rank
 
+from vadlab.utils.loader_workers import end_where_batches_cannot_be_sent
+
 
 def seed_worker(
     worker_id: int,
@@ -28,6 +30,7 @@ def seed_worker(
         disable_subprocess_warning (bool): Keep all workers but the first quiet.
     """
     del num_workers, seed
+    end_where_batches_cannot_be_sent()
     rank = get_rank() if rank is None else rank
     base = (torch.initial_seed() + 7919 * rank) % 2**32
     random.seed(base)

@@ -1,0 +1,76 @@
+"""What is said when a process that loads data ends, instead of waiting for it."""
+
+import errno
+import os
+import re
+import shutil
+import traceback
+from collections.abc import Iterator
+from multiprocessing.queues import Queue
+from typing import Any
+
+# Exit statuses of a worker that cannot hand over a batch. torch's error has the number, and nothing else of the reason.
+_NO_SHARED_MEMORY, _NO_FILE_HANDLES, _CANNOT_SEND = 81, 82, 83
+_DIED = re.compile(r'DataLoader worker \(pid|process pool (was|were) terminated|not usable anymore')
+_EXIT_STATUS = re.compile(r'exited unexpectedly with exit code (\d+)')
+_SIGNAL = re.compile(r'is killed by signal: ([\w ]+)')
+_FEWER = 'Set num_workers or prefetch_factor of the data loaders lower'
+
+
+def end_where_batches_cannot_be_sent(worker_id: int = 0) -> None:
+    """In a worker: exit where a batch cannot be handed over, which Python prints and then forgets about.
+
+    The main process would wait for that batch forever. It notices within seconds that a worker is gone.
+    """
+    del worker_id  # as torch calls a worker_init_fn
+    Queue._on_queue_feeder_error = staticmethod(_exit)  # type: ignore[attr-defined]
+
+
+def _exit(error: Exception, batch: Any) -> None:
+    del batch
+    text = str(error)
+    if 'Too many open files' in text:
+        os._exit(_NO_FILE_HANDLES)
+    if 'shared memory' in text or 'No space left' in text:
+        os._exit(_NO_SHARED_MEMORY)
+    traceback.print_exception(error)
+    os._exit(_CANNOT_SEND)
+
+
+def machine_message(error: BaseException) -> str | None:
+    """What to tell a user of a worker's death, or of a machine that is out of shared memory or file handles.
+
+    Returns:
+        One message; None where the error is of another kind.
+    """
+    chain = list(_causes(error))
+    text = '\n'.join(str(each) for each in chain)
+    has_died = bool(_DIED.search(text))
+    status = int(found[1]) if (found := _EXIT_STATUS.search(text)) else None
+    out_of_files = any(isinstance(each, OSError) and each.errno in (errno.EMFILE, errno.ENFILE) for each in chain)
+    # torch: a message that could not carry the file handles that belong to it.
+    if out_of_files or status == _NO_FILE_HANDLES or 'Too many open files' in text or 'items of ancdata' in text:
+        return f'Too many open files. Raise the limit (ulimit -n 4096). {_FEWER}, or to 0'
+    if status == _NO_SHARED_MEMORY or 'unable to allocate shared memory' in text or ('Bus error' in text and has_died):
+        usage = shutil.disk_usage('/dev/shm') if os.path.isdir('/dev/shm') else None
+        size = f' (/dev/shm has {usage.total / 1e6:.0f} MB)' if usage else ''
+        return (
+            f'Data loader workers are out of shared memory{size}: batches do not fit. Give a container more '
+            f'(docker run --shm-size=8g). {_FEWER}; num_workers=0 needs none'
+        )
+    if not has_died:
+        return None
+    signal = _SIGNAL.search(text)
+    how = f'was killed ({signal[1].strip()})' if signal else 'ended' + (f' (exit status {status})' if status else '')
+    return (
+        f'A process that loads data {how}. Often the machine is out of memory: see dmesg. {_FEWER}, or to 0 to see an '
+        'error of its own. A training run continues with --resume'
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
