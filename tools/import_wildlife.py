@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from vadlab.datasets.formats.class_names import equal_but_for_case
 from vadlab.datasets.formats.clip_metadata import ClipRecord, read_metadata, write_metadata
 from vadlab.datasets.formats.wildlife_layouts import LAYOUTS
 from vadlab.utils.cli import run_cli
@@ -69,6 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f'  {head}: {len({label for found in labels for label in found})} labels' + ''.join(f', {n}' for n in notes)
         )
+        for same in equal_but_for_case(label for found in labels for label in found):
+            print(
+                f'  warning: labels of {head} differ in capital letters or spaces only: '
+                f'{" and ".join(map(repr, same))}. Training refuses them: write them alike in {args.out}'
+            )
     own = sum(bool(record.audio) for record in records)
     missing = sum(not (args.path / record.video).is_file() for record in records)
     if own:

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.datasets.caption_sets import CAPTIONS, coco, karpathy
+from tests.datasets.caption_sets import CAPTIONS, coco, karpathy, write_image
 from vadlab.datasets.coco_captions import COCOCaptions
 from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
@@ -72,6 +72,32 @@ def test_whole_pipeline(tmp_path):
     assert (sample.image_id, sample.ori_shape, sample.img_shape) == (7, (24, 32), (16, 16))
     assert vocabulary.decode(sample.gt_caption_tokens) == 'a car on a street'
     assert sample.gt_captions == ['A car on a street!']
+
+
+def test_images_in_two_folders_as_coco_2017_has_them(tmp_path):
+    for part, image_id in (('train2017', 9), ('val2017', 7)):
+        write_image(tmp_path / part / f'{image_id:012d}.jpg')
+        images = [dict(id=image_id, file_name=f'{image_id:012d}.jpg')]
+        content = dict(images=images, annotations=[dict(id=1, image_id=image_id, caption='a car')])
+        (tmp_path / f'captions_{part}.json').write_text(json.dumps(content))
+    for image_dir in ('.', ''):
+        dataset = COCOCaptions('captions_val2017.json', str(tmp_path), image_dir=image_dir)
+        assert dataset.get_data_info(0)['image_path'] == str(tmp_path / 'val2017/000000000007.jpg')
+    write_image(tmp_path / 'copies/000000000007.jpg')
+    with pytest.raises(DataError, match=r'1 images are there more than once .*copies/0+7.jpg, val2017/0+7.jpg'):
+        COCOCaptions('captions_val2017.json', str(tmp_path))
+    assert len(COCOCaptions('captions_val2017.json', str(tmp_path), image_dir='val2017')) == 1
+
+
+def test_splits_that_differ_in_capital_letters_are_refused(tmp_path):
+    images = [
+        dict(filename=f'{split}.jpg', imgid=i, split=split, sentences=[dict(raw='a car')])
+        for i, split in enumerate(('train', 'Train'))
+    ]
+    write_image(tmp_path / 'train.jpg')
+    (tmp_path / 'dataset.json').write_text(json.dumps(dict(images=images)))
+    with pytest.raises(DataError, match=r'splits differ in capital letters only \(train \(1\), Train \(1\)\)'):
+        COCOCaptions('dataset.json', str(tmp_path), splits=['train'], check_images=False)
 
 
 def test_file_that_is_no_image(tmp_path):

@@ -40,8 +40,8 @@ class COCOCaptions(BaseDataset):
     Args:
         ann_file: A file or several: below ``data_root``, below the working directory, or absolute.
         data_root: Folder with the files.
-        image_dir: Folder with the images, below ``data_root`` or absolute; COCO's ``train2014`` and ``val2014`` may lie
-            in it.
+        image_dir: Folder with the images, below ``data_root`` or absolute. They may lie in folders in it, such as
+            ``train2014`` and ``val2017`` of COCO.
         pipeline: Transforms.
         rows: ``pairs`` or ``images``.
         splits: Of Karpathy's layout; None takes all.
@@ -153,16 +153,19 @@ class COCOCaptions(BaseDataset):
     def _find(self, images: list[CaptionImage], problems: ProblemList) -> list[str]:
         finder = ImageFinder(self._locate(self.image_dir, 'image_dir') if self.image_dir else self.data_root)
         found = [finder.find(image.file_name) for image in images]
-        for image, path in zip(images, found, strict=True):
-            if path is None:
+        for image, paths in zip(images, found, strict=True):
+            if not paths:
                 problems.note(f'images are not below {finder.folder}', image.file_name, missing=True)
-        there = [path for path in found if path is not None]
+            elif len(paths) > 1:
+                places = ', '.join(os.path.relpath(path, finder.folder or '.') for path in paths)
+                problems.note(f'images are there more than once below {finder.folder}; name their folder', places)
+        there = [paths[0] for paths in found if paths]
         if self.check_images:
             with ThreadPoolExecutor(_THREADS) as pool:
                 for path, is_image in zip(there, pool.map(_looks_like_image, there), strict=True):
                     if not is_image:
                         problems.note('files are no images', path)
-        return [path or '' for path in found]
+        return [paths[0] if paths else '' for paths in found]
 
     def _report(self, images: list[CaptionImage], ann_files: list[str]) -> None:
         logger = MMLogger.get_current_instance()

@@ -5,7 +5,9 @@
 #   train_splits = val_splits = test_splits = None
 #   train_id_file = ['annotations/coco_train_ids.npy', 'annotations/coco_restval_ids.npy']
 data_root = 'data/coco'
-image_dir = 'images'  # train2014 and val2014 lie in it
+image_dir = 'images'  # or '.': images may lie in folders in it, such as train2014 and val2014, train2017 and val2017
+val_image_dir = image_dir
+test_image_dir = image_dir
 ann_file = 'dataset_coco.json'
 val_ann_file = ann_file
 test_ann_file = ann_file
@@ -42,7 +44,7 @@ word_pipeline = [*train_images, words]
 with_words = train_rows == 'pairs' or captions_per_image
 train_pipeline = [*(word_pipeline if with_words else train_images), dict(type='PackCaptionInputs')]
 test_pipeline = [*image_pipeline, dict(type='PackCaptionInputs')]
-captions = dict(type='COCOCaptions', data_root=data_root, image_dir=image_dir)
+captions = dict(type='COCOCaptions', data_root=data_root)
 
 train_dataloader = dict(
     batch_size=batch_size,
@@ -52,6 +54,7 @@ train_dataloader = dict(
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         **captions,
+        image_dir=image_dir,
         ann_file=ann_file,
         splits=train_splits,
         id_file=train_id_file,
@@ -67,6 +70,7 @@ val_dataloader = dict(
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         **captions,
+        image_dir=val_image_dir,
         ann_file=val_ann_file,
         splits=val_splits,
         id_file=val_id_file,
@@ -83,6 +87,7 @@ test_dataloader = dict(
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         **captions,
+        image_dir=test_image_dir,
         ann_file=test_ann_file,
         splits=test_splits,
         id_file=test_id_file,

@@ -35,6 +35,14 @@ def test_lines_become_records(tmp_path):
     assert (third.split, third.start, third.end, third.labels('species')) == ('val', 2.0, None, ('fox',))
 
 
+@pytest.mark.parametrize('other', ['Fox', 'FOX', 'red  deer'])
+def test_labels_that_differ_in_capital_letters_or_spaces_only_are_refused(tmp_path, other):
+    path = write(tmp_path, GOOD.replace('val, fox ', f'val,{other}'))
+    with pytest.raises(DataError, match=f"1 labels of species differ in capital letters or spaces only .*'{other}'"):
+        read_metadata(path, ['species', 'behaviour'])
+    assert len(read_metadata(path)) == 3
+
+
 def test_classes_are_the_sorted_labels_of_training(tmp_path):
     path = write(tmp_path, GOOD)
     assert read_classes(path, 'species') == ['fox', 'red deer']

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import read_json
+from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.npy_file import read_npy
 
 from ..problem_list import ProblemList
+from .class_names import equal_but_for_case
 
 # COCO 2014's file names tell the folder of the published archives: COCO_val2014_000000000042.jpg lies in val2014.
 _COCO_NAME = re.compile(r'COCO_([a-z]+\d{4})_')
@@ -131,6 +133,10 @@ def _from_karpathy(
             if not image.captions:
                 problems.note('images have no caption', str(image.image_id))
             images.append(image)
+    for same in equal_but_for_case(found):
+        problems.note(
+            'names of splits differ in capital letters only', ', '.join(f'{name} ({found[name]})' for name in same)
+        )
     missing = [split for split in splits or () if split not in found]
     if missing:
         known = ', '.join(f'{split} ({count})' for split, count in sorted(found.items()))
@@ -198,18 +204,33 @@ class ImageFinder:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._listings: dict[str, frozenset[str]] = {}
+        self._below: list[str] | None = None
 
-    def find(self, file_name: str) -> str | None:
-        """Absolute path; in a folder named as COCO's archives where the name tells one; None where there is none."""
-        names = [file_name, os.path.basename(file_name)]
-        part = _COCO_NAME.match(names[1])
+    def find(self, file_name: str) -> list[str]:
+        """Absolute paths of the files that a name may mean: one, none or several.
+
+        A file at exactly this place is the only one. Else the name without folders decides: in the folder itself, in
+        the one that a name of COCO 2014 tells, and then in all folders directly below (``train2017``, ``val2017``).
+        """
+        base = os.path.basename(file_name)
+        names = [file_name, base]
+        part = _COCO_NAME.match(base)
         if part:
-            names.append(os.path.join(part[1], names[1]))
+            names.append(os.path.join(part[1], base))
         for name in names:
             path = os.path.abspath(os.path.join(self.folder, name))
             if os.path.basename(path) in self._listing(os.path.dirname(path)):
-                return path
-        return None
+                return [path]
+        folders = [os.path.abspath(os.path.join(self.folder, name)) for name in natural_sorted(self._subfolders())]
+        return [os.path.join(folder, base) for folder in folders if base in self._listing(folder)]
+
+    def _subfolders(self) -> list[str]:
+        if self._below is None:
+            try:
+                self._below = [entry.name for entry in os.scandir(self.folder or '.') if entry.is_dir()]
+            except OSError:
+                self._below = []
+        return self._below
 
     def _listing(self, folder: str) -> frozenset[str]:
         if folder not in self._listings:

@@ -15,6 +15,7 @@ from vadlab.utils.suggest import nearest
 from vadlab.utils.text_file import read_table
 
 from ..problem_list import ProblemList
+from .class_names import equal_but_for_case
 
 SPLITS = ('train', 'val', 'test')
 #: Columns with a meaning of their own; all others are heads, or kept as they are.
@@ -66,7 +67,7 @@ def read_metadata(path: str | os.PathLike | Sequence[str | os.PathLike], heads: 
     Raises:
         MissingFileError: There is no such file.
         DataError: A file that cannot be read, a column that lacks or is misspelled, a cell that cannot be, a clip
-            listed twice.
+            listed twice, labels that differ in capital letters or spaces only.
     """
     files = _files(path)
     problems = ProblemList('Metadata')
@@ -74,6 +75,9 @@ def read_metadata(path: str | os.PathLike | Sequence[str | os.PathLike], heads: 
     for file in files:
         records += _read_file(file, heads, problems)
     _check_unique(records, problems)
+    for head in heads:
+        for same in equal_but_for_case(label for record in records for label in record.labels(head)):
+            problems.note(f'labels of {head} differ in capital letters or spaces only', ' and '.join(map(repr, same)))
     problems.raise_if_any(', '.join(map(str, files)), 'Mend these lines')
     return records
 

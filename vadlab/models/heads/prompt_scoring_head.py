@@ -81,8 +81,9 @@ class PromptScoringHead(nn.Module):
         self.score_window = score_window
         self.phrases: list[str] = []
         class_of_phrase: list[int] = []
+        built_in = {name.lower(): phrases for name, phrases in PHRASES.items()}
         for index, name in enumerate(classes):
-            own = prompts.get(name, PHRASES.get(name, [in_words(name)]))
+            own = prompts.get(name, built_in.get(name.lower(), [in_words(name)]))
             if isinstance(own, str) or not own:
                 raise ConfigError(f'PromptScoringHead: prompts[{name!r}] must be a list of phrases, got {own!r}.')
             self.phrases += own

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+from mmengine.logging import MMLogger
+
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import read_json
@@ -101,6 +103,12 @@ def _read_tables(root: Path, tables: list[Path]) -> list[ClipRecord]:
             raise DataError(
                 f'{table}: behaviours are neither in a column such as {_LABEL_COLUMNS[0]} nor in 0/1 columns'
             )
+        shown_in = [label] if label else flags
+        unread = [name for name in header if name not in (video, *shown_in, 'split', 'species')]
+        MMLogger.get_current_instance().info(
+            f'PanAf20K: {table}: videos are in {video!r}, behaviours in {", ".join(shown_in)}; '
+            f'columns not read: {", ".join(unread) or "none"}'
+        )
         for row in rows:
             split = table.stem if by_split else row['split']
             if split not in _SPLITS:
