@@ -5,20 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vadlab.apis.features.comparison import Comparison, FeatureSet, compare_features
+from vadlab.apis.features.comparison import ROUNDING, Comparison, FeatureSet, compare_features
 from vadlab.apis.features.explanation import Attempt, FeatureExplanation
-from vadlab.apis.features.recipe import read_recipe
 from vadlab.apis.features.video_list import find_videos
 from vadlab.utils.cli import run_cli
-from vadlab.utils.config import config_differences, load_config, parse_cfg_options
+from vadlab.utils.config import load_config, parse_cfg_options
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.runtime import format_table, quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 from vadlab.visualization.figures.feature_comparison import plot_feature_comparison
-
-# Cosines of features that differ by their rounding to float16 alone lie above this.
-ROUNDING = 0.9999
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -55,16 +51,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     first, second = FeatureSet.scan(args.a), FeatureSet.scan(args.b)
     result = compare_features(first, second, args.max_videos)
     show(result)
-    recipes = recipe_differences(args.a, args.b)
-    for line in recipes:
-        print(f'recipe: {line}')
     steps = explain(args, second) if args.explain else []
     if args.out is not None and len(result.cosines):
         plot_feature_comparison(result.cosines, result.chance, result.curves, args.out)
         print(f'figure: {args.out}')
     if args.json is not None:
         explained = [{'changed': s.changed, 'cosine': s.cosine, 'crop': s.crop} for s in steps]
-        content = {'facts': result.facts, 'findings': result.findings, 'recipes': recipes, 'explained': explained}
+        content = {
+            'facts': result.facts,
+            'findings': result.findings,
+            'recipes': result.recipes or [],
+            'explained': explained,
+        }
         write_json(args.json, content)
     return 0
 
@@ -77,10 +75,12 @@ def show(result: Comparison) -> None:
     if result.is_same and lowest < ROUNDING:
         print(
             f'The sets are nearly the same (lowest cosine of a snippet {lowest:.4f}): a small difference of '
-            'preprocessing, such as another resizer. Recipes that differ are listed; --explain tries the known causes.'
+            'preprocessing, such as another resizer. --explain tries the known causes.'
         )
     elif result.is_same:
         print('The sets are the same, up to rounding.')
+    if result.findings and result.recipes == []:
+        print('The recipes of both sets are the same.')
     for number, finding in enumerate(result.findings, 1):
         print(f'{number}. {finding}')
 
@@ -107,17 +107,6 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         table.append(('CKA', number('linear_cka')))
         table.append(('largest difference', f'{facts["largest_difference"]:.4g}'))
     return table
-
-
-def recipe_differences(a: str, b: str) -> list[str]:
-    """In what the recipes of two folders differ, where both have one."""
-    found = []
-    for folder in (a, b):
-        path = Path(folder) / 'recipe.json'
-        if not path.is_file():
-            return []
-        found.append(read_recipe(Path(folder))['recipe'])
-    return config_differences(*found)
 
 
 def explain(args: argparse.Namespace, target: FeatureSet) -> list[Attempt]:

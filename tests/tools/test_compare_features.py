@@ -47,11 +47,34 @@ def test_a_small_difference_of_preprocessing_is_no_rounding(main, two_sets, tmp_
     assert 'up to rounding' not in said
 
 
-def test_recipes_are_compared_too(main, two_sets, tmp_path, capsys):
-    for folder, frames in (('a', 'middle'), ('b', 'first')):
-        (tmp_path / folder / 'recipe.json').write_text(json.dumps({'recipe': {'frames': frames}}))
+def write_recipes(tmp_path, *frames):
+    for folder, value in zip('ab', frames, strict=True):
+        (tmp_path / folder / 'recipe.json').write_text(json.dumps({'recipe': {'frames': value}}))
+
+
+@pytest.mark.parametrize('noise', [0.0, 0.03, 0.3])
+def test_different_recipes_are_the_verdict(main, two_sets, tmp_path, capsys, noise):
+    """However near or far the numbers are: nothing is guessed where the recipes tell the cause."""
+    rng = np.random.default_rng(1)
+    for file in (tmp_path / 'a').glob('*.npy'):
+        values = np.load(file).astype(np.float32)
+        np.save(tmp_path / 'b' / file.name, values + noise * values.std() * rng.standard_normal(values.shape))
+    write_recipes(tmp_path, 'middle', 'first')
+    main([*two_sets, '--json', str(tmp_path / 'x.json')])
+    said = capsys.readouterr().out
+    assert "1. The sets were made by different recipes: frames: 'middle' -> 'first'." in said
+    assert ('2. The numbers are the same, up to rounding' in said) == (noise == 0)
+    assert 'otherwise' not in said
+    assert 'same weights' not in said
+    assert json.loads((tmp_path / 'x.json').read_text())['recipes'] == ["frames: 'middle' -> 'first'"]
+
+
+def test_equal_recipes_are_told_beside_a_difference(main, two_sets, tmp_path, capsys):
+    write_recipes(tmp_path, 'middle', 'middle')
     main(list(two_sets))
-    assert "recipe: frames: 'middle' -> 'first'" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert '1. B is scaled to length 1' in said
+    assert 'The recipes of both sets are the same.' in said
 
 
 def test_mistakes(main, two_sets):

@@ -11,13 +11,16 @@ import numpy as np
 
 from vadlab.datasets.formats.feature_files import open_features
 from vadlab.datasets.formats.feature_lists import crop_separator_of, split_feature_name
+from vadlab.utils.config import config_differences
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.natural_order import natural_sorted
 
 from .crops import CROP_ORDERS, CropViews
+from .recipe import RECIPE_FILE, read_recipe
 
 MAX_LAG = 3  # snippets
 _FACTOR = ': a constant factor.'
+ROUNDING = 0.9999  # cosines of features that differ by their rounding to float16 alone lie above this
 _SAME = 0.999  # cosine: float16 and another library version still reach it
 _KNOWN_DIMS = {
     512: 'CLIP ViT-B through its projection',
@@ -90,6 +93,7 @@ class Comparison:
     Attributes:
         facts (dict): Numbers by name; JSON can hold them.
         findings (list[str]): What they point to, in plain words.
+        recipes (list[str] | None): In what the recipes differ; None where one of the sets has none.
         cosines (np.ndarray): Of snippets after matching crops, lag and stride, float64, shape (n,).
         chance (np.ndarray): Of snippets that do not belong together, shape (n,).
         curves (dict): Cosine along the snippets of single videos, by name.
@@ -97,6 +101,7 @@ class Comparison:
 
     facts: dict[str, Any] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
+    recipes: list[str] | None = None
     cosines: np.ndarray = field(default_factory=lambda: np.zeros(0))
     chance: np.ndarray = field(default_factory=lambda: np.zeros(0))
     curves: dict[str, np.ndarray] = field(default_factory=dict)
@@ -110,7 +115,8 @@ class Comparison:
 def compare_features(a: FeatureSet, b: FeatureSet, max_videos: int = 50, seed: int = 0) -> Comparison:
     """Compare two feature sets of the same videos.
 
-    Names and lengths are compared for all videos, numbers for ``max_videos`` of them, drawn at random.
+    Names and lengths are compared for all videos, numbers for ``max_videos`` of them, drawn at random. Where the
+    recipes of both sets are known and differ, that is the first finding, and causes are not guessed from the numbers.
 
     Args:
         a (FeatureSet): One set.
@@ -121,7 +127,9 @@ def compare_features(a: FeatureSet, b: FeatureSet, max_videos: int = 50, seed: i
     Raises:
         DataError: The sets have no video in common, or a file cannot be read.
     """
-    result = Comparison()
+    result = Comparison(recipes=_recipe_differences(a, b))
+    if result.recipes:
+        result.findings.append(f'The sets were made by different recipes: {"; ".join(result.recipes)}.')
     names = _common_names(a, b, result)
     lengths = _compare_shapes(a, b, names, result)
     generator = np.random.default_rng(seed)
@@ -134,7 +142,8 @@ def compare_features(a: FeatureSet, b: FeatureSet, max_videos: int = 50, seed: i
         x, y = next((x, y) for x, y in dims if x != y)
         known = '; '.join(f'{d}: {_KNOWN_DIMS[d]}' for d in (x, y) if d in _KNOWN_DIMS)
         result.findings.insert(
-            0, f'{x} channels against {y}: another backbone or layer{f" ({known})" if known else ""}.'
+            bool(result.recipes),
+            f'{x} channels against {y}: another backbone or layer{f" ({known})" if known else ""}.',
         )
         return result
     stride = _compare_strides(lengths, result)
@@ -144,6 +153,13 @@ def compare_features(a: FeatureSet, b: FeatureSet, max_videos: int = 50, seed: i
     lag = _compare_lags(sample, pairs, result)
     _compare_numbers(sample, pairs, lag, result, generator)
     return result
+
+
+def _recipe_differences(a: FeatureSet, b: FeatureSet) -> list[str] | None:
+    folders = [Path(side.source) for side in (a, b)]
+    if not all((folder / RECIPE_FILE).is_file() for folder in folders):
+        return None
+    return config_differences(*(read_recipe(folder)['recipe'] for folder in folders))
 
 
 def _common_names(a: FeatureSet, b: FeatureSet, result: Comparison) -> list[str]:
@@ -397,6 +413,10 @@ def _compare_numbers(
         linear_cka=cka,
         largest_difference=float(np.abs(a - b).max()),
     )
+    if result.recipes:
+        if result.cosines.min() >= ROUNDING:
+            result.findings.append('The numbers are the same, up to rounding: that difference does not reach them.')
+        return
     if median >= _SAME and percentiles[0] >= 0.99:
         if percentiles[0] < _SAME:
             result.findings.append('A few snippets differ (see the 5th percentile): single frames were read otherwise.')
