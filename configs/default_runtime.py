@@ -27,6 +27,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     smoke_pass=dict(type='SmokePassHook'),
     shared_videos=dict(type='SharedVideosHook'),
+    feature_recipe=dict(type='FeatureRecipeHook'),
     device_check=dict(type='DeviceCheckHook'),
     optimizer_step=dict(type='OptimizerStepHook'),
     nan_guard=dict(type='NaNGuardHook', check_weights_every=nan_check_weights_every),

@@ -10,8 +10,8 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from vadlab.apis.features.extraction import FeatureExtraction
-from vadlab.apis.features.recipe import read_recipe
 from vadlab.apis.features.video_list import VideoItem, find_videos
+from vadlab.datasets.formats.feature_recipe import read_recipe
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import config_differences, load_config, parse_cfg_options
 from vadlab.utils.errors import DataError, MissingFileError

@@ -1,9 +1,11 @@
 """Videos as frozen snippet features with video-level labels: the weakly supervised data sets."""
 
+import functools
 import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from .formats.feature_files import FeatureShape, read_feature_shape
 from .formats.feature_index import FeatureVideo, gather_videos, index_features
 from .formats.feature_labels import LABEL_SOURCES, VideoLabel, find_label
 from .formats.feature_lists import CROP_SEPARATORS, ListEntry, read_feature_list
+from .formats.feature_recipe import RECIPE_FILE, read_recipe
 from .formats.frame_counts import possible_snippets, read_frame_counts
 from .formats.frame_masks import annotate_masks, read_frame_masks
 from .formats.path_index import PathIndex
@@ -149,6 +152,18 @@ class SnippetFeatures(BaseDataset):
         )
         self._metainfo['interval_mode'] = interval_mode
 
+    @functools.cached_property
+    def feature_recipe(self) -> dict[str, Any] | None:
+        """What the features were made by; None where no ``recipe.json`` that can be read lies in ``feature_dir``."""
+        folder = Path(self._feature_folder())
+        if not (folder / RECIPE_FILE).is_file():
+            return None
+        try:
+            return read_recipe(folder)['recipe']
+        except DataError as error:
+            MMLogger.get_current_instance().warning(f'The recipe of the features is not known: {error}')
+            return None
+
     @property
     def classes(self) -> tuple[str, ...]:
         return tuple(self.metainfo['classes'])
@@ -165,6 +180,9 @@ class SnippetFeatures(BaseDataset):
             f'SnippetFeatures: {option} {name} not found (looked at {" and ".join(places)}). '
             f'Check data_root and {option}'
         )
+
+    def _feature_folder(self) -> str:
+        return self._locate(self.feature_dir, 'feature_dir') if self.feature_dir else self.data_root or '.'
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
@@ -203,8 +221,11 @@ class SnippetFeatures(BaseDataset):
             index = index_features(source, 'ann_file')
             return [ListEntry(path.replace(os.sep, '/'), None) for path in index.paths], 'folder', index
         entries, layout = read_feature_list(source)
-        folder = self._locate(self.feature_dir, 'feature_dir') if self.feature_dir else self.data_root or '.'
-        return entries, layout, index_features(folder, 'feature_dir' if self.feature_dir else 'data_root')
+        return (
+            entries,
+            layout,
+            index_features(self._feature_folder(), 'feature_dir' if self.feature_dir else 'data_root'),
+        )
 
     def _labels(self, videos: list[FeatureVideo], problems: ProblemList) -> dict[str, VideoLabel]:
         labels = {}

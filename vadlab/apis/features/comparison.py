@@ -11,12 +11,12 @@ import numpy as np
 
 from vadlab.datasets.formats.feature_files import open_features
 from vadlab.datasets.formats.feature_lists import crop_separator_of, split_feature_name
+from vadlab.datasets.formats.feature_recipe import RECIPE_FILE, read_recipe
 from vadlab.utils.config import config_differences
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.natural_order import natural_sorted
 
 from .crops import CROP_ORDERS, CropViews
-from .recipe import RECIPE_FILE, read_recipe
 
 MAX_LAG = 3  # snippets
 _FACTOR = ': a constant factor.'

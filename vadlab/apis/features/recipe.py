@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from vadlab.datasets.formats.feature_recipe import RECIPE_FILE, read_recipe
 from vadlab.utils.config import config_differences
-from vadlab.utils.errors import DataError, MissingFileError
-from vadlab.utils.json_file import read_json, write_json
-
-RECIPE_FILE = 'recipe.json'
+from vadlab.utils.errors import DataError
+from vadlab.utils.json_file import write_json
 
 
 def check_recipe(out: Path, recipe: dict[str, Any], facts: dict[str, Any], what: str = 'features') -> list[str]:
@@ -45,19 +44,3 @@ def check_recipe(out: Path, recipe: dict[str, Any], facts: dict[str, Any], what:
             'them anew: --overwrite.'
         )
     return config_differences(found.get('facts', {}), json.loads(json.dumps(facts)))
-
-
-def read_recipe(folder: Path) -> dict[str, Any]:
-    """The recipe of a folder of features.
-
-    Raises:
-        DataError: There is none, or it cannot be read.
-    """
-    path = folder / RECIPE_FILE
-    try:
-        content = read_json(path)
-    except MissingFileError as error:
-        raise DataError(str(error)) from error
-    if not isinstance(content, dict) or not isinstance(content.get('recipe'), dict):
-        raise DataError(f'{path} holds no recipe. Remove it if the features are to be made anew.')
-    return content
