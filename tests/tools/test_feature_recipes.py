@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from vadlab.engine.checkpoint_io import read_checkpoint
 
+from vadlab.checkpoints.checkpoint_io import read_checkpoint
 from vadlab.datasets import SnippetFeatures
 
 from . import tiny_features
