@@ -3,9 +3,11 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vadlab.models.checkpoints.clip_loading import load_clip_checkpoint
 from vadlab.models.checkpoints.clip_saving import save_clip
+from vadlab.models.checkpoints.clip_weights import CLIPWeights
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import CheckpointError, ConfigError
 
@@ -20,8 +22,8 @@ EXAMPLES = """examples:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description='Turn a CLIP (OpenAI .pt, Hugging Face folder or id, FG-CLIP, a training checkpoint of VADLab) '
-        "into VADLab's own safetensors. Nothing in the source is executed.",
+        description='Turn a CLIP (OpenAI .pt, OpenCLIP, Hugging Face folder or id, FG-CLIP, a training checkpoint of '
+        "VADLab) into VADLab's own safetensors. Nothing in the source is executed.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -39,11 +41,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=int,
         nargs=2,
         metavar=('VISION', 'TEXT'),
-        help='attention heads of the towers, for a bare state dict, which does not tell',
+        help='attention heads of the towers, where neither the file nor open_clip_config.json or config.json '
+        'beside it tells, or in place of what these tell',
     )
-    parser.add_argument(
-        '--hidden-act', choices=('quick_gelu', 'gelu'), help='activation, for a bare state dict, which does not tell'
-    )
+    parser.add_argument('--hidden-act', choices=('quick_gelu', 'gelu'), help='activation, likewise')
     parser.add_argument(
         '--note', action='append', default=[], metavar='KEY=TEXT', help="a line for the file's metadata; may repeat"
     )
@@ -61,16 +62,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError(f'--note {" ".join(args.note)}: each must be KEY=TEXT.')
     weights = load_clip_checkpoint(args.source)
     for tower, heads in zip(('vision', 'text'), args.heads or (), strict=False):
-        _settle(weights.arch[tower], 'heads', heads, f'--heads for the {tower} tower', weights.source)
+        _settle(weights, tower, 'heads', heads)
     if args.hidden_act:
         for tower in ('vision', 'text'):
-            _settle(weights.arch[tower], 'hidden_act', args.hidden_act, '--hidden-act', weights.source)
+            _settle(weights, tower, 'hidden_act', args.hidden_act)
     for tower in ('vision', 'text'):
         width, heads = weights.arch[tower]['width'], weights.arch[tower]['heads']
         if heads is None or weights.arch[tower]['hidden_act'] is None:
             raise CheckpointError(
                 f'{weights.source} does not tell the heads and activation of its {tower} tower. Give --heads VISION '
-                'TEXT and --hidden-act.'
+                'TEXT and --hidden-act, or put its open_clip_config.json or config.json beside it.'
             )
         if heads < 1 or width % heads:
             raise CheckpointError(f'{heads} heads do not divide the {tower} width of {width}.')
@@ -90,10 +91,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _settle(settings: dict, name: str, value: object, option: str, source: str) -> None:
-    if settings[name] is not None and settings[name] != value:
-        raise ConfigError(f'{option}={value}, but {source} says {settings[name]}.')
-    settings[name] = value
+def _settle(weights: CLIPWeights, tower: str, name: str, value: Any) -> None:
+    """An option counts more than what the file or the JSON beside it tells."""
+    told = weights.arch[tower][name]
+    if told is not None and told != value:
+        print(f'{weights.source} tells {tower} {name}={told}; the option sets {value}.')
+    weights.arch[tower][name] = value
 
 
 if __name__ == '__main__':

@@ -86,7 +86,7 @@ def test_extras_of_fgclip_can_be_left_out(main, trained, tmp_path):
     assert 'roi_projection.weight' not in load_clip_checkpoint(tmp_path / 'plain.safetensors').extras
 
 
-def test_a_bare_state_dict_needs_heads_and_activation(main, trained, tmp_path):
+def test_a_bare_state_dict_needs_heads_and_activation(main, trained, tmp_path, capsys):
     bare, out = tmp_path / 'bare.pth', str(tmp_path / 'out.safetensors')
     torch.save(trained[1], bare)
     with pytest.raises(
@@ -97,8 +97,9 @@ def test_a_bare_state_dict_needs_heads_and_activation(main, trained, tmp_path):
         main([str(bare), out, '--heads', '3', '2', '--hidden-act', 'gelu'])
     main([str(bare), out, '--heads', '4', '2', '--hidden-act', 'gelu'])
     assert load_clip_checkpoint(out).arch['vision']['heads'] == 4
-    with pytest.raises(ConfigError, match='--heads for the vision tower=2, but .* says 4'):
-        main([out, str(tmp_path / 'again.safetensors'), '--heads', '2', '2'])
+    main([out, str(tmp_path / 'again.safetensors'), '--heads', '2', '2'])
+    assert f'{out} tells vision heads=4; the option sets 2.' in capsys.readouterr().out
+    assert load_clip_checkpoint(tmp_path / 'again.safetensors').arch['vision']['heads'] == 2
 
 
 def test_an_existing_file_is_kept_unless_forced(main, trained, tmp_path):

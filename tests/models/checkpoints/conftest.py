@@ -80,7 +80,7 @@ def _openai_tower(width, layers, causal):
 
 
 class OpenAIClip(nn.Module):
-    """OpenAI's tensor names; 64 channels a head, as all of OpenAI's models have."""
+    """OpenAI's tensor names and constants; 64 channels per head, as all of OpenAI's models have."""
 
     def __init__(self):
         super().__init__()
@@ -98,6 +98,8 @@ class OpenAIClip(nn.Module):
         self.ln_final = nn.LayerNorm(64)
         self.text_projection = nn.Parameter(torch.zeros(64, 12))
         self.logit_scale = nn.Parameter(torch.tensor(3.5))
+        for name, value in (('input_resolution', 24), ('context_length', 77), ('vocab_size', 100)):
+            self.register_buffer(name, torch.tensor(value))
 
     def encode_image(self, frames):
         v = self.visual

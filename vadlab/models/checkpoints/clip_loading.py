@@ -1,6 +1,7 @@
 import inspect
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..backbones.clip_vision_transformer import CLIPVisionTransformer
 from ..layers.logit_scale import MAX_LOGIT_SCALE, log_logit_scales
 from .clip_weights import CLIPWeights
 from .renaming import from_hugging_face, from_openai, from_vadlab
+from .tower_settings import CONFIG_FILES, tower_settings
 
 _HUB_ID = re.compile(r'^[A-Za-z0-9][\w.-]*/[\w.-]+$')
 _WEIGHT_FILES = (
@@ -29,7 +31,11 @@ _WEIGHT_FILES = (
     'pytorch_model.bin',
     'pytorch_model.bin.index.json',
 )
-_FILE_SETS = [('config.json', name) for name in _WEIGHT_FILES]
+_OPEN_CLIP_FILES = ('open_clip_model.safetensors', 'open_clip_pytorch_model.bin')
+_FILE_SETS = [
+    *(('config.json', name) for name in _WEIGHT_FILES),
+    *(('open_clip_config.json', name) for name in _OPEN_CLIP_FILES),
+]
 _BEYOND_CLIP = ('adapters.', 'prompts.')
 _FILE_ENDINGS = ('.pt', '.pth', '.bin', '.safetensors', '.ckpt')
 
@@ -37,8 +43,12 @@ _FILE_ENDINGS = ('.pt', '.pth', '.bin', '.safetensors', '.ckpt')
 def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
     """Read a CLIP model, whoever saved it. Nothing in the file is executed.
 
-    Known are OpenAI's archives (``ViT-B-32.pt``, TorchScript or a state dict), Hugging Face folders and ids of CLIP and
-    FG-CLIP (``model.safetensors``, sharded, or ``pytorch_model.bin``), and VADLab's own ``.safetensors`` and ``.pth``.
+    Known are OpenAI's archives (``ViT-B-32.pt``, TorchScript or a state dict), OpenCLIP's models with plain towers,
+    Hugging Face folders and ids of CLIP and FG-CLIP (``model.safetensors``, sharded, or ``pytorch_model.bin``), and
+    VADLab's own ``.safetensors`` and ``.pth``.
+
+    Heads and activation, which no shape shows, come from the file itself (VADLab's own, OpenAI's own), or from
+    ``open_clip_config.json`` or ``config.json`` beside it; where neither tells, they are None.
 
     Args:
         path_or_id (str | Path): A file, a folder, or a Hugging Face id such as
@@ -52,14 +62,25 @@ def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
         CheckpointError: It is damaged, refused as unsafe, not a CLIP, or cannot be downloaded.
     """
     path, name = Path(path_or_id).expanduser(), str(path_or_id)
-    if path.is_dir():
-        weights = _read_folder(path, str(path))
-    elif path.is_file():
-        weights = _read_file(path)
-    elif _HUB_ID.match(name) and not name.endswith(_FILE_ENDINGS):
-        weights = _read_folder(hub_folder(name, _FILE_SETS), name)
-    else:
-        raise _no_such_weights(name)
+    try:
+        if path.is_dir():
+            weights = _read_folder(path, str(path))
+        elif path.is_file():
+            weights = _read_file(path)
+        elif _HUB_ID.match(name) and not name.endswith(_FILE_ENDINGS):
+            weights = _read_folder(hub_folder(name, _FILE_SETS), name)
+        else:
+            raise _no_such_weights(name)
+    except CheckpointError:
+        raise
+    except (
+        TypeError,
+        ValueError,
+        IndexError,
+        RuntimeError,
+    ) as error:  # tensors whose shapes have no CLIP's number of dimensions
+        reason = (str(error).splitlines() or [''])[0][:120]
+        raise CheckpointError(f"{name} is no CLIP: its tensors have other shapes than a CLIP's ({reason}).") from error
     check_float_weights(weights.state_dict(), weights.source)
     return weights
 
@@ -77,12 +98,26 @@ def _read_file(path: Path) -> CLIPWeights:
     state = {name.removeprefix('module.'): tensor for name, tensor in weights_in(content, str(path)).items()}
     if 'vision.class_embedding' in state:
         return from_vadlab(state, _saved_arch(content, metadata, str(path)), str(path))
-    if 'visual.class_embedding' in state or 'visual.layer1.0.conv1.weight' in state:
-        return from_openai(state, str(path))
-    if 'vision_model.embeddings.class_embedding' in state:
-        return from_hugging_face(state, _read_json(path.parent / 'config.json'), str(path))
+    return _renamed(state, _settings_beside(path), str(path))
+
+
+def _renamed(state: dict[str, Any], settings: dict | None, source: str) -> CLIPWeights:
+    if any(name.startswith('visual.') for name in state):
+        return from_openai(state, source, settings)
+    if any(name.startswith('vision_model.') for name in state):
+        return from_hugging_face(state, settings, source)
     names = ', '.join(list(state)[:4])
-    raise CheckpointError(f'{path} is not a CLIP model: its first tensors are {names or "none"}.')
+    raise CheckpointError(f'{source} is not a CLIP model: its first tensors are {names or "none"}.')
+
+
+def _settings_beside(path: Path) -> dict | None:
+    """What a JSON file in the same folder tells about the towers."""
+    for name in CONFIG_FILES:
+        file = path.parent / name
+        if file.is_file() and (settings := tower_settings(_read_json(file), str(file))) is not None:
+            MMLogger.get_current_instance().info(f'{path}: heads and activation are those of {file}.')
+            return settings
+    return None
 
 
 def _saved_arch(content: dict, metadata: dict[str, str], name: str) -> dict | None:
@@ -110,11 +145,6 @@ def _with_defaults(model: Any) -> dict | None:
 
 
 def _read_json(path: Path) -> dict:
-    if not path.is_file():
-        raise CheckpointError(
-            f'{path.parent} has no config.json, which tells the number of attention heads. Copy it from where the '
-            'weights came from.'
-        )
     try:
         content = read_json(path)
     except DataError as error:
@@ -125,17 +155,24 @@ def _read_json(path: Path) -> dict:
 
 
 def _read_folder(folder: Path, source: str) -> CLIPWeights:
-    config = _read_json(folder / 'config.json')
-    found = next((folder / name for name in _WEIGHT_FILES if (folder / name).is_file()), None)
+    files = (*_WEIGHT_FILES, *_OPEN_CLIP_FILES)
+    configs = {name: _read_json(folder / name) for name in CONFIG_FILES if (folder / name).is_file()}
+    if not configs:
+        raise CheckpointError(
+            f'{folder} has no config.json, which tells the number of attention heads. Copy it from where the weights '
+            'came from.'
+        )
+    found = next((folder / name for name in files if (folder / name).is_file()), None)
     if found is None:
-        raise CheckpointError(f'{folder} holds no weights; looked for {", ".join(_WEIGHT_FILES)}.')
-    names = [found.name]
-    if found.suffix == '.json':
-        names = shard_names(found)
+        raise CheckpointError(f'{folder} holds no weights; looked for {", ".join(files)}.')
+    names = shard_names(found) if found.suffix == '.json' else [found.name]
     tensors: dict[str, Any] = {}
     for name in names:
-        tensors.update(read_tensor_file(folder / name)[0])
-    return from_hugging_face(weights_in(tensors, source), config, source)
+        tensors.update(weights_in(read_tensor_file(folder / name)[0], str(folder / name)))
+    # Folders of OpenCLIP's models on the hub hold both kinds of weights, each with its config.
+    own = CONFIG_FILES[0] if found.name in _OPEN_CLIP_FILES else CONFIG_FILES[1]
+    config = own if own in configs else next(iter(configs))
+    return _renamed(tensors, tower_settings(configs[config], str(folder / config)), source)
 
 
 def init_from_clip(model: nn.Module, path_or_id: str | Path, logit_scales: bool = True) -> CLIPWeights:
@@ -272,11 +309,32 @@ def _check_arch(model: nn.Module, weights: CLIPWeights) -> None:
         for name, value in settings.items()
         if weights.arch[tower][name] is not None and weights.arch[tower][name] != value
     ]
+    log_untold(weights, mine)
     projection = getattr(model, 'text_projection', getattr(model, 'visual_projection', None))
     if projection is not None and weights.arch['embed_dim'] != (embed_dim := projection.out_features):
         differences.append(f'embed_dim is {weights.arch["embed_dim"]} in the file, {embed_dim} in the config')
     if differences:
         raise CheckpointError(f'{weights.source} is another model: {"; ".join(differences)}.')
+
+
+def log_untold(weights: CLIPWeights, mine: Mapping[str, Mapping[str, Any]]) -> None:
+    """Tell which settings no file tells, so that the config's are used.
+
+    Args:
+        weights (CLIPWeights): What was read.
+        mine (Mapping): The model's own settings by tower.
+    """
+    untold = [
+        f'{tower}.{name}={settings[name]}'
+        for tower, settings in mine.items()
+        for name in ('heads', 'hidden_act')
+        if weights.arch[tower][name] is None
+    ]
+    if untold:
+        MMLogger.get_current_instance().warning(
+            f"{weights.source} does not tell {', '.join(untold)}: these are the config's. Make sure that they are the "
+            "weights' own: OpenAI's models have quick_gelu, most of OpenCLIP's have gelu, and no shape shows it."
+        )
 
 
 def _load_vision(model: nn.Module, weights: CLIPWeights) -> None:

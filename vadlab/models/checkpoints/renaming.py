@@ -5,11 +5,13 @@ import re
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
 
 from vadlab.utils.errors import CheckpointError
 
 from ..backbones.clip_text_transformer import KEPT_POSITIONS
+from ..layers.activations import ACTIVATIONS
 from .clip_weights import CLIPWeights
 
 EXTRAS = (
@@ -24,6 +26,7 @@ EXTRAS = (
 _REQUIRED_EXTRAS = EXTRAS[:2]
 # Constants that some versions store beside the weights.
 _OPENAI_CONSTANTS = re.compile(r'^(visual\.)?(input_resolution|context_length|vocab_size|attn_mask)$|\.attn_mask$')
+_OPENAI_MARKS = {'input_resolution', 'context_length', 'vocab_size'}
 _HF_CONSTANTS = re.compile(r'\.position_ids$|\.mask[12]$')
 
 
@@ -38,11 +41,11 @@ class _Tensors:
     def __contains__(self, name: str) -> bool:
         return name in self._left
 
-    def take(self, name: str) -> Tensor:
-        if name not in self._left:
+    def take(self, name: str, ndim: int | None = None) -> Tensor:
+        tensor = self._left.pop(name, None)
+        if tensor is None or ndim not in (None, tensor.ndim):
             self._missing.append(name)
-            return torch.zeros(0)
-        tensor = self._left.pop(name)
+            return torch.zeros([0] * (ndim or 1))
         return tensor.float() if tensor.is_floating_point() else tensor
 
     def take_layer(self, old: str, new: str) -> dict[str, Tensor]:
@@ -63,14 +66,23 @@ class _Tensors:
             raise CheckpointError(f'{self.source} is not a CLIP that VADLab knows: {"; ".join(problems)}.')
 
 
-def from_openai(tensors: dict[str, Any], source: str) -> CLIPWeights:
+def from_openai(tensors: dict[str, Any], source: str, settings: dict | None = None) -> CLIPWeights:
     """OpenAI's names: ``visual.transformer.resblocks.0.attn.in_proj_weight``, projections as (width, embed).
 
+    OpenCLIP's models have these names, too, with other heads and another activation. OpenAI's own files are known by
+    the constants that they keep among the weights: their heads have 64 channels each, and their activation is QuickGELU
+    (github.com/openai/CLIP, ``build_model``).
+
+    Args:
+        tensors (dict): By name.
+        source (str): For messages.
+        settings (dict | None): Of :func:`~vadlab.models.checkpoints.tower_settings.tower_settings`, for other files.
+
     Raises:
-        CheckpointError: A ResNet CLIP, or tensors missing or left over, by name.
+        CheckpointError: Another kind of CLIP, or tensors missing or left over, by name.
     """
-    if 'visual.layer1.0.conv1.weight' in tensors:
-        raise CheckpointError(f'{source} is a CLIP with a ResNet; only vision transformers can be read.')
+    _refuse_other_kinds(tensors, source)
+    from_openai_itself = not _OPENAI_MARKS.isdisjoint(tensors)
     file = _Tensors(tensors, source)
 
     def blocks(prefix: str) -> dict[str, Tensor]:
@@ -104,29 +116,56 @@ def from_openai(tensors: dict[str, Any], source: str) -> CLIPWeights:
         **file.take_layer('ln_final', 'final_norm'),
     }
     extras = {
-        'visual_projection.weight': file.take('visual.proj').T.contiguous(),
-        'text_projection.weight': file.take('text_projection').T.contiguous(),
+        'visual_projection.weight': file.take('visual.proj', 2).T.contiguous(),
+        'text_projection.weight': file.take('text_projection', 2).T.contiguous(),
         'logit_scale': file.take('logit_scale').reshape(()),
     }
     file.finish(_OPENAI_CONSTANTS)
-    heads = {'vision': len(vision['class_embedding']) // 64, 'text': text['token_embedding.weight'].shape[1] // 64}
-    acts = dict.fromkeys(heads, 'quick_gelu')
-    return CLIPWeights(vision, text, extras, infer_arch(vision, text, extras, heads, acts, source), source)
+    if from_openai_itself:
+        widths = {'vision': len(vision['class_embedding']), 'text': text['token_embedding.weight'].shape[1]}
+        settings = {tower: dict(heads=width // 64, hidden_act='quick_gelu') for tower, width in widths.items()}
+        heads = ', '.join(f'{tower} {part["heads"]}' for tower, part in settings.items())
+        print_log(f"{source} is OpenAI's own file: heads of 64 channels ({heads}), quick_gelu.", 'current')
+    return CLIPWeights(vision, text, extras, infer_arch(vision, text, extras, settings, source), source)
 
 
-def from_hugging_face(tensors: dict[str, Any], config: dict, source: str) -> CLIPWeights:
+#: The kinds of CLIP that cannot be read, by a tensor that only they have.
+_OTHER_KINDS = (
+    (r'visual\.layer1\.', 'a CLIP with a ResNet; only vision transformers can be read'),
+    (r'vision_model\.head\.probe$|visual\.trunk\.attn_pool\.', 'a SigLIP, whose image tower has no class token'),
+    (r'visual\.trunk\.', 'an OpenCLIP model with an image tower of timm (SigLIP, ConvNeXt, ViTamin, MobileCLIP, ...)'),
+    (r'visual\.(cls_token$|blocks\.)', 'an EVA-CLIP'),
+    (r'text_decoder\.|visual\.attn_pool\.', 'a CoCa, which pools patches by attention'),
+    (r'text\.transformer\.(embeddings|encoder|shared)\.', 'a CLIP with a text tower of Hugging Face (XLM-R, mT5, ...)'),
+    (r'.*\.ls_1\.gamma$', 'a CLIP with layer scale'),
+    (r'logit_bias$', 'a SigLIP: its logits have a bias'),
+)
+
+
+def _refuse_other_kinds(tensors: dict[str, Any], source: str) -> None:
+    """Name the kind of CLIP that a file holds, if it is one that cannot be read."""
+    for pattern, kind in _OTHER_KINDS:
+        name = next((name for name in tensors if re.match(pattern, name)), None)
+        if name is not None:
+            raise CheckpointError(f"{source} is {kind} ({name}). VADLab's CLIP does not have this.")
+    if 'visual.class_embedding' in tensors and 'visual.ln_pre.weight' not in tensors:
+        raise CheckpointError(f'{source} is a CLIPA: it has no norm before its blocks (visual.ln_pre). It is not read.')
+
+
+def from_hugging_face(tensors: dict[str, Any], settings: dict | None, source: str) -> CLIPWeights:
     """``transformers``' names, and those that FG-CLIP adds to them.
 
     FG-CLIP's long position table is two, of which rows 0 to 19 of ``_ori`` and the rest of ``_res`` are used.
 
     Args:
         tensors (dict): By name.
-        config (dict): Content of the folder's ``config.json``.
+        settings (dict | None): Of :func:`~vadlab.models.checkpoints.tower_settings.tower_settings`.
         source (str): For messages.
 
     Raises:
-        CheckpointError: Tensors missing or left over, by name; a layer norm of another epsilon.
+        CheckpointError: Another kind of CLIP, or tensors missing or left over, by name.
     """
+    _refuse_other_kinds(tensors, source)
     file = _Tensors(tensors, source)
 
     def blocks(tower: str) -> dict[str, Tensor]:
@@ -171,15 +210,7 @@ def from_hugging_face(tensors: dict[str, Any], config: dict, source: str) -> CLI
     extras = {name: t.reshape(()) if name.startswith('logit') else t for name, t in extras.items()}
     file.finish(_HF_CONSTANTS)
 
-    heads, acts = {}, {}
-    for tower, default_heads in (('vision', 12), ('text', 8)):
-        # Older files repeat a tower's settings under *_config_dict, which then are the ones that count.
-        part = {**(config.get(f'{tower}_config') or {}), **(config.get(f'{tower}_config_dict') or {})}
-        heads[tower] = part.get('num_attention_heads', default_heads)
-        acts[tower] = part.get('hidden_act', 'quick_gelu')
-        if not math.isclose(part.get('layer_norm_eps', 1e-5), 1e-5, rel_tol=1e-3):
-            raise CheckpointError(f'{source}: layer_norm_eps={part["layer_norm_eps"]} in config.json; CLIP has 1e-05.')
-    return CLIPWeights(vision, text, extras, infer_arch(vision, text, extras, heads, acts, source), source)
+    return CLIPWeights(vision, text, extras, infer_arch(vision, text, extras, settings, source), source)
 
 
 def from_vadlab(tensors: dict[str, Any], arch: dict | None, source: str) -> CLIPWeights:
@@ -202,18 +233,27 @@ def from_vadlab(tensors: dict[str, Any], arch: dict | None, source: str) -> CLIP
     missing = [name for name in _REQUIRED_EXTRAS if name not in extras]
     if missing or not text:
         raise CheckpointError(f'{source} lacks {", ".join(missing) or "the text tower (text.*)"}.')
-    known = {tower: (arch or {}).get(tower) or {} for tower in ('vision', 'text')}
-    heads = {tower: settings.get('heads') for tower, settings in known.items()}
-    acts = {tower: settings.get('hidden_act') for tower, settings in known.items()}
-    return CLIPWeights(vision, text, extras, infer_arch(vision, text, extras, heads, acts, source), source)
+    return CLIPWeights(vision, text, extras, infer_arch(vision, text, extras, arch, source), source)
 
 
 def _float(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def infer_arch(vision: dict, text: dict, extras: dict, heads: dict, acts: dict, source: str) -> dict:
-    """Constructor arguments of the towers, from the tensors' shapes and what shapes do not tell."""
+def infer_arch(vision: dict, text: dict, extras: dict, settings: dict | None, source: str) -> dict:
+    """Constructor arguments of the towers, from the tensors' shapes and what shapes do not tell.
+
+    Args:
+        vision (dict): Tensors by our names.
+        text (dict): Tensors by our names.
+        extras (dict): Projections.
+        settings (dict | None): ``vision`` and ``text``, each with ``heads`` and ``hidden_act``, and maybe ``width`` and
+            ``layers``; what is not known is None in the result.
+        source (str): For messages.
+
+    Raises:
+        CheckpointError: Tensors are missing, or the settings are of another model.
+    """
     try:
         patch = vision['patch_embedding.weight'].shape[-1]
         grid = math.isqrt(len(vision['positional_embedding']) - 1)
@@ -233,8 +273,28 @@ def infer_arch(vision: dict, text: dict, extras: dict, heads: dict, acts: dict, 
         for tower, state in (('vision', vision), ('text', text)):
             hidden, width = state['blocks.0.fc1.weight'].shape
             layers = sum(name.endswith('.fc1.weight') for name in state)
-            arch[tower].update(layers=layers, heads=heads[tower], mlp_ratio=hidden / width, hidden_act=acts[tower])
+            arch[tower]['layers'] = layers
+            told = settings.get(tower) if isinstance(settings, dict) else None
+            heads, act = _heads_and_act(told if isinstance(told, dict) else {}, arch[tower], tower, source)
+            arch[tower].update(heads=heads, mlp_ratio=hidden / width, hidden_act=act)
         arch['embed_dim'] = len(extras['visual_projection.weight'])
         return arch
     except KeyError as error:
         raise CheckpointError(f'{source} lacks {error}.') from error
+
+
+def _heads_and_act(told: dict, arch: dict, tower: str, source: str) -> tuple[int | None, str | None]:
+    for key in ('width', 'layers'):
+        if told.get(key) is not None and told[key] != arch[key]:
+            raise CheckpointError(
+                f'{source}: its config is of another model: {tower} {key} is {told[key]} there, {arch[key]} in the '
+                'weights. Put the right config.json or open_clip_config.json beside the weights, or none.'
+            )
+    heads, act = told.get('heads'), told.get('hidden_act')
+    if heads is not None and (not isinstance(heads, int) or heads < 1 or arch['width'] % heads):
+        raise CheckpointError(f'{source}: {heads!r} heads do not divide the {tower} width of {arch["width"]}.')
+    if act is not None and (not isinstance(act, str) or act not in ACTIVATIONS):
+        raise CheckpointError(
+            f'{source}: hidden_act={act!r} of its {tower} tower is not one of {", ".join(ACTIVATIONS)}.'
+        )
+    return heads, act

@@ -39,7 +39,7 @@ class QuickGELU(nn.Module):
         return _QuickGELUFunction.apply(x)
 
 
-_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {'quick_gelu': QuickGELU, 'gelu': nn.GELU}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {'quick_gelu': QuickGELU, 'gelu': nn.GELU}
 
 
 def build_activation(name: str) -> nn.Module:
@@ -48,6 +48,6 @@ def build_activation(name: str) -> nn.Module:
     Raises:
         ConfigError: It is neither ``quick_gelu`` nor ``gelu``.
     """
-    if name not in _ACTIVATIONS:
-        raise ConfigError(f'hidden_act={name!r} is not one of {", ".join(map(repr, _ACTIVATIONS))}.')
-    return _ACTIVATIONS[name]()
+    if name not in ACTIVATIONS:
+        raise ConfigError(f'hidden_act={name!r} is not one of {", ".join(map(repr, ACTIVATIONS))}.')
+    return ACTIVATIONS[name]()
