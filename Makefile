@@ -11,6 +11,8 @@ CAPTIONS  = data/captions_demo
 FSGR_DIR  = work_dirs/fsgr_demo
 METHODS   = zero_shot_clip mil rtfm urdmu vadclip pel4vad dsanet
 
+# The newest checkpoint of a work dir.
+last = $(1)/$$(basename "$$(cat $(1)/last_checkpoint)")
 BIN    := $(VENV)/bin
 # The environment's own tools come first, so that anything a tool starts is the environment's too.
 export PATH := $(abspath $(BIN)):$(PATH)
@@ -32,12 +34,12 @@ install:  ## Set up .venv: torch, mmcv's ops (compiled, about 7 minutes once), t
 demo: install  ## Make synthetic videos, train FG-CLIP on them, test it: about 15 minutes on 2 cores
 	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA)
 	$(BIN)/python tools/train.py configs/fgclip_demo.py --work-dir $(DEMO_DIR) $(or $(ARGS),--resume)
-	$(BIN)/python tools/test.py configs/fgclip_demo.py "$$(cat $(DEMO_DIR)/last_checkpoint)" \
+	$(BIN)/python tools/test.py configs/fgclip_demo.py "$(call last,$(DEMO_DIR))" \
 	  --work-dir $(DEMO_DIR)/test --out $(DEMO_DIR)/metrics.json --show-dir $(DEMO_DIR)/pictures
 	@echo
 	@echo "log          $$(ls -t $(DEMO_DIR)/*/*.log | grep -v '^$(DEMO_DIR)/test/' | head -n 1)"
 	@echo "TensorBoard  $(BIN)/tensorboard --logdir $(DEMO_DIR)"
-	@echo "checkpoint   $$(cat $(DEMO_DIR)/last_checkpoint)"
+	@echo "checkpoint   $(call last,$(DEMO_DIR))"
 	@echo "metrics      $(DEMO_DIR)/metrics.json, scores of every frame in $(DEMO_DIR)/metrics.npz"
 	@echo "pictures     $(DEMO_DIR)/pictures"
 
@@ -55,12 +57,12 @@ wildlife: install  ## Make clips of animals with sound, train MBT on them, test 
 	$(BIN)/python tools/make_wildlife_data.py --out $(CLIPS)
 	$(BIN)/python tools/prepare_wildlife.py $(CLIPS)/metadata.csv $(CLIPS)/videos --out $(CLIPS)/processed --size 64
 	$(BIN)/python tools/train.py configs/mbt_wildlife_demo.py --work-dir $(CLIPS_DIR) $(or $(ARGS),--resume)
-	$(BIN)/python tools/test.py configs/mbt_wildlife_demo.py "$$(cat $(CLIPS_DIR)/last_checkpoint)" \
+	$(BIN)/python tools/test.py configs/mbt_wildlife_demo.py "$(call last,$(CLIPS_DIR))" \
 	  --work-dir $(CLIPS_DIR)/test --out $(CLIPS_DIR)/metrics.json --show-dir $(CLIPS_DIR)/pictures
-	$(BIN)/python tools/ablate_modalities.py configs/mbt_wildlife_demo.py "$$(cat $(CLIPS_DIR)/last_checkpoint)" \
+	$(BIN)/python tools/ablate_modalities.py configs/mbt_wildlife_demo.py "$(call last,$(CLIPS_DIR))" \
 	  --out $(CLIPS_DIR)/modalities --subset $(CLIPS)/needs_both.json
 	@echo
-	@echo "checkpoint   $$(cat $(CLIPS_DIR)/last_checkpoint)"
+	@echo "checkpoint   $(call last,$(CLIPS_DIR))"
 	@echo "metrics      $(CLIPS_DIR)/metrics.json, probabilities of every clip in $(CLIPS_DIR)/metrics.npz"
 	@echo "pictures     $(CLIPS_DIR)/pictures/index.html"
 	@echo "modalities   $(CLIPS_DIR)/modalities/table.md, and pictures beside it"

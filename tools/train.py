@@ -1,6 +1,9 @@
 """Train a model: ``python tools/train.py CONFIG``."""
 
 import argparse
+import os
+import shlex
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,5 +123,17 @@ def summary(runner: VADRunner) -> str:
     return '\nTraining finished.\n' + format_table(rows, ('what', 'where'))
 
 
+def resume_command(argv: Sequence[str]) -> str:
+    """The command that goes on with the run that ``argv`` started."""
+    if 'TORCHELASTIC_RUN_ID' in os.environ or 'SLURM_PROCID' in os.environ:
+        return 'the same command with --resume'
+    kept: list[str] = []
+    for before, argument in zip(['', *argv], argv, strict=False):
+        named = before == '--resume' and not argument.startswith('-')  # the checkpoint that it once began from
+        if not named and argument.split('=')[0] not in ('--overwrite', '--resume'):
+            kept.append(argument)
+    return shlex.join(['python', *kept, '--resume'])
+
+
 if __name__ == '__main__':
-    run_cli(main)
+    run_cli(main, resume_command(sys.argv))

@@ -18,6 +18,7 @@ from vadlab.checkpoints.checkpoint_io import (
     read_checkpoint,
     to_plain,
     write_checkpoint,
+    write_pointer,
 )
 from vadlab.checkpoints.tensor_files import forbid_unsafe_loading
 from vadlab.utils.errors import CheckpointError, MissingFileError
@@ -225,14 +226,50 @@ def test_plain_numbers_lose_their_subclass():
 
 def test_latest_checkpoint_without_its_pointer(tmp_path):
     assert latest_checkpoint(tmp_path) is None
-    for i, name in enumerate(['epoch_1.pth', 'epoch_2.pth', 'best_x.pth']):
+    # A touched file is no newer one, and numbers are not compared as text.
+    for i, name in enumerate(['epoch_10.pth', 'epoch_9.pth', 'epoch_8.pth', 'best_x.pth', 'epoch_11_copy.pth']):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (i, i))
-    assert latest_checkpoint(tmp_path).name == 'epoch_2.pth'
+    assert latest_checkpoint(tmp_path).name == 'epoch_10.pth'
     (tmp_path / 'last_checkpoint').write_text('')  # cut by a full disk
-    assert latest_checkpoint(tmp_path).name == 'epoch_2.pth'
-    (tmp_path / 'last_checkpoint').write_text('/moved/from/here/epoch_1.pth')
-    assert latest_checkpoint(tmp_path).name == 'epoch_1.pth'
+    assert latest_checkpoint(tmp_path).name == 'epoch_10.pth'
+    for text in ('epoch_9.pth', 'epoch_9.pth\n', '/moved/from/here/epoch_9.pth', '../epoch_9.pth'):
+        (tmp_path / 'last_checkpoint').write_text(text)
+        assert latest_checkpoint(tmp_path).name == 'epoch_9.pth'
+    (tmp_path / 'last_checkpoint').write_bytes(b'\xff\x00epoch')
+    assert latest_checkpoint(tmp_path).name == 'epoch_10.pth'
+
+
+@pytest.mark.parametrize(('iterations', 'newest'), [(50, 'epoch_3.pth'), (70, 'iter_5.pth')])
+def test_latest_of_checkpoints_by_epoch_and_by_iteration(tmp_path, iterations, newest):
+    write_checkpoint({'state_dict': {}, 'meta': {'iter': 60}}, tmp_path / 'epoch_3.pth')
+    write_checkpoint({'state_dict': {}, 'meta': {'iter': iterations}}, tmp_path / 'iter_5.pth')
+    assert latest_checkpoint(tmp_path).name == newest
+
+
+def test_pointer_of_a_moved_folder_does_not_lead_to_another_run(tmp_path):
+    old, new = tmp_path / 'old', tmp_path / 'new'
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / 'epoch_2.pth').touch()
+        write_pointer(folder, folder / 'epoch_2.pth')
+    assert (old / 'last_checkpoint').read_text() == 'epoch_2.pth'
+    for text in (str(new / 'epoch_2.pth'), '../new/epoch_2.pth'):
+        (old / 'last_checkpoint').write_text(text)
+        assert latest_checkpoint(old) == old / 'epoch_2.pth'
+    (old / 'epoch_2.pth').rename(old / 'epoch_1.pth')
+    assert latest_checkpoint(old) == old / 'epoch_1.pth'
+    (old / 'epoch_1.pth').unlink()
+    assert latest_checkpoint(old) is None
+
+
+def test_pointer_to_a_folder_of_checkpoints(tmp_path):
+    work_dir, elsewhere = tmp_path / 'work', tmp_path / 'checkpoints'
+    work_dir.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / 'epoch_1.pth').touch()
+    write_pointer(work_dir, elsewhere / 'epoch_1.pth')
+    assert latest_checkpoint(work_dir) == elsewhere / 'epoch_1.pth'
 
 
 class Ported(nn.Linear):

@@ -96,7 +96,7 @@ def test_training_ends_early(train, captions_file, tmp_path):
     work = tmp_path / 'w'
     options = ['max_epochs=9', 'min_epochs=2', 'patience=2', 'lr=0.0', 'lr_vision=0.0']
     assert train([str(captions_file), '--work-dir', str(work), '--cfg-options', *options]) == 0
-    assert read_checkpoint((work / 'last_checkpoint').read_text())['meta']['epoch'] == 3
+    assert read_checkpoint(work / (work / 'last_checkpoint').read_text())['meta']['epoch'] == 3
     assert 'did not improve' in log_of(work)
 
 

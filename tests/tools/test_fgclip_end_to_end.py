@@ -240,8 +240,8 @@ def test_killed_run_resumes(tiny_file, tmp_path):
     )
     assert again.returncode == 2
     assert 'holds an unfinished run' in again.stderr
-    pointer = Path((tmp_path / 'w' / 'last_checkpoint').read_text())
-    epoch = read_checkpoint(pointer)['meta']['epoch']
+    pointer = (tmp_path / 'w' / 'last_checkpoint').read_text()
+    epoch = read_checkpoint(tmp_path / 'w' / pointer)['meta']['epoch']
     options[1] = f'max_epochs={epoch + 1}'
     resumed = subprocess.run(
         command('train', tiny_file, '--work-dir', tmp_path / 'w', '--resume', *options),

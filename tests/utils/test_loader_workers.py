@@ -9,9 +9,8 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from vadlab.engine.loops.worker_seed import seed_worker
 from vadlab.utils.cli import run_cli
-from vadlab.utils.loader_workers import machine_message
+from vadlab.utils.loader_workers import end_where_batches_cannot_be_sent, machine_message
 
 LIMIT_S = 60  # torch looks every 5 s, and has to end the other workers
 
@@ -42,7 +41,9 @@ class Numbers(Dataset):
 
 def ends_with(dataset, capsys):
     """The message and status of a tool that goes through a loader."""
-    loader = DataLoader(dataset, batch_size=1, num_workers=2, collate_fn=list, worker_init_fn=seed_worker)
+    loader = DataLoader(
+        dataset, batch_size=1, num_workers=2, collate_fn=list, worker_init_fn=end_where_batches_cannot_be_sent
+    )
 
     def main():
         assert list(loader) == [[i] for i in range(8)]
@@ -81,7 +82,10 @@ def test_a_batch_that_cannot_be_handed_over_ends_the_run_with_one_message(capsys
 
 def test_what_cannot_be_pickled_is_shown(capfd):
     loader = DataLoader(
-        Numbers(broken=TypeError('cannot pickle a lock')), num_workers=1, collate_fn=list, worker_init_fn=seed_worker
+        Numbers(broken=TypeError('cannot pickle a lock')),
+        num_workers=1,
+        collate_fn=list,
+        worker_init_fn=end_where_batches_cannot_be_sent,
     )
     with pytest.raises(SystemExit):
         run_cli(lambda: list(loader) and None)

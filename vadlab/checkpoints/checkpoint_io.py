@@ -1,6 +1,8 @@
 """Reading and writing checkpoints: tensors and plain values only, never half a file, never code from a file."""
 
+import errno
 import os
+import re
 import shutil
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -142,22 +144,32 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
         os.replace(part, path)
     except (OSError, RuntimeError) as error:
         part.unlink(missing_ok=True)
-        kept = sorted((p.stat().st_mtime, p.name) for p in path.parent.glob('*.pth')) if path.parent.is_dir() else []
-        survivor = f'The last good checkpoint is {path.parent / kept[-1][1]}.' if kept else 'There is no earlier one.'
+        kept = latest_checkpoint(path.parent)
+        survivor = f'The last good checkpoint is {kept}.' if kept else 'There is no earlier one.'
+        cause = _system_error(error)
+        full = cause is None or cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = 'Make room' if full else 'Make that possible'
         raise CheckpointError(
-            f'Could not save {path}: {_reason(error, path.parent)}. {survivor} Make room, then continue with --resume.'
+            f'Could not save {path}: {_reason(error, path.parent)}. {survivor} {advice}, then continue with --resume.'
         ) from error
+    except BaseException:  # a signal
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _reason(error: Exception, folder: Path) -> str:
     free = f'{shutil.disk_usage(folder).free / 2**20:,.0f} MiB free' if folder.is_dir() else 'the folder is gone'
-    # torch's zip writer turns the file's own error into a RuntimeError; the OSError is then its cause or context.
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, OSError):
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(cause, OSError):
+    cause = _system_error(error)
+    if cause is not None:
         return f'{cause.strerror or cause} ({free})'
     return f'the disk is probably full ({free}; {str(error).splitlines()[0]})'
+
+
+def _system_error(error: BaseException | None) -> OSError | None:
+    """The OSError behind an error; torch's zip writer turns the file's own one into a RuntimeError."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def to_plain(value: Any) -> Any:
@@ -200,18 +212,50 @@ def history_from_plain(value: Any) -> Any:
     return value
 
 
+POINTER = 'last_checkpoint'
+
+
+def write_pointer(work_dir: str | Path, checkpoint: str | Path) -> None:
+    """Note a run's newest checkpoint in ``last_checkpoint``: its name, where it lies in the work dir itself."""
+    pointer, checkpoint = Path(work_dir) / POINTER, Path(checkpoint)
+    inside = checkpoint.resolve().parent == Path(work_dir).resolve()
+    part = pointer.with_name(f'.{POINTER}.part')
+    part.write_text(checkpoint.name if inside else str(checkpoint.resolve()))
+    os.replace(part, pointer)
+
+
 def latest_checkpoint(work_dir: str | Path) -> Path | None:
     """The newest resumable checkpoint of a run, or None.
 
-    The name in ``last_checkpoint`` counts if that file is there; else the newest ``epoch_*.pth`` or ``iter_*.pth``, so
-    that a pointer lost to a full disk does not lose the run.
+    The name in ``last_checkpoint`` counts if that file is there; else the ``epoch_*.pth`` or ``iter_*.pth`` that was
+    saved after most iterations, so that a pointer lost to a full disk does not lose the run. Of a path only the name
+    counts, since the folder may have been moved or copied; a folder without checkpoints of its own may point to
+    another one that is no work dir.
     """
     work_dir = Path(work_dir)
-    pointer = work_dir / 'last_checkpoint'
-    if pointer.is_file():
-        name = Path(pointer.read_text().strip() or '.')
-        for candidate in (name, work_dir / name.name):
-            if candidate.is_file():
-                return candidate
-    saved = [*work_dir.glob('epoch_*.pth'), *work_dir.glob('iter_*.pth')]
-    return max(saved, key=lambda p: p.stat().st_mtime, default=None)
+    pointer = work_dir / POINTER
+    named = Path(pointer.read_text(errors='replace').strip() or '.') if pointer.is_file() else Path()
+    if (work_dir / named.name).is_file():
+        return work_dir / named.name
+    newest = [path for kind in ('epoch', 'iter') if (path := _last_of(work_dir, kind)) is not None]
+    if newest:
+        return newest[0] if len(newest) == 1 else max(newest, key=_iterations)
+    elsewhere = work_dir / named
+    return elsewhere if elsewhere.is_file() and not (elsewhere.parent / POINTER).exists() else None
+
+
+def _last_of(work_dir: Path, kind: str) -> Path | None:
+    numbers = {
+        int(found[1]): path
+        for path in work_dir.glob('*.pth')
+        if (found := re.fullmatch(rf'{kind}_(\d+)\.pth', path.name))
+    }
+    return numbers[max(numbers)] if numbers else None
+
+
+def _iterations(path: Path) -> int:
+    """After how many iterations a checkpoint was saved; -1 where it cannot be read or does not say."""
+    try:
+        return int(read_checkpoint(path)['meta']['iter'])
+    except (CheckpointError, KeyError, TypeError, ValueError):
+        return -1

@@ -1,5 +1,6 @@
 """MMEngine's Runner with the promises that VADLab makes about runs."""
 
+import hashlib
 import logging
 import os
 import time
@@ -11,7 +12,8 @@ from typing import Any
 import mmengine
 import torch
 from mmengine.config import Config
-from mmengine.dist import broadcast, is_distributed, master_only
+from mmengine.dataset import BaseDataset
+from mmengine.dist import all_gather_object, broadcast, get_rank, get_world_size, is_distributed, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -24,6 +26,7 @@ import vadlab
 from vadlab.checkpoints.checkpoint_io import (
     history_from_plain,
     in_our_names,
+    latest_checkpoint,
     load_weights,
     read_checkpoint,
     to_plain,
@@ -33,17 +36,19 @@ from vadlab.checkpoints.quantization import prepare_quantized
 from vadlab.checkpoints.saved_config import read_saved_config
 from vadlab.checkpoints.tensor_files import forbid_unsafe_loading, tensors_in
 from vadlab.checkpoints.training_state import check_optimizer_state, check_same_kind, check_training_state
+from vadlab.datasets.sample_seeds import SeededSamples
 from vadlab.datasets.samplers.resumable_batch_sampler import ResumableBatchSampler
 from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.utils.config import config_differences, runner_config
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
+from vadlab.utils.loader_workers import end_where_batches_cannot_be_sent
 
 from .build_errors import config_mistakes
 from .log_folder import LogFolder
 from .loops.resumable_epoch_loop import ResumableEpochLoop
-from .loops.worker_seed import seed_worker
 from .random_state import capture_random_state, check_random_state
 from .smoke_pass import smoke_pass
+from .work_dir_lock import WorkDirLock
 
 
 @RUNNERS.register_module()
@@ -54,7 +59,8 @@ class VADRunner(Runner):
 
     * Checkpoints hold tensors and plain values only, are written whole or not at all, must fit the model exactly, and
       carry the config; resuming under a changed model says what differs.
-    * Resuming restores the random generators and the place inside an epoch.
+    * Resuming restores the random generators, gradients that wait for a step, and the place inside an epoch: a resumed
+      run equals one that was never stopped, bit for bit.
     * Schedules count optimizer steps, whatever the accumulation.
     * Mistakes in the config end with one message; long listings go to the log file, not to the terminal.
     """
@@ -73,7 +79,9 @@ class VADRunner(Runner):
         config = options.get('cfg') or {}
         name = os.path.basename(getattr(config, 'filename', None) or 'config.py')
         self._log_folder = LogFolder(work_dir, name)
+        self._lock = WorkDirLock(work_dir)
         self._begun = False
+        self._list_digest: str | None = None
         with self._nothing_left_of_mistakes():
             super().__init__(model, work_dir, **options)
 
@@ -85,11 +93,14 @@ class VADRunner(Runner):
                 yield
         except (ConfigError, CheckpointError, MissingFileError):
             if not self._begun:
+                self._lock.release()
                 self._log_folder.remove(self)
             raise
 
     # Mypy cannot see what MMEngine's constructor makes of these.
     _train_loop: Any
+    _load_from: str | None
+    _resume: bool
     optim_wrapper: Any
     param_schedulers: Any
 
@@ -99,7 +110,7 @@ class VADRunner(Runner):
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """As MMEngine's, with batches that can start inside an epoch and workers seeded afresh each epoch."""
+        """As MMEngine's, with batches that can start inside an epoch and samples that are each seeded."""
         if isinstance(dataloader, DataLoader):
             return dataloader
         config = dict(dataloader)
@@ -110,10 +121,16 @@ class VADRunner(Runner):
         # An infinite sampler knows how to skip by itself.
         if 'batch_sampler' not in config and 'batch_size' in config and sampler.get('type') != 'InfiniteSampler':
             config['batch_sampler'] = {'type': ResumableBatchSampler, 'drop_last': config.pop('drop_last', False)}
-        config.setdefault('worker_init_fn', {'type': seed_worker})
+        config.setdefault('worker_init_fn', {'type': end_where_batches_cannot_be_sent})
         config.setdefault('pin_memory', torch.cuda.is_available())
         with config_mistakes():
-            return Runner.build_dataloader(config, seed, diff_rank_seed)
+            loader = Runner.build_dataloader(config, seed, diff_rank_seed)
+        # torch's fetcher calls it, in this process or in a worker. The loader's own seed then means nothing; drawn from
+        # a generator of its own, it leaves the global one, which a model may use, as it is.
+        loader.dataset.__getitems__ = SeededSamples(loader.dataset)
+        loader.generator = torch.Generator()
+        loader.generator.manual_seed(7919 * get_rank() + (torch.initial_seed() if seed is None else seed))
+        return loader
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """As MMEngine's, which names a GPU for each process even where there is none."""
@@ -175,10 +192,15 @@ class VADRunner(Runner):
         """Train.
 
         Raises:
-            ConfigError: The config names an unknown part or option.
+            ConfigError: The config names an unknown part or option, or another process uses the work dir.
         """
-        with self._nothing_left_of_mistakes():
-            return super().train()
+        if is_main_process():
+            self._lock.acquire()
+        try:
+            with self._nothing_left_of_mistakes():
+                return super().train()
+        finally:
+            self._lock.release()
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """As MMEngine's; the first batch tells that everything is built, and has stood the smoke pass."""
@@ -220,6 +242,8 @@ class VADRunner(Runner):
                 )
             torch.distributed.init_process_group(backend='gloo')
         super().setup_env(env_cfg)
+        if self._train_loop is not None and is_main_process():
+            self._lock.acquire()  # nothing is written before this
         if torch.cuda.is_available():
             torch.set_float32_matmul_precision('high' if env_cfg.get('tf32', True) else 'highest')
 
@@ -239,6 +263,9 @@ class VADRunner(Runner):
         Raises:
             ConfigError: It is not.
         """
+        if self._resume and self._load_from is None:
+            found = latest_checkpoint(self.work_dir)
+            self._load_from, self._resume = (str(found), True) if found else (None, False)
         refines = getattr(self.bare_model, 'needs_load_from', False)
         if self._train_loop is not None and refines and not (self._load_from or self._resume):
             raise ConfigError(
@@ -306,9 +333,13 @@ class VADRunner(Runner):
                 f'{filename} cannot be resumed from: it has no {", ".join(lacking)} (a "best" checkpoint holds weights '
                 'only). Resume from an epoch_*.pth or iter_*.pth, or start anew from it with load_from.'
             )
-        self._check_same_model(checkpoint, filename)
+        lines = self._check_same_config(checkpoint, filename)
         self._check_parts(checkpoint, filename)
+        lines += self._data_differences(checkpoint, filename)
         checkpoint['meta'].pop('config', None)  # MMEngine would execute it
+        if lines:
+            listing = '\n  '.join(lines)
+            self.logger.warning(f'Resuming {filename} under other settings (saved -> now):\n  {listing}')
         # MMEngine goes through load_checkpoint and then reads these; handing over what was read saves a second reading.
         hub = checkpoint['message_hub']
         hub['log_scalars'] = {k: history_from_plain(v) for k, v in hub['log_scalars'].items()}
@@ -316,13 +347,56 @@ class VADRunner(Runner):
         saved = checkpoint['meta'].get('dataset_meta')
         if next(tensors_in(saved), None) is None and saved == current:
             checkpoint['meta']['dataset_meta'] = current  # MMEngine compares pickles, which equal values need not share
+        resume_param_scheduler = resume_param_scheduler and self.param_schedulers is not None
+        planned = [scheduler.end for scheduler in self._schedulers]
         self.load_checkpoint, original = self._load_read(checkpoint, filename), self.load_checkpoint  # type: ignore
         try:
             super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
         finally:
             self.load_checkpoint = original  # type: ignore[method-assign]
-        if hasattr(self.train_loop, 'random_state') and 'random_state' in checkpoint:
-            self.train_loop.random_state = checkpoint['random_state']
+        if isinstance(self.train_loop, ResumableEpochLoop):
+            self._resume_loop(self.train_loop, checkpoint, filename)
+        self._tell_schedules(planned)
+
+    def _resume_loop(self, loop: ResumableEpochLoop, checkpoint: dict, filename: str) -> None:
+        place = _place(checkpoint, filename, len(loop.dataloader))
+        done, batches = place['batches_done'], place['batches']
+        sampler = loop.dataloader.batch_sampler
+        if 0 < done < batches and not isinstance(sampler, ResumableBatchSampler):
+            raise ConfigError(
+                f'{filename} was saved inside an epoch, after {done} of {batches} batches, and '
+                f'{type(sampler).__name__} can only start at the beginning of one. Resume from an epoch_*.pth.'
+            )
+        if isinstance(sampler, ResumableBatchSampler) and hasattr(sampler.sampler, 'seed'):
+            sampler.sampler.seed = self.seed  # the saved one where the config leaves it open
+        # An epoch that was complete is complete, however many batches an epoch has now.
+        loop.resume_at(len(loop.dataloader) if done == batches else done, place['validated'])
+        states = checkpoint.get('random_states')
+        if isinstance(states, list) and len(states) == get_world_size():
+            check_random_state(states[self.rank], filename)
+            loop.random_state = states[self.rank]
+        else:
+            loop.random_state = checkpoint.get('random_state')
+
+    @property
+    def _schedulers(self) -> list[Any]:
+        return self.param_schedulers if isinstance(self.param_schedulers, list) else []
+
+    def _tell_schedules(self, planned: list[int]) -> None:
+        """Warn where a schedule, which keeps its saved length, does not fit the length of the resumed run."""
+        for scheduler, end in zip(self._schedulers, planned, strict=True):
+            total, unit = (self.max_epochs, 'epochs') if scheduler.by_epoch else (self.max_steps, 'steps')
+            if end == scheduler.end and (scheduler.by_epoch or end == total):
+                continue
+            rest = (
+                f'its last {total - scheduler.end} {unit} keep the rate that the schedule ends with'
+                if total > scheduler.end
+                else f'it ends {scheduler.end - total} {unit} before the schedule does'
+            )
+            self.logger.warning(
+                f'{type(scheduler).__name__} keeps the length that the run began with, {scheduler.end} {unit}. This '
+                f'run has {total}: {rest}. For a schedule of the new length, start a new run with load_from.'
+            )
 
     def _check_parts(self, checkpoint: dict, filename: str) -> None:
         """Compare what training goes on from with what is built here, before anything of it is used."""
@@ -361,28 +435,75 @@ class VADRunner(Runner):
                 'on training it, make the config build these.'
             )
 
-    def _check_same_model(self, checkpoint: dict, filename: str) -> None:
+    def _check_same_config(self, checkpoint: dict, filename: str) -> list[str]:
+        """Differences of the config that a run may go on under, as ``key: saved -> now``.
+
+        Raises:
+            ConfigError: The model or its optimizer differ, and nothing allows it.
+        """
         saved = checkpoint['meta'].get('cfg')
         if not saved:
-            return
+            return []
         old = read_saved_config(saved, str(filename))
-        lines = config_differences(
-            {k: old.get(k) for k in ('model', 'optim_wrapper')},
-            {k: self.cfg.get(k) for k in ('model', 'optim_wrapper')},
+        lines, told = (
+            [
+                line
+                for line in config_differences({k: old.get(k) for k in keys}, {k: self.cfg.get(k) for k in keys})
+                if line.split(':')[0].rpartition('.')[2] not in _WITHOUT_EFFECT
+            ]
+            for keys in (_FIXED, _TOLD)
         )
-        if not lines:
-            return
+        if not lines or self.cfg.get('allow_config_change'):
+            return lines + told
         listing = '\n  '.join(lines)
-        if self.cfg.get('allow_config_change'):
-            self.logger.warning(f'Resuming {filename} under another config (saved -> now):\n  {listing}')
-            return
         raise ConfigError(
             f'{filename} was saved under another config (saved -> now):\n  {listing}\n'
             'Resume with the config it was trained with, or accept the change by '
             '--cfg-options allow_config_change=True.'
         )
 
-    @master_only
+    def _data_differences(self, checkpoint: dict, filename: str) -> list[str]:
+        """What the order of the batches and the schedules depend on and is not as saved, as ``key: saved -> now``.
+
+        Raises:
+            ConfigError: The seed differs, or the place inside an epoch cannot be kept.
+        """
+        meta = checkpoint['meta']
+        lines = config_differences(meta.get('data') or {}, self._data_settings()) if meta.get('data') else []
+        seed, configured = meta.get('seed'), self._randomness_cfg.get('seed')
+        if None not in (seed, configured) and seed != configured:
+            if not self.cfg.get('allow_config_change'):
+                raise ConfigError(
+                    f'{filename} was trained with seed {seed}, the config says {configured}. Resume with '
+                    f'--seed {seed}, or accept the change by --cfg-options allow_config_change=True.'
+                )
+            meta['seed'] = configured
+            lines.append(f'seed: {seed} -> {configured}')
+        place = _place(checkpoint, filename, len(self.train_dataloader))
+        if place['batches'] != len(self.train_dataloader):
+            lines.append(f'batches per epoch: {place["batches"]} -> {len(self.train_dataloader)}')
+        if lines and 0 < place['batches_done'] < place['batches']:
+            listing = '\n  '.join(lines)
+            raise ConfigError(
+                f'{filename} was saved inside epoch {meta["epoch"] + 1}, after {place["batches_done"]} of '
+                f'{place["batches"]} batches. The rest of that epoch cannot be trained, because its batches are made '
+                f'in another way now (saved -> now):\n  {listing}\n'
+                'Resume with the settings it was trained with, or from a checkpoint of the end of an epoch.'
+            )
+        return lines
+
+    def _data_settings(self) -> dict[str, Any]:
+        """What decides which samples a batch is made of, beside the seed."""
+        loader = self.train_dataloader
+        if self._list_digest is None:
+            self._list_digest = list_digest(loader.dataset)
+        return {
+            'batch_size': getattr(loader.batch_sampler, 'batch_size', loader.batch_size),
+            'processes': self.world_size,
+            'training samples': len(loader.dataset),
+            'list of training samples': self._list_digest,
+        }
+
     def save_checkpoint(
         self,
         out_dir: str,
@@ -394,7 +515,7 @@ class VADRunner(Runner):
         by_epoch: bool = True,
         backend_args: dict | None = None,
     ) -> None:
-        """Save weights and all that training depends on.
+        """Save weights and all that training depends on. Every process must call it; the first one writes.
 
         Args:
             out_dir (str): Folder.
@@ -421,6 +542,13 @@ class VADRunner(Runner):
             time=time.strftime('%Y%m%d_%H%M%S'),
             versions={'vadlab': vadlab.__version__, 'torch': torch.__version__, 'mmengine': mmengine.__version__},
         )
+        if isinstance(self.train_loop, ResumableEpochLoop):
+            meta['place'] = {
+                'batches_done': self.train_loop.batches_done,
+                'batches': len(self.train_dataloader),
+                'validated': self.train_loop.validated_epoch >= meta['epoch'],
+            }
+            meta['data'] = self._data_settings()
         if hasattr(self.train_dataloader.dataset, 'metainfo'):
             meta['dataset_meta'] = self.train_dataloader.dataset.metainfo
         checkpoint: dict[str, Any] = {
@@ -430,9 +558,14 @@ class VADRunner(Runner):
         }
         if save_optimizer:
             checkpoint['optimizer'] = self.optim_wrapper.state_dict()
-            checkpoint['random_state'] = capture_random_state()
+            states = all_gather_object(capture_random_state())
+            checkpoint['random_state'] = states[0]
+            if len(states) > 1:
+                checkpoint['random_states'] = states
         if save_param_scheduler and self.param_schedulers is not None:
             checkpoint['param_schedulers'] = [s.state_dict() for s in self.param_schedulers]
+        if not is_main_process():
+            return
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
         write_checkpoint(checkpoint, os.path.join(out_dir, filename))
 
@@ -446,6 +579,55 @@ class VADRunner(Runner):
                 handler.addFilter(_for_the_terminal)
         logger.info(f'Work dir: {self.work_dir}   log: {Path(self._log_dir) / (self.timestamp + ".log")}')
         return logger
+
+
+#: What a resumed run must have as it was, and what it is told about.
+_FIXED = ('model', 'optim_wrapper')
+_TOLD = ('param_scheduler', 'train_dataloader', 'val_dataloader', 'val_evaluator')
+#: Options of loaders on which no result depends, and those that :meth:`VADRunner._data_settings` has.
+_WITHOUT_EFFECT = {'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'batch_size'}
+
+
+def _place(checkpoint: dict, filename: str, batches: int) -> dict[str, Any]:
+    """Where in an epoch a checkpoint was saved: ``batches_done`` of ``batches``, and ``validated``.
+
+    Raises:
+        ConfigError: It does not say, and cannot be inside an epoch of so many batches.
+    """
+    meta = checkpoint['meta']
+    if 'place' in meta:
+        return _checked_place(meta['place'], filename)
+    done = 0 if Path(filename).name.startswith('epoch_') else meta['iter'] - meta['epoch'] * batches
+    if not 0 <= done <= batches:
+        raise ConfigError(
+            f'{filename} was saved after {meta["iter"]} iterations, in epoch {meta["epoch"] + 1}, which does not fit '
+            f'the {batches} batches that an epoch has now. Resume with the batch_size, the list of videos and the '
+            'number of processes that it was trained with.'
+        )
+    return {'batches_done': done, 'batches': batches, 'validated': False}
+
+
+def _checked_place(place: Any, filename: str) -> dict[str, Any]:
+    kinds = {'batches_done': int, 'batches': int, 'validated': bool}
+    fits = isinstance(place, dict) and all(type(place.get(key)) is kind for key, kind in kinds.items())
+    if not fits or not 0 <= place['batches_done'] <= place['batches']:
+        raise CheckpointError(
+            f'{filename} cannot be resumed from: meta.place is damaged. Take an earlier checkpoint, or start over from '
+            'its weights with --cfg-options load_from=FILE.'
+        )
+    return place
+
+
+def list_digest(dataset: Any) -> str:
+    """A short digest of a data set's sample ids in their order; empty where it knows none."""
+    if not isinstance(dataset, BaseDataset):
+        return ''
+    digest = hashlib.sha256()
+    for i in range(len(dataset)):
+        sample = dataset.get_data_info(i)
+        found = next((sample[key] for key in ('video_id', 'clip_id', 'image_id') if key in sample), '')
+        digest.update(f'{found}\n'.encode(errors='surrogateescape'))
+    return digest.hexdigest()[:12]
 
 
 _ONLY_FOR_THE_FILE = (

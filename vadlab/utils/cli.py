@@ -2,9 +2,13 @@
 
 import errno
 import io
+import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable
+from typing import Any
 
 from .errors import VADLabError
 from .loader_workers import machine_message
@@ -38,22 +42,41 @@ def user_message(error: Exception) -> str:
     return printable(shortened_message(message))
 
 
-def run_cli(main: Callable[[], int | None]) -> None:
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM)."""
+
+
+def _end_on_sigterm() -> None:
+    owner = os.getpid()
+
+    def end(signum: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends the process at once
+        if os.getpid() != owner:  # a fork, which has nothing to tell
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
     """Run a tool's ``main`` and exit.
 
     A user's mistake (:class:`VADLabError`), and a file or folder that the system does not let us use (no permission, no
     space, a folder where a file should be), becomes one message on standard error and exit status 2, as does a process
-    that loads data and dies; Ctrl-C becomes 130. Any other exception is a fault of the program and keeps its traceback
-    (status 1).
+    that loads data and dies. Ctrl-C becomes 130 and SIGTERM 143, after temporary files are removed. Any other exception
+    is a fault of the program and keeps its traceback (status 1).
 
     Args:
         main: Takes no arguments; returns the exit status, or None for 0.
+        resume: The command that goes on after an interruption, if the tool can.
     """
     make_logs_printable()
     for stream in (sys.stdout, sys.stderr):
         # Names that are no UTF-8, or a terminal that shows ASCII only, must not end a run.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
+    if threading.current_thread() is threading.main_thread():
+        _end_on_sigterm()
     try:
         status = main() or 0
     except (VADLabError, OSError, RuntimeError) as error:
@@ -64,7 +87,9 @@ def run_cli(main: Callable[[], int | None]) -> None:
         sys.stdout.flush()
         print(f'error: {of_machine or user_message(error)}', file=sys.stderr)
         status = 2
-    except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        status = 130
+    except (KeyboardInterrupt, Terminated) as error:
+        sys.stdout.flush()
+        if os.environ.get('RANK', '0') == '0':
+            print('interrupted' + (f', resume with: {resume}' if resume else ''), file=sys.stderr)
+        status = 143 if isinstance(error, Terminated) else 130
     sys.exit(status)

@@ -5,7 +5,7 @@ from vadlab.datasets.samplers.resumable_batch_sampler import ResumableBatchSampl
 
 def test_skips_once():
     sampler = ResumableBatchSampler(SequentialSampler(range(7)), 2, False)
-    sampler.skip_next(2)
+    sampler.start_epoch(0, skip=2)
     assert list(sampler) == [[4, 5], [6]]
     assert list(sampler) == [[0, 1], [2, 3], [4, 5], [6]]
     assert len(sampler) == 4
@@ -23,6 +23,6 @@ def test_skipped_samples_are_not_loaded():
             return i
 
     sampler = ResumableBatchSampler(SequentialSampler(range(6)), 2, False)
-    sampler.skip_next(1)
+    sampler.start_epoch(0, skip=1)
     assert [b.tolist() for b in DataLoader(Data(), batch_sampler=sampler)] == [[2, 3], [4, 5]]
     assert loaded == [2, 3, 4, 5]

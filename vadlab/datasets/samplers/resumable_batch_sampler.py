@@ -1,24 +1,27 @@
 """Batches that can start in the middle of an epoch."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from torch.utils.data import BatchSampler
 
 from ...registry import DATA_SAMPLERS
+from ..sample_seeds import SeededIndices
 
 
 @DATA_SAMPLERS.register_module()
 class ResumableBatchSampler(BatchSampler):
-    """torch's batch sampler with a one-time skip, so that a resumed epoch goes on where it stopped.
+    """torch's batch sampler, which can start inside an epoch and tells each sample what to seed its draws with.
 
     The skipped batches are drawn from the sampler (their order must be kept) but never loaded.
     """
 
+    epoch = 0
     _skip = 0
 
-    def skip_next(self, batches: int) -> None:
-        """Leave out so many batches when iterated the next time."""
-        self._skip = batches
+    def start_epoch(self, epoch: int, skip: int = 0) -> None:
+        """Set the epoch, from 0, and how many batches to leave out when iterated the next time."""
+        self.epoch, self._skip = epoch, skip
 
     def batches(self) -> Iterator[list[int]]:
         """All batches of an epoch; what a sampler that composes them in another way overrides."""
@@ -26,6 +29,12 @@ class ResumableBatchSampler(BatchSampler):
 
     def __iter__(self) -> Iterator[list[int]]:
         skip, self._skip = self._skip, 0
+        seed, epoch = getattr(self.sampler, 'seed', None) or 0, self.epoch
+        drawn: Counter[int] = Counter()
         for i, batch in enumerate(self.batches()):
+            turns = []
+            for index in batch:
+                turns.append(drawn[index])
+                drawn[index] += 1
             if i >= skip:
-                yield batch
+                yield SeededIndices(batch, seed, epoch, turns)

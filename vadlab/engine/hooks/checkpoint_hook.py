@@ -2,26 +2,33 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook as MMCheckpointHook
 
+from vadlab.checkpoints.checkpoint_io import write_pointer
 from vadlab.registry import HOOKS
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.suggest import nearest
 
 
 class _LaterRemovals:
-    """A file backend that notes what to remove instead of removing it."""
+    """A file backend that notes what MMEngine wants to remove, and says that it is not there."""
 
     def __init__(self, backend: Any) -> None:
         self.backend = backend
-        self.paths: list[str] = []
+        self.paths: list[Path] = []
 
-    def remove(self, path: str) -> None:
-        self.paths.append(path)
+    def isfile(self, path: str) -> bool:
+        self.paths.append(Path(path))
+        return False
+
+    def isdir(self, path: str) -> bool:
+        return False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.backend, name)
@@ -31,16 +38,45 @@ class _LaterRemovals:
 class CheckpointHook(MMCheckpointHook):
     """MMEngine's hook, which removes old checkpoints only once the new one is on disk.
 
-    MMEngine removes first; a disk that is full at that moment then costs the last good checkpoint.
+    MMEngine removes first; a disk that is full at that moment then costs the last good checkpoint. Paths that a resumed
+    checkpoint holds are those of its work dir when it was saved: only the names in them are used.
     """
 
+    out_dir: str
+    key_indicators: list[str]
+    best_ckpt_path: str | None
+    best_ckpt_path_dict: dict[str, str | None]
+
     def before_train(self, runner: Any) -> None:
-        """Clear away what an interrupted save left behind, and look for the best checkpoint in this folder only."""
+        """Clear away what an interrupted save left behind; go on with the best checkpoint of a resumed run."""
         super().before_train(runner)
         if self.save_best is not None:
             self._find_best_here(runner)
         for part in Path(self.out_dir).glob('.*.pth.part'):
             part.unlink(missing_ok=True)
+        if not runner._resume:
+            return
+        if 'last_ckpt' in runner.message_hub.runtime_info:
+            # Where it is not None, a new best score is also kept in the checkpoint of its epoch.
+            name = os.path.basename(runner.message_hub.get_info('last_ckpt'))
+            self.last_ckpt = os.path.join(self.out_dir, name)
+        if self.save_best is not None:
+            single = len(self.key_indicators) == 1
+            known = {self.key_indicators[0]: self.best_ckpt_path} if single else self.best_ckpt_path_dict
+            for key, path in known.items():
+                if path is not None:
+                    self._remove_replaced(runner, key, Path(path))
+
+    def _remove_replaced(self, runner: Any, key: str, best: Path) -> None:
+        """Remove those that the best checkpoint so far has replaced, in case the run was killed before it did."""
+        if not best.is_file():
+            runner.logger.warning(f'The best checkpoint so far, {best.name}, is not in {self.out_dir}.')
+        pattern = re.escape(f'best_{key}_{self.filename_tmpl}'.replace('/', '_')).replace(r'\{\}', r'(\d+)')
+        step = runner.epoch if self.by_epoch else runner.iter
+        for path in Path(self.out_dir).glob('best_*.pth') if best.is_file() and is_main_process() else ():
+            found = re.fullmatch(pattern, path.name)
+            if found and path != best and int(found[1]) <= step:
+                _remove(path, runner)
 
     def _find_best_here(self, runner: Any) -> None:
         """The best checkpoint so far is removed for a better one: a resumed file may name no other file than ours."""
@@ -50,11 +86,10 @@ class CheckpointHook(MMCheckpointHook):
             return os.path.join(self.out_dir, name) if name.startswith('best_') and name.endswith('.pth') else None
 
         if len(self.key_indicators) == 1:
-            self.best_ckpt_path = here(self.best_ckpt_path)  # type: ignore[has-type]
+            self.best_ckpt_path = here(self.best_ckpt_path)
             found = {'best_ckpt': self.best_ckpt_path}
         else:
-            known: dict = self.best_ckpt_path_dict  # type: ignore[has-type]
-            self.best_ckpt_path_dict = {name: here(path) for name, path in known.items()}
+            self.best_ckpt_path_dict = {name: here(path) for name, path in self.best_ckpt_path_dict.items()}
             found = {f'best_ckpt_{name}': path for name, path in self.best_ckpt_path_dict.items()}
         for key, path in found.items():
             if path is not None:
@@ -74,16 +109,18 @@ class CheckpointHook(MMCheckpointHook):
                 )
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
-        with self._remove_afterwards():
+        with self._remove_afterwards(runner):
             super()._save_checkpoint_with_step(runner, step, meta)
+            if is_main_process():
+                write_pointer(runner.work_dir, self.last_ckpt)
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
         self.check_save_best(metrics)
-        with self._remove_afterwards():
+        with self._remove_afterwards(runner):
             super()._save_best_checkpoint(runner, metrics)
 
     @contextlib.contextmanager
-    def _remove_afterwards(self) -> Iterator[None]:
+    def _remove_afterwards(self, runner: Any) -> Iterator[None]:
         backend: Any = self.file_backend  # type: ignore[has-type]
         if isinstance(backend, _LaterRemovals):  # the best one is saved through the ordinary path
             yield
@@ -93,6 +130,19 @@ class CheckpointHook(MMCheckpointHook):
             yield
         finally:
             self.file_backend = later.backend
-        for path in later.paths:
-            if path not in (self.last_ckpt, getattr(self, 'best_ckpt_path', None)):
-                self.file_backend.remove(path)
+        kept = {Path(p) for p in (self.last_ckpt, getattr(self, 'best_ckpt_path', None)) if p}
+        for path in later.paths if is_main_process() else ():
+            if path not in kept:
+                _remove(path, runner)
+
+
+def _remove(path: Path, runner: Any) -> None:
+    if not path.is_file():
+        return
+    try:
+        path.unlink()
+    except OSError as error:
+        runner.logger.warning(f'The earlier checkpoint {path} could not be removed ({error.strerror}).')
+        return
+    if path.name.startswith('best_'):
+        runner.logger.info(f'The previous best checkpoint {path} is removed')

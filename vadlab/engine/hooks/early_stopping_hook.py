@@ -26,6 +26,9 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
         ConfigError: The validation has no such metric.
     """
 
+    # Before the checkpoint hook, which keeps the count when it saves a new best score.
+    priority = 'LOW'
+
     def __init__(
         self,
         monitor: str,
@@ -76,3 +79,9 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
             check_same_kind(checkpoint['early_stopping'], own, 'early_stopping', 'The checkpoint')
             for name, value in checkpoint['early_stopping'].items():
                 setattr(self, name, value)
+
+    def before_train(self, runner: Any) -> None:
+        """Train no further where the validation that the checkpoint was saved after had ended the training."""
+        counted = getattr(runner.train_loop, 'validated_epoch', None) == runner.epoch
+        if counted and self.wait_count >= self.patience and runner.epoch >= self.min_epochs:
+            runner.train_loop.stop_training = True

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from mmengine.runner import EpochBasedTrainLoop
+from torch import nn
 
 from vadlab.datasets.samplers.resumable_batch_sampler import ResumableBatchSampler
 from vadlab.registry import LOOPS
@@ -26,32 +27,64 @@ def sample_names(data_batch: Any) -> list[str]:
 
 @LOOPS.register_module()
 class ResumableEpochLoop(EpochBasedTrainLoop):
-    """MMEngine's loop by epochs that, resumed from a checkpoint saved inside an epoch, runs the rest of that epoch.
+    """MMEngine's loop by epochs; resumed from a checkpoint, it goes on as the run that was never stopped, bit for bit.
 
-    The order of the samples follows from the seed and the epoch; the random generators are put back to their saved
-    states before the first batch is loaded. With ``num_workers=0`` a resumed run is the same as one never stopped, bit
-    for bit; worker processes draw their augmentations from generators of their own, which start anew.
+    The order of the samples and what each of them draws follow from the seed and the epoch. The random generators are
+    restored before anything else happens. A validation that was due when the checkpoint was saved is made up for.
 
     A failure of the device stops the run at once and names the samples: what comes after it on a GPU cannot be trusted.
     """
 
     #: Set by the runner when it resumes.
     random_state: dict[str, Any] | None = None
+    #: Batches of the current epoch that are done; only right between epochs and in what is called after an iteration.
+    batches_done = 0
+    #: The last epoch whose validation is done, or has come to its hooks.
+    validated_epoch = 0
+
+    def resume_at(self, batches_done: int, validated: bool) -> None:
+        """Go on inside the current epoch, or at its start.
+
+        Args:
+            batches_done (int): Batches of it that are done.
+            validated (bool): Whether the epoch before it was validated, if that was due.
+        """
+        self.batches_done = batches_done
+        self.validated_epoch = self._epoch if validated else self._epoch - 1
+        self._max_iters = self._iter - batches_done + (self._max_epochs - self._epoch) * len(self.dataloader)
+
+    def run(self) -> nn.Module:
+        """Train, after what a resumed run still has to validate."""
+        self.runner.call_hook('before_train')
+        if self.random_state is not None:
+            restore_random_state(self.random_state)
+            self.random_state = None
+        if self._epoch and not self.batches_done and self.validated_epoch < self._epoch:
+            self._validate()
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._validate()
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _validate(self) -> None:
+        self._decide_current_val_interval()
+        due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
+        if self.runner.val_loop is not None and self._epoch >= self.val_begin and due:
+            self.validated_epoch = self._epoch
+            self.runner.val_loop.run()
 
     def run_epoch(self) -> None:
         """Iterate one epoch, or what is left of it."""
-        done = self._iter - self._epoch * len(self.dataloader)
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
-        if done and isinstance(self.dataloader.batch_sampler, ResumableBatchSampler):
-            self.dataloader.batch_sampler.skip_next(done)
-        if not done:
-            self._restore_random_state()
-        batches = iter(self.dataloader)
-        # Making the iterator draws from torch's generator, which at the time of saving had already happened.
-        self._restore_random_state()
-        for index, batch in enumerate(batches, start=done):
+        sampler = self.dataloader.batch_sampler
+        if isinstance(sampler, ResumableBatchSampler):
+            sampler.start_epoch(self._epoch, skip=self.batches_done)
+        for index, batch in enumerate(self.dataloader, start=self.batches_done):
+            self.batches_done = index + 1
             self.run_iter(index, batch)
+        self.batches_done = 0
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
@@ -77,8 +110,3 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
                 f'{", ".join(sample_names(data_batch))}: {str(error).splitlines()[0]}. Its context is lost, so the run '
                 'stops here. python tools/verify.py CONFIG checks every sample on the CPU.'
             ) from error
-
-    def _restore_random_state(self) -> None:
-        state, self.random_state = self.random_state, None
-        if state is not None:
-            restore_random_state(state)

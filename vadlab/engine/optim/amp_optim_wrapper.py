@@ -13,9 +13,11 @@ from torch import nn
 from vadlab.registry import OPTIM_WRAPPERS
 from vadlab.utils.errors import ConfigError
 
+from .waiting_gradients import WaitingGradients
+
 
 @OPTIM_WRAPPERS.register_module()
-class AmpOptimWrapper(MMAmpOptimWrapper):
+class AmpOptimWrapper(WaitingGradients, MMAmpOptimWrapper):
     """MMEngine's mixed-precision wrapper, usable with the same config on a CPU.
 
     On a GPU it is MMEngine's. On a CPU training is in float32, with one line in the log that says so, or under bfloat16

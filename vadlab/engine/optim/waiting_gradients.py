@@ -1,0 +1,89 @@
+"""Accumulation of gradients that a checkpoint does not interrupt."""
+
+import logging
+from typing import Any
+
+from mmengine.dist import all_reduce, is_distributed
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper as MMOptimWrapper
+from torch import Tensor, nn
+
+from vadlab.registry import OPTIM_WRAPPERS
+from vadlab.utils.errors import CheckpointError
+
+
+class WaitingGradients(MMOptimWrapper):
+    """Keeps gradients that wait for the rest of their step, and how many batches they are of, in the state.
+
+    A resumed run then makes the same steps as one that was never stopped. Of several processes the state holds the
+    mean, which is what their next exchange makes of them, up to rounding.
+    """
+
+    _waiting = 0  # batches whose gradients were loaded
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [p for group in self.optimizer.param_groups for p in group['params']]
+
+    def state_dict(self) -> dict[str, Any]:
+        """As MMEngine's, with ``waiting`` where a step is not complete; every process must call it."""
+        state = super().state_dict()
+        if not self.should_update():
+            gradients = [None if p.grad is None else p.grad.detach().clone() for p in self._parameters()]
+            if is_distributed():
+                for gradient in gradients:
+                    if gradient is not None:
+                        all_reduce(gradient, op='mean')
+            batches = self._inner_count % self._accumulative_counts
+            state['waiting'] = {'batches': batches, 'of': self._accumulative_counts, 'gradients': gradients}
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As MMEngine's; a step that was begun with another accumulation starts over, which the log tells.
+
+        Raises:
+            CheckpointError: The gradients do not fit the parameters.
+        """
+        waiting = state_dict.pop('waiting', None)
+        super().load_state_dict(state_dict)
+        if waiting is None:
+            return
+        if not self._fits(waiting):
+            raise CheckpointError(
+                'The checkpoint cannot be resumed from: its optimizer.waiting holds no gradients of these parameters.'
+            )
+        if waiting['of'] != self._accumulative_counts:
+            print_log(
+                f'accumulative_counts was {waiting["of"]} and is {self._accumulative_counts} now: the gradients of '
+                f'{waiting["batches"]} batches that waited for a step are dropped.',
+                logger='current',
+                level=logging.WARNING,
+            )
+            return
+        self._waiting = waiting['batches']
+        for parameter, gradient in zip(self._parameters(), waiting['gradients'], strict=True):
+            parameter.grad = None if gradient is None else gradient.to(parameter)
+
+    def _fits(self, waiting: Any) -> bool:
+        if not isinstance(waiting, dict) or waiting.keys() != {'batches', 'of', 'gradients'}:
+            return False
+        parameters, gradients = self._parameters(), waiting['gradients']
+        return (
+            all(type(waiting[key]) is int for key in ('batches', 'of'))
+            and 0 < waiting['batches'] < waiting['of']
+            and isinstance(gradients, list)
+            and len(gradients) == len(parameters)
+            and all(
+                g is None or (isinstance(g, Tensor) and g.shape == p.shape and g.is_floating_point())
+                for g, p in zip(gradients, parameters, strict=True)
+            )
+        )
+
+    def initialize_count_status(self, model: nn.Module, init_counts: int, max_counts: int) -> None:
+        """As MMEngine's, counted from the first batch whose gradient is not yet in the weights."""
+        super().initialize_count_status(model, 0, self._waiting + max_counts - init_counts)
+        self._inner_count = self._waiting
+
+
+@OPTIM_WRAPPERS.register_module()
+class OptimWrapper(WaitingGradients):
+    """MMEngine's wrapper with :class:`WaitingGradients`."""
