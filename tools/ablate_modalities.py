@@ -19,6 +19,7 @@ from vadlab.apis.modality_ablation import (
 from vadlab.checkpoints.checkpoint_io import read_checkpoint
 from vadlab.engine.runner import VADRunner
 from vadlab.evaluation.metrics.classification_metric import HeadPredictions
+from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         soundless = without_sound(runner)
         draw(name, found, [row for row in rows if row.method == name], subsets, out)
     markdown = ablation_markdown(rows, soundless)
-    (out / 'table.md').write_text(markdown, encoding='utf-8')
+    write_text(out / 'table.md', markdown)
     write_json(out / 'results.json', {'experiments': pairs, 'rows': ablation_json(rows)})
     print(f'\n{markdown}\n{out}: table.md, results.json, pictures')
     return 0

@@ -16,9 +16,11 @@ from mmengine.config import Config
 from vadlab.apis.method_comparison import COLUMNS, MAIN, MethodResult, comparison_markdown
 from vadlab.checkpoints.checkpoint_io import latest_checkpoint
 from vadlab.engine.hooks.run_state_hook import read_run_state
+from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import config_differences, load_config, parse_cfg_options, runner_config
 from vadlab.utils.errors import ConfigError, TrainingError
+from vadlab.utils.json_file import write_json
 from vadlab.visualization.figures.method_bars import plot_method_bars
 
 TOOLS = Path(__file__).resolve().parent
@@ -164,7 +166,7 @@ def check_settings(run: Run) -> None:
             )
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(run.settings, indent=1))
+    write_json(file, run.settings)
 
 
 def carry_out(run: Run, place: str) -> None:
@@ -210,7 +212,7 @@ def collect(runs: list[Run], control: list[Run]) -> MethodResult:
 def write_results(results: list[MethodResult], seeds: Sequence[int], out: Path) -> None:
     """Write table, numbers and picture, and print the table."""
     markdown = comparison_markdown(results, seeds)
-    (out / 'table.md').write_text(markdown)
+    write_text(out / 'table.md', markdown)
     numbers = [
         {
             'method': result.name,
@@ -220,7 +222,7 @@ def write_results(results: list[MethodResult], seeds: Sequence[int], out: Path) 
         }
         for result in results
     ]
-    (out / 'results.json').write_text(json.dumps({'seeds': list(seeds), 'methods': numbers}, indent=2))
+    write_json(out / 'results.json', {'seeds': list(seeds), 'methods': numbers})
     values, control = (
         [[r['metrics'][MAIN] for r in reports if r['metrics'].get(MAIN) is not None] for reports in reports_of_all]
         for reports_of_all in ([x.reports for x in results], [x.blanked for x in results])

@@ -9,7 +9,8 @@ from pathlib import Path
 from vadlab.models.heads.codebook import embed_names, save_codebook
 from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.simulators.captions.caption_set import CONCEPT_TEMPLATES, CONCEPTS, plan_caption_set
-from vadlab.simulators.common.made_folder import check_settings, write_missing, write_text
+from vadlab.simulators.common.made_folder import check_settings, write_missing
+from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.runtime import quiet_third_parties

@@ -13,10 +13,11 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vadlab.simulators.common.made_folder import check_settings, write_text
+from vadlab.simulators.common.made_folder import check_settings
 from vadlab.simulators.surveillance.contact_sheet import contact_sheet
 from vadlab.simulators.surveillance.demo_set import VideoPlan, plan_demo_set
 from vadlab.simulators.surveillance.episode import CLASSES
+from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 

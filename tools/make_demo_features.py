@@ -12,6 +12,7 @@ from mmengine.logging import MMLogger
 from vadlab.apis.features.extraction import FeatureExtraction
 from vadlab.apis.features.video_list import VideoItem, find_videos
 from vadlab.datasets.formats.feature_recipe import read_recipe
+from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import config_differences, load_config, parse_cfg_options
 from vadlab.utils.errors import DataError, MissingFileError
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     crops = config.features['crops']
     for split, names in splits.items():
         lines = [f'{name}__{k}.npy\n' for name in names for k in range(crops)]
-        (args.out / f'{split}.txt').write_text(''.join(lines), encoding='utf-8')
+        write_text(args.out / f'{split}.txt', ''.join(lines))
     shutil.copyfile(args.data / ANNOTATION, args.out / ANNOTATION)
     frames = json.loads((args.out / 'features' / 'frames.json').read_text(encoding='utf-8'))
     write_json(args.out / 'frames.json', frames)

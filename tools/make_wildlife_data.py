@@ -7,8 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vadlab.simulators.common.made_folder import check_settings, write_missing, write_text
+from vadlab.simulators.common.made_folder import check_settings, write_missing
 from vadlab.simulators.wildlife.wildlife_set import NEEDS_BOTH, WildlifeClip, plan_wildlife_set
+from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import write_json

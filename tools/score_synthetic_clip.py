@@ -1,7 +1,6 @@
 """How well the small CLIP tells simulated scenes apart: ``python tools/score_synthetic_clip.py WEIGHTS``."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from vadlab.registry import MODELS
 from vadlab.simulators.surveillance.synthetic_frames import SyntheticFrames
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import load_config
+from vadlab.utils.json_file import write_json
 from vadlab.utils.runtime import format_table, format_value
 from vadlab.utils.setup_env import register_all_modules
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     figures = score(model.eval(), args.split, args.frames)
     print(format_table([(name, format_value(value)) for name, value in figures.items()], ('figure', 'value')))
     if args.json is not None:
-        args.json.write_text(json.dumps(figures, indent=1) + '\n', encoding='utf-8')
+        write_json(args.json, figures)
     return 0
 
 

@@ -15,6 +15,7 @@ from vadlab.datasets.transforms.probe_video import ProbeVideo
 from vadlab.datasets.transforms.sample_frames import SampleFrames
 from vadlab.datasets.ucf_crime_regions import UCFCrimeRegions
 from vadlab.datasets.video import read_frames
+from vadlab.utils.atomic import write_bytes
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
@@ -92,9 +93,7 @@ def captions_of(video: dict, frame: int) -> list[str]:
 def write_image(path: Path, frame: np.ndarray) -> None:
     """Write one RGB frame as JPEG, whole or not at all."""
     _, code = cv2.imencode('.jpg', frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    part = path.with_name(f'.{path.name}.part')
-    part.write_bytes(code.tobytes())
-    part.replace(path)
+    write_bytes(path, code.tobytes())
 
 
 if __name__ == '__main__':

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.functional.captions.random_captions import as_coco, random_corpus
-from vadlab.text import cider
-from vadlab.text.cider import CIDErD, cider_d
+from vadlab.text.cider import CIDErD, cider, cider_d
 from vadlab.text.document_frequencies import DocumentFrequencies
 from vadlab.utils.errors import DataError
 

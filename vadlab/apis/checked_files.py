@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import read_json
 
@@ -43,8 +44,5 @@ def remembered(path: str, recipe: str, cache_dir: str | None, look: Callable[[],
         except (DataError, MissingFileError):
             pass  # cut short by a kill: look again
     result = look()
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    part = cached.with_suffix(f'.{os.getpid()}.{hashlib.sha256(path.encode()).hexdigest()[:8]}.part')
-    part.write_text(json.dumps(result), encoding='utf-8')
-    os.replace(part, cached)
+    write_text(cached, json.dumps(result))
     return result

@@ -1,6 +1,5 @@
 """What a verification found."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vadlab.utils.errors import VADLabError
+from vadlab.utils.json_file import write_json
 
 LEVELS = ('pass', 'warning', 'failure')
 
@@ -85,4 +85,4 @@ class VerificationReport:
         }
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
+        write_json(path, report)

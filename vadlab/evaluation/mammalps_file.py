@@ -1,11 +1,11 @@
 """Results in the layout of MammAlps' first benchmark, for its own evaluation."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import DataError
 
 _CLIPPED = 1e-7
@@ -47,10 +47,7 @@ def write_mammalps_results(
         arrays += [labels[name][row].astype(int).tolist() for name in scores]
         segment = segments[row] if segments is not None else 0
         lines.append('\t'.join([str(row), str(number), str(segment), *(f'[{_joined(array)}]' for array in arrays)]))
-    part = Path(path).with_name(f'.{Path(path).name}.part')
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text('\n'.join(lines) + '\n', encoding='utf-8')
-    os.replace(part, path)
+    write_text(path, '\n'.join(lines) + '\n')
 
 
 def _predictions(scores: np.ndarray, multi_label: bool) -> list[float]:

@@ -1,12 +1,12 @@
 """In how many images' references an n-gram occurs."""
 
-import tempfile
 from collections.abc import Hashable, Sequence
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from vadlab.utils.atomic import atomic_path
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.npy_file import open_npz
 
@@ -85,12 +85,10 @@ class DocumentFrequencies:
         if not (all(isinstance(w, str) for w in self.words) or all(isinstance(w, int) for w in self.words)):
             raise DataError('Document frequencies of words that are neither text nor token ids cannot be saved')
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f'keys{n}': keys for n, keys in enumerate(self.keys, 1)}
         arrays |= {f'counts{n}': counts for n, counts in enumerate(self.counts, 1)}
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.npz', delete=False) as file:
+        with atomic_path(path) as part, open(part, 'wb') as file:
             np.savez(file, words=np.array(self.words), num_images=np.array(self.num_images), **arrays)  # type: ignore[arg-type]
-        Path(file.name).replace(path)
 
     @classmethod
     def load(cls, path: str | Path) -> 'DocumentFrequencies':

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .atomic import atomic_path, part_of
 from .errors import ConfigError, DataError
 from .text_file import decode_text, read_bytes, read_text, split_lines
 
@@ -163,7 +164,7 @@ def check_writable(path: str | Path, option: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(0, 'is a folder')
-        part = _part(path)
+        part = part_of(path)
         part.touch()
         part.unlink()
     except OSError as error:
@@ -179,14 +180,6 @@ def write_json(path: str | Path, content: Any, **options: Any) -> None:
             UTF-8 are written as escapes (``\udce9``).
         **options (Any): Further arguments of ``json.dump``.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = _part(path)
-    with part.open('w', encoding='utf-8', errors='backslashreplace') as file:
+    with atomic_path(path) as part, part.open('w', encoding='utf-8', errors='backslashreplace') as file:
         json.dump(content, file, indent=2, allow_nan=False, ensure_ascii=False, **options)
         file.write('\n')
-    os.replace(part, path)
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(f'.{path.name}.{os.getpid()}.part')

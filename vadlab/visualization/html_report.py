@@ -1,14 +1,14 @@
 """Pages that show all pictures of a test."""
 
 import html
-import os
 import re
-import tempfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+
+from vadlab.utils.atomic import write_text
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -150,9 +150,5 @@ def write_page(folder: str | Path, title: str, note: str, articles: Sequence[str
     """
     page = _PAGE.format(title=html.escape(title), note=html.escape(note), articles='\n'.join(articles))
     target = Path(folder) / 'index.html'
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile('w', dir=target.parent, suffix='.part', delete=False, encoding='utf-8') as file:
-        file.write(page)
-    os.chmod(file.name, 0o644)  # a temporary file is its owner's only
-    os.replace(file.name, target)
+    write_text(target, page)
     return target

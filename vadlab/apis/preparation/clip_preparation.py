@@ -36,6 +36,7 @@ from vadlab.datasets.formats.prepared_clips import (
     read_manifest,
 )
 from vadlab.datasets.problem_list import ProblemList
+from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.runtime import versions
@@ -226,9 +227,7 @@ class ClipPreparation:
         return known
 
     def _write_manifest(self, clips: dict[str, PreparedClip]) -> None:
-        part = self.out / f'.{MANIFEST_FILE}.{os.getpid()}.part'
-        part.write_text(''.join(clip.as_line() for clip in clips.values()), encoding='utf-8')
-        os.replace(part, self.out / MANIFEST_FILE)
+        write_text(self.out / MANIFEST_FILE, ''.join(clip.as_line() for clip in clips.values()))
 
     def _work(
         self,

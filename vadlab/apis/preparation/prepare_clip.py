@@ -1,6 +1,5 @@
 """One clip, from its video to its files: what a worker process does."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from vadlab.datasets.audio import LogMelRecipe, log_mel, read_audio
 from vadlab.datasets.formats.clip_recipe import FrameRecipe, plan_clip
 from vadlab.datasets.formats.prepared_clips import PreparedClip, frames_path, mel_path
 from vadlab.datasets.video import index_video, read_frames
+from vadlab.utils.atomic import atomic_path
 from vadlab.utils.errors import DataError, MissingDependencyError, VADLabError
 
 
@@ -114,10 +114,6 @@ def _sound(job: ClipJob) -> dict[str, Any]:
 
 def _write(path: Path, save: Callable[[BinaryIO], None]) -> int:
     """Write a file under another name and put it into place when it is whole; its size in bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    with open(part, 'wb') as file:
+    with atomic_path(path) as part, open(part, 'wb') as file:
         save(file)
-        size = file.tell()
-    os.replace(part, path)
-    return size
+        return file.tell()

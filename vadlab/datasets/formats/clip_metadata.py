@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.suggest import nearest
 from vadlab.utils.text_file import read_table
@@ -111,11 +112,7 @@ def write_metadata(path: str | os.PathLike, records: Sequence[ClipRecord]) -> No
         path (str): The file; folders that lack are made.
         records (Sequence[ClipRecord]): Their other columns may differ.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    part.write_text(format_metadata(records), encoding='utf-8', newline='')
-    os.replace(part, path)
+    write_text(path, format_metadata(records))
 
 
 def format_metadata(records: Sequence[ClipRecord]) -> str:

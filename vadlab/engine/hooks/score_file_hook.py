@@ -1,6 +1,5 @@
 """Keeping the scores of a test."""
 
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 
 from vadlab.registry import HOOKS
+from vadlab.utils.atomic import atomic_path
 
 
 @HOOKS.register_module()
@@ -67,11 +67,8 @@ class ScoreFileHook(Hook):
 
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """As ``np.savez_compressed``, but whole or not at all, and with any names: its own keywords are none here."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part')
-    with zipfile.ZipFile(part, 'w', zipfile.ZIP_DEFLATED) as archive:
+    """As ``np.savez_compressed``, but whole or not at all, and with any array name."""
+    with atomic_path(path) as part, zipfile.ZipFile(part, 'w', zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             with archive.open(f'{name}.npy', 'w', force_zip64=True) as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
-    os.replace(part, path)

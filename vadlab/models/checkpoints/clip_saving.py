@@ -1,11 +1,11 @@
 import json
-import os
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
 from vadlab import __version__
+from vadlab.utils.atomic import atomic_path
 from vadlab.utils.errors import CheckpointError
 
 from .clip_weights import CLIPWeights
@@ -59,11 +59,6 @@ def save_clip(
         'torch': torch.__version__,
         'arch': json.dumps(weights.arch),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + '.tmp')
-    try:
-        save_file(tensors, unfinished, metadata=(metadata or {}) | header)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with atomic_path(path) as part:
+        save_file(tensors, part, metadata=(metadata or {}) | header)
     return path

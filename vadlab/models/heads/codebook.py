@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vadlab.checkpoints.tensor_files import read_tensor_file
+from vadlab.utils.atomic import atomic_path
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingFileError
 from vadlab.utils.json_file import parse_json, read_json
 from vadlab.utils.text_file import read_lines
@@ -76,11 +77,9 @@ def save_codebook(path: str | Path, names: Sequence[str], embeds: Tensor, **note
         raise ConfigError(f'{path}: a codebook is written as .safetensors only.')
     if len(names) != len(embeds):
         raise ConfigError(f'{path}: {len(names)} names, but {len(embeds)} embeddings.')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part')
     metadata = {**notes, 'format': 'pt', 'names': json.dumps(list(names), ensure_ascii=False)}
-    save_file({'embeds': embeds.detach().float().contiguous()}, part, metadata)
-    part.replace(path)
+    with atomic_path(path) as part:
+        save_file({'embeds': embeds.detach().float().contiguous()}, part, metadata)
 
 
 def read_names(path: str | Path) -> list[str]:

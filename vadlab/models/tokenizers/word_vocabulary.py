@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vadlab.registry import TOKENIZERS
 from vadlab.text.ptb import ptb_tokenize
+from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.json_file import read_json
 
@@ -139,11 +140,7 @@ class WordVocabulary:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file that ``vocab_file`` reads; it appears only once it is complete."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'.{path.name}.part')
-        part.write_text(json.dumps({'words': self.words}, ensure_ascii=False, indent=0) + '\n', encoding='utf-8')
-        part.replace(path)
+        write_text(path, json.dumps({'words': self.words}, ensure_ascii=False, indent=0) + '\n')
 
     def __len__(self) -> int:
         return len(self.words)

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vadlab.utils.atomic import write_bytes
 from vadlab.utils.errors import ConfigError
 
 from ..common.scene import scene_seed
@@ -104,9 +105,7 @@ class Picture:
         small = cv2.resize(self.draw(), PICTURE_SIZE, interpolation=cv2.INTER_AREA)
         bgr = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
         _, code = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-        part = path.with_name(f'.{path.name}.part')
-        part.write_bytes(code.tobytes())
-        part.replace(path)
+        write_bytes(path, code.tobytes())
         return True
 
     def _rng(self, purpose: int) -> np.random.Generator:

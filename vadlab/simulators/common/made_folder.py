@@ -11,6 +11,7 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import ConfigError
 
 _FEW = 32  # so many are made faster than processes start
@@ -78,11 +79,3 @@ def write_missing(items: Sequence[Item], folder: Path, file_of: Callable[[Item],
 def _write(item: Writable, folder: Path) -> None:
     cv2.setNumThreads(1)
     item.write(folder)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that appears only once it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part')
-    part.write_text(text, encoding='utf-8')
-    part.replace(path)

@@ -6,6 +6,8 @@ from types import TracebackType
 import av
 import numpy as np
 
+from vadlab.utils.atomic import part_of
+
 
 class VideoWriter:
     """Writes frames to an mp4 that appears under its name only once it is complete.
@@ -20,7 +22,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, fps: float, crf: int = 26, sound: tuple[np.ndarray, int] | None = None) -> None:
         self.path, self.fps, self.crf, self.sound = Path(path), fps, crf, sound
-        self._part = self.path.with_name(f'.{self.path.name}.part')
+        self._part = part_of(self.path)
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
 

@@ -1,0 +1,43 @@
+"""Files that others see whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def part_of(path: Path) -> Path:
+    """The hidden file beside ``path`` that this process writes to first: ``.NAME.PID.part``."""
+    return path.with_name(f'.{path.name}.{os.getpid()}.part')
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """A file to write to; it replaces ``path`` when the block ends. After an error ``path`` is what it was before.
+
+    Args:
+        path (str | os.PathLike): The file; missing folders are made.
+
+    Yields:
+        Path: The file to write, in the same folder, with the permissions of any new file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = part_of(path)
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all; bytes of file names that are not UTF-8 become escapes."""
+    with atomic_path(path) as part:
+        part.write_text(text, encoding='utf-8', errors='backslashreplace', newline='')
+
+
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Write a binary file, whole or not at all."""
+    with atomic_path(path) as part:
+        part.write_bytes(content)
