@@ -205,7 +205,7 @@ def test_a_line_cut_off_by_a_kill_is_not_read(folder):
     assert len(run(folder).done) == 1
     assert not list((folder / 'processed').rglob('.*.part'))
     manifest.write_bytes(b'{"clip_id": 1\n' + whole)
-    with pytest.raises(DataError, match=r'manifest.jsonl line 1 cannot be read.*--overwrite'):
+    with pytest.raises(DataError, match=r'manifest.jsonl, line 1 .*--overwrite'):
         run(folder)
 
 

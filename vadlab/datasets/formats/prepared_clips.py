@@ -124,11 +124,14 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, PreparedClip]:
     if not path.is_file():
         raise MissingFileError(f'There is no {path}: {folder} holds no prepared clips. Make them with {_PREPARE}')
     clips = {}
-    for number, line in read_json_lines(path, is_ended=True):
-        clip = _clip_of(line)
-        if clip is None:
-            raise DataError(f'{path}, line {number}: tells of no clip. Prepare it again: {_PREPARE} --overwrite')
-        clips[clip.clip_id] = clip
+    try:
+        for number, line in read_json_lines(path, is_ended=True):
+            clip = _clip_of(line)
+            if clip is None:
+                raise DataError(f'{path}, line {number} describes no clip')
+            clips[clip.clip_id] = clip
+    except DataError as error:
+        raise DataError(f'{error}. Prepare the clips again: {_PREPARE} --overwrite') from error
     return clips
 
 
@@ -142,7 +145,7 @@ def _clip_of(line: object) -> PreparedClip | None:
         value = getattr(clip, spec.name)
         kind = spec.type.__name__ if type(spec.type) is type else str(spec.type)
         values = value if isinstance(value, list) and kind.startswith('list') else [value]
-        allowed: tuple[type, ...] = (str,) if kind == 'str' else (int, float) if 'float' in kind else (int,)
+        allowed: tuple[type, ...] = (str,) if 'str' in kind else (int, float) if 'float' in kind else (int,)
         if isinstance(value, list) is not kind.startswith('list') or not all(
             (isinstance(v, allowed) and not isinstance(v, bool)) or (v is None and 'None' in kind) for v in values
         ):
