@@ -340,7 +340,10 @@ def test_what_is_worth_a_second_look(ucf):
     [note] = test_set(ucf, temporal_ann_file=None).notes
     assert 'without temporal_ann_file' in note
     rewrite_list(ucf, lambda text: '\n'.join(text.splitlines()[:-1]), 'test.csv')
-    assert 'samples have different numbers of crops: 1, 2' in test_set(ucf).notes
+    with pytest.raises(DataError, match='1 videos have another number of crops than the 1 of most|than the 2 of most'):
+        test_set(ucf)
+    note = train_set(ucf, ann_file='test.csv', crops='separate').notes[0]
+    assert note.startswith('1 of 2 videos have other numbers of crops than the ')
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,12 @@ def test_temporal_list_alone_names_the_videos(two_videos, tmp_path, pipeline):
     assert [s.gt_caption for s in samples] == ['', '']
 
 
+def test_annotated_videos_without_a_record_are_told(build, make_record, tmp_path):
+    (tmp_path / 'temporal.txt').write_text('Abuse001_x264.mp4  Abuse  5  9\nArson002_x264.mp4  Arson  1  2\n')
+    dataset = build([make_record(), NORMAL], temporal_ann_file=str(tmp_path / 'temporal.txt'), test_mode=True)
+    assert any('1 of 2 videos of' in note and 'first: Arson002_x264' in note for note in dataset.notes)
+
+
 def test_temporal_list_without_an_anomalous_video_is_refused(build, make_record, tmp_path):
     (tmp_path / 'temporal.txt').write_text('Other_x264.mp4  Abuse  5  9  -1  -1\n')
     with pytest.raises(DataError, match='1 anomalous videos have no interval in .*Abuse001_x264'):

@@ -331,7 +331,7 @@ class SnippetFeatures(BaseDataset):
         return [{**sample, **{key: [sample[key][place]] for key in keys}} for place in places]
 
     def _check_alike(self, data_list: list[dict], shapes: dict[str, FeatureShape], problems: ProblemList) -> None:
-        """Videos of a data set have features of one size, and those of a batch one number of crops."""
+        """All videos have features of one size, and all samples one number of crops."""
         sizes = Counter(shape.feature_dim for shape in shapes.values())
         wanted = self.feature_dim or (sizes.most_common(1)[0][0] if sizes else 0)
         for video_id, shape in shapes.items():
@@ -339,7 +339,7 @@ class SnippetFeatures(BaseDataset):
                 what = f'feature_dim={wanted}' if self.feature_dim else f'the {wanted} of most'
                 problems.note(f'videos have features of another size than {what}', f'{video_id}: {shape.feature_dim}')
         numbers = Counter(len(sample['crop_inds']) for sample in data_list)
-        if len(numbers) > 1 and not self.test_mode:
+        if len(numbers) > 1:  # a mean over fewer crops is another score
             most = numbers.most_common(1)[0][0]
             for sample in data_list:
                 if len(sample['crop_inds']) != most:
@@ -370,8 +370,14 @@ class SnippetFeatures(BaseDataset):
             f'{sum(sample["num_snippets"] for sample in data_list)} snippets'
         )
         self.notes = []
-        if len(crops) > 1:
-            self.notes.append(f'samples have different numbers of crops: {", ".join(map(str, crops))}')
+        of_videos = Counter(sample['video_id'] for sample in data_list)
+        usual = Counter(of_videos.values()).most_common(1)[0][0] if of_videos else 0
+        others = [name for name, count in of_videos.items() if count != usual]
+        if others:
+            self.notes.append(
+                f'{len(others)} of {len(videos)} videos have other numbers of crops than the {usual} of most (first: '
+                f'{others[0]} has {of_videos[others[0]]})'
+            )
         if self.test_mode and not self.temporal_ann_file and n_normal < len(data_list):
             self.notes.append('without temporal_ann_file no frame counts as anomalous')
         # A folder of masks is of both splits, a temporal list of the test videos alone.

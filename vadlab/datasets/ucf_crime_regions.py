@@ -98,6 +98,7 @@ class UCFCrimeRegions(BaseDataset):
         self.interval_mode = interval_mode
         self.max_bad_videos = max_bad_videos
         self._budget = BadVideoBudget(max_bad_videos)
+        self._notes_of_truth: list[str] = []
         #: Annotated videos that are not on disk, and are left out.
         self.missing_videos: list[str] = []
         super().__init__(
@@ -125,7 +126,7 @@ class UCFCrimeRegions(BaseDataset):
         notes = [f'mended: {mended}'] if mended else []
         if self.missing_videos:
             notes.append(self._missing_text())
-        return notes
+        return notes + self._notes_of_truth
 
     def _missing_text(self) -> str:
         return (
@@ -234,6 +235,13 @@ class UCFCrimeRegions(BaseDataset):
             else None
             for s in data_list
         }
+        absent = [name for name in temporal if name not in labels]
+        if absent and self.test_mode:
+            self._notes_of_truth = [
+                f'{len(absent)} of {len(temporal)} videos of {self.temporal_ann_file} have no record (first: {absent[0]}): '
+                f'numbers are not those of the whole test set'
+            ]
+            MMLogger.get_current_instance().warning(f'UCFCrimeRegions: {self._notes_of_truth[0]}')
         truth = match_truth(temporal, labels, self.classes, {}, self.temporal_ann_file, problems)
         problems.raise_if_any(
             path, "Correct it, or leave temporal_ann_file out to take the regions' frames and the paths' classes"

@@ -128,3 +128,17 @@ def test_hard_negatives_only_where_flagged(make_record, region):
     assert record['regions'][1]['negatives'] == []
     with pytest.raises(DataError, match='short_expr_negs is missing'):
         parse([make_record(regions=[{**region, 'flag_short_neg': 1}])])
+
+
+def test_misspelled_keys_are_refused_and_others_left_alone(make_record, region):
+    region['keyframes'][0]['Enabled'] = region['keyframes'][0].pop('enabled')
+    record = make_record(regions=[region])
+    record['bbox_infos'] = record.pop('bbox_info')
+    with pytest.raises(DataError, match="the key 'bbox_infos' is not read; did you mean 'bbox_info'"):
+        RecordParser().parse([('record 0', record)], 'a.json')
+    record['bbox_info'] = record.pop('bbox_infos')
+    with pytest.raises(DataError, match="keyframe 0: the key 'Enabled' is not read; did you mean 'enabled'"):
+        RecordParser().parse([('record 0', record)], 'a.json')
+    region['keyframes'][0]['enabled'] = region['keyframes'][0].pop('Enabled')
+    record['event_id'] = region['label'] = 7
+    RecordParser().parse([('record 0', record)], 'a.json')

@@ -65,6 +65,7 @@ def test_built_in_phrases_read_well_and_unknown_classes_become_words():
     assert head.texts[-2:] == ['a road accident', 'pick pocketing']
     assert head.is_normal.tolist() == [True, True, False, False]
     assert in_words('RoadAccidents') == 'road accidents'
+    assert PromptScoringHead(['Normal', 'roadaccidents'], templates=['{}']).texts[-1:] == ['a road accident']
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ def read_frame_masks(folder: str | Path, names: Collection[str] | None = None) -
         if mask.ndim != 1 or mask.dtype.kind not in 'biuf':
             faults.append(f'{path.name}: {mask.dtype} of shape {mask.shape}; wanted a number a frame, shape (N,)')
             continue
+        if mask.dtype.kind == 'f' and not (np.isfinite(mask) & (mask == np.round(mask))).all():
+            faults.append(f'{path.name}: holds fractions or NaN, as scores do; wanted 0 for normal, 1 for others')
+            continue
         masks[name] = mask != 0
     if faults:
         raise DataError(f'{folder}: {len(faults)} of {len(files)} files are no frame masks (first: {faults[0]})')

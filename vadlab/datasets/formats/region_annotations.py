@@ -1,8 +1,10 @@
 """Reading and checking annotations of regions: what can be mended is counted, what cannot stops with a list."""
 
+import difflib
 import math
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,6 +15,10 @@ Record = dict[str, Any]
 
 CAPTION_TYPES = {'caption': 'caption', 'short': 'short_expr', 'long': 'long_expr'}
 _MAX_SHOWN = 5
+_KEYS = {
+    *('f_path', 'global_caption', 'bbox_info', 'start_frame', 'end_frame', 'keyframes', 'frame', 'bbox', 'enabled'),
+    *('caption', 'short_expr', 'long_expr', 'flag_short_neg', 'short_expr_negs'),
+}
 
 
 def load_records(path: str | os.PathLike[str]) -> tuple[list[tuple[str, Record]], str]:
@@ -117,6 +123,7 @@ class RecordParser:
             self._problem(where, 'f_path', f_path, 'a path')
             return {}
         where = f'{PurePosixPath(f_path).name} ({where})' if where.startswith('record ') else where
+        self._check_keys(where, record, ('bbox_info',))
         raw_regions = record.get('bbox_info')
         if raw_regions is None:
             raw_regions = []
@@ -135,6 +142,7 @@ class RecordParser:
         if not isinstance(raw, dict):
             self._problem(where, '', raw, 'a region')
             return None
+        self._check_keys(where, raw, ('short_expr', 'long_expr', 'flag_short_neg', 'short_expr_negs'))
         field = self.caption_field if raw.get(self.caption_field) is not None else 'caption'
         if field != self.caption_field:
             self.counts[f'regions without {self.caption_field}'] += 1
@@ -161,6 +169,7 @@ class RecordParser:
         if not isinstance(raw, dict):
             self._problem(where, '', raw, 'a keyframe')
             return None
+        self._check_keys(where, raw, ('enabled',))
         frame, enabled, bbox = self._integer(where, raw, 'frame'), raw.get('enabled', True), raw.get('bbox')
         if not isinstance(enabled, bool):
             self._problem(where, 'enabled', enabled, 'true or false')
@@ -182,6 +191,13 @@ class RecordParser:
             return None
         self.counts['boxes clipped'] += clipped != [float(v) for v in bbox]
         return dict(frame=frame, bbox=clipped, enabled=bool(enabled))
+
+    def _check_keys(self, where: str, raw: Record, optional: Sequence[str]) -> None:
+        """A misspelled key would count as one that is not there."""
+        for key in raw.keys() - _KEYS:
+            close = difflib.get_close_matches(str(key).lower(), [name for name in optional if name not in raw], n=1)
+            if close and len(key) - len(close[0]) in (-1, 0, 1):
+                self._problems.append(f'{where}: the key {key!r} is not read; did you mean {close[0]!r}?')
 
     def _negatives(self, where: str, raw: Record) -> list[str]:
         if raw.get('flag_short_neg', 0) != 1:
