@@ -238,8 +238,8 @@ class UCFCrimeRegions(BaseDataset):
         absent = [name for name in temporal if name not in labels]
         if absent and self.test_mode:
             self._notes_of_truth = [
-                f'{len(absent)} of {len(temporal)} videos of {self.temporal_ann_file} have no record (first: {absent[0]}): '
-                f'numbers are not those of the whole test set'
+                f'{len(absent)} of {len(temporal)} videos of {self.temporal_ann_file} have no record '
+                f'(first: {absent[0]}): numbers are not those of the whole test set'
             ]
             MMLogger.get_current_instance().warning(f'UCFCrimeRegions: {self._notes_of_truth[0]}')
         truth = match_truth(temporal, labels, self.classes, {}, self.temporal_ann_file, problems)
