@@ -1,7 +1,8 @@
 """Reading experiment configs: MMEngine's Python dialect with late-bound variables.
 
-A config is a Python file of plain assignments; ``_base_`` names the files it builds on, and dicts are merged key by
-key as MMEngine does (``_delete_=True`` included). Two things are added:
+A config is a Python file that is executed: open configs of people you trust only. It should hold plain assignments;
+``_base_`` names the files it builds on, and dicts are merged key by key as MMEngine does (``_delete_=True`` included).
+Two things are added:
 
 * **Late-bound variables.** A top-level variable with a plain value (number, string, None, list or tuple of these) that
   an experiment or ``--cfg-options name=value`` sets, replaces the assignment of that name in its ``_base_`` files

@@ -38,7 +38,7 @@ class ResidualAttentionBlock(nn.Module):
         causal: bool = False,
     ) -> None:
         super().__init__()
-        if width % heads:
+        if not isinstance(heads, int) or heads < 1 or width % heads:
             raise ConfigError(f'width={width} is not a multiple of heads={heads}.')
         self.heads = heads
         self.causal = causal
