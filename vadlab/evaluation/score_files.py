@@ -93,7 +93,9 @@ def _read_csv(path: Path, classes: tuple[str, ...]) -> np.ndarray:
     if len(widths) > 1:
         raise ValueError(f'rows of {min(widths)} to {max(widths)} columns')
     table = np.array(numbers)
-    if 'score' in header and table.ndim == 2:
+    if table.ndim != 2:
+        raise ValueError('a header without a row')
+    if 'score' in header:
         return table[:, header.index('score')]
     if len(header) > 1 and classes:
         wanted = [name.lower() for name in classes]

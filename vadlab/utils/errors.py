@@ -4,6 +4,9 @@ Each derives from the built-in exception that fits it, so library users may catc
 tools can tell a user's mistake (one clear message, exit status 2) from a fault of our own (a traceback, status 1).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from .printable import printable, shortened_message
 
 
@@ -39,3 +42,12 @@ class MissingDependencyError(VADLabError, ImportError):
 
 class TrainingError(VADLabError, RuntimeError):
     """Training cannot go on: a loss that is not finite, no memory left, a device that failed."""
+
+
+@contextmanager
+def naming(source: object, separator: str = ': ') -> Iterator[None]:
+    """Put the name of a file before the message of a :class:`DataError`."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f'{source}{separator}{error}') from error

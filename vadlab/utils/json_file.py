@@ -107,6 +107,57 @@ def read_json_lines(
     return found
 
 
+def shape_fault(content: Any, shape: Any, place: str = '') -> str | None:
+    """Where JSON is of another shape than a reader needs; None where it fits.
+
+    >>> shape_fault({'boxes': [{'x': 1}, {'x': 'a'}]}, {'boxes': [{'x': float, 'label?': str}]})
+    "boxes[1].x is 'a', not a number"
+
+    Args:
+        content (Any): What :func:`read_json` returned.
+        shape (Any): ``str``, ``int``, ``float`` (a whole number fits, too) or ``bool``; ``Any``; a list of one shape,
+            which all entries have; a dict of shapes by key, whose keys may be missing or null where they end in ``?``;
+            ``{str: shape}`` for an object of any keys; or a tuple of shapes, of which one must fit.
+        place (str): Where ``content`` stands.
+    """
+    if isinstance(shape, tuple):
+        faults = [shape_fault(content, one, place) for one in shape]
+        return None if None in faults else faults[0]
+    where = place or 'it'
+    if isinstance(shape, list):
+        if not isinstance(content, list):
+            return f'{where} is {_shown(content)}, not a list'
+        children = ((entry, shape[0], f'{place}[{i}]') for i, entry in enumerate(content))
+    elif isinstance(shape, dict):
+        if not isinstance(content, dict):
+            return f'{where} is {_shown(content)}, not an object'
+        if str in shape:
+            children = ((entry, shape[str], f'{place}.{key}'.lstrip('.')) for key, entry in content.items())
+        else:
+            for key in shape:
+                if not key.endswith('?') and key not in content:
+                    return f'{where} has no {key!r}'
+            children = (
+                (content[name], part, f'{place}.{name}'.lstrip('.'))
+                for key, part in shape.items()
+                if (name := key.removesuffix('?')) in content and not (key.endswith('?') and content[name] is None)
+            )
+    else:
+        kinds = (int, float) if shape is float else shape
+        is_other = shape is not Any and (
+            not isinstance(content, kinds) or (isinstance(content, bool) and shape is not bool)
+        )
+        return f'{where} is {_shown(content)}, not {_KINDS[shape]}' if is_other else None
+    return next((fault for child in children if (fault := shape_fault(*child))), None)
+
+
+_KINDS = {str: 'a text', int: 'a whole number', float: 'a number', bool: 'true or false'}
+
+
+def _shown(content: Any) -> str:
+    return 'null' if content is None else repr(content)[:60]
+
+
 class _RefusedError(ValueError):
     def __init__(self, why: str, token: str) -> None:
         super().__init__(why)

@@ -1,21 +1,21 @@
 """Reading ``.npy`` and ``.npz`` files of unknown origin."""
 
 import io
+import lzma
 import math
 import os
 import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
 
-from .errors import DataError, MissingFileError
+from .errors import DataError, MissingFileError, naming
 from .text_file import MOST_BYTES
 
 _MAGIC = b'\x93NUMPY'
@@ -35,7 +35,16 @@ _DAMAGE = (
     AttributeError,
 )
 # What zipfile raises of archives that are damaged, encrypted or of a method that it does not know.
-ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, OSError)
+ZIP_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+    OSError,
+)
 
 
 def read_npy(path: str | os.PathLike[str]) -> np.ndarray:
@@ -52,7 +61,7 @@ def read_npy(path: str | os.PathLike[str]) -> np.ndarray:
         DataError: It cannot be read, is empty, no ``.npy`` file, cut short, or holds Python objects. The message names
             the file.
     """
-    with _open(path) as file, _named(path):
+    with _open(path) as file, naming(path, ' '):
         return _read(file, os.fstat(file.fileno()).st_size)
 
 
@@ -62,7 +71,7 @@ def map_npy(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         MissingFileError, DataError: See :func:`read_npy`.
     """
-    with _open(path) as file, _named(path):
+    with _open(path) as file, naming(path, ' '):
         header = read_npy_header(file, os.fstat(file.fileno()).st_size)
         if 0 in header.shape:  # nothing to map
             return np.empty(header.shape, header.dtype)
@@ -92,7 +101,7 @@ def open_npz(path: str | os.PathLike[str]) -> dict[str, Callable[[], np.ndarray]
 
 
 def _read_entry(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> np.ndarray:
-    with _named(f'{path}: the array {name.removesuffix(".npy")[:100]!r}'):
+    with naming(f'{path}: the array {name.removesuffix(".npy")[:100]!r}', ' '):
         try:
             size = archive.getinfo(name).file_size
             if size > MOST_BYTES:
@@ -193,12 +202,3 @@ def _open(path: str | os.PathLike[str]) -> IO[bytes]:
         if isinstance(error, MissingFileError):
             raise
         raise DataError(f'{path} cannot be read: {error.strerror}') from error
-
-
-@contextmanager
-def _named(source: str | os.PathLike[str]) -> Iterator[None]:
-    """Put the name of a file before an error's message."""
-    try:
-        yield
-    except DataError as error:
-        raise DataError(f'{source} {error}') from error

@@ -107,7 +107,7 @@ def _listed(source: Path, folder: Path) -> Iterator[Path]:
 
 
 def _must_exist(path: Path, why: str) -> None:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MissingFileError(f'There is no video {path} ({why}).')
 
 

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, unquote, urlparse
 
 import numpy as np
 
-from vadlab.utils.errors import ConfigError, DataError
-from vadlab.utils.json_file import read_json
+from vadlab.utils.errors import ConfigError, DataError, naming
+from vadlab.utils.json_file import read_json, shape_fault
 
 from ..temporal_truth import outside
 from .class_names import class_from_path, equal_but_for_case
@@ -21,6 +21,28 @@ from .temporal_annotations import ClassInterval, TemporalAnnotation
 
 _UPLOAD_PREFIX = re.compile(r'^[0-9a-f]{8}-')  # what Label Studio puts before an uploaded file's name
 _BOX = ('x', 'y', 'width', 'height')
+
+_FRAME = {'frame': int, 'enabled?': bool, 'rotation?': float}
+_VALUES = {
+    'videorectangle': {'framesCount?': float, 'labels?': [str], 'sequence?': [_FRAME]},
+    'timelinelabels': {'timelinelabels?': [str], 'ranges?': [{'start': int, 'end': int}]},
+    'choices': {'choices?': [str]},
+    'textarea': {'text?': (str, [str])},
+    'labels': {'labels?': [str]},
+}
+_TASK = {
+    'data': {str: Any},
+    'annotations': [
+        {
+            'was_cancelled?': bool,
+            'updated_at?': str,
+            'id?': int,
+            'result?': [
+                {'type': str, 'id?': str, 'from_name?': str, 'value?': {str: Any}, 'meta?': {'text?': (str, [str])}}
+            ],
+        }
+    ],
+}
 
 
 @dataclass
@@ -101,6 +123,8 @@ def convert_label_studio(
             f'{os.fspath(path)}: not a Label Studio export of tasks with data and annotations. Export the project as '
             '"JSON", not as "JSON-MIN"'
         )
+    if fault := _fault(tasks):
+        raise DataError(f'{os.fspath(path)}: {fault}, as exports have it. Export the project again as "JSON"')
     export = LabelStudioExport()
     counts = export.counts
     newest: list[tuple[str, list[dict]]] = []
@@ -111,7 +135,8 @@ def convert_label_studio(
             continue
         counts['tasks with several annotations, the newest taken'] += len(annotations) > 1
         last = max(annotations, key=lambda a: (a.get('updated_at') or '', a.get('id') or 0))
-        newest.append((_file_name(task), last.get('result') or []))
+        with naming(path):
+            newest.append((_file_name(task), last.get('result') or []))
     twice = [name for name, count in Counter(name for name, _ in newest).items() if count > 1]
     if twice:
         raise DataError(
@@ -119,7 +144,8 @@ def convert_label_studio(
             'their file names: rename one, or remove a task'
         )
     class_field = _choose_class_field([results for _, results in newest], class_field, counts)
-    found = [_convert_task(name, results, true_frames, class_field, counts) for name, results in newest]
+    with naming(path):
+        found = [_convert_task(name, results, true_frames, class_field, counts) for name, results in newest]
     without_caption = []
     for task in found:
         if not task.record['global_caption']:
@@ -135,6 +161,26 @@ def convert_label_studio(
     if any(task.class_name or task.spans for task in found):
         export.temporal = _temporal(found, os.fspath(path), counts)
     return export
+
+
+def _fault(tasks: list[dict]) -> str | None:
+    """Where an export is of another shape than Label Studio's."""
+    if fault := shape_fault(tasks, [_TASK], 'tasks'):
+        return fault
+    for i, task in enumerate(tasks):
+        for j, annotation in enumerate(task['annotations']):
+            for k, result in enumerate(annotation.get('result') or []):
+                place = f'tasks[{i}].annotations[{j}].result[{k}]'
+                kind, value = result['type'], result.get('value') or {}
+                if fault := shape_fault(value, _VALUES.get(kind, Any), f'{place}.value'):
+                    return fault
+                if kind == 'videorectangle' and 'id' not in result:
+                    return f"{place} has no 'id'"
+                for step in (value.get('sequence') or []) if kind == 'videorectangle' else []:
+                    sides = [name for name in _BOX if name in step]
+                    if sides and (fault := shape_fault(step, dict.fromkeys(_BOX, float), f'{place}.value.sequence')):
+                        return fault
+    return None
 
 
 def _choose_class_field(exported: Sequence[list[dict]], wanted: str | None, counts: Counter[str]) -> str:

@@ -44,9 +44,12 @@ class PatchStore:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.recipe = read_recipe(self.folder)
+        rows = read_index(self.folder)
         self._row: dict[int | str, tuple[int, str, int]] = {
-            image_id: (row, name, size) for row, (image_id, name, size) in enumerate(read_index(self.folder))
+            image_id: (row, name, size) for row, (image_id, name, size) in enumerate(rows)
         }
+        if len(self._row) != len(rows):
+            raise DataError(f'{self.folder / _INDEX_FILE} names {len(rows) - len(self._row)} images twice. {_ADVICE}')
         self._map: np.ndarray | None = None
         path, need = self.folder / _PATCH_FILE, len(self._row) * row_bytes(self.recipe)
         there = path.stat().st_size if path.exists() else 0

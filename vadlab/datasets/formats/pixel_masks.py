@@ -102,7 +102,7 @@ def _read_masks(folder: Path) -> np.ndarray:
                 # Colours, not palette indices, and no transparency, which is 255 everywhere.
                 has_more = picture.mode in ('P', 'PA', 'LA', 'RGBA')
                 values = np.asarray(picture.convert('RGB') if has_more else picture)
-        except OSError as error:
+        except Exception as error:  # Pillow tells damage by many kinds of errors
             raise DataError(f'{path} is no picture that can be read: {error}') from error
         sizes.add(values.shape[:2])
         if len(sizes) > 1:
@@ -156,7 +156,6 @@ def read_avenue_masks(folder: str | Path, names: Collection[str] | None = None) 
     """
     try:
         from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
     except ImportError as error:
         raise MissingDependencyError("Avenue's .mat files are read with scipy: pip install scipy") from error
     masks: dict[str, np.ndarray] = {}
@@ -164,11 +163,13 @@ def read_avenue_masks(folder: str | Path, names: Collection[str] | None = None) 
         if names is not None and name not in names:
             continue
         try:
-            cells = loadmat(path).get('volLabel')
-        except (MatReadError, ValueError, NotImplementedError, OSError) as error:
+            cells = loadmat(path, variable_names=['volLabel']).get('volLabel')
+        except Exception as error:  # SciPy tells damage by many kinds of errors
             raise DataError(f'{path} is no MATLAB file that can be read: {error}') from error
         if cells is None:
             raise DataError(f'{path} holds no volLabel')
+        if not isinstance(cells, np.ndarray) or not cells.size:
+            raise DataError(f'{path}: its volLabel is empty')
         cells = np.ravel(cells) if cells.dtype == object else np.moveaxis(np.atleast_3d(cells), 2, 0)
         masks[name] = np.array([bool(np.any(cell)) for cell in cells])
     return masks

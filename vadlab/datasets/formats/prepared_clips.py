@@ -172,8 +172,9 @@ def read_prepared_recipe(folder: str | os.PathLike) -> tuple[FrameRecipe, LogMel
 
 def reading_note(folder: str | os.PathLike) -> str:
     """A warning where clips were prepared by a version that read videos otherwise; empty where they were not."""
-    recipe = json.loads(Path(folder, RECIPE_FILE).read_text(encoding='utf-8'))['recipe']
-    if recipe.get('read_as') == READ_AS:
+    content = read_json(Path(folder, RECIPE_FILE))
+    recipe = content.get('recipe') if isinstance(content, dict) else None
+    if isinstance(recipe, dict) and recipe.get('read_as') == READ_AS:
         return ''
     return (
         'the clips were prepared by another version of VADLab. It did not turn videos that a player turns, and took '

@@ -1,5 +1,4 @@
 import inspect
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from vadlab.checkpoints.saved_config import read_saved_config
 from vadlab.checkpoints.tensor_files import read_tensor_file
 from vadlab.checkpoints.weights import check_float_weights, check_weights, weights_in
 from vadlab.utils.errors import CheckpointError, DataError, MissingFileError
-from vadlab.utils.json_file import read_json
+from vadlab.utils.json_file import parse_json, read_json
 
 from ..backbones.clip_text_transformer import CLIPTextTransformer
 from ..backbones.clip_vision_transformer import CLIPVisionTransformer
@@ -124,7 +123,7 @@ def _saved_arch(content: dict, metadata: dict[str, str], name: str) -> dict | No
     """The towers' settings in a file of ours: safetensors' metadata, or the config inside a training checkpoint."""
     try:
         if 'arch' in metadata:
-            return json.loads(metadata['arch'])
+            return parse_json(metadata['arch'], name)
         meta = content.get('meta')
         config = read_saved_config(meta['cfg'], name) if isinstance(meta, dict) and 'cfg' in meta else {}
         return _with_defaults(config.get('model'))

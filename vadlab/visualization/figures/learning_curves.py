@@ -53,7 +53,7 @@ def read_learning_curve(run_dir: str | Path, key: str = 'frame/auc', label: str 
                 iteration = record['iter']
                 if first_of_file:
                     # A resumed run goes on from an earlier iteration: forget what came after that.
-                    clock = [entry for entry in clock if entry[0] < iteration]
+                    clock = [entry for entry in clock if entry[0] < iteration] or clock[:1]
                     while minutes and minutes[-1] * 60 > clock[-1][1] + 1e-9:
                         minutes.pop()
                         values.pop()

@@ -1,6 +1,8 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
+from vadlab.datasets.problem_list import ProblemList
 from vadlab.utils.errors import MissingFileError
 
 from ..clip_metadata import SPLITS, ClipRecord
@@ -40,10 +42,19 @@ def read_mammalps(root: Path) -> list[ClipRecord]:
     inside = Path() if (root / 'metadata').is_dir() else Path('benchmark_1')
     if not (root / inside / 'metadata').is_dir():
         raise MissingFileError(f'{root} is no MammAlps release: neither benchmark_1/metadata nor metadata is in it')
-    records = []
+    problems, records = ProblemList('MammAlps'), []
     for split in SPLITS:
-        for row in read_table(root / inside / 'metadata' / f'{split}.csv', _COLUMNS):
+        table = root / inside / 'metadata' / f'{split}.csv'
+        for row in read_table(table, _COLUMNS):
             video = Path(row['video_path'])
+            if not video.name:
+                problems.note('rows name no video', f'{table}: {row}')
+                continue
+            try:
+                start, end = (float(row[name] or 0) or None for name in ('start_s', 'end_s'))
+            except ValueError as error:
+                problems.note('times are no numbers', f'{table}, {row["video_path"]}: {error}')
+                continue
             audio = inside / 'audios' / video.with_suffix('.wav')
             actions = [name for name in row['actions'].replace(',', ';').split(';') if name.strip().lower() != 'none']
             records.append(
@@ -51,11 +62,12 @@ def read_mammalps(root: Path) -> list[ClipRecord]:
                     clip_id=video.stem,
                     video=(inside / 'clips' / video).as_posix(),
                     split=split,
-                    start=float(row['start_s'] or 0) or None,
-                    end=float(row['end_s'] or 0) or None,
-                    audio=audio.as_posix() if (root / audio).is_file() else '',
+                    start=start,
+                    end=end,
+                    audio=audio.as_posix() if os.path.isfile(root / audio) else '',
                     columns=dict(species=row['species'], behaviour=row['activity'], actions=joined(actions)),
                 )
             )
+    problems.raise_if_any(str(root / inside / 'metadata'), 'Is this the release?')
     ids = unique_ids([record.clip_id for record in records])
     return [replace(record, clip_id=clip_id) for record, clip_id in zip(records, ids, strict=True)]

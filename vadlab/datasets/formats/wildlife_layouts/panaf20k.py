@@ -1,10 +1,11 @@
+import os
 from pathlib import Path
 
 from mmengine.logging import MMLogger
 
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.utils.errors import DataError, MissingFileError
-from vadlab.utils.json_file import read_json
+from vadlab.utils.json_file import read_json, shape_fault
 from vadlab.utils.natural_order import natural_sorted
 
 from ..clip_metadata import ClipRecord
@@ -13,6 +14,7 @@ from .layout_files import joined, read_table
 _SPLITS = {'train': 'train', 'validation': 'val', 'val': 'val', 'test': 'test'}
 _VIDEO_COLUMNS = ('video', 'video_id', 'filename', 'file_name', 'file', 'path', 'name', 'subject_id')
 _LABEL_COLUMNS = ('behaviours', 'behaviour', 'behaviors', 'behavior', 'labels', 'label')
+_FRAMES = {'annotations': [{'detections': [{'species?': str, 'behaviour?': str}]}]}
 _NO_LABEL = ('', 'none', 'no_action', 'nan')
 
 
@@ -64,13 +66,16 @@ def _read_frames(root: Path, folder: Path) -> list[ClipRecord]:
     for name, split in _SPLITS.items():
         for file in natural_sorted((folder / 'annotations' / name).glob('*.json')):
             try:
-                frames = read_json(file)['annotations']
-                detections = [detection for frame in frames for detection in frame['detections']]
-                species = [detection.get('species', '') for detection in detections]
-                behaviours = [detection.get('behaviour', '') for detection in detections]
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                problems.note('files cannot be read', f'{file.name}: {type(error).__name__} {error}')
+                content = read_json(file)
+            except DataError as error:
+                problems.note('files cannot be read', str(error))
                 continue
+            if fault := shape_fault(content, _FRAMES):
+                problems.note('files cannot be read', f'{file.name}: {fault}')
+                continue
+            detections = [detection for frame in content['annotations'] for detection in frame['detections']]
+            species = [detection.get('species') or '' for detection in detections]
+            behaviours = [detection.get('behaviour') or '' for detection in detections]
             records.append(
                 ClipRecord(
                     clip_id=file.stem,
@@ -118,7 +123,7 @@ def _read_tables(root: Path, tables: list[Path]) -> list[ClipRecord]:
             records.append(
                 ClipRecord(
                     clip_id=Path(name).stem,
-                    video=name if (root / name).exists() or not (root / 'videos').is_dir() else f'videos/{name}',
+                    video=name if os.path.exists(root / name) or not (root / 'videos').is_dir() else f'videos/{name}',
                     split=_SPLITS[split],
                     columns=dict(species=row.get('species', ''), behaviour=_behaviours(shown)),
                 )
