@@ -104,7 +104,8 @@ def picture_name(video_id: str) -> str:
     """A file name for a video's picture that every file system takes, and that no other video id gets."""
     safe = re.sub(r'[^A-Za-z0-9._-]+', '_', video_id).strip('._')[:100]
     if not safe or safe != video_id:
-        safe = f'{safe or "video"}-{zlib.crc32(video_id.encode()):08x}'
+        digest = zlib.crc32(video_id.encode('utf-8', 'backslashreplace'))
+        safe = f'{safe or "video"}-{digest:08x}'
     return f'{safe}.png'
 
 

@@ -3,8 +3,11 @@
 import functools
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from mmengine.logging import print_log
 
 BASE_FONT = 'DejaVu Sans'  # comes with matplotlib
@@ -26,6 +29,28 @@ CJK_FONTS = (
     'AR PL UMing CN',
     'Arial Unicode MS',
 )
+
+
+class PlainTextCanvas(FigureCanvasAgg):
+    """Draws every text of its figure as it is: in a video's name, ``$`` begins no formula.
+
+    Characters that no font can draw are shown as escapes.
+    """
+
+    def draw(self) -> None:
+        """Draw the figure."""
+        self._make_plain()
+        super().draw()
+
+    def print_figure(self, *args: Any, **kwargs: Any) -> Any:
+        """What ``Figure.savefig`` calls."""
+        self._make_plain()
+        return super().print_figure(*args, **kwargs)
+
+    def _make_plain(self) -> None:
+        for text in self.figure.findobj(Text):
+            text.set_parse_math(False)
+            text.set_text(_escaped(text.get_text()))
 
 
 @functools.cache
@@ -57,16 +82,18 @@ def drawable(text: str) -> str:
     Returns:
         str: Only characters that :func:`font_families` can draw.
     """
-    line = ' '.join(text.split())
-    lacking = {char for char in line if not any(ord(char) in characters for _, characters in _fonts())}
+    return _escaped(' '.join(text.split()))
+
+
+def _escaped(text: str) -> str:
+    lacking = {char for char in text if char != '\n' and not any(ord(char) in drawn for _, drawn in _fonts())}
     if lacking:
         _say_once(
             'No font of this system can draw some characters of the captions; pictures show them escaped (the page '
             'index.html shows them as they are). For Chinese, install one, such as the package fonts-noto-cjk, and '
             "remove matplotlib's font cache (python -c 'import matplotlib; print(matplotlib.get_cachedir())')"
         )
-    escaped = (char.encode('ascii', 'backslashreplace').decode() if char in lacking else char for char in line)
-    return ''.join(escaped)
+    return ''.join(ascii(char)[1:-1] if char in lacking else char for char in text)
 
 
 def _longest(text: str, fits: Callable[[str], bool], end: str = '') -> int:

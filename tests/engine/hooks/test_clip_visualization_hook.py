@@ -62,10 +62,11 @@ def test_heads_then_clips_with_mistakes_first(tmp_path):
     hook = HOOKS.build(dict(type='ClipVisualizationHook', show_dir=str(tmp_path / 'show')))
     model, _ = run(hook)
     assert not model.collect_attention
-    names = {path.name for path in (tmp_path / 'show').iterdir()}
+    show = tmp_path / 'show'
+    names = {path.relative_to(show).as_posix() for path in show.rglob('*') if path.is_file()}
     assert names == {
         'index.html', 'clip0.png', 'clip1.png', 'clip2.png', 'clip3.png',
-        'confusion_species.png', 'classes_species.png', 'confusion_calls.png', 'classes_calls.png',
+        *(f'heads/{what}_{head}.png' for what in ('confusion', 'classes') for head in ('species', 'calls')),
     }  # fmt: skip
     page = (tmp_path / 'show/index.html').read_text()
     places = [page.index(f'{name}.png') for name in ('confusion_species', 'clip1', 'clip3', 'clip0', 'clip2')]

@@ -6,6 +6,7 @@ from vadlab.evaluation.score_predictions import ScoreReport
 from vadlab.utils.errors import DataError
 from vadlab.visualization.figures import score_plots
 from vadlab.visualization.figures.score_plots import draw_report, plot_class_bars, plot_score_curve
+from vadlab.visualization.html_report import picture_name
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_all_figures_of_a_report(tmp_path):
     )
     paths = draw_report(report, tmp_path, num_videos=4)
     # Three of four videos with anomalies, one without.
-    names = ['roc_pr.png', 'class_auc.png', *(f'scores/v_{i}.png' for i in (1, 4, 8, 0))]
+    names = ['roc_pr.png', 'class_auc.png', *(f'scores/{picture_name(f"v/{i}")}' for i in (1, 4, 8, 0))]
     assert [str(path.relative_to(tmp_path)) for path in paths] == names
     assert all(path.stat().st_size > 1000 for path in paths)
     assert len(draw_report(report, tmp_path / 'all', num_videos=100)) == 2 + 9

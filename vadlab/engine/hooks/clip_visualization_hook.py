@@ -115,7 +115,8 @@ class ClipVisualizationHook(Hook):
         top1 = classification.top_1(found.scores, found.labels)
         title = f'{head}: top-1 {top1:.3f} of {len(found.scores)} clips'
         matrix = classification.confusion_matrix(found.scores, found.labels)
-        confusion, bars = f'confusion_{picture_name(head)}', f'classes_{picture_name(head)}'
+        # In a folder of their own: a clip may be called confusion_species.
+        confusion, bars = f'heads/confusion_{picture_name(head)}', f'heads/classes_{picture_name(head)}'
         plot_confusion(matrix, found.classes, self.show_dir / confusion, title)
         decided = classification.predicted_labels(found.scores, found.multi_label)
         measures = {

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from vadlab.utils.errors import DataError
 
 from ..renderers.video_picture import INK, MUTED
-from ..text import drawable, font_families
+from ..text import PlainTextCanvas, drawable, font_families
 from .curves import COLOURS, _save, _tidy
 
 _ROW = 0.17  # inches a bar
@@ -46,7 +45,7 @@ def plot_grouped_bars(
     thickness = 0.8 / len(values)
     height = 1.0 + len(names) * (0.12 + _ROW * len(values))
     figure = Figure(figsize=(7.6, height), layout='constrained', facecolor='white')
-    FigureCanvasAgg(figure)
+    PlainTextCanvas(figure)
     axes = figure.subplots()
     rows = np.arange(len(names))
     for number, (label, of_groups) in enumerate(values.items()):

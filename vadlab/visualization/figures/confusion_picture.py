@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from vadlab.utils.errors import DataError
 
 from ..renderers.video_picture import INK, MUTED, SCORE
-from ..text import drawable, font_families
+from ..text import PlainTextCanvas, drawable, font_families
 from .curves import _save
 
 MAX_NUMBERED = 24  # classes; numbers in more cells than that could not be read
@@ -41,7 +40,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str], out: str | Path, 
     margin = 0.35 + 0.075 * min(max(map(len, names)), 24)
     side = cell * count
     figure = Figure(figsize=(side + margin + 1.3, side + margin + 0.8), layout='constrained', facecolor='white')
-    FigureCanvasAgg(figure)
+    PlainTextCanvas(figure)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap=_MAP, vmin=0, vmax=1)
     if count <= MAX_NUMBERED:
@@ -63,9 +62,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str], out: str | Path, 
     for spine in axes.spines.values():
         spine.set_color('#b5bfcc')
     if title:
-        axes.set_title(
-            drawable(title), loc='left', fontsize=11, color=INK, fontfamily=font_families(), parse_math=False
-        )
+        axes.set_title(drawable(title), loc='left', fontsize=11, color=INK, fontfamily=font_families())
     bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=24, pad=0.02)
     bar.set_label("share of the row's clips", color=MUTED, fontsize=9)
     bar.ax.tick_params(colors=MUTED, labelsize=8)

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from vadlab.evaluation.functional import average_precision, precision_recall_curve, rank_counts, roc_auc, roc_curve
 from vadlab.utils.errors import DataError
 
 from ..renderers.video_picture import GRID, INK, MUTED, SCORE, TRUTH
-from ..text import drawable, font_families
+from ..text import PlainTextCanvas, drawable, font_families
 
 COLOURS = (SCORE, TRUTH, '#2a9d3a', '#7a4fd0', '#e08600', '#00909e')
 
@@ -49,7 +48,7 @@ def plot_roc_pr(scores: np.ndarray, labels: np.ndarray, out: str | Path) -> None
     if counts.single_class:
         raise DataError('There is no curve to draw: all frames are of one class')
     figure = Figure(figsize=(9.6, 4.4), layout='constrained', facecolor='white')
-    FigureCanvasAgg(figure)
+    PlainTextCanvas(figure)
     left, right = figure.subplots(1, 2)
     left.plot(*_thinned(*roc_curve(counts)), color=SCORE, lw=2, label=f'AUC {roc_auc(counts):.4f}')
     left.plot([0, 1], [0, 1], color=MUTED, lw=0.9, ls=(0, (4, 3)), label='chance')
@@ -87,7 +86,7 @@ def plot_auc_vs_time(
         if len(run.values) == 0:
             raise DataError(f'The run {run.label!r} has no value of {metric}')
     figure = Figure(figsize=(7.6, 4.2), layout='constrained', facecolor='white')
-    FigureCanvasAgg(figure)
+    PlainTextCanvas(figure)
     axes = figure.subplots()
     labels = list(dict.fromkeys(run.label for run in runs))
     for i, label in enumerate(labels):

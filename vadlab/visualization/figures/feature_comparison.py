@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..renderers.video_picture import INK, MUTED, SCORE
-from ..text import drawable
+from ..text import PlainTextCanvas, drawable
 from .curves import COLOURS, _save, _tidy
 
 
@@ -24,7 +23,7 @@ def plot_feature_comparison(
         out (str | Path): PNG, SVG or PDF by its ending.
     """
     figure = Figure(figsize=(9.6, 4.0), layout='constrained', facecolor='white')
-    FigureCanvasAgg(figure)
+    PlainTextCanvas(figure)
     left, right = figure.subplots(1, 2)
     bins = np.linspace(min(cosines.min(initial=1.0), chance.min(initial=1.0), 0.9), 1.0, 60)
     for values, colour, label in ((chance, MUTED, 'other snippets'), (cosines, SCORE, 'same snippet')):

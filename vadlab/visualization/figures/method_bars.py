@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from vadlab.utils.errors import DataError
 
 from ..renderers.video_picture import INK, MUTED, SCORE, TRUTH
-from ..text import drawable, font_families
+from ..text import PlainTextCanvas, drawable, font_families
 from .curves import _save, _tidy
 
 
@@ -40,7 +39,7 @@ def plot_method_bars(
         raise DataError(f'Every method needs a {measure} to draw')
     thickness = 0.68 if control is None else 0.36
     figure = Figure(figsize=(7.6, 1.1 + 0.42 * len(names)), layout='constrained', facecolor='white')
-    FigureCanvasAgg(figure)
+    PlainTextCanvas(figure)
     axes = figure.subplots()
     rows = np.arange(len(names))
     groups: list[tuple[Sequence[Sequence[float]], str, str, float]] = [(values, SCORE, '_', 0.0)]

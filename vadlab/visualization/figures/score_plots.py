@@ -1,19 +1,18 @@
 """Figures of a scored test set: curves over all frames, bars of classes, the score of single videos."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from vadlab.datasets.formats.frame_masks import mask_to_intervals
 from vadlab.utils.errors import DataError
 
+from ..html_report import picture_name
 from ..renderers.video_picture import INK, MUTED, SCORE, TRUTH, envelope
-from ..text import drawable, font_families
+from ..text import PlainTextCanvas, drawable, font_families
 from .curves import _save, _tidy, plot_roc_pr
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def plot_class_bars(values: Mapping[str, float], measure: str, out: str | Path) 
     if not values:
         raise DataError(f'There is no class with a {measure} to draw')
     figure = Figure(figsize=(7.6, 0.9 + 0.3 * len(values)), layout='constrained', facecolor='white')
-    FigureCanvasAgg(figure)
+    PlainTextCanvas(figure)
     axes = figure.subplots()
     names = [drawable(name) for name in values]
     axes.barh(names, list(values.values()), color=SCORE, height=0.68)
@@ -62,7 +61,7 @@ def plot_score_curve(name: str, scores: np.ndarray, labels: np.ndarray, out: str
         out (str | Path): PNG, SVG or PDF by its ending.
     """
     figure = Figure(figsize=(9.6, 2.4), layout='constrained', facecolor='white')
-    FigureCanvasAgg(figure)
+    PlainTextCanvas(figure)
     axes = figure.subplots()
     for number, (start, end) in enumerate(mask_to_intervals(np.asarray(labels, dtype=bool))):
         axes.axvspan(start, end, color=TRUTH, alpha=0.16, lw=0, label='_' * bool(number) + 'truly anomalous')
@@ -106,7 +105,7 @@ def draw_report(report: 'ScoreReport', folder: str | Path, num_videos: int = 24)
             written.append(folder / ('class_ap.png' if 'AP' in measure else 'class_auc.png'))
             plot_class_bars(values, measure, written[-1])
     for name in _spread(report.labels, num_videos):
-        written.append(folder / 'scores' / f'{re.sub(r"[^0-9A-Za-z._=-]", "_", name)}.png')
+        written.append(folder / 'scores' / picture_name(name))
         plot_score_curve(name, report.scores[name], report.labels[name], written[-1])
     return written
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from ..text import drawable, font_families, shortened
+from ..text import PlainTextCanvas, drawable, font_families, shortened
 from .video_picture import GRID, INK, MUTED, SCORE, TRUTH, WIDTH_IN, _narrower_than
 
 _LEFT, _RIGHT = 0.75, 3.9  # inches: of the axis of bands, of the column with the classes
@@ -89,14 +88,14 @@ def draw_clip(clip: ClipPicture, num_tiles: int = 6, num_classes: int = 6) -> Fi
     lists = [min(num_classes, len(h.classes)) for h in clip.heads]
     total = max(head + tile_h + gap + look_h + gap + sound_h + 0.62, head + sum(0.5 + 0.23 * n for n in lists) + 0.1)
     figure = Figure(figsize=(WIDTH_IN, total), facecolor='white')
-    FigureCanvasAgg(figure)
+    PlainTextCanvas(figure)
 
     def box(left: float, top: float, w: float, h: float) -> tuple[float, float, float, float]:
         return left / WIDTH_IN, 1 - (top + h) / total, w / WIDTH_IN, h / total
 
     def write(x: float, y: float, text: str, **style: Any) -> None:
         full: dict[str, Any] = {'color': INK, 'fontsize': 10, 'fontfamily': font_families(), 'va': 'baseline'} | style
-        figure.text(x / WIDTH_IN, 1 - y / total, drawable(text), parse_math=False, **full)
+        figure.text(x / WIDTH_IN, 1 - y / total, drawable(text), **full)
 
     title = shortened(drawable(clip.clip_id), _narrower_than(wide - 2.5, 14.5))
     write(_LEFT, 0.36, title, fontsize=14, fontweight='bold' if title.isascii() else 'normal')

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..text import drawable, font_families, shortened, wrapped
+from ..text import PlainTextCanvas, drawable, font_families, shortened, wrapped
 from .video_picture import INK, MUTED, REGION_COLOURS, SCORE, TRUTH, _narrower_than
 
 COLOURS = (SCORE, TRUTH, *REGION_COLOURS)  # of the concepts with the most patches; the others share a grey
@@ -71,14 +70,14 @@ def draw_concepts(picture: ConceptPicture) -> Figure:
     top = 0.62 + 0.3 * len(caption)
     total = top + _SIDE + 0.3 + (0.22 * len(references) + 0.1 if references else 0.0)
     figure = Figure(figsize=(_WIDTH, total), facecolor='white')
-    FigureCanvasAgg(figure)
+    PlainTextCanvas(figure)
 
     def box(left: float, upper: float, w: float, h: float) -> tuple[float, float, float, float]:
         return left / _WIDTH, 1 - (upper + h) / total, w / _WIDTH, h / total
 
     def write(x: float, y: float, text: str, **style: Any) -> None:
         full: dict[str, Any] = {'color': INK, 'fontsize': 10, 'fontfamily': font_families(), 'va': 'baseline'} | style
-        figure.text(x / _WIDTH, 1 - y / total, text, parse_math=False, **full)
+        figure.text(x / _WIDTH, 1 - y / total, text, **full)
 
     write(_MARGIN, 0.34, shortened(drawable(picture.title), _narrower_than(wide, 10)), color=MUTED)
     for i, line in enumerate(caption):
@@ -131,6 +130,6 @@ def _draw_legend(axes: Axes, shares: dict[str, float], colour_of: dict[str, str]
     for i, (name, share, colour) in enumerate(rows):
         y = 0.05 + 0.32 * i
         axes.add_patch(Rectangle((0.05, y), 0.18, 0.18, facecolor=colour, alpha=0.85, lw=0))
-        style: dict[str, Any] = {'fontsize': 10, 'fontfamily': font_families(), 'va': 'center', 'parse_math': False}
+        style: dict[str, Any] = {'fontsize': 10, 'fontfamily': font_families(), 'va': 'center'}
         axes.text(0.35, y + 0.09, shortened(drawable(name), fits), color=INK, **style)
         axes.text(width, y + 0.09, f'{share:.0%}', color=MUTED, ha='right', **style)

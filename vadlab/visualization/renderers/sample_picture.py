@@ -1,13 +1,12 @@
 """One picture of one sample as the model gets it: frames, boxes and captions, before any prediction."""
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from vadlab.structures import VADDataSample
 
-from ..text import drawable, font_families
+from ..text import PlainTextCanvas, drawable, font_families
 from .video_picture import INK, MUTED, REGION_COLOURS, TRUTH
 
 _COLUMNS = 8
@@ -37,13 +36,13 @@ def draw_sample(frames: np.ndarray, sample: VADDataSample, max_frames: int = 16)
     head = 0.75
     total = head + rows * cell_h + 0.15 + 0.22 * len(regions.captions)
     figure = Figure(figsize=(_WIDTH_IN, total), dpi=100, facecolor='white')
-    canvas = FigureCanvasAgg(figure)
+    canvas = PlainTextCanvas(figure)
 
     def write(x: float, y: float, text: str, size: float, colour: str) -> None:
         line = drawable(text)
         line = line if len(line) <= _CHARACTERS else line[: _CHARACTERS - 1] + '…'
         place = (x / _WIDTH_IN, 1 - y / total)
-        figure.text(*place, line, fontsize=size, color=colour, fontfamily=font_families(), parse_math=False)
+        figure.text(*place, line, fontsize=size, color=colour, fontfamily=font_families())
 
     class_name = sample.get('class_name') or ('unknown anomaly' if sample.gt_label < 0 else 'Normal')
     intervals = ', '.join(f'{start}..{end - 1}' for start, end in sample.gt_intervals.tolist()) or 'none'

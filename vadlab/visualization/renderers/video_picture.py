@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from ..text import drawable, font_families, shortened, wrapped
+from ..text import PlainTextCanvas, drawable, font_families, shortened, wrapped
 
 INK, MUTED, GRID = '#1f2933', '#69778a', '#e4e8ee'
 SCORE, TRUTH = '#2563a8', '#e4572e'
@@ -86,14 +85,14 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
     foot = (0.25 if strip else 0.0) + (0.24 * listed + 0.1 if listed else 0)
     total = head + curve + gap + strip + foot
     figure = Figure(figsize=(WIDTH_IN, total), facecolor='white')
-    FigureCanvasAgg(figure)
+    PlainTextCanvas(figure)
 
     def box(left: float, top: float, w: float, h: float) -> tuple[float, float, float, float]:
         return left / WIDTH_IN, 1 - (top + h) / total, w / WIDTH_IN, h / total
 
     def write(x: float, y: float, text: str, **style: Any) -> None:
         full: dict[str, Any] = {'color': INK, 'fontsize': 10, 'fontfamily': font_families(), 'va': 'baseline'} | style
-        figure.text(x / WIDTH_IN, 1 - y / total, text, parse_math=False, **full)
+        figure.text(x / WIDTH_IN, 1 - y / total, text, **full)
 
     title = shortened(drawable(str(sample.get('video_id', ''))), _narrower_than(WIDTH_IN - 5.5, 14.5))
     # A bold face may lack letters that the regular one has.
@@ -170,7 +169,7 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
 
 def _narrower_than(width_in: float, size: float) -> Callable[[str], bool]:
     """Whether a text of a font size is narrower than so many inches."""
-    renderer = FigureCanvasAgg(Figure(dpi=100)).get_renderer()
+    renderer = PlainTextCanvas(Figure(dpi=100)).get_renderer()
     font = FontProperties(family=font_families(), size=size)
     return lambda text: renderer.get_text_width_height_descent(text, font, ismath=False)[0] <= width_in * 100
 
