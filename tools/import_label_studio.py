@@ -1,7 +1,7 @@
 """Turn a Label Studio export into annotations: ``python tools/import_label_studio.py EXPORT.json --out train.json``.
 
 Boxes and captions go to ``--out``. Where the export has spans of time or classes, these go to a temporal annotation
-beside it, ``train_temporal.txt``: the config's ``temporal_ann_file``.
+beside it, ``train_temporal.txt``: the config's ``train_temporal_ann_file``.
 """
 
 import argparse
@@ -63,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         classes = Counter(annotation.class_name for annotation in export.temporal.values())
         listed = ', '.join(f'{name} ({count})' for name, count in classes.items())
         print(f'{temporal_out}: {len(export.temporal)} videos, {spans} spans of time; classes: {listed}')
-        print(f'  read it by temporal_ann_file={temporal_out.name}, with these names among the classes of the config')
+        print(
+            f'  read it by train_temporal_ann_file={temporal_out.name} (of other splits: val_temporal_ann_file, '
+            'temporal_ann_file), with these names among the classes of the config'
+        )
     else:
         temporal_out.unlink(missing_ok=True)  # of an earlier export
     for what, count in counts.items():

@@ -3,6 +3,7 @@ import pickle
 import shutil
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -192,12 +193,26 @@ def test_temporal_list_that_contradicts_the_records_is_refused(build, make_recor
 
 
 @pytest.mark.parametrize('pair', ['60  61', '5  77'])
-def test_interval_outside_the_video_is_refused_when_the_video_is_read(build, make_record, tmp_path, pair):
+def test_interval_outside_the_video_is_refused_before_anything_is_trained(build, make_record, tmp_path, pair):
     (tmp_path / 'temporal.txt').write_text(f'Abuse001_x264.mp4  Abuse  {pair}\n')
-    dataset = build([make_record(), NORMAL], temporal_ann_file=str(tmp_path / 'temporal.txt'))
-    with pytest.raises(
-        DataError, match=r'Abuse001_x264: 1 anomalous intervals .*temporal.txt lie outside .*of 60 frames'
+    with pytest.raises(DataError, match=r'1 intervals in .*temporal.txt lie outside their video .*of 60 frames'):
+        build([make_record(), NORMAL], temporal_ann_file=str(tmp_path / 'temporal.txt'))
+
+
+def test_interval_outside_a_video_whose_header_tells_no_length(tmp_path, two_videos, make_record, write_json, pipeline):
+    with (
+        av.open(str(two_videos / 'Videos/Abuse/Abuse001_x264.mp4')) as source,
+        av.open(str(tmp_path / 'Abuse001_x264.mkv'), 'w') as target,
     ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    (tmp_path / 'temporal.txt').write_text('Abuse001_x264  Abuse  5  77\n')
+    records = write_json([make_record('Abuse001_x264.mkv')])
+    dataset = UCFCrimeRegions(records, str(tmp_path), pipeline=pipeline, temporal_ann_file='temporal.txt')
+    with pytest.raises(DataError, match=r'Abuse001_x264: 1 anomalous intervals in temporal.txt lie outside .*of 60'):
         dataset[0]
 
 

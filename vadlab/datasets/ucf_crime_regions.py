@@ -3,6 +3,7 @@
 import copy
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,12 @@ from .formats.path_index import PathIndex
 from .formats.region_annotations import RecordParser, load_records
 from .formats.temporal_annotations import TemporalAnnotation, read_temporal_annotations
 from .problem_list import ProblemList
-from .temporal_truth import match_truth
-from .video.errors import DamagedVideoError
+from .temporal_truth import match_truth, outside
+from .video import DamagedVideoError, index_video
+from .video.video_index import open_video
 from .video_names import video_id_of
+
+_THREADS = 8  # that open videos: on a network file system each waits
 
 #: A video that was there at start may vanish during the run.
 _UNUSABLE = (DamagedVideoError, MissingFileError)
@@ -242,7 +246,9 @@ class UCFCrimeRegions(BaseDataset):
                 f'(first: {absent[0]}): numbers are not those of the whole test set'
             ]
             MMLogger.get_current_instance().warning(f'UCFCrimeRegions: {self._notes_of_truth[0]}')
-        truth = match_truth(temporal, labels, self.classes, {}, self.temporal_ann_file, problems)
+        paths = {sample['video_id']: sample['video_path'] for sample in data_list}
+        num_frames = _lengths_of_suspects(paths, temporal)
+        truth = match_truth(temporal, labels, self.classes, num_frames, self.temporal_ann_file, problems)
         problems.raise_if_any(
             path, "Correct it, or leave temporal_ann_file out to take the regions' frames and the paths' classes"
         )
@@ -329,3 +335,26 @@ class UCFCrimeRegions(BaseDataset):
                 if self.test_mode:
                     raise
         raise DataError(f'UCFCrimeRegions: not one of {n_samples} videos can be decoded')
+
+
+def _lengths_of_suspects(paths: dict[str, str], temporal: dict[str, TemporalAnnotation]) -> dict[str, int]:
+    """Frames of the videos whose intervals lie outside them by the frame count in the file's header.
+
+    Headers take milliseconds, so that such a mistake is found before anything is trained; only these videos are then
+    counted. What a header does not tell is found when the video is read.
+    """
+
+    def look(name: str) -> int | None:
+        try:
+            with open_video(paths[name]) as (_, stream):
+                frames = stream.frames
+            if not frames or not outside(temporal[name].intervals.tolist(), frames):
+                return None
+            index = index_video(paths[name], remember=False, count=False)
+            return index.total_frames if index.is_counted else None
+        except (DamagedVideoError, MissingFileError):
+            return None  # counts as a bad video when it is read
+
+    names = [name for name in paths if name in temporal and len(temporal[name].intervals)]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return {name: count for name, count in zip(names, pool.map(look, names), strict=True) if count is not None}

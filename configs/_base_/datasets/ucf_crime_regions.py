@@ -1,6 +1,7 @@
 # UCF-Crime with captions and regions. Files are named below data_root; videos are found there by file name.
 data_root = 'data/ucf_crime'
 ann_file = 'train.json'
+train_temporal_ann_file = None  # as val_temporal_ann_file; also tells classes that paths do not name
 val_ann_file = 'test.json'  # UCF-Crime has no validation split: name one of your own to choose checkpoints fairly
 val_temporal_ann_file = None  # None: anomalous frames are those in which a region is shown
 test_ann_file = 'test.json'
@@ -70,6 +71,8 @@ train_dataloader = dict(
         data_root=data_root,
         classes=classes,
         ann_file=ann_file,
+        temporal_ann_file=train_temporal_ann_file,
+        interval_mode=interval_mode,
         caption_type=caption_type,
         max_bad_videos=max_bad_videos,
         pipeline=train_pipeline,
