@@ -29,7 +29,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "the videos' folders mirrored under --out, recipe.json and frames.json. Started again it goes on where it was."
     )
     parser.add_argument('config', help='such as configs/features_clip_vit_b16.py')
-    parser.add_argument('videos', nargs='+', help='videos, folders of videos, or .txt lists of videos')
+    parser.add_argument('videos', nargs='+', help='videos, folders of videos or of frames, .txt lists of videos')
     parser.add_argument('--out', required=True, type=Path, help='folder of the features')
     parser.add_argument('--root', help='features are called by the path of their video below this folder')
     parser.add_argument('--crops', type=int, choices=[1, 5, 10], help="another number of crops than the config's")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from vadlab.datasets.audio import read_audio
 from vadlab.datasets.formats.clip_recipe import FrameRecipe, plan_clip
-from vadlab.datasets.transforms.load_image import read_image
 from vadlab.datasets.video import DamagedVideoError, index_video, read_frames
+from vadlab.datasets.video.image_reader import read_image
 from vadlab.utils.errors import VADLabError
 
 from .conftest import _write_video

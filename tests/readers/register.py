@@ -43,8 +43,8 @@ from vadlab.datasets.formats.region_annotations import RecordParser, load_record
 from vadlab.datasets.formats.temporal_annotations import read_temporal_annotations
 from vadlab.datasets.formats.wildlife_layouts import LAYOUTS
 from vadlab.datasets.problem_list import ProblemList
-from vadlab.datasets.transforms.load_image import read_image
 from vadlab.datasets.video import index_video, read_frames
+from vadlab.datasets.video.image_reader import read_image
 from vadlab.evaluation.functional.captions import WordNet
 from vadlab.evaluation.protocols import PROTOCOLS, read_ground_truth
 from vadlab.evaluation.region_files import DETECTION_COLUMNS, TRACK_COLUMNS, read_region_files
@@ -356,8 +356,8 @@ READERS = [
     Reader('clip folder', 'vadlab/models/checkpoints/clip_loading.py', 'config.json', 'json', _hugging_face, lambda d: load_clip_checkpoint(d)),
     Reader('tensors', 'vadlab/checkpoints/tensor_files.py', 'a.pth', 'bytes', lambda p: torch.save({'state_dict': {'w': torch.ones(3)}}, p), lambda d: read_tensor_file(d / 'a.pth'), 0.4),
     Reader('safetensors', 'vadlab/checkpoints/tensor_files.py', 'a.safetensors', 'bytes', lambda p: save_file({'w': torch.ones(3)}, p), lambda d: read_tensor_file(d / 'a.safetensors'), 0.4),
-    Reader('image', 'vadlab/datasets/transforms/load_image.py', 'a.png', 'bytes', _picture, lambda d: read_image(str(d / 'a.png')), 0.4),
-    Reader('jpeg', 'vadlab/datasets/transforms/load_image.py', 'a.jpg', 'bytes', _picture, lambda d: read_image(str(d / 'a.jpg')), 0.4),
+    Reader('image', 'vadlab/datasets/video/image_reader.py', 'a.png', 'bytes', _picture, lambda d: read_image(str(d / 'a.png')), 0.4),
+    Reader('jpeg', 'vadlab/datasets/video/image_reader.py', 'a.jpg', 'bytes', _picture, lambda d: read_image(str(d / 'a.jpg')), 0.4),
     Reader('video, mp4', 'vadlab/datasets/video/video_index.py', 'a.mp4', 'bytes', _video, lambda d: _read_video(d / 'a.mp4'), 0.1),
     Reader('video, mkv', 'vadlab/datasets/video/video_index.py', 'a.mkv', 'bytes', _video, lambda d: _read_video(d / 'a.mkv'), 0.1),
     Reader('video, avi', 'vadlab/datasets/video/video_index.py', 'a.avi', 'bytes', lambda p: write_clip(p, 12), lambda d: _read_video(d / 'a.avi'), 0.1),

@@ -2,6 +2,7 @@ import json
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -294,3 +295,22 @@ def test_turned_videos_are_read_as_shown_and_features_of_before_are_made_again(t
     frames = read_frames(str(tmp_path / 'videos/a.mp4'), np.array([8, 24]), (53, 40), interpolation='bilinear')
     np.testing.assert_allclose(shown['a__0.npy'], extraction.encode(frames[:, None])[:, 0], atol=2e-3)
     assert extract(config, tmp_path / 'videos', tmp_path / 'out')[1].done == []
+
+
+def test_folders_of_frames_give_the_features_of_their_video(tiny_config, tmp_path, write_coloured):
+    """As Ped2 and Avenue are handed on: a folder of images per clip, beside folders of masks."""
+    path = write_coloured(tmp_path / 'videos/01.mp4', 20, 1)
+    for number, frame in enumerate(read_frames(str(path), np.arange(20))):
+        for folder in ('01', '02', '01_gt'):
+            (tmp_path / 'frames' / folder).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / f'frames/{folder}/{number}.png'), frame[..., ::-1])
+    assert [(v.name, v.size > 1000) for v in find_videos([tmp_path / 'frames'])] == [('01', True), ('02', True)]
+    assert [v.name for v in find_videos([tmp_path / 'frames/01'])] == ['01']
+    assert [v.name for v in find_videos([tmp_path])] == ['videos/01']  # images beside videos are no videos
+    config = tiny_config(resizer='opencv')
+    extract(config, tmp_path / 'videos', tmp_path / 'of_video')
+    _, report = extract(config, tmp_path / 'frames', tmp_path / 'of_frames')
+    assert (report.done, report.frames, report.bad) == (['01', '02'], 40, {})
+    expected, found = features(tmp_path / 'of_video'), features(tmp_path / 'of_frames')
+    np.testing.assert_array_equal(found['01__0.npy'], expected['01__0.npy'])
+    assert extract(config, tmp_path / 'frames', tmp_path / 'of_frames')[1].skipped == ['01', '02']

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from vadlab.datasets.transforms.load_image import read_image
+from vadlab.datasets.video.image_reader import read_image
 from vadlab.registry import TOKENIZERS
 from vadlab.utils.errors import VADLabError
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vadlab.datasets.formats.feature_lists import parse_list
+from vadlab.datasets.video.frame_folder import is_frame
 from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.natural_order import natural_sorted
@@ -30,6 +31,9 @@ class VideoItem:
 def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | None = None) -> list[VideoItem]:
     """Videos from files, folders (searched to any depth) and ``.txt`` lists (one path per line).
 
+    In a folder without any video file, each folder of images is a video: frames by their names, in natural order.
+    Folders ``NAME_gt`` are left out: they hold masks.
+
     Args:
         sources (Sequence): Files, folders, lists.
         root (str | None): Names are paths below this folder. By default a file of a folder is named below that folder,
@@ -45,11 +49,14 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
     found: dict[str, str] = {}
     for source in map(Path, sources):
         if source.is_dir():
+            files_here: dict[str, str] = {}
             for folder, subfolders, files in os.walk(source, followlinks=True):
                 subfolders[:] = sorted(s for s in subfolders if not s.startswith('.'))
                 for path in (Path(folder) / file for file in files):
                     if path.suffix.lower() in VIDEO_ENDINGS and not path.name.startswith('.'):
-                        found.setdefault(str(path), _name(path, Path(root) if root else source))
+                        files_here[str(path)] = _name(path, Path(root) if root else source)
+            for video, name in (files_here or _frame_folders(source, root)).items():
+                found.setdefault(video, name)
         elif source.suffix == '.txt' and source.is_file():
             base = Path(root) if root else source.parent
             for path in _listed(source, base):
@@ -72,7 +79,7 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
         raise DataError(
             f'No videos under {", ".join(map(str, sources))}. Known endings: {" ".join(sorted(VIDEO_ENDINGS))}'
         )
-    items = {name: VideoItem(file, name, os.path.getsize(file)) for file, name in found.items()}
+    items = {name: VideoItem(file, name, _size(file)) for file, name in found.items()}
     return [items[name] for name in natural_sorted(items)]
 
 
@@ -106,6 +113,22 @@ def _listed(source: Path, folder: Path) -> Iterator[Path]:
             yield from (folder / entry.name for entry in parse_list([line]))
 
 
+def _frame_folders(source: Path, root: str | os.PathLike | None) -> dict[str, str]:
+    """Folders of images, with their names."""
+    found = {}
+    for folder, subfolders, files in os.walk(source, followlinks=True):
+        subfolders[:] = sorted(s for s in subfolders if not s.startswith('.') and not s.endswith('_gt'))
+        if any(map(is_frame, files)):
+            top = Path(root) if root else source if Path(folder) != source else Path(os.path.abspath(source)).parent
+            found[folder] = _name(Path(folder), top)
+    return found
+
+
+def _size(path: str) -> int:
+    """Of a file, or of all files of a folder, in bytes."""
+    return os.path.getsize(path) if os.path.isfile(path) else sum(entry.stat().st_size for entry in os.scandir(path))
+
+
 def _must_exist(path: Path, why: str) -> None:
     if not os.path.isfile(path):
         raise MissingFileError(f'There is no video {path} ({why}).')
@@ -115,4 +138,4 @@ def _name(path: Path, root: Path) -> str:
     relative = Path(os.path.relpath(path, root))
     if relative.parts[0] == '..':
         raise ConfigError(f'{path} does not lie under {root}. Name a --root that is above all videos.')
-    return relative.with_suffix('').as_posix()
+    return (relative if path.is_dir() else relative.with_suffix('')).as_posix()

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vadlab.datasets.transforms.load_image import read_image
 from vadlab.datasets.video import index_video, read_frames
+from vadlab.datasets.video.image_reader import IMAGE_ENDINGS, read_image
 from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError, VADLabError
 from vadlab.utils.natural_order import natural_sorted
 
-IMAGE_ENDINGS = frozenset(['.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'])
 _AT_ONCE = 32  # frames of a video that are decoded before the first of them is described
 
 

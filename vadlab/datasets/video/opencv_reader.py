@@ -3,9 +3,8 @@
 import numpy as np
 
 from .errors import DamagedVideoError
+from .frame_folder import INTERPOLATIONS
 from .video_index import VideoIndex
-
-_INTERPOLATIONS = {'bilinear': 'INTER_LINEAR', 'bicubic': 'INTER_CUBIC', 'area': 'INTER_AREA'}
 
 
 def read_opencv(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
@@ -18,7 +17,7 @@ def read_opencv(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
     frames = np.empty((len(inds), *size, 3), np.uint8)
     capture = cv2.VideoCapture(index.path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # which knows nothing of mirror images
-    method = getattr(cv2, _INTERPOLATIONS[interpolation])
+    method = INTERPOLATIONS[interpolation]
     height, width = index.orientation.size(*size)
     try:
         position = -1

@@ -1,6 +1,7 @@
 """Sparse decoding that equals decoding everything, bit for bit."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from av.video.reformatter import VideoReformatter
 from mmengine.logging import print_log
 
 from .errors import DamagedVideoError
+from .frame_folder import stream_folder
 from .video_index import VideoIndex, open_video
 
 # Codecs in which a frame that nothing refers to leaves no other trace in the decoder. HEVC's and VP9's do.
@@ -69,6 +71,9 @@ def stream_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
     Raises:
         DamagedVideoError: FFmpeg fails, or the file ends before the last wanted frame.
     """
+    if os.path.isdir(index.path):
+        yield from stream_folder(index.path, inds, (index.height, index.width), size, interpolation)
+        return
     n_done = 0
     if not index.why_sequential:
         try:

@@ -1,5 +1,7 @@
 """One door to all readers."""
 
+import os
+
 import numpy as np
 
 from ...utils.errors import ConfigError
@@ -23,7 +25,8 @@ def read_frames(
     """Decode some frames of a video at the size asked for.
 
     Args:
-        video: A path, or its index. The file is opened and closed here, so any process may call.
+        video: A path, of a file or of a folder of images, or its index. The file is opened and closed here, so any
+            process may call.
         frame_inds: 0-based, in the order in which decoding shows frames; any order, repeats allowed; shape (T,).
         size: Height and width of the result, in pixels; None keeps the video's. The aspect ratio is not kept:
             normalised boxes stay true.
@@ -51,5 +54,6 @@ def read_frames(
         raise ConfigError(
             f'{index.path}: frames {distinct[0]} to {distinct[-1]} asked, but it has {index.total_frames} frames'
         )
-    frames = _READERS[backend](index, distinct, size or (index.height, index.width), interpolation)
+    reader = read_pyav if os.path.isdir(index.path) else _READERS[backend]
+    frames = reader(index, distinct, size or (index.height, index.width), interpolation)
     return frames if len(distinct) == len(inverse) and (np.diff(frame_inds) > 0).all() else frames[inverse]

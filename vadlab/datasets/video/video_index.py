@@ -13,11 +13,14 @@ import numpy as np
 
 from ...utils.errors import MissingFileError
 from .errors import DamagedVideoError
+from .frame_folder import frame_files
+from .image_reader import read_image
 from .orientation import UPRIGHT, Orientation, orientation_of
 
 # Only these containers time-stamp every packet reliably enough to plan from.
 _PLANNABLE_CONTAINERS = {'mp4', 'matroska'}
 _LOCAL_FILES_ONLY = {'protocol_whitelist': 'file'}
+_UNKNOWN_FPS = 25.0
 _OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # no fault of the file
 _WIDEST_PIXEL = 10.0  # times its height; a file that asks for more, or for less than the inverse, is wrong about it
 
@@ -139,7 +142,7 @@ def index_video(path: str, remember: bool = True, count: bool = True) -> VideoIn
     :attr:`VideoIndex.why_sequential`), the file is decoded once from end to end to count.
 
     Args:
-        path: The file.
+        path: The file, or a folder of images, one for each frame, by their names in natural order; 25 fps by default.
         remember: Keep the index, about 25 bytes a frame, for a second call.
         count: Decode where only that gives the frame count; else the index may be one that ``is_counted`` denies.
 
@@ -147,6 +150,8 @@ def index_video(path: str, remember: bool = True, count: bool = True) -> VideoIn
         MissingFileError: There is no such file.
         DamagedVideoError: It is empty, cut short, or not a video.
     """
+    if os.path.isdir(path):
+        return _index_folder(os.fspath(path), os.stat(path).st_mtime_ns)
     if not os.path.isfile(path):
         raise MissingFileError(f'There is no video {path}')
     stat = os.stat(path)
@@ -176,7 +181,7 @@ def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex
             is_discard.append(packet.is_discard)
             if first_frame is None and packet.is_keyframe:
                 first_frame = _frame_of(stream.codec_context, packet)
-        fps = stream.average_rate or stream.guessed_rate or stream.base_rate
+        fps = stream.average_rate or stream.guessed_rate or stream.base_rate or _UNKNOWN_FPS
         names = set(container.format.name.split(','))
         height, width = stream.codec_context.height, stream.codec_context.width
         orientation = UPRIGHT if first_frame is None else orientation_of(first_frame)
@@ -212,9 +217,17 @@ def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex
         of_frame = of_frame[np.argsort(times[of_frame])]
         total = len(of_frame)
     counted = count or not why
-    fps = float(fps or 25)
     shown_as = (orientation, pixel_aspect)
-    return VideoIndex(path, total, fps, height, width, why, times, keys, of_frame, counted, tick_s, *shown_as)
+    return VideoIndex(path, total, float(fps), height, width, why, times, keys, of_frame, counted, tick_s, *shown_as)
+
+
+@functools.lru_cache(maxsize=512)
+def _index_folder(path: str, mtime_ns: int) -> VideoIndex:
+    files = frame_files(path)
+    height, width = read_image(files[0]).shape[:2]
+    empty: np.ndarray = np.zeros(0, np.int64)
+    why = 'it is a folder of images'
+    return VideoIndex(path, len(files), _UNKNOWN_FPS, height, width, why, empty, empty.astype(bool), empty)
 
 
 def _frame_of(codec: Any, packet: Any) -> Any:

@@ -1,0 +1,62 @@
+"""Videos that were taken apart: a folder with an image for each frame."""
+
+import os
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from ...utils.natural_order import natural_sorted
+from .errors import DamagedVideoError
+from .image_reader import IMAGE_ENDINGS, read_image
+
+#: Of ``cv2.resize``, by the names that all readers take.
+INTERPOLATIONS = {'bilinear': cv2.INTER_LINEAR, 'bicubic': cv2.INTER_CUBIC, 'area': cv2.INTER_AREA}
+
+
+def frame_files(folder: str) -> list[str]:
+    """The images of a folder in natural order: ``2.jpg`` before ``10.jpg``.
+
+    Raises:
+        DamagedVideoError: It holds none.
+    """
+    names = [name for name in os.listdir(folder) if is_frame(name)]
+    if not names:
+        raise DamagedVideoError(f'{folder}: a folder without images is no video')
+    return [os.path.join(folder, name) for name in natural_sorted(names)]
+
+
+def is_frame(name: str) -> bool:
+    """Whether a file's name is that of an image."""
+    return os.path.splitext(name)[1].lower() in IMAGE_ENDINGS and not name.startswith('.')
+
+
+def stream_folder(
+    folder: str, inds: np.ndarray, shape: tuple[int, int], size: tuple[int, int], interpolation: str
+) -> Iterator[np.ndarray]:
+    """Read some frames of a folder of images.
+
+    Args:
+        folder: Of images.
+        inds: Wanted frames, int64, ascending.
+        shape: Height and width that each image must have, in pixels.
+        size: Height and width of the result, in pixels.
+        interpolation: ``bilinear``, ``bicubic`` or ``area``.
+
+    Yields:
+        RGB frames, uint8, shape (height, width, 3).
+
+    Raises:
+        DamagedVideoError: An image is gone, or has another size than the first one.
+        DataError: It cannot be read.
+    """
+    files = frame_files(folder)
+    for number in inds.tolist():
+        if number >= len(files):
+            raise DamagedVideoError(f'{folder}: ends after {len(files)} frames, but frame {number} was expected')
+        image = read_image(files[number])
+        if image.shape[:2] != shape:
+            raise DamagedVideoError(
+                f'{files[number]}: {image.shape[0]}x{image.shape[1]} pixels, the first frame has {shape[0]}x{shape[1]}'
+            )
+        yield image if shape == size else cv2.resize(image, size[::-1], interpolation=INTERPOLATIONS[interpolation])
