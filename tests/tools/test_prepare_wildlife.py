@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 
 from tests.datasets.formats.wildlife_layouts.test_wildlife_layouts import write_mammalps
 from tests.datasets.wildlife_clips import METADATA, write_clip, write_set
@@ -130,3 +131,13 @@ def test_a_validation_split_is_drawn_by_video_and_stays(convert, tmp_path):
     for share, match in (('1', 'must be in 0..1'), ('-0.1', 'must be in 0..1')):
         with pytest.raises(ConfigError, match=match):
             convert(['panaf20k', str(tmp_path), '--out', str(tmp_path / 'x.csv'), f'--val-share={share}'])
+
+
+def test_import_tells_labels_in_other_letters_and_columns_that_are_not_read(convert, tmp_path, capsys, monkeypatch):
+    log_lines: list[str] = []
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'info', log_lines.append)
+    table = 'video,split,species,behaviours,night\na,train,Chimp,feeding,0\nb,test,chimp,feeding,1\n'
+    (tmp_path / 'labels.csv').write_text(table)
+    assert convert(['panaf20k', str(tmp_path), '--out', str(tmp_path / 'out/metadata.csv')]) == 0
+    assert "labels of species differ in capital letters or spaces only: 'Chimp' and 'chimp'" in capsys.readouterr().out
+    assert any('behaviours in behaviours; columns not read: night' in line for line in log_lines)

@@ -167,8 +167,8 @@ def _common_names(a: FeatureSet, b: FeatureSet, result: Comparison) -> list[str]
         if set(a.files) == {''} == set(b.files):
             return ['']
         raise DataError('Compare a file with a file, or a folder with a folder.')
-    only_a, only_b = sorted(set(a.files) - set(b.files)), sorted(set(b.files) - set(a.files))
-    common = sorted(set(a.files) & set(b.files))
+    only_a, only_b = (natural_sorted(names) for names in (set(a.files) - set(b.files), set(b.files) - set(a.files)))
+    common = natural_sorted(set(a.files) & set(b.files))
     result.facts.update(videos=len(common), only_a=only_a, only_b=only_b)
     if not common:
         raise DataError(

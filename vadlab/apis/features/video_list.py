@@ -51,7 +51,7 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
         if source.is_dir():
             files_here: dict[str, str] = {}
             for folder, subfolders, files in os.walk(source, followlinks=True):
-                subfolders[:] = sorted(s for s in subfolders if not s.startswith('.'))
+                subfolders[:] = natural_sorted(s for s in subfolders if not s.startswith('.'))
                 for path in (Path(folder) / file for file in files):
                     if path.suffix.lower() in VIDEO_ENDINGS and not path.name.startswith('.'):
                         files_here[str(path)] = _name(path, Path(root) if root else source)
