@@ -12,7 +12,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
-from vadlab.visualization.html_report import figure_article, picture_name, write_page
+from vadlab.visualization.html_report import Article, HTMLReport, picture_name
 from vadlab.visualization.renderers.concept_picture import ConceptPicture, concept_shares, draw_concepts
 
 NO_CHECKPOINT = 'none'
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     unread: list[CaptionInput] = []
     records: list[dict[str, Any]] = []
-    articles: list[str] = []
+    articles: list[Article] = []
     for found in inferencer(_readable(read_inputs(args.inputs, args.every, args.frames), unread)):
         print(f'{found.source.name}: {found.caption}', flush=True)
         records.append(record_of(found, inferencer.concepts))
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_json(args.out / 'captions.json', records)
         print(f'\ncaptions: {args.out / "captions.json"}')
     if articles:
-        page = write_page(args.out, 'Described images', f'{len(articles)} images.', articles)
+        page = HTMLReport('Described images', articles).write(args.out, f'{len(articles)} images.')
         print(f'pictures: {page}')
     return 2 if unread else 0
 
@@ -83,13 +83,13 @@ def record_of(found: Described, names: Sequence[str]) -> dict[str, Any]:
     return {**record, 'caption': found.caption, 'log_prob': round(found.score, 4), 'concepts': shares}
 
 
-def draw(found: Described, names: Sequence[str], out: Path, number: int) -> str:
+def draw(found: Described, names: Sequence[str], out: Path, number: int) -> Article:
     """Draw an image's patches into the folder, under a name that no other image has; its part of the page."""
     source = found.source
     name = f'{number:05d}_{picture_name(source.name)}'
     picture = ConceptPicture(source.name, found.seen, found.caption, found.concepts, names)
     draw_concepts(picture).savefig(out / name, dpi=_DPI)
-    return figure_article(found.caption, [name], source.name)
+    return Article(found.caption, [name], source.name, order=-number)
 
 
 def _readable(inputs: Iterator[CaptionInput], unread: list[CaptionInput]) -> Iterator[CaptionInput]:

@@ -81,8 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         predictions = Path(args.out).with_suffix(file_hook.suffix)
         hooks.append({'type': file_hook, 'path': str(predictions)})
     if args.show_dir:
-        show_hook = hook_of(config.model.type, 'show_hook', 'VADVisualizationHook')
-        hooks.append({'type': show_hook, 'show_dir': args.show_dir})
+        hooks.append({'type': 'VisualizationHook', 'show_dir': args.show_dir})
     config.custom_hooks = hooks
     full = copy.deepcopy(config)
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', *_VALIDATION):

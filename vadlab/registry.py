@@ -88,4 +88,5 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor', mm.OPTIM_WR
 PARAM_SCHEDULERS = _child('parameter scheduler', mm.PARAM_SCHEDULERS, 'vadlab.engine')
 LOG_PROCESSORS = _child('log processor', mm.LOG_PROCESSORS, 'vadlab.engine')
 VISUALIZERS = _child('visualizer', mm.VISUALIZERS, 'vadlab.visualization')
+RENDERERS = Registry('renderer', scope='vadlab', locations=['vadlab.visualization.renderers'])
 VISBACKENDS = _child('visualizer backend', mm.VISBACKENDS, 'vadlab.visualization')

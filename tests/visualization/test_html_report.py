@@ -2,15 +2,17 @@ import re
 
 import pytest
 
-from vadlab.visualization.html_report import PictureEntry, picture_name, write_index
+from vadlab.visualization.html_report import Article, HTMLReport, picture_name
 
 
 def test_highest_score_first_and_everything_escaped(tmp_path):
     entries = [
-        PictureEntry('calm', 'calm.png', 0.2, 'Normal', '一个人'),
-        PictureEntry('<script>alert(1)</script>', 'a b#.png', 0.9, '"x"', 'a & b <img src=x onerror=y>'),
+        Article('calm', ['calm.png'], '一个人', 'Normal', '0.200', order=0.2),
+        Article(
+            '<script>alert(1)</script>', ['a b#.png'], 'a & b <img src=x onerror=y>', '"x"', '0.900', True, order=0.9
+        ),
     ]
-    page = write_index(tmp_path / 'new', entries)
+    page = HTMLReport('Tested videos', entries).write(tmp_path / 'new', '2 videos')
     text = page.read_text(encoding='utf-8')
     assert page.name == 'index.html'
     assert re.findall(r'src="([^"]+)"', text) == ['a%20b%23.png', 'calm.png']
@@ -24,7 +26,7 @@ def test_highest_score_first_and_everything_escaped(tmp_path):
 
 
 def test_an_empty_test_makes_a_page_too(tmp_path):
-    assert '0 videos' in write_index(tmp_path, []).read_text(encoding='utf-8')
+    assert '0 videos' in HTMLReport('Tested videos').write(tmp_path, '0 videos').read_text(encoding='utf-8')
 
 
 @pytest.mark.parametrize('video_id', ['../../etc/passwd', 'a/b', 'a b', '异常', '', '.', 'x' * 300, 'con?.mp4', '-rf'])

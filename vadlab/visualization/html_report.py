@@ -1,4 +1,4 @@
-"""Pages that show all pictures of a test."""
+"""One page that shows all pictures of a run."""
 
 import html
 import re
@@ -17,22 +17,27 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-:root {{ color-scheme: light; --ink: #1f2933; --muted: #69778a; --line: #e4e8ee; --alarm: #e4572e; --calm: #2563a8; }}
-body {{ margin: 0 auto; max-width: 1440px; padding: 24px; font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
-  background: #f6f8fa; }}
+:root {{ color-scheme: light dark; --page: #f6f8fa; --card: #ffffff; --ink: #1f2933; --muted: #5b6878; --line: #e4e8ee;
+  --alarm: #c73e17; --calm: #2563a8; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --page: #14181d; --card: #1e242c; --ink: #e6eaef; --muted: #a3afbd; --line: #333c47; --alarm: #ff8a65;
+    --calm: #7cb3f0; }}
+}}
+body {{ margin: 0 auto; max-width: 1440px; padding: clamp(10px, 2vw, 24px); font: 15px/1.5 system-ui, sans-serif;
+  color: var(--ink); background: var(--page); }}
 h1 {{ font-size: 22px; margin: 0 0 4px; }}
 p.note {{ color: var(--muted); margin: 0 0 24px; }}
-article {{ background: white; border: 1px solid var(--line); border-radius: 8px;
-  padding: 16px 20px; margin-bottom: 20px; }}
-header {{ display: flex; gap: 16px; align-items: baseline; }}
+article {{ background: var(--card); border: 1px solid var(--line); border-radius: 8px;
+  padding: clamp(8px, 1.5vw, 16px) clamp(8px, 2vw, 20px); margin-bottom: 20px; }}
+header {{ display: flex; gap: 4px 16px; align-items: baseline; flex-wrap: wrap; }}
 h2 {{ font-size: 17px; margin: 0; flex: 1; overflow-wrap: anywhere; }}
 .class {{ color: var(--muted); }}
 .score {{ font-variant-numeric: tabular-nums; font-weight: 600; color: var(--calm); }}
 .score.alarm {{ color: var(--alarm); }}
 article p {{ margin: 4px 0 8px; color: var(--muted); overflow-wrap: anywhere; }}
-img {{ display: block; width: 100%; height: auto; }}
+img {{ display: block; width: 100%; height: auto; border-radius: 4px; }}
 .row {{ display: flex; gap: 24px; align-items: center; flex-wrap: wrap; }}
-.row a {{ flex: 1 1 420px; max-width: 100%; }}
+.row a {{ flex: 1 1 min(420px, 100%); max-width: 100%; }}
 </style>
 </head>
 <body>
@@ -44,112 +49,83 @@ img {{ display: block; width: 100%; height: auto; }}
 """
 
 _ARTICLE = """<article>
-<header><h2>{video_id}</h2><span class="class">{class_name}</span><span class="score{alarm}">{score:.3f}</span></header>
-<p>{caption}</p>
-<a href="{picture}"><img src="{picture}" alt="Score curve and frames of {video_id}" loading="lazy"></a>
-</article>"""
-
-
-_FIGURES = """<article>
-<header><h2>{title}</h2><span class="score{alarm}">{verdict}</span></header>
+<header><h2>{heading}</h2><span class="class">{label}</span><span class="score{alarm}">{verdict}</span></header>
 <p>{text}</p>
 <div class="row">{pictures}</div>
 </article>"""
 
 
-def figure_article(title: str, pictures: Sequence[str], text: str = '', verdict: str = '', alarm: bool = False) -> str:
-    """HTML of pictures side by side under a heading; all text is escaped.
-
-    Args:
-        title (str): The heading.
-        pictures (Sequence[str]): File names beside the page.
-        text (str): Below the heading.
-        verdict (str): At the heading's right.
-        alarm (bool): Whether the verdict is a bad one.
-    """
-    images = ''.join(
-        f'<a href="{html.escape(quote(name))}"><img src="{html.escape(quote(name))}" alt="{html.escape(title)}" '
-        'loading="lazy"></a>'
-        for name in pictures
-    )
-    return _FIGURES.format(
-        title=html.escape(title),
-        text=html.escape(text),
-        verdict=html.escape(verdict),
-        alarm=' alarm' if alarm else '',
-        pictures=images,
-    )
-
-
 @dataclass(frozen=True)
-class PictureEntry:
-    """A picture on the page.
+class Article:
+    """Pictures side by side under a heading. All text is escaped on the page.
 
     Attributes:
-        video_id (str): As the data set has it.
-        picture (str): File name beside the page.
-        score (float): Of the whole video, 0..1.
-        class_name (str): May be empty.
-        caption (str): May be empty.
+        heading (str): The name of what is shown.
+        pictures (Sequence[str]): File names, relative to the page.
+        text (str): Below the heading.
+        label (str): Beside the heading, such as a class.
+        verdict (str): At the right of the heading, such as a score.
+        alarm (bool): Whether the verdict is drawn as a warning.
+        order (float): Articles with a higher number come first, equal ones by heading.
     """
 
-    video_id: str
-    picture: str
-    score: float
-    class_name: str = ''
-    caption: str = ''
+    heading: str
+    pictures: Sequence[str]
+    text: str = ''
+    label: str = ''
+    verdict: str = ''
+    alarm: bool = False
+    order: float = 0.0
 
-
-def picture_name(video_id: str) -> str:
-    """A file name for a video's picture that every file system takes, and that no other video id gets."""
-    safe = re.sub(r'[^A-Za-z0-9._-]+', '_', video_id).strip('._')[:100]
-    if not safe or safe != video_id:
-        digest = zlib.crc32(video_id.encode('utf-8', 'backslashreplace'))
-        safe = f'{safe or "video"}-{digest:08x}'
-    return f'{safe}.png'
-
-
-def write_index(
-    folder: str | Path, entries: Sequence[PictureEntry], title: str = 'Tested videos', threshold: float = 0.5
-) -> Path:
-    """Write ``index.html``: all pictures, the highest video score first. What comes from data is escaped.
-
-    Args:
-        folder (str | Path): Where the pictures are.
-        entries (Sequence[PictureEntry]): One per picture.
-        title (str): Of the page.
-        threshold (float): Scores from here on are shown as alarms.
-
-    Returns:
-        Path: The page.
-    """
-    articles = [
-        _ARTICLE.format(
-            video_id=html.escape(entry.video_id),
-            class_name=html.escape(entry.class_name),
-            caption=html.escape(entry.caption),
-            picture=html.escape(quote(entry.picture)),
-            score=entry.score,
-            alarm=' alarm' if entry.score >= threshold else '',
+    def as_html(self) -> str:
+        """The article's part of the page."""
+        images = ''.join(
+            f'<a href="{html.escape(quote(name))}"><img src="{html.escape(quote(name))}" '
+            f'alt="{html.escape(self.heading)}" loading="lazy"></a>'
+            for name in self.pictures
         )
-        for entry in sorted(entries, key=lambda entry: (-entry.score, entry.video_id))
-    ]
-    return write_page(folder, title, f'{len(articles)} videos, the highest anomaly score first.', articles)
+        return _ARTICLE.format(
+            heading=html.escape(self.heading),
+            label=html.escape(self.label),
+            text=html.escape(self.text),
+            verdict=html.escape(self.verdict),
+            alarm=' alarm' if self.alarm else '',
+            pictures=images,
+        )
 
 
-def write_page(folder: str | Path, title: str, note: str, articles: Sequence[str]) -> Path:
-    """Write ``index.html``.
+class HTMLReport:
+    """A page of articles, for light and dark screens of any width.
 
     Args:
-        folder (str | Path): Where the pictures are.
         title (str): Of the page.
-        note (str): Below the title.
-        articles (Sequence[str]): HTML of each, such as :func:`figure_article` makes.
-
-    Returns:
-        Path: The page.
+        articles (Sequence[Article]): What it shows.
     """
-    page = _PAGE.format(title=html.escape(title), note=html.escape(note), articles='\n'.join(articles))
-    target = Path(folder) / 'index.html'
-    write_text(target, page)
-    return target
+
+    def __init__(self, title: str, articles: Sequence[Article] = ()) -> None:
+        self.title = title
+        self.articles = list(articles)
+
+    def write(self, folder: str | Path, note: str) -> Path:
+        """Write ``index.html``.
+
+        Args:
+            folder (str | Path): Where the pictures are.
+            note (str): Below the title.
+
+        Returns:
+            Path: The page.
+        """
+        ordered = sorted(self.articles, key=lambda article: (-article.order, article.heading))
+        articles = '\n'.join(article.as_html() for article in ordered)
+        target = Path(folder) / 'index.html'
+        write_text(target, _PAGE.format(title=html.escape(self.title), note=html.escape(note), articles=articles))
+        return target
+
+
+def picture_name(name: str) -> str:
+    """A file name for a sample's picture that every file system takes, and that no other sample gets."""
+    safe = re.sub(r'[^A-Za-z0-9._-]+', '_', name).strip('._')[:100]
+    if not safe or safe != name:
+        safe = f'{safe or "video"}-{zlib.crc32(name.encode(errors="surrogateescape")):08x}'
+    return f'{safe}.png'

@@ -57,7 +57,7 @@ class CaptionEnsemble(BaseModel):
         ConfigError: No checkpoint, or an unknown average.
     """
 
-    show_hook, file_hook = 'CaptionVisualizationHook', 'CaptionFileHook'
+    file_hook = 'CaptionFileHook'
 
     def __init__(
         self,

@@ -80,7 +80,7 @@ class FSGR(BaseModel):
     """
 
     needs_training = True
-    show_hook, file_hook = 'CaptionVisualizationHook', 'CaptionFileHook'
+    file_hook = 'CaptionFileHook'
 
     def __init__(
         self,

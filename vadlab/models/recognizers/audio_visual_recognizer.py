@@ -48,9 +48,6 @@ class AudioVisualRecognizer(BaseModel):
         CheckpointError: Weights are missing, and ``missing_weights`` is ``stop``.
     """
 
-    #: What draws predictions for ``tools/test.py --show-dir``.
-    show_hook = 'ClipVisualizationHook'
-
     def __init__(
         self,
         fusion: dict,

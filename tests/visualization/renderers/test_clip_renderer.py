@@ -59,7 +59,7 @@ def run(hook, count=4):
 
 
 def test_heads_then_clips_with_mistakes_first(tmp_path):
-    hook = HOOKS.build(dict(type='ClipVisualizationHook', show_dir=str(tmp_path / 'show')))
+    hook = HOOKS.build(dict(type='VisualizationHook', show_dir=str(tmp_path / 'show')))
     model, _ = run(hook)
     assert not model.collect_attention
     show = tmp_path / 'show'
@@ -77,9 +77,9 @@ def test_heads_then_clips_with_mistakes_first(tmp_path):
 
 
 def test_only_chosen_clips(tmp_path):
-    run(HOOKS.build(dict(type='ClipVisualizationHook', show_dir=str(tmp_path), clips=['clip2'])))
+    run(HOOKS.build(dict(type='VisualizationHook', show_dir=str(tmp_path), samples=['clip2'])))
     assert [path.name for path in tmp_path.glob('clip?.png')] == ['clip2.png']
-    run(HOOKS.build(dict(type='ClipVisualizationHook', show_dir=str(tmp_path / 'few'), max_clips=2)))
+    run(HOOKS.build(dict(type='VisualizationHook', show_dir=str(tmp_path / 'few'), max_samples=2)))
     assert sorted(path.name for path in (tmp_path / 'few').glob('clip?.png')) == ['clip0.png', 'clip3.png']
-    with pytest.raises(ConfigError, match='max_clips is 0'):
-        HOOKS.build(dict(type='ClipVisualizationHook', show_dir=str(tmp_path), max_clips=0))
+    with pytest.raises(ConfigError, match='max_samples is 0'):
+        HOOKS.build(dict(type='VisualizationHook', show_dir=str(tmp_path), max_samples=0))
