@@ -23,6 +23,7 @@ from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
 from vadlab.visualization.figures.class_bars import plot_grouped_bars
 
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     markdown = ablation_markdown(rows, soundless)
     write_text(out / 'table.md', markdown)
     write_json(out / 'results.json', {'experiments': pairs, 'rows': ablation_json(rows)})
-    print(f'\n{markdown}\n{out}: table.md, results.json, pictures')
+    say(f'\n{markdown}\n{out}: table.md, results.json, pictures')
     return 0
 
 

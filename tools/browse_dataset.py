@@ -11,6 +11,7 @@ from PIL import Image
 from vadlab.registry import DATASETS
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
 from vadlab.visualization.html_report import picture_name
 from vadlab.visualization.renderers.sample_picture import draw_sample
@@ -58,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if bar:
             bar.update()
     if bar:
-        print(file=sys.stderr)
-    print(f'{count} of {len(dataset)} {args.split} samples drawn: {folder}')
+        say(file=sys.stderr)
+    say(f'{count} of {len(dataset)} {args.split} samples drawn: {folder}')
     return 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vadlab.models.heads.codebook import TEMPLATES, embed_names, read_names, save_codebook
 from vadlab.utils.cli import run_cli
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = read_names(args.names)
     embeds = embed_names(names, args.clip, args.templates)
     save_codebook(args.out, names, embeds, clip=Path(args.clip).name, templates=json.dumps(args.templates))
-    print(f'{args.out}: {len(names)} concepts of {embeds.shape[1]} dimensions.')
+    say(f'{args.out}: {len(names)} concepts of {embeds.shape[1]} dimensions.')
     return 0
 
 

@@ -9,6 +9,7 @@ from vadlab.datasets.problem_list import ProblemList
 from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import quiet_third_parties
 
 
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     captions = [caption for image in images for caption in image.captions]
     vocabulary = WordVocabulary.build(captions, args.min_count)
     vocabulary.save(args.out)
-    print(f'{args.out}: {vocabulary.vocab_size} words of {len(captions)} captions of {len(images)} images.')
+    say(f'{args.out}: {vocabulary.vocab_size} words of {len(captions)} captions of {len(images)} images.')
     return 0
 
 

@@ -12,6 +12,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.config import load_config, parse_cfg_options
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import write_json
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import format_table, quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 from vadlab.visualization.figures.feature_comparison import plot_feature_comparison
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     steps = explain(args, second) if args.explain else []
     if args.out is not None and len(result.cosines):
         plot_feature_comparison(result.cosines, result.chance, result.curves, args.out)
-        print(f'figure: {args.out}')
+        say(f'figure: {args.out}')
     if args.json is not None:
         explained = [{'changed': s.changed, 'cosine': s.cosine, 'crop': s.crop} for s in steps]
         content = {
@@ -70,19 +71,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def show(result: Comparison) -> None:
     """Print the numbers as a table, and the findings below it."""
     lowest = float(result.cosines.min()) if result.cosines.size else 1.0
-    print(format_table(list(rows(result.facts)), ('what', 'A against B')))
-    print()
+    say(format_table(list(rows(result.facts)), ('what', 'A against B')))
+    say()
     if result.is_same and lowest < ROUNDING:
-        print(
+        say(
             f'The sets are nearly the same (lowest cosine of a snippet {lowest:.4f}): a small difference of '
             'preprocessing, such as another resizer. --explain tries the known causes.'
         )
     elif result.is_same:
-        print('The sets are the same, up to rounding.')
+        say('The sets are the same, up to rounding.')
     if result.findings and result.recipes == []:
-        print('The recipes of both sets are the same.')
+        say('The recipes of both sets are the same.')
     for number, finding in enumerate(result.findings, 1):
-        print(f'{number}. {finding}')
+        say(f'{number}. {finding}')
 
 
 def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -116,10 +117,10 @@ def explain(args: argparse.Namespace, target: FeatureSet) -> list[Attempt]:
     if config.get('features') is None:
         raise ConfigError(f'{args.explain[0]} says nothing about features.')
     explanation = FeatureExplanation(config, target, find_videos(args.explain[1:]), args.device)
-    print('\nB made anew:')
-    steps = explanation.run(lambda attempt: print(f'  {attempt.cosine:.5f}  {attempt.changed or "as the config says"}'))
+    say('\nB made anew:')
+    steps = explanation.run(lambda attempt: say(f'  {attempt.cosine:.5f}  {attempt.changed or "as the config says"}'))
     changes = '; '.join(explanation.changes(steps)) or 'as the config says'
-    print(f'Best: {changes}: cosine {steps[-1].cosine:.5f} with crop {steps[-1].crop} of B')
+    say(f'Best: {changes}: cosine {steps[-1].cosine:.5f} with crop {steps[-1].crop} of B')
     return steps
 
 

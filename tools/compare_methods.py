@@ -21,6 +21,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.config import config_differences, load_config, parse_cfg_options, runner_config
 from vadlab.utils.errors import ConfigError, TrainingError
 from vadlab.utils.json_file import write_json
+from vadlab.utils.printable import say
 from vadlab.visualization.figures.method_bars import plot_method_bars
 
 TOOLS = Path(__file__).resolve().parent
@@ -122,7 +123,7 @@ def options_for(config: str, options: Sequence[str], configs: Sequence[str]) -> 
         except ConfigError as error:
             if not lenient:
                 raise ConfigError(f'{config}: {error}') from error
-            print(f'{config} trains nothing and knows no {option.split("=")[0]}: it is tested without.')
+            say(f'{config} trains nothing and knows no {option.split("=")[0]}: it is tested without.')
         else:
             kept.append(option)
     return kept
@@ -176,9 +177,9 @@ def carry_out(run: Run, place: str) -> None:
         TrainingError: A tool failed; the message has the end of what it said.
     """
     if run.report_file.is_file():
-        print(f'[{place}] {run.folder}: done before')
+        say(f'[{place}] {run.folder}: done before')
         return
-    print(f'[{place}] {run.folder}', flush=True)
+    say(f'[{place}] {run.folder}', flush=True)
     common = ['--seed', str(run.seed), *(['--cfg-options', *run.options] if run.options else [])]
     checkpoint = 'none'
     if run.trained:
@@ -227,7 +228,7 @@ def write_results(results: list[MethodResult], seeds: Sequence[int], out: Path) 
         [[r['metrics'][MAIN] for r in reports if r['metrics'].get(MAIN) is not None] for reports in reports_of_all]
         for reports_of_all in ([x.reports for x in results], [x.blanked for x in results])
     )
-    print(f'\n{markdown}')
+    say(f'\n{markdown}')
     written = ['table.md', 'results.json']
     if all(values):
         plot_method_bars(
@@ -238,7 +239,7 @@ def write_results(results: list[MethodResult], seeds: Sequence[int], out: Path) 
             measure=COLUMNS[MAIN],
         )
         written.append('bars.png')
-    print(f'{out}: {", ".join(written)}')
+    say(f'{out}: {", ".join(written)}')
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ from vadlab.models.checkpoints.clip_saving import save_clip
 from vadlab.models.checkpoints.clip_weights import CLIPWeights
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import CheckpointError, ConfigError
+from vadlab.utils.printable import say
 
 EXAMPLES = """examples:
   python tools/convert_checkpoint.py ViT-B-32.pt clip_vit_b32.safetensors --half
@@ -84,10 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     save_clip(weights, args.out, half=args.half, metadata={'source': Path(weights.source).name, **notes})
     parameters = sum(tensor.numel() for tensor in weights.state_dict().values())
     for tower in ('vision', 'text'):
-        print(f'{tower:>10}: ' + ', '.join(f'{name}={value}' for name, value in weights.arch[tower].items()))
-    print(f' embed_dim: {weights.arch["embed_dim"]}')
-    print(f'    extras: {", ".join(weights.extras)}')
-    print(f'   written: {args.out}, {parameters:,} numbers, {args.out.stat().st_size / 1e6:.1f} MB')
+        say(f'{tower:>10}: ' + ', '.join(f'{name}={value}' for name, value in weights.arch[tower].items()))
+    say(f' embed_dim: {weights.arch["embed_dim"]}')
+    say(f'    extras: {", ".join(weights.extras)}')
+    say(f'   written: {args.out}, {parameters:,} numbers, {args.out.stat().st_size / 1e6:.1f} MB')
     return 0
 
 
@@ -95,7 +96,7 @@ def _settle(weights: CLIPWeights, tower: str, name: str, value: Any) -> None:
     """An option counts more than what the file or the JSON beside it tells."""
     told = weights.arch[tower][name]
     if told is not None and told != value:
-        print(f'{weights.source} tells {tower} {name}={told}; the option sets {value}.')
+        say(f'{weights.source} tells {tower} {name}={told}; the option sets {value}.')
     weights.arch[tower][name] = value
 
 

@@ -18,6 +18,7 @@ from vadlab.text.ptb import ptb_tokenize
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import check_writable, read_json, write_json
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import format_table, format_value, versions
 
 _FORMATS = '{"ID": ...}, or a list of {"image_id": ..., "caption": ...}'
@@ -54,18 +55,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise DataError(f'{args.references}: no caption of {name!r} has a word in it: {captions[0]!r}')
     empty = [name for name in references if not ptb_tokenize(candidates[name])]
     if empty:
-        print(f'{len(empty)} of {len(references)} captions have no word in them and score 0 (first: {empty[0]!r})\n')
+        say(f'{len(empty)} of {len(references)} captions have no word in them and score 0 (first: {empty[0]!r})\n')
     wordnet = WordNet(args.wordnet) if args.wordnet else WordNet.find()
     numbers, protocol = caption_scores([candidates[name] for name in references], list(references.values()), wordnet)
     metrics = {f'caption/{name}': value for name, value in numbers.items()}
     protocols = {f'caption/{name}': text for name, text in protocol.items()}
     rows = [(key, format_value(value), protocols[key]) for key, value in metrics.items()]
-    print(format_table(rows, ('metric', 'value', 'protocol')))
+    say(format_table(rows, ('metric', 'value', 'protocol')))
     if args.out:
         report = {'metrics': metrics, 'protocol': protocols, 'num_images': len(references), 'num_empty': len(empty)}
         report |= {'references': args.references, 'candidates': args.candidates, 'versions': versions()}
         write_json(args.out, report)
-        print(f'\nmetrics: {args.out}')
+        say(f'\nmetrics: {args.out}')
     return 0
 
 

@@ -32,6 +32,7 @@ from vadlab.evaluation.score_predictions import ScoreReport, ScoringOptions, sco
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import format_table, format_value, quiet_third_parties, versions
 from vadlab.utils.suggest import nearest
 
@@ -141,27 +142,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     frames = sum(len(labels) for labels in report.labels.values())
     anomalous = sum(int(labels.sum()) for labels in report.labels.values())
-    print(f'{protocol.dataset}: {len(truth)} videos, {frames:,} frames, {anomalous:,} of them anomalous')
+    say(f'{protocol.dataset}: {len(truth)} videos, {frames:,} frames, {anomalous:,} of them anomalous')
     if args.subset:
-        print('--subset: these may be fewer than the test set has; numbers do not compare with published ones')
-    print(f'scores are of {report.unit}s' + (' (told by their number)' if options.unit == 'auto' else ''))
+        say('--subset: these may be fewer than the test set has; numbers do not compare with published ones')
+    say(f'scores are of {report.unit}s' + (' (told by their number)' if options.unit == 'auto' else ''))
     if report.touched:
-        print(f'{report.touched} videos have scores of another length: {options.length_policy}')
-    print()
+        say(f'{report.touched} videos have scores of another length: {options.length_policy}')
+    say()
     rows = [
         (key + (' *' if key == protocol.headline else ''), format_value(value), report.protocol[key])
         for key, value in report.metrics.items()
     ]
-    print(format_table(rows, ('metric', 'value', 'protocol')))
-    print(f'\n* what papers report on {protocol.dataset}')
+    say(format_table(rows, ('metric', 'value', 'protocol')))
+    say(f'\n* what papers report on {protocol.dataset}')
     if args.out:
         write_report(args.out, report, protocol, options, args)
-        print(f'metrics: {args.out}')
+        say(f'metrics: {args.out}')
     if args.plots:
         from vadlab.visualization.figures.score_plots import draw_report
 
         for path in draw_report(report, args.plots, args.plot_videos):
-            print(f'picture: {path}')
+            say(f'picture: {path}')
     return 0
 
 

@@ -18,6 +18,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.config import load_config, parse_cfg_options
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import write_json
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 
@@ -84,7 +85,7 @@ class ProgressShow:
             made = self._done - self._skipped
             left_s = max(self._total - self._done, 0.0) * (now - self._start) / max(made, 1.0)
             share_done = self._done / self._total
-            print(f'features: {share_done:.1%}, about {left_s / 60:.0f} minutes left ({video.name})', file=sys.stderr)
+            say(f'features: {share_done:.1%}, about {left_s / 60:.0f} minutes left ({video.name})', file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -140,15 +141,13 @@ def tell(out: Path, report: ExtractionReport, shard: tuple[int, int]) -> None:
     else:
         file.unlink(missing_ok=True)
     part = f' (shard {shard[0]} of {shard[1]})' if shard[1] > 1 else ''
-    print(
+    say(
         f'{out}{part}: {len(report.done)} videos, {report.snippets} snippets of {report.frames} frames in '
         f'{report.seconds:.1f} s ({report.frames / max(report.seconds, 1e-9):.0f} frames/s); '
         f'{len(report.skipped)} were there; {len(report.bad)} left out'
     )
     if report.short:
-        print(
-            f'{len(report.short)} videos are shorter than one snippet; their last frame stands in: {report.short[:3]}'
-        )
+        say(f'{len(report.short)} videos are shorter than one snippet; their last frame stands in: {report.short[:3]}')
 
 
 if __name__ == '__main__':

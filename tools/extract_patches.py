@@ -12,6 +12,7 @@ from vadlab.apis.patch_extraction import PatchExtraction
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import load_config, parse_cfg_options
 from vadlab.utils.errors import DataError
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     extraction = PatchExtraction(config, args.dtype, device, args.batch_size, args.workers)
     report = extraction.run(args.overwrite, _tell_now_and_then())
     recipe = extraction.recipe
-    print(
+    say(
         f'{extraction.folder}: {report.written} images in {report.seconds:.1f} s, {report.skipped} were there; '
         f'{recipe["shape"][0]} tokens of {recipe["shape"][1]} numbers before block {recipe["block"]}, {recipe["dtype"]}'
     )
@@ -63,7 +64,7 @@ def _tell_now_and_then(interval_s: float = 30.0) -> Callable[[int, int], None]:
         nonlocal last
         if time.monotonic() - last >= interval_s:
             last = time.monotonic()
-            print(f'patches: {done:,} of {total:,} images', file=sys.stderr)
+            say(f'patches: {done:,} of {total:,} images', file=sys.stderr)
 
     return tell
 

@@ -16,6 +16,7 @@ from vadlab.datasets.formats.region_annotations import RecordParser
 from vadlab.datasets.video import index_video
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.printable import say
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -56,14 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(export.records, ensure_ascii=False, indent=1) + '\n', encoding='utf-8')
     counts = export.counts
-    print(f'{out}: {counts.pop("videos", 0)} videos, {counts.pop("regions", 0)} regions')
+    say(f'{out}: {counts.pop("videos", 0)} videos, {counts.pop("regions", 0)} regions')
     spans = counts.pop('spans of time', 0)
     if export.temporal:
         temporal_out.write_text(export.temporal_lines(), encoding='utf-8')
         classes = Counter(annotation.class_name for annotation in export.temporal.values())
         listed = ', '.join(f'{name} ({count})' for name, count in classes.items())
-        print(f'{temporal_out}: {len(export.temporal)} videos, {spans} spans of time; classes: {listed}')
-        print(
+        say(f'{temporal_out}: {len(export.temporal)} videos, {spans} spans of time; classes: {listed}')
+        say(
             f'  read it by train_temporal_ann_file={temporal_out.name} (of other splits: val_temporal_ann_file, '
             'temporal_ann_file), with these names among the classes of the config'
         )
@@ -71,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         temporal_out.unlink(missing_ok=True)  # of an earlier export
     for what, count in counts.items():
         if count:
-            print(f'  {count} {what}')
+            say(f'  {count} {what}')
     if mended := parser.summary():
-        print(f'  when read: {mended}')
+        say(f'  when read: {mended}')
     return 0
 
 

@@ -11,6 +11,7 @@ from vadlab.datasets.formats.clip_metadata import ClipRecord, read_metadata, wri
 from vadlab.datasets.formats.wildlife_layouts import LAYOUTS
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.printable import say
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -58,29 +59,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise DataError(f'{args.path}: no clip in its annotations')
     write_metadata(args.out, records)
     records = read_metadata(args.out)
-    print(f'{args.out}: {len(records)} clips')
+    say(f'{args.out}: {len(records)} clips')
     for split in dict.fromkeys(record.split for record in records):
-        print(f'  {split}: {sum(record.split == split for record in records)}')
+        say(f'  {split}: {sum(record.split == split for record in records)}')
     for head in records[0].columns:
         labels = [record.labels(head) for record in records]
         several = sum(len(found) > 1 for found in labels)
         empty = sum(not found for found in labels)
         notes = [f'{several} clips with several (a head of multi_label)'] if several else []
         notes += [f'{empty} clips with none'] if empty else []
-        print(
+        say(
             f'  {head}: {len({label for found in labels for label in found})} labels' + ''.join(f', {n}' for n in notes)
         )
         for same in equal_but_for_case(label for found in labels for label in found):
-            print(
+            say(
                 f'  warning: labels of {head} differ in capital letters or spaces only: '
                 f'{" and ".join(map(repr, same))}. Training refuses them: write them alike in {args.out}'
             )
     own = sum(bool(record.audio) for record in records)
     missing = sum(not (args.path / record.video).is_file() for record in records)
     if own:
-        print(f'  {own} clips have their sound in a file of its own')
+        say(f'  {own} clips have their sound in a file of its own')
     if missing:
-        print(f'  warning: {missing} videos are not below {args.path} (first: {first_missing(records, args.path)})')
+        say(f'  warning: {missing} videos are not below {args.path} (first: {first_missing(records, args.path)})')
     return 0
 
 

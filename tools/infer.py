@@ -11,6 +11,7 @@ from vadlab.apis.inferencers.caption_inputs import CaptionInput, find_inputs, re
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
 from vadlab.visualization.html_report import Article, HTMLReport, picture_name
 from vadlab.visualization.renderers.concept_picture import ConceptPicture, concept_shares, draw_concepts
@@ -57,19 +58,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     records: list[dict[str, Any]] = []
     articles: list[Article] = []
     for found in inferencer(_readable(read_inputs(args.inputs, args.every, args.frames), unread)):
-        print(f'{found.source.name}: {found.caption}', flush=True)
+        say(f'{found.source.name}: {found.caption}', flush=True)
         records.append(record_of(found, inferencer.concepts))
         if args.out and not args.no_pictures:
             articles.append(draw(found, inferencer.concepts, args.out, len(articles)))
     for source in unread:
-        print(f'not described: {source.error}', file=sys.stderr)
+        say(f'not described: {source.error}', file=sys.stderr)
     if args.out:
         records += [{'name': source.name, 'path': source.path, 'error': source.error} for source in unread]
         write_json(args.out / 'captions.json', records)
-        print(f'\ncaptions: {args.out / "captions.json"}')
+        say(f'\ncaptions: {args.out / "captions.json"}')
     if articles:
         page = HTMLReport('Described images', articles).write(args.out, f'{len(articles)} images.')
-        print(f'pictures: {page}')
+        say(f'pictures: {page}')
     return 2 if unread else 0
 
 

@@ -13,6 +13,7 @@ from vadlab.simulators.common.made_folder import check_settings, write_missing
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     vocabulary.save(args.out / 'vocab.json')
     embeds = embed_names(CONCEPTS, args.clip, CONCEPT_TEMPLATES)
     save_codebook(args.out / 'codebook.safetensors', CONCEPTS, embeds, clip=Path(args.clip).name)
-    print(
+    say(
         f'{args.out}: {len(plan)} pictures ({written} new), 5 captions each, vocabulary of {vocabulary.vocab_size} '
         f'words, codebook of {len(CONCEPTS)} concepts.'
     )

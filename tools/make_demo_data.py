@@ -20,6 +20,7 @@ from vadlab.simulators.surveillance.episode import CLASSES
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.printable import say
 
 # Raise it when the same seed gives other videos than before, so that an old folder is not taken for a new one.
 SIMULATOR_VERSION = 1
@@ -74,7 +75,7 @@ def preview(folder: Path, seed: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for kind in CLASSES:
         cv2.imwrite(str(folder / f'{kind}.png'), cv2.cvtColor(contact_sheet(kind, seed=seed), cv2.COLOR_RGB2BGR))
-    print(f'Contact sheets of {len(CLASSES)} classes: {folder}')
+    say(f'Contact sheets of {len(CLASSES)} classes: {folder}')
 
 
 def make(out: Path, train: int, test: int, seed: int, frames: tuple[int, int], workers: int) -> None:
@@ -115,7 +116,7 @@ def make(out: Path, train: int, test: int, seed: int, frames: tuple[int, int], w
     rows = '\n'.join(f'| {kind} | {counts[kind, "train"]} | {counts[kind, "test"]} |' for kind in CLASSES)
     write_text(out / 'README.md', README.format(out=out.name, rows=rows, **settings))
     total = sum(plan.num_frames for plan in plans)
-    print(f'{out}: {len(plans)} videos ({written} new), {total} frames, train.json, test.json, temporal annotation.')
+    say(f'{out}: {len(plans)} videos ({written} new), {total} frames, train.json, test.json, temporal annotation.')
 
 
 def make_one(plan: VideoPlan, out: Path) -> tuple[dict, bool]:

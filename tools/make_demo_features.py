@@ -17,6 +17,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.config import config_differences, load_config, parse_cfg_options
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import write_json
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     shutil.copyfile(args.data / ANNOTATION, args.out / ANNOTATION)
     frames = json.loads((args.out / 'features' / 'frames.json').read_text(encoding='utf-8'))
     write_json(args.out / 'frames.json', frames)
-    print(f'{args.out}: {len(splits["train"])} videos to train with, {len(splits["test"])} to test on.')
+    say(f'{args.out}: {len(splits["train"])} videos to train with, {len(splits["test"])} to test on.')
     return 0
 
 
@@ -94,12 +95,12 @@ def extract(config: Config, videos: list[VideoItem], out: Path, batch_size: int,
         differences = config_differences(read_recipe(out)['recipe'], new)
         stale = bool(differences)
         if stale:
-            print(f'{out}: made anew, for the recipe is another ({"; ".join(differences[:3])})')
+            say(f'{out}: made anew, for the recipe is another ({"; ".join(differences[:3])})')
     extraction.prepare(overwrite=stale)
     report = extraction.run(videos)
     if report.bad:
         raise DataError(f'{len(report.bad)} videos cannot be used (first: {next(iter(report.bad.values()))})')
-    print(f'{out}: {len(report.done)} videos in {report.seconds:.0f} s, {len(report.skipped)} were there')
+    say(f'{out}: {len(report.done)} videos in {report.seconds:.0f} s, {len(report.skipped)} were there')
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@ from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import write_json
+from vadlab.utils.printable import say
 
 # Raise it when the same seed gives other clips than before, so that an old folder is not taken for a new one.
 SIMULATOR_VERSION = 1
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_text(args.out / 'metadata.csv', metadata(plan))
     write_json(args.out / 'needs_both.json', NEEDS_BOTH)
     silent = sum(not clip.has_sound for clip in plan)
-    print(
+    say(
         f'{args.out}: {len(plan)} clips ({written} new) in videos/, {silent} of them without a sound track; '
         'metadata.csv, needs_both.json.'
     )

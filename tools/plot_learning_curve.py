@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.printable import say
 from vadlab.visualization.figures.curves import plot_auc_vs_time
 from vadlab.visualization.figures.learning_curves import read_learning_curve
 
@@ -37,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = args.name or args.key.replace('/', ' ').replace('auc', 'AUC')
     plot_auc_vs_time(runs, args.out, metric=name, chance=args.chance if args.chance >= 0 else None)
     for run in runs:
-        print(f'{run.label}: {run.values[-1]:.4f} after {run.minutes[-1]:.1f} minutes (best {run.values.max():.4f})')
-    print(f'figure: {args.out}')
+        say(f'{run.label}: {run.values[-1]:.4f} after {run.minutes[-1]:.1f} minutes (best {run.values.max():.4f})')
+    say(f'figure: {args.out}')
     return 0
 
 

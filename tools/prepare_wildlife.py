@@ -26,6 +26,7 @@ from vadlab.datasets.formats.clip_metadata import (
 from vadlab.datasets.formats.clip_recipe import FrameRecipe
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import quiet_third_parties
 
 _USUAL_HEADS = ('species', 'behaviour')
@@ -109,7 +110,7 @@ class ProgressShow:
         elif now - self._last >= self._interval_s:
             self._last = now
             left_s = (total - done) * (now - self._start) / max(done - self._there, 1)
-            print(f'clips: {done} of {total}, about {left_s / 60:.0f} minutes left', file=sys.stderr)
+            say(f'clips: {done} of {total}, about {left_s / 60:.0f} minutes left', file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -148,37 +149,37 @@ def tell(
     recipe: LogMelRecipe,
 ) -> None:
     """Say what was done, and what is worth a second look."""
-    print(
+    say(
         f'{out}: {len(report.done)} clips of {report.frames} frames in {report.seconds:.1f} s '
         f'({report.frames / max(report.seconds, 1e-9):.0f} frames/s); {len(report.skipped)} were there; '
         f'{len(report.bad)} left out'
     )
     sounds = [clip.sound for clip in report.clips]
     silent = f', {sounds.count("silent")} with a silent track ({recipe.silence})' if 'silent' in sounds else ''
-    print(f'sound: {sounds.count("track")} clips with sound{silent}, {sounds.count("none")} without a track')
+    say(f'sound: {sounds.count("track")} clips with sound{silent}, {sounds.count("none")} without a track')
     for note, count in Counter(note for clip in report.clips for note in clip.sound_notes).items():
         first = next(clip.clip_id for clip in report.clips if note in clip.sound_notes)
-        print(f'  {count} clips (first: {first}): {note}')
+        say(f'  {count} clips (first: {first}): {note}')
     low = [clip for clip in report.clips if 0 < clip.file_rate < 2 * recipe.top_hz]
     if low:
         rate = min(clip.file_rate for clip in low)
-        print(
+        say(
             f'  {len(low)} clips are sampled at less than {2 * recipe.top_hz:g} Hz (the least: {rate} Hz, '
             f'{low[0].clip_id}): they are resampled, and bands above half of their rate are empty'
         )
     notes = [f'{clip.clip_id} {clip.note}' for clip in report.clips if clip.note]
     if notes:
-        print(f'  {len(notes)} clips are cut at the end of their video (first: {notes[0]})')
+        say(f'  {len(notes)} clips are cut at the end of their video (first: {notes[0]})')
     by_split = {split: [r for r in records if r.split == split] for split in dict.fromkeys(r.split for r in records)}
-    print('clips: ' + ', '.join(f'{len(of)} {split}' for split, of in by_split.items()))
+    say('clips: ' + ', '.join(f'{len(of)} {split}' for split, of in by_split.items()))
     if 'train' in by_split:
         for head in heads:
             classes = classes_of(by_split['train'], head, str(files[0]))
-            print(f'{head}: {len(classes)} classes')
+            say(f'{head}: {len(classes)} classes')
             for split, of in by_split.items():
                 if unseen := unseen_labels(of, head, classes):
-                    print(f'  warning: {split} has labels that train lacks: {describe_unseen(unseen, classes)}')
-    print('metadata: ' + ', '.join(map(str, files)))
+                    say(f'  warning: {split} has labels that train lacks: {describe_unseen(unseen, classes)}')
+    say('metadata: ' + ', '.join(map(str, files)))
 
 
 if __name__ == '__main__':

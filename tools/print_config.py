@@ -11,6 +11,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.config import load_config, parse_cfg_options, runner_config
 from vadlab.utils.config_check import misspelled_options
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 
@@ -28,9 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     kept = runner_config(config)
     if args.variables:
         for name in sorted(set(config._cfg_dict) - set(kept._cfg_dict)):
-            print(f'{name} = {config[name]!r}')
+            say(f'{name} = {config[name]!r}')
     else:
-        print(kept.pretty_text, end='')
+        say(kept.pretty_text, end='')
     registries = [part for part in vars(registry).values() if isinstance(part, registry.Registry)]
     found = misspelled_options(kept._cfg_dict.to_dict(), registries)
     if found:

@@ -27,6 +27,7 @@ from vadlab.engine.runner import VADRunner
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import CheckpointError, ConfigError
 from vadlab.utils.json_file import check_writable
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import (
     add_common_arguments,
     config_from_arguments,
@@ -77,8 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_checkpoint(quantized, out)
     sizes.append(_bytes({'state_dict': quantized['state_dict']}))
     after = measure(config, args.out)
-    print('\n' + format_table(compare(before, after, sizes), ('', 'before', 'int8', 'change')))
-    print(f'\n{len(quantized["quantization"]["layers"])} linear layers are 8-bit integers now: {out}')
+    say('\n' + format_table(compare(before, after, sizes), ('', 'before', 'int8', 'change')))
+    say(f'\n{len(quantized["quantization"]["layers"])} linear layers are 8-bit integers now: {out}')
     return 0
 
 

@@ -17,6 +17,7 @@ from vadlab.simulators.surveillance.synthetic_frames import SyntheticFrames
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import load_config
 from vadlab.utils.json_file import write_json
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import format_table, format_value
 from vadlab.utils.setup_env import register_all_modules
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     model = MODELS.build({**config.model, 'pretrained': args.weights})
     model.init_weights()
     figures = score(model.eval(), args.split, args.frames)
-    print(format_table([(name, format_value(value)) for name, value in figures.items()], ('figure', 'value')))
+    say(format_table([(name, format_value(value)) for name, value in figures.items()], ('figure', 'value')))
     if args.json is not None:
         write_json(args.json, figures)
     return 0

@@ -19,6 +19,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.config import runner_config
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import (
     add_common_arguments,
     config_from_arguments,
@@ -98,11 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.out:
             write_report(args.out, metrics, protocol, config=args.config, checkpoint=args.checkpoint, full=full)
         rows = [(k, format_value(v), protocol.get(k, '')) for k, v in metrics.items()]
-        print('\n' + format_table(rows, ('metric', 'value', 'protocol')))
+        say('\n' + format_table(rows, ('metric', 'value', 'protocol')))
         if args.out:
-            print(f'\nmetrics: {args.out}   {file_hook.holds}: {predictions}')
+            say(f'\nmetrics: {args.out}   {file_hook.holds}: {predictions}')
         if args.show_dir:
-            print(f'pictures: {args.show_dir}')
+            say(f'pictures: {args.show_dir}')
     return 0
 
 

@@ -17,6 +17,7 @@ from vadlab.engine.runner import VADRunner
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, MissingFileError
 from vadlab.utils.natural_order import natural_sorted
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import (
     add_common_arguments,
     config_from_arguments,
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     runner = VADRunner.from_cfg(config)
     runner.train()
     if is_main_process():
-        print(summary(runner))
+        say(summary(runner))
     return 0
 
 
@@ -88,7 +89,7 @@ def choose_resume(config: Config, wish: str | None) -> None:
         return
     checkpoint = latest_checkpoint(config.work_dir) if wish == 'auto' else Path(wish)
     if checkpoint is None:
-        print(f'Nothing to resume in {config.work_dir}: starting from the beginning.')
+        say(f'Nothing to resume in {config.work_dir}: starting from the beginning.')
         return
     if not checkpoint.is_file():
         raise MissingFileError(f'--resume {checkpoint}: there is no such checkpoint.')
@@ -105,8 +106,8 @@ def dry_run(config: Config) -> int:
         config.visualizer = None
         found = VADRunner.from_cfg(config).dry_run()
     if is_main_process():
-        print(format_table([(k, format_value(v)) for k, v in found.items()], ('one batch', 'value')))
-        print('Dry run: every loader, the loss, its gradients and the evaluation work. No files were left.')
+        say(format_table([(k, format_value(v)) for k, v in found.items()], ('one batch', 'value')))
+        say('Dry run: every loader, the loss, its gradients and the evaluation work. No files were left.')
     return 0
 
 

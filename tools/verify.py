@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from vadlab.apis import Finding, Verification
 from vadlab.apis.checked_files import default_cache_dir
 from vadlab.utils.cli import run_cli
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
 
 _SIGNS = {'pass': ('ok', '32'), 'warning': ('WARN', '33'), 'failure': ('FAIL', '31')}
@@ -45,7 +46,8 @@ def show(finding: Finding) -> None:
     padded = f'{sign:<4}'
     if sys.stdout.isatty():
         padded = f'\033[{colour}m{padded}\033[0m'
-    print(f'{padded}  {finding.check:<18}  {finding.message}', flush=True)
+    sys.stdout.write(padded)
+    say(f'  {finding.check:<18}  {finding.message}', flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         listener=show,
     )
     report = verification.run()
-    print(f'\n{report.count("pass")} passes, {report.count("warning")} warnings, {report.count("failure")} failures')
+    say(f'\n{report.count("pass")} passes, {report.count("warning")} warnings, {report.count("failure")} failures')
     if args.json:
         report.write_json(args.json)
     return 0 if report.is_ok else 2

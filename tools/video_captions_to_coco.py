@@ -19,6 +19,7 @@ from vadlab.utils.atomic import write_bytes
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.printable import say
 from vadlab.utils.runtime import quiet_third_parties
 
 _JPEG_QUALITY = 95
@@ -69,11 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if bar:
             bar.update()
     if bar:
-        print(file=sys.stderr)
+        say(file=sys.stderr)
     write_json(target, {'dataset': Path(args.annotations).stem, 'images': records})
     captions = sum(len(image['sentences']) for image in records)
-    print(f'{target}: {len(records)} images of {len(videos)} videos, {captions} captions')
-    print(
+    say(f'{target}: {len(records)} images of {len(videos)} videos, {captions} captions')
+    say(
         '  in a config: '
         f"data_root='{args.out}' image_dir='images' ann_file='{target.name}' train_splits=('{args.split}',)"
     )

@@ -1,6 +1,8 @@
 """tools/browse_dataset.py and tools/import_label_studio.py."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +69,11 @@ def test_import_label_studio_keeps_an_annotated_fight_anomalous(load_tool, data,
     assert (info['label'], info['intervals'].tolist()) == (1, [[9, 20]])
     with pytest.raises(DataError, match="gate: 'fight'"):
         UCFCrimeRegions('out.json', str(data), temporal_ann_file='out_temporal.txt', classes=('Normal', 'Riot'))
+
+
+def test_tools_print_by_say():
+    """So that names of files and captions reach no terminal as they are."""
+    for path in Path(__file__).parents[2].joinpath('tools').glob('*.py'):
+        text = path.read_text(encoding='utf-8')
+        if 'run_cli' in text and path.name not in ('benchmark.py', 'zoo.py'):
+            assert not re.search(r'(?<![\w.])print\(', text), path

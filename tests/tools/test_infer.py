@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import cv2
@@ -128,3 +129,24 @@ def test_grey_and_tall_images_are_described(infer, captions_file, checkpoint, tm
     cv2.imwrite(str(tmp_path / 'grey.png'), np.full((70, 20), 90, np.uint8))
     assert infer([str(captions_file), str(checkpoint), str(tmp_path / 'grey.png')]) == 0
     assert capsys.readouterr().out.startswith('grey.png: ')
+
+
+def test_names_of_any_bytes_are_written_escaped_and_printed_harmlessly(
+    infer, captions_file, checkpoint, tmp_path, capsys
+):
+    source = tmp_path / 'data' / 'images' / 'test' / '0.png'
+    folder = tmp_path / 'odd'
+    folder.mkdir()
+    names = [os.fsdecode(b'cam\xe9ra.png'), 'a\x1b[31m.png', 'b $x$ <i>.png', r'c\d.png']
+    for name in names:
+        shutil.copy(source, folder / name)
+    out = tmp_path / 'out'
+    assert infer([str(captions_file), str(checkpoint), str(folder), '--out', str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert '\x1b' not in printed
+    assert r'cam\udce9ra.png: ' in printed
+    assert r'a\x1b[31m.png: ' in printed
+    records = json.loads((out / 'captions.json').read_text(encoding='utf-8'))
+    assert [record['name'] for record in records] == sorted(names)
+    assert len(list(out.glob('*.png'))) == len(names)
+    assert 'b $x$ &lt;i&gt;.png' in (out / 'index.html').read_text(encoding='utf-8')

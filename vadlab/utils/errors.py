@@ -4,7 +4,7 @@ Each derives from the built-in exception that fits it, so library users may catc
 tools can tell a user's mistake (one clear message, exit status 2) from a fault of our own (a traceback, status 1).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from .printable import printable, shortened_message
@@ -42,6 +42,24 @@ class MissingDependencyError(VADLabError, ImportError):
 
 class TrainingError(VADLabError, RuntimeError):
     """Training cannot go on: a loss that is not finite, no memory left, a device that failed."""
+
+
+def check_names(names: Iterable[object], what: str) -> None:
+    """Make sure that files can be named in lists, tables and JSON, which are in UTF-8.
+
+    Args:
+        names (Iterable): Paths or names, as Python decodes them.
+        what (str): What they are of, for the message.
+
+    Raises:
+        DataError: Some hold bytes that are no UTF-8.
+    """
+    bad = [str(name) for name in names if any('\ud800' <= char <= '\udfff' for char in str(name))]
+    if bad:
+        raise DataError(
+            f'The names of {len(bad)} {what} are no UTF-8 (first: {bad[0]}). Rename them, such as by: '
+            'convmv -r -f latin1 -t utf8 --notest FOLDER. If the names are right, set PYTHONUTF8=1'
+        )
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from typing import Any
+from typing import Any, TextIO
 
 # Controls (but not tab and line break), separators and overrides of the writing direction, and halves of characters,
 # by which Python stands for bytes of file names that are no UTF-8.
@@ -28,6 +28,11 @@ def shortened_message(text: str) -> str:
 
 def _cut(text: str, kept: int) -> str:
     return f'{text[:kept]} [... {len(text) - 2 * kept:,} characters ...] {text[-kept:]}'
+
+
+def say(*parts: object, file: TextIO | None = None, end: str = '\n', flush: bool = False) -> None:
+    """``print`` of texts that are made :func:`printable`: what the tools say of files, names and captions."""
+    print(*(printable(str(part)) for part in parts), file=file, end=end, flush=flush)
 
 
 def make_logs_printable() -> None:

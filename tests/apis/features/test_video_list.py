@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from vadlab.apis.features.video_list import find_videos, parse_shard, shard_of
@@ -60,3 +62,28 @@ def test_shards_cover_everything_once(folder, monkeypatch):
     for text in ('3/3', '1', 'a/b', '-1/2'):
         with pytest.raises(ConfigError, match='write i/n'):
             parse_shard(text)
+
+
+def test_a_name_that_is_no_utf8_is_told_before_the_work(tmp_path):
+    (tmp_path / os.fsdecode(b'cam\xe9ra.mp4')).touch()
+    (tmp_path / 'a.mp4').touch()
+    with pytest.raises(DataError, match=r'The names of 1 videos are no UTF-8 \(first: .*cam\\udce9ra.mp4\)'):
+        find_videos([tmp_path])
+
+
+def test_lists_of_other_programs(tmp_path):
+    for name in ('V1/a.mp4', 'V3/cam__1.wmv', 'class/drinking (31).mp4', 'x y.3gp', r'p\q.mp4', 'c,d.mp4'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    lines = [
+        '# a comment',
+        r'V1\a.mp4',
+        'V3/cam__1.wmv\tArson',
+        'class/drinking (31).mp4 1',
+        'x y.3gp, 0',
+        '',
+        r'p\q.mp4',
+    ]
+    (tmp_path / 'l.txt').write_text('\r\n'.join([*lines, 'c,d.mp4']), encoding='utf-8-sig', newline='')
+    names = [video.name for video in find_videos([tmp_path / 'l.txt'])]
+    assert names == sorted(['V1/a', 'V3/cam__1', 'class/drinking (31)', 'x y', r'p\q', 'c,d'])

@@ -1,6 +1,10 @@
 import pytest
 
+from vadlab.apis.features.video_list import find_videos
+from vadlab.apis.inferencers.caption_inputs import find_inputs
 from vadlab.datasets.formats.feature_lists import ListEntry, crop_separator_of, read_feature_list, split_feature_name
+from vadlab.datasets.formats.path_index import PathIndex
+from vadlab.datasets.video_names import VIDEO_ENDINGS, video_id_of
 from vadlab.utils.errors import DataError, MissingFileError
 
 
@@ -91,3 +95,22 @@ def test_crop_separator(names, separator):
 )  # fmt: skip
 def test_names(name, separator, expected):
     assert split_feature_name(name, separator) == expected
+
+
+@pytest.mark.parametrize('separator', [' ', '\t', ',', ', ', '  \t'])
+@pytest.mark.parametrize('name', ['Arson000', 'a/Arson 000.mp4', 'Arson000.mpg', 'a.b.TS', 'c,d__0.npy'])
+def test_labels_after_any_separator(tmp_path, name, separator):
+    (tmp_path / 'l.txt').write_text(f'{name}{separator}Arson\n', encoding='utf-8-sig')
+    entries, _ = read_feature_list(tmp_path / 'l.txt')
+    assert entries == [ListEntry(name, 'Arson')]
+
+
+@pytest.mark.parametrize('ending', VIDEO_ENDINGS)
+def test_one_list_of_endings_of_videos(tmp_path, ending):
+    name = f'Arson000{ending}'
+    (tmp_path / name).touch()
+    (tmp_path / f'b{ending.upper()}').touch()
+    assert video_id_of(name) == 'Arson000'
+    assert PathIndex(tmp_path).find('Arson000') == [str(tmp_path / name)]
+    assert [video.name for video in find_videos([tmp_path])] == ['Arson000', 'b']
+    assert [found for _, found in find_inputs([tmp_path])] == [name, f'b{ending.upper()}']

@@ -53,3 +53,19 @@ def test_a_link_that_leads_back_up_ends(root):
 def test_a_folder_is_scanned_once(root):
     index = PathIndex.of(root)
     assert PathIndex.of(str(root)) is index
+
+
+def test_backslashes_separate_folders_in_lists_and_in_names_of_files(tmp_path):
+    for name in ('V/a.mp4', r'cam\b.mp4', 'c.mp4', r'x\c.mp4'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    index = PathIndex(tmp_path)
+    for name, file in (
+        (r'D:\data\V\a.mp4', 'V/a.mp4'),
+        (r'cam\b.mp4', r'cam\b.mp4'),
+        ('cam/b.mp4', r'cam\b.mp4'),
+        ('b.mp4', r'cam\b.mp4'),
+        ('c.mp4', 'c.mp4'),
+        (r'x\c.mp4', r'x\c.mp4'),
+    ):
+        assert index.find(name) == [str(tmp_path / file)], name

@@ -80,3 +80,8 @@ def test_embeddings_are_means_over_templates():
     assert embeds.shape == (2, 64)
     with pytest.raises(ConfigError, match='holds one {} for the name'):
         embed_names(['a'], SMALL_CLIP, ['a photo'])
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    (tmp_path / 'n.txt').write_text('person\r\ncar\r\n', encoding='utf-8-sig', newline='')
+    assert read_names(tmp_path / 'n.txt') == ['person', 'car']

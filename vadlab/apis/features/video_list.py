@@ -7,7 +7,7 @@ from pathlib import Path
 from vadlab.datasets.formats.feature_lists import parse_list
 from vadlab.datasets.video.frame_folder import is_frame
 from vadlab.datasets.video_names import VIDEO_ENDINGS
-from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError, check_names
 from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.text_file import read_lines
 
@@ -79,6 +79,7 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
         raise DataError(
             f'No videos under {", ".join(map(str, sources))}. Known endings: {" ".join(sorted(VIDEO_ENDINGS))}'
         )
+    check_names(found, 'videos')
     items = {name: VideoItem(file, name, _size(file)) for file, name in found.items()}
     return [items[name] for name in natural_sorted(items)]
 

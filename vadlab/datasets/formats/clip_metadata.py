@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from vadlab.utils.atomic import write_text
-from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError, check_names
 from vadlab.utils.suggest import nearest
 from vadlab.utils.text_file import read_table
 
@@ -111,7 +111,11 @@ def write_metadata(path: str | os.PathLike, records: Sequence[ClipRecord]) -> No
     Args:
         path (str): The file; folders that lack are made.
         records (Sequence[ClipRecord]): Their other columns may differ.
+
+    Raises:
+        DataError: A name is no UTF-8.
     """
+    check_names((name for record in records for name in (record.clip_id, record.video)), 'videos')
     write_text(path, format_metadata(records))
 
 
