@@ -17,7 +17,7 @@ from torch import nn
 from vadlab.utils.errors import CheckpointError, MissingFileError
 from vadlab.utils.suggest import nearest
 
-from .tensor_files import read_tensor_file
+from .tensor_files import read_tensor_file, tensors_in
 from .weights import check_weights, weights_in
 
 
@@ -53,7 +53,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     meta = checkpoint.get('meta', {})
     if not isinstance(meta, dict):
         raise CheckpointError(f"{path}: its 'meta' is a {type(meta).__name__}, not a dict.")
+    _check_meta(meta, path)
     return {**checkpoint, 'state_dict': weights}
+
+
+def _check_meta(meta: Mapping[Any, Any], path: Path) -> None:
+    """What a run notes about itself is plain: only what a data set says of itself may be arrays."""
+    notes = {key: value for key, value in meta.items() if key != 'dataset_meta'}
+    arrays = [place for place, _ in tensors_in(notes)]
+    if arrays:
+        raise CheckpointError(f'{path}: meta.{arrays[0]} is a tensor, where plain values belong.')
+    for key in ('data', 'feature_recipe'):
+        if not isinstance(meta.get(key, {}), Mapping):
+            raise CheckpointError(f'{path}: meta.{key} is a {type(meta[key]).__name__}, not a dict.')
 
 
 def in_our_names(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name: str) -> Mapping[str, torch.Tensor]:

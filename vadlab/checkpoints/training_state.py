@@ -59,7 +59,7 @@ def check_optimizer_state(saved: Any, optimizer: Optimizer, name: str) -> None:
 
     Args:
         saved (Any): ``state`` and ``param_groups``, as ``optimizer.state_dict()`` gives them. Settings of groups that
-            it lacks are filled from ``optimizer``.
+            it lacks, and switches, are filled from ``optimizer``.
         optimizer (Optimizer): Of the run, before it is loaded.
         name (str): Of the file, for messages.
 
@@ -80,8 +80,12 @@ def check_optimizer_state(saved: Any, optimizer: Optimizer, name: str) -> None:
     wrong: list[str] = []
     for i, (group, own) in enumerate(zip(groups, optimizer.param_groups, strict=True)):
         for key, value in own.items():
-            if key != 'params':
+            if value is None or isinstance(value, bool):
+                group[key] = value  # switches of the kernels are the run's own
+            elif key != 'params':
                 wrong += kind_differences(group.setdefault(key, value), value, f'optimizer.param_groups.{i}.{key}')
+                if _is_number(value) and _is_number(group[key]) and group[key] < 0 <= value:
+                    wrong.append(f'optimizer.param_groups.{i}.{key} is {group[key]}, below 0')
     _refuse(wrong, name)
 
     samples = _sample_states(optimizer)
@@ -116,7 +120,7 @@ def check_same_kind(saved: Any, own: Any, part: str, name: str) -> None:
 
 
 def kind_differences(saved: Any, own: Any, place: str) -> list[str]:
-    """Where values are of another type, length or shape than the run's own; None fits every plain value.
+    """Where values are of another type, length or shape than the run's own; where that is None, any plain value fits.
 
     A dict may lack keys, and may not have others than ``own``.
     """
@@ -133,8 +137,10 @@ def kind_differences(saved: Any, own: Any, place: str) -> list[str]:
     if isinstance(own, Tensor):
         fits = isinstance(saved, Tensor) and saved.shape == own.shape and saved.dtype == own.dtype
         return [] if fits else [f'{place} is {_what(saved)}, not {_what(own)}']
-    if isinstance(own, bool | int | float):
-        fits = saved is None or (isinstance(saved, bool | int | float) and not math.isnan(saved))
+    if isinstance(own, bool):
+        return [] if saved is None or isinstance(saved, bool) else [f'{place} is {_what(saved)}, not a bool']
+    if isinstance(own, int | float):
+        fits = _is_number(saved) and not math.isnan(saved)
         return [] if fits else [f'{place} is {_what(saved)}, not a number']
     if isinstance(own, str):
         return [] if isinstance(saved, str) else [f'{place} is {_what(saved)}, not text']
