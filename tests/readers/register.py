@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from scipy.io import savemat
 
 from tests.datasets.formats.wildlife_layouts.test_wildlife_layouts import AR, write_workbook
 from tests.datasets.wildlife_clips import tone, write_clip, write_wav
@@ -31,7 +32,7 @@ from vadlab.datasets.formats.frame_counts import read_frame_counts
 from vadlab.datasets.formats.frame_masks import read_frame_masks
 from vadlab.datasets.formats.label_studio import convert_label_studio
 from vadlab.datasets.formats.patch_store import PatchStore
-from vadlab.datasets.formats.pixel_masks import read_ped2_masks
+from vadlab.datasets.formats.pixel_masks import read_avenue_masks, read_ped2_masks
 from vadlab.datasets.formats.prepared_clips import (
     PreparedClip,
     load_frames,
@@ -56,6 +57,7 @@ from vadlab.models.heads.codebook import load_codebook, read_names, save_codeboo
 from vadlab.models.tokenizers import CLIPTokenizer, WordVocabulary
 from vadlab.text.document_frequencies import DocumentFrequencies
 from vadlab.utils.json_file import read_json, read_json_lines
+from vadlab.utils.mat_file import read_mat
 from vadlab.utils.npy_file import map_npy, open_npz, read_npy
 from vadlab.visualization.figures.learning_curves import read_learning_curve
 
@@ -187,8 +189,6 @@ def _frequencies(path):
 
 
 def _make_mat(path):
-    from scipy.io import savemat
-
     cells = np.empty((1, 3), object)
     for i in range(3):
         cells[0, i] = np.full((4, 5), i == 1, np.uint8)
@@ -323,6 +323,8 @@ READERS = [
     Reader('scores, npz', 'vadlab/evaluation/score_files.py', 'a.npz', 'npz', _save_npz, lambda d: read_scores(d / 'a.npz')),
     Reader('frame masks', 'vadlab/datasets/formats/frame_masks.py', '01_0014.npy', 'npy', _array(np.array([0, 1, 1])), lambda d: read_frame_masks(d)),
     Reader('ped2 masks', 'vadlab/datasets/formats/pixel_masks.py', 'Test001_gt/1.bmp', 'bytes', _picture, lambda d: read_ped2_masks(d)),
+    Reader('avenue masks', 'vadlab/datasets/formats/pixel_masks.py', '1_label.mat', 'bytes', _make_mat, lambda d: read_avenue_masks(d)),
+    Reader('mat file', 'vadlab/utils/mat_file.py', 'a.mat', 'bytes', lambda p: savemat(p, {'x': np.ones(3), 'volLabel': np.eye(2)}, do_compression=True), lambda d: read_mat(d / 'a.mat', 'volLabel')),
     Reader('feature file', 'vadlab/datasets/formats/feature_files.py', 'a.npy', 'npy', _features, lambda d: (read_feature_shape(str(d / 'a.npy')), open_features(str(d / 'a.npy')).sum()), names_file=False),
     Reader('feature folder', 'vadlab/apis/features/feature_files.py', 'a__0.npy', 'npy', _features, lambda d: is_whole(d / 'a__0.npy', 8, 'float32', 4), is_forgiving=True),
     Reader('feature comparison', 'vadlab/apis/features/comparison.py', 'a__0.npy', 'npy', _features, lambda d: FeatureSet.scan(d).read('a')),

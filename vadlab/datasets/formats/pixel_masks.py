@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vadlab.utils.errors import DataError, MissingDependencyError, MissingFileError
+from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.mat_file import read_mat
 from vadlab.utils.natural_order import natural_sorted
 
 _AVENUE = re.compile(r'(\d+)_label\.mat')
@@ -152,25 +153,15 @@ def read_avenue_masks(folder: str | Path, names: Collection[str] | None = None) 
     Raises:
         MissingFileError: There is no such file.
         DataError: A file that cannot be read, or holds no ``volLabel``.
-        MissingDependencyError: scipy, which reads these files, is not installed.
     """
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise MissingDependencyError("Avenue's .mat files are read with scipy: pip install scipy") from error
     masks: dict[str, np.ndarray] = {}
     for name, path in avenue_files(folder).items():
         if names is not None and name not in names:
             continue
-        try:
-            cells = loadmat(path, variable_names=['volLabel']).get('volLabel')
-        except Exception as error:  # SciPy tells damage by many kinds of errors
-            raise DataError(f'{path} is no MATLAB file that can be read: {error}') from error
-        if cells is None:
+        cells = read_mat(path, 'volLabel')
+        if cells is None or not len(cells):
             raise DataError(f'{path} holds no volLabel')
-        if not isinstance(cells, np.ndarray) or not cells.size:
-            raise DataError(f'{path}: its volLabel is empty')
-        cells = np.ravel(cells) if cells.dtype == object else np.moveaxis(np.atleast_3d(cells), 2, 0)
+        cells = cells if isinstance(cells, list) else np.moveaxis(np.atleast_3d(cells), 2, 0)
         masks[name] = np.array([bool(np.any(cell)) for cell in cells])
     return masks
 
