@@ -37,6 +37,14 @@ def _exit(error: Exception, batch: Any) -> None:
     os._exit(_CANNOT_SEND)
 
 
+def tells_for_all() -> bool:
+    """Whether this process warns of what all workers meet: the first worker, or the one that has no workers."""
+    from torch.utils.data import get_worker_info
+
+    worker = get_worker_info()
+    return worker is None or worker.id == 0
+
+
 def machine_message(error: BaseException) -> str | None:
     """What to tell a user of a worker's death, or of a machine that is out of shared memory or file handles.
 

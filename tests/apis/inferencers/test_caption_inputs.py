@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.datasets.turned_videos import TURNS, lopsided_picture, write_lopsided
 from tests.tools.tiny_ucf import write_video
 from vadlab.apis.inferencers.caption_inputs import find_inputs, read_inputs
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
@@ -41,6 +42,14 @@ def test_a_number_of_frames_is_spread_over_the_video(folder):
     video = write_video(folder / 'v.mp4')
     assert [f.frame for f in read_inputs([video], num_frames=3)] == [4, 12, 20]
     assert len(list(read_inputs([video], num_frames=100))) == 24  # no frame twice
+
+
+def test_frames_of_a_phones_video_are_upright(folder):
+    path = write_lopsided(folder / 'phone.mp4', matrix=TURNS['rot90'][0])
+    (found,) = read_inputs([path], num_frames=1)
+    expected = TURNS['rot90'][1](lopsided_picture())
+    assert found.image.shape == expected.shape
+    assert np.abs(found.image - expected.astype(int)).mean() < 12
 
 
 def test_a_file_that_is_no_image_is_an_error_of_its_own(folder):

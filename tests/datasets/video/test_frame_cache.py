@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from vadlab.datasets.video import FrameCache
 from vadlab.utils.errors import ConfigError, MissingFileError
@@ -225,3 +226,22 @@ def test_options_that_cannot_be():
         FrameCache('x', 'png')
     with pytest.raises(ConfigError, match='max_gb must be > 0'):
         FrameCache('x', max_gb=0)
+
+
+class _Cached(torch.utils.data.Dataset):
+    def __init__(self, cache, video):
+        self.cache, self.video = cache, video
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, i):
+        return int(self.cache.get(self.video, np.array([i, i + 20]), RECIPE, Decoder(smooth_frames(2))).sum())
+
+
+def test_of_several_workers_one_warns(tmp_path, video, capfd):
+    (tmp_path / 'cache').write_text('not a folder')
+    cached = _Cached(FrameCache(str(tmp_path / 'cache')), video)
+    assert len(set(map(int, torch.utils.data.DataLoader(cached, num_workers=2)))) == 1
+    said = capfd.readouterr()
+    assert (said.out + said.err).count('switched off') == 1

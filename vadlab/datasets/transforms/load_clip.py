@@ -1,9 +1,9 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.logging import MMLogger
-from torch.utils.data import get_worker_info
 
 from ...registry import TRANSFORMS
+from ...utils.loader_workers import tells_for_all
 from ..audio import log_mel, read_audio
 from ..formats.clip_recipe import plan_clip
 from ..formats.prepared_clips import load_frames, load_mel
@@ -77,8 +77,7 @@ class LoadClip(BaseTransform):
 
 def _tell(clip_id: str, notes: tuple[str, ...]) -> None:
     """Warn of what was chosen of a clip's sound, once per kind, in one of the processes that load."""
-    worker = get_worker_info()
     for note in notes:
-        if note not in _told and (worker is None or worker.id == 0):
+        if note not in _told and tells_for_all():
             _told.add(note)
             MMLogger.get_current_instance().warning(f'{clip_id}, and perhaps further clips: {note}')

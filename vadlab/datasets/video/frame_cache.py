@@ -14,6 +14,7 @@ import numpy as np
 from mmengine.logging import MMLogger
 
 from ...utils.errors import ConfigError, MissingFileError
+from ...utils.loader_workers import tells_for_all
 
 FORMATS = ('jpeg', 'raw')
 _SUFFIXES = {'jpeg': '.jpegs', 'raw': '.raw'}
@@ -122,8 +123,8 @@ class FrameCache:
             return False
 
     def _switch_off(self, error: OSError) -> None:
-        if not self._off:
-            self._off = True
+        was_off, self._off = self._off, True
+        if not was_off and tells_for_all():
             MMLogger.get_current_instance().warning(
                 f'Frame cache: switched off, {self.dir} cannot be used ({error.strerror or error}). Videos are decoded '
                 'each time. Free some space, or set max_gb or another dir'
