@@ -283,7 +283,7 @@ def test_missing_truth(ucf):
             '5032  5064',
             '1 intervals in temporal.txt lie outside their video .Arson001_x264: 5032 to 5064 of 100',
         ),
-        ('20  70', '20  117', 'lie outside their video'),
+        ('20  70', '20  134', 'lie outside their video'),
         ('20  70', '70  20', 'ends before it starts'),
         ('20  70', '20  20', 'no frame'),
         (

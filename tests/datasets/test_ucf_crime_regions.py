@@ -192,7 +192,7 @@ def test_temporal_list_that_contradicts_the_records_is_refused(build, make_recor
         build([make_record(), NORMAL], temporal_ann_file=str(tmp_path / 'temporal.txt'))
 
 
-@pytest.mark.parametrize('pair', ['60  61', '5  77'])
+@pytest.mark.parametrize('pair', ['60  61', '5  94'])
 def test_interval_outside_the_video_is_refused_before_anything_is_trained(build, make_record, tmp_path, pair):
     (tmp_path / 'temporal.txt').write_text(f'Abuse001_x264.mp4  Abuse  {pair}\n')
     with pytest.raises(DataError, match=r'1 intervals in .*temporal.txt lie outside their video .*of 60 frames'):
@@ -209,7 +209,7 @@ def test_interval_outside_a_video_whose_header_tells_no_length(tmp_path, two_vid
             if packet.dts is not None:
                 packet.stream = stream
                 target.mux(packet)
-    (tmp_path / 'temporal.txt').write_text('Abuse001_x264  Abuse  5  77\n')
+    (tmp_path / 'temporal.txt').write_text('Abuse001_x264  Abuse  5  94\n')
     records = write_json([make_record('Abuse001_x264.mkv')])
     dataset = UCFCrimeRegions(records, str(tmp_path), pipeline=pipeline, temporal_ann_file='temporal.txt')
     with pytest.raises(DataError, match=r'Abuse001_x264: 1 anomalous intervals in temporal.txt lie outside .*of 60'):

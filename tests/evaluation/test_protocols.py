@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from vadlab.datasets.formats.temporal_annotations import INTERVAL_MODES
 from vadlab.evaluation.protocols import PROTOCOLS, check_classes, read_ground_truth
 from vadlab.utils.errors import ConfigError, DataError
 
@@ -32,6 +33,13 @@ def test_ucf_crime_by_hand(tmp_path):
     assert truth['Normal_Videos_317_x264'].intervals.shape == (0, 2)
     inclusive = read_ground_truth(UCF, write(tmp_path, UCF_LINES), UCF_FRAMES, 'inclusive')
     assert inclusive['Abuse028_x264'].intervals.tolist() == [[165, 241]]
+
+
+@pytest.mark.parametrize('mode', INTERVAL_MODES)
+def test_public_interval_that_ends_a_snippet_after_the_rounded_length(tmp_path, mode):
+    lines = 'Shooting046_x264.mp4  Shooting  4630  4768  -1  -1'
+    truth = read_ground_truth(UCF, write(tmp_path, lines), {'Shooting046_x264': 4752}, mode)
+    assert len(truth['Shooting046_x264'].class_intervals) == 1
 
 
 def test_xd_violence_lists_no_normal_video_and_has_a_class_for_each_interval(tmp_path):
@@ -76,9 +84,9 @@ def test_avenue_is_named_by_two_digits():
         (UCF_LINES, {**UCF_FRAMES, 'Abuse029_x264': 9}, r'1 of 4 .* no annotation .*Did you mean .Abuse028_x264'),
         (UCF_LINES, {'Abuse028_x264': 1408}, r'2 of 3 videos of .* have no frame count \(first: Arson016_x264\)'),
         (
-            UCF_LINES.replace('240', '1425'),
+            UCF_LINES.replace('240', '1442'),
             UCF_FRAMES,
-            r'1 intervals in .* lie outside .*Abuse028_x264: 165 to 1425 of 1408',
+            r'1 intervals in .* lie outside .*Abuse028_x264: 165 to 1442 of 1408',
         ),
         (UCF_LINES.replace('165  240', '1408  1410'), UCF_FRAMES, '1408 to 1410 of 1408 frames'),
         (UCF_LINES.replace('165', '265'), UCF_FRAMES, 'ends before it starts: 265 240'),
