@@ -144,6 +144,25 @@ def test_unknown_class_by_regions(tmp_path, two_videos, make_record, write_json,
     assert '1 with regions count as anomalous of unknown class, 1 without as Normal' in line
 
 
+@pytest.mark.parametrize('test_mode', [False, True])
+def test_anomalous_videos_without_an_anomalous_frame_are_told(build, make_record, tmp_path, log_lines, test_mode):
+    silent = build([make_record(bbox_info=[]), NORMAL], test_mode=test_mode)
+    (note,) = silent.notes
+    assert '1 of 1 anomalous videos have no anomalous frame (first: Abuse001_x264)' in note
+    assert any(note in line for line in log_lines)
+    assert build([make_record(), NORMAL], test_mode=test_mode).notes == []
+    temporal = tmp_path / 'temporal.txt'
+    temporal.write_text('Abuse001_x264.mp4 Abuse 10 20 -1 -1\nNormal_Videos001_x264.mp4 Normal -1 -1 -1 -1\n')
+    records = [make_record(bbox_info=[]), NORMAL]
+    assert build(records, test_mode=test_mode, temporal_ann_file=str(temporal)).notes == []
+
+
+def test_regions_of_a_normal_video_are_told(build, make_record, region):
+    dataset = build([make_record(), {**NORMAL, 'bbox_info': [region]}])
+    (note,) = dataset.notes
+    assert '1 of 1 normal videos have regions (first: Normal_Videos001_x264)' in note
+
+
 def test_temporal_list_gives_intervals(build, make_record, tmp_path):
     (tmp_path / 'temporal.txt').write_text(
         'Abuse001_x264.mp4  Abuse  5  9  50  70\nNormal_Videos001_x264  Normal  -1  -1  -1  -1\n'

@@ -127,6 +127,15 @@ def test_missing_vocabulary_fails(verify, monkeypatch):
     one(findings, 'failure', 'pip install --no-deps open_clip_torch')
 
 
+def test_anomalous_videos_without_regions_are_told_by_every_tool(verify, train, tiny_data, tiny_file, capsys):
+    edit(tiny_data / 'train.json', lambda records: records[0].update(bbox_info=[]))
+    wanted = '1 of 3 anomalous videos have no anomalous frame (first: Fighting001)'
+    one(verify()[1], 'warning', f'train annotations: {wanted}')
+    capsys.readouterr()
+    train([str(tiny_file), '--dry-run'])
+    assert wanted in capsys.readouterr().out
+
+
 def test_what_can_be_mended_is_listed(verify, tiny_data):
     def spoil(records):
         keyframes = records[0]['bbox_info'][0]['keyframes']

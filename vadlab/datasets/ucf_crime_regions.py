@@ -153,6 +153,7 @@ class UCFCrimeRegions(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read, check and complete all annotations."""
+        self._notes_of_truth = []
         logger = MMLogger.get_current_instance()
         index = PathIndex.of(self.data_root or '.')
         temporal: dict[str, TemporalAnnotation] = {}
@@ -188,6 +189,9 @@ class UCFCrimeRegions(BaseDataset):
         )
         if mended := self._parser.summary():
             logger.warning(f'UCFCrimeRegions: {source}: {mended}')
+        self._notes_of_truth += _look_at_truth(data_list)
+        for note in self._notes_of_truth:
+            logger.warning(f'UCFCrimeRegions: {source}: {note}')
         self._report_unknown_classes(data_list)
         self._report_captions(data_list)
         for transform in self.pipeline.transforms:
@@ -241,11 +245,10 @@ class UCFCrimeRegions(BaseDataset):
         }
         absent = [name for name in temporal if name not in labels]
         if absent and self.test_mode:
-            self._notes_of_truth = [
+            self._notes_of_truth.append(
                 f'{len(absent)} of {len(temporal)} videos of {self.temporal_ann_file} have no record '
                 f'(first: {absent[0]}): numbers are not those of the whole test set'
-            ]
-            MMLogger.get_current_instance().warning(f'UCFCrimeRegions: {self._notes_of_truth[0]}')
+            )
         paths = {sample['video_id']: sample['video_path'] for sample in data_list}
         num_frames = _lengths_of_suspects(paths, temporal)
         truth = match_truth(temporal, labels, self.classes, num_frames, self.temporal_ann_file, problems)
@@ -358,3 +361,24 @@ def _lengths_of_suspects(paths: dict[str, str], temporal: dict[str, TemporalAnno
     names = [name for name in paths if name in temporal and len(temporal[name].intervals)]
     with ThreadPoolExecutor(_THREADS) as pool:
         return {name: count for name, count in zip(names, pool.map(look, names), strict=True) if count is not None}
+
+
+def _look_at_truth(data_list: list[dict]) -> list[str]:
+    """What is worth a second look where classes and anomalous frames do not fit together."""
+    notes = []
+    anomalous = [sample for sample in data_list if sample['label'] != 0]
+    silent = [sample['video_id'] for sample in anomalous if not len(sample['intervals'])]
+    if silent:
+        notes.append(
+            f'{len(silent)} of {len(anomalous)} anomalous videos have no anomalous frame (first: {silent[0]}): they '
+            'have neither a region that is shown nor a temporal annotation, so all of their frames count as normal. '
+            'Annotate regions, or give temporal_ann_file'
+        )
+    normal = [sample for sample in data_list if sample['label'] == 0]
+    boxed = [sample['video_id'] for sample in normal if sample['regions']]
+    if boxed:
+        notes.append(
+            f'{len(boxed)} of {len(normal)} normal videos have regions (first: {boxed[0]}): regions are learnt, but no '
+            'frame counts as anomalous'
+        )
+    return notes
