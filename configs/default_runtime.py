@@ -15,7 +15,12 @@ wandb_project = 'vadlab'
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=log_interval, interval_exp_name=10**9),
+    logger=dict(
+        type='LoggerHook',
+        interval=log_interval,
+        interval_exp_name=10**9,
+        log_metric_by_epoch=False,  # metrics stand at the iteration, as losses do
+    ),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
         type='CheckpointHook',

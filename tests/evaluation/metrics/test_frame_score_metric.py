@@ -6,6 +6,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vadlab.evaluation.functional import forward_window
 from vadlab.evaluation.metrics.frame_score_metric import FrameScoreMetric
+from vadlab.evaluation.metrics.video_score_metric import VideoScoreMetric
 from vadlab.utils.errors import ConfigError, DataError
 
 from .metric_samples import classified, evaluate, scored
@@ -159,6 +160,28 @@ def test_smoothing_works_on_snippets_and_is_part_of_the_protocol():
         metric.process({}, [sample])
     with pytest.raises(DataError, match="needs 'snippet_len'"):
         metric.process({}, [scored('b', [0.0])])
+
+
+@pytest.mark.parametrize('value', [0.0, 1.0, 0.37])
+@pytest.mark.parametrize('rank_by', ['margins', 'scores'])
+def test_scores_that_all_tie_are_told(value, rank_by):
+    samples = [scored('Abuse001', np.full(20, value), [[5, 12]], 1), scored('Normal001', np.full(15, value))]
+    for sample in samples:
+        sample.pred_scores = torch.full_like(sample.pred_margins, value)
+    metric = FrameScoreMetric(rank_by=rank_by)
+    assert evaluate(metric, samples)['frame/auc'] == 0.5
+    assert set(metric.meaningless) == {f'frame/{key}' for key in ('auc', 'ap', 'ano_auc', 'macro_auc', 'eer')}
+    assert metric.meaningless['frame/auc'] == f'all 35 frames score {value:.3f}: they tie'
+    samples[0].pred_margins[3] += 1
+    samples[0].pred_scores[3] += 0.25
+    evaluate(metric, samples)
+    assert metric.meaningless == {}
+
+
+def test_videos_that_all_tie_are_told():
+    metric = VideoScoreMetric()
+    evaluate(metric, [scored('Abuse001', [1.0, 3.0], [[0, 1]], 1), scored('Normal001', [3.0, 2.0])])
+    assert metric.meaningless == {'video/auc': 'all 2 videos score 3.000: they tie'}
 
 
 def test_class_wise_auc_equals_scikit_learn():

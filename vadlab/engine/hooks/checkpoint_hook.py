@@ -116,6 +116,13 @@ class CheckpointHook(MMCheckpointHook):
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
         self.check_save_best(metrics)
+        for metric in runner.val_evaluator.metrics:
+            for key in self.key_indicators:
+                if why := getattr(metric, 'meaningless', {}).get(key):
+                    runner.logger.warning(
+                        f'save_best: {key} = {metrics[key]:.4f} does not measure the model ({why}). A best checkpoint '
+                        'that is chosen by it is no better than another.'
+                    )
         with self._remove_afterwards(runner):
             super()._save_best_checkpoint(runner, metrics)
 

@@ -12,7 +12,9 @@ from vadlab.registry import HOOKS
 class TrainStateHook(Hook):
     """Logs each optimizer group's learning rate, the temperatures and the fill of negative queues.
 
-    Under ``<group>_lr``, ``<name>`` of every scalar parameter called ``logit_scale...`` (its exponential, the factor
+    Rates are logged as ``<group>_lr``: one per group. Groups without names are ``group0_lr`` and so on, a single one is
+    ``lr``. MMEngine's own ``lr`` (of the first group) and ``base_lr`` (of the optimizer's defaults) are removed.
+    The rest is logged as ``<name>`` of every scalar parameter called ``logit_scale...`` (its exponential, the factor
     on cosines) and ``<name>_fill`` of every module with a ``fill``.
 
     Args:
@@ -27,9 +29,12 @@ class TrainStateHook(Hook):
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Log."""
         update = runner.message_hub.update_scalar
-        for group in runner.optim_wrapper.optimizer.param_groups:
-            if 'name' in group:
-                update(f'train/{group["name"]}_lr', group['lr'])
+        for name in ('lr', 'base_lr'):
+            runner.message_hub.log_scalars.pop(f'train/{name}', None)
+        groups = runner.optim_wrapper.optimizer.param_groups
+        for number, group in enumerate(groups):
+            name = group.get('name', f'group{number}' if len(groups) > 1 else '')
+            update(f'train/{name}_lr' if name else 'train/lr', group['lr'])
         if (batch_idx + 1) % self.interval and batch_idx + 1 != len(runner.train_dataloader) and batch_idx:
             return
         for name, parameter in runner.bare_model.named_parameters():

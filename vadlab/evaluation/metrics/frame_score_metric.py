@@ -163,7 +163,9 @@ class FrameScoreMetric(VADMetric):
         margins, scores, labels = ([result[key] for result in results] for key in ('margins', 'scores', 'labels'))
         self.log_other_lengths([result['off_by'] for result in results], self.length_policy)
         with self.warnings_to_log():
-            counts = ranking.rank_counts(np.concatenate(margins), np.concatenate(labels))
+            ranked = np.concatenate(margins)
+            self.look_for_ties(ranked, ('auc', 'ap', 'ano_auc', 'macro_auc', 'eer'), 'frames')
+            counts = ranking.rank_counts(ranked, np.concatenate(labels))
             numbers = {
                 'auc': ranking.roc_auc(counts),
                 'ap': ranking.average_precision(counts, self.ap_mode),

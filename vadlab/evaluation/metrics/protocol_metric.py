@@ -39,6 +39,8 @@ class VADMetric(BaseMetric):
 
     def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
+        #: Numbers of the last evaluation that do not measure the model, by full key, and why.
+        self.meaningless: dict[str, str] = {}
 
     @property
     @abstractmethod
@@ -92,6 +94,30 @@ class VADMetric(BaseMetric):
                 f'({policy})',
                 level,
             )
+
+    def look_for_ties(self, scores: np.ndarray, keys: Sequence[str], what: str) -> None:
+        """Tell that a ranking has nothing to rank: all scores are equal, or 0 and 1 alone.
+
+        Args:
+            scores (np.ndarray): All that is ranked, shape (N,).
+            keys (Sequence[str]): Numbers that come from the ranking, without prefix.
+            what (str): What has a score each, such as ``frames``.
+        """
+        self.meaningless = {}
+        if len(scores) < 2:
+            return
+        low, high = scores.min(), scores.max()
+        advice = ". Saturated probabilities tie where their logits do not: rank_by='margins' ranks by logits"
+        if low == high:
+            why = f'all {len(scores):,} {what} score {low:.3f}: they tie'
+            self.meaningless = self.full_keys(dict.fromkeys(keys, why))
+            self.log(
+                f'{why}, so {", ".join(self.meaningless)} do not measure the model. Look at the loss, the learning '
+                f'rate and the inputs (python tools/verify.py CONFIG){advice}'
+            )
+        elif low == 0 and high == 1 and np.isin(scores, (0, 1)).all():
+            share = np.mean(scores == 1)
+            self.log(f'all {len(scores):,} {what} score 0 or 1, {share:.1%} of them 1: within both they tie{advice}')
 
     @contextmanager
     def warnings_to_log(self) -> Iterator[None]:

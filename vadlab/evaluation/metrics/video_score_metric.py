@@ -64,4 +64,5 @@ class VideoScoreMetric(VADMetric):
         results = self.checked(results)
         with self.warnings_to_log():
             scores, labels = (np.array([result[key] for result in results]) for key in ('score', 'label'))
+            self.look_for_ties(scores, ('auc',), 'videos')
             return {'auc': ranking.roc_auc(ranking.rank_counts(scores, labels))}
