@@ -117,7 +117,7 @@ class CheckpointHook(MMCheckpointHook):
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
         self.check_save_best(metrics)
         for metric in runner.val_evaluator.metrics:
-            for key in self.key_indicators:
+            for key in self.key_indicators if self.save_best else []:
                 if why := getattr(metric, 'meaningless', {}).get(key):
                     runner.logger.warning(
                         f'save_best: {key} = {metrics[key]:.4f} does not measure the model ({why}). A best checkpoint '
