@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from vadlab.checkpoints.int8_linear import Int8Linear, quantize_linears, replace_linear
+from vadlab.checkpoints.quantization import SCHEME, prepare_quantized
+from vadlab.utils.errors import CheckpointError
 
 
 @pytest.mark.parametrize(('rows', 'shape'), [(1, (64, 64)), (7, (65, 67)), (40, (256, 96))])
@@ -59,3 +61,22 @@ def test_which_layers_are_replaced_and_that_their_weights_load_again():
     for name in ('1', 'none.0'):
         with pytest.raises(KeyError, match=name):
             replace_linear(again, name)
+
+
+@pytest.mark.parametrize(
+    ('about', 'message'),
+    [
+        (None, "unknown scheme: 'None'"),
+        (['x'], 'unknown scheme'),
+        ({}, 'unknown scheme'),
+        ({'scheme': SCHEME}, 'does not name the layers'),
+        ({'scheme': SCHEME, 'layers': 'fc'}, 'does not name the layers'),
+        ({'scheme': SCHEME, 'layers': [3]}, 'does not name the layers'),
+        ({'scheme': SCHEME, 'layers': ['a.b']}, 'has no linear layer a.b'),
+        ({'scheme': SCHEME, 'layers': ['0', '0']}, 'has no linear layer 0'),
+    ],
+)
+def test_a_wrong_note_of_quantised_layers_is_one_error(about, message):
+    model = torch.nn.Sequential(torch.nn.Linear(64, 64))
+    with pytest.raises(CheckpointError, match=message):
+        prepare_quantized(model, {'quantization': about, 'state_dict': model.state_dict()}, 'x.pth')
