@@ -13,8 +13,10 @@ from typing import Any
 from mmengine.dist import is_main_process
 
 from vadlab.checkpoints.checkpoint_io import read_checkpoint
+from vadlab.engine.hooks.caption_file_hook import CaptionFileHook
+from vadlab.engine.hooks.score_file_hook import ScoreFileHook
 from vadlab.engine.runner import VADRunner
-from vadlab.registry import HOOKS, MODELS
+from vadlab.registry import MODELS
 from vadlab.utils.cli import run_cli
 from vadlab.utils.config import runner_config
 from vadlab.utils.errors import ConfigError
@@ -78,9 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     config.resume = False
     hooks = list(config.get('custom_hooks') or [])
     if args.out:
-        file_hook = hook_of(config.model.type, 'file_hook', 'ScoreFileHook')
-        predictions = Path(args.out).with_suffix(file_hook.suffix)
-        hooks.append({'type': file_hook, 'path': str(predictions)})
+        for kind in (ScoreFileHook, CaptionFileHook):  # each writes what it finds on the samples
+            hooks.append({'type': kind, 'path': str(Path(args.out).with_suffix(kind.suffix))})
     if args.show_dir:
         hooks.append({'type': 'VisualizationHook', 'show_dir': args.show_dir})
     config.custom_hooks = hooks
@@ -101,15 +102,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = [(k, format_value(v), protocol.get(k, '')) for k, v in metrics.items()]
         say('\n' + format_table(rows, ('metric', 'value', 'protocol')))
         if args.out:
-            say(f'\nmetrics: {args.out}   {file_hook.holds}: {predictions}')
+            files = [
+                hook for hook in runner.hooks if isinstance(hook, ScoreFileHook | CaptionFileHook) and hook.written
+            ]
+            say('\n' + '   '.join([f'metrics: {args.out}', *(f'{hook.holds}: {hook.path}' for hook in files)]))
         if args.show_dir:
             say(f'pictures: {args.show_dir}')
     return 0
-
-
-def hook_of(model_type: str, purpose: str, default: str) -> Any:
-    """The hook that draws or keeps what a model predicts; a model of anything but frame scores names its own."""
-    return HOOKS.get(getattr(MODELS.get(model_type), purpose, default))
 
 
 def write_report(

@@ -26,15 +26,18 @@ class CaptionFileHook(Hook):
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
+        self.written = False
         self._captions: dict[int | str, dict[str, Any]] = {}
 
     def before_test(self, runner: Any) -> None:
         """Start empty."""
-        self._captions = {}
+        self._captions, self.written = {}, False
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Collect."""
         for sample in outputs or []:
+            if 'pred_caption' not in sample:
+                continue
             record = {'image_id': sample.image_id, 'caption': sample.pred_caption}
             self._captions[sample.image_id] = record | {'log_prob': round(float(sample.pred_score), 6)}
 
@@ -43,5 +46,6 @@ class CaptionFileHook(Hook):
         captions: dict[int | str, dict[str, Any]] = {}
         for part in all_gather_object(self._captions):
             captions |= part
-        if is_main_process():
+        self.written = bool(captions)
+        if captions and is_main_process():
             write_json(self.path, [captions[image] for image in sorted(captions, key=lambda i: (str(type(i)), i))])

@@ -15,7 +15,7 @@ from vadlab.utils.atomic import atomic_path
 
 @HOOKS.register_module()
 class ScoreFileHook(Hook):
-    """Writes every test video's frame scores into one ``.npz``: an array for each video, by its id.
+    """Writes every test video's frame scores into one ``.npz``: an array per video, named by its id.
 
     Of classified clips it writes ``clip_id`` (N,) and for each head its probabilities (N, C), under the head's name.
 
@@ -31,12 +31,13 @@ class ScoreFileHook(Hook):
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
+        self.written = False
         self._scores: dict[str, np.ndarray] = {}
         self._heads: dict[str, dict[str, np.ndarray]] = {}
 
     def before_test(self, runner: Any) -> None:
         """Start empty."""
-        self._scores, self._heads = {}, {}
+        self._scores, self._heads, self.written = {}, {}, False
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Collect."""
@@ -62,6 +63,7 @@ class ScoreFileHook(Hook):
             merged['clip_id'] = np.array(list(clips))
             for head in next(iter(clips.values())):
                 merged[head] = np.stack([scores[head] for scores in clips.values()])
+        self.written = bool(merged)
         if merged and is_main_process():
             _write_npz(self.path, merged)
 

@@ -57,8 +57,6 @@ class CaptionEnsemble(BaseModel):
         ConfigError: No checkpoint, or an unknown average.
     """
 
-    file_hook = 'CaptionFileHook'
-
     def __init__(
         self,
         captioner: dict,

@@ -80,7 +80,6 @@ class FSGR(BaseModel):
     """
 
     needs_training = True
-    file_hook = 'CaptionFileHook'
 
     def __init__(
         self,
