@@ -25,7 +25,23 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from benchmarks import audiovisual, beam, captions, decode, loader, metrics, patches, prepare, step, text, vadclip  # noqa: E402
+import vadlab.openmp  # noqa: E402, F401
+
+from benchmarks import (  # noqa: E402
+    audiovisual,
+    beam,
+    captions,
+    decode,
+    loader,
+    metrics,
+    patches,
+    prepare,
+    roi_align,
+    step,
+    text,
+    threads,
+    vadclip,
+)
 from benchmarks.harness import Report, Row, Target  # noqa: E402
 
 from vadlab.utils.cli import run_cli  # noqa: E402
@@ -69,17 +85,18 @@ class Scale:
     recognizers: tuple[str | None, str] = ('VideoMAE-B', '3-D CNN')
     beam: tuple[str, tuple[int, ...]] = ('published', (10, 1))
     clips: tuple[int, int] = (4, 300)  # how many, and frames of each
+    loads: tuple[int, ...] = (0, 2, 5)  # busy programs beside it
 
 
-FULL = Scale(5, (64, 256), 'ViT-B/32', (256, 64), 7000, tuple(decode.SPEED_FILES), None, 3, 4, 1_109_680)
+FULL = Scale(5, (32, 128), 'ViT-B/32', (256, 64), 7000, tuple(decode.SPEED_FILES), None, 3, 4, 1_109_680)
 _FEW_KINDS = ['edit list hides the beginning', 'open group of pictures', 'MPEG transport stream', 'cut in the middle']
 QUICK = Scale(
     2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), _FEW_KINDS, None, 2, 1_109_680, (4,), 500, 'published', 4,
-    (None, '3-D CNN'), ('published', (1,)), (2, 150),
+    (None, '3-D CNN'), ('published', (1,)), (2, 150), (0, 2),
 )  # fmt: skip
 TINY = Scale(
     1, (8,), 'tiny', (8,), 60, ('GOP 12',), [_FEW_KINDS[0], 'text'], None, 2, 5_000, (4,), 20, 'tiny', 6,
-    ('tiny VideoMAE', 'tiny CNN'), ('tiny', (2,)), (1, 40),
+    ('tiny VideoMAE', 'tiny CNN'), ('tiny', (2,)), (1, 40), (0, 1),
 )  # fmt: skip
 
 SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
@@ -89,7 +106,7 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'step': lambda scale, cache: step.run(scale.runs, scale.frames, scale.arch, long_runs=scale.long_runs),
     'text': lambda scale, cache: text.run(scale.runs, scale.arch, repeats=scale.repeats),
     'loader': lambda scale, cache: loader.run(
-        cache, scale.runs, scale.loader_videos, scale.frames[0], scale.video_frames, scale.arch
+        cache, scale.runs, scale.loader_videos, 2 * scale.frames[0], scale.video_frames, scale.arch
     ),
     'metrics': lambda scale, cache: metrics.run(scale.runs, scale.metric_frames),
     'vadclip': lambda scale, cache: vadclip.run(
@@ -100,6 +117,8 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'beam': lambda scale, cache: beam.run(scale.runs, *scale.beam),
     'patches': lambda scale, cache: patches.run(scale.runs, scale.beam[0]),
     'audiovisual': lambda scale, cache: audiovisual.run(scale.runs, *scale.recognizers, scale.long_runs),
+    'threads': lambda scale, cache: threads.run(scale.runs, scale.beam[0], scale.loads),
+    'roi_align': lambda scale, cache: roi_align.run(scale.runs, scale.beam[0]),
 }
 
 
@@ -110,7 +129,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--runs', type=int, help='measured turns of each comparison (default: 5)')
     parser.add_argument('--long-runs', type=int, help='turns of long steps (default: 3)')
     parser.add_argument('--videos', type=int, help='videos of a training step of VadCLIP (default: 128, about 8 GiB)')
-    parser.add_argument('--frames', type=int, nargs='+', help='frames of a training step (default: 64 256)')
+    parser.add_argument(
+        '--frames', type=int, nargs='+', help='frames of each of the two videos of a training step (default: 32 128)'
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write every figure to this file')
     parser.add_argument('--quick', action='store_true', help='small and rough, about 4 minutes')
     parser.add_argument('--tiny', action='store_true', help=argparse.SUPPRESS)

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import vadlab.openmp  # noqa: F401
+
 from mmengine.utils import ProgressBar
 from PIL import Image
 

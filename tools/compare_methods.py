@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import vadlab.openmp  # noqa: F401
+
 from mmengine.config import Config
 
 from vadlab.apis.method_comparison import COLUMNS, MAIN, MethodResult, comparison_markdown

@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import vadlab.openmp  # noqa: F401
+
 import torch
 from mmengine.logging import MMLogger
 from rich.console import Console

@@ -5,6 +5,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+import vadlab.openmp  # noqa: F401
+
 import torch
 from mmengine.logging import MMLogger
 

@@ -223,8 +223,8 @@ def mmcv_build_env(gpu: bool, torch_cuda: str | None, toolkit: tuple[Path, str] 
     # Without the GPU in sight, mmcv's build script compiles the CPU ops and does not ask for nvcc.
     return {**base, 'CUDA_VISIBLE_DEVICES': ''}, (
         f'warning: torch sees a GPU and was built with CUDA {torch_cuda}, but {found}: mmcv gets its CPU ops only. On '
-        'the GPU, models that pool regions then use a slower RoIAlign, and detectors of MMDetection cannot run. To '
-        f'change that, install the CUDA {major} toolkit, set CUDA_HOME, and run make install again'
+        'the GPU, models that pool regions then use RoIAlign in plain torch, and detectors of MMDetection do not run. '
+        f'To change that, install the CUDA {major} toolkit, set CUDA_HOME, and run make install again'
     )
 
 

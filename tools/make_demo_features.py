@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import vadlab.openmp  # noqa: F401
+
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import vadlab.openmp  # noqa: F401
+
 import torch
 from torch import nn
 

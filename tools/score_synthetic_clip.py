@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import vadlab.openmp  # noqa: F401
+
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import vadlab.openmp  # noqa: F401
+
 from mmengine.dist import is_main_process
 
 from vadlab.checkpoints.checkpoint_io import read_checkpoint

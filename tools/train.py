@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import vadlab.openmp  # noqa: F401
+
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 

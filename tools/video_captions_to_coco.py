@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import vadlab.openmp  # noqa: F401
+
 import cv2
 import numpy as np
 from mmengine.dataset import Compose

@@ -1,3 +1,5 @@
 """VADLab: experiments in video anomaly detection with vision-language models, on MMEngine."""
 
+from . import openmp
+
 __version__ = '0.1.0'

@@ -191,9 +191,16 @@ def test_later_steps_equal_plain_transformers_clip():
 
 
 def test_differing_losses_and_gradients_are_reported():
-    right = dict(loss_global=0.0, loss_region=0.5, grad_norm=3.0)
-    wrong = step.compare(right, dict(loss_global=0.0, loss_region=0.5002, grad_norm=3.01), 'case', 'mine')
+    right = dict(loss_global=0.7, loss_region=0.5, grad_norm=3.0)
+    wrong = step.compare(right, dict(loss_global=0.7, loss_region=0.5002, grad_norm=3.01), 'case', 'mine')
     assert [line.split(' is ')[0] for line in wrong] == ['case, mine: loss_region', 'case, mine: gradient norm']
+
+
+def test_losses_of_zero_prove_nothing():
+    losses = dict(loss_global=0.0, loss_region=0.5, grad_norm=3.0)
+    assert step.compare(losses, losses, 'case', 'mine') == [
+        'case, mine: loss_global of the reference is 0.000000, which proves nothing'
+    ]
 
 
 def test_state_bytes_are_weights_gradients_and_two_moments():

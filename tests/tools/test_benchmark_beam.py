@@ -7,8 +7,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / 'tools'))
 from benchmarks import beam
 
 
-@pytest.mark.parametrize('kind', ['shared', 'ours'])
-def test_captions_and_scores_equal_the_prefix_anew(kind):
+@pytest.mark.parametrize('kind', ['kept', 'shared', 'ours'])
+def test_captions_and_scores_equal_those_of_whole_prefixes(kind):
     plain, other = (beam.BeamJob(name, 'tiny', images=3).run() for name in ('prefix', kind))
     assert beam.compare(plain, other, 'case') == []
 

@@ -1,4 +1,4 @@
-"""Beam search with kept keys and values against computing the whole prefix anew for every word."""
+"""Beam search against a plain one that keeps keys and values, and against ones that compute each prefix again."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import torch
 
 from .harness import Entry, Report, compete, limit
 
-PLAIN = 'prefix anew'
-KINDS = {PLAIN: 'prefix', 'the same, beams share an image': 'shared', 'VADLab': 'ours'}
+KEPT = 'keys and values kept per beam'
+KINDS = {KEPT: 'kept', 'prefix again': 'prefix', 'prefix again, beams share an image': 'shared', 'VADLab': 'ours'}
 SIZES = {
     'published': dict(vocab=10_000, width=512, layers=3, heads=8, ffn=2048, patches=196),
     'tiny': dict(vocab=50, width=16, layers=2, heads=2, ffn=32, patches=9),
@@ -51,11 +51,60 @@ class PlainDecoder:
         return self.decoder(cache.words, cache.images)[:, -1]
 
 
+class KeptCache:
+    """Keys and values of the words so far, and of an image once per beam, as transformers' ``generate`` keeps them."""
+
+    def __init__(self, decoder: Any, images: Any, captions: int) -> None:
+        self.num_images = len(images.grid)
+        self.num_rows = self.num_images * captions
+        images = images._replace(grid=images.grid.repeat_interleave(captions, 0))
+        self.cross = [layer.image_keys_values(images) for layer in decoder.layers]
+        self.words: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * len(decoder.layers)
+        self.length = 0
+
+    def reorder(self, rows_n: torch.Tensor) -> None:
+        """Row i continues row ``rows_n[i]``. The images' part stays, since a beam never leaves its image."""
+        self.words = [part and (part[0][rows_n], part[1][rows_n]) for part in self.words]
+
+
+class KeptDecoder:
+    """A decoder for :func:`beam_search` that computes each word once, written plainly.
+
+    Args:
+        decoder: Our decoder.
+    """
+
+    def __init__(self, decoder: Any) -> None:
+        self.decoder = decoder
+
+    def init_cache(self, images: Any, captions: int = 1, max_len: int | None = None) -> KeptCache:
+        """What :meth:`step` starts from."""
+        return KeptCache(self.decoder, images, captions)
+
+    def step(self, words_n: torch.Tensor, cache: KeptCache) -> torch.Tensor:
+        """Log-probabilities of the next word."""
+        decoder = self.decoder
+        x_n1d = (decoder.word_embedding(words_n) + decoder.positional_embedding[cache.length])[:, None]
+        for number, layer in enumerate(decoder.layers):
+            own = layer.self_attention
+            key, value = own.split(own.key(x_n1d)), own.split(own.value(x_n1d))
+            if (past := cache.words[number]) is not None:
+                key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
+            cache.words[number] = key, value
+            x_n1d = layer.norm1(x_n1d + own.attend(own.split(own.query(x_n1d)), key, value))
+            other = layer.cross_attention
+            read = other.attend(other.split(other.query(x_n1d)), *cache.cross[number])
+            x_n1d = layer.norm2(x_n1d + read)
+            x_n1d = layer.norm3(x_n1d + layer.ffn(x_n1d))
+        cache.length += 1
+        return decoder.classifier(x_n1d[:, 0]).float().log_softmax(dim=-1)
+
+
 class BeamJob:
     """The captions of a batch of images by beam search, all ``length`` words long.
 
     Args:
-        kind: ``prefix``, ``shared`` (see :class:`PlainDecoder`) or ``ours``.
+        kind: ``kept`` (see :class:`KeptDecoder`), ``prefix``, ``shared`` (see :class:`PlainDecoder`) or ``ours``.
         size: Of :data:`SIZES`.
         images: Images of the batch.
         beams: Beams of each.
@@ -75,7 +124,11 @@ class BeamJob:
             torch.nn.init.normal_(decoder.classifier.weight, std=0.1)
             decoder.word_embedding.weight[EOS] = 0
             decoder.classifier.weight[EOS] = 0
-        self.decoder = decoder if kind == 'ours' else PlainDecoder(decoder, kind == 'shared')
+        self.decoder = decoder
+        if kind == 'kept':
+            self.decoder = KeptDecoder(decoder)
+        elif kind != 'ours':
+            self.decoder = PlainDecoder(decoder, kind == 'shared')
         grid = torch.randn(images, chosen['patches'], chosen['width'])
         positions = torch.randn(chosen['patches'], chosen['width'])
         self.images = EncodedImages(grid, positions, torch.zeros(images, chosen['patches'], dtype=torch.long), grid)
@@ -108,17 +161,17 @@ def run(runs: int = 5, size: str = 'published', batches: tuple[int, ...] = (10, 
             Entry(name, 'beam:BeamJob', dict(kind=kind, size=size, images=images), units=images, threads=1)
             for name, kind in KINDS.items()
         ]
-        rows = compete('beam', case, entries, runs, PLAIN, 'images/s', on_first=first.__setitem__)
+        rows = compete('beam', case, entries, runs, KEPT, 'images/s', on_first=first.__setitem__)
         for row in rows:
             row.details = {}
         report.rows += rows
         for row in rows[1:]:
             if row.name in first:
-                report.errors += compare(first[PLAIN], first[row.name], f'{case}, {row.name}')
+                report.errors += compare(first[KEPT], first[row.name], f'{case}, {row.name}')
             else:
                 report.errors.append(f'beam, {case}: {row.name}: {row.note}')
         ratio = rows[-1].cpu_ratio  # one thread each: by CPU time, so that other load on the machine does not count
-        report.targets.append(limit(f'beam, {case}: times as fast', 4.0, 1 / ratio.median if ratio else None, True))
+        report.targets.append(limit(f'beam, {case}: times as fast', 1.0, 1 / ratio.median if ratio else None, True))
     return report
 
 

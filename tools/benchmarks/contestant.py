@@ -12,6 +12,8 @@ import sys
 import time
 from typing import Any
 
+import vadlab.openmp  # noqa: F401
+
 from benchmarks.harness import find_job, resident_bytes
 
 

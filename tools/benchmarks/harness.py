@@ -150,6 +150,7 @@ class Contestant:
         threads: OpenMP threads; None leaves the machine's default.
         pin: Bind the process to one core.
         timeout_s: Longest wait for one answer.
+        env: Further environment variables; None removes one.
     """
 
     def __init__(
@@ -160,14 +161,19 @@ class Contestant:
         threads: int | None = None,
         pin: bool = False,
         timeout_s: float = 1800.0,
+        env: dict[str, str | None] | None = None,
     ) -> None:
         self.name = name
         self.job = job
         self.options = options or {}
         self.timeout_s = timeout_s
-        env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(TOOLS.parent), str(TOOLS)]))
+        variables: dict[str, str | None] = dict(os.environ)
+        variables['PYTHONPATH'] = os.pathsep.join([str(TOOLS.parent), str(TOOLS)])
         if threads is not None:
-            env.update({key: str(threads) for key in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS')})
+            variables.update(
+                {key: str(threads) for key in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS')}
+            )
+        variables.update(env or {})
         self._errors = tempfile.TemporaryFile('w+', errors='replace')
         self._process = subprocess.Popen(
             [sys.executable, '-m', 'benchmarks.contestant', json.dumps(dict(job=job, options=self.options, pin=pin))],
@@ -175,7 +181,7 @@ class Contestant:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env=env,
+            env={name: value for name, value in variables.items() if value is not None},
         )
         self.runs: list[dict[str, Any]] = []
         try:
@@ -251,6 +257,7 @@ class Entry:
     threads: int | None = None
     pin: bool = False
     timeout_s: float = 1800.0
+    env: dict[str, str | None] = field(default_factory=dict)
 
 
 def compete(
@@ -294,7 +301,7 @@ def compete(
             return None
 
     def start(entry: Entry) -> Contestant:
-        return Contestant(entry.name, entry.job, entry.options, entry.threads, entry.pin, entry.timeout_s)
+        return Contestant(entry.name, entry.job, entry.options, entry.threads, entry.pin, entry.timeout_s, entry.env)
 
     try:
         for entry in entries:

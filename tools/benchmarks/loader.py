@@ -105,7 +105,7 @@ def run(
     data_root = cache_dir / f'loader_{video_frames}_{videos}'
     make_data(data_root, video, videos, video_frames)
     size = ARCHITECTURES[arch]['vision_config']['image_size']
-    entries = [Entry(REFERENCE, 'step:StepJob', dict(kind='ours_cp', arch=arch, frames=frames))]
+    entries = [Entry(REFERENCE, 'step:StepJob', dict(kind='ours_cp', arch=arch, frames=frames, videos=1))]
     case = f'{frames} of {video_frames} frames, one worker'
     with tempfile.TemporaryDirectory() as folder:
         for name, kind in LOADERS.items():

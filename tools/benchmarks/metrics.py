@@ -190,7 +190,7 @@ def run(runs: int = 5, frames: int = 1_109_680) -> Report:
 
     Args:
         runs: Turns.
-        frames: Frames of the test set; 290 videos of UCF-Crime have 1,109,680.
+        frames: Frames of the test set; the public features of UCF-Crime's 290 videos hold 1,109,680.
     """
     report = Report()
     for title, job, options, reference, wanted in CASES:

@@ -90,7 +90,7 @@ class Verification:
         for device in ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]:
             problem = mmcv_ops_problem(device)
             if problem:
-                self.report.warn('mmcv ops', f'models that pool regions take a slower RoIAlign: {problem}')
+                self.report.warn('mmcv ops', f'models that pool regions take RoIAlign in plain torch: {problem}')
             else:
                 name = torch.cuda.get_device_name() if device == 'cuda' else 'no GPU' if device == 'cpu' else device
                 self.report.passed('mmcv ops', f'RoIAlign runs on {device}' + ('' if device == 'cpu' else f' ({name})'))

@@ -36,7 +36,7 @@ def test_a_model_without_regions_does_not_need_mmcv(messages):
 
 def test_a_model_with_regions_says_in_one_line_that_it_takes_the_plain_one(messages):
     (line,) = messages(nn.Sequential(RoIAlign(), RoIAlign()))[1:]
-    assert line == 'RoIAlign in plain torch, which is exact but slower: no ops for cpu'
+    assert line == 'RoIAlign in plain torch, with the same results: no ops for cpu'
 
 
 def test_a_model_with_regions_says_nothing_where_mmcv_runs(caplog):

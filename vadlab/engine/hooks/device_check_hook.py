@@ -35,4 +35,4 @@ class DeviceCheckHook(Hook):
         if problem and any(isinstance(part, MMDetProposals) for part in parts):
             raise MissingDependencyError(f'MMDetProposals needs the ops of mmcv: {problem}')
         if problem:
-            runner.logger.warning(f'RoIAlign in plain torch, which is exact but slower: {problem}')
+            runner.logger.warning(f'RoIAlign in plain torch, with the same results: {problem}')

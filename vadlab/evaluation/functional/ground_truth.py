@@ -18,8 +18,8 @@ def frame_labels(
     Args:
         annotations (Mapping): As :func:`vadlab.datasets.formats.temporal_annotations.read_temporal_annotations` returns
             them: by video id, the class name and the half-open intervals, shape (K, 2).
-        num_frames (Mapping[str, int]): Frames of each video. UCF-Crime's usual 1,109,680 frames are its videos'
-            lengths rounded down to multiples of 16.
+        num_frames (Mapping[str, int]): Frames of each video. UCF-Crime's usual 1,109,680 frames are what the public
+            snippet features hold, 16 for each snippet; published lists of true frame counts differ from them.
 
     Returns:
         dict[str, np.ndarray]: By video id, in the order of ``num_frames``: bool, shape (N,).
