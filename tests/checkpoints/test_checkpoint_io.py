@@ -272,6 +272,26 @@ def test_pointer_to_a_folder_of_checkpoints(tmp_path):
     assert latest_checkpoint(work_dir) == elsewhere / 'epoch_1.pth'
 
 
+def test_folder_that_cannot_be_written_is_no_full_disk(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise PermissionError(errno.EPERM, 'Operation not permitted')
+
+    monkeypatch.setattr(builtins, 'open', refuse)
+    with pytest.raises(CheckpointError, match='Operation not permitted.*Make that possible, then continue') as caught:
+        write_checkpoint({'state_dict': {}}, tmp_path / 'epoch_1.pth')
+    assert 'Make room' not in str(caught.value)
+
+
+def test_interrupted_save_leaves_no_part(tmp_path, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, 'save', interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint({'state_dict': {}}, tmp_path / 'epoch_1.pth')
+    assert not list(tmp_path.iterdir())
+
+
 class Ported(nn.Linear):
     """Knows the layout of a code that calls its parameters w and b."""
 

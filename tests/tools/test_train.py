@@ -146,3 +146,24 @@ def test_run_that_fails_in_the_smoke_pass_has_not_begun(train, toy_file, tmp_pat
     with pytest.raises(ConfigError, match="'ToyMetrik'. Did you mean 'ToyMetric'"):
         train([str(toy_file), *options])
     assert train([str(toy_file), '--work-dir', str(tmp_path / 'w')]) == 0  # no --overwrite needed
+
+
+@pytest.mark.parametrize(
+    ('given', 'command'),
+    [
+        ('a.py', 'a.py --resume'),
+        ('a.py --work-dir w --overwrite --seed 1', 'a.py --work-dir w --seed 1 --resume'),
+        ('a.py --resume --amp', 'a.py --amp --resume'),
+        ('a.py --resume old/epoch_1.pth --amp', 'a.py --amp --resume'),
+        ('a.py --resume=x.pth --cfg-options a=1 b=2', 'a.py --cfg-options a=1 b=2 --resume'),
+    ],
+)
+def test_command_that_goes_on(load_tool, monkeypatch, given, command):
+    for name in ('TORCHELASTIC_RUN_ID', 'SLURM_PROCID'):
+        monkeypatch.delenv(name, raising=False)
+    assert load_tool('train').resume_command(['train.py', *given.split()]) == f'python train.py {command}'
+
+
+def test_command_that_goes_on_keeps_spaces(load_tool):
+    found = load_tool('train').resume_command(['train.py', 'a.py', '--work-dir', 'my runs'])
+    assert found.endswith("'my runs' --resume")

@@ -1,5 +1,8 @@
 import errno
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -75,3 +78,48 @@ def test_workers_traceback_is_left_out(capsys):
     with pytest.raises(SystemExit):
         run_cli(main)
     assert capsys.readouterr().err == 'error: video.mp4 is cut short.\n'
+
+
+WAITS = """
+import os, sys, time
+from pathlib import Path
+from vadlab.utils.cli import run_cli
+def main():
+    try:
+        if sys.argv[1] == 'fork' and not os.fork():
+            time.sleep(60)
+        print('ready', flush=True)
+        time.sleep(60)
+    finally:
+        Path(sys.argv[2]).touch()
+run_cli(main, 'again --resume')
+"""
+
+
+@pytest.mark.parametrize(('number', 'status'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_interruption_cleans_up_and_says_how_to_go_on(tmp_path, number, status):
+    arguments = [sys.executable, '-c', WAITS, 'alone', str(tmp_path / 'cleaned')]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == 'ready\n'
+        process.send_signal(number)
+        assert process.wait(30) == status
+        assert process.stderr.read() == 'interrupted, resume with: again --resume\n'
+    assert (tmp_path / 'cleaned').exists()
+
+
+def test_a_fork_that_is_ended_says_nothing(tmp_path):
+    arguments = [sys.executable, '-c', WAITS, 'fork', str(tmp_path / 'cleaned')]
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout.readline() == 'ready\n'
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(30) == 143
+        assert process.stderr.read() == 'interrupted, resume with: again --resume\n'
+
+
+def test_handler_of_the_caller_is_put_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        run_cli(lambda: 0)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -14,6 +14,7 @@ import torch
 from mmengine.logging import HistoryBuffer, print_log
 from torch import nn
 
+from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import CheckpointError, MissingFileError
 from vadlab.utils.suggest import nearest
 
@@ -231,9 +232,7 @@ def write_pointer(work_dir: str | Path, checkpoint: str | Path) -> None:
     """Note a run's newest checkpoint in ``last_checkpoint``: its name, where it lies in the work dir itself."""
     pointer, checkpoint = Path(work_dir) / POINTER, Path(checkpoint)
     inside = checkpoint.resolve().parent == Path(work_dir).resolve()
-    part = pointer.with_name(f'.{POINTER}.part')
-    part.write_text(checkpoint.name if inside else str(checkpoint.resolve()))
-    os.replace(part, pointer)
+    write_text(pointer, checkpoint.name if inside else str(checkpoint.resolve()))
 
 
 def latest_checkpoint(work_dir: str | Path) -> Path | None:

@@ -91,10 +91,11 @@ class VADRunner(Runner):
         try:
             with config_mistakes():
                 yield
-        except (ConfigError, CheckpointError, MissingFileError):
+        except BaseException as error:
             if not self._begun:
                 self._lock.release()
-                self._log_folder.remove(self)
+                if isinstance(error, ConfigError | CheckpointError | MissingFileError):
+                    self._log_folder.remove(self)
             raise
 
     # Mypy cannot see what MMEngine's constructor makes of these.

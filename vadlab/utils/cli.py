@@ -7,7 +7,8 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .errors import VADLabError
@@ -46,7 +47,12 @@ class Terminated(BaseException):
     """The process was asked to end (SIGTERM)."""
 
 
-def _end_on_sigterm() -> None:
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into :class:`Terminated`, in the main thread of this process alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     owner = os.getpid()
 
     def end(signum: int, frame: Any) -> None:
@@ -55,7 +61,11 @@ def _end_on_sigterm() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         raise Terminated
 
-    signal.signal(signal.SIGTERM, end)
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
@@ -75,10 +85,9 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
         # Names that are no UTF-8, or a terminal that shows ASCII only, must not end a run.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
-    if threading.current_thread() is threading.main_thread():
-        _end_on_sigterm()
     try:
-        status = main() or 0
+        with _ended_by_sigterm():
+            status = main() or 0
     except (VADLabError, OSError, RuntimeError) as error:
         of_machine = None if isinstance(error, VADLabError) else machine_message(error)
         of_user = isinstance(error, VADLabError) or getattr(error, 'errno', None) in _OF_FILES

@@ -1,3 +1,6 @@
+import errno
+from pathlib import Path
+
 import pytest
 
 from vadlab.utils.errors import ConfigError
@@ -22,3 +25,21 @@ def test_leftovers_of_a_killed_save_are_removed(toy_runner, tmp_path):
     (tmp_path / 'run' / '.epoch_1.pth.part').write_bytes(b'half')
     toy_runner(tmp_path / 'run', max_epochs=1).train()
     assert not list((tmp_path / 'run').glob('.*.part'))
+
+
+def test_what_happened_to_the_previous_best_is_said(toy_runner, tmp_path, capsys, monkeypatch):
+    unlink = Path.unlink
+
+    def refuse(path, *args, **kwargs):
+        if path.name.startswith('best_'):
+            raise PermissionError(errno.EPERM, 'Operation not permitted')
+        unlink(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, 'unlink', refuse)
+    toy_runner(tmp_path / 'run', max_epochs=2).train()
+    shown = ''.join(capsys.readouterr())
+    assert 'is removed' not in shown
+    assert 'best_toy_closeness_epoch_1.pth could not be removed (Operation not permitted)' in shown
+    monkeypatch.undo()
+    toy_runner(tmp_path / 'other', max_epochs=2).train()
+    assert 'best_toy_closeness_epoch_1.pth is removed' in ''.join(capsys.readouterr())

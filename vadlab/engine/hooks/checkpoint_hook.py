@@ -52,7 +52,7 @@ class CheckpointHook(MMCheckpointHook):
         super().before_train(runner)
         if self.save_best is not None:
             self._find_best_here(runner)
-        for part in Path(self.out_dir).glob('.*.pth.part'):
+        for part in Path(self.out_dir).glob('.*.part'):
             part.unlink(missing_ok=True)
         if not runner._resume:
             return

@@ -1,7 +1,6 @@
 """Keeping book of whether the run in a work dir is finished."""
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from mmengine.hooks import Hook
 
 from vadlab.checkpoints.checkpoint_io import latest_checkpoint
 from vadlab.registry import HOOKS
+from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import ConfigError
 
 STATE_FILE = 'run.json'
@@ -69,7 +69,7 @@ class RunStateHook(Hook):
         if not is_main_process():
             return
         if self.overwrite:
-            for pattern in ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', '.*.pth.part', 'last_checkpoint'):
+            for pattern in ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', '.*.part', 'last_checkpoint'):
                 for path in Path(runner.work_dir).glob(pattern):
                     path.unlink()
         self._write(runner, 'unfinished')
@@ -81,7 +81,5 @@ class RunStateHook(Hook):
 
     @staticmethod
     def _write(runner: Any, state: str) -> None:
-        path = Path(runner.work_dir) / STATE_FILE
-        part = path.with_suffix('.part')
-        part.write_text(json.dumps({'state': state, 'iter': runner.iter, 'time': time.strftime('%Y-%m-%d %H:%M:%S')}))
-        os.replace(part, path)
+        now = time.strftime('%Y-%m-%d %H:%M:%S')
+        write_text(Path(runner.work_dir) / STATE_FILE, json.dumps({'state': state, 'iter': runner.iter, 'time': now}))
