@@ -23,7 +23,8 @@ def fail(error):
     ('main', 'status'),
     [(lambda: None, 0), (lambda: 3, 3), (fail(DataError('bad')), 2), (fail(KeyboardInterrupt()), 130)],
 )
-def test_exit_status(main, status):
+def test_exit_status(main, status, monkeypatch):
+    monkeypatch.setattr(sys, 'unraisablehook', sys.unraisablehook)
     with pytest.raises(SystemExit) as caught:
         run_cli(main)
     assert caught.value.code == status
@@ -116,6 +117,20 @@ def test_a_fork_that_is_ended_says_nothing(tmp_path):
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(30) == 143
         assert process.stderr.read() == 'interrupted, resume with: again --resume\n'
+
+
+def test_interruption_in_whose_place_a_library_raises_an_error(monkeypatch):
+    monkeypatch.setattr(sys, 'unraisablehook', sys.unraisablehook)
+
+    def main():
+        try:
+            raise KeyboardInterrupt
+        except:  # noqa: E722 - as the library does
+            raise SyntaxError('failed to format the config')  # noqa: B904
+
+    with pytest.raises(SystemExit) as caught:
+        run_cli(main)
+    assert caught.value.code == 130
 
 
 def test_handler_of_the_caller_is_put_back():

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .errors import VADLabError
-from .loader_workers import machine_message
+from .loader_workers import causes, machine_message
 from .printable import make_logs_printable, printable, shortened_message
 
 # torch re-raises a worker's exception as the same type with the worker's whole traceback as its message.
@@ -49,7 +49,10 @@ class Terminated(BaseException):
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into :class:`Terminated`, in the main thread of this process alone."""
+    """Turn SIGTERM into :class:`Terminated`, in the main thread of this process alone.
+
+    Libraries that catch everything raise errors of their own in place of an interruption: it is raised again.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -64,6 +67,11 @@ def _ended_by_sigterm() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, end)
     try:
         yield
+    except Exception as error:
+        for cause in causes(error):
+            if isinstance(cause, KeyboardInterrupt | Terminated):
+                raise cause from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -98,6 +106,7 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
         status = 2
     except (KeyboardInterrupt, Terminated) as error:
         sys.stdout.flush()
+        sys.unraisablehook = lambda _: None  # objects that were not made to their end complain when they are freed
         if os.environ.get('RANK', '0') == '0':
             print('interrupted' + (f', resume with: {resume}' if resume else ''), file=sys.stderr)
         status = 143 if isinstance(error, Terminated) else 130

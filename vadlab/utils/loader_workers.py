@@ -51,7 +51,7 @@ def machine_message(error: BaseException) -> str | None:
     Returns:
         One message; None where the error is of another kind.
     """
-    chain = list(_causes(error))
+    chain = list(causes(error))
     text = '\n'.join(str(each) for each in chain)
     has_died = bool(_DIED.search(text))
     status = int(found[1]) if (found := _EXIT_STATUS.search(text)) else None
@@ -76,7 +76,8 @@ def machine_message(error: BaseException) -> str | None:
     )
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it was raised from or in the place of, last first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
