@@ -31,12 +31,14 @@ def read_bytes(path: str | os.PathLike[str], most: int | None = None) -> bytes:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), 'rb') as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                raise DataError(f'{path} is {"a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"}')
+                raise DataError(f'{path} is no regular file')
             if found.st_size > most:
                 raise DataError(f'{path} has {found.st_size:,} bytes; the limit is {most:,}')
             return file.read(most)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingFileError(f'There is no file {path}') from error
+    except IsADirectoryError as error:
+        raise DataError(f'{path} is a folder') from error
     except OSError as error:
         raise DataError(f'{path} cannot be read: {error.strerror}') from error
     except ValueError as error:

@@ -39,3 +39,9 @@ def test_possible_snippets_are_the_three_public_rules():
         if frames >= 16:
             assert rules <= set(possible_snippets(floored, is_rounded=True)) | {0}, frames
     assert json.dumps(list(possible_snippets(96, 8))) == '[11, 12]'
+
+
+def test_counts_that_no_memory_holds_are_refused(tmp_path):
+    (tmp_path / 'frames.json').write_text('{"a": 1000000000000}')
+    with pytest.raises(DataError, match=r'whole numbers from 1 to 100,000,000 \(first: a: 1000000000000\)'):
+        read_frame_counts(tmp_path / 'frames.json')

@@ -174,8 +174,9 @@ def _fault(tasks: list[dict]) -> str | None:
                 kind, value = result['type'], result.get('value') or {}
                 if fault := shape_fault(value, _VALUES.get(kind, Any), f'{place}.value'):
                     return fault
-                if kind == 'videorectangle' and 'id' not in result:
-                    return f"{place} has no 'id'"
+                lacking = [key for key in ('id', 'value') if result.get(key) is None]
+                if kind == 'videorectangle' and lacking:
+                    return f'{place} has no {lacking[0]!r}'
                 for step in (value.get('sequence') or []) if kind == 'videorectangle' else []:
                     sides = [name for name in _BOX if name in step]
                     if sides and (fault := shape_fault(step, dict.fromkeys(_BOX, float), f'{place}.value.sequence')):
