@@ -9,7 +9,6 @@ CLIPS     = data/wildlife_demo
 CLIPS_DIR = work_dirs/mbt_wildlife_demo
 CAPTIONS  = data/captions_demo
 FSGR_DIR  = work_dirs/fsgr_demo
-METHODS   = zero_shot_clip mil rtfm urdmu vadclip pel4vad dsanet
 
 # The newest checkpoint of a work dir.
 last = $(1)/$$(basename "$$(cat $(1)/last_checkpoint)")
@@ -49,7 +48,7 @@ demo-features: install  ## Features of the synthetic videos (and of blanked fram
 
 # One protocol for all, whatever each one published with. ARGS goes to the comparison, e.g. ARGS="--seeds 0".
 methods: demo-features  ## Train every weakly supervised method on them with three seeds and blanked controls: one table
-	$(BIN)/python tools/compare_methods.py $(METHODS:%=configs/%_demo.py) --blank --out work_dirs/methods \
+	$(BIN)/python tools/compare_methods.py $$($(BIN)/python tools/zoo.py --demos) --blank --out work_dirs/methods \
 	  --cfg-options ap_mode=step rank_by=margins smoothing=None $(ARGS)
 
 # As the demo: an interrupted run goes on, a finished one is only tested again; to start anew: ARGS=--overwrite.

@@ -6,7 +6,7 @@ Whatever would make a step fail after minutes (no compiler, no disk space) is lo
 
 Environment variables:
     VADLAB_MIN_DISK_GB: Free disk space asked for, instead of the built-in figures.
-    TORCH_INDEX: Address of the package index that torch comes from, for another build of it (see README, Install).
+    TORCH_INDEX: Address of the package index that torch comes from, for another build of it (see docs/install.md).
     MAX_JOBS: Compilers run at once for mmcv; by default one per core, and no more than memory allows.
     CFLAGS: Options of the compiler for mmcv, instead of Python's own.
 """

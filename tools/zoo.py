@@ -100,7 +100,8 @@ def config_table(entries: Sequence[dict[str, Any]]) -> list[str]:
             if not line.startswith('#') or line.startswith('#  '):
                 break
             comment.append(line.removeprefix('#').strip())
-        rows.append(f'| `configs/{path.name}` | {re.split(r"(?<=[.:])(?: |$)", " ".join(comment))[0].rstrip(".:")} |')
+        sentence = ' '.join(comment).split('. ')[0].rstrip('.')
+        rows.append(f'| `configs/{path.name}` | {sentence} |')
     return rows
 
 
