@@ -1,16 +1,13 @@
 """Print a config with everything it builds on: ``python tools/print_config.py CONFIG``.
 
-Options that no part takes are named below it, with exit status 2.
+Settings that cannot be used are named below it, with exit status 2.
 """
 
 import argparse
 from collections.abc import Sequence
 
-from vadlab import registry
 from vadlab.utils.cli import run_cli
-from vadlab.utils.config import load_config, parse_cfg_options, runner_config
-from vadlab.utils.config_check import misspelled_options
-from vadlab.utils.errors import ConfigError
+from vadlab.utils.config import load_config, parse_cfg_options, read_config, runner_config
 from vadlab.utils.printable import say
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
@@ -25,17 +22,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     quiet_third_parties()
     register_all_modules()
-    config = load_config(args.config, parse_cfg_options(args.cfg_options))
+    options = parse_cfg_options(args.cfg_options)
+    config = read_config(args.config, options)
     kept = runner_config(config)
     if args.variables:
         for name in sorted(set(config._cfg_dict) - set(kept._cfg_dict)):
             say(f'{name} = {config[name]!r}')
     else:
         say(kept.pretty_text, end='')
-    registries = [part for part in vars(registry).values() if isinstance(part, registry.Registry)]
-    found = misspelled_options(kept._cfg_dict.to_dict(), registries)
-    if found:
-        raise ConfigError(f'{args.config}: {len(found)} options are not known.\n' + '\n'.join(found))
+    load_config(args.config, options)
     return 0
 
 

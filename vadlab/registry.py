@@ -1,13 +1,11 @@
 """VADLab's registries: children of MMEngine's, scope ``vadlab``.
 
-They behave as MMEngine's do, and answer mistakes in a config with the nearest known name: an unknown ``type``, or a
-keyword that the constructor does not take, is a :class:`~vadlab.utils.errors.ConfigError`.
+They behave as MMEngine's do, and refuse mistakes in a config: an unknown ``type``, a keyword that the constructor does
+not take, or a value of another type is a :class:`~vadlab.utils.errors.ConfigError` that names the nearest known name.
 """
 
 import importlib
-import inspect
 import pkgutil
-import re
 from typing import Any
 
 from mmengine import registry as mm
@@ -17,20 +15,16 @@ from mmengine.registry import build_from_cfg
 from .utils.errors import ConfigError
 from .utils.suggest import nearest
 
-_UNEXPECTED_KEYWORD = re.compile(r"got an unexpected keyword argument '(\w+)'")
-
 
 def _build(cfg: Any, registry: MMRegistry, default_args: Any = None) -> Any:
-    try:
-        return build_from_cfg(cfg, registry, default_args)
-    except TypeError as error:
-        match = _UNEXPECTED_KEYWORD.search(str(error))
-        kind = cfg.get('type') if isinstance(cfg, dict) else None
-        target = registry.get(kind) if isinstance(kind, str) else kind
-        if match is None or not isinstance(cfg, dict) or match[1] not in cfg or not inspect.isclass(target):
-            raise
-        parameters = [p for p in inspect.signature(target).parameters if p != 'self']
-        raise ConfigError(f'{target.__name__} takes no option {match[1]!r}. {nearest(match[1], parameters)}') from error
+    """Hold a part to its constructor, as the check of a whole config does, and build it."""
+    from .utils.config_check import option_problems  # which takes a second to load; most commands build nothing
+
+    kind = cfg.get('type') if isinstance(cfg, dict) else None
+    target = registry.get(kind) if isinstance(kind, str) else kind
+    if callable(target) and (problems := option_problems(cfg, target)):
+        raise ConfigError(f'{getattr(target, "__name__", kind)}: ' + ' '.join(problems))
+    return build_from_cfg(cfg, registry, default_args)
 
 
 class Registry(MMRegistry):

@@ -57,7 +57,7 @@ def test_dry_run_opens_no_log_that_outlives_its_folder(train, toy_file, monkeypa
 
 @pytest.mark.parametrize('size', [0, -1])
 def test_batch_size_below_one(train, toy_file, tmp_path, size):
-    with pytest.raises(ConfigError, match=f'batch_size .* must be a whole number >= 1, not {size}'):
+    with pytest.raises(ConfigError, match=rf'train_dataloader\.batch_size must be >= 1, not {size}'):
         train([str(toy_file), '--work-dir', str(tmp_path), '--cfg-options', f'train_dataloader.batch_size={size}'])
 
 

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
@@ -83,8 +83,8 @@ class AudioVisualClips(BaseDataset):
         processed_dir: str = 'processed',
         video_dir: str = 'raw/videos',
         image_size: int | tuple[int, int] | None = None,
-        frame_recipe: dict | None = None,
-        sound_recipe: dict | None = None,
+        frame_recipe: Annotated[dict, FrameRecipe] | None = None,
+        sound_recipe: Annotated[dict, LogMelRecipe] | None = None,
         unseen_labels: str = 'error',
         test_mode: bool = False,
         indices: int | list[int] | None = None,

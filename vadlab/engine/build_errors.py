@@ -1,4 +1,8 @@
-"""Turning what the Runner throws at a mistake in a config into one message."""
+"""Turning what is thrown while a config's parts are built into one message.
+
+Unknown options, types and ranges are found before, by :mod:`~vadlab.utils.config_check`. What is left is known only
+when a part is built: an option that nobody gives, and what a part of MMEngine or torch refuses.
+"""
 
 import inspect
 import re
@@ -7,46 +11,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vadlab.utils.errors import ConfigError, VADLabError
-from vadlab.utils.suggest import nearest
 
-_UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r'missing \d+ required (?:positional|keyword-only) arguments?: (.+)')
+_LIBRARIES = ('mmengine', 'mmcv', 'mmdet', 'torch')
 
 
 @contextmanager
 def config_mistakes() -> Iterator[None]:
-    """Within it, a misspelled option, a missing one, or an unknown part is a :class:`ConfigError`.
+    """Within it, a missing option, or one that a library's part refuses, is a :class:`ConfigError`.
 
-    Only errors raised by the very call that builds a part count. One from inside a constructor is a fault of the
-    program and passes unchanged.
+    Only errors of the call that builds a part count. One from inside a constructor of VADLab or of the user's own is a
+    fault of the program and passes unchanged.
     """
     try:
         yield
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, AssertionError) as error:
         if isinstance(error, VADLabError):
             raise
-        frames = list(traceback.walk_tb(error.__traceback__))
-        frame = frames[-1][0]
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
         text = str(error.args[0]) if error.args else ''
-        if isinstance(error, TypeError) and (match := _UNEXPECTED.search(text)):
-            target = _callee(frame)
-            names = [p for p in inspect.signature(target).parameters if p != 'self'] if target else []
-            where = target.__name__ if target else text.split('.')[0]
-            hint = nearest(match[1], names) if names else ''
-            if target is not None or frame.f_code.co_name.startswith('build'):
-                raise ConfigError(f'{where} takes no option {match[1]!r}. {hint}') from error
-        if isinstance(error, TypeError) and (match := _MISSING.search(text)) and (target := _callee(frame)):
+        target = _callee(frames[-1])
+        if isinstance(error, TypeError) and target is not None and (match := _MISSING.search(text)):
             raise ConfigError(f'{target.__name__} needs {match[1]}, which the config does not give.') from error
         if isinstance(error, KeyError) and 'registry' in text:
             raise ConfigError(text.split('. Please check')[0] + '.') from error
         if isinstance(error, KeyError) and 'must contain the key "type"' in text:
             raise ConfigError(f'A part of the config has no type: {text[:300]}') from error
-        if isinstance(error, ValueError) and frame.f_code.co_filename.endswith('mmengine/runner/runner.py'):
+        if isinstance(error, ValueError) and frames[-1].f_code.co_filename.endswith('mmengine/runner/runner.py'):
             raise ConfigError(text) from error
+        built = next((found for frame in reversed(frames) if (found := _callee(frame)) is not None), None)
+        if built is not None and built.__module__.split('.')[0] in _LIBRARIES:
+            raise ConfigError(f'{built.__name__} cannot be built with these options: {text}') from error
         raise
 
 
 def _callee(frame) -> type | None:  # type: ignore[no-untyped-def]
-    """The class that ``build_from_cfg``, whose frame this is, was calling."""
+    """The class that ``build_from_cfg``, if this is its frame, was calling."""
     target = frame.f_locals.get('obj_cls')
     return target if inspect.isclass(target) else None

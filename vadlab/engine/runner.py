@@ -40,6 +40,7 @@ from vadlab.datasets.sample_seeds import SeededSamples
 from vadlab.datasets.samplers.resumable_batch_sampler import ResumableBatchSampler
 from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.utils.config import config_differences, runner_config
+from vadlab.utils.config_check import check_config
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
 from vadlab.utils.loader_workers import end_where_batches_cannot_be_sent
 
@@ -70,10 +71,12 @@ class VADRunner(Runner):
         """Build a runner from a config of :func:`~vadlab.utils.config.load_config`.
 
         Raises:
-            ConfigError: The config names an unknown part or option.
+            ConfigError: A setting of the config cannot be used.
         """
         forbid_unsafe_loading()
-        return super().from_cfg(runner_config(cfg))  # type: ignore[return-value]
+        config = runner_config(cfg)
+        check_config(config._cfg_dict.to_dict(), cfg.filename or 'config')
+        return super().from_cfg(config)  # type: ignore[return-value]
 
     def __init__(self, model: nn.Module | dict, work_dir: str, **options: Any) -> None:
         config = options.get('cfg') or {}
@@ -115,9 +118,6 @@ class VADRunner(Runner):
         if isinstance(dataloader, DataLoader):
             return dataloader
         config = dict(dataloader)
-        size = config.get('batch_size', 1)
-        if not isinstance(size, int) or size < 1:
-            raise ConfigError(f'batch_size of a data loader must be a whole number >= 1, not {size!r}.')
         sampler = config.get('sampler') or {}
         # An infinite sampler knows how to skip by itself.
         if 'batch_sampler' not in config and 'batch_size' in config and sampler.get('type') != 'InfiniteSampler':

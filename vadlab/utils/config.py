@@ -1,31 +1,51 @@
 """Reading experiment configs: MMEngine's Python dialect with late-bound variables.
 
-A config is a Python file that is executed: open configs of people you trust only. It should hold plain assignments;
-``_base_`` names the files it builds on, and dicts are merged key by key as MMEngine does (``_delete_=True`` included).
+A config is a Python file that is executed: open configs of people you trust only. ``_base_`` names the files it builds
+on, and dicts are merged key by key as MMEngine does (``_delete_=True`` included). ``{{_base_.x}}`` and files that
+import their bases under ``read_base()`` are read, too.
 Two things are added:
 
 * **Late-bound variables.** A top-level variable with a plain value (number, string, None, list or tuple of these) that
   an experiment or ``--cfg-options name=value`` sets, replaces the assignment of that name in its ``_base_`` files
-  *before* those are evaluated. So ``image_size`` is written once and every pipeline that reads it follows.
-* **No key goes unread.** A top-level name that is neither an argument of the Runner nor read by an expression is a
-  misspelling, and so is a dotted option whose parents do not exist: both are errors that name the nearest known key.
+  *before* those are evaluated. So ``image_size`` is written once and every pipeline that reads it follows. A part of a
+  variable (``train_pipeline.1.num_frames=5``) is set there as well, before anything copies it.
+* **No option is lost.** A dotted option whose parents do not exist is an error that names the nearest known key; a
+  top-level name that is neither an argument of the Runner nor read by an expression is a warning that does.
+
+What was read is checked as a whole: see :mod:`~vadlab.utils.config_check`.
 """
 
 import ast
+import contextlib
+import importlib
 import inspect
+import os
+import re
 import traceback
 import types
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
-from mmengine.utils import import_modules_from_strings
 
+from .cfg_options import parse_cfg_options, set_option
+from .config_check import check_config
 from .errors import ConfigError, MissingFileError
 from .suggest import nearest
+
+__all__ = [
+    'RUNNER_KEYS',
+    'ConfigWarning',
+    'config_differences',
+    'load_config',
+    'parse_cfg_options',
+    'read_config',
+    'runner_config',
+]
 
 #: Keys that the Runner looks up in the whole config, beside its constructor's arguments, and ``work_dir`` of our tools.
 RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
@@ -41,7 +61,13 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
     'features',
 }
 
+#: Of these, what no expression of a config copies from: ``features`` of an extraction is a variable of a data set.
+_PLACES = RUNNER_KEYS - {'features'}
 _SCALARS = (bool, int, float, str, type(None))
+
+
+class ConfigWarning(UserWarning):
+    """Something in a config has no effect."""
 
 
 @dataclass
@@ -53,6 +79,11 @@ class _Source:
     tree: ast.Module
     bases: list['_Source'] = field(default_factory=list)
 
+    @property
+    def imports_bases(self) -> bool:
+        """Whether it names its bases by ``with read_base():``, in MMEngine's other dialect."""
+        return any(isinstance(node, ast.With) and 'read_base' in ast.unparse(node.items[0]) for node in self.tree.body)
+
     def walk(self) -> Iterator['_Source']:
         """This file and all below it."""
         yield self
@@ -60,30 +91,47 @@ class _Source:
             yield from base.walk()
 
 
-class _Base(dict):
-    """What ``_base_.key`` reads from in a config file; a dict of the base files, which may be used whole."""
+class _Base(ConfigDict):
+    """What ``_base_.key`` reads from in a config file: the values of the base files, which it may also change."""
 
     def __getattr__(self, key: str) -> Any:
         if key.startswith('__') or key not in self:
             raise AttributeError(f'the _base_ files do not define {key!r}. {nearest(key, list(self))}')
-        value = self[key]
-        return _Base(value) if isinstance(value, dict) else value
+        return self[key]
 
 
 def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) -> Config:
-    """Read a config with everything it builds on.
+    """Read a config with everything it builds on, import its ``custom_imports``, and check it.
 
     Args:
         path (str | Path): The config file.
-        cfg_options (Mapping[str, Any] | None): What to change: names of variables, or dotted keys such as
-            ``train_dataloader.batch_size``; an integer steps into a list. As :func:`parse_cfg_options` returns them.
+        cfg_options (Mapping[str, Any] | None): As :func:`read_config` takes them.
 
     Returns:
         Config: Keys of the Runner and the variables; ``filename`` and ``text`` are those of ``path``.
 
     Raises:
         MissingFileError: ``path`` or one of its ``_base_`` files does not exist.
-        ConfigError: A file cannot be evaluated, or a key is unknown.
+        ConfigError: A file cannot be evaluated, a module cannot be imported, or a setting cannot be used; the message
+            lists all of these.
+    """
+    config = read_config(path, cfg_options)
+    _import_modules(config.get('custom_imports'), str(path))
+    check_config(runner_config(config)._cfg_dict.to_dict(), str(path))
+    return config
+
+
+def read_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) -> Config:
+    """Read a config with everything it builds on; nothing is imported or checked.
+
+    Args:
+        path (str | Path): The config file.
+        cfg_options (Mapping[str, Any] | None): What to change: names of variables, or dotted keys such as
+            ``train_dataloader.batch_size``; an integer steps into a list. As :func:`parse_cfg_options` returns them.
+
+    Raises:
+        MissingFileError: ``path`` or one of its ``_base_`` files does not exist.
+        ConfigError: A file cannot be evaluated, or an option's place does not exist.
     """
     source = _read(Path(path), seen=())
     options = dict(cfg_options or {})
@@ -91,36 +139,43 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     bound = {k: v for k, v in options.items() if k in variables and not isinstance(v, dict)}
     for name, value in bound.items():
         _check_kind(name, value, variables[name])
-    values = _evaluate(source, bound)
-    _check_all_read(source, values)
-
-    for key, value in options.items():
-        if key not in bound:
-            _set_dotted(values, key, value)
+    inside = {k: v for k, v in options.items() if k not in bound}
+    if source.imports_bases:
+        bound, inside = {}, options
+        _refuse_variables(options)
+    values = _evaluated(source, bound, inside)
+    _warn_of_unread(source, values)
+    for key in inside:
+        if key.split('.')[0] not in _PLACES:
+            others = {k: v for k, v in inside.items() if k != key}
+            _check_arrived(key, values, _evaluated(source, bound, others))
 
     text = '\n'.join(f'{s.path}\n{s.text}' for s in source.walk())
-    config = Config(values, cfg_text=text, filename=str(Path(path).absolute()))
-    if config.get('custom_imports'):
-        import_modules_from_strings(**config.custom_imports)
-    return config
+    return Config(values, cfg_text=text, filename=str(Path(path).absolute()))
 
 
-def parse_cfg_options(pairs: list[str] | None) -> dict[str, Any]:
-    """Turn the ``key=value`` words after ``--cfg-options`` into a dict.
-
-    Values are numbers, booleans, None, strings, or lists and tuples of them (``a,b`` or ``[a,b]`` or ``(a,b)``).
-
-    Raises:
-        ConfigError: A word without ``=``.
-    """
-    options = {}
-    for pair in pairs or []:
-        key, sign, value = pair.partition('=')
-        if not sign or not key:
-            raise ConfigError(f'--cfg-options takes key=value, got {pair!r} (no spaces around "=").')
-        parsed = DictAction._parse_iterable(value)
-        options[key] = None if parsed == 'None' else parsed
-    return options
+def _import_modules(wanted: Any, where: str) -> None:
+    """Import what ``custom_imports`` names."""
+    if not wanted:
+        return
+    names = wanted.get('imports') if isinstance(wanted, Mapping) else None
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"{where}: custom_imports must be a dict such as dict(imports=['my_package.my_module']).")
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except (ImportError, TypeError, ValueError) as error:
+            missing = getattr(error, 'name', None) or ''
+            text = f'{where}: custom_imports: {name!r} cannot be imported: {error}.'
+            if isinstance(error, ModuleNotFoundError) and f'{name}.'.startswith(f'{missing}.'):
+                text += (
+                    f' Put the folder that holds {name.split(".")[0]!r} on the path: PYTHONPATH=FOLDER python '
+                    'tools/train.py ...'
+                )
+            if not wanted.get('allow_failed_imports', False):
+                raise ConfigError(text) from error
+            warnings.warn(text, ConfigWarning, stacklevel=3)
 
 
 def runner_config(config: Config) -> Config:
@@ -177,22 +232,70 @@ def _read(path: Path, seen: tuple[Path, ...]) -> _Source:
         raise MissingFileError(f'Config {path} not found{by}. {hint}')
     if path.resolve() in seen:
         raise ConfigError(f'{path} builds on itself: {" -> ".join(str(p) for p in (*seen, path))}.')
-    text = path.read_text(encoding='utf-8')
     try:
-        tree = ast.parse(text, filename=str(path))
+        text = path.read_text(encoding='utf-8')
+        tree = _Placeholders().visit(ast.parse(_fill_in(text, path), filename=str(path)))
     except SyntaxError as error:
         raise ConfigError(f'{path}, line {error.lineno}: {error.msg}: {(error.text or "").strip()}') from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, a zero byte, brackets without end
+        raise ConfigError(f'{path} is no config file: {error}') from error
     source = _Source(path, text, tree)
+    if source.imports_bases and seen:
+        raise ConfigError(f'{path} imports its bases by read_base(), so {seen[-1]} cannot name it as a _base_.')
     for node in tree.body:
         if _target(node) == '_base_':
             tree.body.remove(node)
             bases = _literal(node.value)  # type: ignore[attr-defined]
             bases = [bases] if isinstance(bases, str) else bases
-            if not isinstance(bases, list) or not all(isinstance(b, str) for b in bases):
+            if not isinstance(bases, (list, tuple)) or not all(isinstance(b, str) for b in bases):
                 raise ConfigError(f'{path}, line {node.lineno}: _base_ must be a list of file names.')
-            source.bases = [_read(path.parent / base, (*seen, path.resolve())) for base in bases]
+            source.bases = [_read(_base_path(base, path), (*seen, path.resolve())) for base in bases]
             break
     return source
+
+
+def _base_path(base: str, path: Path) -> Path:
+    """The file that a ``_base_`` entry means: beside the config, or ``package::file`` of an installed package."""
+    if '::' not in base:
+        return path.parent / base
+    try:
+        return Path(Config._get_cfg_path(base, str(path))[0])
+    except (ImportError, OSError, ValueError, KeyError, AssertionError) as error:
+        raise ConfigError(f'{path}: _base_ {base!r} cannot be found: {error}') from error
+
+
+_ENVIRONMENT = re.compile(r'\{\{\s*\$(\w+)\s*:\s*(.*?)\s*\}\}')
+_BASE_VALUE = re.compile(r'\{\{\s*(_base_(?:\.\w+)+)\s*\}\}')
+
+
+def _fill_in(text: str, path: Path) -> str:
+    """Put MMEngine's predefined names into a text, and variables of the environment (``{{$NAME:default}}``)."""
+    names = {
+        'fileDirname': str(path.absolute().parent),
+        'fileBasename': path.name,
+        'fileBasenameNoExtension': path.stem,
+        'fileExtname': path.suffix,
+    }
+    for name, value in names.items():
+        text = re.sub(rf'\{{\{{\s*{name}\s*\}}\}}', value.replace('\\', '/'), text)
+    return _ENVIRONMENT.sub(lambda match: os.environ.get(match[1], match[2]), text)
+
+
+class _Placeholders(ast.NodeTransformer):
+    """Puts ``_base_.x`` where MMEngine's ``{{_base_.x}}`` is written, with or without quotes."""
+
+    def visit_Set(self, node: ast.Set) -> ast.AST:
+        inner = node.elts[0]
+        if len(node.elts) == 1 and isinstance(inner, ast.Set) and ast.unparse(inner.elts[0]).startswith('_base_.'):
+            return inner.elts[0]
+        return self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        match = _BASE_VALUE.fullmatch(node.value) if isinstance(node.value, str) else None
+        if match is None:
+            return node
+        value = ast.parse(match[1], mode='eval').body
+        return ast.fix_missing_locations(ast.copy_location(value, node))
 
 
 def _target(node: ast.stmt) -> str | None:
@@ -218,25 +321,49 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, _SCALARS)
 
 
-def _plain_assignments(source: _Source) -> dict[str, Any]:
-    """Variables of this very file whose value is a plain literal."""
-    found = {}
+def _stored(node: ast.AST) -> set[str]:
+    """Names that a top-level statement assigns, also inside its branches."""
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    if isinstance(node, (ast.If, ast.For, ast.While, ast.With, ast.Try)):
+        return {name for child in ast.iter_child_nodes(node) for name in _stored(child)}
+    return set()
+
+
+def _plain_assignments(source: _Source, bound: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables of this very file whose value is plain: literals, and expressions of such variables."""
+    found: dict[str, Any] = {}
     for node in source.tree.body:
-        name = _target(node)
-        if name is not None and _is_plain(value := _literal(node.value)):  # type: ignore[attr-defined]
-            found[name] = value
+        names = _stored(node)
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)):
+            for name in names:  # what a branch or += does is not known before the file is evaluated
+                found.pop(name, None)
+            continue
+        space = {**found, **{k: v for k, v in bound.items() if k in found}}
+        if isinstance(node, ast.AnnAssign) and node.value is not None:  # its annotation is not evaluated
+            node = ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
+        statement = ast.fix_missing_locations(ast.Module(body=[node], type_ignores=[]))
+        try:
+            exec(compile(statement, str(source.path), 'exec'), {'__builtins__': {}}, space)
+        except Exception:
+            space = {}
+        for name in names:
+            found.pop(name, None)
+            if name in space and _is_plain(space[name]) and not name.startswith('_'):
+                found[name] = space[name]
     return found
 
 
 def _assigned(source: _Source) -> dict[str, list[Any]]:
-    """Every top-level name set anywhere, with the values it has where those are plain literals."""
+    """Every top-level name set anywhere, with the values it has where those are plain."""
     names: dict[str, list[Any]] = {}
     for file in source.walk():
-        plain = _plain_assignments(file)
+        plain = _plain_assignments(file, {})
         for node in file.tree.body:
-            name = _target(node)
-            if name is not None and not name.startswith('_'):
-                names.setdefault(name, []).extend([plain[name]] if name in plain else [])
+            for name in _stored(node):
+                if not name.startswith('_'):
+                    names.setdefault(name, []).extend([plain[name]] if name in plain else [])
     return names
 
 
@@ -251,44 +378,93 @@ def _check_kind(name: str, value: Any, known: list[Any]) -> None:
         raise ConfigError(f'{name} is {current!r} in the config and cannot be {value!r}.')
 
 
-def _evaluate(source: _Source, bound: Mapping[str, Any]) -> dict[str, Any]:
+def _evaluated(source: _Source, bound: Mapping[str, Any], inside: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a config: ``bound`` are variables that are replaced, ``inside`` options that set a part."""
+    early = {k: v for k, v in inside.items() if k.split('.')[0] not in _PLACES}
+    values = _unshared(_evaluate(source, bound, early))  # so that an option sets its place alone
+    for key, value in inside.items():
+        set_option(values, key, value, RUNNER_KEYS)
+    return values
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which no dict or list is in two places."""
+    if isinstance(value, dict):
+        return {k: _unshared(v) for k, v in value.items()}
+    return type(value)(map(_unshared, value)) if type(value) in (list, tuple) else value
+
+
+def _evaluate(source: _Source, bound: Mapping[str, Any], inside: Mapping[str, Any]) -> dict[str, Any]:
     """Run a file over its bases, with ``bound`` in place of its own assignments to those names."""
-    below = {**_plain_assignments(source), **bound}
+    if source.imports_bases:
+        return _evaluate_by_mmengine(source)
+    below = {**_plain_assignments(source, bound), **bound}
     base: dict[str, Any] = {}
     for file in source.bases:
-        values = _evaluate(file, below)
+        values = _evaluate(file, below, inside)
         double = sorted(k for k in set(base) & set(values) if base[k] != values[k])
         if double:
             raise ConfigError(f'{source.path}: {", ".join(double)} set in more than one of its _base_ files.')
         base.update(values)
 
-    body = []
+    base = _Base(base)
+    namespace: dict[str, Any] = {'__file__': str(source.path), '_base_': base}
     for node in source.tree.body:
-        name = _target(node)
-        if name is not None and name in bound:
-            constant = ast.parse(repr(bound[name]), mode='eval').body  # type: ignore[attr-defined]
-            node = ast.copy_location(ast.Assign(targets=node.targets, value=constant), node)  # type: ignore[attr-defined]
-        body.append(node)
-    tree = ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
-    namespace: dict[str, Any] = {'__file__': str(source.path), '_base_': _Base(base)}
-    try:
-        exec(compile(tree, str(source.path), 'exec'), namespace)
-    except Exception as error:
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(source.path)]
-        where = f', line {lines[-1]}' if lines else ''
-        raise ConfigError(f'{source.path}{where}: {type(error).__name__}: {error}') from error
+        if _target(node) not in bound:
+            _run(node, source, namespace, bound)
+        for name in _stored(node) & set(bound):
+            if name == _target(node) or name in namespace:
+                namespace[name] = _unshared(bound[name])
+        for key, value in inside.items():
+            if key.split('.')[0] in namespace:
+                with contextlib.suppress(ConfigError):  # this file may hold only a part; the whole is looked at later
+                    set_option(namespace, key, value)
     own = {
         k: v
         for k, v in namespace.items()
         if not k.startswith('_') and not isinstance(v, (types.ModuleType, types.FunctionType, type))
     }
     try:
-        return Config._merge_a_into_b(own, base)
+        return Config._merge_a_into_b(_unshared(own), base)
     except (TypeError, KeyError) as error:
         raise ConfigError(f'{source.path}: cannot be merged into its _base_ files: {error}') from error
 
 
-def _check_all_read(source: _Source, values: Mapping[str, Any]) -> None:
+def _run(node: ast.stmt, source: _Source, namespace: dict[str, Any], bound: Mapping[str, Any]) -> None:
+    """Run one statement of a config."""
+    statement = ast.fix_missing_locations(ast.Module(body=[node], type_ignores=[]))
+    try:
+        exec(compile(statement, str(source.path), 'exec'), namespace)
+    except Exception as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(source.path)]
+        read = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        late = ', '.join(f'{k}={v!r}' for k, v in bound.items() if k in read)
+        where = f'{source.path}, line {lines[-1] if lines else node.lineno}'
+        reason = f'{type(error).__name__}: {error}'
+        raise ConfigError(f'{where}: {reason}' + (f' (where {late} was set from outside)' if late else '')) from error
+
+
+def _evaluate_by_mmengine(source: _Source) -> dict[str, Any]:
+    """The values of a file that imports its bases: MMEngine's other dialect, in which nothing is late-bound."""
+    try:
+        return Config.fromfile(source.path)._cfg_dict.to_dict()
+    except Exception as error:
+        raise ConfigError(f'{source.path}: {type(error).__name__}: {error}') from error
+
+
+def _refuse_variables(options: Mapping[str, Any]) -> None:
+    """Refuse options on variables of a config that is evaluated before options are set."""
+    for key in options:
+        if key.split('.')[0] not in RUNNER_KEYS:
+            raise ConfigError(
+                f'--cfg-options {key}: a config that imports its bases by read_base() is evaluated before options are '
+                'set, so a variable would change nothing. Set the dotted key that it reaches, such as '
+                'train_dataloader.batch_size.'
+            )
+
+
+def _warn_of_unread(source: _Source, values: Mapping[str, Any]) -> None:
+    """Warn of top-level names that neither the Runner nor an expression reads."""
     read = set()
     for file in source.walk():
         for node in ast.walk(file.tree):
@@ -296,50 +472,33 @@ def _check_all_read(source: _Source, values: Mapping[str, Any]) -> None:
                 read.add(node.id)
             elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == '_base_':
                 read.add(node.attr)
-    for key in values:
-        if key not in RUNNER_KEYS and key not in read:
-            where = next(s.path for s in source.walk() if any(_target(n) == key for n in s.tree.body) or not s.bases)
-            known = sorted((RUNNER_KEYS | read & set(values)) - {key})
-            raise ConfigError(f'{where}: nothing reads {key!r}. {nearest(key, known, limit=12)}')
+    known = RUNNER_KEYS | read & set(values)
+    for file in source.walk():
+        for key in sorted({name for node in file.tree.body for name in _stored(node)} & set(values) - known):
+            text = f'{file.path}: nothing reads {key!r}. {nearest(key, sorted(known), limit=12)}'
+            warnings.warn(text, ConfigWarning, stacklevel=4)
 
 
-def _set_dotted(values: dict[str, Any], key: str, value: Any) -> None:
-    """Set ``a.b.c`` where ``a.b`` exists."""
-    *parents, last = key.split('.')
-    node: Any = values
-    for i, part in enumerate(parents):
-        node = _step(node, part, '.'.join(parents[:i]), key)
-        if not isinstance(node, (dict, list, tuple)):
-            where = '.'.join(parents[: i + 1])
-            raise ConfigError(f'--cfg-options {key}: {where} is {node!r}, which has nothing inside it to set.')
-    if isinstance(node, tuple):
-        raise ConfigError(
-            f'--cfg-options {key}: a tuple cannot be changed in part; set {".".join(parents)} as a whole.'
-        )
-    if isinstance(node, list):
-        _step(node, last, '.'.join(parents), key)
-        node[int(last)] = value
+def _check_arrived(key: str, values: Mapping[str, Any], without: Mapping[str, Any]) -> None:
+    """Refuse an option inside of a variable that changes the variable alone.
+
+    Raises:
+        ConfigError: The message names the places that hold a copy of the variable.
+    """
+    root = key.split('.')[0]
+    if values.get(root) == without.get(root):
         return
-    if not parents and last not in node and last not in RUNNER_KEYS:
-        raise ConfigError(
-            f'--cfg-options {key}: no such key. {nearest(last, sorted(set(node) | RUNNER_KEYS), limit=12)}'
-        )
-    if isinstance(node.get(last), dict) and isinstance(value, dict):
-        node[last] = Config._merge_a_into_b(value, node[last])
-    else:
-        node[last] = value
+    if {k: v for k, v in values.items() if k in RUNNER_KEYS} != {k: v for k, v in without.items() if k in RUNNER_KEYS}:
+        return
+    copies = [place for name in sorted(_PLACES & set(without)) for place in _places(without[name], without[root], name)]
+    hint = f'Set {" and ".join(place + key[len(root) :] for place in copies)}.' if copies else 'Nothing reads it.'
+    raise ConfigError(f'--cfg-options {key}: {root} is a variable, and this part of it reaches no setting. {hint}')
 
 
-def _step(node: Any, part: str, where: str, key: str) -> Any:
-    place = f'{where} has' if where else 'there is'
-    if isinstance(node, (list, tuple)):
-        if not part.isdigit() or int(part) >= len(node):
-            raise ConfigError(
-                f'--cfg-options {key}: {where} is a list of {len(node)}; {part!r} is not an index into it.'
-            )
-        return node[int(part)]
-    if part not in node:
-        raise ConfigError(
-            f'--cfg-options {key}: {place} no {part!r}. {nearest(part, sorted(map(str, node)), limit=12)}'
-        )
-    return node[part]
+def _places(node: Any, wanted: Any, path: str) -> Iterator[str]:
+    """Dotted keys below ``path`` at which ``node`` holds a value equal to ``wanted``."""
+    if node == wanted:
+        yield path
+    elif isinstance(node, (dict, list, tuple)):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _places(value, wanted, f'{path}.{key}')

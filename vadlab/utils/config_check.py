@@ -1,78 +1,597 @@
-"""Finding misspelled options anywhere in a config, without building a part of it."""
+"""The one check of a config: unknown keys, types and ranges at any depth, before a part of it is built.
 
+What a setting may be is read off the constructor that gets it: its parameters are the known keys, and their annotations
+the types. :data:`RANGES` adds the range of every number whose name means the same everywhere; a constructor checks what
+concerns it alone. Dicts without a ``type`` (the whole config, data loaders, ``clip_grad``, ...) are held to the
+signature of what MMEngine passes them to.
+"""
+
+import contextlib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import math
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Union
 
-from mmengine.registry import Registry
+import torch
+from mmengine.hooks import CheckpointHook as MMCheckpointHook
+from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapper
+from mmengine.registry import (
+    FUNCTIONS,
+    HOOKS,
+    LOG_PROCESSORS,
+    LOOPS,
+    OPTIM_WRAPPER_CONSTRUCTORS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    Registry,
+)
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, TestLoop, ValLoop
+from mmengine.utils import get_object_from_string
 from torch.utils.data import DataLoader
 
+from .errors import ConfigError
 from .suggest import nearest
 
-#: What the Runner takes for a data loader beside torch's own arguments.
-_OF_LOADERS = {*inspect.signature(DataLoader.__init__).parameters, 'num_batch_per_epoch'} - {'self'}
-#: What MMEngine reads before a part's constructor does, by where the part stands.
-_READ_BEFORE = {'optim_wrapper': {'constructor', 'paramwise_cfg'}}
-_ALWAYS = {'type', '_scope_'}
+# ---- ranges ---------------------------------------------------------------------------------------------------------
 
 
-def misspelled_options(config: Mapping[str, Any], registries: Sequence[Registry]) -> list[str]:
-    """Options that no constructor takes, each as ``model.vision.layer: CLIPVisionTransformer takes no option ...``.
+class Range(NamedTuple):
+    """Numbers from ``low`` to ``high``."""
 
-    Parts are the dicts that have a ``type``. One whose ``type`` no registry knows, or whose constructor takes any
-    keyword, is not judged; its inner parts are.
+    low: float
+    high: float = math.inf
+    above: bool = False  # low itself is outside
+
+    def has(self, number: float) -> bool:
+        """Whether a number lies in it."""
+        return self.low <= number <= self.high and not (self.above and number == self.low)
+
+    def __str__(self) -> str:
+        if self.high < math.inf:
+            return f'in {self.low:g}..{self.high:g}'
+        return f'> {self.low:g}' if self.above else f'>= {self.low:g}'
+
+
+#: Ranges of numbers, by the name of the setting. The default of a constructor is always allowed (-1 for "never").
+RANGES: dict[str, Range] = {
+    **dict.fromkeys(
+        # loops, loaders, hooks
+        ['max_epochs', 'max_iters', 'val_interval', 'accumulative_counts', 'batch_size', 'interval', 'window_size']
+        + ['max_keep_ckpts', 'interval_exp_name', 'prefetch_factor', 'num_batch_per_epoch', 'patience', 'step_size']
+        # models and pipelines
+        + ['image_size', 'patch_size', 'tubelet_size', 'num_frames', 'snippet_len', 'max_snippets', 'feature_dim']
+        + ['embed_dim', 'width', 'layers', 'heads', 'context_length', 'vocab_size', 'hidden_dim', 'ffn_width']
+        + ['prompt_dim', 'attention_dim', 'memory_slots', 'num_captions', 'kernel_size', 'max_len', 'max_words']
+        + ['num_segments', 'crop_size', 'columns', 'head_dim', 'mlp_dim', 'candidates', 'chunk_size', 'stride', 'size'],
+        Range(1),
+    ),
+    **dict.fromkeys(
+        ['lr', 'weight_decay', 'eps', 'momentum', 'num_workers', 'seed', 'min_epochs', 'save_begin', 'timeout']
+        + ['lr_mult', 'decay_mult', 'begin', 'milestones', 'check_weights_every', 'max_bad_videos', 'warmup_steps']
+        + ['length_tolerance', 'min_region_frames', 'opencv_num_threads', 'long_context_length', 'num_digits']
+        + ['val_begin', 'max_gb', 'brightness', 'contrast', 'saturation', 'min_delta'],
+        Range(0),
+    ),
+    **dict.fromkeys(['max_norm', 'norm_type', 'clip_value', 'clip_threshold', 'temperature'], Range(0, above=True)),
+    **dict.fromkeys(['betas', 'dropout', 'prob', 'min_ratio', 'warmup_ratio', 'label_smoothing'], Range(0, 1)),
+}
+
+# ---- signatures of dicts without a type -----------------------------------------------------------------------------
+# The Runner and MMEngine read these keys one by one; here stands what they are, as a signature.
+
+
+def _config(  # beside the arguments of the Runner
+    log_level: int | Literal['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'],
+    launcher: Literal['none', 'pytorch', 'slurm', 'mpi'],
+    default_hooks: dict[str, dict | None] | None,
+    work_dir: str | Path | None,
+    load_from: str | Path | None,
+    env_cfg: dict | None,
+    custom_imports: dict | None,
+    allow_config_change: bool,
+    smoke_pass: bool,
+    find_unused_parameters: bool,
+    sync_bn: str | None,
+    compile: bool | dict,
+    model_wrapper_cfg: dict | None,
+    activation_checkpointing: Any,
+    efficient_conv_bn_eval: Any,
+    features: dict | None,
+) -> None: ...
+
+
+def _env_cfg(
+    cudnn_benchmark: bool, mp_cfg: dict | None, dist_cfg: dict | None, resource_limit: int, tf32: bool
+) -> None: ...
+
+
+def _mp_cfg(mp_start_method: Literal['fork', 'spawn', 'forkserver'] | None, opencv_num_threads: int) -> None: ...
+
+
+def _randomness(seed: int | None, diff_rank_seed: bool, deterministic: bool) -> None: ...
+
+
+def _custom_imports(imports: str | list[str], allow_failed_imports: bool) -> None: ...
+
+
+def _clip_by_norm(type: str, max_norm: float, norm_type: float, error_if_nonfinite: bool, foreach: bool) -> None: ...
+
+
+def _clip_by_value(type: str, clip_value: float, foreach: bool) -> None: ...
+
+
+def _optim_wrapper(constructor: str | dict, paramwise_cfg: dict | None) -> None: ...
+
+
+def _loop(by_epoch: bool) -> None: ...
+
+
+def _scheduler(convert_to_iter_based: bool) -> None: ...
+
+
+def _loader(batch_size: int, num_batch_per_epoch: int | None) -> None: ...
+
+
+def _log_processor(window_size: int, by_epoch: bool) -> None: ...
+
+
+def _data_parallel(
+    broadcast_buffers: bool,
+    find_unused_parameters: bool,
+    static_graph: bool,
+    gradient_as_bucket_view: bool,
+    bucket_cap_mb: float | None,
+) -> None: ...
+
+
+def _hook(priority: int | str | None) -> None: ...
+
+
+def _checkpoints(priority: int | str | None, rule: Literal['greater', 'less'] | list | None) -> None: ...
+
+
+def _named_groups(groups: dict[str, dict]) -> None: ...
+
+
+def _group(pattern: str, name: str, lr_mult: float, decay_mult: float) -> None: ...
+
+
+def _parameter_rules(
+    custom_keys: dict[str, dict],
+    bias_lr_mult: float,
+    bias_decay_mult: float,
+    norm_decay_mult: float,
+    flat_decay_mult: float,
+    dwconv_decay_mult: float,
+    dcn_offset_lr_mult: float,
+    bypass_duplicate: bool,
+) -> None: ...
+
+
+#: Signatures of dicts without a type, by their place.
+_WITHOUT_TYPE: dict[str, tuple[Callable, ...]] = {
+    '': (Runner, _config),
+    'env_cfg': (_env_cfg,),
+    'env_cfg.mp_cfg': (_mp_cfg,),
+    'randomness': (_randomness,),
+    'custom_imports': (_custom_imports,),
+    'train_dataloader': (DataLoader,),
+    'val_dataloader': (DataLoader,),
+    'test_dataloader': (DataLoader,),
+    'val_cfg': (ValLoop,),
+    'test_cfg': (TestLoop,),
+    'optim_wrapper': (OptimWrapper,),
+    'model_wrapper_cfg': (MMDistributedDataParallel,),
+}
+#: What is read before a constructor gets the rest, and annotations that MMEngine leaves out or wide.
+_BESIDE: dict[str, Callable] = {
+    'train_cfg': _loop,
+    'optim_wrapper': _optim_wrapper,
+    'param_scheduler': _scheduler,
+    'param_scheduler.*': _scheduler,
+    'train_dataloader': _loader,
+    'val_dataloader': _loader,
+    'test_dataloader': _loader,
+    'log_processor': _log_processor,
+    'model_wrapper_cfg': _data_parallel,
+    'default_hooks.checkpoint': _checkpoints,
+    'default_hooks.*': _hook,
+    'custom_hooks.*': _hook,
+}
+#: Constructors whose ``**kwargs`` are options of nothing: they end in an error long after the start.
+_CLOSED = {MMCheckpointHook}
+#: Packages whose parts build the parts inside of them by the same names.
+_OURS = ('vadlab', 'mmengine', 'torch')
+
+# ---- the check ------------------------------------------------------------------------------------------------------
+
+
+def check_config(config: Mapping[str, Any], where: str) -> None:
+    """Refuse a config that has an unknown key, a value of another type, or a number out of its range.
 
     Args:
         config (Mapping[str, Any]): What the Runner gets.
-        registries (Sequence[Registry]): Where types are looked up, with their parents.
+        where (str): The config's name, for the message.
+
+    Raises:
+        ConfigError: The message lists everything that was found, one line each.
+    """
+    found = config_problems(config)
+    if found:
+        count = f'{len(found)} settings cannot be used' if len(found) > 1 else 'a setting cannot be used'
+        raise ConfigError(f'{where}: {count}.\n' + '\n'.join(f'  {line}' for line in found))
+
+
+def config_problems(config: Mapping[str, Any], registries: Sequence[Registry] | None = None) -> list[str]:
+    """Settings that cannot be used, each as ``model.vision.layer: CLIPVisionTransformer takes no option ...``.
+
+    Parts are the dicts that have a ``type``. What a constructor takes as ``**kwargs`` and keeps is not judged.
+
+    Args:
+        config (Mapping[str, Any]): What the Runner gets.
+        registries (Sequence[Registry] | None): Where types are looked up, with their parents; None: those of the
+            config's ``default_scope``.
 
     Returns:
         list[str]: One line for each, in the order of the config.
     """
-    return [
-        f'{path}.{key}: {name} takes no option {key!r}. {nearest(key, sorted(known))}'
-        for path, name, known, part in _parts(config, '', _types(registries))
-        for key in part
-        if key not in known | _ALWAYS
-    ]
+    scope = config.get('default_scope')
+    names, closed = _known_types(scope if isinstance(scope, str) else 'vadlab', registries)
+    return list(_Check(config, names).problems(config, '', closed, None))
 
 
-def _types(registries: Sequence[Registry]) -> dict[str, Any]:
-    """Every registered name; of equal names in several registries, the first one's."""
-    found: dict[str, Any] = {}
-    for registry in registries:
-        level: Registry | None = registry
+def option_problems(part: Mapping[str, Any], target: Callable) -> list[str]:
+    """Options of one part that its constructor does not take; what is built already is not judged.
+
+    Args:
+        part (Mapping[str, Any]): The part's config.
+        target (Callable): Its class.
+    """
+    settings = _settings(target)
+    plain = {k: v for k, v in part.items() if isinstance(v, bool | int | float | str | list | tuple | dict | None)}
+    return [] if settings is None else list(_misfits(plain, '', _title(target, 'part'), settings))
+
+
+#: Registries whose names mean the same in every package that builds on MMEngine.
+_OF_THE_RUNNER = [HOOKS, LOG_PROCESSORS, LOOPS, OPTIMIZERS, OPTIM_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS]
+_OF_THE_RUNNER += [PARAM_SCHEDULERS]
+
+
+def _known_types(scope: str, registries: Sequence[Registry] | None) -> tuple[dict[str, Any], bool]:
+    """Every registered name; of equal names the first one's. And whether all names of the scope are among them."""
+    from vadlab import registry  # which imports this package
+
+    ours = [part for part in vars(registry).values() if isinstance(part, registry.Registry)]
+    closed = registries is not None or scope == 'vadlab'
+    if registries is None:
+        registries = ours if closed else _OF_THE_RUNNER
+    names: dict[str, Any] = {}
+    for start in [*registries, FUNCTIONS]:
+        level: Registry | None = start
         while level is not None:
             level.import_from_location()
             for name, part in level.module_dict.items():
-                found.setdefault(name, part)
+                names.setdefault(name, part)
+                names.setdefault(f'{level.scope}.{name}', part)
             level = level.parent
+    return names, closed
+
+
+class _Check:
+    """One pass over a config.
+
+    Args:
+        config (Mapping[str, Any]): The whole.
+        names (Mapping[str, Any]): What each type stands for.
+    """
+
+    def __init__(self, config: Mapping[str, Any], names: Mapping[str, Any]) -> None:
+        self.wrapper: Any = config.get('optim_wrapper')
+        self.names = names
+
+    def problems(self, node: Any, path: str, closed: bool, taker: Any) -> Iterator[str]:
+        """What is wrong with a node and everything below it.
+
+        Args:
+            node (Any): A value of the config.
+            path (str): Its dotted key.
+            closed (bool): Each type must be known.
+            taker (Any): What the constructor that gets it passes it to, or the type that it is by default.
+        """
+        settings = None
+        if isinstance(node, Mapping):
+            kind = node.get('type')
+            if isinstance(kind, str) and '.' in kind and kind not in self.names and kind.split('.')[0] not in _OURS:
+                return  # what another package makes of it and of the names in it is not known here
+            targets = self._targets(node, path) or ((self._named(taker),) if taker and kind is None else ())
+            settings = _all_settings(targets)
+            if settings is not None:
+                yield from _misfits(node, path, _title(targets[0], path), settings)
+            elif isinstance(kind, str) and closed and not targets and '.' not in kind:
+                known = sorted(name for name in self.names if '.' not in name)
+                yield f'{path}.type: there is no part called {kind!r}. {nearest(kind, known, limit=12)}'
+            closed = closed and all(target.__module__.split('.')[0] in _OURS for target in targets)
+        elif not isinstance(node, list | tuple):
+            return
+        for key, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+            inner = settings[key].taker if settings and key in settings else None
+            yield from self.problems(value, f'{path}.{key}' if path else str(key), closed, inner)
+
+    def _targets(self, node: Mapping[str, Any], path: str) -> tuple[Callable, ...]:
+        """What a dict's entries are passed to; empty where that is not known."""
+        kind = node.get('type')
+        found: tuple[Callable, ...] = ()
+        if path == 'optim_wrapper.clip_grad':
+            return (_clip_by_value if kind == 'value' else _clip_by_norm,)
+        if path.startswith('optim_wrapper.paramwise_cfg'):
+            return self._of_parameters(path)
+        if kind is not None:
+            target = self._named(kind)
+            found = (target,) if callable(target) else found
+        elif path == 'train_cfg':
+            found = (EpochBasedTrainLoop if node.get('by_epoch', True) else IterBasedTrainLoop,)
+        elif path == 'optim_wrapper' and 'optimizer' not in node:
+            return ()  # several optimizers, of a constructor of one's own
+        else:
+            found = _WITHOUT_TYPE.get(path, ())
+        beside = _BESIDE.get(path) or _BESIDE.get(re.sub(r'\.\w+$', '.*', path))
+        return (*found, beside) if found and beside else found
+
+    def _of_parameters(self, path: str) -> tuple[Callable, ...]:
+        """What ``paramwise_cfg`` and the groups in it are passed to."""
+        constructor = self._named(self.wrapper.get('constructor') or 'DefaultOptimWrapperConstructor')
+        name = getattr(constructor, '__name__', '')
+        found: Callable | None = _named_groups if name == 'NamedGroupsConstructor' else None
+        if name == 'DefaultOptimWrapperConstructor':
+            found = _parameter_rules
+        if found is None or path == 'optim_wrapper.paramwise_cfg':
+            return (found,) if found else ()
+        if not path.startswith(('optim_wrapper.paramwise_cfg.groups.', 'optim_wrapper.paramwise_cfg.custom_keys.')):
+            return ()
+        settings = self.wrapper.get('optimizer')
+        optimizer = self._named(settings.get('type')) if isinstance(settings, Mapping) else None
+        return (optimizer, _group) if callable(optimizer) else ()
+
+    def _named(self, kind: Any) -> Any:
+        """What a type stands for; None where that is not known."""
+        if not isinstance(kind, str):
+            return kind
+        found = self.names.get(kind)
+        if found is None and '.' in kind:
+            with contextlib.suppress(Exception):  # a package that is missing is named when the part is built
+                found = get_object_from_string(kind)
+        return found
+
+
+def _title(target: Callable, path: str) -> str:
+    """What a message calls the taker of an option."""
+    if path.endswith('_dataloader'):
+        return 'a data loader'
+    name = getattr(target, '__name__', str(target))
+    return path if name.startswith('_') else name if path else 'a config'
+
+
+def _misfits(node: Mapping[str, Any], path: str, title: str, settings: Mapping[str, '_Setting']) -> Iterator[str]:
+    """The entries of a dict that a signature does not take."""
+    for key, value in node.items():
+        place = f'{path}.{key}' if path else str(key)
+        if key in ('type', '_scope_'):
+            continue
+        if key not in settings and _ANY in settings:
+            continue
+        if key not in settings:
+            yield f'{place}: {title} takes no option {key!r}. {nearest(str(key), sorted(settings))}'
+            continue
+        hint, default, _ = settings[key]
+        allowed = RANGES.get(str(key))
+        if not _fits(value, hint):
+            for at, wrong, wanted in _innermost(value, hint, place):
+                yield f'{at} must be {_describe(wanted, allowed)}, not {_shown(wrong)}.'
+        elif allowed is not None and value != default and any(_is_out(n, allowed) for n in _as_list(value)):
+            yield f'{place} must be {allowed}, not {_shown(value)}.'
+
+
+def _innermost(value: Any, hint: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
+    """Place, value and annotation of what does not fit inside of a dict or list that is right as such."""
+    for arm in typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else [hint]:
+        args = [arg for arg in typing.get_args(arm) if arg is not Ellipsis]
+        if isinstance(value, Mapping) and len(args) == 2 and _fits({}, arm):
+            entries, inner = value.items(), args[1]
+        elif isinstance(value, list | tuple) and len(args) == 1 and _fits([], arm):
+            entries, inner = dict(enumerate(value)).items(), args[0]
+        else:
+            continue
+        for key, entry in entries:
+            if not _fits(entry, inner):
+                yield from _innermost(entry, inner, f'{place}.{key}')
+        return
+    yield place, value, hint
+
+
+def _as_list(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _is_out(value: Any, allowed: Range) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not allowed.has(value)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f'{text[:77]}...'
+
+
+# ---- what a constructor takes ---------------------------------------------------------------------------------------
+
+
+class _Setting(NamedTuple):
+    """A parameter; of ``Annotated[dict, taker]`` what the dict is passed to, or its type where it names none."""
+
+    hint: Any
+    default: Any
+    taker: Any = None
+
+
+#: Marks, among the settings of a constructor, that it takes any other keyword, too.
+_ANY = '**'
+
+
+def _all_settings(targets: Sequence[Callable]) -> dict[str, _Setting] | None:
+    """What several targets take together; a later one's annotation counts. None where that is not known."""
+    found: dict[str, _Setting] = {}
+    for target in targets:
+        settings = _settings(target)
+        if settings is None:
+            return None
+        found |= settings
+    return found if targets else None
+
+
+@cache
+def _settings(target: Callable) -> dict[str, _Setting] | None:
+    """Parameters of a constructor or function; None where they cannot be inspected."""
+    if not inspect.isclass(target):
+        return _parameters(target)
+    found: dict[str, _Setting] = {}
+    for cls in inspect.getmro(target)[:-1]:
+        constructor = vars(cls).get('__init__')
+        if constructor is None:
+            continue
+        own = _parameters(constructor)
+        if own is None:
+            return None
+        found = own | found
+        if _ANY not in own or cls in _CLOSED:
+            found.pop(_ANY, None)
+            break
+        if not _passes_on(constructor):  # else the next class tells what the keywords are
+            break
     return found
 
 
-def _parts(node: Any, path: str, types: Mapping[str, Any]) -> Iterator[tuple[str, str, set[str], Mapping[str, Any]]]:
-    """Place, name, options and content of each part whose options are known."""
-    if isinstance(node, Mapping):
-        kind = node.get('type')
-        target = types.get(kind.rpartition('.')[2]) if isinstance(kind, str) else kind
-        options = _options(target) if callable(target) else None
-        if options is not None:
-            yield path, getattr(target, '__name__', str(kind)), options | _READ_BEFORE.get(path, set()), node
-        elif kind is None and path.rpartition('.')[2].endswith('_dataloader'):
-            yield path, 'a data loader', _OF_LOADERS, node
-        for key, value in node.items():
-            yield from _parts(value, f'{path}.{key}' if path else str(key), types)
-    elif isinstance(node, list | tuple):
-        for i, value in enumerate(node):
-            yield from _parts(value, f'{path}.{i}', types)
-
-
-def _options(target: Any) -> set[str] | None:
-    """Keywords that a class or function takes; None where that is any, or cannot be told."""
+def _parameters(function: Callable) -> dict[str, _Setting] | None:
     try:
-        parameters = inspect.signature(target).parameters.values()
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return None
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return None
-    return {p.name for p in parameters}
+    space = getattr(inspect.unwrap(function), '__globals__', {})
+    found = {}
+    for p in parameters:
+        if p.kind is p.VAR_KEYWORD:
+            found[_ANY] = _Setting(Any, p.empty)
+        elif p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != 'self':
+            hint = _hint(p, space)
+            found[p.name] = _Setting(hint, p.default, _taker(hint))
+    return found
+
+
+def _hint(parameter: inspect.Parameter, space: dict[str, Any]) -> Any:
+    """The annotation of a parameter; Any where there is none, it cannot be read, or its own default breaks it."""
+    hint = parameter.annotation
+    if isinstance(hint, str):
+        try:
+            hint = eval(hint, dict(space))
+        except Exception:
+            return Any
+    if hint is parameter.empty:
+        return Any
+    if parameter.default is None:
+        return Union[hint, None]  # noqa: UP007 - | does not take every annotation
+    return hint if parameter.default is parameter.empty or _fits(parameter.default, hint) else Any
+
+
+def _taker(hint: Any) -> Any:
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        return next(filter(None, map(_taker, typing.get_args(hint))), None)
+    return hint.__metadata__[0] if typing.get_origin(hint) is Annotated else None
+
+
+def _passes_on(function: Callable) -> bool:
+    """Whether a constructor hands its ``**kwargs`` to the constructor of a base."""
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):
+        return False
+    name = next(p.name for p in inspect.signature(function).parameters.values() if p.kind is p.VAR_KEYWORD)
+    return re.search(rf'\.__init__\([^()]*\*\*{name}\b', source) is not None
+
+
+# ---- annotations ----------------------------------------------------------------------------------------------------
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value of a config, in which parts are dicts and tuples may be lists, fits an annotation."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is None or hint is types.NoneType:
+        return value is None
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, arg) for arg in args)
+    if origin is Literal:
+        return value in args
+    if origin is Annotated:
+        return _fits(value, args[0])
+    kind = origin or hint
+    if kind in (Any, object) or not inspect.isclass(kind):
+        return True
+    if kind is bool:
+        return isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    if issubclass(kind, str):
+        return isinstance(value, str)
+    if issubclass(kind, Path):
+        return isinstance(value, str | Path)
+    if issubclass(kind, Mapping):
+        return isinstance(value, Mapping) and (
+            len(args) != 2 or all(_fits(k, args[0]) and _fits(v, args[1]) for k, v in value.items())
+        )
+    if kind is Callable:
+        return callable(value) or isinstance(value, Mapping | str)
+    if kind in (list, tuple, set, frozenset) or (issubclass(kind, Iterable) and issubclass(list, kind)):
+        return _fits_elements(value, kind, args)
+    if isinstance(value, Mapping) or kind in (torch.device, torch.dtype):
+        return True
+    return isinstance(value, kind) or not isinstance(value, bool | int | float | str | list | tuple | types.NoneType)
+
+
+def _fits_elements(value: Any, kind: type, args: tuple[Any, ...]) -> bool:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        return False
+    if kind is tuple and args and args[-1] is not Ellipsis:
+        values = list(value)
+        return len(values) == len(args) and all(map(_fits, values, args))
+    return not args or all(_fits(v, args[0]) for v in value)
+
+
+def _describe(hint: Any, allowed: Range | None = None) -> str:
+    """An annotation in words; ``allowed`` is the range of its numbers."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        plain = [arg for arg in args if arg not in (torch.Tensor, Path)]
+        return ' or '.join(dict.fromkeys(_describe(arg, allowed) for arg in plain))
+    if origin is Literal:
+        return ' or '.join(map(repr, args))
+    if origin is Annotated:
+        return _describe(args[0], allowed)
+    kind = origin or hint
+    if kind in (int, float):
+        return ('a whole number' if kind is int else 'a number') + (f' {allowed}' if allowed else '')
+    words = {bool: 'True or False', str: 'a string', types.NoneType: 'None'}
+    if kind in words:
+        return words[kind]
+    if kind is tuple and args and args[-1] is not Ellipsis:
+        return f'a list of {len(args)} ({", ".join(_describe(arg, allowed) for arg in args)})'
+    if issubclass(kind, Mapping):
+        return 'a dict'
+    if issubclass(list, kind) or kind in (tuple, set, frozenset):
+        return 'a list' + (f' (each {_describe(args[0], allowed)})' if args else '')
+    return f'a dict with a type ({kind.__name__})'

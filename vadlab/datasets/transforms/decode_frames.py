@@ -1,4 +1,5 @@
 import logging
+from typing import Annotated
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -39,7 +40,7 @@ class DecodeFrames(BaseTransform):
         size: int | tuple[int, int],
         backend: str = 'auto',
         interpolation: str = 'bicubic',
-        cache: dict | None = None,
+        cache: Annotated[dict, FrameCache] | None = None,
         approximate: bool = False,
     ) -> None:
         height_width = (size, size) if isinstance(size, int) else tuple(size)

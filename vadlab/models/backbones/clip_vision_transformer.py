@@ -1,6 +1,6 @@
 # Shapes: n frames, p patches of a frame, d width, m frames whose dense features are asked for.
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,19 @@ class PatchFeatures(NamedTuple):
     cls: Tensor
     patches: Tensor
     aligned: Tensor
+
+
+def _build_adapters(
+    width: int, layers: int, first: int | None = None, last: int | None = None, **options: Any
+) -> nn.ModuleDict:
+    first = layers // 2 if first is None else first
+    last = layers - 1 if last is None else last
+    if not 0 <= first <= last < layers:
+        raise ConfigError(
+            f'CLIPVisionTransformer: adapters from block {first} to {last}, but blocks are 0 to {layers - 1}.'
+        )
+    config = dict(type='BottleneckAdapter', width=width) | options
+    return nn.ModuleDict({str(number): MODELS.build(config) for number in range(first, last + 1)})
 
 
 @MODELS.register_module()
@@ -81,8 +94,8 @@ class CLIPVisionTransformer(nn.Module):
         hidden_act: str = 'quick_gelu',
         chunk_size: int | None = None,
         with_cp: bool = False,
-        adapters: dict | None = None,
-        prompts: dict | None = None,
+        adapters: Annotated[dict, _build_adapters] | None = None,
+        prompts: Annotated[dict, 'DeepPrompts'] | None = None,
         frozen: bool = False,
         aligned: str = 'correlative',
     ) -> None:
@@ -287,16 +300,3 @@ class CLIPVisionTransformer(nn.Module):
         patches = self.patch_embedding(frames).flatten(2).transpose(1, 2)
         cls = self.class_embedding.expand(len(frames), 1, -1)
         return self.pre_norm(torch.cat([cls, patches], dim=1) + self.positional_embedding)
-
-
-def _build_adapters(
-    width: int, layers: int, first: int | None = None, last: int | None = None, **options: Any
-) -> nn.ModuleDict:
-    first = layers // 2 if first is None else first
-    last = layers - 1 if last is None else last
-    if not 0 <= first <= last < layers:
-        raise ConfigError(
-            f'CLIPVisionTransformer: adapters from block {first} to {last}, but blocks are 0 to {layers - 1}.'
-        )
-    config = dict(type='BottleneckAdapter', width=width) | options
-    return nn.ModuleDict({str(number): MODELS.build(config) for number in range(first, last + 1)})

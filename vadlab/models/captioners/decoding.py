@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from vadlab.utils.config_check import option_problems
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.suggest import nearest
 
@@ -188,7 +189,7 @@ def check_decoding(decoding: dict) -> dict:
         dict: The same, with all arguments.
 
     Raises:
-        ConfigError: An unknown method or argument.
+        ConfigError: An unknown method or argument, or a value of another type.
     """
     options = dict(decoding)
     method = options.pop('method', 'beam')
@@ -199,6 +200,8 @@ def check_decoding(decoding: dict) -> dict:
     for name in options:
         if name not in known:
             raise ConfigError(f'decoding: {method} takes no {name!r}. {nearest(name, list(known))}')
+    if problems := option_problems(options, SEARCHES[method]):
+        raise ConfigError(f'decoding: {" ".join(problems)}')
     return dict(method=method, **(known | options))
 
 
