@@ -2,7 +2,7 @@
 
 Usage::
 
-    python tools/benchmark.py                      # everything, about 40 minutes
+    python tools/benchmark.py                      # everything, about 50 minutes
     python tools/benchmark.py --quick              # everything, small and rough, about 4 minutes
     python tools/benchmark.py decode step --runs 7 --json figures.json
 
