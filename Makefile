@@ -49,7 +49,7 @@ demo-features: install  ## Features of the synthetic videos (and of blanked fram
 # One protocol for all, whatever each one published with. ARGS goes to the comparison, e.g. ARGS="--seeds 0".
 methods: demo-features  ## Train every weakly supervised method on them with three seeds and blanked controls: one table
 	$(BIN)/python tools/compare_methods.py $$($(BIN)/python tools/zoo.py --demos) --blank --out work_dirs/methods \
-	  --cfg-options ap_mode=step rank_by=margins smoothing=None $(ARGS)
+	  --cfg-options ap_mode=step rank_by=logits smoothing=None $(ARGS)
 
 # As the demo: an interrupted run goes on, a finished one is only tested again; to start anew: ARGS=--overwrite.
 wildlife: install  ## Make clips of animals with sound, train MBT on them, test it with and without sound: 10 minutes

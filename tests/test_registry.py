@@ -52,3 +52,8 @@ def test_parents_parts_are_found_and_named():
 @pytest.mark.parametrize('name', ['ParamSchedulerHook', 'CheckpointHook'])
 def test_our_hooks_stand_before_mmengines(name):
     assert registry.HOOKS.get(name).__module__.startswith('vadlab.')
+
+
+@pytest.mark.parametrize('former', sorted(registry.RENAMED))
+def test_former_names_of_hooks_find_them(former):
+    assert registry.HOOKS.get(former).__name__ == registry.RENAMED[former]

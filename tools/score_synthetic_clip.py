@@ -69,8 +69,8 @@ def score(model: torch.nn.Module, split: str, frames: int) -> dict[str, float]:
         labels += [sample.gt_label for sample in batch['data_samples']]
     whole = torch.arange(len(dataset)) % 4 < 2
     frame_ne, label_n = torch.cat(embeds)[whole], np.array(labels)[whole.numpy()]
-    margins = head(frame_ne[None], prompts, model.logit_scale.exp())[0].numpy()
-    counts = rank_counts(margins, label_n > 0)
+    logits = head(frame_ne[None], prompts, model.logit_scale.exp())[0].numpy()
+    counts = rank_counts(logits, label_n > 0)
     figures = {'frame AUC': roc_auc(counts), 'frame AP': average_precision(counts)}
 
     # One logit for each class that the simulator knows: the mean over its phrases.
@@ -83,7 +83,7 @@ def score(model: torch.nn.Module, split: str, frames: int) -> dict[str, float]:
     figures['class accuracy'] = float((found == label_n).mean())
     for k in known[1:]:
         chosen = (label_n == 0) | (label_n == k)
-        figures[f'frame AUC, {UCF_CRIME_CLASSES[k]}'] = roc_auc(rank_counts(margins[chosen], label_n[chosen] > 0))
+        figures[f'frame AUC, {UCF_CRIME_CLASSES[k]}'] = roc_auc(rank_counts(logits[chosen], label_n[chosen] > 0))
 
     for name, wanted in (('frame', (0, 1)), ('close-up', (2, 3))):
         recalls = []

@@ -27,6 +27,18 @@ def _build(cfg: Any, registry: MMRegistry, default_args: Any = None) -> Any:
     return build_from_cfg(cfg, registry, default_args)
 
 
+#: Parts that had another name in version 0.1; configs and checkpoints may still use it.
+RENAMED = {
+    'CaptionVisualizationHook': 'VisualizationHook',
+    'ClipVisualizationHook': 'VisualizationHook',
+    'SharedVideosHook': 'SplitLeakageHook',
+    'SmokePassHook': 'SanityCheckHook',
+    'TrainStateHook': 'LogScalarsHook',
+    'UndisturbedValidationHook': 'PreserveRNGHook',
+    'VADVisualizationHook': 'VisualizationHook',
+}
+
+
 class Registry(MMRegistry):
     """MMEngine's registry that names the nearest known part when one is not found."""
 
@@ -52,6 +64,8 @@ class Registry(MMRegistry):
         Raises:
             ConfigError: No such name; the message lists the nearest ones.
         """
+        scope, dot, name = key.rpartition('.')
+        key = f'{scope}{dot}{RENAMED.get(name, name)}'
         found = super().get(key)
         if found is None and '.' not in key:
             known = set(self.module_dict)

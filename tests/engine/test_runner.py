@@ -63,11 +63,11 @@ def test_resume_between_epochs_equals_run_never_stopped(toy_runner, tmp_path):
 
 
 def test_smoke_pass_and_validation_leave_training_as_it_is(toy_runner):
-    plain = toy_runner(**{'default_hooks.smoke_pass.priority': 'VERY_HIGH', 'val_interval': 1})
+    plain = toy_runner(**{'default_hooks.sanity_check.priority': 'VERY_HIGH', 'val_interval': 1})
     plain.train()
     config_without = {'val_interval': 1000}
     other = toy_runner(**config_without)
-    other.cfg.smoke_pass = False
+    other.cfg.sanity_check = False
     other.train()
     for name, value in weights(plain).items():
         torch.testing.assert_close(weights(other)[name], value, rtol=0, atol=0, msg=name)
@@ -79,7 +79,7 @@ def test_steps_are_optimizer_steps(toy_runner, accumulative_counts, steps):
     runner.train()
     assert runner.bare_model.max_steps == runner.max_steps == steps
     assert runner.bare_model.steps.item() == steps
-    # 8 batches of training (the smoke pass is not counted) and the schedule saw `steps` steps
+    # 8 batches of training (the sanity check is not counted) and the schedule saw `steps` steps
     assert runner.bare_model.batches.item() == 8
     assert runner.param_schedulers[0].steps == steps
     assert runner.param_schedulers[0]._global_step == steps
@@ -130,7 +130,7 @@ def test_newest_three_checkpoints_and_the_best_are_kept(toy_runner, tmp_path):
 
 
 def test_training_ends_on_a_sample_that_is_not_finite(toy_runner, tmp_path):
-    runner = toy_runner(tmp_path / 'run', poison=5, smoke_pass=False)
+    runner = toy_runner(tmp_path / 'run', poison=5, sanity_check=False)
     with pytest.raises(TrainingError, match=r'loss, loss_a is not finite. Samples: .*video005'):
         runner.train()
 
@@ -209,7 +209,7 @@ def test_a_mistake_in_the_config_leaves_no_log(toy_config, tmp_path, options, me
 
 
 def test_a_run_that_has_begun_keeps_its_log(toy_runner, tmp_path):
-    runner = toy_runner(poison=2, smoke_pass=False)
+    runner = toy_runner(poison=2, sanity_check=False)
     with pytest.raises(TrainingError):
         runner.train()
     assert list(Path(runner.work_dir).rglob('*.log'))

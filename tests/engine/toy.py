@@ -78,8 +78,8 @@ class ToyModel(BaseModel):
             return {'loss_a': outputs.square().mean() * 1e-2, 'loss_b': (self.logit_scale - 2).square()}
         if mode == 'predict':
             for sample, output in zip(data_samples, outputs, strict=True):
-                sample.pred_margins = output.mean().expand(5)
-                sample.pred_scores = sample.pred_margins.sigmoid()
+                sample.pred_logits = output.mean().expand(5)
+                sample.pred_scores = sample.pred_logits.sigmoid()
             return data_samples
         return outputs
 
@@ -87,10 +87,10 @@ class ToyModel(BaseModel):
 @METRICS.register_module(force=True)
 class ToyMetric(BaseMetric):
     default_prefix = 'toy'
-    protocol = {'toy/closeness': 'one over one plus the mean margin'}
+    protocol = {'toy/closeness': 'one over one plus the mean logit'}
 
     def process(self, data_batch, data_samples):
-        self.results.extend(float(s['pred_margins'].abs().mean()) for s in data_samples)
+        self.results.extend(float(s['pred_logits'].abs().mean()) for s in data_samples)
 
     def compute_metrics(self, results):
         return {'closeness': 1 / (1 + float(np.mean(results)))}

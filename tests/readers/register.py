@@ -371,7 +371,7 @@ OTHERS = {
     'vadlab/apis/features/extraction.py': 'hashes weights',
     'vadlab/apis/preparation/clip_preparation.py': 'locks, and appends to its own manifest',
     'vadlab/apis/preparation/prepare_clip.py': 'writes',
-    'vadlab/datasets/bad_video_budget.py': "reads this process's own temporary file",
+    'vadlab/datasets/damaged_video_counter.py': "reads this process's own temporary file",
     'vadlab/datasets/coco_captions.py': 'tries whether an image can be opened',
     'vadlab/simulators/common/made_folder.py': 'writes',
     'vadlab/simulators/common/video_writer.py': 'writes',

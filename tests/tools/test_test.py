@@ -27,7 +27,7 @@ def test_report_holds_what_others_rely_on(test, trained, tmp_path, capsys):
     report = json.loads(out.read_text())
     assert set(report) >= {'metrics', 'protocol', 'config', 'checkpoint', 'versions'}
     assert 0 < report['metrics']['toy/closeness'] < 1
-    assert report['protocol'] == {'toy/closeness': 'one over one plus the mean margin'}
+    assert report['protocol'] == {'toy/closeness': 'one over one plus the mean logit'}
     assert (report['config'], report['checkpoint']) == (str(config), str(checkpoint))
     assert {'vadlab', 'torch', 'mmengine'} <= set(report['versions'])
 
@@ -37,7 +37,7 @@ def test_report_holds_what_others_rely_on(test, trained, tmp_path, capsys):
     assert scores['video000'].dtype == np.float64
 
     printed = capsys.readouterr().out
-    assert f'toy/closeness  {report["metrics"]["toy/closeness"]:.4f}  one over one plus the mean margin' in printed
+    assert f'toy/closeness  {report["metrics"]["toy/closeness"]:.4f}  one over one plus the mean logit' in printed
 
 
 def test_same_seed_same_numbers(test, trained, tmp_path):

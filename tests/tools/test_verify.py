@@ -52,7 +52,7 @@ def test_good_experiment_passes(verify, capsys):
         'train annotations',
         'splits',
         'train captions',
-        'smoke batch',
+        'sanity check',
     ):
         assert f'{check}: ' in passes
     assert 'train videos: 4 videos decode, 96 frames' in passes
@@ -80,7 +80,7 @@ def test_missing_videos_fail_and_are_named(verify, tiny_data):
     assert status == 2
     one(findings, 'failure', 'train annotations: UCFCrimeRegions: 1 of 4 videos not found')
     one(findings, 'failure', 'val annotations: UCFCrimeRegions: 1 of 3 videos not found')  # all of it at once
-    one(findings, 'warning', 'smoke batch: left out, since there are failures')
+    one(findings, 'warning', 'sanity check: left out, since there are failures')
 
 
 def test_missing_and_damaged_videos_share_the_limit(verify, tiny_data):
@@ -177,7 +177,7 @@ def test_token_ids_beyond_the_vocabulary_fail(verify):
 def test_batch_without_negatives_fails(verify):
     status, findings = verify('batch_size=1', 'model.queue=None', flags=())
     assert status == 2
-    one(findings, 'failure', 'smoke batch: ')
+    one(findings, 'failure', 'sanity check: ')
 
 
 def test_second_look_reads_the_cache(verify, tiny_data, monkeypatch):

@@ -75,11 +75,11 @@ class Verification:
             self.check_splits()
             self.check_data()
             if not self.smoke:
-                self.report.warn('smoke batch', 'left out')
+                self.report.warn('sanity check', 'left out')
             elif self.report.is_ok:
                 self.check_smoke_batch()
             else:
-                self.report.warn('smoke batch', 'left out, since there are failures above')
+                self.report.warn('sanity check', 'left out, since there are failures above')
         return self.report
 
     # ---- environment ------------------------------------------------------------------------------------------------
@@ -239,9 +239,9 @@ class Verification:
         config = copy.deepcopy(self.config)
         without_caches(config._cfg_dict)
         if config.get('train_dataloader') is None:
-            self.report.warn('smoke batch', 'left out: the config does not train')
+            self.report.warn('sanity check', 'left out: the config does not train')
             return
-        with tempfile.TemporaryDirectory() as folder, self.report.failing('smoke batch') as ok:
+        with tempfile.TemporaryDirectory() as folder, self.report.failing('sanity check') as ok:
             config.work_dir = folder
             config.visualizer = None  # no log in TensorBoard or Weights & Biases
             for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
@@ -252,7 +252,7 @@ class Verification:
         if ok():
             losses = ', '.join(f'{k} {v:.4g}' for k, v in found.items() if k.startswith('loss'))
             bad = [k for k, v in found.items() if k.startswith('loss') and not np.isfinite(v)]
-            self.report.add('failure' if bad else 'pass', 'smoke batch', losses)
+            self.report.add('failure' if bad else 'pass', 'sanity check', losses)
 
 
 @contextmanager

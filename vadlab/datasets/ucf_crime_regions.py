@@ -12,7 +12,7 @@ from mmengine.logging import MMLogger
 
 from ..registry import DATASETS, TRANSFORMS
 from ..utils.errors import ConfigError, DataError, MissingFileError, VADLabError
-from .bad_video_budget import BadVideoBudget
+from .damaged_video_counter import DamagedVideoCounter
 from .formats.class_names import UCF_CRIME_CLASSES, check_class_names, class_from_path
 from .formats.feature_labels import VideoLabel, parse_label
 from .formats.keyframes import merge_intervals, shown_spans
@@ -101,7 +101,7 @@ class UCFCrimeRegions(BaseDataset):
         self.temporal_ann_file = temporal_ann_file or ''
         self.interval_mode = interval_mode
         self.max_bad_videos = max_bad_videos
-        self._budget = BadVideoBudget(max_bad_videos)
+        self._budget = DamagedVideoCounter(max_bad_videos)
         self._notes_of_truth: list[str] = []
         #: Annotated videos that are not on disk, and are left out.
         self.missing_videos: list[str] = []

@@ -48,7 +48,7 @@ from .build_errors import config_mistakes
 from .log_folder import LogFolder
 from .loops.resumable_epoch_loop import ResumableEpochLoop
 from .random_state import capture_random_state, check_random_state
-from .smoke_pass import smoke_pass
+from .sanity_check import sanity_check
 from .work_dir_lock import WorkDirLock
 
 
@@ -204,7 +204,7 @@ class VADRunner(Runner):
             self._lock.release()
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
-        """As MMEngine's; the first batch tells that everything is built, and has stood the smoke pass."""
+        """As MMEngine's; the first batch tells that everything is built, and has stood the sanity check."""
         self._begun = self._begun or fn_name in ('before_train_iter', 'before_val_iter', 'before_test_iter')
         super().call_hook(fn_name, **kwargs)
 
@@ -231,7 +231,7 @@ class VADRunner(Runner):
                 self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
             self._init_model_weights()
             self.load_or_resume()
-            return smoke_pass(self, backward=True)
+            return sanity_check(self, backward=True)
 
     def setup_env(self, env_cfg: dict) -> None:
         """As MMEngine's; ``tf32`` in ``env_cfg`` lets a GPU use TF32 for what is not in bfloat16 (True by default)."""

@@ -190,9 +190,9 @@ def score_predictions(
     for metric in metrics:
         results = metric.results
         if metric is frame_metric:
-            report.scores = {result['video_id']: result['scores'] for result in results}
+            report.scores = {result['sample_id']: result['scores'] for result in results}
             report.touched = sum(result['off_by'] > 0 for result in results)
-            report.labels = {result['video_id']: result['labels'] for result in results}
+            report.labels = {result['sample_id']: result['labels'] for result in results}
         report.metrics |= metric.evaluate(len(truth))
         for key, text in metric.protocol.items():
             unit = class_unit if metric is segment_metric or key == 'frame/mauc' else report.unit

@@ -46,7 +46,7 @@ class VADDataSample(BaseDataElement):
     Predictions:
         pred_scores (Tensor): Anomaly probability of every frame of the video, float32, 0..1, shape (N,); of snippet
             methods shape (num_snippets * snippet_len,), which a metric's ``length_policy`` brings to N.
-        pred_margins (Tensor): The logit behind it, unbounded, for ranking metrics, float32, shaped likewise.
+        pred_logits (Tensor): The logit behind it, unbounded, for ranking metrics, float32, shaped likewise.
         pred_class_scores (Tensor): Class probabilities with Normal at index 0, float32, shape (.., C), only from
             methods that tell classes apart.
         pred_video_embed (Tensor): L2-normalised, float32, shape (D,).

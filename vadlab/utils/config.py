@@ -57,7 +57,8 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
     'sync_bn',
     'efficient_conv_bn_eval',
     'model_wrapper_cfg',
-    'smoke_pass',
+    'sanity_check',
+    'smoke_pass',  # the former name of sanity_check
     'features',
 }
 

@@ -33,7 +33,7 @@ num_workers = 4
 
 length_policy = 'truncate'  # where scores and frames differ in number: error, truncate or pad_last
 smoothing = None  # of snippet scores in tests: forward_window(7), fixed_blocks(8)
-rank_by = 'margins'  # frames and videos are ranked by logits; scores: by probabilities, as most published code
+rank_by = 'logits'  # frames and videos are ranked by logits; scores: by probabilities, as most published code
 ap_mode = 'step'  # trapezoid: RTFM's, UR-DMU's and PEL4VAD's
 segment_mode = None  # vadclip or standard, for methods that tell classes apart
 

@@ -46,7 +46,7 @@ def test_a_good_experiment_passes(data):
     assert 'train images: 12 images decode' in passes
     wanted = 'train words: 24 captions, the longest of 4 words; the vocabulary lacks 0.00% of all words'
     assert wanted in passes
-    (smoke,) = [text for text in passes if text.startswith('smoke batch: ')]
+    (smoke,) = [text for text in passes if text.startswith('sanity check: ')]
     assert 'loss_caption' in smoke
     assert not any('normal' in text or 'video' in text for text in (*passes, *texts(findings, 'warning')))
 

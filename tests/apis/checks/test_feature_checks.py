@@ -134,7 +134,7 @@ def test_whole_experiment_passes(ucf, pytestconfig):
         'splits: no video is in train and in another split',
         'train features: 6 files',
         'val lengths: 3 videos, 213 frames',
-        'smoke batch: loss ',
+        'sanity check: loss ',
     ):
         assert text in passes + '\n'
     assert 'boxes' not in passes

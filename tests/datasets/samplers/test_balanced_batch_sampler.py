@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader, RandomSampler
 from tests.datasets.feature_sets import write_ucf
 from vadlab.datasets.samplers.balanced_batch_sampler import BalancedBatchSampler
 from vadlab.engine.runner import VADRunner
-from vadlab.engine.smoke_pass import first_batch
+from vadlab.engine.sanity_check import first_batch
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.setup_env import register_all_modules
 

@@ -6,13 +6,13 @@ import pytest
 from vadlab.utils.errors import ConfigError
 
 
-@pytest.mark.parametrize('smoke_pass', [True, False])
-def test_save_best_that_is_no_metric_names_the_nearest(toy_runner, smoke_pass):
+@pytest.mark.parametrize('sanity_check', [True, False])
+def test_save_best_that_is_no_metric_names_the_nearest(toy_runner, sanity_check):
     runner = toy_runner(save_best='toy/closenes')
-    runner.cfg.smoke_pass = smoke_pass
+    runner.cfg.sanity_check = sanity_check
     with pytest.raises(ConfigError, match="save_best='toy/closenes' is no metric .* Did you mean 'toy/closeness'"):
         runner.train()
-    assert runner.iter == (0 if smoke_pass else 4)  # found before the first step, or at the first validation
+    assert runner.iter == (0 if sanity_check else 4)  # found before the first step, or at the first validation
 
 
 def test_no_best_checkpoint_where_none_is_wanted(toy_runner, tmp_path):

@@ -8,7 +8,7 @@ EVERY_ITERATION = {'default_hooks.checkpoint.by_epoch': False, 'default_hooks.ch
 
 
 def test_last_good_checkpoint_is_named_and_good(toy_runner, tmp_path):
-    runner = toy_runner(tmp_path / 'run', poison=5, smoke_pass=False, **EVERY_ITERATION)
+    runner = toy_runner(tmp_path / 'run', poison=5, sanity_check=False, **EVERY_ITERATION)
     with pytest.raises(TrainingError, match=r'video005.* The last good checkpoint is .*iter_2\.pth'):
         runner.train()
     weights = read_checkpoint(latest_checkpoint(tmp_path / 'run'))['state_dict']
@@ -16,7 +16,7 @@ def test_last_good_checkpoint_is_named_and_good(toy_runner, tmp_path):
 
 
 def test_gradient_that_is_not_finite_names_all_accumulated_samples(toy_runner, monkeypatch):
-    runner = toy_runner(smoke_pass=False, accumulative_counts=2)
+    runner = toy_runner(sanity_check=False, accumulative_counts=2)
     runner.model.layer.weight.register_hook(lambda grad: grad * float('inf'))
     with pytest.raises(
         TrainingError, match=r'iteration 2 .* gradient norm is (nan|inf)\. Samples: (video\d+, ){3}video\d+\.'
@@ -25,7 +25,7 @@ def test_gradient_that_is_not_finite_names_all_accumulated_samples(toy_runner, m
 
 
 def test_weights_are_looked_at_when_asked(toy_runner):
-    runner = toy_runner(smoke_pass=False, nan_check_weights_every=1, **{'optim_wrapper.clip_grad': None})
+    runner = toy_runner(sanity_check=False, nan_check_weights_every=1, **{'optim_wrapper.clip_grad': None})
     runner.model.layer.weight.register_hook(lambda grad: grad * float('nan'))
     with pytest.raises(TrainingError, match=r'1 weights are not finite \(first: layer\.weight\)'):
         runner.train()

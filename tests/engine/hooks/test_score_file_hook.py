@@ -22,7 +22,7 @@ def write(hook, *samples):
 
 
 def test_scores_keep_the_order_of_margins_that_float32_probabilities_would_tie(tmp_path):
-    scores = write(ScoreFileHook(str(tmp_path / 'out' / 'scores.npz')), sample('a', pred_margins=[20.0, 25.0, 0.0]))
+    scores = write(ScoreFileHook(str(tmp_path / 'out' / 'scores.npz')), sample('a', pred_logits=[20.0, 25.0, 0.0]))
     assert scores['a'].dtype == np.float64
     assert scores['a'][0] < scores['a'][1] < 1
     assert scores['a'][2] == 0.5

@@ -23,7 +23,7 @@ def test_names_of_samples():
     ],
 )
 def test_failures_of_the_device_name_the_samples(toy_runner, monkeypatch, error, message):
-    runner = toy_runner(smoke_pass=False)
+    runner = toy_runner(sanity_check=False)
 
     def fail(*args, **kwargs):
         raise error
@@ -34,7 +34,7 @@ def test_failures_of_the_device_name_the_samples(toy_runner, monkeypatch, error,
 
 
 def test_other_errors_keep_their_traceback(toy_runner, monkeypatch):
-    runner = toy_runner(smoke_pass=False)
+    runner = toy_runner(sanity_check=False)
 
     def fail(*args, **kwargs):
         raise RuntimeError('shapes do not match')

@@ -7,20 +7,20 @@ from mmengine.structures import InstanceData
 from vadlab.structures import VADDataSample
 
 
-def scored(video_id, margins, intervals=(), label=0, total_frames=None):
-    margins = torch.as_tensor(margins, dtype=torch.float32)
-    sample = VADDataSample(metainfo=dict(video_id=video_id, total_frames=total_frames or len(margins)))
+def scored(video_id, logits, intervals=(), label=0, total_frames=None):
+    logits = torch.as_tensor(logits, dtype=torch.float32)
+    sample = VADDataSample(metainfo=dict(video_id=video_id, total_frames=total_frames or len(logits)))
     sample.gt_label = label
     sample.gt_intervals = torch.tensor(intervals, dtype=torch.int64).reshape(-1, 2)
-    sample.pred_margins, sample.pred_scores = margins, margins.sigmoid()
+    sample.pred_logits, sample.pred_scores = logits, logits.sigmoid()
     return sample
 
 
 def classified(video_id, class_scores, intervals=(), label=0, total_frames=None, snippet_len=None):
     """With class probabilities; ``intervals`` of (class index, start, end)."""
     class_scores = torch.as_tensor(np.asarray(class_scores), dtype=torch.float32)
-    margins = (1 - class_scores[:, 0]).logit(eps=1e-6)
-    sample = scored(video_id, margins, [interval[1:] for interval in intervals], label, total_frames)
+    logits = (1 - class_scores[:, 0]).logit(eps=1e-6)
+    sample = scored(video_id, logits, [interval[1:] for interval in intervals], label, total_frames)
     sample.pred_class_scores = class_scores
     sample.gt_class_intervals = list(intervals)
     if snippet_len:

@@ -25,17 +25,17 @@ def samples():
 def test_all_numbers_equal_scikit_learn(samples):
     labels = [np.zeros(40), np.zeros(25), np.zeros(60)]
     labels[0][5:12] = labels[0][30:] = labels[1][:10] = 1
-    margins = [sample.pred_margins.numpy() for sample in samples]
+    logits = [sample.pred_logits.numpy() for sample in samples]
     numbers = evaluate(FrameScoreMetric(), samples)
-    everything = np.concatenate(labels), np.concatenate(margins)
+    everything = np.concatenate(labels), np.concatenate(logits)
     assert set(numbers) == {f'frame/{key}' for key in ('auc', 'ap', 'ano_auc', 'macro_auc', 'eer', 'far')}
     assert numbers['frame/auc'] == pytest.approx(roc_auc_score(*everything), abs=1e-12)
     assert numbers['frame/ap'] == pytest.approx(average_precision_score(*everything), abs=1e-12)
-    ano = roc_auc_score(np.concatenate(labels[:2]), np.concatenate(margins[:2]))
+    ano = roc_auc_score(np.concatenate(labels[:2]), np.concatenate(logits[:2]))
     assert numbers['frame/ano_auc'] == pytest.approx(ano, abs=1e-12)
-    macro = np.mean([roc_auc_score(labels[i], margins[i]) for i in range(2)])
+    macro = np.mean([roc_auc_score(labels[i], logits[i]) for i in range(2)])
     assert numbers['frame/macro_auc'] == pytest.approx(macro, abs=1e-12)
-    assert numbers['frame/far'] == (margins[2] >= 0).mean()
+    assert numbers['frame/far'] == (logits[2] >= 0).mean()
     assert 0 < numbers['frame/eer'] < 1
 
 
@@ -81,7 +81,7 @@ def test_length_policies(policy, frames):
         evaluate(FrameScoreMetric(), [sample])
     metric = FrameScoreMetric(length_policy=policy)
     metric.process({}, [sample.to_dict()])
-    assert len(metric.results[0]['labels']) == len(metric.results[0]['margins']) == frames
+    assert len(metric.results[0]['labels']) == len(metric.results[0]['logits']) == frames
     assert metric.evaluate(1)['frame/auc'] == 1
 
 
@@ -96,15 +96,15 @@ def test_a_video_tested_twice_counts_once(samples):
 
 
 def test_half_precision_and_plain_samples_are_taken(samples):
-    samples[0].pred_margins = samples[0].pred_margins.bfloat16()
+    samples[0].pred_logits = samples[0].pred_logits.bfloat16()
     metric = FrameScoreMetric()
     metric.process({}, samples)
-    assert metric.results[0]['margins'].dtype == np.float32
+    assert metric.results[0]['logits'].dtype == np.float32
 
 
 def test_missing_predictions_ground_truth_and_samples(samples):
-    del samples[0].pred_margins
-    with pytest.raises(DataError, match="the model predicts no 'pred_margins' for Abuse001"):
+    del samples[0].pred_logits
+    with pytest.raises(DataError, match="the model predicts no 'pred_logits' for Abuse001"):
         FrameScoreMetric().process({}, samples)
     del samples[1].gt_intervals
     with pytest.raises(DataError, match="the data set gives no 'gt_intervals' for Arson001"):
@@ -115,7 +115,7 @@ def test_missing_predictions_ground_truth_and_samples(samples):
     with pytest.raises(DataError, match=r'Normal001: pred_scores has the shape \(60, 2\)'):
         FrameScoreMetric().process({}, samples[2:])
     samples[2].pred_scores = torch.zeros(59)
-    with pytest.raises(DataError, match='60 pred_margins but 59 pred_scores'):
+    with pytest.raises(DataError, match='60 pred_logits but 59 pred_scores'):
         FrameScoreMetric().process({}, samples[2:])
 
 
@@ -163,16 +163,16 @@ def test_smoothing_works_on_snippets_and_is_part_of_the_protocol():
 
 
 @pytest.mark.parametrize('value', [0.0, 1.0, 0.37])
-@pytest.mark.parametrize('rank_by', ['margins', 'scores'])
+@pytest.mark.parametrize('rank_by', ['logits', 'scores'])
 def test_scores_that_all_tie_are_told(value, rank_by):
     samples = [scored('Abuse001', np.full(20, value), [[5, 12]], 1), scored('Normal001', np.full(15, value))]
     for sample in samples:
-        sample.pred_scores = torch.full_like(sample.pred_margins, value)
+        sample.pred_scores = torch.full_like(sample.pred_logits, value)
     metric = FrameScoreMetric(rank_by=rank_by)
     assert evaluate(metric, samples)['frame/auc'] == 0.5
     assert set(metric.meaningless) == {f'frame/{key}' for key in ('auc', 'ap', 'ano_auc', 'macro_auc', 'eer')}
     assert metric.meaningless['frame/auc'] == f'all 35 frames score {value:.3f}: they tie'
-    samples[0].pred_margins[3] += 1
+    samples[0].pred_logits[3] += 1
     samples[0].pred_scores[3] += 0.25
     evaluate(metric, samples)
     assert metric.meaningless == {}
@@ -211,7 +211,7 @@ def test_class_scores_that_do_not_fit():
         ([fine, scored('b', [0.0])], r'1 of 2 videos have no pred_class_scores \(first: b\)'),
         ([fine, classified('b', np.full((6, 4), 0.25))], '3 or 4 columns in different videos'),
         ([classified('b', np.full((6, 3), 0.3), [(3, 0, 3)], 3)], 'b: an interval has the class index 3.* 3 columns'),
-        ([classified('b', np.full((6, 3), np.nan))], 'b: 6 of 6 pred_margins are NaN'),
+        ([classified('b', np.full((6, 3), np.nan))], 'b: 6 of 6 pred_logits are NaN'),
     ]
     for samples, message in cases:
         with pytest.raises(DataError, match=message):
@@ -230,5 +230,5 @@ def test_anomalies_of_unknown_class_are_left_out_of_mauc():
 
 
 def test_scores_that_are_not_finite_name_the_video():
-    with pytest.raises(DataError, match='Abuse001: 1 of 3 pred_margins are NaN or infinite'):
+    with pytest.raises(DataError, match='Abuse001: 1 of 3 pred_logits are NaN or infinite'):
         evaluate(FrameScoreMetric(), [scored('Abuse001', [0.0, np.inf, 1.0])])

@@ -13,7 +13,7 @@ def test_auc_equals_scikit_learn(mode):
     rng = np.random.default_rng(1)
     samples = [scored(f'v{i}', rng.normal(size=48), label=label) for i, label in enumerate([0, 1, 0, 5, -1, 0, 2, 0])]
     expected = {
-        'max': [sample.pred_margins.max() for sample in samples],
+        'max': [sample.pred_logits.max() for sample in samples],
         'top_mean': [sample.pred_scores.sort().values[-3:].mean() for sample in samples],
     }[mode]
     auc = roc_auc_score([sample.gt_label != 0 for sample in samples], expected)
@@ -42,5 +42,9 @@ def test_ranks_by_scores_on_request():
     assert 'highest frame score' in metric.protocol['video/auc']
     assert 'not by intervals' in metric.protocol['video/auc']
     assert evaluate(VideoScoreMetric(), samples) == {'video/auc': 1.0}
-    with pytest.raises(ConfigError, match='margins, scores'):
-        VideoScoreMetric(rank_by='logits')
+    with pytest.raises(ConfigError, match='logits, scores'):
+        VideoScoreMetric(rank_by='ranks')
+
+
+def test_the_former_name_of_logits_is_understood():
+    assert VideoScoreMetric(rank_by='margins').field == 'pred_logits'

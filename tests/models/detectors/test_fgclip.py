@@ -442,7 +442,7 @@ def test_predictions_have_the_promised_shapes():
     out = model.val_step(batch())
     for s, n in zip(out, (2, 0, 2), strict=True):
         assert s.pred_scores.shape == (10,)
-        torch.testing.assert_close(s.pred_scores, s.pred_margins.sigmoid())
+        torch.testing.assert_close(s.pred_scores, s.pred_logits.sigmoid())
         for embed in (s.pred_video_embed, s.pred_caption_embed):
             assert embed.norm().item() == pytest.approx(1, abs=1e-5)
         assert s.pred_regions.embeds.shape == s.pred_regions.caption_embeds.shape == (n, 8)
@@ -471,9 +471,9 @@ def test_predictions_equal_a_plain_loop():
             tokens = [torch.tensor(LetterTokenizer().encode(x, 24)) for x in texts]
             embeds = F.normalize(model.text_projection(model.text(tokens)), dim=-1)
             logits.append(model.logit_scale.exp() * frames @ F.normalize(embeds.mean(0), dim=0))
-        margins = logits[2] - torch.logaddexp(logits[0], logits[1])
-    wanted = np.interp(np.arange(10), [0, 3, 6, 9], margins)
-    np.testing.assert_allclose(out[1].pred_margins, wanted, atol=1e-4)
+        logits = logits[2] - torch.logaddexp(logits[0], logits[1])
+    wanted = np.interp(np.arange(10), [0, 3, 6, 9], logits)
+    np.testing.assert_allclose(out[1].pred_logits, wanted, atol=1e-4)
     torch.testing.assert_close(
         out[1].pred_video_embed, F.normalize(model.visual_projection(cls).mean(0), dim=0), atol=1e-5, rtol=1e-5
     )
@@ -485,16 +485,16 @@ def test_score_prompts_are_encoded_once_in_a_test_and_again_in_the_next(monkeypa
     monkeypatch.setattr(model, '_encode_prompts', lambda: calls.append(1) or encode())
     inputs, sample = torch.randn(1, T, 3, 16, 16), VADDataSample()
 
-    def margins():
-        return model.predict(inputs, [sample])[0].pred_margins.clone()
+    def logits():
+        return model.predict(inputs, [sample])[0].pred_logits.clone()
 
     with steady_weights():
-        before = margins()
-        assert torch.equal(margins(), before)
+        before = logits()
+        assert torch.equal(logits(), before)
     assert len(calls) == 1
     model.text_projection.weight.data.mul_(-1.0)
     with steady_weights():
-        assert not torch.allclose(margins(), before)
+        assert not torch.allclose(logits(), before)
     assert len(calls) == 2
 
 

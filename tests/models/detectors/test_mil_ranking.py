@@ -105,7 +105,7 @@ def test_training_lifts_the_abnormal_video_above_the_normal_one():
     scores = out.eval()(feats)['scores']
     assert scores[4:, 2].min() > scores[:4].max()
     (sample,) = model.eval()(feats[4:5], samples[4:5], mode='predict')
-    assert sample.pred_scores.shape == sample.pred_margins.shape == (80,)
+    assert sample.pred_scores.shape == sample.pred_logits.shape == (80,)
 
 
 @pytest.mark.parametrize('prefixes', [('fc1', 'fc2', 'fc3'), ('model.fc1', 'model.fc2', 'model.fc3')])

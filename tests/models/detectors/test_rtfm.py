@@ -169,7 +169,7 @@ def test_training_tells_videos_apart_and_predicts_frames():
     scores = torch.stack([s.pred_scores for s in predicted])
     assert scores.shape == (8, LENGTH * 16)
     assert scores[4:, 48:96].mean() > scores[:4].max()
-    torch.testing.assert_close(predicted[0].pred_margins.sigmoid(), predicted[0].pred_scores)
+    torch.testing.assert_close(predicted[0].pred_logits.sigmoid(), predicted[0].pred_scores)
 
 
 def test_checkpoints_of_the_authors_load():

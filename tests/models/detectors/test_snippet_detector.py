@@ -19,7 +19,7 @@ class FirstChannel(SnippetDetector):
     def score(self, feats_btd, mask_bt):
         out = {'scores': feats_btd[..., 0], 'mask': mask_bt}
         if feats_btd.shape[-1] > 1:
-            out['margins'] = feats_btd[..., 1]
+            out['logits'] = feats_btd[..., 1]
         if feats_btd.shape[-1] > 2:
             out['class_scores'] = feats_btd[..., 2:]
         return out
@@ -42,7 +42,7 @@ def test_scores_are_averaged_over_crops_and_repeated_to_frames_without_the_paddi
     first, second = _model(snippet_len=2)(inputs, _samples(3, 2), mode='predict')
     torch.testing.assert_close(first.pred_scores, torch.tensor([0.3, 0.3, 0.5, 0.5, 0.7, 0.7]))
     torch.testing.assert_close(second.pred_scores, torch.tensor([0.8, 0.8, 0.2, 0.2]))
-    torch.testing.assert_close(first.pred_margins, torch.logit(first.pred_scores))
+    torch.testing.assert_close(first.pred_logits, torch.logit(first.pred_scores))
 
 
 def test_a_sample_knows_its_own_snippet_len():
@@ -54,13 +54,13 @@ def test_margins_of_one_crop_are_kept_and_of_several_rank_as_the_mean_probabilit
     logits = torch.tensor([[40.0, -3.0], [50.0, 1.0]])
     inputs = torch.stack([logits.sigmoid(), logits], -1)[None]
     (one,) = _model(snippet_len=1)(inputs[:, :1], _samples(2), mode='predict')
-    torch.testing.assert_close(one.pred_margins, logits[0])
+    torch.testing.assert_close(one.pred_logits, logits[0])
     (both,) = _model(snippet_len=1)(inputs, _samples(2), mode='predict')
-    assert both.pred_scores[0] == 1.0  # saturated, and its margin is not
+    assert both.pred_scores[0] == 1.0  # saturated, and its logit is not
     mean = logits.double().sigmoid().mean(0)[1]
     # 1 - mean of sigmoids near one is the mean of exp(-z).
     expected = [-math.log((math.exp(-40) + math.exp(-50)) / 2), math.log(mean / (1 - mean))]
-    torch.testing.assert_close(both.pred_margins, torch.tensor(expected))
+    torch.testing.assert_close(both.pred_logits, torch.tensor(expected))
 
 
 def test_class_scores_are_averaged_over_crops_too():

@@ -73,7 +73,7 @@ def test_the_aligned_branch_scores_what_is_not_normal():
     with torch.no_grad():
         out = model(features([39]))
     torch.testing.assert_close(out['scores'], 1 - out['class_scores'][..., 0])
-    torch.testing.assert_close(out['margins'].sigmoid(), out['scores'])
+    torch.testing.assert_close(out['logits'].sigmoid(), out['scores'])
 
 
 def test_predictions_reach_every_frame_with_class_scores():

@@ -40,7 +40,7 @@ def test_padding_changes_no_score_of_a_window():
     feats[1, :, 4:] = 0
     _, short = model(feats, _samples(6, 4), mode='predict')
     (alone,) = model(feats[1:, :, :4], _samples(4), mode='predict')
-    torch.testing.assert_close(short.pred_margins, alone.pred_margins)
+    torch.testing.assert_close(short.pred_logits, alone.pred_logits)
 
 
 def test_nothing_can_be_trained():

@@ -39,9 +39,9 @@ def test_class_scores_agree_with_margins_and_add_up_the_phrases_of_a_class():
 def test_margins_do_not_saturate_where_probabilities_do():
     head = _head()
     frames = F.normalize(torch.tensor([[[0.0, 0, 1.0, 0], [0.1, 0, 1.0, 0]]]), dim=-1)
-    margins = head(frames, torch.eye(4), 1000.0)
-    assert margins[0, 0] > margins[0, 1]
-    assert margins.sigmoid().unique().numel() == 1
+    logits = head(frames, torch.eye(4), 1000.0)
+    assert logits[0, 0] > logits[0, 1]
+    assert logits.sigmoid().unique().numel() == 1
 
 
 def test_templates_of_a_phrase_are_averaged():

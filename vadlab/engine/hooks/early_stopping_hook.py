@@ -44,7 +44,7 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
         """Do without MMEngine's question whether the training can be stopped: ours can, and a test has none."""
 
     def check_monitor(self, metrics: Iterable[str]) -> None:
-        """Refuse a ``monitor`` that no metric of the validation is called; the smoke pass asks before training.
+        """Refuse a ``monitor`` that no metric of the validation is called; the sanity check asks before training.
 
         Raises:
             ConfigError: The message names the nearest metrics.

@@ -58,7 +58,7 @@ class RunStateHook(Hook):
         overwrite (bool): Remove checkpoints of an earlier run, once this one is about to take its first step.
     """
 
-    # After the smoke pass (a run that fails there has not begun), before anything is saved.
+    # After the sanity check (a run that fails there has not begun), before anything is saved.
     priority = 'LOW'
 
     def __init__(self, overwrite: bool = False) -> None:

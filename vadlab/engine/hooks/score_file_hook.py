@@ -19,7 +19,7 @@ class ScoreFileHook(Hook):
 
     Of classified clips it writes ``clip_id`` (N,) and for each head its probabilities (N, C), under the head's name.
 
-    Scores are probabilities in float64, computed from the margins: in float32 a sigmoid saturates into ties, and a
+    Scores are probabilities in float64, computed from the logits: in float32 a sigmoid saturates into ties, and a
     metric computed from the file would not be the one that was reported.
 
     Args:
@@ -42,12 +42,12 @@ class ScoreFileHook(Hook):
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Collect."""
         for sample in outputs or []:
-            margins = getattr(sample, 'pred_margins', None)
+            logits = getattr(sample, 'pred_logits', None)
             scores = getattr(sample, 'pred_scores', None)
             if isinstance(scores, Mapping):
                 self._heads[sample.clip_id] = {head: values.cpu().numpy() for head, values in scores.items()}
-            elif margins is not None:
-                self._scores[sample.video_id] = 1 / (1 + np.exp(-margins.cpu().numpy().astype(np.float64)))
+            elif logits is not None:
+                self._scores[sample.video_id] = 1 / (1 + np.exp(-logits.cpu().numpy().astype(np.float64)))
             elif scores is not None:
                 self._scores[sample.video_id] = scores.cpu().numpy().astype(np.float64)
 

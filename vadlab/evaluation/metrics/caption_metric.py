@@ -9,11 +9,11 @@ from vadlab.utils.errors import DataError
 
 from ..functional.captions.caption_scores import NAMES, caption_protocol, caption_scores
 from ..functional.captions.wordnet import WordNet
-from .protocol_metric import VADMetric
+from .protocol_metric import ProtocolMetric
 
 
 @METRICS.register_module()
-class CaptionMetric(VADMetric):
+class CaptionMetric(ProtocolMetric):
     """BLEU-1 to 4, METEOR, ROUGE-L, CIDEr and CIDEr-D of ``pred_caption`` against ``gt_captions``.
 
     Args:
@@ -44,14 +44,14 @@ class CaptionMetric(VADMetric):
             raise DataError(f'CaptionMetric: the model predicts no pred_caption (text) for image {image}: {caption!r}')
         if not references or not all(isinstance(reference, str) for reference in references):
             raise DataError(f'CaptionMetric: image {image} has no gt_captions (a list of texts): {references!r}')
-        return {'video_id': image, 'caption': caption, 'references': list(references)}
+        return {'sample_id': image, 'caption': caption, 'references': list(references)}
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """The numbers over all images."""
         results = self.checked(results)
         captions, references = [r['caption'] for r in results], [r['references'] for r in results]
         self._num_references = [len(found) for found in references]
-        empty = [result['video_id'] for result in results if not ptb_tokenize(result['caption'])]
+        empty = [result['sample_id'] for result in results if not ptb_tokenize(result['caption'])]
         if empty:
             self.log(
                 f'{len(empty)} of {len(results)} captions have no word in them and score 0 (first: image {empty[0]})'

@@ -12,7 +12,7 @@ from vadlab.utils.json_file import check_writable
 
 from ..functional import classification
 from ..mammalps_file import write_mammalps_results
-from .protocol_metric import VADMetric, as_array, field_of
+from .protocol_metric import ProtocolMetric, as_array, field_of
 
 _NAMES = ('top1', 'macro_f1', 'map')
 
@@ -52,7 +52,7 @@ class HeadPredictions:
 
 
 @METRICS.register_module()
-class ClassificationMetric(VADMetric):
+class ClassificationMetric(ProtocolMetric):
     """Top-1, macro-F1 and mAP of each head: ``pred_scores`` against ``gt_labels``, both dicts by the heads' names.
 
     Of several heads there is also their mean, ``mean/top1`` and so on: one number to choose a checkpoint by.
@@ -126,7 +126,7 @@ class ClassificationMetric(VADMetric):
                     f'{name}: {field} of clip {clip} has no head {lacking[0]!r}, only {", ".join(values) or "none"}'
                 )
         return {
-            'video_id': clip,
+            'sample_id': clip,
             'scores': {head: np.asarray(as_array(scores[head])) for head in heads},
             'labels': {head: np.asarray(as_array(labels[head])) for head in heads},
         }
@@ -168,7 +168,7 @@ class ClassificationMetric(VADMetric):
         labels = classification.label_matrix(np.stack([r['labels'][head] for r in known]), scores.shape[1])
         names = ((self.dataset_meta or {}).get('classes') or {}).get(head) or range(scores.shape[1])
         return HeadPredictions(
-            tuple(r['video_id'] for r in known), tuple(str(name) for name in names), scores, labels, multi_label
+            tuple(r['sample_id'] for r in known), tuple(str(name) for name in names), scores, labels, multi_label
         )
 
     def _write_tsv(self, path: str) -> None:

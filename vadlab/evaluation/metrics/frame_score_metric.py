@@ -10,14 +10,22 @@ from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import class_scores, frame_scores, ground_truth, ranking, snippets
-from .protocol_metric import RANK_BY, VADMetric, choose, class_intervals_of, field_of, one_dimensional, two_dimensional
+from .protocol_metric import (
+    RANK_BY,
+    ProtocolMetric,
+    choose,
+    class_intervals_of,
+    field_of,
+    one_dimensional,
+    two_dimensional,
+)
 
 
 @METRICS.register_module()
-class FrameScoreMetric(VADMetric):
+class FrameScoreMetric(ProtocolMetric):
     """AUC, AP, Ano-AUC, macro AUC, EER and FAR of per-frame scores, and mAUC where there are class probabilities.
 
-    Ranking measures look at ``pred_margins`` (a probability close to 1 saturates and would make ties), FAR looks at
+    Ranking measures look at ``pred_logits`` (a probability close to 1 saturates and would make ties), FAR looks at
     ``pred_scores``, mAUC at ``pred_class_scores``. Ground truth are ``gt_intervals`` over ``total_frames``, and for
     mAUC the class of each (``gt_class_intervals`` or ``gt_label``).
 
@@ -31,7 +39,7 @@ class FrameScoreMetric(VADMetric):
         smoothing (str | None): ``forward_window(7)`` or ``fixed_blocks(8)`` over the snippets of a video, see
             :class:`~vadlab.evaluation.functional.Smoothing`; then ranking, too, looks at ``pred_scores``, and the data
             set must tell ``snippet_len``. Class probabilities stay as they are.
-        rank_by (str): ``margins``, or ``scores`` as most published code does.
+        rank_by (str): ``logits``, or ``scores`` as most published code does.
         collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): ``frame`` where None.
     """
@@ -54,7 +62,7 @@ class FrameScoreMetric(VADMetric):
         far_threshold: float = 0.5,
         length_policy: str = 'error',
         smoothing: str | None = None,
-        rank_by: str = 'margins',
+        rank_by: str = 'logits',
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
@@ -82,7 +90,7 @@ class FrameScoreMetric(VADMetric):
             common += f', other lengths: {self.length_policy}'
         smoothed = f', smoothed over snippets by {self.smoothing}' if self.smoothing else ''
         ties = f'{smoothed}, ties count half{common}'
-        rule = f'by {"logit" if self.rank_by == "margins" else "score"}{ties}'
+        rule = f'by {"logit" if self.rank_by == "logits" else "score"}{ties}'
         # Frames that a macro mode adds have a score, no logit.
         macro_rule = rule if self.macro_mode == 'skip' else f'by score{ties}'
         macro = {
@@ -107,7 +115,7 @@ class FrameScoreMetric(VADMetric):
         return self.full_keys(texts)
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
-        """Margins, scores and labels of one video, each of shape (N,), and what mAUC needs.
+        """Logits, scores and labels of one video, each of shape (N,), and what mAUC needs.
 
         Class probabilities are kept once for each stretch of equal frames, ``class_weights`` frames long.
         """
@@ -116,18 +124,18 @@ class FrameScoreMetric(VADMetric):
         scores = one_dimensional(field_of(sample, 'pred_scores', name), 'pred_scores', sample)
         if self.smoothing:
             scores = self._smooth(self.smoothing, scores, sample)
-        margins = scores
-        if self.rank_by == 'margins':
-            margins = one_dimensional(field_of(sample, 'pred_margins', name), 'pred_margins', sample)
-        if len(margins) != len(scores):
-            raise DataError(f'{video_id}: {len(margins)} pred_margins but {len(scores)} pred_scores')
-        for field, values in (('pred_margins', margins), ('pred_scores', scores)):
+        logits = scores
+        if self.rank_by == 'logits':
+            logits = one_dimensional(field_of(sample, 'pred_logits', name), 'pred_logits', sample)
+        if len(logits) != len(scores):
+            raise DataError(f'{video_id}: {len(logits)} pred_logits but {len(scores)} pred_scores')
+        for field, values in (('pred_logits', logits), ('pred_scores', scores)):
             _check_finite(values, field, video_id)
         off_by = abs(len(scores) - num_frames)
-        margins, _ = ground_truth.match_lengths(video_id, margins, num_frames, self.length_policy)
+        logits, _ = ground_truth.match_lengths(video_id, logits, num_frames, self.length_policy)
         scores, counted = ground_truth.match_lengths(video_id, scores, num_frames, self.length_policy)
         labels = intervals_to_mask(field_of(sample, 'gt_intervals', name), num_frames)[:counted]
-        result = {'video_id': video_id, 'margins': margins, 'scores': scores, 'labels': labels, 'off_by': off_by}
+        result = {'sample_id': video_id, 'logits': logits, 'scores': scores, 'labels': labels, 'off_by': off_by}
         if sample.get('pred_class_scores') is not None:
             result |= self._classes(sample, video_id, num_frames)
         return result
@@ -160,18 +168,18 @@ class FrameScoreMetric(VADMetric):
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """The numbers over all videos."""
         results = self.checked(results)
-        margins, scores, labels = ([result[key] for result in results] for key in ('margins', 'scores', 'labels'))
+        logits, scores, labels = ([result[key] for result in results] for key in ('logits', 'scores', 'labels'))
         self.log_other_lengths([result['off_by'] for result in results], self.length_policy)
         with self.warnings_to_log():
-            ranked = np.concatenate(margins)
+            ranked = np.concatenate(logits)
             self.look_for_ties(ranked, ('auc', 'ap', 'ano_auc', 'macro_auc', 'eer'), 'frames')
             counts = ranking.rank_counts(ranked, np.concatenate(labels))
             numbers = {
                 'auc': ranking.roc_auc(counts),
                 'ap': ranking.average_precision(counts, self.ap_mode),
-                'ano_auc': frame_scores.ano_auc(margins, labels),
+                'ano_auc': frame_scores.ano_auc(logits, labels),
                 'macro_auc': frame_scores.macro_auc(
-                    margins if self.macro_mode == 'skip' else scores, labels, self.macro_mode
+                    logits if self.macro_mode == 'skip' else scores, labels, self.macro_mode
                 ),
                 'eer': ranking.equal_error_rate(counts),
                 'far': frame_scores.false_alarm_rate(scores, labels, self.far_threshold),
@@ -185,7 +193,7 @@ class FrameScoreMetric(VADMetric):
         self.has_classes = unknown + len(known) > 0
         if not self.has_classes:
             return {}
-        lacking = [result['video_id'] for result in results if not {'class_scores', 'class_unknown'} & set(result)]
+        lacking = [result['sample_id'] for result in results if not {'class_scores', 'class_unknown'} & set(result)]
         if lacking:
             raise DataError(f'{len(lacking)} of {len(results)} videos have no pred_class_scores (first: {lacking[0]})')
         if unknown:

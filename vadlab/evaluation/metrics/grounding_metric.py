@@ -9,11 +9,11 @@ from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import grounding
-from .protocol_metric import VADMetric, as_array, field_of
+from .protocol_metric import ProtocolMetric, as_array, field_of
 
 
 @METRICS.register_module()
-class GroundingMetric(VADMetric):
+class GroundingMetric(ProtocolMetric):
     """Accuracy at an IoU threshold and mean IoU of the boxes predicted for region captions.
 
     Every sampled frame of every region that has a true box counts once, each caption's box by itself; ``space/miou`` of
@@ -52,14 +52,14 @@ class GroundingMetric(VADMetric):
         video_id = str(field_of(sample, 'video_id', name))
         truth = sample.get('gt_regions')
         if truth is None or not len(truth.get('captions', ())):
-            return {'video_id': video_id, 'ious': np.zeros(0)}
+            return {'sample_id': video_id, 'ious': np.zeros(0)}
         boxes, valid = (as_array(truth[field]) for field in ('boxes_xyxyn', 'box_valid'))
         predicted = as_array(field_of(sample, 'pred_regions', name).get('boxes_xyxyn'))
         if predicted is None or np.shape(predicted) != np.shape(boxes):
             shape = 'is missing' if predicted is None else f'has the shape {np.shape(predicted)}'
             raise DataError(f'{video_id}: pred_regions.boxes_xyxyn {shape}; expected {np.shape(boxes)}')
         valid = np.asarray(valid, dtype=bool)
-        return {'video_id': video_id, 'ious': grounding.aligned_iou(predicted[valid], boxes[valid])}
+        return {'sample_id': video_id, 'ious': grounding.aligned_iou(predicted[valid], boxes[valid])}
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """The numbers over all boxes; NaN where the test set has none."""

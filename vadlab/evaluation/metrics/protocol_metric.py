@@ -15,16 +15,18 @@ from mmengine.logging import print_log
 from vadlab.utils.errors import ConfigError, DataError
 
 # What a ranking looks at: unbounded logits, or probabilities.
-RANK_BY = ('margins', 'scores')
+RANK_BY = ('logits', 'scores')
+# Values that had another name in version 0.1.
+_FORMER = {('rank_by', 'margins'): 'logits'}
 
 # The last frames of a video, which fill no snippet, have no score of their own: that is no mismatch.
 SNIPPET_FRAMES = 16
 
 
-class VADMetric(BaseMetric):
+class ProtocolMetric(BaseMetric):
     """A metric over :class:`~vadlab.structures.VADDataSample` predictions.
 
-    A subclass turns one sample into one small result (:meth:`process_sample`: a dict of ``video_id`` and 1-D arrays,
+    A subclass turns one sample into one small result (:meth:`process_sample`: a dict of ``sample_id`` and 1-D arrays,
     so that results are cheap to gather over ranks) and the results of all videos into numbers
     (:meth:`compute_metrics`, main process only). It declares ``default_prefix`` and ``higher_is_better``, and says by
     :attr:`protocol` how each number came about.
@@ -65,7 +67,7 @@ class VADMetric(BaseMetric):
         """
         if not results:
             raise DataError(f'{type(self).__name__}: no sample was tested. Is the test set empty?')
-        unique = {result['video_id']: result for result in reversed(results)}
+        unique = {result['sample_id']: result for result in reversed(results)}
         if len(unique) < len(results):
             repeated = len(results) - len(unique)
             self.log(f'{repeated} samples repeat a video that was already tested; each video counts once')
@@ -107,7 +109,7 @@ class VADMetric(BaseMetric):
         if len(scores) < 2:
             return
         low, high = scores.min(), scores.max()
-        advice = ". Saturated probabilities tie where their logits do not: rank_by='margins' ranks by logits"
+        advice = ". Saturated probabilities tie where their logits do not: rank_by='logits' ranks by logits"
         if low == high:
             why = f'all {len(scores):,} {what} score {low:.3f}: they tie'
             self.meaningless = self.full_keys(dict.fromkeys(keys, why))
@@ -205,6 +207,7 @@ def choose(option: str, value: str, choices: Sequence[str]) -> str:
     Raises:
         ConfigError: ``value`` is none of ``choices``.
     """
+    value = _FORMER.get((option, value), value)
     if value not in choices:
         raise ConfigError(f'{option} is {value!r}; choose one of {", ".join(choices)}')
     return value

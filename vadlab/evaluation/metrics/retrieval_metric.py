@@ -9,14 +9,14 @@ from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import retrieval
-from .protocol_metric import VADMetric, as_array, field_of
+from .protocol_metric import ProtocolMetric, as_array, field_of
 
 # What is retrieved, and the names of its two directions: by captions, then of captions.
 DIRECTIONS = {'video': ('video2caption', 'caption2video'), 'region': ('region', 'caption2region')}
 
 
 @METRICS.register_module()
-class RetrievalMetric(VADMetric):
+class RetrievalMetric(ProtocolMetric):
     """R@k and median rank, both directions, for whole videos and for regions.
 
     All test captions are the gallery; those that are the same text (letter case and spacing aside) all count as
@@ -63,7 +63,7 @@ class RetrievalMetric(VADMetric):
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
         """Embeddings and captions of one video; a video without captions or regions gives none."""
         name = type(self).__name__
-        result: dict[str, Any] = {'video_id': str(field_of(sample, 'video_id', name))}
+        result: dict[str, Any] = {'sample_id': str(field_of(sample, 'video_id', name))}
         caption = sample.get('gt_caption')
         if 'video' in self.items and caption and caption.strip():
             embeds = [np.asarray(field_of(sample, f'pred_{what}_embed', name))[None] for what in ('video', 'caption')]
@@ -77,7 +77,7 @@ class RetrievalMetric(VADMetric):
                 if embed is None or np.ndim(embed) != 2 or len(embed) != len(captions):
                     shape = 'is missing' if embed is None else f'has the shape {np.shape(embed)}'
                     raise DataError(
-                        f'{result["video_id"]}: pred_regions.{field} {shape}; expected one row for each of its '
+                        f'{result["sample_id"]}: pred_regions.{field} {shape}; expected one row for each of its '
                         f'{len(captions)} regions'
                     )
             result['region'] = (captions, *embeds)

@@ -9,11 +9,11 @@ from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import ground_truth, segments
-from .protocol_metric import VADMetric, choose, class_intervals_of, field_of, two_dimensional
+from .protocol_metric import ProtocolMetric, choose, class_intervals_of, field_of, two_dimensional
 
 
 @METRICS.register_module()
-class SegmentMetric(VADMetric):
+class SegmentMetric(ProtocolMetric):
     """mAP at IoU 0.1 to 0.5 of the segments that class probabilities propose, and its mean over these.
 
     Reads ``pred_class_scores`` of the frames, and the class of each true interval (``gt_class_intervals`` or
@@ -114,7 +114,7 @@ class SegmentMetric(VADMetric):
             raise DataError(f'{video_id}: {error}') from error
         truths = segments.Segments.of(intervals)
         return {
-            'video_id': video_id,
+            'sample_id': video_id,
             'proposals': (proposals.classes, proposals.starts, proposals.ends, proposals.scores),
             'truths': (truths.classes, truths.starts, truths.ends),
             'num_classes': scores.shape[1],

@@ -11,13 +11,13 @@ from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import ground_truth, ranking, region_detection, space
-from .protocol_metric import VADMetric, as_array, choose, field_of, one_dimensional
+from .protocol_metric import ProtocolMetric, as_array, choose, field_of, one_dimensional
 
 ITEMS = ('miou', 'tiou', 'rbdc', 'tbdc')
 
 
 @METRICS.register_module()
-class SpaceMetric(VADMetric):
+class SpaceMetric(ProtocolMetric):
     """Spatial IoU, TIoU, RBDC and TBDC, as far as predictions and ground truth allow.
 
     ``miou`` and ``tiou`` look at the anomalous frames (by ``gt_intervals``) that have a true box: the frame's surest
@@ -97,7 +97,7 @@ class SpaceMetric(VADMetric):
         name = type(self).__name__
         video_id = str(field_of(sample, 'video_id', name))
         num_frames = int(field_of(sample, 'total_frames', name))
-        result: dict[str, Any] = {'video_id': video_id, 'num_frames': num_frames}
+        result: dict[str, Any] = {'sample_id': video_id, 'num_frames': num_frames}
         labels = intervals_to_mask(field_of(sample, 'gt_intervals', name), num_frames)
         if 'tiou' in self.items:
             scores = one_dimensional(field_of(sample, 'pred_scores', name), 'pred_scores', sample)
@@ -162,7 +162,7 @@ class SpaceMetric(VADMetric):
             with_boxes = [result for result in results if 'detections' in result]
             wanted = {'rbdc', 'tbdc'} & set(self.items)
             if with_boxes and len(with_boxes) < len(results):
-                lacking = next(result['video_id'] for result in results if 'detections' not in result)
+                lacking = next(result['sample_id'] for result in results if 'detections' not in result)
                 raise DataError(f'{len(results) - len(with_boxes)} videos have no pred_detections (first: {lacking})')
             if with_boxes and (wanted or self.recall_at):
                 numbers |= self._criteria(with_boxes)

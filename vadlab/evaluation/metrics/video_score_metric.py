@@ -8,11 +8,11 @@ import numpy as np
 from vadlab.registry import METRICS
 
 from ..functional import frame_scores, ranking
-from .protocol_metric import RANK_BY, VADMetric, choose, field_of, one_dimensional
+from .protocol_metric import RANK_BY, ProtocolMetric, choose, field_of, one_dimensional
 
 
 @METRICS.register_module()
-class VideoScoreMetric(VADMetric):
+class VideoScoreMetric(ProtocolMetric):
     """AUC over videos: is an anomalous video told from a normal one?
 
     A video is anomalous where ``gt_label`` is not 0, whatever its intervals. All its scores count: where there are more
@@ -20,7 +20,7 @@ class VideoScoreMetric(VADMetric):
 
     Args:
         mode (str): ``max`` or ``top_mean``, see :func:`~vadlab.evaluation.functional.video_score`.
-        rank_by (str): What ``max`` looks at: ``margins``, or ``scores`` as most published code does.
+        rank_by (str): What ``max`` looks at: ``logits``, or ``scores`` as most published code does.
         collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): ``video`` where None.
     """
@@ -29,19 +29,19 @@ class VideoScoreMetric(VADMetric):
     higher_is_better = {'auc': True}
 
     def __init__(
-        self, mode: str = 'max', rank_by: str = 'margins', collect_device: str = 'cpu', prefix: str | None = None
+        self, mode: str = 'max', rank_by: str = 'logits', collect_device: str = 'cpu', prefix: str | None = None
     ) -> None:
         super().__init__(collect_device, prefix)
         self.mode = choose('mode', mode, frame_scores.VIDEO_MODES)
         # The highest logit belongs to the highest probability and does not saturate; means of the two rank differently.
-        by_margins = mode == 'max' and choose('rank_by', rank_by, RANK_BY) == 'margins'
-        self.field = 'pred_margins' if by_margins else 'pred_scores'
+        by_logits = mode == 'max' and choose('rank_by', rank_by, RANK_BY) == 'logits'
+        self.field = 'pred_logits' if by_logits else 'pred_scores'
 
     @property
     def protocol(self) -> dict[str, str]:
         """How the number is computed."""
         rule = {
-            'max': f"a video's highest frame {'logit' if self.field == 'pred_margins' else 'score'}",
+            'max': f"a video's highest frame {'logit' if self.field == 'pred_logits' else 'score'}",
             'top_mean': "mean of the highest sixteenth of a video's frame scores",
         }[self.mode]
         truth = 'anomalous by its class, not by intervals'
@@ -54,7 +54,7 @@ class VideoScoreMetric(VADMetric):
         name = type(self).__name__
         values = one_dimensional(field_of(sample, self.field, name), self.field, sample)
         return {
-            'video_id': str(field_of(sample, 'video_id', name)),
+            'sample_id': str(field_of(sample, 'video_id', name)),
             'score': frame_scores.video_score(values, self.mode),
             'label': int(field_of(sample, 'gt_label', name)) != 0,
         }

@@ -275,7 +275,7 @@ class DSANet(SnippetDetector):
         abnormal_btk = soft_bt1.sigmoid() * soft_btk[..., 1:].softmax(-1)
         return {
             'scores': binary_bt.sigmoid(),
-            'margins': binary_bt,
+            'logits': binary_bt,
             'class_scores': torch.cat([(-soft_bt1).sigmoid(), abnormal_btk], dim=-1),
         }
 

@@ -45,7 +45,7 @@ class FGCLIP(BaseModel):
     ::
 
         frames (b,t) -> vision -+- CLS -> visual_projection -+-> mean over t -------------> video   <-global-> caption
-                                |                            +-> against prompts ---------> margin of every frame
+                                |                            +-> against prompts ---------> logit of every frame
                                 +- dense (frames with a box) -> RoIAlign, a box a frame
                                       -> mean over frames with a box -> roi_projection -> region <-region-> caption
                                                                                                  <-hard---> negatives
@@ -389,14 +389,14 @@ class FGCLIP(BaseModel):
         """See :meth:`forward`: when (scores of every frame), what (embeddings), where (boxes of regions)."""
         seen = self._encode_videos(inputs, data_samples, ground=self.grounding_head is not None)
         if self.score_head is not None:
-            margins_bt = self.score_head(
+            logits_bt = self.score_head(
                 seen['frame_embeds'], self._prompts.get(self._encode_prompts), scale_of(self.logit_scale)
             ).cpu()
-            for sample, margins_t in zip(data_samples, margins_bt, strict=True):
-                frame_inds = sample.get('frame_inds', range(len(margins_t)))
-                total = sample.get('total_frames', len(margins_t))
-                sample.pred_margins = to_every_frame(margins_t, frame_inds, total)
-                sample.pred_scores = sample.pred_margins.sigmoid()
+            for sample, logits_t in zip(data_samples, logits_bt, strict=True):
+                frame_inds = sample.get('frame_inds', range(len(logits_t)))
+                total = sample.get('total_frames', len(logits_t))
+                sample.pred_logits = to_every_frame(logits_t, frame_inds, total)
+                sample.pred_scores = sample.pred_logits.sigmoid()
         for sample, video_e in zip(data_samples, seen['video_embeds'].cpu(), strict=True):
             sample.pred_video_embed = video_e
         captioned = [sample for sample in data_samples if 'gt_caption_tokens' in sample]

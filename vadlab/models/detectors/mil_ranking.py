@@ -97,11 +97,11 @@ class MILRanking(SnippetDetector):
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
         """See :meth:`SnippetDetector.score`; snippets of one segment have one score."""
         if self.num_segments is None:
-            margins_bt = self._logits(feats_btd).float()
+            logits_bt = self._logits(feats_btd).float()
         else:
             segments_bsd, segment_bt = to_segments(feats_btd, mask_bt.sum(1), self.num_segments)
-            margins_bt = self._logits(segments_bsd).float().gather(1, segment_bt)
-        return {'scores': margins_bt.sigmoid(), 'margins': margins_bt}
+            logits_bt = self._logits(segments_bsd).float().gather(1, segment_bt)
+        return {'scores': logits_bt.sigmoid(), 'logits': logits_bt}
 
     def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
         """See :meth:`SnippetDetector.from_public`."""

@@ -201,7 +201,7 @@ class PEL4VAD(SnippetDetector):
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
         """See :meth:`SnippetDetector.score`: scores and their logits, without smoothing."""
         _, logits_bt = self.encode(feats_btd, mask_bt)
-        return {'scores': logits_bt.float().sigmoid(), 'margins': logits_bt.float()}
+        return {'scores': logits_bt.float().sigmoid(), 'logits': logits_bt.float()}
 
     def encode(self, feats_btd: Tensor, mask_bt: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings in the prompts' space, shape (B, T, E), and anomaly logits, shape (B, T).

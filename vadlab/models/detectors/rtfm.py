@@ -129,8 +129,8 @@ class RTFM(SnippetDetector):
 
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
         """See :meth:`SnippetDetector.score`."""
-        margins_bt = self._run(feats_btd, mask_bt)[1].float()
-        return {'scores': margins_bt.sigmoid(), 'margins': margins_bt}
+        logits_bt = self._run(feats_btd, mask_bt)[1].float()
+        return {'scores': logits_bt.sigmoid(), 'logits': logits_bt}
 
     def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
         """See :meth:`SnippetDetector.from_public`."""

@@ -65,7 +65,7 @@ class SnippetDetector(BaseModel):
             mask_bt (Tensor): True at real snippets, bool, shape (B, T).
 
         Returns:
-            dict[str, Tensor]: ``scores``, probabilities, shape (B, T); optional ``margins``, their logits where the
+            dict[str, Tensor]: ``scores``, probabilities, shape (B, T); optional ``logits``, their logits where the
             method has them before they saturate, shape (B, T); optional ``class_scores``, probabilities with Normal at
             index 0, shape (B, T, K).
         """
@@ -97,7 +97,7 @@ class SnippetDetector(BaseModel):
 
         Returns:
             dict | list: ``tensor``: what :meth:`score` returns, with B * C rows. ``loss``: the loss terms. ``predict``:
-            the data samples with pred_scores and pred_margins, and pred_class_scores if the method has classes.
+            the data samples with pred_scores and pred_logits, and pred_class_scores if the method has classes.
         """
         name = type(self).__name__
         if mode not in ('tensor', 'loss', 'predict'):
@@ -184,14 +184,16 @@ class SnippetDetector(BaseModel):
 
     def _write(self, out: dict[str, Tensor], data_samples: list[VADDataSample]) -> list[VADDataSample]:
         """Average over crops, stretch to frames, and put the result on the samples."""
+        if 'margins' in out:  # the name of logits in version 0.1
+            out = {**out, 'logits': out['margins']}
         folded = {name: value.float().unflatten(0, (len(data_samples), -1)) for name, value in out.items()}
         scores_bt = folded['scores'].mean(1)
-        margins_bt = _mean_margin(folded['margins']) if 'margins' in folded else safe_logit(scores_bt)
+        logits_bt = _mean_logit(folded['logits']) if 'logits' in folded else safe_logit(scores_bt)
         classes_btk = folded['class_scores'].mean(1) if 'class_scores' in folded else None
         for i, sample in enumerate(data_samples):
             num, repeats = int(sample.num_snippets), int(sample.get('snippet_len', self.snippet_len))
             sample.pred_scores = scores_bt[i, :num].repeat_interleave(repeats)
-            sample.pred_margins = margins_bt[i, :num].repeat_interleave(repeats)
+            sample.pred_logits = logits_bt[i, :num].repeat_interleave(repeats)
             if classes_btk is not None:
                 sample.pred_class_scores = classes_btk[i, :num].repeat_interleave(repeats, 0)
         return data_samples
@@ -203,8 +205,8 @@ def safe_logit(scores: Tensor) -> Tensor:
     return scores.clamp_min(info.tiny).log() - torch.log1p(-scores.clamp_max(1 - info.eps / 2))
 
 
-def _mean_margin(margins_bct: Tensor) -> Tensor:
+def _mean_logit(logits_bct: Tensor) -> Tensor:
     """Logit of the crops' mean probability, from their logits: ranks as the mean does, without its saturation."""
-    if margins_bct.shape[1] == 1:
-        return margins_bct[:, 0]
-    return F.logsigmoid(margins_bct).logsumexp(1) - F.logsigmoid(-margins_bct).logsumexp(1)
+    if logits_bct.shape[1] == 1:
+        return logits_bct[:, 0]
+    return F.logsigmoid(logits_bct).logsumexp(1) - F.logsigmoid(-logits_bct).logsumexp(1)

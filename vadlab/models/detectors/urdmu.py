@@ -120,8 +120,8 @@ class URDMU(SnippetDetector):
         _, from_normal = self.normal_memory(x_bte)
         _, from_abnormal = self.abnormal_memory(x_bte)
         latent_bte = self.latent_mean(from_abnormal) + self.latent_mean(from_normal)
-        margins_bt = self.classifier(torch.cat([x_bte, latent_bte], dim=-1)).squeeze(-1)
-        return {'scores': margins_bt.sigmoid(), 'margins': margins_bt}
+        logits_bt = self.classifier(torch.cat([x_bte, latent_bte], dim=-1)).squeeze(-1)
+        return {'scores': logits_bt.sigmoid(), 'logits': logits_bt}
 
     def loss(self, feats_bctd: Tensor, mask_bt: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
         """Loss terms, each times its weight.
@@ -157,8 +157,8 @@ class URDMU(SnippetDetector):
         noisy_nte = mean_normal[:rows] + (0.5 * log_var_nte).exp() * torch.randn_like(log_var_nte)
         latent_bte = torch.cat([noisy_nte, mean_normal[rows:]]) + mean_abnormal
 
-        margins_bt = self.classifier(torch.cat([x_bte, latent_bte], dim=-1)).squeeze(-1)
-        scores_bt = _mean_over_crops(margins_bt.sigmoid(), crops)
+        logits_bt = self.classifier(torch.cat([x_bte, latent_bte], dim=-1)).squeeze(-1)
+        scores_bt = _mean_over_crops(logits_bt.sigmoid(), crops)
         labels_b = (torch.arange(2 * num_pairs, device=scores_bt.device) >= num_pairs).float()
 
         # Snippets chosen in each crop by what the memories say of them.

@@ -241,7 +241,7 @@ class VadCLIP(SnippetDetector):
             return self.logits_of(feats_bpd, lengths, texts_kd)
 
         binary_bt, logits_btk = over_chunks(forward, feats_btd, mask_bt, self.max_snippets)
-        margins_bt = binary_bt
+        logits_bt = binary_bt
         if self.score_branch == 'aligned':
-            margins_bt = logits_btk[..., 1:].logsumexp(-1) - logits_btk[..., 0]
-        return {'scores': margins_bt.sigmoid(), 'margins': margins_bt, 'class_scores': logits_btk.softmax(-1)}
+            logits_bt = logits_btk[..., 1:].logsumexp(-1) - logits_btk[..., 0]
+        return {'scores': logits_bt.sigmoid(), 'logits': logits_bt, 'class_scores': logits_btk.softmax(-1)}

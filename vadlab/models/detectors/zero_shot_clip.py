@@ -87,9 +87,9 @@ class ZeroShotCLIP(SnippetDetector):
         embeds_btd = F.normalize(feats_btd.float(), dim=-1) * mask_bt[..., None]
         prompts_kd = self._prompts.get(self._encode_prompts)
         scale = scale_of(self.logit_scale)
-        margins_bt = self.score_head(embeds_btd, prompts_kd, scale)
+        logits_bt = self.score_head(embeds_btd, prompts_kd, scale)
         classes = self.score_head.class_scores(embeds_btd, prompts_kd, scale)
-        return {'scores': margins_bt.sigmoid(), 'margins': margins_bt, 'class_scores': classes}
+        return {'scores': logits_bt.sigmoid(), 'logits': logits_bt, 'class_scores': classes}
 
     def _encode_prompts(self) -> Tensor:
         """One unit vector for each phrase, shape (k, d)."""

@@ -43,7 +43,7 @@ class PromptScoringHead(nn.Module):
     templates are averaged. Several phrases of a class stay apart, since what is normal looks different in a street and
     in a shop; the log-sum-exp takes the one that fits.
 
-    ``margin = logsumexp(logits of abnormal prompts) - logsumexp(logits of normal prompts)``, score = sigmoid(margin).
+    ``logit = logsumexp(logits of abnormal prompts) - logsumexp(logits of normal prompts)``, score = sigmoid(logit).
 
     Args:
         classes (Sequence[str]): Class names.
@@ -109,7 +109,7 @@ class PromptScoringHead(nn.Module):
         return F.normalize(text_embeds.unflatten(0, (len(self.phrases), -1)).mean(dim=1), dim=-1)
 
     def forward(self, frame_embeds: Tensor, prompt_embeds: Tensor, logit_scale: Tensor | float) -> Tensor:
-        """Margins of frames.
+        """Logits of frames.
 
         Args:
             frame_embeds (Tensor): L2-normalised frames in order of time, shape (b, t, e).
@@ -125,7 +125,7 @@ class PromptScoringHead(nn.Module):
         return abnormal - normal
 
     def class_scores(self, frame_embeds: Tensor, prompt_embeds: Tensor, logit_scale: Tensor | float) -> Tensor:
-        """Class probabilities of frames, which agree with the margins: sigmoid(margin) is all that is not normal.
+        """Class probabilities of frames, which agree with the logits: sigmoid(logit) is all that is not normal.
 
         Args:
             frame_embeds (Tensor): As for :meth:`forward`.

@@ -1,11 +1,11 @@
 import copy
 import pickle
 
-from vadlab.datasets.bad_video_budget import BadVideoBudget
+from vadlab.datasets.damaged_video_counter import DamagedVideoCounter
 
 
 def test_copies_count_together_and_names_count_once():
-    budget = BadVideoBudget(1)
+    budget = DamagedVideoCounter(1)
     other = pickle.loads(pickle.dumps(budget))
     assert budget.add('a')
     assert not other.add('a')
@@ -16,7 +16,7 @@ def test_copies_count_together_and_names_count_once():
 
 
 def test_a_copy_goes_on_without_its_original():
-    budget = BadVideoBudget(0)
+    budget = DamagedVideoCounter(0)
     other = copy.deepcopy(budget)
     budget.add('a')
     del budget

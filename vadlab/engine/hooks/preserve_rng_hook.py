@@ -10,7 +10,7 @@ from ..random_state import capture_random_state, restore_random_state
 
 
 @HOOKS.register_module()
-class UndisturbedValidationHook(Hook):
+class PreserveRNGHook(Hook):
     """Puts the random generators back after validation.
 
     Training is then the same with and without it, and a run resumed from a checkpoint saved just before a validation

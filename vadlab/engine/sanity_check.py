@@ -26,7 +26,7 @@ def first_batch(loader: DataLoader) -> Any:
     return loader.collate_fn([loader.dataset[i] for i in inds])
 
 
-def smoke_pass(runner: Any, backward: bool = False) -> dict[str, float]:
+def sanity_check(runner: Any, backward: bool = False) -> dict[str, float]:
     """Take one batch of each loader through the loss, prediction and the evaluators, and leave no trace.
 
     Weights, queues, random generators and metrics are afterwards as they were. The test loader is left out where it
@@ -58,7 +58,7 @@ def smoke_pass(runner: Any, backward: bool = False) -> dict[str, float]:
         model.train(was_training)
         model.load_state_dict(buffers, strict=False)
         restore_random_state(random_state)
-    runner.logger.info(f'Smoke pass: one batch of each loader went through in {time.perf_counter() - started:.1f} s.')
+    runner.logger.info(f'Sanity check: one batch of each loader went through in {time.perf_counter() - started:.1f} s.')
     return found
 
 

@@ -10,7 +10,7 @@ from vadlab.registry import HOOKS
 
 
 @HOOKS.register_module()
-class SharedVideosHook(Hook):
+class SplitLeakageHook(Hook):
     """Warns before training if videos of the validation set are in the training set, too.
 
     A warning only: someone who tries an experiment on a handful of videos means it.

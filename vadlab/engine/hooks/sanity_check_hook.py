@@ -1,4 +1,4 @@
-"""The smoke pass before the first step."""
+"""The sanity check before the first step."""
 
 from typing import Any
 
@@ -6,25 +6,25 @@ from mmengine.hooks import Hook
 
 from vadlab.registry import HOOKS
 
-from ..smoke_pass import smoke_pass
+from ..sanity_check import sanity_check
 from .checkpoint_hook import CheckpointHook
 from .early_stopping_hook import EarlyStoppingHook
 
 
 @HOOKS.register_module()
-class SmokePassHook(Hook):
+class SanityCheckHook(Hook):
     """Takes one batch of each loader through loss and evaluation before training, so that what is broken fails now.
 
-    ``smoke_pass=False`` in the config leaves it out.
+    ``sanity_check=False`` in the config leaves it out.
     """
 
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Any) -> None:
         """Run it."""
-        if not runner.cfg.get('smoke_pass', True):
+        if not runner.cfg.get('sanity_check', runner.cfg.get('smoke_pass', True)):  # smoke_pass: its name in 0.1
             return
-        found = smoke_pass(runner)
+        found = sanity_check(runner)
         metrics = [name.removeprefix('val/') for name in found if name.startswith('val/')]
         for hook in runner.hooks if metrics else []:
             if isinstance(hook, CheckpointHook):

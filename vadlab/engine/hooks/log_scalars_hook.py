@@ -9,7 +9,7 @@ from vadlab.registry import HOOKS
 
 
 @HOOKS.register_module()
-class TrainStateHook(Hook):
+class LogScalarsHook(Hook):
     """Logs each optimizer group's learning rate, the temperatures and the fill of negative queues.
 
     Rates are logged as ``<group>_lr``: one per group. Groups without names are ``group0_lr`` and so on, a single one is

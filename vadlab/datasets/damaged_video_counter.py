@@ -5,7 +5,7 @@ import tempfile
 import weakref
 
 
-class BadVideoBudget:
+class DamagedVideoCounter:
     """Names of damaged videos met so far, shared by every process that holds a copy of this object.
 
     The names are lines of a temporary file, appended whole, so it makes no difference whether workers were forked or

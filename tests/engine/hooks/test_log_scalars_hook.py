@@ -23,7 +23,7 @@ def test_one_rate_per_group_by_name_and_one_axis_for_losses_and_metrics(toy_runn
 
 def test_groups_without_names(toy_runner, tmp_path):
     for count, wanted in ((1, {'lr'}), (2, {'group0_lr', 'group1_lr'})):
-        runner = toy_runner(tmp_path / f'run{count}', log_interval=1, max_epochs=1, smoke_pass=False)
+        runner = toy_runner(tmp_path / f'run{count}', log_interval=1, max_epochs=1, sanity_check=False)
         built = runner.build_optim_wrapper(runner.optim_wrapper)
         parameters = list(runner.bare_model.parameters())
         groups = [dict(params=part) for part in (parameters[:1], parameters[1:])] if count == 2 else parameters

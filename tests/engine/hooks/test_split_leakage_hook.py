@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from mmengine.dataset import BaseDataset
 
-from vadlab.engine.hooks.shared_videos_hook import SharedVideosHook
+from vadlab.engine.hooks.split_leakage_hook import SplitLeakageHook
 
 
 class Videos(BaseDataset):
@@ -22,11 +22,11 @@ def runner_of(train, val):
 
 
 def test_shared_videos_are_counted_and_named(caplog):
-    SharedVideosHook().before_train(runner_of(Videos('a', 'b', 'c'), Videos('c', 'd', 'b')))
+    SplitLeakageHook().before_train(runner_of(Videos('a', 'b', 'c'), Videos('c', 'd', 'b')))
     assert '2 of 3 validation videos are also trained on (first: b)' in caplog.text
 
 
 @pytest.mark.parametrize('val', [Videos('d'), ['no ids'], None])
 def test_nothing_is_said_where_none_is_shared_or_known(caplog, val):
-    SharedVideosHook().before_train(runner_of(Videos('a'), val))
+    SplitLeakageHook().before_train(runner_of(Videos('a'), val))
     assert not caplog.text
