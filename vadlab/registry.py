@@ -1,7 +1,7 @@
 """VADLab's registries: children of MMEngine's, scope ``vadlab``.
 
-They behave as MMEngine's do, and refuse mistakes in a config: an unknown ``type``, a keyword that the constructor does
-not take, or a value of another type is a :class:`~vadlab.utils.errors.ConfigError` that names the nearest known name.
+They behave as MMEngine's do, and also check configs: an unknown ``type``, a keyword that the constructor does not take,
+or a value of another type is a :class:`~vadlab.utils.errors.ConfigError` that suggests the nearest known name.
 """
 
 import importlib
@@ -17,8 +17,8 @@ from .utils.suggest import nearest
 
 
 def _build(cfg: Any, registry: MMRegistry, default_args: Any = None) -> Any:
-    """Hold a part to its constructor, as the check of a whole config does, and build it."""
-    from .utils.config_check import option_problems  # which takes a second to load; most commands build nothing
+    """Check a part's options against its constructor, as the check of a whole config does, and build it."""
+    from .utils.config_check import option_problems  # takes a second to load, and most commands build nothing
 
     kind = cfg.get('type') if isinstance(cfg, dict) else None
     target = registry.get(kind) if isinstance(kind, str) else kind
@@ -40,7 +40,7 @@ RENAMED = {
 
 
 class Registry(MMRegistry):
-    """MMEngine's registry that names the nearest known part when one is not found."""
+    """MMEngine's registry, with a suggestion of the nearest known names when a part is not found."""
 
     _imported: bool  # MMEngine's, set by its constructor
 
@@ -49,7 +49,7 @@ class Registry(MMRegistry):
         super().__init__(name, **kwargs)
 
     def import_from_location(self) -> None:
-        """Import every module below the registry's packages, once. A new module needs no list that names it."""
+        """Import every module below the registry's packages, once; a new module needs no entry in a list."""
         if self._imported:
             return
         self._imported = True
@@ -62,7 +62,7 @@ class Registry(MMRegistry):
         """The class registered under ``key`` here or in a parent registry.
 
         Raises:
-            ConfigError: No such name; the message lists the nearest ones.
+            ConfigError: There is no such name; the message lists the nearest ones.
         """
         scope, dot, name = key.rpartition('.')
         key = f'{scope}{dot}{RENAMED.get(name, name)}'

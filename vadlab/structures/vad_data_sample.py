@@ -1,10 +1,10 @@
-"""The one contract between data, models, metrics and pictures."""
+"""The data sample that data sets, models, metrics and pictures share."""
 
 from mmengine.structures import BaseDataElement
 
 
 class VADDataSample(BaseDataElement):
-    """What is known and predicted about one video. Whoever adds a field adds its line here.
+    """Annotations and predictions of one video. Document every new field here.
 
     T is the number of sampled frames, N of frames in the video, R of regions, L of tokens, D of embedding dimensions,
     K of intervals, C of classes (Normal included). Boxes are ``xyxyn``: x1, y1, x2, y2 as fractions 0..1 of the
@@ -12,22 +12,22 @@ class VADDataSample(BaseDataElement):
 
     Metainfo:
         video_id (str): File name without its ending; unique in a data set.
-        video_path (str): Where the video lies.
+        video_path (str): Path of the video file.
         fps (float): Frames per second, > 0.
-        total_frames (int): N, exact; of videos known by features alone, snippets times ``snippet_len``.
-        frame_inds (np.ndarray): Which frames were sampled, int64, shape (T,), ascending, 0-based.
+        total_frames (int): N, exact; for videos of which only features exist, snippets times ``snippet_len``.
+        frame_inds (np.ndarray): Indices of the sampled frames, int64, shape (T,), ascending, 0-based.
         ori_shape (tuple[int, int]): Height and width of the video, in pixels.
         img_shape (tuple[int, int]): Height and width of the frames in the batch, in pixels.
-        class_name (str | None): Anomaly class by name, several as XD-Violence writes them (``B2-G-0``); None where
-            nothing names it.
+        class_name (str | None): Name of the anomaly class, several as XD-Violence writes them (``B2-G-0``); None if
+            it is unknown.
         feature_paths (list[str]): The feature file of each crop.
         crop_inds (list[int]): The number of each crop.
         num_snippets (int): Snippets in ``inputs`` that are real, after resampling; the others are padding.
-        snippet_len (int): Frames that a snippet stands for, 16 mostly.
+        snippet_len (int): Frames per snippet, mostly 16.
 
     Ground truth:
-        gt_label (int): Class index, 0 is Normal; -1 is anomalous of unknown class; the first of several.
-        gt_classes (Tensor): 1.0 for each class of the video, float32, shape (C,); all 0 where it is unknown.
+        gt_label (int): Class index, the first if there are several; 0 is Normal, -1 is anomalous of unknown class.
+        gt_classes (Tensor): 1.0 for each class of the video, float32, shape (C,); all 0 if unknown.
         gt_intervals (Tensor): Anomalous frames, half-open and 0-based ``[start, end)``, int64, shape (K, 2).
         gt_class_intervals (list[tuple[int, int, int]]): Class index, start and end of each, half-open.
         gt_caption (str): Caption of the whole video.
@@ -36,19 +36,19 @@ class VADDataSample(BaseDataElement):
             captions (list[str]);
             tokens (list[Tensor]): int64, shape (L_r,) each;
             negative_tokens (list[list[Tensor]]): hard negatives of each region, possibly none;
-            boxes_xyxyn (Tensor): float32, shape (R, T, 4), zeros where there is no box;
+            boxes_xyxyn (Tensor): float32, shape (R, T, 4), zeros if there is no box;
             box_valid (Tensor): whether the region has a box in the frame, bool, shape (R, T).
-        gt_tracks (InstanceData): One entry for each true box in a frame, G of them, with
-            track_ids (Tensor): which boxes are of one anomaly, int64, shape (G,);
+        gt_tracks (InstanceData): One entry per annotated box in a frame, G of them, with
+            track_ids (Tensor): the same number for all boxes of one anomaly, int64, shape (G,);
             frame_inds (Tensor): int64, 0..N-1, shape (G,);
             boxes_xyxy (Tensor): pixels, the last ones included, shape (G, 4).
 
     Predictions:
-        pred_scores (Tensor): Anomaly probability of every frame of the video, float32, 0..1, shape (N,); of snippet
+        pred_scores (Tensor): Anomaly probability of every frame of the video, float32, 0..1, shape (N,); for snippet
             methods shape (num_snippets * snippet_len,), which a metric's ``length_policy`` brings to N.
-        pred_logits (Tensor): The logit behind it, unbounded, for ranking metrics, float32, shaped likewise.
+        pred_logits (Tensor): The logit of each score, unbounded, for ranking metrics, float32, same shape.
         pred_class_scores (Tensor): Class probabilities with Normal at index 0, float32, shape (.., C), only from
-            methods that tell classes apart.
+            methods that predict classes.
         pred_video_embed (Tensor): L2-normalised, float32, shape (D,).
         pred_caption_embed (Tensor): L2-normalised, float32, shape (D,).
         pred_regions (InstanceData): Length R, with
@@ -56,7 +56,7 @@ class VADDataSample(BaseDataElement):
             caption_embeds (Tensor): of the region's caption, L2-normalised, float32, shape (R, D);
             boxes_xyxyn (Tensor): best proposal for the caption in each frame, float32, shape (R, T, 4);
             box_scores (Tensor): its cosine similarity to the caption, float32, -1..1, shape (R, T).
-        pred_detections (InstanceData): One entry for each box that is called anomalous in a frame, M of them, with
+        pred_detections (InstanceData): One entry per box predicted as anomalous in a frame, M of them, with
             frame_inds (Tensor): int64, 0..N-1, shape (M,);
             boxes_xyxy (Tensor): pixels, the last ones included, shape (M, 4);
             scores (Tensor): higher is more anomalous, float32, shape (M,).

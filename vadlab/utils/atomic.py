@@ -1,4 +1,4 @@
-"""Files that others see whole or not at all."""
+"""Atomic writes: readers see the old file or the whole new one."""
 
 import os
 from collections.abc import Iterator
@@ -7,19 +7,19 @@ from pathlib import Path
 
 
 def part_of(path: Path) -> Path:
-    """The hidden file beside ``path`` that this process writes to first: ``.NAME.PID.part``."""
+    """The hidden temporary file beside ``path``, to which this process writes first: ``.NAME.PID.part``."""
     return path.with_name(f'.{path.name}.{os.getpid()}.part')
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A file to write to; it replaces ``path`` when the block ends. After an error ``path`` is what it was before.
+    """A temporary file to write to; it replaces ``path`` when the block ends. After an error ``path`` is unchanged.
 
     Args:
         path (str | os.PathLike): The file; missing folders are made.
 
     Yields:
-        Path: The file to write, in the same folder, with the permissions of any new file.
+        Path: The temporary file, in the same folder, with the permissions of any new file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,12 +32,12 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all; bytes of file names that are not UTF-8 become escapes."""
+    """Write a text file in UTF-8, atomically; bytes of file names that are not UTF-8 become escapes."""
     with atomic_path(path) as part:
         part.write_text(text, encoding='utf-8', errors='backslashreplace', newline='')
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
-    """Write a binary file, whole or not at all."""
+    """Write a binary file atomically."""
     with atomic_path(path) as part:
         part.write_bytes(content)

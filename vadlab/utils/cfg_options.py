@@ -1,4 +1,4 @@
-"""The words after ``--cfg-options``: their values, and the place in a config that each one sets."""
+"""Parsing the words after ``--cfg-options``, and setting them in a config."""
 
 import ast
 import copy
@@ -18,8 +18,8 @@ def parse_cfg_options(pairs: list[str] | None) -> dict[str, Any]:
     """Turn the ``key=value`` words after ``--cfg-options`` into a dict.
 
     A value is a Python literal (``0.1``, ``None``, ``"a b"``, ``['a b', 'c']``, ``{'a': 1}``, ``dict(a=1)``), or a list
-    of bare words (``a,b`` or ``[a,b]``; ``(a,b)`` is a tuple). Anything else is a string, kept to the character. Quotes
-    make a string of what would be a number or a list: ``"'007'"``, ``"'a,b'"``.
+    of bare words (``a,b`` or ``[a,b]``; ``(a,b)`` is a tuple). Anything else is a string, kept as it is. Quotes
+    make a string of a number or a list: ``"'007'"``, ``"'a,b'"``.
 
     Raises:
         ConfigError: A word without ``=``, or a dict or quoted string that cannot be read.
@@ -37,7 +37,7 @@ def parse_cfg_options(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """The value that a text stands for."""
+    """The value that a text denotes."""
     word = text.strip()
     if word in _WORDS:
         return _WORDS[word]
@@ -105,7 +105,7 @@ def _spans(text: str) -> list[int]:
 
 
 def _elements(text: str) -> list[str]:
-    """A text cut at its commas outside of brackets and quotes; uncut where these do not match."""
+    """A text split at its commas outside brackets and quotes; not split if these are unbalanced."""
     depths = _spans(text)
     cuts = [-1, *(i for i, depth in enumerate(depths) if depth == 0 and text[i] == ','), len(text)]
     return [text[a + 1 : b] for a, b in zip(cuts, cuts[1:], strict=False)]
@@ -122,9 +122,9 @@ def set_option(values: Any, key: str, value: Any, known: frozenset[str] = frozen
 
     Args:
         values (Any): A config's dict.
-        key (str): Dotted; an integer steps into a list.
-        value (Any): Merged into the dict that stands there, if both are dicts.
-        known (frozenset[str]): Names that may be set although ``values`` does not have them.
+        key (str): Dotted key; an integer indexes a list.
+        value (Any): The new value; merged if it and the old value are dicts.
+        known (frozenset[str]): Names that may be set even if ``values`` does not have them.
 
     Raises:
         ConfigError: The place does not exist.

@@ -1,4 +1,4 @@
-"""What every command line tool does around its ``main``."""
+"""Running a command line tool: exit status, error messages and signals."""
 
 import errno
 import io
@@ -18,7 +18,7 @@ from .printable import make_logs_printable, printable, shortened_message
 # torch re-raises a worker's exception as the same type with the worker's whole traceback as its message.
 _WORKER_TRACEBACK = re.compile(r'^Caught \w+ in .*?Original Traceback.*\n[\w.]*Error: ', re.DOTALL)
 
-#: What the system says of files and folders that are the user's to mend; other errors of it are faults of the program.
+#: Errors of files and folders that a user can fix; other errors of the operating system are faults of the program.
 _OF_FILES = {
     errno.ENOENT,
     errno.EACCES,
@@ -49,9 +49,9 @@ class Terminated(BaseException):
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into :class:`Terminated`, in the main thread of this process alone.
+    """Turn SIGTERM into :class:`Terminated`, only in the main thread of this process.
 
-    Libraries that catch everything raise errors of their own in place of an interruption: it is raised again.
+    A library may catch an interruption and raise an error of its own; the interruption is then raised again.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -59,8 +59,8 @@ def _ended_by_sigterm() -> Iterator[None]:
     owner = os.getpid()
 
     def end(signum: int, frame: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends the process at once
-        if os.getpid() != owner:  # a fork, which has nothing to tell
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second SIGTERM ends the process at once
+        if os.getpid() != owner:  # a forked process prints nothing
             os.kill(os.getpid(), signal.SIGTERM)
         raise Terminated
 
@@ -79,18 +79,18 @@ def _ended_by_sigterm() -> Iterator[None]:
 def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
     """Run a tool's ``main`` and exit.
 
-    A user's mistake (:class:`VADLabError`), and a file or folder that the system does not let us use (no permission, no
-    space, a folder where a file should be), becomes one message on standard error and exit status 2, as does a process
-    that loads data and dies. Ctrl-C becomes 130 and SIGTERM 143, after temporary files are removed. Any other exception
-    is a fault of the program and keeps its traceback (status 1).
+    Exit status 2, with one message on standard error: a user's mistake (:class:`VADLabError`), a file or folder that
+    cannot be used (no permission, no space, a folder where a file should be), or a data loading process that died.
+    Ctrl-C gives 130 and SIGTERM 143, after temporary files are removed. Any other exception is a fault of the program
+    and keeps its traceback (status 1).
 
     Args:
         main: Takes no arguments; returns the exit status, or None for 0.
-        resume: The command that goes on after an interruption, if the tool can.
+        resume: The command that continues after an interruption, if the tool can.
     """
     make_logs_printable()
     for stream in (sys.stdout, sys.stderr):
-        # Names that are no UTF-8, or a terminal that shows ASCII only, must not end a run.
+        # Names that are not UTF-8, or a terminal that shows only ASCII, must not end a run.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
     try:
@@ -106,7 +106,7 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
         status = 2
     except (KeyboardInterrupt, Terminated) as error:
         sys.stdout.flush()
-        sys.unraisablehook = lambda _: None  # objects that were not made to their end complain when they are freed
+        sys.unraisablehook = lambda _: None  # half-built objects print errors when they are freed
         if os.environ.get('RANK', '0') == '0':
             print('interrupted' + (f', resume with: {resume}' if resume else ''), file=sys.stderr)
         status = 143 if isinstance(error, Terminated) else 130

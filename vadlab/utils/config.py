@@ -1,18 +1,18 @@
 """Reading experiment configs: MMEngine's Python dialect with late-bound variables.
 
-A config is a Python file that is executed: open configs of people you trust only. ``_base_`` names the files it builds
+A config is a Python file that is executed: open only configs of people you trust. ``_base_`` names the files it builds
 on, and dicts are merged key by key as MMEngine does (``_delete_=True`` included). ``{{_base_.x}}`` and files that
-import their bases under ``read_base()`` are read, too.
-Two things are added:
+import their bases under ``read_base()`` work, too.
+Two features are added:
 
 * **Late-bound variables.** A top-level variable with a plain value (number, string, None, list or tuple of these) that
   an experiment or ``--cfg-options name=value`` sets, replaces the assignment of that name in its ``_base_`` files
   *before* those are evaluated. So ``image_size`` is written once and every pipeline that reads it follows. A part of a
   variable (``train_pipeline.1.num_frames=5``) is set there as well, before anything copies it.
-* **No option is lost.** A dotted option whose parents do not exist is an error that names the nearest known key; a
-  top-level name that is neither an argument of the Runner nor read by an expression is a warning that does.
+* **No option is lost.** A dotted option whose parents do not exist is an error that names the nearest known key. A
+  top-level name that is neither an argument of the Runner nor read by an expression is a warning that does the same.
 
-What was read is checked as a whole: see :mod:`~vadlab.utils.config_check`.
+The whole config is then checked, see :mod:`~vadlab.utils.config_check`.
 """
 
 import ast
@@ -62,7 +62,7 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
     'features',
 }
 
-#: Of these, what no expression of a config copies from: ``features`` of an extraction is a variable of a data set.
+#: Those of them that no expression of a config reads: ``features`` of an extraction is a variable of a data set.
 _PLACES = RUNNER_KEYS - {'features'}
 _SCALARS = (bool, int, float, str, type(None))
 
@@ -82,18 +82,18 @@ class _Source:
 
     @property
     def imports_bases(self) -> bool:
-        """Whether it names its bases by ``with read_base():``, in MMEngine's other dialect."""
+        """Whether it imports its bases under ``with read_base():``, MMEngine's other dialect."""
         return any(isinstance(node, ast.With) and 'read_base' in ast.unparse(node.items[0]) for node in self.tree.body)
 
     def walk(self) -> Iterator['_Source']:
-        """This file and all below it."""
+        """This file and all its ``_base_`` files, recursively."""
         yield self
         for base in self.bases:
             yield from base.walk()
 
 
 class _Base(ConfigDict):
-    """What ``_base_.key`` reads from in a config file: the values of the base files, which it may also change."""
+    """The name ``_base_`` inside a config file: the values of the base files, which the config may also change."""
 
     def __getattr__(self, key: str) -> Any:
         if key.startswith('__') or key not in self:
@@ -102,7 +102,7 @@ class _Base(ConfigDict):
 
 
 def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) -> Config:
-    """Read a config with everything it builds on, import its ``custom_imports``, and check it.
+    """Read a config with its ``_base_`` files, import its ``custom_imports``, and check it.
 
     Args:
         path (str | Path): The config file.
@@ -114,7 +114,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     Raises:
         MissingFileError: ``path`` or one of its ``_base_`` files does not exist.
         ConfigError: A file cannot be evaluated, a module cannot be imported, or a setting cannot be used; the message
-            lists all of these.
+            lists all such settings.
     """
     config = read_config(path, cfg_options)
     _import_modules(config.get('custom_imports'), str(path))
@@ -123,16 +123,16 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
 
 
 def read_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) -> Config:
-    """Read a config with everything it builds on; nothing is imported or checked.
+    """Read a config with its ``_base_`` files, without importing or checking anything.
 
     Args:
         path (str | Path): The config file.
-        cfg_options (Mapping[str, Any] | None): What to change: names of variables, or dotted keys such as
-            ``train_dataloader.batch_size``; an integer steps into a list. As :func:`parse_cfg_options` returns them.
+        cfg_options (Mapping[str, Any] | None): New values by name of a variable, or by dotted key such as
+            ``train_dataloader.batch_size``, where an integer indexes a list; from :func:`parse_cfg_options`.
 
     Raises:
         MissingFileError: ``path`` or one of its ``_base_`` files does not exist.
-        ConfigError: A file cannot be evaluated, or an option's place does not exist.
+        ConfigError: A file cannot be evaluated, or the key of an option does not exist.
     """
     source = _read(Path(path), seen=())
     options = dict(cfg_options or {})
@@ -180,21 +180,21 @@ def _import_modules(wanted: Any, where: str) -> None:
 
 
 def runner_config(config: Config) -> Config:
-    """The part of a config that the Runner acts on: what is dumped beside a run and saved in its checkpoints.
+    """The part of a config that the Runner reads; it is dumped beside a run and saved in its checkpoints.
 
-    Variables are left out, since in a flat file nothing reads them any more.
+    Variables are left out: in a flat file nothing reads them.
     """
     kept = {k: v for k, v in config._cfg_dict.to_dict().items() if k in RUNNER_KEYS}
     return _FlatConfig(kept, filename=config.filename)
 
 
-# A run asks for the text of its config at every checkpoint, and formatting it takes yapf longer than a small model's
-# whole epoch.
+# The text of the config goes into every checkpoint, and yapf takes longer to format it than a small model takes for
+# an epoch.
 _formatted: dict[str, str] = {}
 
 
 class _FlatConfig(Config):
-    """A config that remembers its formatted text."""
+    """A config that caches its formatted text."""
 
     @property
     def pretty_text(self) -> str:
@@ -270,7 +270,7 @@ _BASE_VALUE = re.compile(r'\{\{\s*(_base_(?:\.\w+)+)\s*\}\}')
 
 
 def _fill_in(text: str, path: Path) -> str:
-    """Put MMEngine's predefined names into a text, and variables of the environment (``{{$NAME:default}}``)."""
+    """Replace MMEngine's predefined names and environment variables (``{{$NAME:default}}``) in a text."""
     names = {
         'fileDirname': str(path.absolute().parent),
         'fileBasename': path.name,
@@ -283,7 +283,7 @@ def _fill_in(text: str, path: Path) -> str:
 
 
 class _Placeholders(ast.NodeTransformer):
-    """Puts ``_base_.x`` where MMEngine's ``{{_base_.x}}`` is written, with or without quotes."""
+    """Replaces MMEngine's ``{{_base_.x}}``, with or without quotes, by ``_base_.x``."""
 
     def visit_Set(self, node: ast.Set) -> ast.AST:
         inner = node.elts[0]
@@ -323,7 +323,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _stored(node: ast.AST) -> set[str]:
-    """Names that a top-level statement assigns, also inside its branches."""
+    """Names that a top-level statement assigns, including inside its branches."""
     if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         return {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
@@ -333,12 +333,12 @@ def _stored(node: ast.AST) -> set[str]:
 
 
 def _plain_assignments(source: _Source, bound: Mapping[str, Any]) -> dict[str, Any]:
-    """Variables of this very file whose value is plain: literals, and expressions of such variables."""
+    """Variables of this file (not of its bases) with a plain value: a literal, or an expression of such variables."""
     found: dict[str, Any] = {}
     for node in source.tree.body:
         names = _stored(node)
         if not isinstance(node, (ast.Assign, ast.AnnAssign)):
-            for name in names:  # what a branch or += does is not known before the file is evaluated
+            for name in names:  # the effect of a branch or += is not known before evaluation
                 found.pop(name, None)
             continue
         space = {**found, **{k: v for k, v in bound.items() if k in found}}
@@ -357,7 +357,7 @@ def _plain_assignments(source: _Source, bound: Mapping[str, Any]) -> dict[str, A
 
 
 def _assigned(source: _Source) -> dict[str, list[Any]]:
-    """Every top-level name set anywhere, with the values it has where those are plain."""
+    """Every top-level name set in a file or its bases, with those of its values that are plain."""
     names: dict[str, list[Any]] = {}
     for file in source.walk():
         plain = _plain_assignments(file, {})
@@ -369,7 +369,7 @@ def _assigned(source: _Source) -> dict[str, list[Any]]:
 
 
 def _check_kind(name: str, value: Any, known: list[Any]) -> None:
-    """A word where the config has a number is a slip of the keyboard."""
+    """Refuse a value of another type, such as a word where the config has a number."""
     if not known or value is None or any(v is None for v in known):
         return
     current = known[0]
@@ -380,16 +380,16 @@ def _check_kind(name: str, value: Any, known: list[Any]) -> None:
 
 
 def _evaluated(source: _Source, bound: Mapping[str, Any], inside: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a config: ``bound`` are variables that are replaced, ``inside`` options that set a part."""
+    """The values of a config, with the variables in ``bound`` replaced and the dotted options in ``inside`` set."""
     early = {k: v for k, v in inside.items() if k.split('.')[0] not in _PLACES}
-    values = _unshared(_evaluate(source, bound, early))  # so that an option sets its place alone
+    values = _unshared(_evaluate(source, bound, early))  # so that an option sets only its own key
     for key, value in inside.items():
         set_option(values, key, value, RUNNER_KEYS)
     return values
 
 
 def _unshared(value: Any) -> Any:
-    """A copy in which no dict or list is in two places."""
+    """A deep copy in which no dict or list is shared."""
     if isinstance(value, dict):
         return {k: _unshared(v) for k, v in value.items()}
     return type(value)(map(_unshared, value)) if type(value) in (list, tuple) else value
@@ -418,7 +418,7 @@ def _evaluate(source: _Source, bound: Mapping[str, Any], inside: Mapping[str, An
                 namespace[name] = _unshared(bound[name])
         for key, value in inside.items():
             if key.split('.')[0] in namespace:
-                with contextlib.suppress(ConfigError):  # this file may hold only a part; the whole is looked at later
+                with contextlib.suppress(ConfigError):  # this file may have only a part; the whole is checked later
                     set_option(namespace, key, value)
     own = {
         k: v
@@ -446,7 +446,7 @@ def _run(node: ast.stmt, source: _Source, namespace: dict[str, Any], bound: Mapp
 
 
 def _evaluate_by_mmengine(source: _Source) -> dict[str, Any]:
-    """The values of a file that imports its bases: MMEngine's other dialect, in which nothing is late-bound."""
+    """The values of a file that uses ``read_base()``, MMEngine's other dialect, in which nothing is late-bound."""
     try:
         return Config.fromfile(source.path)._cfg_dict.to_dict()
     except Exception as error:
@@ -454,7 +454,7 @@ def _evaluate_by_mmengine(source: _Source) -> dict[str, Any]:
 
 
 def _refuse_variables(options: Mapping[str, Any]) -> None:
-    """Refuse options on variables of a config that is evaluated before options are set."""
+    """Refuse options on variables if the config is evaluated before options are set."""
     for key in options:
         if key.split('.')[0] not in RUNNER_KEYS:
             raise ConfigError(
@@ -481,7 +481,7 @@ def _warn_of_unread(source: _Source, values: Mapping[str, Any]) -> None:
 
 
 def _check_arrived(key: str, values: Mapping[str, Any], without: Mapping[str, Any]) -> None:
-    """Refuse an option inside of a variable that changes the variable alone.
+    """Refuse an option inside a variable if it changes only the variable, and no setting.
 
     Raises:
         ConfigError: The message names the places that hold a copy of the variable.

@@ -1,9 +1,9 @@
-"""The one check of a config: unknown keys, types and ranges at any depth, before a part of it is built.
+"""The check of a config: unknown keys, types and ranges at any depth, before any part is built.
 
-What a setting may be is read off the constructor that gets it: its parameters are the known keys, and their annotations
-the types. :data:`RANGES` adds the range of every number whose name means the same everywhere; a constructor checks what
-concerns it alone. Dicts without a ``type`` (the whole config, data loaders, ``clip_grad``, ...) are held to the
-signature of what MMEngine passes them to.
+Settings are checked against the constructor that receives them: its parameters are the known keys, and their
+annotations the types. :data:`RANGES` adds ranges of numbers, for names that mean the same in every constructor; a
+constructor checks everything else itself. Dicts without a ``type`` (the whole config, data loaders, ``clip_grad``, ...)
+are checked against the signature of the function that MMEngine passes them to.
 """
 
 import contextlib
@@ -47,10 +47,10 @@ class Range(NamedTuple):
 
     low: float
     high: float = math.inf
-    above: bool = False  # low itself is outside
+    above: bool = False  # low itself is excluded
 
     def has(self, number: float) -> bool:
-        """Whether a number lies in it."""
+        """Whether a number is in the range."""
         return self.low <= number <= self.high and not (self.above and number == self.low)
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class Range(NamedTuple):
         return f'> {self.low:g}' if self.above else f'>= {self.low:g}'
 
 
-#: Ranges of numbers, by the name of the setting. The default of a constructor is always allowed (-1 for "never").
+#: Ranges of numbers by name of the setting. The default of a constructor is always allowed (-1 for "never").
 RANGES: dict[str, Range] = {
     **dict.fromkeys(
         # loops, loaders, hooks
@@ -84,7 +84,7 @@ RANGES: dict[str, Range] = {
 }
 
 # ---- signatures of dicts without a type -----------------------------------------------------------------------------
-# The Runner and MMEngine read these keys one by one; here stands what they are, as a signature.
+# The Runner and MMEngine read these keys one by one; the functions below declare them as signatures.
 
 
 def _config(  # beside the arguments of the Runner
@@ -175,7 +175,7 @@ def _parameter_rules(
 ) -> None: ...
 
 
-#: Signatures of dicts without a type, by their place.
+#: Signatures of dicts without a type, by dotted key.
 _WITHOUT_TYPE: dict[str, tuple[Callable, ...]] = {
     '': (Runner, _config),
     'env_cfg': (_env_cfg,),
@@ -190,7 +190,7 @@ _WITHOUT_TYPE: dict[str, tuple[Callable, ...]] = {
     'optim_wrapper': (OptimWrapper,),
     'model_wrapper_cfg': (MMDistributedDataParallel,),
 }
-#: What is read before a constructor gets the rest, and annotations that MMEngine leaves out or wide.
+#: Keys that are read before a constructor gets the rest, and annotations that MMEngine omits or leaves wide.
 _BESIDE: dict[str, Callable] = {
     'train_cfg': _loop,
     'optim_wrapper': _optim_wrapper,
@@ -205,9 +205,9 @@ _BESIDE: dict[str, Callable] = {
     'default_hooks.*': _hook,
     'custom_hooks.*': _hook,
 }
-#: Constructors whose ``**kwargs`` are options of nothing: they end in an error long after the start.
+#: Constructors whose ``**kwargs`` are no options: they cause an error long after the start.
 _CLOSED = {MMCheckpointHook}
-#: Packages whose parts build the parts inside of them by the same names.
+#: Packages whose parts build their inner parts from the same registries.
 _OURS = ('vadlab', 'mmengine', 'torch')
 
 # ---- the check ------------------------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
     """Refuse a config that has an unknown key, a value of another type, or a number out of its range.
 
     Args:
-        config (Mapping[str, Any]): What the Runner gets.
+        config (Mapping[str, Any]): The Runner's config.
         where (str): The config's name, for the message.
 
     Raises:
@@ -232,15 +232,15 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
 def config_problems(config: Mapping[str, Any], registries: Sequence[Registry] | None = None) -> list[str]:
     """Settings that cannot be used, each as ``model.vision.layer: CLIPVisionTransformer takes no option ...``.
 
-    Parts are the dicts that have a ``type``. What a constructor takes as ``**kwargs`` and keeps is not judged.
+    Parts are the dicts that have a ``type``. Options that a constructor takes as ``**kwargs`` are not checked.
 
     Args:
-        config (Mapping[str, Any]): What the Runner gets.
-        registries (Sequence[Registry] | None): Where types are looked up, with their parents; None: those of the
-            config's ``default_scope``.
+        config (Mapping[str, Any]): The Runner's config.
+        registries (Sequence[Registry] | None): Registries in which types are looked up, with their parents; None for
+            those of the config's ``default_scope``.
 
     Returns:
-        list[str]: One line for each, in the order of the config.
+        list[str]: One line per option, in the order of the config.
     """
     scope = config.get('default_scope')
     names, closed = _known_types(scope if isinstance(scope, str) else 'vadlab', registries)
@@ -248,7 +248,7 @@ def config_problems(config: Mapping[str, Any], registries: Sequence[Registry] | 
 
 
 def option_problems(part: Mapping[str, Any], target: Callable) -> list[str]:
-    """Options of one part that its constructor does not take; what is built already is not judged.
+    """Options of one part that its constructor does not take; values that are already built are skipped.
 
     Args:
         part (Mapping[str, Any]): The part's config.
@@ -265,8 +265,8 @@ _OF_THE_RUNNER += [PARAM_SCHEDULERS]
 
 
 def _known_types(scope: str, registries: Sequence[Registry] | None) -> tuple[dict[str, Any], bool]:
-    """Every registered name; of equal names the first one's. And whether all names of the scope are among them."""
-    from vadlab import registry  # which imports this package
+    """Registered classes by name (the first one of a name), and whether all names of the scope are among them."""
+    from vadlab import registry  # here, since it imports this package
 
     ours = [part for part in vars(registry).values() if isinstance(part, registry.Registry)]
     closed = registries is not None or scope == 'vadlab'
@@ -288,8 +288,8 @@ class _Check:
     """One pass over a config.
 
     Args:
-        config (Mapping[str, Any]): The whole.
-        names (Mapping[str, Any]): What each type stands for.
+        config (Mapping[str, Any]): The whole config.
+        names (Mapping[str, Any]): Classes by type.
     """
 
     def __init__(self, config: Mapping[str, Any], names: Mapping[str, Any]) -> None:
@@ -297,19 +297,19 @@ class _Check:
         self.names = names
 
     def problems(self, node: Any, path: str, closed: bool, taker: Any) -> Iterator[str]:
-        """What is wrong with a node and everything below it.
+        """Problems of a node and of everything below it.
 
         Args:
             node (Any): A value of the config.
             path (str): Its dotted key.
-            closed (bool): Each type must be known.
-            taker (Any): What the constructor that gets it passes it to, or the type that it is by default.
+            closed (bool): Whether each type must be registered.
+            taker (Any): The callable that it is passed to, or its default type.
         """
         settings = None
         if isinstance(node, Mapping):
             kind = node.get('type')
             if isinstance(kind, str) and '.' in kind and kind not in self.names and kind.split('.')[0] not in _OURS:
-                return  # what another package makes of it and of the names in it is not known here
+                return  # how another package reads it is not known here
             targets = self._targets(node, path) or ((self._named(taker),) if taker and kind is None else ())
             settings = _all_settings(targets)
             if settings is not None:
@@ -325,7 +325,7 @@ class _Check:
             yield from self.problems(value, f'{path}.{key}' if path else str(key), closed, inner)
 
     def _targets(self, node: Mapping[str, Any], path: str) -> tuple[Callable, ...]:
-        """What a dict's entries are passed to; empty where that is not known."""
+        """The callables that a dict's entries are passed to; empty if unknown."""
         kind = node.get('type')
         found: tuple[Callable, ...] = ()
         if path == 'optim_wrapper.clip_grad':
@@ -338,14 +338,14 @@ class _Check:
         elif path == 'train_cfg':
             found = (EpochBasedTrainLoop if node.get('by_epoch', True) else IterBasedTrainLoop,)
         elif path == 'optim_wrapper' and 'optimizer' not in node:
-            return ()  # several optimizers, of a constructor of one's own
+            return ()  # several optimizers, with a custom constructor
         else:
             found = _WITHOUT_TYPE.get(path, ())
         beside = _BESIDE.get(path) or _BESIDE.get(re.sub(r'\.\w+$', '.*', path))
         return (*found, beside) if found and beside else found
 
     def _of_parameters(self, path: str) -> tuple[Callable, ...]:
-        """What ``paramwise_cfg`` and the groups in it are passed to."""
+        """The callables that ``paramwise_cfg`` and its groups are passed to."""
         constructor = self._named(self.wrapper.get('constructor') or 'DefaultOptimWrapperConstructor')
         name = getattr(constructor, '__name__', '')
         found: Callable | None = _named_groups if name == 'NamedGroupsConstructor' else None
@@ -360,18 +360,18 @@ class _Check:
         return (optimizer, _group) if callable(optimizer) else ()
 
     def _named(self, kind: Any) -> Any:
-        """What a type stands for; None where that is not known."""
+        """The class of a type; None if unknown."""
         if not isinstance(kind, str):
             return kind
         found = self.names.get(kind)
         if found is None and '.' in kind:
-            with contextlib.suppress(Exception):  # a package that is missing is named when the part is built
+            with contextlib.suppress(Exception):  # a missing package is reported when the part is built
                 found = get_object_from_string(kind)
         return found
 
 
 def _title(target: Callable, path: str) -> str:
-    """What a message calls the taker of an option."""
+    """How messages name the part that takes an option."""
     if path.endswith('_dataloader'):
         return 'a data loader'
     name = getattr(target, '__name__', str(target))
@@ -379,7 +379,7 @@ def _title(target: Callable, path: str) -> str:
 
 
 def _misfits(node: Mapping[str, Any], path: str, title: str, settings: Mapping[str, '_Setting']) -> Iterator[str]:
-    """The entries of a dict that a signature does not take."""
+    """Problems of the entries of a dict that do not match a signature."""
     for key, value in node.items():
         place = f'{path}.{key}' if path else str(key)
         if key in ('type', '_scope_'):
@@ -399,7 +399,7 @@ def _misfits(node: Mapping[str, Any], path: str, title: str, settings: Mapping[s
 
 
 def _innermost(value: Any, hint: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
-    """Place, value and annotation of what does not fit inside of a dict or list that is right as such."""
+    """Place, value and annotation of each misfit; in a dict or list of the right kind, of its misfit entries."""
     for arm in typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else [hint]:
         args = [arg for arg in typing.get_args(arm) if arg is not Ellipsis]
         if isinstance(value, Mapping) and len(args) == 2 and _fits({}, arm):
@@ -432,19 +432,19 @@ def _shown(value: Any) -> str:
 
 
 class _Setting(NamedTuple):
-    """A parameter; of ``Annotated[dict, taker]`` what the dict is passed to, or its type where it names none."""
+    """A parameter; ``taker`` is the callable of an ``Annotated[dict, taker]``, or the default type of the dict."""
 
     hint: Any
     default: Any
     taker: Any = None
 
 
-#: Marks, among the settings of a constructor, that it takes any other keyword, too.
+#: Entry in the settings of a constructor that accepts any other keyword.
 _ANY = '**'
 
 
 def _all_settings(targets: Sequence[Callable]) -> dict[str, _Setting] | None:
-    """What several targets take together; a later one's annotation counts. None where that is not known."""
+    """Parameters of several targets together; the annotation of the last one counts. None if unknown."""
     found: dict[str, _Setting] = {}
     for target in targets:
         settings = _settings(target)
@@ -456,7 +456,7 @@ def _all_settings(targets: Sequence[Callable]) -> dict[str, _Setting] | None:
 
 @cache
 def _settings(target: Callable) -> dict[str, _Setting] | None:
-    """Parameters of a constructor or function; None where they cannot be inspected."""
+    """Parameters of a constructor or function; None if they cannot be inspected."""
     if not inspect.isclass(target):
         return _parameters(target)
     found: dict[str, _Setting] = {}
@@ -471,7 +471,7 @@ def _settings(target: Callable) -> dict[str, _Setting] | None:
         if _ANY not in own or cls in _CLOSED:
             found.pop(_ANY, None)
             break
-        if not _passes_on(constructor):  # else the next class tells what the keywords are
+        if not _passes_on(constructor):  # else the next class declares the keywords
             break
     return found
 
@@ -493,7 +493,7 @@ def _parameters(function: Callable) -> dict[str, _Setting] | None:
 
 
 def _hint(parameter: inspect.Parameter, space: dict[str, Any]) -> Any:
-    """The annotation of a parameter; Any where there is none, it cannot be read, or its own default breaks it."""
+    """The annotation of a parameter; Any if there is none, it cannot be read, or its own default does not match it."""
     hint = parameter.annotation
     if isinstance(hint, str):
         try:
@@ -514,7 +514,7 @@ def _taker(hint: Any) -> Any:
 
 
 def _passes_on(function: Callable) -> bool:
-    """Whether a constructor hands its ``**kwargs`` to the constructor of a base."""
+    """Whether a constructor passes its ``**kwargs`` to the constructor of a base class."""
     try:
         source = inspect.getsource(function)
     except (OSError, TypeError):
@@ -527,7 +527,7 @@ def _passes_on(function: Callable) -> bool:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value of a config, in which parts are dicts and tuples may be lists, fits an annotation."""
+    """Whether a value of a config fits an annotation; parts are dicts there, and tuples may be lists."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is None or hint is types.NoneType:
         return value is None

@@ -1,7 +1,7 @@
-"""Errors that a user can cause, and fix.
+"""Errors that a user can cause and fix.
 
-Each derives from the built-in exception that fits it, so library users may catch ``ValueError`` as usual, while the
-tools can tell a user's mistake (one clear message, exit status 2) from a fault of our own (a traceback, status 1).
+Each derives from the matching built-in exception, so library users may catch ``ValueError`` as usual. The tools print
+one message for these (exit status 2) and a traceback for faults of the program (status 1).
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from .printable import printable, shortened_message
 class VADLabError(Exception):
     """Base of all errors that a user can fix. The message says what is wrong, where, and how to fix it.
 
-    What it repeats of names and files is shown with its control characters escaped, and cut where it is long.
+    Control characters are escaped, and long messages are cut.
     """
 
     def __str__(self) -> str:
@@ -41,18 +41,18 @@ class MissingDependencyError(VADLabError, ImportError):
 
 
 class TrainingError(VADLabError, RuntimeError):
-    """Training cannot go on: a loss that is not finite, no memory left, a device that failed."""
+    """Training cannot continue: a loss that is not finite, no memory left, a device that failed."""
 
 
 def check_names(names: Iterable[object], what: str) -> None:
-    """Make sure that files can be named in lists, tables and JSON, which are in UTF-8.
+    """Check that names can be written to lists, tables and JSON, which are in UTF-8.
 
     Args:
         names (Iterable): Paths or names, as Python decodes them.
-        what (str): What they are of, for the message.
+        what (str): What the names belong to, for the message.
 
     Raises:
-        DataError: Some hold bytes that are no UTF-8.
+        DataError: Some names are not valid UTF-8.
     """
     bad = [str(name) for name in names if any('\ud800' <= char <= '\udfff' for char in str(name))]
     if bad:
@@ -64,7 +64,7 @@ def check_names(names: Iterable[object], what: str) -> None:
 
 @contextmanager
 def naming(source: object, separator: str = ': ') -> Iterator[None]:
-    """Put the name of a file before the message of a :class:`DataError`."""
+    """Put the name of a file in front of the message of a :class:`DataError`."""
     try:
         yield
     except DataError as error:

@@ -1,4 +1,4 @@
-"""Reading JSON of unknown origin, and writing it whole or not at all."""
+"""Reading JSON of unknown origin, and writing it atomically."""
 
 import json
 import os
@@ -11,34 +11,33 @@ from .atomic import atomic_path, part_of
 from .errors import ConfigError, DataError
 from .text_file import decode_text, read_bytes, read_text, split_lines
 
-_DEEPEST = 64  # lists and objects within each other
-_LONGEST_NUMBER = 19  # digits of a whole number: those of 64 bits
+_DEEPEST = 64  # levels of nested lists and objects
+_LONGEST_NUMBER = 19  # digits of the largest 64-bit integer
 _NO_TEXT = re.compile(r'\\u(0000|[dD][89a-fA-F])')
 
 
 def read_json(path: str | os.PathLike[str], unique_keys: bool = False) -> Any:
     """Read a JSON file in UTF-8, with or without a byte order mark.
 
-    What no file of numbers and texts needs is refused here, so that no reader has to look for it: numbers that are not
-    finite, whole numbers beyond 64 bits, lists within each other beyond 64 levels, texts with a zero byte or half of a
-    character.
+    Refused here, so that no reader has to check for it: numbers that are not finite, integers beyond 64 bits, more
+    than 64 levels of nesting, and strings with a zero byte or an unpaired surrogate (half of a character).
 
     Args:
         path (str | PathLike): The file.
-        unique_keys (bool): Refuse an object that has a key twice, of which the last would count.
+        unique_keys (bool): Refuse an object with a repeated key; otherwise the last value counts.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It cannot be read, or is no JSON of this kind; the message names the place.
+        DataError: It cannot be read, or is not such JSON; the message names the place.
     """
     return parse_json(read_text(path), str(path), unique_keys)
 
 
 def parse_json(text: str, source: str, unique_keys: bool = False, is_finite: bool = True) -> Any:
-    """Parse JSON as :func:`read_json` does; ``source`` is for messages.
+    """Parse JSON text as :func:`read_json` does; ``source`` names it in messages.
 
     Raises:
-        DataError: It is no JSON of this kind.
+        DataError: It is not such JSON.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -79,14 +78,14 @@ def parse_json(text: str, source: str, unique_keys: bool = False, is_finite: boo
 def read_json_lines(
     path: str | os.PathLike[str], is_finite: bool = True, is_ended: bool = False
 ) -> list[tuple[int, Any]]:
-    """The values of a file with one a line, and their line numbers, as :func:`read_json` reads them.
+    """Line numbers and values of a JSON Lines file, each read as :func:`read_json` does.
 
-    A last line without its line break is left out where it is no JSON: a program that was killed began to write it.
+    A last line without a line break is skipped if it is not valid JSON: a killed program leaves such a line.
 
     Args:
         path (str | PathLike): The file.
         is_finite (bool): Refuse NaN and infinity.
-        is_ended (bool): Leave a last line without its line break out, whatever it is.
+        is_ended (bool): Skip a last line without a line break even if it is valid JSON.
 
     Raises:
         MissingFileError, DataError: See :func:`read_json`.
@@ -108,17 +107,17 @@ def read_json_lines(
 
 
 def shape_fault(content: Any, shape: Any, place: str = '') -> str | None:
-    """Where JSON is of another shape than a reader needs; None where it fits.
+    """The first difference between JSON and the shape that a reader needs, as a phrase; None if it fits.
 
     >>> shape_fault({'boxes': [{'x': 1}, {'x': 'a'}]}, {'boxes': [{'x': float, 'label?': str}]})
     "boxes[1].x is 'a', not a number"
 
     Args:
         content (Any): What :func:`read_json` returned.
-        shape (Any): ``str``, ``int``, ``float`` (a whole number fits, too) or ``bool``; ``Any``; a list of one shape,
-            which all entries have; a dict of shapes by key, whose keys may be missing or null where they end in ``?``;
-            ``{str: shape}`` for an object of any keys; or a tuple of shapes, of which one must fit.
-        place (str): Where ``content`` stands.
+        shape (Any): ``str``, ``int``, ``float`` (integers fit, too) or ``bool``; ``Any``; a list with one shape, for
+            all entries; a dict of shapes by key, where a key that ends in ``?`` may be missing or null;
+            ``{str: shape}`` for an object with any keys; or a tuple of shapes, one of which must fit.
+        place (str): Path of ``content`` inside the file, for the phrase.
     """
     if isinstance(shape, tuple):
         faults = [shape_fault(content, one, place) for one in shape]
@@ -201,11 +200,11 @@ def _texts(content: Any) -> Iterator[str]:
 
 
 def check_writable(path: str | Path, option: str) -> None:
-    """Find out before long work that its result cannot be written; folders that lack are made.
+    """Check before long work that its result can be written; missing folders are made.
 
     Args:
-        path (str | Path): The file to be.
-        option (str): What the user named it by, for the message.
+        path (str | Path): The file to write later.
+        option (str): The option that names it, for the message.
 
     Raises:
         ConfigError: Its folder cannot be made or written to, or it is a folder itself.
@@ -223,12 +222,12 @@ def check_writable(path: str | Path, option: str) -> None:
 
 
 def write_json(path: str | Path, content: Any, **options: Any) -> None:
-    r"""Write a file that is read as whole by others, with the permissions that any new file gets.
+    r"""Write a JSON file atomically, with the permissions that any new file gets.
 
     Args:
-        path (str | Path): The file; folders that lack are made.
-        content (Any): What ``json.dump`` takes; NaN is refused, since it is no JSON. Bytes of file names that are no
-            UTF-8 are written as escapes (``\udce9``).
+        path (str | Path): The file; missing folders are made.
+        content (Any): What ``json.dump`` takes, except NaN, which is not JSON. Bytes of file names that are not UTF-8
+            are written as escapes (``\udce9``).
         **options (Any): Further arguments of ``json.dump``.
     """
     with atomic_path(path) as part, part.open('w', encoding='utf-8', errors='backslashreplace') as file:

@@ -1,4 +1,4 @@
-"""Packages whose modules are loaded when one of their names is asked for."""
+"""Packages that load a module when one of its names is used."""
 
 import importlib
 import re
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def lazy_names(package: str, folders: Iterable[str]) -> Callable[[str], Any]:
-    """A ``__getattr__`` for a package whose modules each define what they are named after.
+    """A ``__getattr__`` for a package that finds names in its modules.
 
-    ``from vadlab.models.losses import InfoNCELoss`` finds the module that defines the name and imports that one alone.
+    ``from vadlab.models.losses import InfoNCELoss`` finds the module that defines the name and imports only that one.
     So a new module needs no line in an ``__init__.py``, and importing a package loads nothing.
 
     Args:

@@ -1,4 +1,4 @@
-"""What is said when a process that loads data ends, instead of waiting for it."""
+"""Messages for data loader workers that die, where torch would wait forever."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from multiprocessing.queues import Queue
 from typing import Any
 
-# Exit statuses of a worker that cannot hand over a batch. torch's error has the number, and nothing else of the reason.
+# Exit statuses of a worker that cannot send a batch. torch's error has the status as its only hint at the reason.
 _NO_SHARED_MEMORY, _NO_FILE_HANDLES, _CANNOT_SEND = 81, 82, 83
 _DIED = re.compile(r'DataLoader worker \(pid|process pool (was|were) terminated|not usable anymore')
 _EXIT_STATUS = re.compile(r'exited unexpectedly with exit code (\d+)')
@@ -18,11 +18,11 @@ _FEWER = 'Set num_workers or prefetch_factor of the data loaders lower'
 
 
 def end_where_batches_cannot_be_sent(worker_id: int = 0) -> None:
-    """In a worker: exit where a batch cannot be handed over, which Python prints and then forgets about.
+    """Make a worker exit if it cannot send a batch; by default Python prints the error and goes on.
 
-    The main process would wait for that batch forever. It notices within seconds that a worker is gone.
+    The main process would wait for that batch forever, but it notices within seconds that a worker is gone.
     """
-    del worker_id  # as torch calls a worker_init_fn
+    del worker_id  # torch passes it to a worker_init_fn
     Queue._on_queue_feeder_error = staticmethod(_exit)  # type: ignore[attr-defined]
 
 
@@ -38,7 +38,7 @@ def _exit(error: Exception, batch: Any) -> None:
 
 
 def tells_for_all() -> bool:
-    """Whether this process warns of what all workers meet: the first worker, or the one that has no workers."""
+    """Whether this process warns on behalf of all workers: it is the first worker, or the main process without any."""
     from torch.utils.data import get_worker_info
 
     worker = get_worker_info()
@@ -46,17 +46,17 @@ def tells_for_all() -> bool:
 
 
 def machine_message(error: BaseException) -> str | None:
-    """What to tell a user of a worker's death, or of a machine that is out of shared memory or file handles.
+    """The message for a worker that died, or for a machine that is out of shared memory or file handles.
 
     Returns:
-        One message; None where the error is of another kind.
+        One message; None for any other error.
     """
     chain = list(causes(error))
     text = '\n'.join(str(each) for each in chain)
     has_died = bool(_DIED.search(text))
     status = int(found[1]) if (found := _EXIT_STATUS.search(text)) else None
     out_of_files = any(isinstance(each, OSError) and each.errno in (errno.EMFILE, errno.ENFILE) for each in chain)
-    # torch: a message that could not carry the file handles that belong to it.
+    # "ancdata": torch could not send the file handles of a batch.
     if out_of_files or status == _NO_FILE_HANDLES or 'Too many open files' in text or 'items of ancdata' in text:
         return f'Too many open files. Raise the limit (ulimit -n 4096). {_FEWER}, or to 0'
     if status == _NO_SHARED_MEMORY or 'unable to allocate shared memory' in text or ('Bus error' in text and has_died):
@@ -77,7 +77,7 @@ def machine_message(error: BaseException) -> str | None:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it was raised from or in the place of, last first."""
+    """An error and the chain of its causes and contexts, latest first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -19,18 +19,18 @@ _DEEPEST = 8
 
 
 def read_mat(path: str | PathLike[str], name: str) -> list | np.ndarray | None:
-    """Read a variable.
+    """Read one variable.
 
     Args:
         path (str | PathLike): The file.
-        name (str): Of the variable.
+        name (str): Name of the variable.
 
     Returns:
-        list | np.ndarray | None: An array of numbers; a list of such for a cell array; None where it is not there.
+        list | np.ndarray | None: An array of numbers; a list of arrays for a cell array; None if it is not in the file.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It is no such file, is damaged, or the variable is neither numbers nor cells of numbers.
+        DataError: It is not a level 5 file, is damaged, or the variable is neither numbers nor cells of numbers.
     """
     raw = read_bytes(path)
     with naming(path, ' '):
@@ -54,7 +54,7 @@ def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at + 8 <= len(data):
         kind, size = struct.unpack_from(f'{order}II', data, at)
-        if kind >> 16:  # small: up to four bytes stand in the tag
+        if kind >> 16:  # small: up to four bytes are in the tag itself
             kind, size = kind & 0xFFFF, kind >> 16
             if size > 4:
                 raise DataError('is damaged (a small element of more than 4 bytes)')
@@ -73,7 +73,7 @@ def _unpacked(data: bytes, order: str) -> bytes:
 
 
 def _matrix(data: bytes, order: str, wanted: str | None = None, depth: int = 0) -> list | np.ndarray | None:
-    """An array; None where it has another name than is wanted."""
+    """Parse an array; None if its name is not the wanted one."""
     parts = _elements(data, order)
     (_, flags), (_, sizes), (_, label) = (next(parts, (0, b'')) for _ in range(3))
     if not flags or (wanted is not None and label.decode('latin-1') != wanted):

@@ -1,4 +1,4 @@
-"""File names in the order in which people count: ``2.jpg`` before ``10.jpg``."""
+"""Natural order of file names: ``2.jpg`` before ``10.jpg``."""
 
 import os
 import re
@@ -10,9 +10,9 @@ _NUMBER = re.compile(r'([0-9]+)')
 
 
 def natural_key(name: str | os.PathLike) -> tuple:
-    """A key to sort file names and paths by: folder by folder, numbers as numbers.
+    """Sort key for file names and paths: folder by folder, with numbers compared as numbers.
 
-    Names that differ in leading zeros only (``1``, ``01``) keep a fixed order.
+    Names that differ only in leading zeros (``1``, ``01``) have a fixed order.
 
     >>> sorted(['10.jpg', '2.jpg', 'b/1.jpg', '01.jpg'], key=natural_key)
     ['01.jpg', '2.jpg', '10.jpg', 'b/1.jpg']
@@ -24,8 +24,8 @@ def natural_key(name: str | os.PathLike) -> tuple:
     text = os.fsdecode(text).replace(os.sep, '/')
     parts = []
     for part in text.split('/'):
-        # Words and numbers take turns, so that a word is never compared with a number. Digits are compared by length
-        # and then as text, which takes numbers of any length.
+        # Words and numbers alternate, so a word is never compared with a number. Digits are compared by length and then
+        # as text, which works for numbers of any length.
         pieces = _NUMBER.split(part)
         numbers = [(len(digits.lstrip('0')), digits.lstrip('0')) for digits in pieces[1::2]]
         parts.append(tuple(piece for pair in zip(pieces[::2], [*numbers, (0, '')], strict=True) for piece in pair))

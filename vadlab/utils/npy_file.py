@@ -20,7 +20,7 @@ from .text_file import MOST_BYTES
 
 _MAGIC = b'\x93NUMPY'
 _MOST_HEADER_BYTES = 10_000  # NumPy's own limit
-# What NumPy raises of headers that are not its own.
+# What NumPy raises for a header that it cannot parse.
 _DAMAGE = (
     ValueError,
     EOFError,
@@ -34,7 +34,7 @@ _DAMAGE = (
     IndexError,
     AttributeError,
 )
-# What zipfile raises of archives that are damaged, encrypted or of a method that it does not know.
+# What zipfile raises for archives that are damaged, encrypted or compressed by an unsupported method.
 ZIP_DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -54,19 +54,19 @@ def read_npy(path: str | os.PathLike[str]) -> np.ndarray:
         path (str | PathLike): The file.
 
     Returns:
-        np.ndarray: Of any shape and type but Python objects.
+        np.ndarray: Any shape, any dtype except Python objects.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It cannot be read, is empty, no ``.npy`` file, cut short, or holds Python objects. The message names
-            the file.
+        DataError: It cannot be read, is empty, is not an ``.npy`` file, is cut short, or holds Python objects. The
+            message names the file.
     """
     with _open(path) as file, naming(path, ' '):
         return _read(file, os.fstat(file.fileno()).st_size)
 
 
 def map_npy(path: str | os.PathLike[str]) -> np.ndarray:
-    """Map an array into memory, read-only: only what is looked at is read from disk.
+    """Map an array into memory, read-only; data is read from disk when it is used.
 
     Raises:
         MissingFileError, DataError: See :func:`read_npy`.
@@ -85,13 +85,13 @@ def map_npy(path: str | os.PathLike[str]) -> np.ndarray:
 def open_npz(path: str | os.PathLike[str]) -> dict[str, Callable[[], np.ndarray]]:
     """The arrays of an ``.npz`` file by name, each as a function that reads it.
 
-    The functions look at the archive's checksum, and raise :class:`DataError` where an array cannot be read.
+    The functions verify the archive's checksum and raise :class:`DataError` if an array cannot be read.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It is no ``.npz`` file, or is cut short.
+        DataError: It is not an ``.npz`` file, or is cut short.
     """
-    _open(path).close()  # for what is no file
+    _open(path).close()  # raises if there is no such file
     try:
         archive = zipfile.ZipFile(path)
         names = archive.namelist()
@@ -108,7 +108,7 @@ def _read_entry(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str
                 raise DataError(f'has {size:,} bytes when unpacked; the limit is {MOST_BYTES:,}')
             with archive.open(name) as file:
                 array = _read(file, size)
-                file.read()  # zipfile looks at the checksum when it is at the end
+                file.read()  # zipfile verifies the checksum at the end
                 return array
         except DataError:
             raise
@@ -117,13 +117,13 @@ def _read_entry(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str
 
 
 class NpyHeader(NamedTuple):
-    """What the beginning of a ``.npy`` file tells.
+    """Header of an ``.npy`` file.
 
     Attributes:
-        shape (tuple[int, ...]): Of the array.
+        shape (tuple[int, ...]): Shape of the array.
         is_fortran (bool): Whether the first index changes fastest.
-        dtype (np.dtype): Of its numbers.
-        start (int): Place of the first number in the file.
+        dtype (np.dtype): Type of its numbers.
+        start (int): Offset of the first number in the file, in bytes.
     """
 
     shape: tuple[int, ...]
@@ -133,21 +133,21 @@ class NpyHeader(NamedTuple):
 
 
 def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
-    """Read a ``.npy`` file up to its first number, and hold its size to what it tells.
+    """Read an ``.npy`` file up to its first number, and check the file's size against the header.
 
     Args:
-        file (IO): At its beginning.
-        size (int): Of the whole file, in bytes.
+        file (IO): The file, at its beginning.
+        size (int): Size of the whole file, in bytes.
 
     Raises:
-        DataError: It is no ``.npy`` file, is cut short or holds Python objects. The message does not name the file.
+        DataError: It is not an ``.npy`` file, is cut short or holds Python objects. The message does not name the file.
     """
     start = file.read(len(_MAGIC) + 4)
     if not start:
         raise DataError('is empty')
     if start[: len(_MAGIC)] != _MAGIC:
         raise DataError('is no .npy file')
-    # Version 1 has two bytes for the header's length, later ones four.
+    # Version 1 stores the header's length in two bytes, later versions in four.
     start += b'' if start[len(_MAGIC) : len(_MAGIC) + 1] == b'\1' else file.read(2)
     length = int.from_bytes(start[len(_MAGIC) + 2 :], 'little')
     if length > _MOST_HEADER_BYTES:
@@ -166,11 +166,11 @@ def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
 
 @lru_cache(4096)
 def _parse(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Sets of 40,000 files have a few hundred shapes, and NumPy's parser takes its time."""
+    """Parse a header. Cached: 40,000 files have a few hundred distinct headers, and NumPy's parser is slow."""
     file = io.BytesIO(header)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of headers that Python 2 wrote
+            warnings.simplefilter('ignore')  # about headers that Python 2 wrote
             version = np.lib.format.read_magic(file)
             if version == (1, 0):
                 return np.lib.format.read_array_header_1_0(file)
@@ -195,7 +195,7 @@ def _open(path: str | os.PathLike[str]) -> IO[bytes]:
     try:
         if not Path(path).exists():
             raise MissingFileError(f'There is no file {path}')
-        if not Path(path).is_file():  # a pipe that nobody writes to would block
+        if not Path(path).is_file():  # opening a pipe without a writer would block
             raise DataError(f'{path} is no regular file')
         return open(path, 'rb')
     except OSError as error:

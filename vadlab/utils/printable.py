@@ -1,14 +1,14 @@
-"""Texts from outside on a terminal: file names, captions, whatever a message repeats."""
+"""Printing text of unknown origin on a terminal: file names, captions, error messages."""
 
 import logging
 import re
 from typing import Any, TextIO
 
-# Controls (but not tab and line break), separators and overrides of the writing direction, and halves of characters,
-# by which Python stands for bytes of file names that are no UTF-8.
+# Control characters (except tab and line break), line separators, overrides of the writing direction, and surrogates,
+# by which Python represents bytes of file names that are not UTF-8.
 _CONTROL = re.compile('[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 _LONG_WORD = re.compile(r'\S{301,}')
-_MOST = 4_000  # characters of a message
+_MOST = 4_000  # characters in a message
 
 
 def printable(text: str) -> str:
@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 
 
 def shortened_message(text: str) -> str:
-    """A message that fills no terminal: words beyond 300 characters and all beyond 4,000 are cut in their middle."""
+    """A message with words over 300 characters, and the whole if over 4,000, shortened in the middle."""
     text = _LONG_WORD.sub(lambda match: _cut(match[0], 120), text)
     return text if len(text) <= _MOST else _cut(text, _MOST // 2)
 
@@ -31,12 +31,12 @@ def _cut(text: str, kept: int) -> str:
 
 
 def say(*parts: object, file: TextIO | None = None, end: str = '\n', flush: bool = False) -> None:
-    """``print`` of texts that are made :func:`printable`: what the tools say of files, names and captions."""
+    """``print`` for text of unknown origin: it is made :func:`printable` first."""
     print(*(printable(str(part)) for part in parts), file=file, end=end, flush=flush)
 
 
 def make_logs_printable() -> None:
-    """From now on, all log records of this process are :func:`printable`."""
+    """Make all further log records of this process :func:`printable`."""
     made = logging.getLogRecordFactory()
     if getattr(made, 'is_printable', False):
         return

@@ -1,4 +1,4 @@
-"""What the training and testing tools share around the Runner."""
+"""Code shared by the training and testing tools: options, set-up, tables."""
 
 import argparse
 import importlib.metadata
@@ -22,7 +22,7 @@ from .setup_env import register_all_modules
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that every tool which runs an experiment takes."""
+    """Add the options that every tool that runs an experiment takes."""
     parser.add_argument('--seed', type=int, help='seed of all random generators')
     parser.add_argument(
         '--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config: variables, or dotted keys'
@@ -30,16 +30,16 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='how several processes start'
     )
-    # torchrun's older form passes it; the environment says the same.
+    # The older form of torchrun passes it; the environment variable has the same value.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def config_from_arguments(args: argparse.Namespace, check: bool = True) -> Config:
-    """Load the config that the arguments name, with their changes, and make VADLab's parts known.
+    """Load the config that the arguments name, apply ``--cfg-options``, and register VADLab's parts.
 
     Args:
-        args (Namespace): Of a parser with :func:`add_common_arguments` and ``config``.
-        check (bool): Also see whether the packages behind the log's backends are there.
+        args (Namespace): From a parser with :func:`add_common_arguments` and ``config``.
+        check (bool): Also check that the packages of the log's backends are installed.
     """
     quiet_third_parties()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -58,7 +58,7 @@ def config_from_arguments(args: argparse.Namespace, check: bool = True) -> Confi
 
 
 def check_backends(config: Config) -> None:
-    """Make sure that the packages behind the log's backends are installed.
+    """Check that the packages of the log's backends are installed.
 
     Raises:
         MissingDependencyError: One is not; the message names the command that installs it.
@@ -74,7 +74,7 @@ def check_backends(config: Config) -> None:
 
 
 def quiet_third_parties() -> None:
-    """Keep other packages' chatter, which no user can act on, off the terminal."""
+    """Silence messages of other packages that a user cannot act on."""
     os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     for module in (
@@ -95,12 +95,12 @@ def quiet_third_parties() -> None:
 
 
 def default_work_dir(config_path: str | Path) -> str:
-    """Where a run goes whose config and command name no folder."""
+    """Default folder of a run, if neither the config nor the command names one."""
     return str(Path('work_dirs') / Path(config_path).stem)
 
 
 def versions() -> dict[str, str]:
-    """Versions of what results depend on."""
+    """Versions of the packages that results depend on."""
     found = {'vadlab': vadlab.__version__, 'python': platform.python_version(), 'torch': torch.__version__}
     for package in ('mmengine', 'mmcv', 'mmdet', 'numpy', 'av', 'cv2'):
         if importlib.util.find_spec(package) is not None:
@@ -116,7 +116,7 @@ def versions() -> dict[str, str]:
 
 
 def use_amp(config: Config) -> None:
-    """Switch mixed precision on in a config (``--amp``).
+    """Turn on mixed precision in a config (``--amp``).
 
     Raises:
         ConfigError: The config does not train.
@@ -130,7 +130,7 @@ def use_amp(config: Config) -> None:
 
 
 def without_caches(node: object) -> None:
-    """Switch frame caches off, wherever a pipeline has one."""
+    """Turn off every frame cache in a config."""
     if isinstance(node, dict):
         if node.get('cache') is not None:
             node['cache'] = None
@@ -142,7 +142,7 @@ def without_caches(node: object) -> None:
 
 
 def format_table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
-    """Rows under a header, in columns as wide as they need."""
+    """A text table: a header, a rule and rows, in columns of the needed width."""
     cells = [header, *rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = ['  '.join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]

@@ -1,16 +1,16 @@
-"""Naming what a misspelled word may have meant."""
+"""Suggestions for misspelled names."""
 
 import difflib
 from collections.abc import Sequence
 
 
 def nearest(name: str, known: Sequence[str], limit: int | None = None) -> str:
-    """A phrase that names the known words closest to ``name``, or all of them where none is close.
+    """A phrase that lists the known words closest to ``name``, or all of them if none is close.
 
     Args:
         name (str): The word that is not known.
-        known (Sequence[str]): The words that are.
-        limit (int | None): Say no more than so many where none is close.
+        known (Sequence[str]): The known words.
+        limit (int | None): List at most this many if none is close.
     """
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if close:

@@ -9,25 +9,25 @@ from pathlib import Path
 
 from .errors import DataError, MissingFileError
 
-#: No text that VADLab reads is nearly as large: COCO's captions have 0.1 GB.
+#: Far above any text file that VADLab reads: COCO's captions have 0.1 GB.
 MOST_BYTES = 2**30
 _MOST_IN_A_CELL = 100_000  # characters
 
 
 def read_bytes(path: str | os.PathLike[str], most: int | None = None) -> bytes:
-    """Read a regular file as a whole.
+    """Content of a regular file.
 
     Args:
         path (str | PathLike): The file.
-        most (int | None): Refuse a larger one, in bytes; :data:`MOST_BYTES` where None.
+        most (int | None): Refuse a larger file, in bytes; None for :data:`MOST_BYTES`.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It cannot be read, is no regular file (a folder, a pipe, a device), or is larger.
+        DataError: It cannot be read, is not a regular file (a folder, a pipe, a device), or is too large.
     """
     most = MOST_BYTES if most is None else most
     try:
-        # A pipe that nobody writes to would block.
+        # Opening a pipe without a writer would block.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), 'rb') as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
@@ -48,20 +48,20 @@ def read_bytes(path: str | os.PathLike[str], most: int | None = None) -> bytes:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """Read a text in UTF-8, with or without a byte order mark.
+    """Content of a text file in UTF-8, with or without a byte order mark.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It cannot be read, is too large, or is no text in UTF-8; the message names the line.
+        DataError: It cannot be read, is too large, or is not text in UTF-8; the message names the line.
     """
     return decode_text(read_bytes(path), path)
 
 
 def decode_text(raw: bytes, source: str | os.PathLike[str]) -> str:
-    """Text of bytes in UTF-8, with or without a byte order mark.
+    """Decode bytes in UTF-8, with or without a byte order mark.
 
     Raises:
-        DataError: They are no text in UTF-8.
+        DataError: They are not text in UTF-8.
     """
     advice = 'Save it in UTF-8'
     if raw[:2] in (b'\xff\xfe', b'\xfe\xff'):
@@ -80,12 +80,12 @@ def decode_text(raw: bytes, source: str | os.PathLike[str]) -> str:
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[str]:
-    """Lines of a text in UTF-8, without their ends; see :func:`read_text`."""
+    """Lines of a text file in UTF-8, without line breaks; see :func:`read_text`."""
     return split_lines(read_text(path))
 
 
 def split_lines(text: str) -> list[str]:
-    r"""Lines of a text. Unlike ``str.splitlines``, only ``\n``, ``\r\n`` and ``\r`` end one.
+    r"""Lines of a text. Unlike ``str.splitlines``, only ``\n``, ``\r\n`` and ``\r`` end a line.
 
     >>> split_lines('a\r\nb\u2028c\n')
     ['a', 'b\u2028c']
@@ -95,18 +95,18 @@ def split_lines(text: str) -> list[str]:
 
 
 def read_table(path: str | os.PathLike[str], delimiter: str = ',') -> list[tuple[int, list[str]]]:
-    """Rows of a table in UTF-8, with their line numbers; rows without any text are left out.
+    """Rows of a table in UTF-8, with their line numbers; empty rows are skipped.
 
     Args:
         path (str | PathLike): The file.
         delimiter (str): Between cells.
 
     Returns:
-        list[tuple[int, list[str]]]: Number of the row's last line, from 1, and the cells as they are.
+        list[tuple[int, list[str]]]: Number of the row's last line, from 1, and its cells, unchanged.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It is no text in UTF-8, or no table: a quote that is not closed, a cell of more than 100,000
+        DataError: It is not text in UTF-8, or not a table: a quote is not closed, or a cell has more than 100,000
             characters.
     """
     reader = csv.reader(io.StringIO(read_text(path), newline=''), delimiter=delimiter, strict=True)
@@ -123,12 +123,12 @@ def read_table(path: str | os.PathLike[str], delimiter: str = ',') -> list[tuple
 
 
 def read_records(path: Path, delimiter: str = ',') -> tuple[list[str], list[dict[str, str]]]:
-    """The header of a table, and its rows by the header's names; all without space around.
+    """The header of a table, and its rows as dicts by column name; all cells are stripped.
 
-    Cells that a row lacks are empty, those beyond the header are left out.
+    Missing cells of a row are empty; cells beyond the header are skipped.
 
     Raises:
-        MissingFileError, DataError: See :func:`read_table`; or a name is in the header twice.
+        MissingFileError, DataError: See :func:`read_table`; also DataError if a column name is repeated.
     """
     rows = read_table(path, delimiter)
     header = [name.strip() for name in rows[0][1]] if rows else []
