@@ -11,9 +11,9 @@ _SLOPE = 1.702
 
 
 class _QuickGELUFunction(torch.autograd.Function):
-    """Keeps the input alone for the backward pass; autograd's own graph of the formula keeps three tensors.
+    """QuickGELU that saves one tensor, its input, for the backward pass; autograd would save three.
 
-    ``x * sigmoid(a x)`` is ``silu(a x) / a`` with derivative ``silu'(a x)``, and torch has both as one kernel each.
+    ``x * sigmoid(a x)`` is ``silu(a x) / a``, and its derivative is ``silu'(a x)``. Torch has one kernel for each.
     """
 
     @staticmethod
@@ -46,7 +46,7 @@ def build_activation(name: str) -> nn.Module:
     """The activation that a CLIP config calls ``hidden_act``.
 
     Raises:
-        ConfigError: It is neither ``quick_gelu`` nor ``gelu``.
+        ConfigError: ``name`` is neither ``quick_gelu`` nor ``gelu``.
     """
     if name not in ACTIVATIONS:
         raise ConfigError(f'hidden_act={name!r} is not one of {", ".join(map(repr, ACTIVATIONS))}.')

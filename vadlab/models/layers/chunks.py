@@ -1,4 +1,4 @@
-# Shapes: b videos, t snippets, n chunks of p places for snippets each, d channels.
+# Shapes: b videos, t snippets, n chunks of p positions each, d channels.
 from collections.abc import Callable
 
 import torch.nn.functional as F
@@ -6,20 +6,20 @@ from torch import Tensor
 
 from vadlab.utils.errors import ConfigError
 
-CHUNKS_AT_ONCE = 32  # of a long video, so that its length does not decide how much memory is needed
+CHUNKS_AT_ONCE = 32  # bounds the memory that a long video needs
 
 
 def over_chunks(
     forward: Callable[[Tensor, list[int]], tuple[Tensor, ...]], feats_btd: Tensor, mask_bt: Tensor, size: int
 ) -> tuple[Tensor, ...]:
-    """Run what takes a fixed number of places over videos of any length, cut into chunks of as many.
+    """Apply a function of fixed input length to videos of any length, chunk by chunk.
 
     Args:
-        forward (Callable): Gets features (n, p, d), zeros past each chunk's end, and the chunks' real snippets, a list
-            of n numbers of 1 to p; returns tensors of shape (n, p, ...).
+        forward (Callable): Takes features, shape (n, p, d), zeros past each chunk's end, and the number of real
+            snippets of each chunk, a list of n numbers from 1 to p. Returns tensors of shape (n, p, ...).
         feats_btd (Tensor): Features, shape (b, t, d).
         mask_bt (Tensor): True at real snippets, bool, shape (b, t).
-        size (int): Places p.
+        size (int): Positions p.
 
     Returns:
         tuple[Tensor, ...]: What ``forward`` returns, shape (b, t, ...); zeros in chunks without a real snippet.
@@ -29,7 +29,7 @@ def over_chunks(
     feats_btd = feats_btd * mask_bt[..., None]
     feats_npd = F.pad(feats_btd, (0, 0, 0, num_chunks * size - length)).reshape(num_videos * num_chunks, size, -1)
     lengths = [min(max(n - i * size, 0), size) for n in mask_bt.sum(1).tolist() for i in range(num_chunks)]
-    rows = [i for i, n in enumerate(lengths) if n]  # a short video beside a long one has chunks without a snippet
+    rows = [i for i, n in enumerate(lengths) if n]  # in a batch with a longer video, some chunks have no snippet
     outs: list[Tensor] = []
     for some in (rows[i : i + CHUNKS_AT_ONCE] for i in range(0, len(rows), CHUNKS_AT_ONCE)):
         parts = forward(feats_npd[some], [lengths[i] for i in some])
@@ -40,20 +40,20 @@ def over_chunks(
 
 
 def to_places(x_bt: Tensor, size: int, method: str) -> Tensor:
-    """Zeros (False) up to the fixed number of places, shape (b, t, ...) to (b, p, ...).
+    """Pad with zeros (False) to the fixed number of positions, shape (b, t, ...) to (b, p, ...).
 
     Args:
         x_bt (Tensor): Features or a mask, shape (b, t, ...).
-        size (int): Places p.
-        method (str): Whose, for the message.
+        size (int): Positions p.
+        method (str): Name of the method, for the message.
 
     Raises:
-        ConfigError: More snippets than places.
+        ConfigError: There are more snippets than positions.
     """
     missing = size - x_bt.shape[1]
     if missing < 0:
         raise ConfigError(
             f'{method}: a training video has {x_bt.shape[1]} snippets, the model has max_snippets={size}. Set '
-            'max_snippets in the config, which resamples videos to as many.'
+            'max_snippets in the config; videos are resampled to that many.'
         )
     return F.pad(x_bt, (*[0] * (2 * (x_bt.dim() - 2)), 0, missing)) if missing else x_bt

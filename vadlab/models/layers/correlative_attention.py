@@ -3,11 +3,10 @@ from torch import Tensor
 
 
 def correlative_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attend to tokens that are alike: ``(softmax(Q Q' / sqrt(c)) + softmax(K K' / sqrt(c))) V``.
+    """Attention by similarity among queries and among keys: ``(softmax(Q Q' / sqrt(c)) + softmax(K K' / sqrt(c))) V``.
 
     Wang et al., "SCLIP: Rethinking Self-Attention for Dense Vision-Language Inference", 2024, arXiv:2312.01597, eq. 3.
-    In the last block of CLIP's vision tower this keeps a patch's feature where the patch is, so that it can be held
-    against texts.
+    In the last block of CLIP's vision tower, each patch keeps its own local feature, which can be compared with texts.
 
     Args:
         query (Tensor): Shape (..., l, c).

@@ -10,28 +10,28 @@ from .layer_norm import LayerNorm
 
 @MODELS.register_module()
 class DeepPrompts(nn.Module):
-    """Learnt tokens that a frozen transformer reads beside its own, fresh ones in each block.
+    """Learnt prompt tokens for a frozen transformer, a new set in each block.
 
-    Jia et al., "Visual Prompt Tuning", 2022, arXiv:2203.12119, section 3.2 (deep). All pass one linear layer and
-    dropout. They have no place in the picture, so they stand behind the patches, where they are easily cut off; what
-    the transformer gives out passes a norm of its own before the tower's last one, which begins without effect.
+    Jia et al., "Visual Prompt Tuning", 2022, arXiv:2203.12119, section 3.2 (deep). All prompts go through one linear
+    layer and dropout. They follow the patches in the sequence, so they are easy to cut off. The transformer's output
+    goes through an additional norm before the tower's last one; at the start of training this norm has no effect.
 
     Args:
         width (int): Channels d.
         blocks (int): Blocks m of the transformer.
-        patch_size (int): Height and width of a patch, in pixels; sets the range that prompts are drawn from,
-            +- sqrt(6 / (3 * patch_size ** 2 + width)), as if they were patches.
-        num_tokens (int): Prompts t of a block, >= 1.
-        dropout (float): Share of their channels dropped in training.
+        patch_size (int): Height and width of a patch, in pixels. Prompts are drawn from +- sqrt(6 /
+            (3 * patch_size ** 2 + width)), the range for patches.
+        num_tokens (int): Prompts t per block, >= 1.
+        dropout (float): Share of the prompts' channels dropped in training.
 
     Raises:
-        ConfigError: No prompt.
+        ConfigError: ``num_tokens`` is less than 1.
     """
 
     def __init__(self, width: int, blocks: int, patch_size: int, num_tokens: int = 100, dropout: float = 0.1) -> None:
         super().__init__()
         if num_tokens < 1:
-            raise ConfigError(f'DeepPrompts: num_tokens={num_tokens}; at least 1. For none leave prompts out.')
+            raise ConfigError(f'DeepPrompts: num_tokens={num_tokens}; at least 1. For none, set prompts=None.')
         reach = (6 / (3 * patch_size**2 + width)) ** 0.5
         self.tokens = nn.Parameter(torch.empty(blocks, num_tokens, width).uniform_(-reach, reach))
         self.project = nn.Linear(width, width)
@@ -46,11 +46,11 @@ class DeepPrompts(nn.Module):
 
 
 def put_prompts(x_nld: Tensor, num_own: int, prompts_td: Tensor) -> Tensor:
-    """The transformer's own tokens with prompts behind them, in the place of any that were there.
+    """The transformer's own tokens followed by the prompts, which replace those of the previous block.
 
     Args:
         x_nld (Tensor): Hidden state, own tokens first.
-        num_own (int): How many those are.
+        num_own (int): Number of own tokens.
         prompts_td (Tensor): The prompts.
 
     Returns:

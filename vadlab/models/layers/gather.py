@@ -1,4 +1,4 @@
-"""Collecting tensors over ranks so that gradients find their way back."""
+"""Gather tensors over ranks, with gradients to the rank that each row came from."""
 
 from typing import Any
 
@@ -28,16 +28,17 @@ class _AllGather(torch.autograd.Function):
 
 
 def gather_rows(tensor: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Stack the rows of all ranks, which may have different numbers of them.
+    """Stack the rows of all ranks; the number of rows may differ between ranks.
 
-    A collective call: every rank must reach it, with rows or without.
+    This is a collective call: every rank must make it, even without rows.
 
     Args:
         tensor (Tensor): This rank's rows, shape (N, ...).
 
     Returns:
-        tuple: The rows of all ranks in rank order, each rank padded with zeros to the longest, shape (W * max N, ...),
-        differentiable; and which of them are rows, bool, shape (W * max N,), None where there is one rank only.
+        tuple: The rows of all ranks in rank order, differentiable, each rank padded with zeros to the longest, shape
+        (W * max N, ...); and a mask, True at rows and False at padding, bool, shape (W * max N,), None if there is only
+        one rank.
     """
     if world_size() == 1:
         return tensor, None

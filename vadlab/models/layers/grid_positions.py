@@ -3,17 +3,17 @@ from torch import Tensor
 
 
 def grid_positions(grid: tuple[int, ...], width: int) -> Tensor:
-    """Sine-cosine positions of the tokens of a grid, whatever its size; nothing to learn.
+    """Fixed sine-cosine position embeddings for the tokens of a grid of any size.
 
-    Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762, section 3.5, each axis in its own part of the
+    Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762, section 3.5; each axis has its own part of the
     channels.
 
     Args:
-        grid (tuple[int, ...]): Tokens along each axis.
+        grid (tuple[int, ...]): Number of tokens along each axis.
         width (int): Channels d.
 
     Returns:
-        Tensor: float32, shape (n, d), the last axis fastest; zeros for a single token.
+        Tensor: float32, shape (n, d), in row-major order (the last axis varies fastest); zeros for a single token.
 
     Example:
         >>> grid_positions((2, 3), 8).shape, grid_positions((1,), 8).abs().sum()

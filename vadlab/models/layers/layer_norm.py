@@ -3,9 +3,9 @@ from torch import Tensor, nn
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer normalisation in float32 whatever the input, returned in the input's type.
+    """Layer normalisation computed in at least float32 and returned in the input's dtype.
 
-    The mean of squares of bfloat16 activations loses all but two digits otherwise.
+    In bfloat16, the mean of squares would keep only two digits.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-# Shapes: b videos, p places for snippets, w windows of s places each, d channels, e = d / 2.
+# Shapes: b videos, p positions for snippets, w windows of s positions each, d channels, e = d / 2.
 import math
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ SIMILAR = 0.7  # cosine similarities up to here count as 0
 
 
 class LocalGlobalAdapter(nn.Module):
-    """Lets frozen snippet features know their surroundings (windows) and the whole video (graphs).
+    """Adds temporal context to frozen snippet features: local (windows) and global (graphs).
 
     Wu et al., "VadCLIP", AAAI 2024, arXiv:2308.11681, section "Local and Global Temporal Adapter".
 
@@ -24,17 +24,17 @@ class LocalGlobalAdapter(nn.Module):
         features + positions -> transformer within windows -> x -+- graph of similar snippets, twice -+- linear -> out
                                                                  +- graph of near snippets, twice ----+
 
-    Every video has the same number of places; those past its end are filled with zeros, and as in the authors' code
-    they are more than padding: they have positions, share the last window with real snippets, are neighbours in the
-    graph of near snippets, and the caller gets their outputs. Only the graph of similar snippets leaves them out.
+    Every video has the same number of positions; those past its end are filled with zeros. As in the authors' code,
+    they are not masked: they have position embeddings, share the last window with real snippets, are neighbours in the
+    graph of near snippets, and their outputs are returned. Only the graph of similar snippets excludes them.
 
-    A window without a real snippet holds the same in every video. It goes through the transformer once for the batch,
-    which is exact and saves as much of the transformer as the batch has padding.
+    A window without a real snippet is the same in every video. It goes through the transformer once per batch. This is
+    exact and saves the transformer's work on padding.
 
     Args:
         width (int): Channels d, even.
-        length (int): Places p of a video.
-        window (int): Places s of a window, a divisor of ``length``.
+        length (int): Positions p of a video.
+        window (int): Positions s of a window, a divisor of ``length``.
         layers (int): Transformer blocks.
         heads (int): Attention heads.
 
@@ -47,7 +47,7 @@ class LocalGlobalAdapter(nn.Module):
         if window < 1 or length % window:
             raise ConfigError(f'LocalGlobalAdapter: window={window} does not divide length={length}.')
         if width % 2:
-            raise ConfigError(f'LocalGlobalAdapter: width={width} must be even, for two graphs share it.')
+            raise ConfigError(f'LocalGlobalAdapter: width={width} must be even: two graphs share the channels.')
         self.length = length
         self.window = window
         self.positional_embedding = nn.Parameter(torch.randn(length, width) * 0.01)
@@ -61,21 +61,21 @@ class LocalGlobalAdapter(nn.Module):
         places = torch.arange(length, dtype=torch.float32)
         nearness = torch.exp((places - places[:, None]).abs() / -math.e)
         self.register_buffer('nearness', nearness, persistent=False)
-        for block in self.blocks:  # as torch's own attention starts
+        for block in self.blocks:  # the initialisation of torch.nn.MultiheadAttention
             nn.init.xavier_uniform_(block.qkv.weight)
             nn.init.zeros_(block.qkv.bias)
             nn.init.zeros_(block.out.bias)
 
     def forward(self, feats_bpd: Tensor, lengths: Sequence[int]) -> Tensor:
-        """See the class.
+        """Adapted snippet features.
 
         Args:
             feats_bpd (Tensor): Snippet features, zeros past each video's end, shape (b, p, d).
-            lengths (Sequence[int]): Real snippets of each video, 1 to p; known on the host, so that nothing waits for
-                the device.
+            lengths (Sequence[int]): Number of real snippets of each video, 1 to p; on the host, to avoid a
+                synchronisation with the device.
 
         Returns:
-            Tensor: Shape (b, p, d), places past the end included.
+            Tensor: Shape (b, p, d), positions past the end included.
         """
         x_bpd = self._within_windows(feats_bpd, lengths)
         similar_bpp = self.similarity(x_bpd, lengths)
@@ -86,7 +86,7 @@ class LocalGlobalAdapter(nn.Module):
         return self.linear(torch.cat([similar_bpe, near_bpe], dim=-1))
 
     def _within_windows(self, feats_bpd: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Positions and the transformer, each window for itself, shape (b, p, d)."""
+        """Add position embeddings and run the transformer within each window, shape (b, p, d)."""
         shape = feats_bpd.shape
         num_windows = self.length // self.window
         filled_b = torch.tensor([-(-n // self.window) for n in lengths])
@@ -106,7 +106,7 @@ class LocalGlobalAdapter(nn.Module):
         return everywhere.index_copy(0, rows, real).view(shape)
 
     def similarity(self, x_bpd: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Who listens to whom by cosine similarity: a row sums to 1, or to 0 past the end, shape (b, p, p)."""
+        """Adjacency of the graph of similar snippets: rows sum to 1, or to 0 past the end, shape (b, p, p)."""
         lengths_b = torch.tensor(list(lengths)).to(x_bpd.device, non_blocking=True)
         real_bp = torch.arange(self.length, device=x_bpd.device) < lengths_b[:, None]
         norms_bp1 = torch.linalg.vector_norm(x_bpd, dim=-1, keepdim=True)
@@ -116,11 +116,11 @@ class LocalGlobalAdapter(nn.Module):
 
 
 def _one_head(block: ResidualAttentionBlock, x_wsd: Tensor) -> Tensor:
-    """What ``block`` makes of windows, with half of its projections, shape (w, s, d).
+    """Output of ``block`` with a single head, computed with half of the projections, shape (w, s, d).
 
-    One head is as wide as the tokens. So the product of queries and keys is one matrix between the tokens themselves,
-    and what values and output do to them is one matrix too; both cost next to nothing to multiply out. The keys' bias
-    shifts all logits of a query alike: softmax drops it.
+    A single head is as wide as the tokens. So the query and key projections merge into one matrix, and so do the value
+    and output projections; merging them costs almost nothing. The bias of the keys shifts all logits of a query by the
+    same amount and cancels in the softmax.
     """
     of_query, of_key, of_value = block.qkv.weight.chunk(3)
     query_bias, _, value_bias = block.qkv.bias.chunk(3)
@@ -132,7 +132,9 @@ def _one_head(block: ResidualAttentionBlock, x_wsd: Tensor) -> Tensor:
 
 
 class GraphConvolution(nn.Module):
-    """``graph @ (x weight) + residual(x)``; the residual is x, or a convolution over time where channels change.
+    """Graph convolution with a residual: ``graph @ (x weight) + residual(x)``.
+
+    The residual is x itself, or a convolution over time if the number of channels changes.
 
     Kipf and Welling, "Semi-Supervised Classification with Graph Convolutional Networks", ICLR 2017, arXiv:1609.02907,
     with the residual of Wu et al., "Not only Look, but also Listen", ECCV 2020, arXiv:2007.04687.
@@ -149,6 +151,6 @@ class GraphConvolution(nn.Module):
         self.residual = nn.Conv1d(in_dim, out_dim, kernel_size=5, padding=2) if in_dim != out_dim else None
 
     def forward(self, x_bpd: Tensor, graph: Tensor) -> Tensor:
-        """Features (b, p, in_dim) and a graph (p, p) or (b, p, p) to features (b, p, out_dim)."""
+        """Convolve features (b, p, in_dim) over a graph (p, p) or (b, p, p), shape (b, p, out_dim)."""
         rest = x_bpd if self.residual is None else self.residual(x_bpd.mT).mT
         return graph @ self.weight(x_bpd) + rest

@@ -12,22 +12,22 @@ SCRATCH_LOGIT_SCALE = math.log(1 / 0.07)
 
 
 def new_logit_scale(value: float = SCRATCH_LOGIT_SCALE) -> nn.Parameter:
-    """A log temperature, by default the one to start from random weights with: ln(1 / 0.07) = 2.6592."""
+    """A learnable log temperature; the default, ln(1 / 0.07) = 2.6592, is CLIP's value for random weights."""
     return nn.Parameter(torch.tensor(value, dtype=torch.float32))
 
 
 def scale_of(logit_scale: nn.Parameter) -> Tensor:
-    """The factor itself, at most 100; the parameter is brought back below ln 100 so that it cannot get stuck there."""
+    """The factor, at most 100; the parameter itself is clamped to ln 100, so that it can decrease again."""
     with torch.no_grad():
         logit_scale.clamp_(max=MAX_LOGIT_SCALE)
     return logit_scale.exp()
 
 
 def log_logit_scales(model: nn.Module, reason: str) -> None:
-    """Say in the log what each temperature of a model starts from.
+    """Log the start value of each temperature of a model.
 
     Args:
-        model (nn.Module): Its parameters whose names start with ``logit_scale`` are named.
+        model (nn.Module): Its parameters whose names start with ``logit_scale`` are logged.
         reason (str): Where the values come from.
     """
     values = ', '.join(

@@ -4,7 +4,7 @@ from .activations import QuickGELU
 
 
 class MLP(nn.Module):
-    """Two layers, four times as wide between them, with QuickGELU, as in CLIP's blocks.
+    """Two linear layers with QuickGELU and a hidden width of four times ``width``, as in CLIP's blocks.
 
     Args:
         width (int): Channels of input and output.
@@ -17,7 +17,7 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def hidden(self, x: Tensor) -> Tensor:
-        """What the second layer reads, shape (..., 4 * width)."""
+        """Input of the second layer, shape (..., 4 * width)."""
         return self.act(self.fc1(x))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,10 +3,10 @@ from torch import Tensor
 
 
 class ModalityMean:
-    """The mean over the modalities that each clip has.
+    """Mean over the modalities that each clip has.
 
     Args:
-        batch_size (int): Clips b.
+        batch_size (int): Number of clips b.
     """
 
     def __init__(self, batch_size: int) -> None:
@@ -14,11 +14,11 @@ class ModalityMean:
         self._parts: list[tuple[Tensor, Tensor | None]] = []
 
     def add(self, values: Tensor, rows: Tensor | None) -> None:
-        """What a modality says, shape (m, ...), about clips ``rows``, shape (m,), or about all."""
+        """Add the values of one modality, shape (m, ...), for the clips ``rows``, shape (m,); None means all clips."""
         self._parts.append((values, rows))
 
     def result(self, otherwise: Tensor) -> Tensor:
-        """Means, shape (b, ...); ``otherwise``, of that shape, for clips that no modality spoke of."""
+        """Means, shape (b, ...); clips without any modality get their row of ``otherwise``, of the same shape."""
         if all(rows is None for _, rows in self._parts) and self._parts:
             return torch.stack([values for values, _ in self._parts]).mean(0)
         total = torch.zeros_like(otherwise)

@@ -6,10 +6,10 @@ from vadlab.utils.errors import ConfigError
 
 
 class MultiHeadAttention(nn.Module):
-    """Attention in parts, so that keys and values can be kept instead of computed anew.
+    """Multi-head attention whose projected keys and values can be cached.
 
-    Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762, section 3.2.2. What
-    :class:`torch.nn.MultiheadAttention` does not do: hand out projected keys and values.
+    Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762, section 3.2.2.
+    :class:`torch.nn.MultiheadAttention` does not return projected keys and values.
 
     Args:
         width (int): Channels d.
@@ -41,14 +41,14 @@ class MultiHeadAttention(nn.Module):
     def attend(
         self, query_nhqc: Tensor, key_nhkc: Tensor, value_nhkc: Tensor, bias: Tensor | None = None, causal: bool = False
     ) -> Tensor:
-        """Mix projected values.
+        """Attention over projected queries, keys and values.
 
         Args:
             query_nhqc (Tensor): Projected queries.
             key_nhkc (Tensor): Projected keys.
             value_nhkc (Tensor): Projected values.
             bias (Tensor | None): Added to the logits, broadcast to shape (n, h, q, k).
-            causal (bool): A query sees the keys up to its own place only.
+            causal (bool): A query sees only the keys up to its own position.
 
         Returns:
             Tensor: Shape (n, q, d).
@@ -60,6 +60,6 @@ class MultiHeadAttention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def forward(self, query_nqd: Tensor, key_nkd: Tensor, value_nkd: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Project and mix, shape (n, q, d); see :meth:`attend`."""
+        """Project queries, keys and values, then :meth:`attend`, shape (n, q, d)."""
         query, key, value = self.query(query_nqd), self.key(key_nkd), self.value(value_nkd)
         return self.attend(self.split(query), self.split(key), self.split(value), bias)

@@ -1,4 +1,5 @@
-# Shapes: b videos, p places, s snippets taken for normal, m prototypes, d channels, h heads of f channels, q queries.
+# Shapes: b videos, p positions, s snippets treated as normal, m prototypes, d channels, h heads of f channels, q
+# queries.
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ HEADS = 8
 
 
 class NormalityBranch(nn.Module):
-    """Rebuilds a video from normal patterns that it finds in itself: what they rebuild badly is not normal.
+    """Reconstructs a video from its own normal patterns; a large reconstruction error means abnormal.
 
     Yin et al., "Learning to Tell Apart" (DSANet), AAAI 2026, arXiv:2511.10334, section on self-guided normality
     modelling, after Luo et al., "Exploring Intrinsic Normal Prototypes within a Single Image", CVPR 2025,
@@ -19,8 +20,8 @@ class NormalityBranch(nn.Module):
 
     ::
 
-        learnt prototypes (m, d) --attend to snippets taken for normal--> the video's normal patterns (b, m, d)
-        x -> MLP -> decoder blocks, each a sum of those patterns and nothing of its input -> x rebuilt
+        learnt prototypes (m, d) --attend to snippets treated as normal--> the video's normal patterns (b, m, d)
+        x -> MLP -> decoder blocks, each a sum of those patterns, no residual -> x reconstructed
 
     Args:
         dim (int): Channels d, a multiple of 8, the number of heads.
@@ -45,15 +46,15 @@ class NormalityBranch(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x_bpd: Tensor, normal_bsd: Tensor) -> tuple[Tensor, Tensor]:
-        """See the class.
+        """Reconstruct a video, and measure how compact its normal patterns are.
 
         Args:
             x_bpd (Tensor): Adapted features, shape (b, p, d).
-            normal_bsd (Tensor): Those of them that are taken for normal, shape (b, s, d).
+            normal_bsd (Tensor): The features treated as normal, shape (b, s, d).
 
         Returns:
-            tuple[Tensor, Tensor]: The video rebuilt, shape (b, p, d); and how far snippets taken for normal are
-            from the nearest normal pattern: their mean cosine distance, scalar.
+            tuple[Tensor, Tensor]: The reconstructed video, shape (b, p, d); and the mean cosine distance between each
+            normal snippet and its nearest normal pattern, scalar.
         """
         patterns_bmd = self.aggregation(self.prototypes.expand(len(x_bpd), -1, -1), normal_bsd)
         cosines_bsm = F.normalize(normal_bsd, dim=-1) @ F.normalize(patterns_bmd, dim=-1).mT
@@ -64,7 +65,7 @@ class NormalityBranch(nn.Module):
 
 
 class CrossBlock(nn.Module):
-    """What both blocks have: norms (the first serves queries and what they look at), projections and an MLP.
+    """Base of both blocks: norms, projections and an MLP; ``norm1`` normalises both x and y.
 
     Args:
         dim (int): Channels d.
@@ -80,7 +81,7 @@ class CrossBlock(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
 
     def project(self, x_bqd: Tensor, y_bmd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries of x, keys and values of y by heads, shapes (b, h, q, f) and (b, h, m, f)."""
+        """Queries of x, keys and values of y, split into heads, shapes (b, h, q, f) and (b, h, m, f)."""
         key, value = self.key_value(self.norm1(y_bmd)).chunk(2, dim=-1)
         query, key, value = (
             part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (self.query(self.norm1(x_bqd)), key, value)
@@ -88,7 +89,7 @@ class CrossBlock(nn.Module):
         return query, key, value
 
     def join(self, mixed_bhqf: Tensor) -> Tensor:
-        """Heads beside each other and projected, shape (b, q, d)."""
+        """Concatenate the heads and project, shape (b, q, d)."""
         return self.out(mixed_bhqf.transpose(1, 2).flatten(2))
 
 
@@ -96,20 +97,20 @@ class AggregationBlock(CrossBlock):
     """Pre-norm cross-attention with a softmax, and an MLP, both with residuals."""
 
     def forward(self, x_bmd: Tensor, y_bsd: Tensor) -> Tensor:
-        """What x, shape (b, m, d), finds in y, shape (b, s, d); shape (b, m, d)."""
+        """Let x, shape (b, m, d), attend to y, shape (b, s, d); shape (b, m, d)."""
         x_bmd = x_bmd + self.join(F.scaled_dot_product_attention(*self.project(x_bmd, y_bsd)))
         return x_bmd + self.mlp(self.norm2(x_bmd))
 
 
 class PrototypeBlock(CrossBlock):
-    """Cross-attention by cosine, of which only positive weights count, without a residual; then an MLP with one."""
+    """Cross-attention by ReLU of cosine similarities, without a residual; then an MLP with a residual."""
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
         self.scale = nn.Parameter(torch.ones(HEADS, 1, 1))
 
     def forward(self, x_bpd: Tensor, y_bmd: Tensor) -> Tensor:
-        """x, shape (b, p, d), as sums of y, shape (b, m, d); shape (b, p, d)."""
+        """Express x, shape (b, p, d), as sums of y, shape (b, m, d); shape (b, p, d)."""
         query, key, value = self.project(x_bpd, y_bmd)
         weights_bhpm = (F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT * self.scale).relu()
         x_bpd = self.join(weights_bhpm @ value)

@@ -1,4 +1,4 @@
-# Shapes: n sequences, l tokens, d width, h heads of c channels, m sequences whose dense features are asked for.
+# Shapes: n sequences, l tokens, d width, h heads of c channels, m sequences whose dense features are requested.
 from collections.abc import Callable
 
 import torch
@@ -21,12 +21,12 @@ class ResidualAttentionBlock(nn.Module):
     Args:
         width (int): Channels d.
         heads (int): Attention heads, a divisor of ``width``.
-        mlp_ratio (float): Hidden width of the MLP by d.
+        mlp_ratio (float): Hidden width of the MLP divided by d.
         hidden_act (str): ``quick_gelu`` or ``gelu``.
         causal (bool): Tokens see only themselves and those before them.
 
     Raises:
-        ConfigError: ``heads`` does not divide ``width``, or an unknown activation.
+        ConfigError: ``heads`` does not divide ``width``, or the activation is unknown.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ResidualAttentionBlock(nn.Module):
         self.fc2 = nn.Linear(hidden, width)
 
     def reset_parameters(self, layers: int) -> None:
-        """Draw weights as CLIP does: residual branches scaled down by the tower's depth."""
+        """Initialise weights as CLIP does: residual branches are scaled down by the tower's depth."""
         width = self.out.in_features
         branch_std = width**-0.5 * (2 * layers) ** -0.5
         nn.init.normal_(self.qkv.weight, std=width**-0.5)
@@ -65,13 +65,13 @@ class ResidualAttentionBlock(nn.Module):
     def forward(
         self, x_nld: Tensor, valid_nl: Tensor | None = None, adapter: Callable[[Tensor], Tensor] | None = None
     ) -> Tensor:
-        """Every token through the block, shape (n, l, d) to (n, l, d).
+        """Run all tokens through the block, shape (n, l, d) to (n, l, d).
 
         Args:
             x_nld (Tensor): Hidden state before the block.
-            valid_nl (Tensor | None): Tokens that may be attended to, bool, at least one a sequence; None for all. Not
+            valid_nl (Tensor | None): Tokens that may be attended to, bool, at least one per sequence; None for all. Not
                 for causal blocks.
-            adapter (Callable | None): What attention gives passes it before it is added.
+            adapter (Callable | None): Applied to the output of attention before it is added to the residual.
         """
         query, key, value = self.qkv(self.norm1(x_nld)).chunk(3, dim=-1)
         mixed_nld = self.out(self._attend(query, key, value, self.causal, valid_nl))
@@ -79,7 +79,7 @@ class ResidualAttentionBlock(nn.Module):
         return x_nld + self._mlp(x_nld)
 
     def attention(self, x_nld: Tensor, valid_nl: Tensor | None = None) -> Tensor:
-        """How much each token attends to each in :meth:`forward`, mean over heads, rows adding up to 1, (n, l, l)."""
+        """Attention weights of :meth:`forward`, mean over heads, rows sum to 1, shape (n, l, l)."""
         query, key, _ = self.qkv(self.norm1(x_nld)).chunk(3, dim=-1)
         query, key = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key))
         logits_nhll = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
@@ -90,13 +90,13 @@ class ResidualAttentionBlock(nn.Module):
     def forward_aligned(
         self, x_nld: Tensor, num_own: int, adapter: Callable[[Tensor], Tensor] | None = None, correlative: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """The last block of a vision tower over its patches twice: as it is, and aligned with texts.
+        """Ordinary and text-aligned output of a vision tower's last block.
 
         Args:
-            x_nld (Tensor): Hidden state before the block: CLS, patches, and whatever else is attended to.
-            num_own (int): CLS and patches. The rest is dropped.
-            adapter (Callable | None): As for :meth:`forward`; aligned patches do not pass it.
-            correlative (bool): Align by correlative attention among patches; else take the ordinary patches.
+            x_nld (Tensor): Hidden state before the block: CLS, patches, and any other tokens that are attended to.
+            num_own (int): Number of CLS and patch tokens; outputs of the other tokens are dropped.
+            adapter (Callable | None): As for :meth:`forward`; not applied to aligned patches.
+            correlative (bool): Align by correlative attention among patches; otherwise return the ordinary patches.
 
         Returns:
             tuple: CLS and patches, shape (n, num_own, d); aligned patches, shape (n, num_own - 1, d).
@@ -119,17 +119,17 @@ class ResidualAttentionBlock(nn.Module):
         num_own: int | None = None,
         adapter: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """What is read of the last block of a vision tower, and nothing else.
+        """CLS and dense features of a vision tower's last block; computes only what is used.
 
         Args:
             x_nld (Tensor): Hidden state before the block, first token CLS, shape (n, l, d).
             dense_rows (Tensor | None): Indices of the m sequences whose patches are wanted, int64, shape (m,).
-            num_own (int | None): CLS and patches, where other tokens follow them.
+            num_own (int | None): Number of CLS and patch tokens, if other tokens follow them.
             adapter (Callable | None): As for :meth:`forward`; for CLS only.
 
         Returns:
             tuple: The CLS token as :meth:`forward` would give it, shape (n, d); and the patches with attention replaced
-            by its value and output projections, so that none mixes with another, shape (m, patches, d), or None.
+            by its value and output projections, so that patches do not mix, shape (m, patches, d), or None.
         """
         d = x_nld.shape[-1]
         normed = self.norm1(x_nld)
@@ -143,10 +143,11 @@ class ResidualAttentionBlock(nn.Module):
         return cls_nd, patches + self._mlp(patches)
 
     def _attend_from_first(self, normed_nld: Tensor) -> Tensor:
-        """What the first token attends to, shape (n, d), without a key or a value for every token.
+        """Attention output of the first token, shape (n, d), without projecting keys and values of all tokens.
 
-        With one query a sequence, its product with the keys is cheaper as (query . key weights) . tokens, and the mean
-        of the values as (mean of tokens) . value weights. The keys' bias shifts all logits alike: softmax drops it.
+        With one query per sequence, the product with the keys is cheaper as (query . key weights) . tokens, and the
+        mean of the values is cheaper as (mean of tokens) . value weights. The bias of the keys shifts all logits by the
+        same amount and cancels in the softmax.
         """
         of_query, of_key, of_value = self.qkv.weight.chunk(3)
         query_bias, _, value_bias = self.qkv.bias.chunk(3)
@@ -165,7 +166,7 @@ class ResidualAttentionBlock(nn.Module):
         return mixed_nhld.transpose(1, 2).flatten(2)
 
     def _split(self, x_nld: Tensor) -> Tensor:
-        """Channels by heads, shape (n, h, l, c)."""
+        """Split channels into heads, shape (n, h, l, c)."""
         return x_nld.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def _mlp(self, x: Tensor) -> Tensor:

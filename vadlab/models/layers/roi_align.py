@@ -1,4 +1,4 @@
-"""RoIAlign: mmcv's op, or the same computation in plain torch where mmcv has no op for the device.
+"""RoIAlign: mmcv's op, or the same computation in plain torch if mmcv has no op for the device.
 
 Shape suffixes: m maps, p boxes, d channels, hw grid, uv cells of a pooled box, s samples along one side.
 """
@@ -15,7 +15,7 @@ BUILD = "To build them, install the compiler (for a GPU, also CUDA's toolkit) an
 def mmcv_ops_problem(device_type: str) -> str | None:
     """Why mmcv's compiled ops do not run on a kind of device, or None if they do.
 
-    mmcv built on a machine without ``nvcc`` has CPU ops only: it imports, and fails at the first call on the GPU.
+    mmcv built without ``nvcc`` has only CPU ops: the import succeeds, and the first call on the GPU fails.
 
     Args:
         device_type (str): ``cpu``, ``cuda`` and so on.
@@ -33,11 +33,11 @@ def mmcv_ops_problem(device_type: str) -> str | None:
 
 
 class RoIAlign(nn.Module):
-    """The mean feature of each cell of each box, by bilinear samples.
+    """Mean feature of each cell of each box, from bilinear samples.
 
-    He et al., "Mask R-CNN", 2017, arXiv:1703.06870, section 3. In float32 also under automatic mixed precision: half
-    precision cannot tell neighbouring grid positions apart. Runs mmcv's op where there is one for the device, else
-    :func:`plain_roi_align`.
+    He et al., "Mask R-CNN", 2017, arXiv:1703.06870, section 3. Computed in float32 even under automatic mixed
+    precision: in half precision, neighbouring grid positions may round to the same value. Uses mmcv's op if it runs on
+    the device, otherwise :func:`plain_roi_align`.
 
     Args:
         output_size (int): Cells of a pooled box along each side.
@@ -52,15 +52,15 @@ class RoIAlign(nn.Module):
         self.aligned = aligned
 
     def forward(self, maps_mdhw: Tensor, rois_p5: Tensor) -> Tensor:
-        """Pool.
+        """Pool features under boxes.
 
         Args:
             maps_mdhw (Tensor): Features, floating point, shape (M, D, h, w).
-            rois_p5 (Tensor): Row of ``maps_mdhw``, then x1, y1, x2, y2 in grid units, shape (P, 5).
+            rois_p5 (Tensor): Boxes: row of ``maps_mdhw``, then x1, y1, x2, y2 in grid units, shape (P, 5).
 
         Returns:
-            Tensor: float32 (float64 for float64 features), shape (P, D, output_size, output_size). Gradients go to
-            the features alone.
+            Tensor: float32 (float64 for float64 features), shape (P, D, output_size, output_size). Gradients go to the
+            features only.
         """
         dtype = torch.float64 if maps_mdhw.dtype == torch.float64 else torch.float32
         with torch.autocast(maps_mdhw.device.type, enabled=False):
@@ -70,7 +70,7 @@ class RoIAlign(nn.Module):
                 return plain_roi_align(maps_mdhw, rois_p5, self.output_size, self.sampling_ratio, self.aligned)
             from mmcv.ops import roi_align
 
-            # mmcv's op reads memory in order whatever the strides are: a transposed view gives wrong features silently.
+            # mmcv's op ignores strides: a non-contiguous tensor silently gives wrong features.
             maps_mdhw, rois_p5 = maps_mdhw.contiguous(), rois_p5.contiguous()
             return roi_align(maps_mdhw, rois_p5, self.output_size, 1.0, self.sampling_ratio, 'avg', self.aligned)
 
@@ -78,15 +78,15 @@ class RoIAlign(nn.Module):
 def plain_roi_align(
     maps_mdhw: Tensor, rois_p5: Tensor, output_size: int = 1, sampling_ratio: int = 0, aligned: bool = True
 ) -> Tensor:
-    """RoIAlign in torch, equal to mmcv's op but for rounding.
+    """RoIAlign in plain torch, equal to mmcv's op up to rounding.
 
-    Bilinear weights are a product of one factor for rows and one for columns, and so is their mean over the samples of
-    a cell. So each pooled cell is one weighted sum of the map, and the boxes of a map are one matrix product. Boxes
-    without width or height give zeros, also where mmcv refuses a box whose end lies before its start.
+    Bilinear weights factor into one part for rows and one for columns, and so does their mean over the samples of a
+    cell. So each pooled cell is a weighted sum over the map, and all boxes of a map are one matrix product. Boxes
+    without width or height give zeros; so do boxes whose end lies before their start, which mmcv rejects.
 
     Args:
         maps_mdhw (Tensor): Features, floating point, shape (M, D, h, w).
-        rois_p5 (Tensor): Row of ``maps_mdhw``, then x1, y1, x2, y2 in grid units, shape (P, 5).
+        rois_p5 (Tensor): Boxes: row of ``maps_mdhw``, then x1, y1, x2, y2 in grid units, shape (P, 5).
         output_size (int): Cells of a pooled box along each side.
         sampling_ratio (int): Samples along each side of a cell; 0 takes as many as grid cells it covers.
         aligned (bool): Shift by half a grid cell.
@@ -102,7 +102,7 @@ def plain_roi_align(
         columns_puw = _side_weights(corners_p4[:, 0], corners_p4[:, 2], size, w, sampling_ratio, aligned)
         rows_puh = _side_weights(corners_p4[:, 1], corners_p4[:, 3], size, h, sampling_ratio, aligned)
         weights_px = torch.einsum('puh,pvw->puvhw', rows_puh, columns_puw).reshape(p, -1)
-        # Boxes side by side for each map: as many places as the map with the most boxes has.
+        # The boxes of each map side by side, padded to the number of boxes of the map that has most.
         map_p = rois_p5[:, 0].long()
         per_map_m = torch.bincount(map_p, minlength=m)
         order_p = torch.argsort(map_p, stable=True)
@@ -130,7 +130,7 @@ def _side_weights(
     grid_l = torch.arange(length, device=start_p.device, dtype=start_p.dtype)
     weights_pul = start_p.new_zeros(len(start_p), cells, length)
     for sample in range(int(samples_p11.max())):
-        # In mmcv's order of operations, so that positions round alike.
+        # The same order of operations as mmcv, so that positions round the same way.
         position = start_p[:, None, None] + cell_u1 * bin_p11 + (sample + 0.5) * bin_p11 / samples_p11.clamp(min=1)
         counts = (sample < samples_p11) & (position >= -1) & (position <= length)
         weights_pul += counts * (1 - (position.clamp(0, length - 1) - grid_l).abs()).clamp(min=0)

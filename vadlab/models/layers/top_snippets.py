@@ -1,23 +1,24 @@
-# Shapes: b videos, t snippets; what follows t (classes) is kept.
+# Shapes: b videos, t snippets; dimensions after t (classes) are kept.
 import torch
 from torch import Tensor
 
 
 def top_snippets(scores: Tensor, mask_bt: Tensor, divisor: int = 16) -> Tensor:
-    """Where each video's highest scores lie, as weights that average over them.
+    """Weights that average over the highest-scoring snippets of each video.
 
-    Multiple instance learning calls a video by its best snippets: the ``n // divisor + 1`` highest of its n real ones
-    (Wu et al., "Not only Look, but also Listen", ECCV 2020, arXiv:2007.04687, and most methods since). The weights say
-    which, so ``(weights * values).sum(1)`` is the mean of any values over the chosen snippets, for all videos at once.
+    Multiple instance learning scores a video by its top snippets: the ``n // divisor + 1`` highest of its n real ones
+    (Wu et al., "Not only Look, but also Listen", ECCV 2020, arXiv:2007.04687, and most methods since).
+    ``(weights * values).sum(1)`` is the mean of any values over the chosen snippets, for all videos at once.
 
     Args:
-        scores (Tensor): What to choose by, shape (b, t) or (b, t, k); chosen for each of the k apart.
-        mask_bt (Tensor): True at real snippets, at least one a video, bool, shape (b, t).
-        divisor (int): One in so many snippets is chosen, and one more.
+        scores (Tensor): Scores to rank snippets by, shape (b, t) or (b, t, k); each of the k classes is ranked
+            separately.
+        mask_bt (Tensor): True at real snippets, at least one per video, bool, shape (b, t).
+        divisor (int): One in ``divisor`` snippets is chosen, plus one.
 
     Returns:
-        Tensor: 1 / number chosen at the chosen snippets, 0 elsewhere, of the shape and dtype of ``scores``. No gradient
-        flows to the choice.
+        Tensor: 1 / (number of chosen snippets) at the chosen snippets, 0 elsewhere; shape and dtype of ``scores``. No
+        gradient flows through the choice.
 
     Example:
         >>> import torch
@@ -28,7 +29,7 @@ def top_snippets(scores: Tensor, mask_bt: Tensor, divisor: int = 16) -> Tensor:
     lengths_b = mask_bt.sum(1)
     numbers_b = torch.minimum(lengths_b // divisor + 1, lengths_b)
     candidates = scores.detach().masked_fill(~mask_bt.view(*mask_bt.shape, *tail), -torch.inf)
-    # As many ranks as the longest video could need; those beyond a video's own number get weight 0.
+    # Enough ranks for the longest video; ranks beyond a video's own number get weight 0.
     most = min(scores.shape[1], scores.shape[1] // divisor + 1)
     places = candidates.topk(most, dim=1).indices
     chosen = torch.arange(most, device=scores.device) < numbers_b[:, None]

@@ -1,4 +1,4 @@
-"""Pooling a dense feature map under boxes that move with their region.
+"""Pool dense feature maps under boxes that follow a moving region.
 
 Shape suffixes: b videos, t sampled frames, m dense frames, r regions of all videos, p (region, frame) pairs with a box,
 d channels, hw grid.
@@ -14,15 +14,15 @@ from .roi_align import RoIAlign
 
 @MODELS.register_module()
 class TrackRoIPool(nn.Module):
-    """:class:`RoIAlign` of every frame of a track under the box of that frame.
+    """:class:`RoIAlign` of each frame of a track under its box in that frame.
 
-    RoIAlign is linear in the features: each output is a fixed average of grid cells. So a bias-free projection after
-    pooling (and after any mean over frames) equals the same projection before it, at a fraction of the cost.
+    RoIAlign is linear in the features: each output is a fixed weighted average of grid cells. So a bias-free projection
+    after pooling (and after any mean over frames) gives the same result as before it, at a fraction of the cost.
 
     Args:
         output_size (int): Cells of the pooled grid along each side; they are averaged to one vector.
-        sampling_ratio (int): As of :class:`RoIAlign`.
-        aligned (bool): As of :class:`RoIAlign`.
+        sampling_ratio (int): See :class:`RoIAlign`.
+        aligned (bool): See :class:`RoIAlign`.
     """
 
     def __init__(self, output_size: int = 1, sampling_ratio: int = 0, aligned: bool = True) -> None:
@@ -30,18 +30,18 @@ class TrackRoIPool(nn.Module):
         self.roi_align = RoIAlign(output_size, sampling_ratio, aligned)
 
     def forward(self, dense: Tensor, dense_mask: Tensor, boxes_xyxyn: list[Tensor], valid: list[Tensor]) -> Tensor:
-        """Pool all regions of a batch.
+        """Pool all regions of a batch in all frames.
 
         Args:
             dense (Tensor): Features of the frames marked in ``dense_mask``, in its row-major order, shape (M, D, h, w).
-            dense_mask (Tensor): Which frames ``dense`` holds, bool, shape (B, T). On the CPU, like the boxes, it costs
-                no synchronisation with the device.
+            dense_mask (Tensor): Frames that ``dense`` holds, bool, shape (B, T). Keep it and the boxes on the CPU to
+                avoid a synchronisation with the device.
             boxes_xyxyn (list[Tensor]): Normalised boxes of each video, shape (R_b, T, 4).
             valid (list[Tensor]): Frames in which a region has a box, bool, shape (R_b, T).
 
         Returns:
-            Tensor: Features in order of the videos, zeros where a region has no box, float32 (float64 for float64
-            features), shape (sum of R_b, T, D).
+            Tensor: Features in the order of the videos, zeros in frames where a region has no box, float32 (float64 for
+            float64 features), shape (sum of R_b, T, D).
 
         Raises:
             ValueError: A region has a box in a frame that ``dense`` does not hold, or the lengths differ.

@@ -1,4 +1,4 @@
-"""What follows from weights alone, computed once for as long as they are known not to change."""
+"""Cache for values that depend only on weights, valid while the weights are known not to change."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,20 +9,20 @@ import torch
 
 T = TypeVar('T')
 
-#: The innermost scope: an object of its own, and whether weights that learn may change in it.
+#: The innermost scope: a unique object, and whether trainable weights may change in it.
 _scope: ContextVar[tuple[object, bool] | None] = ContextVar('steady_weights', default=None)
 
 
 @contextmanager
 def steady_weights(learning: bool = False) -> Iterator[None]:
-    """A scope in which nobody writes to weights, as during a validation, a test, or the encoding of many videos.
+    """Scope in which weights do not change, as during a validation, a test, or the encoding of many videos.
 
-    A change of weights cannot be seen from outside: optimizers with ``fused=True`` and writes to ``tensor.data`` do not
-    raise ``tensor._version``, and addresses are used again. So a :class:`WeightsCache` keeps something only in such a
-    scope, and never beyond its end. VADRunner runs its loops in one.
+    A change of weights cannot be detected: optimizers with ``fused=True`` and writes to ``tensor.data`` do not
+    increment ``tensor._version``, and addresses are reused. So a :class:`WeightsCache` keeps a value only within such a
+    scope. VADRunner runs its loops in one.
 
     Args:
-        learning (bool): Only weights that do not learn are steady, as during training.
+        learning (bool): Only frozen weights do not change, as during training.
 
     Example::
 
@@ -39,11 +39,11 @@ def steady_weights(learning: bool = False) -> Iterator[None]:
 
 
 class WeightsCache(Generic[T]):
-    """Keeps one value that follows from weights, inside a scope of :func:`steady_weights`.
+    """Caches one value that depends only on weights, within a scope of :func:`steady_weights`.
 
     Args:
-        learns (bool): Whether the weights learn: the value is then kept only where the scope is not ``learning``, and
-            never where gradients are wanted.
+        learns (bool): Whether the weights are trainable. If so, the value is kept only in a scope that is not
+            ``learning`` and with gradients off.
     """
 
     def __init__(self, learns: bool = True) -> None:
@@ -51,7 +51,7 @@ class WeightsCache(Generic[T]):
         self._kept: tuple[object, T] | None = None
 
     def get(self, compute: Callable[[], T]) -> T:
-        """What ``compute`` returns, or returned before in this scope and under the same autocast."""
+        """The cached value for this scope and autocast setting, or a new one from ``compute``."""
         scope = _scope.get()
         if scope is None or (self.learns and (scope[1] or torch.is_grad_enabled())):
             self._kept = None

@@ -1,4 +1,4 @@
-"""Losses: one per module."""
+"""Loss functions, one per module."""
 
 from vadlab.utils.lazy_package import lazy_names
 

@@ -8,17 +8,16 @@ from ..layers.gather import gather_rows
 
 @MODELS.register_module()
 class HardNegativeLoss(nn.Module):
-    """Pick a region's own caption among hard negatives written for it.
+    """Cross-entropy of a region's caption against hard negatives written for the region.
 
-    Xie et al., "FG-CLIP: Fine-Grained Visual and Textual Alignment", 2025, arXiv:2505.05071, section 3.1: the negatives
-    differ from the caption in one attribute (colour, action, number). Cross-entropy with the caption in place 0,
-    averaged over the regions that have negatives. The arithmetic is float32 (or float64), also under automatic mixed
-    precision.
+    Xie et al., "FG-CLIP: Fine-Grained Visual and Textual Alignment", 2025, arXiv:2505.05071, section 3.1. The negatives
+    differ from the caption in one attribute (colour, action, number). The caption has index 0, and the loss is averaged
+    over the regions that have negatives. It is computed in float32 (or float64), even under automatic mixed precision.
 
     Args:
         loss_weight (float): Factor of the returned loss.
-        gather (bool): Average over the regions of all ranks, which may have different numbers of them, so that the
-            gradient is that of one large batch once DDP has averaged it.
+        gather (bool): Average over the regions of all ranks, whose number may differ between ranks. After DDP's
+            average, the gradient equals that of one large batch.
     """
 
     def __init__(self, loss_weight: float = 0.5, gather: bool = True) -> None:
@@ -27,7 +26,7 @@ class HardNegativeLoss(nn.Module):
         self.gather = gather
 
     def forward(self, regions: Tensor, candidates: Tensor, valid: Tensor, logit_scale: Tensor | float) -> Tensor:
-        """Loss over the regions with at least one negative; zero, with a graph, where there is none.
+        """Loss over the regions with at least one negative; if there is none, zero with a graph.
 
         Args:
             regions (Tensor): L2-normalised region embeddings, shape (R, D).
@@ -40,7 +39,7 @@ class HardNegativeLoss(nn.Module):
             Tensor: Scalar.
 
         Raises:
-            ValueError: The shapes do not fit.
+            ValueError: The shapes do not match.
         """
         if candidates.shape[:2] != valid.shape or regions.shape != candidates[:, 0].shape:
             raise ValueError(
@@ -51,14 +50,14 @@ class HardNegativeLoss(nn.Module):
             if regions.dtype != torch.float64:
                 regions, candidates = regions.float(), candidates.float()
             takes_part = valid[:, 0] & valid[:, 1:].any(dim=1)
-            # What is masked out may be NaN; a product with zero would keep it.
+            # Masked entries may be NaN, and NaN * 0 is NaN.
             regions = regions.masked_fill(~takes_part[:, None], 0.0)
             candidates = candidates.masked_fill(~valid[..., None], 0.0)
             logits = logit_scale * torch.einsum('rd,rnd->rn', regions, candidates)
-            # Rows that take no part keep finite logits, so that their masked gradients are zero and not NaN.
+            # Excluded rows keep finite logits, so that their masked gradients are zero and not NaN.
             logits = logits.masked_fill(~valid & takes_part[:, None], float('-inf'))
             losses = (torch.logsumexp(logits, dim=1) - logits[:, 0]).masked_fill(~takes_part, 0.0)
             if self.gather:
-                losses = gather_rows(losses)[0]  # padded with zeros, which add nothing
+                losses = gather_rows(losses)[0]  # the padding is zeros, which do not change the sum
                 takes_part = gather_rows(takes_part)[0]
             return self.loss_weight * losses.sum() / takes_part.sum().clamp(min=1)

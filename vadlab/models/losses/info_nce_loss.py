@@ -7,9 +7,10 @@ from ..layers.gather import gather_rows
 
 
 def caption_ids(tokens: list[Tensor]) -> Tensor:
-    """Number captions so that equal token sequences, on whatever rank, have equal ids.
+    """Ids of captions; equal token sequences have equal ids, on every rank.
 
-    A polynomial hash modulo 2**64 (FNV's prime), so two different captions share an id with a chance of about 1e-19.
+    The id is a polynomial hash modulo 2**64 (FNV's prime). Two different captions have the same id with a probability
+    of about 1e-19.
 
     Args:
         tokens (list[Tensor]): Token ids of K captions, int64, shape (L_k,) each, unpadded.
@@ -22,26 +23,26 @@ def caption_ids(tokens: list[Tensor]) -> Tensor:
     padded = nn.utils.rnn.pad_sequence([t + 1 for t in tokens], batch_first=True)
     ids = torch.zeros_like(padded[:, 0])
     for column in padded.unbind(1):
-        ids = torch.where(column > 0, ids * 1099511628211 + column, ids)  # padding leaves the id alone
+        ids = torch.where(column > 0, ids * 1099511628211 + column, ids)  # padding does not change the id
     return ids
 
 
 @MODELS.register_module()
 class InfoNCELoss(nn.Module):
-    r"""Symmetric contrastive loss between pairs of embeddings, with further negatives from a queue.
+    r"""Symmetric contrastive loss between pairs of embeddings, with additional negatives from a queue.
 
-    van den Oord et al., "Representation Learning with Contrastive Predictive Coding", 2018, arXiv:1807.03748, eq. 4,
-    taken in both directions as in CLIP (Radford et al., 2021, arXiv:2103.00020, figure 3):
+    van den Oord et al., "Representation Learning with Contrastive Predictive Coding", 2018, arXiv:1807.03748, eq. 4, in
+    both directions, as in CLIP (Radford et al., 2021, arXiv:2103.00020, figure 3):
 
     ``1/2N * sum_i [-log softmax_i(s * q_i . (keys, extra_keys)) - log softmax_i(s * k_i . (queries, extra_queries))]``
 
-    Beyond CLIP: pairs that share a group id (equal captions) are not negatives of each other, neither in the batch nor
-    in the queue; pairs may be masked out. The arithmetic is float32 (or float64), also under automatic mixed precision.
+    Beyond CLIP: pairs with the same group id (equal captions) are not negatives of each other, neither in the batch nor
+    in the queue; pairs can be masked. Computed in float32 (or float64), even under automatic mixed precision.
 
     Args:
         loss_weight (float): Factor of the returned loss.
-        gather (bool): Take the pairs of all ranks as negatives, with gradients through the gathering. Every rank then
-            computes the loss of all pairs, whose gradient is exact once averaged over ranks as DDP does.
+        gather (bool): Use the pairs of all ranks as negatives, with gradients through the gathering. Every rank then
+            computes the loss of all pairs. After DDP's average over ranks, the gradient is exact.
     """
 
     def __init__(self, loss_weight: float = 1.0, gather: bool = True) -> None:
@@ -61,7 +62,7 @@ class InfoNCELoss(nn.Module):
         extra_query_ids: Tensor | None = None,
         valid: Tensor | None = None,
     ) -> Tensor:
-        """Loss over the valid pairs; zero, with a graph, where there is none.
+        """Loss over the valid pairs; if there is none, zero with a graph.
 
         Args:
             queries (Tensor): L2-normalised embeddings, shape (N, D).
@@ -94,7 +95,7 @@ class InfoNCELoss(nn.Module):
                     keys = gather_rows(keys)[0]
                     valid = gather_rows(valid)[0] & is_row
                     group_ids = None if group_ids is None else gather_rows(group_ids)[0]
-            # What is masked out may be NaN; a product with zero would keep it.
+            # Masked entries may be NaN, and NaN * 0 is NaN.
             queries = queries.masked_fill(~valid[:, None], 0.0)
             keys = keys.masked_fill(~valid[:, None], 0.0)
             count = valid.sum().clamp(min=1)
@@ -112,7 +113,7 @@ class InfoNCELoss(nn.Module):
         extra: Tensor | None,
         extra_ids: Tensor | None,
     ) -> Tensor:
-        """Cross-entropy of picking the partner, summed over the valid rows."""
+        """Cross-entropy of each row against its partner, summed over the valid rows."""
         n = len(rows)
         logits = logit_scale * rows @ columns.T
         masked = ~valid[None, :].expand(n, n)

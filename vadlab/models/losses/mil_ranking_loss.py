@@ -7,16 +7,16 @@ from vadlab.registry import MODELS
 
 @MODELS.register_module()
 class MILRankingLoss(nn.Module):
-    """The most anomalous snippet of an abnormal video above that of a normal one, with sparse and smooth scores.
+    """Hinge loss between the top scores of abnormal and normal videos, with sparsity and smoothness terms.
 
     Sultani, Chen, Shah, "Real-World Anomaly Detection in Surveillance Videos", CVPR 2018, arXiv:1801.04264, eq. 7, as
     the authors' training script computes it (WaqasSultani/AnomalyDetectionCVPR2018): every abnormal video is compared
-    with every normal one of the batch, hinges are summed over the abnormal and averaged over the normal videos, and
-    the two regularisers are summed over the abnormal videos. The paper writes the loss of one pair of videos; for one
-    pair both are the same, and so are the PyTorch ports that pair up the batch.
+    with every normal one of the batch, hinges are summed over the abnormal and averaged over the normal videos, and the
+    two regularisers are summed over the abnormal videos. The paper gives the loss of one pair of videos; for one pair
+    both are equal. The PyTorch ports that pair up the batch also agree with it.
 
     Args:
-        margin (float): By which the abnormal maximum should lie above the normal one.
+        margin (float): Margin of the hinge between the abnormal and the normal maximum.
         sparsity_weight (float): Factor of the sum of an abnormal video's scores.
         smoothness_weight (float): Factor of the sum of squared differences between neighbouring snippets.
     """
@@ -34,7 +34,7 @@ class MILRankingLoss(nn.Module):
         normal_mask_nt: Tensor | None = None,
         abnormal_mask_at: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """The three terms.
+        """The three loss terms.
 
         Args:
             normal_nt (Tensor): Scores of normal videos' snippets, 0..1, shape (N, T), N >= 1.

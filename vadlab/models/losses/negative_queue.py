@@ -14,22 +14,22 @@ _SUSPICIOUS_BATCHES = 256
 
 @MODELS.register_module()
 class NegativeQueue(nn.Module):
-    """First-in-first-out memory of past pairs, whose halves serve as further negatives of a contrastive loss.
+    """First-in-first-out queue of past pairs, used as additional negatives of a contrastive loss.
 
-    He et al., "Momentum Contrast", 2020, arXiv:1911.05722, section 3.2, without the momentum encoder: entries grow
-    stale by the few optimizer steps they stay. Where MoCo queues one side, both are kept, because the loss is
-    symmetric; and each pair keeps the id of its caption, because equal captions are not negatives.
+    He et al., "Momentum Contrast", 2020, arXiv:1911.05722, section 3.2, without the momentum encoder: entries are a few
+    optimizer steps old. MoCo queues one side of each pair; this queue keeps both, because the loss is symmetric. It
+    also keeps the id of each caption, because equal captions are not negatives of each other.
 
-    The queue fills from the first batch, but serves only after ``warmup`` *optimizer* steps: at the start embeddings
-    move too fast for yesterday's to be worth comparing with. All state is in buffers. It is the same on every rank if
-    what is put in is (gather first).
+    The queue fills from the first batch, but is used only after ``warmup`` *optimizer* steps: early in training,
+    embeddings change too fast for old ones to be useful. All state is in buffers. It is the same on every rank if the
+    enqueued pairs are (gather first).
 
     Args:
         embed_dim (int): D, length of an embedding.
-        size (int): Pairs kept.
-        warmup (int | str): Optimizer steps before the queue serves, or 'auto': 50, or a tenth of all steps where that
-            is fewer (:meth:`before_train` learns how many there are).
-        name (str): What the log calls it.
+        size (int): Number of pairs kept.
+        warmup (int | str): Optimizer steps before the queue is used, or 'auto': the smaller of 50 and a tenth of all
+            steps (:meth:`before_train` gets their number).
+        name (str): Name of the queue in the log.
 
     Raises:
         ConfigError: ``size`` is not positive, or ``warmup`` neither a count nor 'auto'.
@@ -50,7 +50,7 @@ class NegativeQueue(nn.Module):
         self.register_buffer('queries', torch.zeros(size, embed_dim))
         self.register_buffer('keys', torch.zeros(size, embed_dim))
         self.register_buffer('ids', torch.zeros(size, dtype=torch.long))
-        # Host-side counters decide without waiting for the device; this buffer is their copy for the checkpoint.
+        # The counters are Python integers, which need no synchronisation; this buffer is their copy for the checkpoint.
         self.register_buffer('counters', torch.zeros(2, dtype=torch.long))
         self.num_enqueued = 0
         self.num_steps = 0
@@ -59,30 +59,30 @@ class NegativeQueue(nn.Module):
 
     @property
     def fill(self) -> int:
-        """Pairs in the queue."""
+        """Number of pairs in the queue."""
         return min(self.num_enqueued, self.size)
 
     @property
     def pointer(self) -> int:
-        """Place that the next pair takes."""
+        """Position that the next pair is written to."""
         return self.num_enqueued % self.size
 
     @property
     def is_serving(self) -> bool:
-        """Whether the warm-up is over and there is something to serve."""
+        """Whether the warm-up is over and the queue is not empty."""
         return self.num_steps >= self.warmup and self.fill > 0
 
     def negatives(self) -> dict[str, Tensor]:
-        """What the queue adds to :class:`InfoNCELoss`, by the names of its arguments; empty while it warms up."""
+        """Negatives as keyword arguments of :class:`InfoNCELoss`; empty during the warm-up."""
         if not self.is_serving:
             return {}
-        # Copies: the caller's graph must not see the overwriting of the oldest entries.
+        # Copies, because the buffers are overwritten in place while the caller's graph still needs the values.
         queries, keys, ids = (buffer[: self.fill].clone() for buffer in (self.queries, self.keys, self.ids))
         return dict(extra_queries=queries, extra_query_ids=ids, extra_keys=keys, extra_key_ids=ids)
 
     @torch.no_grad()
     def enqueue(self, queries: Tensor, keys: Tensor, ids: Tensor) -> None:
-        """Put pairs in, over the oldest ones. Call after the loss: a batch is no negative of itself.
+        """Add pairs, which overwrite the oldest ones; call after the loss, so that a batch is not its own negative.
 
         Args:
             queries (Tensor): L2-normalised, shape (N, D); detached here.
@@ -112,7 +112,7 @@ class NegativeQueue(nn.Module):
             )
 
     def before_train(self, max_steps: int) -> None:
-        """Learn how many optimizer steps the training takes, which 'auto' needs."""
+        """Set the warm-up of 'auto' from the number of optimizer steps of the training."""
         if self._is_auto:
             self.warmup = min(_AUTO_WARMUP, max_steps // 10)
         state = 'serves from now on' if self.num_steps >= self.warmup else f'serves after {self.warmup} optimizer steps'

@@ -4,18 +4,19 @@ from torch import Tensor
 
 
 def probability_bce(probabilities: Tensor, targets: Tensor | float, mask: Tensor | None = None) -> Tensor:
-    """Mean binary cross-entropy of probabilities that have no logit of their own, as the mean of several sigmoids.
+    """Mean binary cross-entropy of probabilities, for those without a logit, such as the mean of several sigmoids.
 
-    Computed in float32 whatever the precision of the run: autocast refuses this loss, whose logarithm half precision
-    cannot hold. As in torch, a logarithm is at least -100, so that a probability of exactly 0 or 1 has a finite loss.
+    Computed in float32, even under automatic mixed precision: torch does not allow this loss under autocast, since its
+    logarithm overflows half precision. As in torch, logarithms are clamped to at least -100, so that the loss of a
+    probability of exactly 0 or 1 is finite.
 
     Args:
         probabilities (Tensor): 0..1, any shape.
-        targets (Tensor | float): 0..1, one number or of the same shape.
-        mask (Tensor | None): True at what counts, bool, of the same shape; all where None.
+        targets (Tensor | float): 0..1, one number or a tensor of the same shape.
+        mask (Tensor | None): True at the entries that count, bool, same shape; None for all.
 
     Returns:
-        Tensor: The mean over what counts, float32, scalar.
+        Tensor: Mean over the entries that count, float32, scalar.
     """
     with torch.autocast(probabilities.device.type, enabled=False):
         probabilities = probabilities.float()

@@ -8,23 +8,24 @@ from vadlab.utils.errors import ConfigError
 
 @MODELS.register_module()
 class SupervisedContrastiveLoss(nn.Module):
-    r"""Pulls features of the same label together, and those of different labels apart.
+    r"""Supervised contrastive loss: pulls features of the same label together and pushes other features apart.
 
     Khosla et al., "Supervised Contrastive Learning", 2020, arXiv:2004.11362, eq. 2 (L_out), mean over the anchors i
     that have a positive, i.e. another feature of their label:
 
     ``-1/|P(i)| * sum_{p in P(i)} [ f_i . f_p / t - log sum_{j != i} exp(f_i . f_j / t) ]``
 
-    All pairs of a batch's patches would be a matrix of 10,000 squared. Where there are more features than
-    ``max_anchors``, that many are drawn as anchors, each against all features: an unbiased estimate of the same loss.
+    All pairs of a batch's patches would be a matrix of about 10,000 x 10,000. If there are more features than
+    ``max_anchors``, that many are drawn as anchors and compared with all features. This is an unbiased estimate of the
+    same loss.
 
     Args:
-        temperature (float): t.
+        temperature (float): Temperature t.
         loss_weight (float): Factor of the returned loss.
-        max_anchors (int | None): Anchors of a step at most; None takes all.
+        max_anchors (int | None): Maximum number of anchors per step; None uses all features.
 
     Raises:
-        ConfigError: A temperature that is not positive, or no anchors.
+        ConfigError: ``temperature`` is not positive, or ``max_anchors`` is less than 1.
     """
 
     def __init__(self, temperature: float = 0.07, loss_weight: float = 1.0, max_anchors: int | None = 1024) -> None:
@@ -39,7 +40,7 @@ class SupervisedContrastiveLoss(nn.Module):
         self.max_anchors = max_anchors
 
     def forward(self, features_nd: Tensor, labels_n: Tensor) -> Tensor:
-        """Loss; zero, with a graph, where no label occurs twice.
+        """Loss of a batch; if no label occurs twice, zero with a graph.
 
         Args:
             features_nd (Tensor): L2-normalised.
@@ -54,7 +55,7 @@ class SupervisedContrastiveLoss(nn.Module):
         with torch.autocast(features_nd.device.type, enabled=False):
             features_nd = features_nd if features_nd.dtype == torch.float64 else features_nd.float()
             logits_an = features_nd[anchors_a] @ features_nd.T / self.temperature
-        logits_an = logits_an.scatter(1, anchors_a[:, None], -torch.inf)  # nobody is compared with itself
+        logits_an = logits_an.scatter(1, anchors_a[:, None], -torch.inf)  # no feature is compared with itself
         is_positive_an = labels_n[anchors_a, None] == labels_n
         is_positive_an = is_positive_an.scatter(1, anchors_a[:, None], False)
         num_positive_a = is_positive_an.sum(1)

@@ -11,9 +11,9 @@ from ..layers.modality_tokens import ModalityTokens
 
 @MODELS.register_module()
 class ConcatFusion(nn.Module):
-    """Baseline: one vector a modality, side by side, through one hidden layer.
+    """Baseline fusion: concatenates one vector per modality and applies one hidden layer.
 
-    Where a clip lacks a modality, a learnt vector stands in for it.
+    A learnt vector replaces a modality that a clip does not have.
 
     Args:
         in_channels (Mapping[str, int]): Channels of each modality's tokens.
@@ -33,14 +33,14 @@ class ConcatFusion(nn.Module):
         self.mix = nn.Sequential(nn.GELU(), nn.Linear(len(in_channels) * width, width), nn.GELU())
 
     def forward(self, found: Mapping[str, ModalityTokens], batch_size: int) -> Tensor:
-        """Fuse.
+        """Fuse the modalities of each clip.
 
         Args:
-            found (Mapping[str, ModalityTokens]): The modalities that some clip of the batch has.
+            found (Mapping[str, ModalityTokens]): The modalities that at least one clip of the batch has.
             batch_size (int): Clips b.
 
         Returns:
-            Tensor: A feature a clip, shape (b, d).
+            Tensor: One feature per clip, shape (b, d).
         """
         parts = []
         for name, projection in self.projections.items():

@@ -13,15 +13,15 @@ from ..layers.modality_tokens import ModalityTokens
 
 @MODELS.register_module()
 class LateFusion(nn.Module):
-    """Baseline: each modality is classified by itself, and the answers are averaged.
+    """Baseline fusion: classifies each modality separately and averages the results.
 
-    ``logits`` averages before softmax and trains the average, the late fusion that Nagrani et al. (NeurIPS 2021,
-    arXiv:2107.00135, section 4) compare MBT with. ``probabilities`` averages after softmax, the sum rule of Kittler et
-    al., "On Combining Classifiers", PAMI 1998, as Simonyan and Zisserman (NIPS 2014, arXiv:1406.2199) fuse two streams;
-    there each modality has a loss of its own.
+    ``logits`` averages before softmax and applies the loss to the average. This is the late fusion that Nagrani et al.
+    (NeurIPS 2021, arXiv:2107.00135, section 4) compare MBT with. ``probabilities`` averages after softmax, and each
+    modality has its own loss. This is the sum rule of Kittler et al., "On Combining Classifiers", PAMI 1998, as
+    Simonyan and Zisserman (NIPS 2014, arXiv:1406.2199) fuse two streams.
 
-    A modality's tokens are averaged and pass a layer of its own, so that one classifier may follow all of them. A clip
-    is averaged over the modalities it has.
+    The mean token of each modality goes through a separate layer, so that all modalities can share one classifier. A
+    clip is averaged over the modalities that it has.
 
     Args:
         in_channels (Mapping[str, int]): Channels of each modality's tokens.
@@ -29,7 +29,7 @@ class LateFusion(nn.Module):
         average (str): ``logits`` or ``probabilities``.
 
     Raises:
-        ConfigError: Another ``average``.
+        ConfigError: ``average`` is neither ``logits`` nor ``probabilities``.
     """
 
     def __init__(self, in_channels: Mapping[str, int], width: int = 512, average: str = 'logits') -> None:
@@ -46,16 +46,16 @@ class LateFusion(nn.Module):
         )
 
     def forward(self, found: Mapping[str, ModalityTokens], batch_size: int) -> Tensor | tuple[Tensor, Tensor]:
-        """Fuse, as far as it is done before the classifier.
+        """The part of the fusion that comes before the classifier.
 
         Args:
-            found (Mapping[str, ModalityTokens]): The modalities that some clip of the batch has.
+            found (Mapping[str, ModalityTokens]): The modalities that at least one clip of the batch has.
             batch_size (int): Clips b.
 
         Returns:
-            Tensor | tuple: ``logits``: shape (b, d), whose linear classification is the mean of the modalities'.
-            ``probabilities``: the modalities apart, shape (b, v, d), and what share of the answer each has in a clip,
-            shape (b, v). Zeros for a clip without any modality.
+            Tensor | tuple: For ``logits``, the mean feature, shape (b, d); a linear classifier of it gives the mean of
+            the modalities' logits. For ``probabilities``, the features of each modality, shape (b, v, d), and the
+            weight of each modality in each clip, shape (b, v). Features are zeros for a clip without any modality.
         """
         device = next(self.parameters()).device
         nothing = torch.zeros(batch_size, self.width, device=device)

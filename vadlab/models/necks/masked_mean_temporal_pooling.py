@@ -5,26 +5,26 @@ from vadlab.registry import MODELS
 
 @MODELS.register_module()
 class MaskedMeanTemporalPooling(nn.Module):
-    """Average only the frames in which a region has a box.
+    """Mean over the frames in which a region has a box.
 
-    Frames without one are left out rather than averaged as zeros, and a region without a single frame is reported, so
-    that the loss can leave it out too.
+    Frames without a box are skipped, not averaged as zeros. Regions without any box are marked, so that the loss can
+    skip them.
     """
 
     def forward(self, feats: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Pool over the marked frames.
 
         Args:
-            feats (Tensor): Frame features, floating point, shape (R, T, D). What is not marked may hold anything, NaN
-                included.
-            mask (Tensor): Frames that count, bool, shape (R, T).
+            feats (Tensor): Frame features, floating point, shape (R, T, D). Unmarked frames may hold any value,
+                including NaN.
+            mask (Tensor): True at the frames to average, bool, shape (R, T).
 
         Returns:
-            tuple: Means, float32 or float64, zeros where no frame is marked, shape (R, D); and whether a region has a
-            marked frame, bool, shape (R,).
+            tuple: Means, float32 or float64, zeros for regions without a marked frame, shape (R, D); and whether each
+            region has a marked frame, bool, shape (R,).
 
         Raises:
-            ValueError: The shapes do not fit.
+            ValueError: The shapes do not match.
         """
         if feats.shape[:2] != mask.shape:
             raise ValueError(

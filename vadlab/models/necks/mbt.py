@@ -15,12 +15,12 @@ from ..layers.residual_attention_block import ResidualAttentionBlock
 
 @MODELS.register_module()
 class MBT(nn.Module):
-    """Multimodal Bottleneck Transformer: modalities exchange what fits into a few shared tokens.
+    """Multimodal Bottleneck Transformer: modalities exchange information through a few shared tokens.
 
-    Nagrani et al., "Attention Bottlenecks for Multimodal Fusion", NeurIPS 2021, arXiv:2107.00135, equations 8 and 9:
-    in a layer of fusion each modality attends to its own tokens and to the bottleneck, by weights of its own; all see
-    the same incoming bottleneck, which becomes the mean of what they made of it. Layers before the fusion layer attend
-    within a modality alone.
+    Nagrani et al., "Attention Bottlenecks for Multimodal Fusion", NeurIPS 2021, arXiv:2107.00135, equations 8 and 9. In
+    a fusion layer, each modality has its own weights and attends to its own tokens and to the bottleneck. All
+    modalities read the same bottleneck; the next bottleneck is the mean of their updates. Layers before the fusion
+    layer attend within each modality only.
 
     ::
 
@@ -28,24 +28,24 @@ class MBT(nn.Module):
                [ bottleneck ]  |       mean        |              +- mean -> feature
         audio  [cls | tokens] -+- layers of audio -+- ... -> cls -+
 
-    Beyond the paper: a clip may lack a modality. Its tokens are then not there, rather than zeros: means are taken over
-    the modalities that a clip has, and only rows that exist pass a layer. A clip with none comes out as zeros. The
-    paper averages the classifier's logits over modalities; for a linear one, the mean of what it reads is the same.
+    Beyond the paper: a clip may lack a modality. Missing tokens are skipped, not set to zero: means are taken over the
+    modalities that a clip has, and layers process only existing rows. A clip without any modality gives zeros. The
+    paper averages the classifier's logits over modalities; for a linear classifier, averaging its inputs is equivalent.
 
     Args:
         in_channels (Mapping[str, int]): Channels of each modality's tokens.
         width (int): Channels d.
-        layers (int): Layers in all.
+        layers (int): Total number of layers.
         heads (int): Attention heads, a divisor of ``width``.
         bottlenecks (int): Bottleneck tokens k.
         fusion_layer (int): The first layer (from 0) with bottlenecks, below ``layers``.
-        mlp_ratio (float): Hidden width of the MLPs by d.
-        readout (str): What of a modality is read in the end: ``cls``, a token of its own, or the ``mean`` of its
-            tokens. A pooled modality is a sequence of one token, where ``mean`` is that token.
-        positions (bool): Add sine-cosine positions to tokens: convolutions do not say where theirs lie.
+        mlp_ratio (float): Hidden width of the MLPs divided by d.
+        readout (str): Output of each modality: ``cls``, an extra token, or ``mean``, the mean of its tokens. A pooled
+            modality has one token, which then is the mean.
+        positions (bool): Add sine-cosine position embeddings: tokens of a convolutional encoder carry no positions.
 
     Raises:
-        ConfigError: Numbers that do not fit.
+        ConfigError: ``fusion_layer``, ``bottlenecks``, ``heads`` or ``readout`` is out of range.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class MBT(nn.Module):
         if not 0 <= fusion_layer < layers or bottlenecks < 1 or width % heads:
             raise ConfigError(
                 f'MBT: {fusion_layer=} must be in 0..layers - 1 = {layers - 1}, {bottlenecks=} at least 1, and '
-                f'{width=} a multiple of {heads=}. For modalities that meet after all layers, use LateFusion.'
+                f'{width=} a multiple of {heads=}. To fuse modalities after the last layer, use LateFusion.'
             )
         if readout not in ('cls', 'mean'):
             raise ConfigError(f'MBT: readout={readout!r} must be cls or mean.')
@@ -73,7 +73,7 @@ class MBT(nn.Module):
         self.fusion_layer = fusion_layer
         self.readout = readout
         self.positions = positions
-        # Encoders' tokens are of any scale; some of a transformer's channels are a hundred times the others.
+        # Tokens have different scales per encoder, and some channels of a transformer are 100 times as large as others.
         self.projections = nn.ModuleDict(
             {
                 name: nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, width))
@@ -96,14 +96,14 @@ class MBT(nn.Module):
         self.norms = nn.ModuleDict({name: nn.LayerNorm(width) for name in in_channels})
 
     def forward(self, found: Mapping[str, ModalityTokens], batch_size: int) -> Tensor:
-        """Fuse.
+        """Fuse the modalities of each clip.
 
         Args:
-            found (Mapping[str, ModalityTokens]): The modalities that some clip of the batch has.
+            found (Mapping[str, ModalityTokens]): The modalities that at least one clip of the batch has.
             batch_size (int): Clips b.
 
         Returns:
-            Tensor: A feature a clip, shape (b, d); zeros for a clip without any modality.
+            Tensor: One feature per clip, shape (b, d); zeros for a clip without any modality.
         """
         state = {name: self.embed(name, modality) for name, modality in found.items()}
         bottleneck_bkd = self.bottleneck.expand(batch_size, -1, -1)
@@ -115,7 +115,7 @@ class MBT(nn.Module):
         return mean.result(self.bottleneck.new_zeros(batch_size, self.width))
 
     def embed(self, name: str, modality: ModalityTokens) -> Tensor:
-        """Tokens at the fusion's width, with positions, behind the modality's own token if it has one, (m, n', d)."""
+        """Project tokens, add position embeddings, and prepend the CLS token if there is one, shape (m, n', d)."""
         tokens_mnd = self.projections[name](modality.tokens)
         if self.positions:
             tokens_mnd = tokens_mnd + grid_positions(modality.grid, self.width).to(tokens_mnd)
@@ -131,17 +131,17 @@ class MBT(nn.Module):
         found: Mapping[str, ModalityTokens],
         attention: dict[str, Tensor] | None = None,
     ) -> Tensor:
-        """One layer of each modality.
+        """Run one layer of each modality.
 
         Args:
-            number (int): Which, from 0.
-            state (dict[str, Tensor]): Each modality's tokens, shape (m, n', d); replaced by what becomes of them.
-            bottleneck_bkd (Tensor): The bottleneck that all see.
+            number (int): Index of the layer, from 0.
+            state (dict[str, Tensor]): Tokens of each modality, shape (m, n', d); replaced by the layer's output.
+            bottleneck_bkd (Tensor): The bottleneck that all modalities read.
             found (Mapping[str, ModalityTokens]): As for :meth:`forward`.
-            attention (dict[str, Tensor] | None): Receives how tokens attend to those of their modality, (m, n', n').
+            attention (dict[str, Tensor] | None): Receives the attention weights within each modality, (m, n', n').
 
         Returns:
-            Tensor: The next bottleneck, shape (b, k, d); the same one before the fusion layer.
+            Tensor: The next bottleneck, shape (b, k, d); unchanged before the fusion layer.
         """
         fuses = number >= self.fusion_layer
         k = bottleneck_bkd.shape[1] if fuses else 0
@@ -158,7 +158,7 @@ class MBT(nn.Module):
         return mean.result(bottleneck_bkd) if fuses else bottleneck_bkd
 
     def _valid(self, valid_mn: Tensor | None, more: int) -> Tensor | None:
-        """Which tokens may be attended to, the modality's own and the bottleneck's included."""
+        """Mask of the tokens that may be attended to: CLS, the modality's tokens and the bottleneck."""
         if valid_mn is None:
             return None
         return nn.functional.pad(valid_mn, (int(self.readout == 'cls'), more), value=True)
@@ -168,18 +168,18 @@ class MBT(nn.Module):
 
     @torch.no_grad()
     def attention(self, found: Mapping[str, ModalityTokens], batch_size: int) -> dict[str, Tensor]:
-        """How much of each token reaches what is read of its modality; for pictures, not for the result.
+        """Attention rollout: share of each token in the output of its modality, for visualization only.
 
-        Attention of all layers multiplied, half of each token passing by on the residual path: Abnar and Zuidema,
-        "Quantifying Attention Flow in Transformers", ACL 2020, arXiv:2005.00928. What comes through the bottleneck is
-        left out.
+        The attention weights of all layers are multiplied, each averaged with the identity for the residual path: Abnar
+        and Zuidema, "Quantifying Attention Flow in Transformers", ACL 2020, arXiv:2005.00928. Attention through the
+        bottleneck is ignored.
 
         Args:
             found (Mapping[str, ModalityTokens]): As for :meth:`forward`.
             batch_size (int): Clips b.
 
         Returns:
-            dict[str, Tensor]: Shape (m, n) for each modality, rows adding up to 1, zeros at padding.
+            dict[str, Tensor]: Shares per modality, shape (m, n), rows sum to 1, zeros at padding.
         """
         state = {name: self.embed(name, modality) for name, modality in found.items()}
         bottleneck_bkd = self.bottleneck.expand(batch_size, -1, -1)

@@ -5,7 +5,7 @@ from vadlab.registry import MODELS
 
 @MODELS.register_module()
 class MeanTemporalPooling(nn.Module):
-    """Average the frames of a video: the aggregation without parameters, and with none to overfit."""
+    """Mean over the frames of a video; has no parameters."""
 
     def forward(self, feats: Tensor) -> Tensor:
         """Pool over time.
@@ -17,7 +17,7 @@ class MeanTemporalPooling(nn.Module):
             Tensor: Shape (B, D); averaged in float32, or float64 for float64 input.
 
         Raises:
-            ValueError: There is no frame.
+            ValueError: The video has no frame.
         """
         if feats.shape[1] == 0:
             raise ValueError('MeanTemporalPooling: no frame to average.')
