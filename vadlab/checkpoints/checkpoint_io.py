@@ -1,4 +1,4 @@
-"""Reading and writing checkpoints: tensors and plain values only, never half a file, never code from a file."""
+"""Reading and writing checkpoints: only tensors and plain values, atomic writes, no code from a file."""
 
 import errno
 import os
@@ -29,8 +29,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         path (str | Path): The file.
 
     Returns:
-        dict[str, Any]: At least ``state_dict``. Files that hold weights alone, or under another name that public code
-        uses for them, are brought to this form.
+        dict[str, Any]: At least ``state_dict``. Files that hold only weights, or hold them under another name that
+            public code uses, are converted to this form.
 
     Raises:
         MissingFileError: There is no such file.
@@ -59,7 +59,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def _check_meta(meta: Mapping[Any, Any], path: Path) -> None:
-    """What a run notes about itself is plain: only what a data set says of itself may be arrays."""
+    """Check that ``meta`` holds plain values; only the data set's own part may hold arrays."""
     notes = {key: value for key, value in meta.items() if key != 'dataset_meta'}
     arrays = [place for place, _ in tensors_in(notes)]
     if arrays:
@@ -70,20 +70,20 @@ def _check_meta(meta: Mapping[Any, Any], path: Path) -> None:
 
 
 def in_our_names(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name: str) -> Mapping[str, torch.Tensor]:
-    """Weights as the model names them: unchanged if they are ours, else as its ``from_public`` reads them.
+    """Weights under the model's names: unchanged if they have them, else converted by its ``from_public``.
 
     Args:
-        model (nn.Module): Whose ``from_public``, if it has one, knows the layouts of other code's checkpoints, listed
-            in its ``public_layouts``.
-        state_dict (Mapping[str, Tensor]): The file's weights; ``module.`` before all names, as DataParallel leaves it,
-            is dropped.
-        name (str): Of the file, for messages.
+        model (nn.Module): The model. Its ``from_public``, if it has one, reads checkpoints of other code, in the
+            layouts of its ``public_layouts``.
+        state_dict (Mapping[str, Tensor]): The file's weights; a prefix ``module.`` of all names, from DataParallel, is
+            removed.
+        name (str): Name of the file, for messages.
 
     Returns:
         Mapping[str, Tensor]: The weights, which may still not fit the model: see :func:`load_weights`.
 
     Raises:
-        CheckpointError: No name is one of the model's, and it knows no such layout.
+        CheckpointError: None of the names belongs to the model, and it does not read such a layout.
     """
     if state_dict and all(key.startswith('module.') for key in state_dict):
         state_dict = {key.removeprefix('module.'): value for key, value in state_dict.items()}
@@ -96,7 +96,7 @@ def in_our_names(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name:
         print_log(f'{name} is read in the layout of {layouts or "other code"}.', logger='current')
         return found
     if own & state_dict.keys():
-        return state_dict  # ours, of other settings: what differs is for load_weights to say
+        return state_dict  # our layout with other settings: load_weights reports the differences
     keys = list(state_dict)
     raise CheckpointError(
         f'{name} is neither a checkpoint of {type(model).__name__} nor in a layout that it reads '
@@ -106,18 +106,18 @@ def in_our_names(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name:
 
 
 def load_weights(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name: str) -> None:
-    """Load weights that must fit the model exactly.
+    """Load weights that must match the model exactly.
 
     Args:
-        model (nn.Module): Receives them.
+        model (nn.Module): The model to load them into.
         state_dict (Mapping[str, Tensor]): The weights.
-        name (str): Of the file, for the message.
+        name (str): Name of the file, for the message.
 
     Raises:
-        CheckpointError: Keys are missing or left over, shapes or kinds of numbers differ, or numbers are NaN or
-            infinite; the model is left as it was.
+        CheckpointError: Keys are missing or unexpected, shapes or kinds of numbers differ, or numbers are NaN or
+            infinite; the model is unchanged.
     """
-    if hasattr(model, 'check_checkpoint'):  # what a model can say better than by names and shapes
+    if hasattr(model, 'check_checkpoint'):  # models may have a clearer message than names and shapes
         model.check_checkpoint(state_dict, name)
     own = model.state_dict()
     missing = [k for k in own if k not in state_dict]
@@ -142,10 +142,10 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, torch.Tensor], name:
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
-    """Write a checkpoint so that ``path`` is at every moment either absent, the old file, or the whole new one.
+    """Write a checkpoint atomically: ``path`` is always absent, the old file, or the whole new one.
 
     Raises:
-        CheckpointError: It cannot be written (disk full, no permission); what was there before is untouched.
+        CheckpointError: It cannot be written (disk full, no permission); the old file is unchanged.
     """
     path = Path(path)
     part = path.with_name(f'.{path.name}.part')
@@ -179,16 +179,16 @@ def _reason(error: Exception, folder: Path) -> str:
 
 
 def _system_error(error: BaseException | None) -> OSError | None:
-    """The OSError behind an error; torch's zip writer turns the file's own one into a RuntimeError."""
+    """The OSError that caused an error; torch's zip writer turns it into a RuntimeError."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return error
 
 
 def to_plain(value: Any) -> Any:
-    """The same value in types that a weights-only reader accepts; whatever else there is becomes its text."""
+    """The same value in types that a weights-only reader accepts; objects of other types become text."""
     if value is None or isinstance(value, (bool, int, float, str, bytes)):
-        # A subclass (numpy's float64, a str enum) would need its class at loading time.
+        # A subclass (numpy's float64, a str enum) would require its class at loading time.
         return value if type(value) in (type(None), bool, int, float, str, bytes) else _base_scalar(value)
     if isinstance(value, torch.Tensor):
         return value.detach() if value.requires_grad else value
@@ -219,7 +219,7 @@ def _base_scalar(value: Any) -> Any:
 
 
 def history_from_plain(value: Any) -> Any:
-    """A log's history as :func:`to_plain` saved it, for MMEngine's message hub again."""
+    """Restore a log history for MMEngine's message hub, from the form in which :func:`to_plain` saved it."""
     if isinstance(value, dict) and set(value) == {'log', 'count'}:
         return HistoryBuffer(value['log'].cpu().tolist(), value['count'].cpu().tolist())
     return value
@@ -229,19 +229,19 @@ POINTER = 'last_checkpoint'
 
 
 def write_pointer(work_dir: str | Path, checkpoint: str | Path) -> None:
-    """Note a run's newest checkpoint in ``last_checkpoint``: its name, where it lies in the work dir itself."""
+    """Write a run's newest checkpoint to ``last_checkpoint``; only its name if it is in the work dir itself."""
     pointer, checkpoint = Path(work_dir) / POINTER, Path(checkpoint)
     inside = checkpoint.resolve().parent == Path(work_dir).resolve()
     write_text(pointer, checkpoint.name if inside else str(checkpoint.resolve()))
 
 
 def latest_checkpoint(work_dir: str | Path) -> Path | None:
-    """The newest resumable checkpoint of a run, or None.
+    """Path of the newest resumable checkpoint of a run, or None.
 
-    The name in ``last_checkpoint`` counts if that file is there; else the ``epoch_*.pth`` or ``iter_*.pth`` that was
-    saved after most iterations, so that a pointer lost to a full disk does not lose the run. Of a path only the name
-    counts, since the folder may have been moved or copied; a folder without checkpoints of its own may point to
-    another one that is no work dir.
+    This is the file named in ``last_checkpoint`` if it exists; else the ``epoch_*.pth`` or ``iter_*.pth`` with the most
+    iterations, so that a pointer lost to a full disk does not lose the run. Only the file name of a path in the pointer
+    is used, since the folder may have been moved or copied; a folder without own checkpoints may point to a file in
+    another folder that is not a work dir.
     """
     work_dir = Path(work_dir)
     pointer = work_dir / POINTER
@@ -265,7 +265,7 @@ def _last_of(work_dir: Path, kind: str) -> Path | None:
 
 
 def _iterations(path: Path) -> int:
-    """After how many iterations a checkpoint was saved; -1 where it cannot be read or does not say."""
+    """Number of iterations of a checkpoint; -1 if it cannot be read or is not recorded."""
     try:
         return int(read_checkpoint(path)['meta']['iter'])
     except (CheckpointError, KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Files of models from the Hugging Face hub, or from its cache on this machine, in bounded time."""
+"""Model files from the Hugging Face hub or its local cache, with a time limit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,25 +7,25 @@ from typing import Any
 from vadlab.utils.errors import CheckpointError, MissingDependencyError
 from vadlab.utils.json_file import read_json
 
-#: Seconds that the hub may be silent, at every request.
+#: Time-out of each request to the hub, in seconds.
 HUB_TIMEOUT_S = 10
 
 
 def hub_folder(repo_id: str, alternatives: Sequence[Sequence[str]]) -> Path:
-    """The folder with the first set of files that a model on the hub has; downloaded unless it is in the cache.
+    """Folder with a model's files from the hub: the first set that it has, downloaded unless it is in the cache.
 
     Args:
-        repo_id (str): Such as ``openai/clip-vit-base-patch32``.
-        alternatives (Sequence[Sequence[str]]): Sets of file names. For a ``....index.json``, the shards that it names
-            belong to the set.
+        repo_id (str): Id of the model, such as ``openai/clip-vit-base-patch32``.
+        alternatives (Sequence[Sequence[str]]): Sets of file names, in order of preference. The shards that a
+            ``....index.json`` names belong to the set.
 
     Returns:
         Path: A folder of the cache.
 
     Raises:
         MissingDependencyError: huggingface_hub is not installed.
-        CheckpointError: There is no such model, it has none of the sets, or the hub cannot be reached or is silent for
-            ``HUB_TIMEOUT_S`` seconds.
+        CheckpointError: There is no such model, it has none of the sets, or the hub cannot be reached or does not
+            answer for ``HUB_TIMEOUT_S`` seconds.
     """
     try:
         import huggingface_hub as hub
@@ -42,7 +42,7 @@ def hub_folder(repo_id: str, alternatives: Sequence[Sequence[str]]) -> Path:
                 if folder is not None:
                     return folder
         reason = f'it has none of {" / ".join(" + ".join(names) for names in alternatives)}.'
-    except Exception as error:  # any layer of the network may fail, each with errors of its own
+    except Exception as error:  # each layer of the network has its own errors
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
         cause: Exception = error
     else:
@@ -56,7 +56,7 @@ def hub_folder(repo_id: str, alternatives: Sequence[Sequence[str]]) -> Path:
 
 
 def _ask_once(hub: Any, repo_id: str) -> None:
-    """Find out within the time-out whether the hub answers: the library alone tries again for minutes."""
+    """Check within the time-out whether the hub answers; the library alone would retry for minutes."""
     session = hub.get_session()
     hooks = getattr(session, 'event_hooks', None)
     if hooks is not None and _limit_wait not in hooks['request']:
@@ -68,7 +68,7 @@ def _ask_once(hub: Any, repo_id: str) -> None:
 
 
 def _limit_wait(request: Any) -> None:
-    """No request of the library waits without end."""
+    """Set a time-out on a request of the library."""
     limits = request.extensions.get('timeout') or {}
     request.extensions['timeout'] = {
         phase: min(HUB_TIMEOUT_S, limits.get(phase) or HUB_TIMEOUT_S) for phase in ('connect', 'read', 'write', 'pool')
@@ -99,10 +99,10 @@ def _file(hub: Any, repo_id: str, name: str, local: bool) -> Path | None:
 
 
 def shard_names(index: Path) -> list[str]:
-    """File names of the parts that an index of sharded weights lists.
+    """File names of the shards that an index of sharded weights lists.
 
     Raises:
-        CheckpointError: It is no such index, or names files outside its folder.
+        CheckpointError: It is not such an index, or names files outside its folder.
     """
     try:
         shards = read_json(index)['weight_map']

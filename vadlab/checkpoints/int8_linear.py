@@ -4,14 +4,14 @@ from torch import Tensor, nn
 
 
 class Int8Linear(nn.Module):
-    """A linear layer for inference whose weights are 8-bit integers: a quarter of the memory, products of integers.
+    """Linear layer for inference with int8 weights: a quarter of the memory, integer matrix products.
 
-    Weights are rounded once, with a scale for each output channel; inputs at each call, with a scale for each row
-    ("dynamic"): both symmetric, by their largest magnitude over 127. Products add up in 32-bit integers, exactly.
+    Weights are quantised once, with one scale per output channel; inputs at each call, with one scale per row
+    ("dynamic"). Both are symmetric: the scale is the largest magnitude over 127. Products accumulate in int32, exactly.
 
-    torch.ao.quantization is being removed from torch. torchao, where it goes on, computes the same by the same integer
-    product, but keeps weights in tensor classes of its own, which a weights-only reader does not take; here a
-    checkpoint stays one of plain tensors.
+    torch.ao.quantization is being removed from torch. Its successor torchao computes the same result by the same
+    integer product, but stores weights in its own tensor classes, which a weights-only reader refuses; here a
+    checkpoint holds plain tensors.
 
     Args:
         linear (nn.Linear): The trained layer.
@@ -33,16 +33,16 @@ class Int8Linear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The weights as they are used, float32, shape (o, i)."""
+        """The dequantised weights, float32, shape (o, i)."""
         return self.weight_int8 * self.weight_scale[:, None]
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x @ weight.T + bias``, x rounded to 8 bits, shape (..., i) to (..., o)."""
+        """``x @ weight.T + bias`` with x quantised to int8, shape (..., i) to (..., o)."""
         rows = x.flatten(0, -2) if x.ndim > 1 else x[None]
         rows_int8, scale = _round(rows.float())
         if x.is_cpu:
             products_no = torch._int_mm(rows_int8, self.weight_int8.T)
-        else:  # integer products of other devices take certain shapes alone
+        else:  # integer products of other devices accept only certain shapes
             products_no = rows_int8.float() @ self.weight_int8.float().T
         out_no = products_no * (scale * self.weight_scale)
         if self.bias is not None:
@@ -50,12 +50,12 @@ class Int8Linear(nn.Module):
         return out_no.to(x.dtype).view(*x.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
-        """For printing."""
+        """Sizes of the layer, for printing."""
         return f'{self.in_features}, {self.out_features}, bias={self.bias is not None}'
 
 
 def _round(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Integers in -127..127, int8, and the scale of each row, shape (n, 1)."""
+    """Quantise rows: integers in -127..127, int8, and one scale per row, shape (n, 1)."""
     scale = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
     return (rows / scale).round().to(torch.int8), scale
 
@@ -64,17 +64,17 @@ def quantize_linears(model: nn.Module, smallest: int = 64) -> list[str]:
     """Replace a model's linear layers by :class:`Int8Linear`, in place.
 
     Args:
-        model (nn.Module): Trained.
-        smallest (int): Layers with fewer input or output channels stay as they are: there is nothing to gain, and the
-            last layer, of the classes, is among them.
+        model (nn.Module): A trained model.
+        smallest (int): Layers with fewer input or output channels are kept: they gain nothing, and the last layer,
+            of the classes, is one of them.
 
     Returns:
-        list[str]: Names of the layers.
+        list[str]: Names of the replaced layers.
     """
     names = [
         name
         for name, layer in model.named_modules()
-        # Subclasses of nn.Linear may be read rather than called.
+        # The weights of subclasses of nn.Linear may be used without calling the layer.
         if type(layer) is nn.Linear and min(layer.in_features, layer.out_features) >= smallest
     ]
     for name in names:

@@ -13,17 +13,17 @@ SCHEME = 'int8 weights by output channel, int8 inputs by row'
 
 
 def quantized_checkpoint(model: nn.Module, meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Quantise a trained model in place, and give what to write.
+    """Quantise a trained model in place; returns its checkpoint.
 
     Args:
-        model (nn.Module): On the CPU.
-        meta (Mapping[str, Any]): Of the checkpoint that it was loaded from.
+        model (nn.Module): The model, on the CPU.
+        meta (Mapping[str, Any]): The ``meta`` of the checkpoint that it was loaded from.
 
     Returns:
-        dict[str, Any]: For :func:`~vadlab.checkpoints.checkpoint_io.write_checkpoint`.
+        dict[str, Any]: Checkpoint for :func:`~vadlab.checkpoints.checkpoint_io.write_checkpoint`.
 
     Raises:
-        CheckpointError: No layer is worth it.
+        CheckpointError: No layer is large enough.
     """
     layers = quantize_linears(model)
     if not layers:
@@ -38,15 +38,15 @@ def quantized_checkpoint(model: nn.Module, meta: Mapping[str, Any]) -> dict[str,
 
 
 def prepare_quantized(model: nn.Module, checkpoint: Mapping[str, Any], name: str) -> None:
-    """Give a model the layers that a quantised checkpoint has weights for, before they are loaded.
+    """Replace the layers of a model that are quantised in a checkpoint, before its weights are loaded.
 
     Args:
-        model (nn.Module): As its config builds it.
-        checkpoint (Mapping[str, Any]): With ``quantization``.
-        name (str): Of the file, for messages.
+        model (nn.Module): The model, as its config builds it.
+        checkpoint (Mapping[str, Any]): Checkpoint with the key ``quantization``.
+        name (str): Name of the file, for messages.
 
     Raises:
-        CheckpointError: Of another scheme, or for layers that the model does not have.
+        CheckpointError: The scheme is another one, or the model does not have these layers.
     """
     about = checkpoint['quantization']
     scheme = about.get('scheme') if isinstance(about, Mapping) else about
@@ -54,7 +54,7 @@ def prepare_quantized(model: nn.Module, checkpoint: Mapping[str, Any], name: str
         raise CheckpointError(f'{name} is quantised by an unknown scheme: {str(scheme)[:100]!r}.')
     if not isinstance(about.get('layers'), list) or not all(isinstance(layer, str) for layer in about['layers']):
         raise CheckpointError(f'{name} does not name the layers that are quantised in it.')
-    if hasattr(model, 'check_checkpoint'):  # it may change its parts
+    if hasattr(model, 'check_checkpoint'):  # it may replace parts of the model
         model.check_checkpoint(checkpoint['state_dict'], name)
     for layer in about['layers']:
         try:

@@ -1,4 +1,4 @@
-"""The classes that checkpoints may hold beside tensors: one list for whatever reads files from outside."""
+"""The classes that checkpoints may hold besides tensors: one list for all readers of untrusted files."""
 
 import pickle
 from typing import Any
@@ -8,16 +8,16 @@ from mmengine.logging import HistoryBuffer
 
 
 def _history_method(owner: type, name: str) -> Any:
-    """``getattr`` for the one thing that histories of MMEngine's log need it for: their own statistics.
+    """``getattr``, restricted to the one use in histories of MMEngine's log: their own statistics.
 
-    MMEngine allows files the real one, through which they reach the globals of any class.
+    MMEngine allows the real ``getattr``, through which a file reaches the globals of any class.
     """
     if owner is not HistoryBuffer or name not in ('min', 'max', 'mean', 'current'):
         raise pickle.UnpicklingError(f'Unsupported global: GLOBAL getattr({owner!r}, {name!r})')
     return getattr(owner, name)
 
 
-# What checkpoints of OpenMMLab projects hold beside tensors; for torch.serialization.safe_globals.
+# Classes in checkpoints of OpenMMLab projects besides tensors; for torch.serialization.safe_globals.
 HARMLESS_GLOBALS: list[Any] = [
     HistoryBuffer,
     (_history_method, 'builtins.getattr'),

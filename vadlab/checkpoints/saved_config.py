@@ -1,4 +1,4 @@
-"""Reading the config that a checkpoint holds, as data: nothing in it is executed."""
+"""Reading the config in a checkpoint as data, without executing it."""
 
 import ast
 import math
@@ -7,26 +7,26 @@ from typing import Any
 
 from vadlab.utils.errors import CheckpointError
 
-# The config of the largest experiment here has 20 kB.
+# The largest experiment of this repository has a config of 20 kB.
 _MOST_CHARACTERS = 2**22
 _NUMBERS = {'inf': math.inf, 'nan': math.nan}
 
 
 def read_saved_config(text: str, name: str) -> dict[str, Any]:
-    r"""Values of a config that was saved as Python assignments of plain values.
+    r"""Values of a config that was saved as Python assignments.
 
-    Allowed are numbers, strings, None, lists, tuples, sets, dicts and ``dict(...)``. Checkpoints come from anywhere, so
+    Allowed are numbers, strings, None, lists, tuples, sets, dicts and ``dict(...)``. Checkpoints are not trusted, so
     the text is only parsed, never run.
 
     Args:
-        text (str): As MMEngine formats a config: lines of ``key = value``.
-        name (str): Of the file, for messages.
+        text (str): A config as MMEngine formats it: lines of ``key = value``.
+        name (str): Name of the file, for messages.
 
     Returns:
-        dict[str, Any]: By key.
+        dict[str, Any]: Values by key.
 
     Raises:
-        CheckpointError: It is no text, too long, no Python, or holds anything but assignments of plain values.
+        CheckpointError: It is not text, too long, not Python, or holds anything but assignments of plain values.
 
     Example:
         >>> read_saved_config('lr = -0.1\nmodel = dict(type="X", sizes=[1, 2])', 'epoch_1.pth')
@@ -40,7 +40,7 @@ def read_saved_config(text: str, name: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of odd escapes in strings
+            warnings.simplefilter('ignore')  # about invalid escapes in strings
             body = ast.parse(text).body
         for node in body:
             target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
@@ -51,7 +51,7 @@ def read_saved_config(text: str, name: str) -> dict[str, Any]:
         raise CheckpointError(
             f'{where} has more than assignments of plain values in line {error.line}. It is data and is never run.'
         ) from None
-    # The parser's limits of depth and of digits are errors of their own.
+    # The parser's limits of depth and of digits raise errors of other types.
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         reason = (str(error).splitlines() or [''])[0][:100] or type(error).__name__
         raise CheckpointError(f'{where} cannot be parsed: {reason}.') from error
@@ -73,7 +73,7 @@ def _value(node: ast.AST) -> Any:
             return kind(_value(item) for item in node.elts)
         case ast.Dict() if None not in node.keys:
             return {_value(k): _value(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None}
-        # MMEngine writes dict({...}) where a key is no name.
+        # MMEngine writes dict({...}) if a key is not a valid name.
         case ast.Call(func=ast.Name(id='dict'), args=[] | [ast.Dict()]) if all(k.arg for k in node.keywords):
             positional = _value(node.args[0]) if node.args else {}
             return positional | {k.arg: _value(k.value) for k in node.keywords}

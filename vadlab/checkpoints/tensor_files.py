@@ -1,4 +1,4 @@
-"""Reading tensors from files that are not trusted: nothing in them is ever executed, and damage is noticed."""
+"""Reading tensors from untrusted files: nothing in them is executed, and damage is detected."""
 
 import io
 import pickle
@@ -29,28 +29,28 @@ _SCRIPT_DTYPES = {
     'BoolStorage': torch.bool,
     'ByteStorage': torch.uint8,
 }
-#: How many bytes a file may unfold to, by its own size: some records are compressed, and some tensors share memory.
+#: Limit of the unpacked bytes of a file, by its size: some records are compressed, and some tensors share memory.
 _UNFOLDS_AT_MOST = 4
 _SMALL = 2**20
-# Copying and comparing values goes by recursion.
+# Values are copied and compared by recursion.
 _DEEPEST = 50
 
 
 def read_tensor_file(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Content of a ``.safetensors``, ``.pth`` / ``.pt`` / ``.bin`` or TorchScript file, on the CPU.
 
-    Torch's archives carry a checksum for every record: all of them are verified. Sizes that a file claims are compared
-    with its own size before memory is taken for them.
+    Torch's archives have a checksum per record; all of them are verified. Sizes that a file declares are compared with
+    its own size before memory is allocated.
 
     Args:
         path (str | Path): The file.
 
     Returns:
-        tuple: The object that was saved (a dict, by name, often of tensors), and the metadata of a safetensors file.
+        tuple: The object that was saved (often a dict of tensors by name), and the metadata of a safetensors file.
 
     Raises:
-        MissingFileError: No such file.
-        CheckpointError: It is damaged, of no known kind, claims more memory than its size explains, or holds objects
+        MissingFileError: There is no such file.
+        CheckpointError: It is damaged, of an unknown kind, claims more memory than its size explains, or holds objects
             other than plain data, which could run code.
     """
     path = Path(path)
@@ -65,16 +65,16 @@ def read_tensor_file(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def forbid_unsafe_loading() -> None:
-    """Make every checkpoint that MMEngine reads in this process go through the safe reader.
+    """Replace MMEngine's checkpoint loading in this process by the safe reader.
 
-    MMEngine tries ``weights_only=True`` first and then falls back to full unpickling with a warning, which runs
-    whatever code the file carries.
+    MMEngine tries ``weights_only=True`` first and then falls back to full unpickling with a warning, which runs any
+    code in the file.
     """
     mm_checkpoint._safe_torch_load = _load_for_mmengine
 
 
 def _load_for_mmengine(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
-    """As ``torch.load``, but safe whatever the caller asks."""
+    """``torch.load``, but always safe, whatever the arguments are."""
     del weights_only
     if isinstance(file, str | Path):
         return _read_torch_file(Path(file))
@@ -85,7 +85,7 @@ def _read_torch_file(path: Path) -> Any:
     try:
         with path.open('rb') as file:
             start = file.read(4)
-        # An empty file is what a full disk leaves: torch has the better message.
+        # A full disk leaves an empty file; torch's message for it is better.
         if start and start[:1] != b'\x80' and start[:2] != b'PK' and not tarfile.is_tarfile(path):
             raise CheckpointError(f'{path} is no checkpoint: it does not begin as one. Give a .pth file of weights.')
         if start == b'PK\x03\x04':
@@ -98,14 +98,14 @@ def _read_torch_file(path: Path) -> Any:
         return content
     except (CheckpointError, FileNotFoundError):
         raise
-    except Exception as error:  # a file of anything at all may stop a reader in any way
+    except Exception as error:  # a file with arbitrary content can raise any error
         raise _damaged(path, error) from error
 
 
 def _unpickle(file: Any, name: Any, map_location: Any) -> Any:
     try:
         with torch.serialization.safe_globals(HARMLESS_GLOBALS), warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of old kinds of tensors
+            warnings.simplefilter('ignore')  # about old kinds of tensors
             return torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         called = re.search(r'(?:GLOBAL|class) (getattr|[\w.]+)', str(error).replace('`', ''))
@@ -129,7 +129,7 @@ def _verify_archive(path: Path, archive: zipfile.ZipFile) -> None:
     """Compare the sizes of an archive's records with the file, and their checksums with their bytes."""
     records = archive.infolist()
     size = path.stat().st_size
-    # Another layout than torch's could show this check other records than torch then reads.
+    # With another layout than torch's, torch could read other records than those checked here.
     with path.open('rb') as file:
         file.seek(-22, io.SEEK_END)
         end = file.read()
@@ -158,7 +158,7 @@ def _verify_archive(path: Path, archive: zipfile.ZipFile) -> None:
 
 
 def _check_memory(content: Any, path: Path) -> None:
-    """A tensor may show one number many times; more than the file can hold is meant to exhaust memory."""
+    """Refuse tensors that claim far more memory than the file can hold, as expanded views of one number do."""
     try:
         claimed = sum(tensor.numel() * tensor.element_size() for _, tensor in tensors_in(content))
     except CheckpointError as error:
@@ -171,10 +171,10 @@ def _check_memory(content: Any, path: Path) -> None:
 
 
 def tensors_in(content: Any) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor in nested dicts, lists and tuples, with its place, such as ``optimizer.state.0.exp_avg``.
+    """Every tensor in nested dicts, lists and tuples, with its path, such as ``optimizer.state.0.exp_avg``.
 
     Raises:
-        CheckpointError: They are nested deeper than any training's state is.
+        CheckpointError: They are nested deeper than any training state.
     """
     waiting: list[tuple[str, Any, int]] = [('', content, 0)]
     seen: set[int] = set()
@@ -185,7 +185,7 @@ def tensors_in(content: Any) -> Iterator[tuple[str, Tensor]]:
         if isinstance(value, Tensor):
             yield place, value
         elif isinstance(value, Mapping | list | tuple) and id(value) not in seen:
-            seen.add(id(value))  # a pickle may hold the same list in itself, or many times
+            seen.add(id(value))  # a pickle may hold a list inside itself, or many times
             items = value.items() if isinstance(value, Mapping) else enumerate(value)
             waiting += [(f'{place}.{key}' if place else str(key), item, depth + 1) for key, item in items]
 
@@ -202,7 +202,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 class _ScriptObject:
-    """Stands for a TorchScript module: its attributes, none of its code."""
+    """Placeholder for a TorchScript module: its attributes without its code."""
 
     def __setstate__(self, state: Any) -> None:
         if isinstance(state, dict):
@@ -210,7 +210,7 @@ class _ScriptObject:
 
 
 class _ScriptUnpickler(pickle.Unpickler):
-    """Reads the attributes of a TorchScript archive; the only thing it can call is the making of a tensor view."""
+    """Unpickler for the attributes of a TorchScript archive; it can only call the function that makes tensor views."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self._path = path

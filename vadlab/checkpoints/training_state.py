@@ -1,4 +1,4 @@
-"""Comparing the parts of a checkpoint that training goes on from with what the run has built."""
+"""Checks of a checkpoint's training state against the run that resumes from it."""
 
 import contextlib
 import math
@@ -16,11 +16,11 @@ from .weights import all_finite, listed
 
 
 def check_training_state(checkpoint: Mapping[str, Any], name: str) -> None:
-    """Look at the parts that every run resumes from: their types, not what the run makes of them.
+    """Check the types of the parts that every run resumes from.
 
     Args:
-        checkpoint (Mapping[str, Any]): ``meta`` and ``message_hub``, and what else a run saved.
-        name (str): Of the file, for messages.
+        checkpoint (Mapping[str, Any]): A run's checkpoint, with ``meta`` and ``message_hub``.
+        name (str): Name of the file, for messages.
 
     Raises:
         CheckpointError: The message names the parts and what they should be.
@@ -52,16 +52,16 @@ def check_training_state(checkpoint: Mapping[str, Any], name: str) -> None:
 
 
 def check_optimizer_state(saved: Any, optimizer: Optimizer, name: str) -> None:
-    """Compare the state of an optimizer with the parameters that it is for.
+    """Check the saved state of an optimizer against its parameters.
 
-    Fused optimizers read state of another shape past its end. What state each parameter has is learnt from one step of
-    an optimizer of the same kind on a small parameter.
+    Fused optimizers read past the end of state tensors with a wrong shape. The expected state of a parameter is found
+    by one step of an optimizer of the same kind on a small parameter.
 
     Args:
-        saved (Any): ``state`` and ``param_groups``, as ``optimizer.state_dict()`` gives them. Settings of groups that
-            it lacks, and switches, are filled from ``optimizer``.
-        optimizer (Optimizer): Of the run, before it is loaded.
-        name (str): Of the file, for messages.
+        saved (Any): ``state`` and ``param_groups``, from ``optimizer.state_dict()``. Missing settings of groups, and
+            switches, are filled in from ``optimizer``.
+        optimizer (Optimizer): Optimizer of the run, before loading.
+        name (str): Name of the file, for messages.
 
     Raises:
         CheckpointError: The message names the parts and what they should be.
@@ -81,7 +81,7 @@ def check_optimizer_state(saved: Any, optimizer: Optimizer, name: str) -> None:
     for i, (group, own) in enumerate(zip(groups, optimizer.param_groups, strict=True)):
         for key, value in own.items():
             if value is None or isinstance(value, bool):
-                group[key] = value  # switches of the kernels are the run's own
+                group[key] = value  # the run's own switches of kernels are kept
             elif key != 'params':
                 wrong += kind_differences(group.setdefault(key, value), value, f'optimizer.param_groups.{i}.{key}')
                 if _is_number(value) and _is_number(group[key]) and group[key] < 0 <= value:
@@ -105,13 +105,13 @@ def check_optimizer_state(saved: Any, optimizer: Optimizer, name: str) -> None:
 
 
 def check_same_kind(saved: Any, own: Any, part: str, name: str) -> None:
-    """Refuse a part whose structure is not that of the run's own state.
+    """Refuse a part whose structure differs from the run's own state.
 
     Args:
-        saved (Any): From the checkpoint.
-        own (Any): The same state as the run has it now.
-        part (str): What it is, such as ``param_schedulers``.
-        name (str): Of the file, for messages.
+        saved (Any): The state in the checkpoint.
+        own (Any): The same state of the run.
+        part (str): Name of the part, such as ``param_schedulers``.
+        name (str): Name of the file, for messages.
 
     Raises:
         CheckpointError: The message names the places.
@@ -120,9 +120,9 @@ def check_same_kind(saved: Any, own: Any, part: str, name: str) -> None:
 
 
 def kind_differences(saved: Any, own: Any, place: str) -> list[str]:
-    """Where values are of another type, length or shape than the run's own; where that is None, any plain value fits.
+    """Values with another type, length or shape than the run's own; if that is None, any plain value fits.
 
-    A dict may lack keys, and may not have others than ``own``.
+    Keys of a dict may be missing, but it may not have keys that ``own`` does not have.
     """
     if isinstance(own, Mapping):
         if not isinstance(saved, Mapping):
@@ -150,14 +150,14 @@ def kind_differences(saved: Any, own: Any, place: str) -> list[str]:
 
 
 def _sample_states(optimizer: Optimizer) -> list[dict[str, Any]]:
-    """What state each group's parameters get, tried on parameters of shape (2, 3); empty where that cannot be told."""
+    """State of one parameter per group, from a trial with shape (2, 3); empty if the trial fails."""
     samples: list[dict[str, Any]] = []
     for group in optimizer.param_groups:
         first = group['params'][0]
         parameter = nn.Parameter(torch.zeros(2, 3, device=first.device, dtype=first.dtype))
         parameter.grad = torch.zeros_like(parameter)
         samples.append({})
-        with contextlib.suppress(Exception):  # a closure that is needed, or arguments of its own
+        with contextlib.suppress(Exception):  # it may need a closure or other arguments
             trial: Any = type(optimizer)([{**group, 'params': [parameter]}])  # type: ignore[call-arg]
             trial.step()
             samples[-1] = dict(trial.state[parameter])
@@ -185,7 +185,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-#: What MMEngine's hooks take from the run that is resumed.
+#: Values that MMEngine's hooks read from the resumed run.
 _RUNTIME_INFO: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(('epoch', 'iter', 'max_epochs', 'max_iters'), (_is_count, 'a whole number >= 0')),
     'best_score': (_is_number, 'a number'),
@@ -195,7 +195,7 @@ _RUNTIME_INFO: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def _is_log(value: Any) -> bool:
-    """A history as it is saved in plain values, or one of MMEngine's own, which checks itself."""
+    """Whether a value is a history in plain values, or one of MMEngine's class, which checks itself."""
     if not isinstance(value, Mapping):
         return hasattr(value, 'data')
     log, count = value.get('log'), value.get('count')

@@ -1,4 +1,4 @@
-"""What may be called weights: named tensors of finite numbers, in the kinds that the model has."""
+"""Checks of weights: named tensors of finite numbers, of the same kinds as in the model."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,22 +8,22 @@ from torch import Tensor
 
 from vadlab.utils.errors import CheckpointError
 
-#: Where public code keeps weights that are not at the top of a file nor under ``state_dict``.
+#: Keys under which public code stores weights, besides ``state_dict`` and the top level of a file.
 _WEIGHTS_ELSEWHERE = ('model_state_dict', 'model', 'net', 'network')
 
 
 def weights_in(content: Mapping[Any, Any], name: str) -> dict[str, Any]:
-    """The named tensors of a file's content, wherever public code keeps them.
+    """Named tensors of a file's content, from any of the places where public code stores them.
 
     Args:
-        content (Mapping): As :func:`~vadlab.checkpoints.read_tensor_file` returns it.
-        name (str): Of the file, for messages.
+        content (Mapping): The content, from :func:`~vadlab.checkpoints.read_tensor_file`.
+        name (str): Name of the file, for messages.
 
     Returns:
-        dict[str, Any]: Dense tensors by name, and under ``..._extra_state`` what modules of ours keep beside them.
+        dict[str, Any]: Dense tensors by name, and under ``..._extra_state`` the additional state of our modules.
 
     Raises:
-        CheckpointError: It holds none, or other things than dense tensors; the message names them.
+        CheckpointError: It holds no tensors, or something else than dense tensors; the message names it.
     """
     if 'state_dict' in content:
         found: Any = content['state_dict']
@@ -44,15 +44,15 @@ def weights_in(content: Mapping[Any, Any], name: str) -> dict[str, Any]:
 
 
 def check_weights(state_dict: Mapping[str, Any], own: Mapping[str, Any], name: str) -> None:
-    """Refuse weights that loading would change or that are no numbers.
+    """Refuse weights that loading would change, or that are NaN or infinite.
 
-    Loading converts without a word: integers to floats, floats to integers, numbers beyond half precision to infinity.
+    Loading converts silently: integers to floats, floats to integers, numbers beyond half precision to infinity.
 
     Args:
-        state_dict (Mapping[str, Any]): The file's.
-        own (Mapping[str, Any]): The model's own. What it lacks, and what has another shape, is not looked at. A tensor
-            that is not finite in a new model (a mask, a statistic that is not known yet) may be so in the file.
-        name (str): Of the file, for messages.
+        state_dict (Mapping[str, Any]): Weights of the file.
+        own (Mapping[str, Any]): Weights of the model. Names that it does not have, and other shapes, are skipped. A
+            tensor that is not finite in a new model (a mask, an unset statistic) may be so in the file.
+        name (str): Name of the file, for messages.
 
     Raises:
         CheckpointError: The message names the tensors.
@@ -65,7 +65,7 @@ def check_weights(state_dict: Mapping[str, Any], own: Mapping[str, Any], name: s
         if _kind(value) != _kind(mine):
             kinds.append(f'{key} is {_short(value.dtype)} in the file, {_short(mine.dtype)} in the model')
         elif _kind(mine) == 'float':
-            # The model's own value is looked at last: it may lie on another device.
+            # The model's own value is checked last: it may be on another device.
             if not all_finite(value.to(mine.dtype)) and all_finite(mine):
                 values.append(_not_finite(key, value.to(mine.dtype)))
         elif value.dtype != mine.dtype and not bool((value.to(mine.dtype) == value).all()):
@@ -76,7 +76,7 @@ def check_weights(state_dict: Mapping[str, Any], own: Mapping[str, Any], name: s
 
 
 def check_float_weights(weights: Mapping[str, Tensor], name: str) -> None:
-    """Refuse weights that are integers, NaN or infinite, where there is no model yet to compare with.
+    """Refuse weights that are integers, NaN or infinite, if there is no model yet to compare with.
 
     Raises:
         CheckpointError: The message names the tensors.
@@ -92,12 +92,12 @@ def check_float_weights(weights: Mapping[str, Tensor], name: str) -> None:
 
 def all_finite(tensor: Tensor) -> bool:
     """Whether a tensor of floats has no NaN and no infinity."""
-    # A finite sum has finite terms, and summing is several times as fast as looking at each.
+    # A finite sum has finite terms, and summing is several times as fast as checking each term.
     return bool(tensor.sum(dtype=torch.float32).isfinite()) or bool(tensor.isfinite().all())
 
 
 def listed(items: Iterable[str], separator: str = ', ', most: int = 5) -> str:
-    """The first few items, each cut to 200 characters, and how many more there are."""
+    """A phrase with the first few items, each cut to 200 characters, and the number of the others."""
     items = [item if len(item) <= 200 else f'{item[:200]}...' for item in items]
     return separator.join(items[:most]) + (f'{separator}and {len(items) - most} more' if len(items) > most else '')
 

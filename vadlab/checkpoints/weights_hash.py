@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def weights_sha256(state_dict: Mapping[str, Tensor]) -> str:
-    """Hash of weights by name, shape and value: the same whatever file they came from and wherever they lie."""
+    """Hash of weights by name, dtype, shape and value; it does not depend on their file or device."""
     digest = hashlib.sha256()
     for name, tensor in sorted(state_dict.items()):
         value = tensor.detach().cpu().contiguous()

@@ -1,4 +1,4 @@
-"""CIDEr and CIDEr-D of captions, and the scorer that self-critical training takes its rewards from."""
+"""CIDEr and CIDEr-D of captions; self-critical training uses the scorer for its rewards."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -19,16 +19,16 @@ def cider(
     references: Sequence[Sequence[Caption]],
     df: DocumentFrequencies | None = None,
 ) -> np.ndarray:
-    """The original CIDEr of each image: mean cosine of tf-idf vectors, over references and n = 1 .. 4, times 10.
+    """Original CIDEr per image: mean cosine of tf-idf vectors, over references and n = 1 .. 4, times 10.
 
     Vedantam et al., "CIDEr: Consensus-based Image Description Evaluation" (CVPR 2015, arXiv 1411.5726), equations 2
-    and 3. Words are not stemmed, as in the authors' code. What most papers report is :func:`cider_d`.
+    and 3. Words are not stemmed, as in the authors' code. Most papers report :func:`cider_d`.
 
     Args:
-        candidates (Sequence[Caption]): Words of a caption for each image.
-        references (Sequence[Sequence[Caption]]): Words of each image's references, one at least.
-        df (DocumentFrequencies | None): From the references where None. Of a single image all are trivial, and the
-            score is 0.
+        candidates (Sequence[Caption]): Words of one caption per image.
+        references (Sequence[Sequence[Caption]]): Words of each image's references, at least one.
+        df (DocumentFrequencies | None): None computes them from the references. With a single image all frequencies
+            are trivial, and the score is 0.
 
     Returns:
         np.ndarray: 0..10, float64, shape (images,).
@@ -46,25 +46,26 @@ def cider_d(
     df: DocumentFrequencies | None = None,
     sigma: float = 6.0,
 ) -> np.ndarray:
-    """CIDEr-D of each image: see :class:`CIDErD`; arguments, result and errors as of :func:`cider`."""
+    """CIDEr-D per image, see :class:`CIDErD`; arguments, result and errors are those of :func:`cider`."""
     check_corpus(candidates, references)
     return CIDErD(references, df, sigma).score(candidates)
 
 
 class CIDErD:
-    """CIDEr-D against fixed references (Vedantam et al. 2015, section 5): made to be scored against again and again.
+    """CIDEr-D scorer with fixed references, for repeated use (Vedantam et al. 2015, section 5).
 
     Two changes to CIDEr: an n-gram counts at most as often as in the reference, so repeating words earns nothing, and
     each reference's term is damped by a Gaussian of the difference in length. Equals what the COCO evaluation calls
-    CIDEr; like there, length is the number of word pairs, so none and one word are equally long.
+    CIDEr. As there, the length is the number of word pairs, so captions of zero and one word have equal length.
 
     Words may be text or token ids. If captions end with an end token, references and candidates must both have it; a
-    reward without it lets sentences stop in the middle at no cost, and inflates the score.
+    reward without it does not penalise sentences that stop in the middle, and inflates the score.
 
     Args:
-        references (Sequence[Sequence[Caption]]): Words of each image's references, one at least.
-        df (DocumentFrequencies | None): From ``references`` where None; as a reward, those of the training captions.
-        sigma (float | None): Of the Gaussian, > 0. None leaves both changes out: the original CIDEr.
+        references (Sequence[Sequence[Caption]]): Words of each image's references, at least one.
+        df (DocumentFrequencies | None): None computes them from ``references``; for a reward, give those of the
+            training captions.
+        sigma (float | None): Width of the Gaussian, > 0. None gives the original CIDEr, without both changes.
 
     Raises:
         DataError: See :func:`check_references`.
@@ -91,17 +92,17 @@ class CIDErD:
         self.sigma = sigma
 
     def score(self, candidates: Sequence[Caption], images: Sequence[int] | None = None) -> np.ndarray:
-        """Score candidates, any number for each image.
+        """Scores of candidates, any number per image.
 
         Args:
             candidates (Sequence[Caption]): Words of captions.
-            images (Sequence[int] | None): Which image each is of; one for each image in order where None.
+            images (Sequence[int] | None): Image index of each candidate; None for one candidate per image, in order.
 
         Returns:
             np.ndarray: 0..10, float64, shape (candidates,).
 
         Raises:
-            DataError: ``images`` does not fit, or a caption is text.
+            DataError: ``images`` does not match, or a caption is text.
         """
         check_captions(candidates)
         image_of_candidate = np.arange(len(self.references)) if images is None else np.asarray(images, dtype=np.int64)
@@ -125,7 +126,7 @@ class CIDErD:
         first_reference = len(candidates) + np.cumsum(num_references) - num_references
         frequencies = self.df.of(levels, list(numbers))
 
-        # Pairs of a candidate (of caption number c) and a reference (of caption number r).
+        # Pairs of a candidate (caption number c) and a reference (caption number r).
         repeats = num_references[place_of_candidate]
         pair_c = np.repeat(np.arange(len(candidates)), repeats)
         pair_r = _runs(first_reference[place_of_candidate], repeats)
@@ -136,7 +137,7 @@ class CIDErD:
             norms = np.sqrt(level.sum_by_sentence(values**2))
             starts = np.searchsorted(level.sentences, np.arange(len(lengths) + 1))
             sizes = np.diff(starts)[pair_r]
-            entries = _runs(starts[pair_r], sizes)  # of all pairs' references, one after the other
+            entries = _runs(starts[pair_r], sizes)  # of the references of all pairs, concatenated
             pair_of_entry = np.repeat(np.arange(len(pair_c)), sizes)
             size = max(level.size, 1)
             keys = level.sentences * size + level.ngrams
@@ -154,6 +155,6 @@ class CIDErD:
 
 
 def _runs(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """``starts[0], starts[0] + 1, ...`` (``lengths[0]`` numbers), then the same for the next: shape (sum,)."""
+    """Concatenated runs ``starts[i], starts[i] + 1, ...`` of ``lengths[i]`` numbers each: shape (sum,)."""
     ends = np.cumsum(lengths)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)

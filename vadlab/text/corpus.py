@@ -1,4 +1,4 @@
-"""What the caption metrics are computed over: one candidate and some references for each image, as words."""
+"""Checks of the input of caption metrics: one candidate and some references per image, as words."""
 
 from collections.abc import Hashable, Sequence
 
@@ -8,10 +8,10 @@ Caption = Sequence[Hashable]
 
 
 def check_corpus(candidates: Sequence[Caption], references: Sequence[Sequence[Caption]]) -> None:
-    """Whether there is one candidate for each list of references.
+    """Check that there is one candidate per list of references.
 
     Raises:
-        DataError: There is no caption, the numbers differ, or :func:`check_references` finds something.
+        DataError: There is no caption, the numbers differ, or :func:`check_references` fails.
     """
     if len(candidates) != len(references):
         raise DataError(f'There are {len(candidates)} candidates for {len(references)} lists of references')
@@ -20,7 +20,7 @@ def check_corpus(candidates: Sequence[Caption], references: Sequence[Sequence[Ca
 
 
 def check_references(references: Sequence[Sequence[Caption]]) -> None:
-    """Whether every image has references, and they are lists of words.
+    """Check that every image has references, and that they are lists of words.
 
     Raises:
         DataError: They are not.
@@ -34,7 +34,7 @@ def check_references(references: Sequence[Sequence[Caption]]) -> None:
 
 
 def check_captions(captions: Sequence[Caption]) -> None:
-    """Whether captions are lists of words (or of token ids), not text.
+    """Check that captions are lists of words (or of token ids), not text.
 
     Raises:
         DataError: One is text.

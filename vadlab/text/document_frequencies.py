@@ -1,4 +1,4 @@
-"""In how many images' references an n-gram occurs."""
+"""Document frequencies: the number of images in whose references an n-gram occurs."""
 
 from collections.abc import Hashable, Sequence
 from itertools import chain
@@ -15,16 +15,16 @@ from .ngrams import NGramCounts, count_ngrams, find, number_words
 
 
 class DocumentFrequencies:
-    """Document frequencies of the n-grams of n = 1 .. N: what CIDEr weighs words by.
+    """Document frequencies of n-grams, n = 1 .. N, from which CIDEr computes its weights.
 
-    N-grams are kept as pairs (number of all but the last word, number of the last word) in sorted arrays, so the
-    training captions of COCO (four million n-grams) take 65 MB, and a file is read in a moment.
+    N-grams are stored as pairs (number of the prefix without the last word, number of the last word) in sorted arrays.
+    The training captions of COCO (four million n-grams) take 65 MB, and files load fast.
 
     Args:
-        words (Sequence[Hashable]): Words or token ids, all of one kind; a word's number is its place.
-        keys (Sequence[np.ndarray]): For each n the n-grams' pairs as ``prefix * len(words) + last``, ascending, int64.
-        counts (Sequence[np.ndarray]): In how many images each is, int64.
-        num_images (int): Images counted.
+        words (Sequence[Hashable]): Words or token ids, all of one type; a word's number is its index.
+        keys (Sequence[np.ndarray]): Per n, the n-grams' pairs as ``prefix * len(words) + last``, ascending, int64.
+        counts (Sequence[np.ndarray]): Per n, the number of images with each n-gram, int64.
+        num_images (int): Number of images counted.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class DocumentFrequencies:
 
     @classmethod
     def from_references(cls, references: Sequence[Sequence[Caption]], max_n: int = 4) -> 'DocumentFrequencies':
-        """Count the references of each image as one document.
+        """Count n-grams, with the references of an image as one document.
 
         Raises:
             DataError: See :func:`check_references`.
@@ -56,14 +56,14 @@ class DocumentFrequencies:
         return cls(list(numbers), keys, [images_with(level, image_of) for level in levels], len(references))
 
     def of(self, levels: Sequence[NGramCounts], words: Sequence[Hashable]) -> list[np.ndarray]:
-        """The frequencies of n-grams counted elsewhere; 0 where they never occurred.
+        """Frequencies of the n-grams of other captions; 0 if an n-gram never occurred.
 
         Args:
-            levels (Sequence[NGramCounts]): Counts of n = 1 .. at most N.
-            words (Sequence[Hashable]): Their words by number.
+            levels (Sequence[NGramCounts]): Counts for n = 1 .. at most N.
+            words (Sequence[Hashable]): Words of these counts, by number.
 
         Returns:
-            list[np.ndarray]: For each n, int64, shape (K_n,).
+            list[np.ndarray]: Per n, int64, shape (K_n,).
         """
         mine: np.ndarray = np.array([self._numbers.get(word, -1) for word in words], dtype=np.int64)
         known: np.ndarray = np.zeros(1, dtype=np.int64)
@@ -77,7 +77,7 @@ class DocumentFrequencies:
         return frequencies
 
     def save(self, path: str | Path) -> None:
-        """Write an ``.npz`` file, whole or not at all.
+        """Write an ``.npz`` file atomically.
 
         Raises:
             DataError: The words are neither all text nor all whole numbers.
@@ -92,11 +92,11 @@ class DocumentFrequencies:
 
     @classmethod
     def load(cls, path: str | Path) -> 'DocumentFrequencies':
-        """Read what :meth:`save` wrote.
+        """Read a file that :meth:`save` wrote.
 
         Raises:
             MissingFileError: There is no such file.
-            DataError: It holds something else.
+            DataError: It does not hold document frequencies.
         """
         if not Path(path).is_file():
             raise MissingFileError(f'{path}: there is no such file of document frequencies')
@@ -121,7 +121,7 @@ def _check(words: np.ndarray, keys: list[np.ndarray], counts: list[np.ndarray], 
 
 
 def images_with(level: NGramCounts, image_of: np.ndarray) -> np.ndarray:
-    """In how many images each n-gram is, int64, shape (K,); ``image_of`` gives each sentence's image."""
+    """Number of images with each n-gram, int64, shape (K,); ``image_of`` gives each sentence's image."""
     size = max(level.size, 1)
     pairs = np.unique(image_of[level.sentences] * size + level.ngrams)
     return np.bincount(pairs % size, minlength=level.size)

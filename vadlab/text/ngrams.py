@@ -9,16 +9,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class NGramCounts:
-    """How often each n-gram of one length is in each sentence; M entries (sentence, n-gram), K different n-grams.
+    """Counts of the n-grams of one length per sentence: M entries (sentence, n-gram), K distinct n-grams.
 
     Attributes:
         sentences (np.ndarray): Sentence of each entry, int64, shape (M,), ascending.
         ngrams (np.ndarray): N-gram of each entry, int64, shape (M,), ascending within a sentence.
-        counts (np.ndarray): How often it is there, int64, shape (M,).
-        prefixes (np.ndarray): Number that an n-gram without its last word has among those of length n - 1, int64,
-            shape (K,); zeros for n = 1.
-        lasts (np.ndarray): Number of its last word, int64, shape (K,).
-        num_sentences (int): Those without an n-gram included.
+        counts (np.ndarray): Count of each entry, int64, shape (M,).
+        prefixes (np.ndarray): Number of each n-gram's prefix (all but the last word) among the n-grams of length n - 1,
+            int64, shape (K,); zeros for n = 1.
+        lasts (np.ndarray): Number of each n-gram's last word, int64, shape (K,).
+        num_sentences (int): Number of sentences, including those without an n-gram.
     """
 
     sentences: np.ndarray
@@ -30,20 +30,20 @@ class NGramCounts:
 
     @property
     def size(self) -> int:
-        """K, the number of different n-grams."""
+        """K, the number of distinct n-grams."""
         return len(self.lasts)
 
     def sum_by_sentence(self, values: np.ndarray) -> np.ndarray:
-        """Sum of one value for each entry, by sentence, float64, shape (number of sentences,)."""
+        """Sums per sentence of one value per entry, float64, shape (number of sentences,)."""
         return sums(self.sentences, values, self.num_sentences)
 
 
 def number_words(sentences: Iterable[Sequence[Hashable]]) -> tuple[np.ndarray, np.ndarray, dict[Hashable, int]]:
-    """Words as numbers.
+    """Numbers for the words of sentences.
 
     Returns:
-        tuple: The numbers of all sentences one after the other, int64, shape (sum of L,); each sentence's length,
-        int64, shape (S,); and the number of each word, 0 to V - 1 in order of appearance.
+        tuple: The numbers of all sentences, concatenated, int64, shape (sum of L,); each sentence's length, int64,
+            shape (S,); and the number of each word, 0 to V - 1 in order of appearance.
     """
     sentences = list(sentences)
     numbers: dict[Hashable, int] = {}
@@ -52,12 +52,12 @@ def number_words(sentences: Iterable[Sequence[Hashable]]) -> tuple[np.ndarray, n
 
 
 def count_ngrams(words: np.ndarray, lengths: np.ndarray, vocabulary: int, max_n: int) -> list[NGramCounts]:
-    """Counts of the n-grams of n = 1 .. ``max_n``.
+    """Counts of n-grams for n = 1 .. ``max_n``.
 
     Args:
-        words (np.ndarray): Numbers of words, all sentences one after the other, int64, shape (sum of L,).
-        lengths (np.ndarray): Words of each sentence, int64, shape (S,).
-        vocabulary (int): Numbers are below this.
+        words (np.ndarray): Numbers of the words of all sentences, concatenated, int64, shape (sum of L,).
+        lengths (np.ndarray): Number of words per sentence, int64, shape (S,).
+        vocabulary (int): Size of the vocabulary; numbers are below it.
         max_n (int): Longest n-gram, >= 1.
     """
     sentence_of = np.repeat(np.arange(len(lengths)), lengths)
@@ -78,7 +78,7 @@ def count_ngrams(words: np.ndarray, lengths: np.ndarray, vocabulary: int, max_n:
 
 
 def find(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each wanted number stands among ascending ``keys``, and whether it is there at all: both shape (W,)."""
+    """Index of each wanted number in ascending ``keys``, and whether it is in them: both shape (W,)."""
     if not len(keys):
         return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
@@ -86,6 +86,6 @@ def find(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sums(groups: np.ndarray, values: np.ndarray, num_groups: int) -> np.ndarray:
-    """Sum of the values of each group, float64, shape (num_groups,)."""
-    # Of nothing, bincount makes whole numbers.
+    """Sums of values per group, float64, shape (num_groups,)."""
+    # For empty input, bincount returns integers.
     return np.bincount(groups, weights=values, minlength=num_groups).astype(np.float64, copy=False)

@@ -1,36 +1,36 @@
-"""Words of a caption, as the COCO caption evaluation counts them."""
+"""Tokenizer for captions, equal to that of the COCO caption evaluation."""
 
 import re
 import unicodedata
 from collections.abc import Callable
 from functools import cache, lru_cache
 
-# Dropped after tokenization. Brackets come out as -lrb- and so on, in lower case; the evaluation's list has them in
-# upper case, so it never drops them, and neither does this.
+# Dropped after tokenization. Brackets become -lrb- and so on, in lower case; the evaluation's list has them in upper
+# case, so it never drops them, and neither does this module.
 PUNCTUATION = frozenset(["''", "'", '``', '`', '.', '?', '!', ',', ':', '-', '--', '...', ';'])
 
-# Unless a text has one of these, what lies between two spaces is tokenized the same whatever stands around it.
+# Without one of these in a text, the part between two spaces is tokenized independently of its surroundings.
 _NEEDS_CONTEXT = re.compile(r"""[^A-Za-z0-9'".,;:!?()&/$%#+\-\s]|[\d)]\s+\d|\.\s+\d""")
 
 Rule = tuple[re.Pattern[str], Callable[[str], str] | None]
 
 
 def ptb_tokenize(text: str) -> list[str]:
-    """The words of a caption: lower case, contractions split, punctuation gone.
+    """Words of a caption: lower case, contractions split, no punctuation.
 
     Chen et al., "Microsoft COCO Captions: Data Collection and Evaluation Server" (2015, arXiv 1504.00325) evaluate
-    words of Stanford's PTBTokenizer, without punctuation marks. This finds the same words without a JVM, by the same
-    principle: at each place the rule with the longest match wins, the context it asks for included.
+    words of Stanford's PTBTokenizer, without punctuation marks. This function finds the same words without a JVM, by
+    the same principle: at each position the rule with the longest match wins, its required context included.
 
-    Not reproduced: case as a sign of a sentence's end ("letter A. The" keeps ``a.``), and characters that neither
-    English captions nor the letters of any language have (rare symbols), which are dropped. A run of Chinese characters
-    is one word, as there.
+    Not reproduced: upper case as a sign of a sentence's end ("letter A. The" keeps ``a.``), and rare symbols, which are
+    dropped if they are neither letters of a language nor used in English captions. A run of Chinese characters is one
+    word, as in PTBTokenizer.
 
     Args:
         text (str): A caption; line breaks count as spaces.
 
     Returns:
-        list[str]: Words, none with a space in it; empty where there is nothing but punctuation.
+        list[str]: Words, none with a space in it; empty if the caption has only punctuation.
 
     Example:
         >>> ptb_tokenize("Two dogs aren't near the man's T-shirt (red).")
@@ -46,7 +46,7 @@ def ptb_tokenize(text: str) -> list[str]:
 
 def _scan(text: str) -> tuple[str, ...]:
     words: list[str] = []
-    text += ' '  # some rules want to see that a word has ended
+    text += ' '  # some rules require a space after the word
     start = 0
     while start < len(text):
         found, length, normalise = None, 0, None
@@ -55,18 +55,18 @@ def _scan(text: str) -> tuple[str, ...]:
             if candidate and candidate.end() - start > length:
                 found, length, normalise = candidate, candidate.end() - start, rule
         if found is None:
-            start += 1  # a space, or a character that no rule knows
+            start += 1  # a space, or a character that no rule matches
             continue
         token = found[1]
         start += len(token)
-        # A few rules let a space into a token ("2 1/2"); the metrics split words at any space.
+        # A few rules allow a space in a token ("2 1/2"); the metrics split words at any space.
         words += (normalise(token) if normalise else token).lower().split()
     return tuple(word for word in words if word not in PUNCTUATION)
 
 
 _scan_chunk = lru_cache(maxsize=1 << 16)(_scan)
 
-# Words that keep the dot after them. The first kind is followed by anything, so two characters of that are its context.
+# Abbreviations that keep their dot. The first kind may be followed by anything; two characters of it are the context.
 _ABBREVIATIONS_INSIDE = """
 jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thurs fri
 ala ariz calif colo conn ct dak fla ga ind kan kans ky md mich minn mo mont neb nev okla penn tenn va vt wis wisc wyo
@@ -78,7 +78,7 @@ mr mrs ms dr drs prof profs sen sens rep reps atty attys lt col gen messrs gov g
 cpl pvt capt st ste ave pres lieut hon brig cmdr comdr pfc spc supt supts det mt ft adj adv asst assoc ens insp mlle mme
 msgr sfc vs alex wm jos cie a.k.a cf treas ph invt elec natl mfg mtg dept
 """
-# These only with a capital: in lower case they are words of their own.
+# Abbreviations only with a capital letter: in lower case they are ordinary words.
 _CAPITAL_ABBREVIATIONS = 'Az Ark Del Ill La Mass Miss Ore Pa Tex Wash'
 _FILE_ENDINGS = """
 bat bmp c class cgi cpp dll doc docx exe gif gz h htm html jar java jpeg jpg mov mp3 pdf php pl png ppt ps py sql tar
@@ -88,7 +88,7 @@ txt wav x xml zip
 
 @cache
 def _letters() -> tuple[str, str]:
-    """What goes between the brackets of a character class: letters, and marks that combine with letters."""
+    """Content of two regex character classes: letters, and marks that combine with letters."""
     classes = {'L': '', 'M': ''}
     first, kind = 0, ''
     for code in range(0x10000):
@@ -151,7 +151,7 @@ def _always(token: str) -> Callable[[str], str]:
 
 @cache
 def _rules() -> list[Rule]:
-    """Patterns and normalisers. Group 1 is the token; whatever a pattern matches after it is context."""
+    """Patterns and normalisers. Group 1 is the token; the rest of a match is context."""
     letters, marks = _letters()
     L = f'[{letters}]'
     D = r'\d'
