@@ -165,76 +165,83 @@ def test_long_commands_report_while_they_run(install, tmp_path, monkeypatch, cap
     assert '0:01  preparing' in capsys.readouterr().out
 
 
+FAKE_PYTHON = """#!{python}
+# Stands in for the environment's Python: notes what it is asked to do, installs nothing.
+import json, os, sys
+folder, words = {folder!r}, sys.argv[1:]
+state = json.load(open(folder + '/state.json'))
+if '-c' in words and 'install' not in words:
+    print(json.dumps(state))
+elif 'install' in words:
+    note = dict(words=words, env={{k: v for k, v in os.environ.items() if k in ('MMCV_WITH_OPS', 'CFLAGS')}})
+    with open(folder + '/calls.jsonl', 'a') as file:
+        file.write(json.dumps(note) + '\\n')
+    if state['fails']:
+        print('line 1\\nERROR: no matching distribution')
+        sys.exit(1)
+    if 'onedl-mmcv' in words:
+        json.dump({{**state, 'mmcv': True, 'ops': True}}, open(folder + '/state.json', 'w'))
+"""
+
+
+class FakeEnvironment:
+    """An environment whose Python is :data:`FAKE_PYTHON`; all else of the installer is real."""
+
+    def __init__(self, install, folder):
+        self.folder = folder
+        self.installer = install.Installer(folder / 'venv')
+        self.set(gpu=False, torch_cuda=None, mmcv=False, ops=False, ops_cuda=False, error='', fails=False)
+        self.installer.python.parent.mkdir(parents=True)
+        self.installer.python.write_text(FAKE_PYTHON.format(python=sys.executable, folder=str(folder)))
+        self.installer.python.chmod(0o755)
+
+    def set(self, **state):
+        path = self.folder / 'state.json'
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**known, **state}))
+
+    def run(self):
+        """Run the installer; the pip calls that it made."""
+        calls = self.folder / 'calls.jsonl'
+        calls.unlink(missing_ok=True)
+        self.installer.run()
+        return [json.loads(line) for line in calls.read_text().splitlines()] if calls.exists() else []
+
+
 @pytest.fixture
-def recorded(install, tmp_path, monkeypatch):
-    """An Installer in which nothing is installed: a list of the steps that called pip, and the state it probes."""
-    monkeypatch.setattr(install, 'check_disk_for_all', lambda venv: None)
-    monkeypatch.setattr(install, 'check_compiler', lambda: None)
-    monkeypatch.setattr(install, 'find_nvcc', lambda: None)
-    installer = install.Installer(tmp_path / 'venv')
-    calls, state = [], {'gpu': False, 'torch_cuda': None, 'mmcv': False, 'ops': False, 'ops_cuda': False, 'error': ''}
-
-    def create():
-        installer.state_dir.mkdir(parents=True, exist_ok=True)
-        installer.python.parent.mkdir(exist_ok=True)
-        installer.python.touch()
-
-    def run(command, log, env, build_folder=None):
-        calls.append((command, env))
-        log.touch()
-        if 'onedl-mmcv' in command:
-            state.update(mmcv=True, ops=True)
-        return 0
-
-    monkeypatch.setattr(installer, 'create_venv', create)
-    monkeypatch.setattr(installer, 'probe', lambda: dict(state))
-    monkeypatch.setattr(install, 'run_logged', run)
-    return installer, calls, state
+def environment(install, tmp_path, monkeypatch):
+    monkeypatch.setenv('VADLAB_MIN_DISK_GB', '0')
+    return FakeEnvironment(install, tmp_path)
 
 
-def test_a_second_run_installs_nothing(recorded):
-    installer, calls, _ = recorded
-    installer.run()
-    assert len(calls) == len(installer.steps())
-    calls.clear()
-    installer.run()
-    assert calls == []
+def test_a_second_run_installs_nothing(environment):
+    assert len(environment.run()) == len(environment.installer.steps())
+    assert environment.run() == []
 
 
-def test_mmcv_without_ops_is_built_again_and_nothing_else(recorded):
-    installer, calls, state = recorded
-    installer.run()
-    calls.clear()
-    state.update(ops=False)
-    installer.run()
-    ((command, env),) = calls
-    assert '--force-reinstall' in command
-    assert 'onedl-mmcv' in command
-    assert env['MMCV_WITH_OPS'] == '1'
+def test_mmcv_without_ops_is_built_again_and_nothing_else(environment):
+    environment.run()
+    environment.set(ops=False)
+    (call,) = environment.run()
+    assert '--force-reinstall' in call['words']
+    assert 'onedl-mmcv' in call['words']
+    assert call['env']['MMCV_WITH_OPS'] == '1'
+    assert '-g0' in call['env']['CFLAGS'].split()
 
 
-def test_a_changed_pin_runs_the_steps_again(recorded, install, tmp_path, monkeypatch):
-    installer, calls, _ = recorded
-    installer.run()
-    calls.clear()
+def test_a_changed_pin_runs_the_steps_again(environment, install, tmp_path, monkeypatch):
+    environment.run()
     pins = tmp_path / 'constraints.txt'
     pins.write_text('numpy==9.9\n')
     monkeypatch.setattr(install, 'CONSTRAINTS', pins)
-    installer.run()
-    assert len(calls) == len(installer.steps())
+    assert len(environment.run()) == len(environment.installer.steps())
 
 
-def test_a_failing_step_shows_its_log_and_leaves_no_stamp(recorded, install, monkeypatch):
-    installer, _, _ = recorded
-
-    def fail(command, log, env, build_folder=None):
-        log.write_text('line 1\nERROR: no matching distribution\n')
-        return 1
-
-    monkeypatch.setattr(install, 'run_logged', fail)
+def test_a_failing_step_shows_its_log_and_leaves_no_stamp(environment, install):
+    environment.set(fails=True)
     with pytest.raises(install.SetupError, match=r'build tools failed[\s\S]*no matching distribution[\s\S]*build\.log'):
-        installer.run()
-    assert not (installer.state_dir / 'build').exists()
+        environment.run()
+    assert not (environment.installer.state_dir / 'build').exists()
 
 
 def test_requirement_files_and_pins_agree():
