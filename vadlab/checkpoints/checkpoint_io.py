@@ -15,8 +15,8 @@ from mmengine.logging import HistoryBuffer, print_log
 from torch import nn
 
 from vadlab.utils.atomic import write_text
-from vadlab.utils.errors import CheckpointError, MissingFileError
-from vadlab.utils.suggest import nearest
+from vadlab.utils.errors import CheckpointError
+from vadlab.utils.required_files import require_checkpoint
 
 from .tensor_files import read_tensor_file, tensors_in
 from .weights import check_weights, weights_in
@@ -37,16 +37,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         CheckpointError: It is damaged, holds code, or holds no weights, or a part of it is of a wrong type.
     """
     path = Path(path)
-    if path.is_dir():
-        known = sorted(p.name for p in path.glob('*.pth'))
-        raise MissingFileError(
-            f'Checkpoint {path} is a folder. Give a file'
-            + (f' in it: {", ".join(known[:5])}{", ..." if len(known) > 5 else ""}' if known else ' of weights')
-        )
-    if not path.is_file():
-        known = [p.name for p in path.parent.glob('*.pth')] if path.parent.is_dir() else []
-        hint = nearest(path.name, known) if known else f'There is no .pth file in the folder {path.parent.resolve()}.'
-        raise MissingFileError(f'Checkpoint {path} not found. {hint}')
+    require_checkpoint(path)
     checkpoint, _ = read_tensor_file(path)
     weights = weights_in(checkpoint, str(path))
     if 'state_dict' not in checkpoint:

@@ -193,7 +193,7 @@ def score_predictions(
             report.scores = {result['sample_id']: result['scores'] for result in results}
             report.touched = sum(result['off_by'] > 0 for result in results)
             report.labels = {result['sample_id']: result['labels'] for result in results}
-        report.metrics |= metric.evaluate(len(truth))
+        report.metrics |= metric.numbers()
         for key, text in metric.protocol.items():
             unit = class_unit if metric is segment_metric or key == 'frame/mauc' else report.unit
             report.protocol[key] = text + _unit_note(unit, options)

@@ -34,7 +34,8 @@ from mmengine.runner import Runner
 
 from .cfg_options import parse_cfg_options, set_option
 from .config_check import check_config
-from .errors import ConfigError, MissingFileError
+from .errors import ConfigError
+from .required_files import require_config
 from .suggest import nearest
 
 __all__ = [
@@ -223,14 +224,7 @@ def config_differences(old: Any, new: Any, prefix: str = '') -> list[str]:
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> _Source:
-    if not path.is_file():
-        folder = path.parent
-        if not folder.is_dir():
-            raise MissingFileError(f'Config {path} not found: there is no folder {folder}.')
-        known = [p.name for p in folder.glob('*.py')]
-        hint = nearest(path.name, known) if known else f'There is no config in {folder}.'
-        by = f' (named by {seen[-1]})' if seen else ''
-        raise MissingFileError(f'Config {path} not found{by}. {hint}')
+    require_config(path, seen[-1] if seen else None)
     if path.resolve() in seen:
         raise ConfigError(f'{path} builds on itself: {" -> ".join(str(p) for p in (*seen, path))}.')
     try:

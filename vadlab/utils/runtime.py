@@ -6,19 +6,19 @@ import importlib.util
 import logging
 import os
 import platform
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
-from mmengine.config import Config
+from typing import TYPE_CHECKING, Any
 
 import vadlab
 
-from .config import load_config, parse_cfg_options
 from .errors import ConfigError, MissingDependencyError
-from .setup_env import register_all_modules
+from .required_files import require_config
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
-def config_from_arguments(args: argparse.Namespace, check: bool = True) -> Config:
+def config_from_arguments(args: argparse.Namespace, check: bool = True) -> 'Config':
     """Load the config that the arguments name, apply ``--cfg-options``, and register VADLab's parts.
 
     Args:
@@ -42,7 +42,14 @@ def config_from_arguments(args: argparse.Namespace, check: bool = True) -> Confi
         check (bool): Also check that the packages of the log's backends are installed.
     """
     quiet_third_parties()
+    require_config(args.config)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+
+    import torch  # here, after the arguments and the path are found right: these take seconds to load
+
+    from .config import load_config, parse_cfg_options
+    from .setup_env import register_all_modules
+
     register_all_modules()
     config = load_config(args.config, parse_cfg_options(args.cfg_options))
     config.launcher = args.launcher
@@ -57,7 +64,7 @@ def config_from_arguments(args: argparse.Namespace, check: bool = True) -> Confi
     return config
 
 
-def check_backends(config: Config) -> None:
+def check_backends(config: 'Config') -> None:
     """Check that the packages of the log's backends are installed.
 
     Raises:
@@ -101,7 +108,7 @@ def default_work_dir(config_path: str | Path) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that results depend on."""
-    found = {'vadlab': vadlab.__version__, 'python': platform.python_version(), 'torch': torch.__version__}
+    found = {'vadlab': vadlab.__version__, 'python': platform.python_version(), 'torch': _torch_version()}
     for package in ('mmengine', 'mmcv', 'mmdet', 'numpy', 'av', 'cv2'):
         if importlib.util.find_spec(package) is not None:
             name = {'mmengine': 'onedl-mmengine', 'mmcv': 'onedl-mmcv', 'mmdet': 'onedl-mmdetection'}.get(
@@ -115,7 +122,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def use_amp(config: Config) -> None:
+def _torch_version() -> str:
+    """``torch.__version__``, read from its file: loading torch takes a second, and the package's metadata lack the
+    build (``+cu128``).
+    """
+    torch = importlib.util.find_spec('torch')
+    for folder in (torch and torch.submodule_search_locations) or ():
+        file = Path(folder, 'version.py')
+        if file.is_file() and (found := re.search(r"^__version__ = '(.+)'", file.read_text('utf-8'), re.MULTILINE)):
+            return found[1]
+    return 'unknown'
+
+
+def use_amp(config: 'Config') -> None:
     """Turn on mixed precision in a config (``--amp``).
 
     Raises:

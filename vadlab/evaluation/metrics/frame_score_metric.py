@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from vadlab.datasets.formats.temporal_annotations import intervals_to_mask
-from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import class_scores, frame_scores, ground_truth, ranking, snippets
@@ -21,7 +20,6 @@ from .protocol_metric import (
 )
 
 
-@METRICS.register_module()
 class FrameScoreMetric(ProtocolMetric):
     """AUC, AP, Ano-AUC, macro AUC, EER and FAR of per-frame scores, and mAUC where there are class probabilities.
 

@@ -2,17 +2,17 @@
 
 import logging
 import warnings
-from abc import abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from mmengine.evaluator import BaseMetric
-from mmengine.logging import print_log
 
 from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.run_log import log
+
+_T = TypeVar('_T')
 
 # What a ranking looks at: unbounded logits, or probabilities.
 RANK_BY = ('logits', 'scores')
@@ -23,13 +23,16 @@ _FORMER = {('rank_by', 'margins'): 'logits'}
 SNIPPET_FRAMES = 16
 
 
-class ProtocolMetric(BaseMetric):
+class ProtocolMetric(metaclass=ABCMeta):
     """A metric over :class:`~vadlab.structures.VADDataSample` predictions.
 
     A subclass turns one sample into one small result (:meth:`process_sample`: a dict of ``sample_id`` and 1-D arrays,
     so that results are cheap to gather over ranks) and the results of all videos into numbers
     (:meth:`compute_metrics`, main process only). It declares ``default_prefix`` and ``higher_is_better``, and says by
     :attr:`protocol` how each number came about.
+
+    It has the interface of MMEngine's ``BaseMetric`` without deriving from it: ``tools/eval_scores.py`` computes with
+    the same classes and loads neither MMEngine nor torch.
 
     Args:
         collect_device (str): ``cpu`` or ``gpu``, the way results of several processes are gathered.
@@ -40,9 +43,23 @@ class ProtocolMetric(BaseMetric):
     higher_is_better: dict[str, bool] = {}
 
     def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.collect_device = collect_device
+        self.collect_dir: str | None = None
+        self.prefix = prefix or self.default_prefix
+        #: What :meth:`process_sample` returned, in the order of the samples.
+        self.results: list[dict[str, Any]] = []
+        self._dataset_meta: dict | None = None
         #: Numbers of the last evaluation that do not measure the model, by full key, and why.
         self.meaningless: dict[str, str] = {}
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        """What the data set tells of itself; set before anything is trained or tested."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: dict | None) -> None:
+        self._dataset_meta = meta
 
     @property
     @abstractmethod
@@ -53,11 +70,29 @@ class ProtocolMetric(BaseMetric):
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
         """The small result of one sample."""
 
+    @abstractmethod
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """The numbers over the results of all samples, by name without prefix."""
+
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Keep one result per sample. MMEngine's evaluator hands the samples over as dicts."""
         for sample in data_samples:
             fields = sample if isinstance(sample, Mapping) else sample.to_dict()
             self.results.append(self.process_sample(fields))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """The numbers over the results of all processes, by full key; MMEngine gathers these, and clears them.
+
+        Args:
+            size (int): Samples of the data set; what a loader repeats to fill its last batch does not count.
+        """
+        from mmengine.evaluator import BaseMetric
+
+        return BaseMetric.evaluate(self, size)  # type: ignore[arg-type]
+
+    def numbers(self) -> dict[str, float]:
+        """The numbers over the results of this process alone, by full key."""
+        return self.full_keys(self.compute_metrics(self.results))
 
     def checked(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The results with each video once.
@@ -73,13 +108,13 @@ class ProtocolMetric(BaseMetric):
             self.log(f'{repeated} samples repeat a video that was already tested; each video counts once')
         return list(reversed(unique.values()))
 
-    def full_keys(self, texts: Mapping[str, str]) -> dict[str, str]:
-        """The same texts under keys that carry the prefix."""
-        return {f'{self.prefix}/{key}' if self.prefix else key: text for key, text in texts.items()}
+    def full_keys(self, values: Mapping[str, _T]) -> dict[str, _T]:
+        """The same values under keys that carry the prefix."""
+        return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in values.items()}
 
     def log(self, message: str, level: int = logging.WARNING) -> None:
         """Say something in the run's log."""
-        print_log(f'{type(self).__name__}: {message}', logger='current', level=level)
+        log(f'{type(self).__name__}: {message}', level)
 
     def log_other_lengths(self, off_by: Sequence[int], policy: str) -> None:
         """Say how many videos had more or fewer scores than frames; loudly only where it is a snippet or more.
@@ -183,9 +218,10 @@ def two_dimensional(value: Any, name: str, sample: Mapping[str, Any]) -> np.ndar
 
 def as_array(value: Any) -> Any:
     """A tensor as a numpy array; anything else unchanged."""
-    if isinstance(value, torch.Tensor):
+    if hasattr(value, 'detach'):  # a tensor; asking for its class would load torch
         value = value.detach().cpu()
-        return (value.float() if value.dtype in (torch.bfloat16, torch.float16) else value).numpy()
+        is_half = value.is_floating_point() and value.element_size() == 2  # numpy has no bfloat16
+        return (value.float() if is_half else value).numpy()
     return value
 
 

@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import ground_truth, segments
 from .protocol_metric import ProtocolMetric, choose, class_intervals_of, field_of, two_dimensional
 
 
-@METRICS.register_module()
 class SegmentMetric(ProtocolMetric):
     """mAP at IoU 0.1 to 0.5 of the segments that class probabilities propose, and its mean over these.
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from vadlab.datasets.formats.temporal_annotations import intervals_to_mask
-from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import ground_truth, ranking, region_detection, space
@@ -16,7 +15,6 @@ from .protocol_metric import ProtocolMetric, as_array, choose, field_of, one_dim
 ITEMS = ('miou', 'tiou', 'rbdc', 'tbdc')
 
 
-@METRICS.register_module()
 class SpaceMetric(ProtocolMetric):
     """Spatial IoU, TIoU, RBDC and TBDC, as far as predictions and ground truth allow.
 

@@ -5,13 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from vadlab.registry import METRICS
-
 from ..functional import frame_scores, ranking
 from .protocol_metric import RANK_BY, ProtocolMetric, choose, field_of, one_dimensional
 
 
-@METRICS.register_module()
 class VideoScoreMetric(ProtocolMetric):
     """AUC over videos: is an anomalous video told from a normal one?
 

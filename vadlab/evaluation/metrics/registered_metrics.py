@@ -1,0 +1,19 @@
+"""Registers the metrics whose own modules load without MMEngine.
+
+``tools/eval_scores.py`` computes with these classes and never loads MMEngine or torch, so no decorator registers them.
+"""
+
+from mmengine.evaluator import BaseMetric
+
+from vadlab.registry import METRICS
+
+from .frame_score_metric import FrameScoreMetric
+from .protocol_metric import ProtocolMetric
+from .segment_metric import SegmentMetric
+from .space_metric import SpaceMetric
+from .video_score_metric import VideoScoreMetric
+
+BaseMetric.register(ProtocolMetric)  # isinstance(metric, BaseMetric) holds, as for any metric of MMEngine
+
+for _metric in (FrameScoreMetric, SegmentMetric, SpaceMetric, VideoScoreMetric):
+    METRICS.register_module(module=_metric)
