@@ -2,7 +2,12 @@
 #   python tools/train.py configs/mil_ucf.py
 # Their features are C3D's (fc6, feature_dim=4096, one crop; 75.41 in the paper). Here: the I3D features of ten crops
 # that RTFM's authors published. The authors kept the last of 20,000 iterations.
-_base_ = ['_base_/datasets/ucf_crime_features.py', 'default_runtime.py']
+_base_ = [
+    '_base_/models/mil.py',
+    '_base_/datasets/ucf_crime_features.py',
+    '_base_/schedules/mil.py',
+    'default_runtime.py',
+]
 feature_dir = 'UCF_ten_crop_i3d'
 ann_file = 'ucf-i3d.list'
 test_ann_file = 'ucf-i3d-test.list'
@@ -15,14 +20,6 @@ interval_mode = 'matlab'
 rank_by = 'scores'
 
 max_epochs = 770  # of 26 iterations: 20,020
-val_interval = 10  # epochs
 checkpoint_interval = 10  # epochs
-lr = 0.01
-weight_l2 = 1e-3
-dropout = 0.6
 
-model = dict(type='MILRanking', feature_dim=feature_dim, dropout=dropout, weight_l2=weight_l2)
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adagrad', lr=lr, eps=1e-8))
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=val_interval)
-val_cfg = dict()
-test_cfg = dict()
+model = dict(feature_dim=feature_dim)

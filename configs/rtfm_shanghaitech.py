@@ -4,7 +4,12 @@
 #   python tools/test.py configs/rtfm_shanghaitech.py their_checkpoint.pkl
 # The authors tested every 5 iterations of at most 15,000 and kept the best by AUC on the test videos: their 97.21 was
 # chosen by test score.
-_base_ = ['_base_/datasets/shanghaitech_features.py', 'default_runtime.py']
+_base_ = [
+    '_base_/models/rtfm.py',
+    '_base_/datasets/shanghaitech_features.py',
+    '_base_/schedules/adam.py',
+    'default_runtime.py',
+]
 ann_file = 'shanghai-i3d-train-10crop.list'
 test_ann_file = 'shanghai-i3d-test-10crop.list'
 feature_dim = 2048
@@ -21,11 +26,5 @@ val_interval = 20  # epochs
 checkpoint_interval = 20  # epochs
 lr = 1e-3
 weight_decay = 5e-3  # the code's; the paper says 5e-4
-dropout = 0.7
-margin = 100.0  # length of abnormal features; depends on the features' own
 
-model = dict(type='RTFM', feature_dim=feature_dim, dropout=dropout, margin=margin)
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=lr, weight_decay=weight_decay, fused=True))
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=val_interval)
-val_cfg = dict()
-test_cfg = dict()
+model = dict(feature_dim=feature_dim)

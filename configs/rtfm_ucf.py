@@ -3,7 +3,12 @@
 #   python tools/test.py configs/rtfm_ucf.py their_checkpoint.pkl
 # The authors tested every 5 iterations of at most 15,000 and kept the best by AUC on the test videos: their 84.30 was
 # chosen by test score. Their paper trains for 50 epochs, as here.
-_base_ = ['_base_/datasets/ucf_crime_features.py', 'default_runtime.py']
+_base_ = [
+    '_base_/models/rtfm.py',
+    '_base_/datasets/ucf_crime_features.py',
+    '_base_/schedules/adam.py',
+    'default_runtime.py',
+]
 feature_dir = 'UCF_ten_crop_i3d'
 ann_file = 'ucf-i3d.list'
 test_ann_file = 'ucf-i3d-test.list'
@@ -17,14 +22,7 @@ ap_mode = 'trapezoid'
 rank_by = 'scores'
 
 max_epochs = 50  # of 25 iterations
-val_interval = 1  # epochs
 lr = 1e-3
 weight_decay = 5e-3  # the code's; the paper says 5e-4
-dropout = 0.7
-margin = 100.0  # length of abnormal features; depends on the features' own
 
-model = dict(type='RTFM', feature_dim=feature_dim, dropout=dropout, margin=margin)
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=lr, weight_decay=weight_decay, fused=True))
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=val_interval)
-val_cfg = dict()
-test_cfg = dict()
+model = dict(feature_dim=feature_dim)

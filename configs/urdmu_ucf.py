@@ -2,7 +2,12 @@
 #   python tools/train.py configs/urdmu_ucf.py
 #   python tools/test.py configs/urdmu_ucf.py ucf_trans_2022.pkl      (their checkpoint)
 # The authors tested every 10 iterations and kept the best by AUC on the test videos: their 86.97 was chosen by it.
-_base_ = ['_base_/datasets/ucf_crime_features.py', 'default_runtime.py']
+_base_ = [
+    '_base_/models/urdmu.py',
+    '_base_/datasets/ucf_crime_features.py',
+    '_base_/schedules/adam.py',
+    'default_runtime.py',
+]
 feature_dir = 'UCF_I3D'
 ann_file = 'UCF_Train.list'
 test_ann_file = 'UCF_Test.list'
@@ -16,23 +21,7 @@ ap_mode = 'trapezoid'
 rank_by = 'scores'
 
 max_epochs = 24  # 3,024 iterations; theirs 3,000
-val_interval = 1  # epochs
 lr = 1e-4
 weight_decay = 5e-5
-width = 512
 
-model = dict(
-    type='URDMU',
-    feature_dim=feature_dim,
-    embed_dim=width,
-    layers=2,
-    heads=4,
-    head_dim=width // 4,
-    mlp_dim=width,
-    memory_slots=60,
-    dropout=0.5,
-)
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=lr, weight_decay=weight_decay, fused=True))
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=val_interval)
-val_cfg = dict()
-test_cfg = dict()
+model = dict(feature_dim=feature_dim)

@@ -1,22 +1,14 @@
 # Zero-shot CLIP on XD-Violence's CLIP ViT-B/16 features: the floor that every method must beat. Nothing is trained.
 #   python tools/test.py configs/zero_shot_clip_xd.py none
-_base_ = ['_base_/datasets/xd_violence_features.py', 'default_runtime.py']
+_base_ = [
+    '_base_/models/zero_shot_clip.py',
+    '_base_/datasets/xd_violence_features.py',
+    'default_runtime.py',
+]
 segment_mode = 'vadclip'
 
-pretrained = 'openai/clip-vit-base-patch16'  # of the features
-
 model = dict(
-    type='ZeroShotCLIP',
     classes=_base_.classes,
-    text=dict(
-        type='CLIPTextTransformer',
-        width=512,
-        layers=12,
-        heads=8,
-        hidden_act='quick_gelu',
-        long_context_length=None,
-    ),
-    embed_dim=512,
     score_head=dict(
         prompts=dict(
             A=['people talking', 'an ordinary scene where nothing happens'],
@@ -28,6 +20,5 @@ model = dict(
             G=['an explosion'],
         )
     ),
-    pretrained=pretrained,
 )
 test_cfg = dict()

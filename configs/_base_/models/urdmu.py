@@ -1,0 +1,13 @@
+# UR-DMU. An experiment adds the features' width: model = dict(feature_dim=_base_.feature_dim).
+width = 512
+
+model = dict(
+    type='URDMU',
+    embed_dim=width,
+    layers=2,
+    heads=4,
+    head_dim=width // 4,
+    mlp_dim=width,
+    memory_slots=60,
+    dropout=0.5,
+)
