@@ -112,7 +112,7 @@ def test_checkpointing_changes_memory_not_gradients():
 def test_wrong_clips_and_settings():
     with pytest.raises(ConfigError, match='must be a multiple'):
         VideoMAE(**{**TINY, 'num_frames': 3})
-    with pytest.raises(DataError, match=r'takes \(4, 3, 16, 16\).*Give it 4 frames a snippet'):
+    with pytest.raises(DataError, match=r'takes \(4, 3, 16, 16\).*Give it 4 frames per snippet'):
         VideoMAE(**TINY)(torch.zeros(1, 16, 3, 16, 16))
 
 

@@ -82,7 +82,7 @@ def test_statistics_come_from_the_file_and_then_from_the_checkpoint(tmp_path):
 def test_statistics_that_are_none(tmp_path, text):
     path = tmp_path / 'statistics.json'
     path.write_text(text)
-    with pytest.raises(DataError, match='is no statistics of prepared clips'):
+    with pytest.raises(DataError, match='is not a file of statistics of prepared clips'):
         AudioVisualDataPreprocessor(audio_statistics=str(path))
 
 

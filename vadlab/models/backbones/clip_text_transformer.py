@@ -9,7 +9,7 @@ from vadlab.utils.errors import ConfigError, DataError
 from ..layers.layer_norm import LayerNorm
 from ..layers.residual_attention_block import ResidualAttentionBlock
 
-# Zhang et al., "Long-CLIP", 2024, arXiv:2403.15378: the first positions are well trained and stay as they are.
+# Zhang et al., "Long-CLIP", 2024, arXiv:2403.15378: the first positions are well trained and stay unchanged.
 KEPT_POSITIONS = 20
 
 
@@ -17,25 +17,25 @@ KEPT_POSITIONS = 20
 class CLIPTextTransformer(nn.Module):
     """CLIP's text tower, with a second position table for long captions.
 
-    Radford et al., 2021, arXiv:2103.00020; the long path as in Xie et al., FG-CLIP, 2025, arXiv:2505.05071.
+    Radford et al., 2021, arXiv:2103.00020; the long position table as in Xie et al., FG-CLIP, 2025, arXiv:2505.05071.
 
-    Texts are padded to the longest of the batch, not to the table's length, and equal texts are encoded once. Both are
-    exact: attention is causal and only the end token's state is read, so nothing after it matters.
+    Texts are padded to the longest of the batch, not to the table's length, and equal texts are encoded once. Neither
+    changes the result: attention is causal and only the end token's state is used, so tokens after it have no effect.
 
     Args:
         vocab_size (int): Rows of the token table.
         context_length (int): Positions of the short table.
-        long_context_length (int | None): Positions of the long table; None for none. A new one is stretched from the
-            short table.
+        long_context_length (int | None): Positions of the long table; None for no long table. It is initialised by
+            stretching the short table.
         width (int): Channels D.
-        layers (int): Blocks.
+        layers (int): Number of blocks.
         heads (int): Attention heads.
-        mlp_ratio (float): Hidden width of the MLPs by D.
+        mlp_ratio (float): Hidden width of the MLPs divided by D.
         hidden_act (str): ``quick_gelu`` (OpenAI's weights) or ``gelu``.
         with_cp (bool): Activation checkpointing of every block.
 
     Raises:
-        ConfigError: The long table is no longer than the short one, or the short one too short to stretch.
+        ConfigError: The long table is shorter than the short one, or the short one is too short to stretch.
     """
 
     def __init__(
@@ -79,9 +79,10 @@ class CLIPTextTransformer(nn.Module):
 
     @torch.no_grad()
     def stretch_positions(self) -> None:
-        """Fill the long table from the short one: the first 20 rows kept, the rest stretched linearly.
+        """Fill the long table from the short one: copy the first 20 rows, stretch the rest by linear interpolation.
 
-        77 positions become 248 by a factor of exactly four; rows beyond the last known one continue its slope.
+        77 positions become 248: 57 rows are stretched by a factor of exactly 4. Rows beyond the last one are
+        extrapolated linearly.
         """
         if self.positional_embedding_long is None:
             raise ConfigError('CLIPTextTransformer has no long position table; give long_context_length.')
@@ -99,7 +100,7 @@ class CLIPTextTransformer(nn.Module):
         """Encode texts.
 
         Args:
-            tokens (list[Tensor]): Token ids of k texts, start to end id, unpadded, int64, shape (l_k,) each.
+            tokens (list[Tensor]): Token ids of k texts, with start and end id, unpadded, int64, shape (l_k,) each.
             long (bool): Use the long position table.
 
         Returns:
@@ -107,7 +108,7 @@ class CLIPTextTransformer(nn.Module):
 
         Raises:
             ConfigError: ``long`` without a long table.
-            DataError: A text that is empty or longer than the table, or an id beyond the vocabulary.
+            DataError: A text is empty or longer than the table, or an id is not in the vocabulary.
         """
         table = self.positional_embedding_long if long else self.positional_embedding
         if table is None:
@@ -124,7 +125,7 @@ class CLIPTextTransformer(nn.Module):
             )
         ids_kl = nn.utils.rnn.pad_sequence(tokens, batch_first=True, padding_value=-1).to(table.device)
         ids_ul, text_of_k = ids_kl.unique(dim=0, return_inverse=True)
-        # An id beyond the table would kill a GPU's context for good, far from its cause.
+        # On a GPU, an index out of range breaks the CUDA context, and the error appears far from its cause.
         if int(ids_ul.max()) >= self.vocab_size:
             raise DataError(
                 f'CLIPTextTransformer: token id {int(ids_ul.max())} is beyond the vocabulary of {self.vocab_size}. '
@@ -134,20 +135,19 @@ class CLIPTextTransformer(nn.Module):
         return self._encode(self.token_embedding(ids_ul.clamp(min=0)) + table[:longest], end_u)[text_of_k]
 
     def forward_embeddings(self, embeds_kld: Tensor, end_k: Tensor) -> Tensor:
-        """Encode texts of which some tokens are learnt vectors instead of words, with the short position table.
+        """Encode texts that contain learnt vectors in place of words, with the short position table.
 
-        What comes after a text's end is never read, so give no more than the longest one needs.
+        Tokens after a text's end have no effect, so pad only to the longest text.
 
         Args:
-            embeds_kld (Tensor): Rows of ``token_embedding``, or what stands in their place, without positions, shape
-                (k, l, d).
-            end_k (Tensor): Place of each text's end token, int64, shape (k,).
+            embeds_kld (Tensor): Token embeddings or learnt vectors, without position embeddings, shape (k, l, d).
+            end_k (Tensor): Position of each text's end token, int64, shape (k,).
 
         Returns:
             Tensor: State at the end token after the final norm, not projected, shape (k, d).
 
         Raises:
-            DataError: More tokens than the table has positions.
+            DataError: There are more tokens than positions in the table.
         """
         longest = embeds_kld.shape[1]
         if longest > self.context_length:
@@ -158,7 +158,7 @@ class CLIPTextTransformer(nn.Module):
         return self._encode(embeds_kld + self.positional_embedding[:longest], end_k)
 
     def _encode(self, x: Tensor, end_k: Tensor) -> Tensor:
-        """Tokens with positions through the blocks, shape (k, l, d) to the end tokens' states, shape (k, d)."""
+        """Run the blocks over tokens, shape (k, l, d); returns the states of the end tokens, shape (k, d)."""
         for block in self.blocks:
             if self.with_cp and torch.is_grad_enabled():
                 x = checkpoint(block, x, use_reentrant=False, preserve_rng_state=False)

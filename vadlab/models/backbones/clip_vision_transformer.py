@@ -1,4 +1,4 @@
-# Shapes: n frames, p patches of a frame, d width, m frames whose dense features are asked for.
+# Shapes: n frames, p patches of a frame, d width, m frames whose dense features are requested.
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
@@ -15,12 +15,12 @@ from ..layers.residual_attention_block import ResidualAttentionBlock
 
 
 class PatchFeatures(NamedTuple):
-    """An image as CLIP's vision tower sees it, after the final norm, not projected.
+    """Features of images from CLIP's vision tower, after the final norm, not projected.
 
     Attributes:
-        cls (Tensor): The whole of it, shape (n, d).
-        patches (Tensor): Shape (n, p, d).
-        aligned (Tensor): The same patches so that, projected, they can be held against texts, shape (n, p, d).
+        cls (Tensor): Feature of the whole image, shape (n, d).
+        patches (Tensor): Features of the patches, shape (n, p, d).
+        aligned (Tensor): Features of the patches that, once projected, can be compared with texts, shape (n, p, d).
     """
 
     cls: Tensor
@@ -46,41 +46,42 @@ class CLIPVisionTransformer(nn.Module):
     """CLIP's vision tower over single frames, with the dense features that FG-CLIP pools regions from.
 
     Radford et al., 2021, arXiv:2103.00020. Dense features as in Xie et al., "FG-CLIP: Fine-Grained Visual and Textual
-    Alignment", 2025, arXiv:2505.05071 (github.com/360CVGroup/FG-CLIP): the hidden state before the last block passes
-    that block with attention replaced by its value and output projections, then the final norm.
+    Alignment", 2025, arXiv:2505.05071 (github.com/360CVGroup/FG-CLIP): the hidden state goes through the last block
+    with attention replaced by its value and output projections, then through the final norm.
 
-    What nobody reads is not computed: the last block mixes tokens for CLS only, and dense features are made only for
-    the frames in ``dense_mask``.
+    Computes only what is used: the last block attends for CLS only, and dense features are computed only for the frames
+    in ``dense_mask``.
 
     ::
 
         frames -> patches + CLS + positions -> norm -> blocks 1 .. L-1 -+-> block L, CLS query only  -> norm -> cls
                                                                        +-> block L, value path only -> norm -> dense
 
-    :meth:`forward_patches` gives all patches of an image instead, as captioning reads them: the ordinary ones, and
-    those of the last block with correlative attention (Wang et al., "SCLIP", 2024, arXiv:2312.01597), which can be held
-    against texts.
+    For captioning, :meth:`forward_patches` returns all patches of an image: the ordinary ones, and those of the last
+    block with correlative attention (Wang et al., "SCLIP", 2024, arXiv:2312.01597), which can be compared with texts.
 
     Args:
         image_size (int): Height and width of a frame, in pixels.
         patch_size (int): Height and width of a patch, in pixels; a divisor of ``image_size``.
         width (int): Channels D.
-        layers (int): Blocks, >= 1.
+        layers (int): Number of blocks, >= 1.
         heads (int): Attention heads.
-        mlp_ratio (float): Hidden width of the MLPs by D.
+        mlp_ratio (float): Hidden width of the MLPs divided by D.
         hidden_act (str): ``quick_gelu`` (OpenAI's weights) or ``gelu``.
-        chunk_size (int | None): Frames that pass the tower at once; all by default. It bounds memory in testing and,
-            with ``with_cp``, in training; the result does not depend on it.
+        chunk_size (int | None): Frames encoded at once; all by default. It bounds memory in testing and, with
+            ``with_cp``, in training. The result does not depend on it.
         with_cp (bool): Activation checkpointing of every block: less memory, about a third more compute in training.
-        adapters (dict | None): Bottleneck adapters after attention in some blocks: ``first`` and ``last`` block, from
-            0, both included (by default the upper half), and ``ratio``, see :class:`BottleneckAdapter`; None for none.
-        prompts (dict | None): Learnt tokens in every block: ``num_tokens`` and ``dropout``, see
-            :class:`DeepPrompts`; None for none.
-        frozen (bool): CLIP's own weights do not learn, only adapters and prompts do.
+        adapters (dict | None): Options of the bottleneck adapters after attention: ``first`` and ``last``, the first
+            and last block with an adapter, from 0 (by default the upper half of the blocks), and ``ratio``, see
+            :class:`BottleneckAdapter`. None for no adapters.
+        prompts (dict | None): Options of the learnt tokens in every block: ``num_tokens`` and ``dropout``, see
+            :class:`DeepPrompts`. None for no prompts.
+        frozen (bool): Freeze CLIP's own weights; only adapters and prompts are trained.
         aligned (str): How :meth:`forward_patches` aligns patches with texts: ``correlative`` (SCLIP) or ``ordinary``.
 
     Raises:
-        ConfigError: Sizes that do not divide, a chunk size below 1, or adapters in blocks that are not there.
+        ConfigError: ``patch_size`` does not divide ``image_size``, ``layers`` or ``chunk_size`` is below 1, ``aligned``
+            is unknown, or ``adapters`` names a block that does not exist.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class CLIPVisionTransformer(nn.Module):
         self.frozen = frozen
         if frozen:
             self.requires_grad_(False)
-        # What CLIP has not comes last: it learns, whether the rest does or not.
+        # Created after freezing: adapters and prompts are always trained.
         for option, value in (('adapters', adapters), ('prompts', prompts)):
             if value is not None and not isinstance(value, dict):
                 raise ConfigError(f'CLIPVisionTransformer: {option} is a dict of options or None, not {value!r}.')
@@ -138,12 +139,12 @@ class CLIPVisionTransformer(nn.Module):
 
     @property
     def num_own(self) -> int:
-        """Tokens of an image without prompts: CLS and patches."""
+        """Number of tokens of an image without prompts: CLS and patches."""
         return 1 + self.grid_size**2
 
     @property
     def first_trained_block(self) -> int:
-        """Before this block nothing learns, so that its input is the same in every epoch; at most the last block."""
+        """Index of the first block with trained weights, at most the last; its input is constant in training."""
         if not self.frozen or self.prompts is not None:
             return 0
         return min([int(number) for number in self.adapters] + [len(self.blocks) - 1])
@@ -153,25 +154,25 @@ class CLIPVisionTransformer(nn.Module):
 
         Args:
             frames (Tensor): Normalised pixels, shape (n, 3, image_size, image_size).
-            dense_mask (Tensor | None): Frames whose dense features are wanted, bool, shape (n,).
+            dense_mask (Tensor | None): Frames whose dense features are requested, bool, shape (n,).
 
         Returns:
             tuple: CLS features after the final norm, not projected, shape (n, d); and patch features after the final
             norm of the m frames in ``dense_mask``, in order, shape (m, d, grid, grid), None without a mask.
 
         Raises:
-            DataError: Frames of another size than ``image_size``.
+            DataError: The frames are not ``image_size`` pixels high and wide.
         """
         self._check_size(frames)
         chunk = self.chunk_size or max(len(frames), 1)
         parts = list(frames.split(chunk))
         rows: list[Tensor | None] = [None] * len(parts)
         if dense_mask is not None:
-            # On the host once, not once a chunk.
+            # One synchronisation with the host, not one per chunk.
             rows = [mask.nonzero()[:, 0].to(frames.device) for mask in dense_mask.cpu().split(chunk)]
         if torch.is_grad_enabled():
-            # Block by block, so that backward finishes a block's weight gradients before it touches the next block's;
-            # chunk by chunk it would hold a second copy of all of them until the last chunk.
+            # All chunks go through one block before the next block. Then backward completes the weight gradients of one
+            # block before the next. Chunk by chunk, it would hold a second copy of all gradients until the last chunk.
             encoded = self._encode(parts, rows)
         else:
             encoded = [self._encode([part], [row])[0] for part, row in zip(parts, rows, strict=True)]
@@ -185,11 +186,11 @@ class CLIPVisionTransformer(nn.Module):
         """Encode images with all their patches, ordinary and aligned with texts.
 
         Args:
-            inputs (Tensor): Normalised pixels, shape (n, 3, image_size, image_size), or what :meth:`embed_frozen` made
-                of them, shape (n, 1 + p, d).
+            inputs (Tensor): Normalised pixels, shape (n, 3, image_size, image_size), or the output of
+                :meth:`embed_frozen`, shape (n, 1 + p, d).
 
         Raises:
-            DataError: Images of another size than ``image_size``, or tokens of another tower.
+            DataError: The images are not ``image_size`` pixels high and wide, or the tokens are of another tower.
         """
         if self.chunk_size and not torch.is_grad_enabled() and len(inputs) > self.chunk_size:
             parts = [self.forward_patches(part) for part in inputs.split(self.chunk_size)]
@@ -213,7 +214,7 @@ class CLIPVisionTransformer(nn.Module):
 
     @torch.no_grad()
     def embed_frozen(self, frames: Tensor) -> Tensor:
-        """The part of :meth:`forward_patches` that no training changes: the input of :attr:`first_trained_block`.
+        """Output of the untrained part of :meth:`forward_patches`: the input of :attr:`first_trained_block`.
 
         Args:
             frames (Tensor): Normalised pixels, shape (n, 3, image_size, image_size).
@@ -222,8 +223,8 @@ class CLIPVisionTransformer(nn.Module):
             Tensor: CLS and patches, shape (n, 1 + p, d).
 
         Raises:
-            ConfigError: Everything learns, or prompts do, which the first block reads.
-            DataError: Frames of another size than ``image_size``.
+            ConfigError: The first block is trained, or it reads prompts, which are trained.
+            DataError: The frames are not ``image_size`` pixels high and wide.
         """
         self.check_reusable()
         self._check_size(frames)
@@ -233,10 +234,10 @@ class CLIPVisionTransformer(nn.Module):
         return hidden
 
     def check_reusable(self) -> None:
-        """See whether something of the tower comes before all that learns.
+        """Check that the first blocks of the tower are frozen, so that their output can be stored.
 
         Raises:
-            ConfigError: Nothing does.
+            ConfigError: The first block is trained or reads trained prompts.
         """
         if not self.first_trained_block:
             why = 'its first block learns'
@@ -265,7 +266,7 @@ class CLIPVisionTransformer(nn.Module):
         return [(self._norm(cls), None if dense is None else self._norm(dense)) for cls, dense in last]
 
     def _run(self, function: Callable, *args: Any) -> Any:
-        """Call, with activation checkpointing where asked for; nothing random may happen inside."""
+        """Call a function, which must not draw random numbers, with activation checkpointing if ``with_cp`` is set."""
         if self.with_cp and torch.is_grad_enabled():
             return checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False)
         return function(*args)
@@ -287,7 +288,7 @@ class CLIPVisionTransformer(nn.Module):
         return self.adapters[str(number)] if str(number) in self.adapters else None  # noqa: SIM401 (it has no get)
 
     def _prompts(self) -> Tensor | list[None]:
-        """Of each block; drawn here, since dropout within a checkpointed block would fall otherwise the second time."""
+        """Prompts of each block; their dropout is drawn here, because a checkpointed block would draw it twice."""
         return [None] * len(self.blocks) if self.prompts is None else self.prompts()
 
     def _put(self, hidden: Tensor, prompts_td: Tensor | None) -> Tensor:

@@ -12,22 +12,21 @@ from .encoder import Encoder
 
 @MODELS.register_module()
 class Simple3DCNN(Encoder):
-    """A few 3-D convolutions: the encoder for small data, and for where there are no pretrained weights.
+    """Small 3-D CNN, for small data sets and without pretrained weights.
 
-    Each stage is a convolution over 3 x 3 x 3 neighbours, a norm, and ReLU. Space is halved in each stage, time as
-    ``strides`` say.
+    Each stage is a 3 x 3 x 3 convolution, a norm, and ReLU. Height and width are halved in each stage; time is divided
+    by the stage's entry in ``strides``.
 
     Args:
-        channels (Sequence[int]): Channels after each stage; the last are d. Multiples of 8.
-        strides (Sequence[int]): Of time in each stage.
-        norm (str): ``group``: over groups of channels of a clip, whatever else is in the batch. ``batch``: of each
-            channel over the batch; where nearly all of a picture stands still, motion is learnt in half of the epochs,
-            but it wants batches of 8 and more.
-        pooled (bool): Give the mean over tokens, (b, d).
-        frozen (bool): Learn nothing.
+        channels (Sequence[int]): Channels after each stage, multiples of 8; the last is d.
+        strides (Sequence[int]): Temporal stride of each stage.
+        norm (str): ``group``: group norm, independent of the batch. ``batch``: batch norm; it needs batches of at least
+            8 clips, and learns motion in half of the epochs if nearly all of the picture is static.
+        pooled (bool): Return the mean over tokens, (b, d).
+        frozen (bool): Freeze all weights.
 
     Raises:
-        ConfigError: ``channels`` are no multiples of 8, or ``strides`` as many; another ``norm``.
+        ConfigError: ``channels`` are not multiples of 8, the number of ``strides`` differs, or ``norm`` is unknown.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Simple3DCNN(Encoder):
             self.freeze()
 
     def token_grid(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Times, rows and columns of the tokens of clips (t, 3, h, w)."""
+        """Number of times, rows and columns of the tokens of clips (t, 3, h, w)."""
         times, (rows, columns) = shape[0], shape[-2:]
         for stride in self.strides:
             times, rows, columns = math.ceil(times / stride), math.ceil(rows / 2), math.ceil(columns / 2)
@@ -74,7 +73,7 @@ class Simple3DCNN(Encoder):
             Tensor: Shape (b, n, d), times before rows before columns; or (b, d) with ``pooled``.
 
         Raises:
-            DataError: The clips are of another shape.
+            DataError: The clips have another shape.
         """
         if clips.ndim != 5 or clips.shape[2] != 3:
             raise DataError(f'Simple3DCNN: clips of shape {tuple(clips.shape)}; wanted (clips, frames, 3, h, w).')

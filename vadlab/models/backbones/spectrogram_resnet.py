@@ -17,7 +17,7 @@ from vadlab.utils.errors import CheckpointError, ConfigError, DataError, Missing
 
 from .encoder import Encoder
 
-STRIDE = 32  # the stem halves twice, and three of the stages once
+STRIDE = 32  # the stem halves the size twice, and three stages halve it once each
 
 
 @MODELS.register_module()
@@ -27,25 +27,24 @@ class SpectrogramResNet(Encoder):
     He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385.
 
     A batch is padded to its longest spectrogram. Columns past a clip's end are set to zero before each convolution and
-    pooling, which is what these see past the end of a spectrogram alone; so in evaluation a clip's tokens are those
-    that it has alone, whatever the padding holds. While batch norm learns, its statistics count the columns of padding
-    (as zeros' images), as they count other clips: there, clips of equal length are better.
+    pooling, as if the clip were alone. So in evaluation, the tokens of a clip do not depend on the padding. In
+    training, the statistics of batch norm include the padding columns; prefer clips of equal length.
 
     Args:
         depth (int): 18, 34, 50, 101 or 152.
         base_channels (int): Channels after the stem; d is 8 times that, or 32 times from depth 50.
-        pretrained (str | None): Weights of a picture's ResNet with torchvision's names: a file (.pth, .safetensors), or
-            a Hugging Face id such as ``timm/resnet18.tv_in1k``. None draws random ones.
-        stem (str): What becomes of three input channels of pretrained weights: their ``mean``, or their ``sum``, which
-            is what a spectrogram copied to three channels would see. Batch norm takes the factor of 3 away where it
-            learns, not where it is frozen.
-        pooled (bool): Give the mean over a clip's tokens, (a, d).
-        frozen (bool): Learn nothing.
+        pretrained (str | None): Weights of an image ResNet with torchvision's names: a file (.pth, .safetensors), or a
+            Hugging Face id such as ``timm/resnet18.tv_in1k``. None for random weights.
+        stem (str): How the three input channels of pretrained weights are reduced to one: ``mean`` or ``sum``. The sum
+            is equivalent to copying the spectrogram to three channels. The factor of 3 between the two matters only if
+            batch norm is frozen.
+        pooled (bool): Return the mean over a clip's tokens, (a, d).
+        frozen (bool): Freeze all weights.
 
     Raises:
-        ConfigError: An unknown ``depth`` or ``stem``.
+        ConfigError: ``depth`` or ``stem`` is unknown.
         MissingDependencyError: MMDetection is not installed.
-        CheckpointError: The weights do not fit, or cannot be had.
+        CheckpointError: The weights do not fit the model, or cannot be found.
     """
 
     def __init__(
@@ -77,11 +76,11 @@ class SpectrogramResNet(Encoder):
             self.freeze()
 
     def token_grid(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Bands and times of the tokens of spectrograms (1, f, t)."""
+        """Number of bands and times of the tokens of spectrograms (1, f, t)."""
         return math.ceil(shape[-2] / STRIDE), math.ceil(shape[-1] / STRIDE)
 
     def valid_tokens(self, lengths: Tensor, grid: tuple[int, ...]) -> Tensor:
-        """Which tokens see a column of the clip, bool, shape (a, n), for its columns (a,) before padding."""
+        """True at tokens that cover a real column, bool, shape (a, n), from the columns before padding, shape (a,)."""
         bands, times = grid
         valid_at = torch.arange(times, device=lengths.device) < _halve(lengths, STRIDE)[:, None]
         return valid_at[:, None].expand(-1, bands, -1).flatten(1)
@@ -91,10 +90,11 @@ class SpectrogramResNet(Encoder):
 
         Args:
             spectrograms (Tensor): float32, shape (a, 1, f, t).
-            lengths (Tensor | None): Columns of each that are no padding, int64, shape (a,); None for all.
+            lengths (Tensor | None): Number of columns of each spectrogram before padding, int64, shape (a,); None if
+                there is no padding.
 
         Returns:
-            Tensor: Shape (a, n, d), bands before times, zeros where there is padding only; or with ``pooled`` (a, d).
+            Tensor: Shape (a, n, d), bands before times, zeros at tokens of padding only; with ``pooled``, shape (a, d).
 
         Raises:
             DataError: The spectrograms have another shape, or a length is not in 1..t.
@@ -109,7 +109,7 @@ class SpectrogramResNet(Encoder):
         if lengths is not None and not _all_full(lengths, columns):
             lengths = lengths.to(spectrograms.device)
             for stride in (1, 2, 4, 8, 16, 32):
-                # Where two strides leave one column, it is the clip's.
+                # If two strides both leave one column, that column is real for every clip.
                 self._lengths[math.ceil(columns / stride)] = _halve(lengths, stride)
         feats_adft = self.resnet(spectrograms)[-1]
         if self._lengths:
@@ -122,7 +122,7 @@ class SpectrogramResNet(Encoder):
         return tokens_and.sum(1) / (_halve(lengths, STRIDE) * feats_adft.shape[2])[:, None]
 
     def _clear_padding(self, layer: nn.Module | None, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Zeros past each clip's end; after ReLU they are to max pooling what is not there."""
+        """Set columns past each clip's end to zero; after ReLU, zeros do not change the result of max pooling."""
         if not self._lengths:
             return inputs
         (x,) = inputs
@@ -131,10 +131,10 @@ class SpectrogramResNet(Encoder):
 
 
 def load_resnet(resnet: nn.Module, source: str, stem: str = 'mean') -> None:
-    """Load a picture's ResNet, its classifier left out and its stem reduced to one channel.
+    """Load the weights of an image ResNet, without its classifier and with its stem reduced to one channel.
 
     Args:
-        resnet (nn.Module): MMDetection's, which names its weights as torchvision does.
+        resnet (nn.Module): MMDetection's ResNet, whose weights have torchvision's names.
         source (str): A file, or a Hugging Face id.
         stem (str): ``mean`` or ``sum`` over the input channels of the first convolution.
 
@@ -165,7 +165,7 @@ def _find(source: str) -> Path:
 
 def _build(depth: int, base_channels: int) -> Any:
     try:
-        # MMDetection talks while it is imported.
+        # Importing MMDetection prints messages and warnings.
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter('ignore')
             from mmdet.models.backbones import ResNet
@@ -178,7 +178,7 @@ def _build(depth: int, base_channels: int) -> Any:
 
 
 def _draw(resnet: nn.Module) -> None:
-    """Random weights as MMDetection draws them; its own ``init_weights`` lists every tensor in the log."""
+    """Draw random weights as MMDetection does, without its log entry per tensor."""
     for layer in resnet.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode='fan_out', nonlinearity='relu')
@@ -189,7 +189,7 @@ def _halve(lengths: Tensor, stride: int) -> Tensor:
 
 
 def _all_full(lengths: Tensor, columns: int) -> bool:
-    """Whether nothing is padding; lengths on the CPU tell it without waiting for the device."""
+    """Whether no spectrogram is padded; lengths on the CPU avoid a synchronisation with the device."""
     if bool(((lengths < 1) | (lengths > columns)).any()):
         raise DataError(f'SpectrogramResNet: lengths {lengths.tolist()} are not all in 1..{columns} columns.')
     return bool((lengths == columns).all())

@@ -13,14 +13,14 @@ from .clip_vision_transformer import CLIPVisionTransformer
 
 
 class StoredPatches:
-    """Knows by a hash which stored patches are those of a vision tower, and refuses others.
+    """Checks by a hash that stored patches belong to a vision tower.
 
-    Hashed is all that patches depend on from a transform's pixels on: their normalisation and the tower below
-    :attr:`~CLIPVisionTransformer.first_trained_block`. What comes after may differ, and learn.
+    The hash covers everything between the pixels and the patches: the normalisation, and the tower below
+    :attr:`~CLIPVisionTransformer.first_trained_block`. Later blocks may differ and may be trained.
 
     Args:
         vision (CLIPVisionTransformer): The tower.
-        preprocessor (BaseDataPreprocessor): With the ``mean`` and ``std`` that pixels are normalised by.
+        preprocessor (BaseDataPreprocessor): Provides the ``mean`` and ``std`` of the normalisation.
     """
 
     def __init__(self, vision: CLIPVisionTransformer, preprocessor: BaseDataPreprocessor) -> None:
@@ -29,10 +29,10 @@ class StoredPatches:
         self._hash = WeightsCache[str](learns=False)
 
     def weights(self) -> str:
-        """The hash.
+        """The hash of the tower and the normalisation.
 
         Raises:
-            ConfigError: Nothing comes before what learns.
+            ConfigError: The tower's first block is trained, so nothing of the tower can be reused.
         """
         self.vision.check_reusable()
         return self._hash.get(self._compute)
@@ -46,11 +46,11 @@ class StoredPatches:
         return hashlib.sha256(f'{json.dumps(settings)} {weights_sha256(state)}'.encode()).hexdigest()
 
     def check(self, data_samples: Sequence[BaseDataElement]) -> None:
-        """Look whether patches of a batch are the tower's.
+        """Check that the stored patches of a batch belong to the tower.
 
         Raises:
             ConfigError: Nothing of the tower can be reused.
-            DataError: They are not.
+            DataError: The patches are of another tower or normalisation.
         """
         weights = self.weights()
         for sample in data_samples:

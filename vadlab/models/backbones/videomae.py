@@ -15,35 +15,35 @@ from .encoder import Encoder
 
 @MODELS.register_module()
 class VideoMAE(Encoder):
-    """VideoMAE's encoder, as transformers has it: one vector, or all tokens, of a clip.
+    """VideoMAE encoder from transformers; returns one vector or all tokens per clip.
 
     Tong et al., "VideoMAE: Masked Autoencoders are Data-Efficient Learners for Self-Supervised Video Pre-Training",
     NeurIPS 2022, arXiv:2203.12602 (github.com/MCG-NJU/VideoMAE).
 
-    The pooled feature is the mean over tokens, followed by the norm before the classifier where the weights have one
-    (fine-tuned ones, such as ``MCG-NJU/videomae-base-finetuned-kinetics``); pre-trained ones end with a norm of every
-    token instead.
+    The pooled feature is the mean over tokens. Fine-tuned weights (such as
+    ``MCG-NJU/videomae-base-finetuned-kinetics``) have a norm before the classifier, which is applied to the mean;
+    pre-trained weights have a final norm of every token instead.
 
     Args:
-        pretrained (str | None): Hugging Face id, or a folder with ``config.json`` and ``model.safetensors``; what
-            it says about the architecture replaces the arguments below. None draws random weights.
+        pretrained (str | None): Hugging Face id, or a folder with ``config.json`` and ``model.safetensors``; its config
+            replaces the architecture arguments below. None for random weights.
         image_size (int): Height and width of a frame, in pixels.
         patch_size (int): Height and width of a patch, in pixels.
         num_frames (int): Frames f of a clip.
-        tubelet_size (int): Frames of a token.
+        tubelet_size (int): Frames per token.
         width (int): Channels d.
-        layers (int): Blocks.
+        layers (int): Number of blocks.
         heads (int): Attention heads.
-        mlp_ratio (float): Hidden width of the MLPs by d.
-        use_mean_pooling (bool): The norm before the classifier, of fine-tuned weights, rather than a norm of every
-            token, of pre-trained ones.
-        pooled (bool): Return one vector a clip, (s, d), or its tokens, (s, l, d).
-        frozen (bool): Learn nothing; stay in evaluation mode, without a graph.
+        mlp_ratio (float): Hidden width of the MLPs divided by d.
+        use_mean_pooling (bool): True for a norm of the mean, as in fine-tuned weights; False for a norm of every token,
+            as in pre-trained weights.
+        pooled (bool): Return one vector per clip, (s, d), instead of its tokens, (s, l, d).
+        frozen (bool): Freeze all weights; stay in evaluation mode, without a graph.
         with_cp (bool): Activation checkpointing: less memory, about a third more compute.
 
     Raises:
-        ConfigError: Sizes that do not fit.
-        CheckpointError: The weights are not VideoMAE's, incomplete, or cannot be had.
+        ConfigError: Sizes do not divide each other.
+        CheckpointError: The weights are not VideoMAE's, are incomplete, or cannot be found.
     """
 
     takes_clips = True
@@ -70,7 +70,7 @@ class VideoMAE(Encoder):
                 f'VideoMAE: {image_size=} must be a multiple of {patch_size=}, {num_frames=} of {tubelet_size=}, '
                 f'{width=} of {heads=}.'
             )
-        from transformers import VideoMAEConfig, VideoMAEForVideoClassification  # it takes seconds, and few need it
+        from transformers import VideoMAEConfig, VideoMAEForVideoClassification  # slow to import, and rarely needed
 
         self.pretrained = pretrained
         if pretrained is None:
@@ -106,7 +106,7 @@ class VideoMAE(Encoder):
             self.freeze()
 
     def token_grid(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Times, rows and columns of the tokens of clips (f, 3, h, w)."""
+        """Number of times, rows and columns of the tokens of clips (f, 3, h, w)."""
         tubelet, patch = self._token_size
         return shape[0] // tubelet, shape[-2] // patch, shape[-1] // patch
 
@@ -114,19 +114,19 @@ class VideoMAE(Encoder):
         """Encode clips.
 
         Args:
-            clips (Tensor): Normalised with ImageNet's mean and deviation, shape (s, f, 3, h, w).
+            clips (Tensor): Frames normalised with ImageNet's mean and standard deviation, shape (s, f, 3, h, w).
 
         Returns:
             Tensor: Shape (s, d), or (s, l, d) with ``pooled=False``.
 
         Raises:
-            DataError: Clips of another length or size than the model's.
+            DataError: The length or size of the clips differs from the model's.
         """
         wanted = (self.num_frames, 3, self.image_size, self.image_size)
         if tuple(clips.shape[1:]) != wanted:
             raise DataError(
                 f'VideoMAE: clips of shape {tuple(clips.shape[1:])}, but it takes {wanted} (frames, 3, height, width). '
-                f'Give it {self.num_frames} frames a snippet (features.frames) and crops of {self.image_size} pixels.'
+                f'Give it {self.num_frames} frames per snippet (features.frames) and crops of {self.image_size} pixels.'
             )
         tokens_sld = self.encoder(pixel_values=clips).last_hidden_state
         return self.fc_norm(tokens_sld.mean(1)) if self.pooled else tokens_sld
@@ -140,14 +140,14 @@ def _from_pretrained(kind: Any, source: str) -> Any:
     if not folder.is_dir():
         folder = hub_folder(source, _FILE_SETS)
     for path in sorted(folder.glob('pytorch_model*.bin')):
-        read_tensor_file(path)  # transformers does not look at checksums
+        read_tensor_file(path)  # transformers does not verify checksums
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # it warns of the classifier, which is not used
+    logging.set_verbosity_error()  # it warns about the unused classifier
     try:
         model, info = kind.from_pretrained(folder, output_loading_info=True, local_files_only=True)
-    except Exception as error:  # a file, the network, or a config of something else: each fails in its own way
+    except Exception as error:  # errors of files, of the network and of configs have many types
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise CheckpointError(
             f'VideoMAE weights {source!r} cannot be loaded: {reason[:300]} Give a Hugging Face id such as '
@@ -156,7 +156,7 @@ def _from_pretrained(kind: Any, source: str) -> Any:
     finally:
         logging.set_verbosity(verbosity)
     check_float_weights(dict(model.named_parameters()), source)
-    # Without a classifier's norm the mean of the tokens is used as it is.
+    # fc_norm may be missing: then the mean of the tokens is not normalised.
     missing = {key for key in info['missing_keys'] if not key.startswith(('classifier.', 'fc_norm.'))}
     if missing or model.config.model_type != 'videomae':
         raise CheckpointError(

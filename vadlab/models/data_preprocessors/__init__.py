@@ -1,4 +1,4 @@
-"""Batches to the device: normalise, stack, pad."""
+"""Data preprocessors: move a batch to the device, normalise, stack and pad it."""
 
 from vadlab.utils.lazy_package import lazy_names
 

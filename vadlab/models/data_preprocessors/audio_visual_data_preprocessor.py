@@ -11,32 +11,32 @@ from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import read_json
 
-# ImageNet's, which VideoMAE takes, on the scale 0..255.
+# ImageNet's mean and standard deviation, which VideoMAE expects, on the scale 0..255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 @MODELS.register_module()
 class AudioVisualDataPreprocessor(BaseDataPreprocessor):
-    """Stack the clips of a batch and normalise them on the model's device; clips without sound take no room there.
+    """Stacks the clips of a batch and normalises them on the device; clips without sound use no memory there.
 
-    Spectrograms are normalised by one mean and one standard deviation, those of all training clips. Two fixed numbers
-    keep what tells clips apart, how loud they are and in which bands; a clip's own mean and deviation would turn a
-    quiet clip's noise into a call, and would depend on where it was cut. The two are state of the model: a checkpoint
-    carries those that it was trained with, whatever lies beside the data that it is tested on.
+    Spectrograms are normalised by one mean and one standard deviation, those of all training clips. So the differences
+    in loudness and in frequency bands between clips are kept. Normalising each clip by its own statistics would amplify
+    the noise of quiet clips, and would depend on where a clip was cut. The two numbers are part of the model's state: a
+    checkpoint has those that it was trained with, and they are used in testing.
 
     Args:
-        mean (Sequence[float]): Of red, green, blue, on the scale 0..255.
-        std (Sequence[float]): Of red, green, blue, > 0.
-        audio_statistics (str | None): ``statistics.json`` of the prepared training clips. Where there is no such file,
-            the numbers come with a checkpoint.
-        audio_mean (float | None): In decibels, instead of the file.
-        audio_std (float | None): In decibels, > 0, instead of the file.
-        batch_augment (dict | None): Such as :class:`MixUp`; in training only.
-        non_blocking (bool): Copy from pinned memory without waiting.
+        mean (Sequence[float]): Mean of red, green and blue, on the scale 0..255.
+        std (Sequence[float]): Standard deviation of red, green and blue, > 0.
+        audio_statistics (str | None): ``statistics.json`` of the prepared training clips. If the file does not exist,
+            the numbers must come from a checkpoint.
+        audio_mean (float | None): Mean in decibels, instead of the file.
+        audio_std (float | None): Standard deviation in decibels, > 0, instead of the file.
+        batch_augment (dict | None): Config of a batch augmentation such as :class:`MixUp`; in training only.
+        non_blocking (bool): Copy from pinned memory asynchronously.
 
     Raises:
-        ConfigError: An option that cannot be.
+        ConfigError: An option is out of its range.
         DataError: The file of statistics cannot be read.
     """
 
@@ -76,7 +76,7 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
         self._known = bool(torch.isfinite(self.audio_mean))
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Turn a collated batch into what the model takes.
+        """Convert a collated batch to the model's inputs.
 
         Args:
             data (dict): ``inputs``, a dict of lists of B: ``video``, uint8, shape (T, 3, H, W), or None; ``audio``,
@@ -85,18 +85,19 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
             training (bool): Whether to apply ``batch_augment``.
 
         Returns:
-            dict: The same with ``inputs`` a dict on the device, except for masks and lengths, which stay on the CPU,
-            where the model reads them without waiting for the device:
-            ``video`` (Tensor): float32, shape (B, T, 3, H, W), zeros where there is none; shape (B, 0, 3, 0, 0) where
-            no clip has pictures;
-            ``video_mask`` (Tensor): which clips have pictures, bool, shape (B,);
-            ``audio`` (Tensor): float32, shape (A, 1, F, L) of the A clips with sound alone, in their order, padded with
-            zeros (the mean) to the longest; shape (0, 1, 0, 0) where none has sound;
-            ``audio_mask`` (Tensor): which clips have sound, bool, shape (B,);
-            ``audio_lengths`` (Tensor): columns of each before padding, int64, shape (A,).
+            dict: The same keys; ``inputs`` is a dict on the device. Masks and lengths stay on the CPU, so that reading
+            them needs no synchronisation:
+
+            - ``video`` (Tensor): float32, shape (B, T, 3, H, W), zeros for clips without video; shape (B, 0, 3, 0, 0)
+              if no clip has video.
+            - ``video_mask`` (Tensor): True for clips with video, bool, shape (B,).
+            - ``audio`` (Tensor): float32, shape (A, 1, F, L), of the A clips with sound, in order, padded with zeros
+              (the mean) to the longest; shape (0, 1, 0, 0) if no clip has sound.
+            - ``audio_mask`` (Tensor): True for clips with sound, bool, shape (B,).
+            - ``audio_lengths`` (Tensor): Number of columns of each spectrogram before padding, int64, shape (A,).
 
         Raises:
-            DataError: A clip is not what PackAudioVisualInputs makes, or clips do not fit each other.
+            DataError: A clip does not have the format of PackAudioVisualInputs, or the shapes of clips differ.
         """
         videos, audios = list(data['inputs']['video']), list(data['inputs']['audio'])
         samples = data.get('data_samples')
@@ -123,7 +124,7 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
                 raise DataError(
                     f'AudioVisualDataPreprocessor: {name} has {video.shape[0]} frames of {video.shape[2]}x'
                     f'{video.shape[3]} pixels, but others of its batch {shape[0]} of {shape[2]}x{shape[3]}. Put '
-                    'SampleClip into the pipeline, and prepare all clips by one recipe.'
+                    'SampleClip into the pipeline, and prepare all clips with the same recipe.'
                 )
         stack = torch.stack([torch.zeros(shape, dtype=torch.uint8) if video is None else video for video in videos])
         frames = (self._moved(stack).float() - self.mean) / self.std
@@ -154,7 +155,7 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
             if audio.shape[1] != bands:
                 raise DataError(
                     f'AudioVisualDataPreprocessor: the sound of {name} has {audio.shape[1]} bands, but that of '
-                    f'{heard[0][0]} in the same batch {bands}. Prepare all clips by one recipe.'
+                    f'{heard[0][0]} in the same batch {bands}. Prepare all clips with the same recipe.'
                 )
         counts = [audio.shape[2] for _, audio in heard]
         padded = torch.zeros(len(heard), 1, bands, max(counts), device=self.device)
@@ -167,13 +168,13 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
 
 
 def read_statistics(path: str) -> tuple[float | None, float | None]:
-    """Mean and standard deviation of the training clips' spectrograms; None where there is no file, or no sound.
+    """Mean and standard deviation of the training clips' spectrograms; None without a file or without sound.
 
     Raises:
         DataError: The file cannot be read.
     """
     if not os.path.isfile(path):
-        MMLogger.get_current_instance().info(f'{path} is not there: normalisation of sound comes with a checkpoint')
+        MMLogger.get_current_instance().info(f'{path} is not there: statistics of sound must come from a checkpoint')
         return None, None
     try:
         found = read_json(path)['sound']
@@ -181,7 +182,7 @@ def read_statistics(path: str) -> tuple[float | None, float | None]:
         if mean is not None and not (float(mean) == mean and std > 0):
             raise ValueError(f'mean is {mean!r}, std is {std!r}')
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f'{path}: is no statistics of prepared clips ({error})') from error
+        raise DataError(f'{path} is not a file of statistics of prepared clips ({error})') from error
     return mean, std
 
 

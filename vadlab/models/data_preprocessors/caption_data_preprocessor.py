@@ -13,15 +13,15 @@ from .vad_data_preprocessor import CLIP_MEAN, CLIP_STD
 
 @MODELS.register_module()
 class CaptionDataPreprocessor(BaseDataPreprocessor):
-    """Stack the images of a batch and normalise them on the model's device.
+    """Stacks the images of a batch and normalises them on the device.
 
-    Images travel as uint8, a quarter of the bytes. Patches of a store come instead of them as what they are, and are
-    only stacked. Captions stay on the CPU: the model pads them and copies what it needs.
+    Images are copied as uint8, a quarter of the size of float32. Stored patches, which replace images, are only
+    stacked. Captions stay on the CPU; the model pads them and copies what it needs.
 
     Args:
-        mean (Sequence[float]): Of red, green, blue, on the scale 0..255; CLIP's by default.
-        std (Sequence[float]): Of red, green, blue, > 0.
-        non_blocking (bool): Copy from pinned memory without waiting.
+        mean (Sequence[float]): Mean of red, green and blue, on the scale 0..255; CLIP's by default.
+        std (Sequence[float]): Standard deviation of red, green and blue, > 0.
+        non_blocking (bool): Copy from pinned memory asynchronously.
 
     Raises:
         ConfigError: ``mean`` and ``std`` are not three numbers each, or a std is not positive.
@@ -39,20 +39,20 @@ class CaptionDataPreprocessor(BaseDataPreprocessor):
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Turn a collated batch into what the model takes.
+        """Convert a collated batch to the model's inputs.
 
         Args:
             data (dict): ``inputs``, a list of B images, uint8, shape (3, H, W) each, or of the patches of B images,
                 floating point, shape (tokens, width) each; ``data_samples``, a list of
                 :class:`~vadlab.structures.CaptionDataSample` or None. Other keys are passed on.
-            training (bool): Unused; the same happens in training and test.
+            training (bool): Unused.
 
         Returns:
-            dict: The same with ``inputs`` float32 on the device, shape (B, 3, H, W), or (B, tokens, width), as they
-            were.
+            dict: The same keys; ``inputs`` is float32 on the device, shape (B, 3, H, W) for images, (B, tokens, width)
+            for patches.
 
         Raises:
-            DataError: An image is not uint8 of three channels, or their sizes differ.
+            DataError: An image is not uint8 with three channels, or the sizes differ.
         """
         images: list[Tensor] = list(data['inputs'])
         samples = data.get('data_samples') or [None] * len(images)

@@ -12,26 +12,27 @@ from vadlab.utils.errors import ConfigError
 
 @MODELS.register_module()
 class MixUp:
-    """Mix each clip of a batch with another one: pictures, sound and labels by one share.
+    """Mixes each clip of a batch with another one: frames, sound and labels with the same weight.
 
     Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv:1710.09412, equation 1: x = lambda x_i +
     (1 - lambda) x_j, likewise the labels, lambda from Beta(alpha, alpha).
 
-    Partners are drawn among clips that have the same modalities. A clip with sound mixed with one without would hear
-    all of one and a share of the other, under labels that say the shares are equal in both modalities; likewise for
-    pictures. So the masks stay as they are, and a clip that is the only one of its kind in the batch stays unmixed.
-    Spectrograms are mixed as they are, normalised decibels, as pictures are mixed as pixels; the shorter of two counts
-    as its padding (the mean) where it has ended, and the longer one's length becomes both's.
+    Partners are drawn among clips with the same modalities. Otherwise a clip with sound could be mixed with one
+    without: the sound would then come from one clip only, but the labels from both. So the masks do not change, and a
+    clip that is the only one with its modalities in the batch is not mixed.
 
-    Unlike the paper's code, which takes one lambda a batch, each clip has its own, and lambda >= 0.5 is the clip's own
-    share, so that ``clip_id`` goes on naming the clip that is mostly seen.
+    Spectrograms are mixed as normalised decibels, and frames as pixels. After its end, the shorter spectrogram counts
+    as padding (the mean). Both clips get the length of the longer one.
+
+    The paper's code draws one lambda per batch. Here each clip has its own lambda >= 0.5, the clip's own weight, so
+    that ``clip_id`` names the dominant clip.
 
     Args:
-        alpha (float): > 0; the larger, the more even the shares.
+        alpha (float): Parameter of the Beta distribution, > 0; a larger alpha gives more even weights.
         prob (float): Share of batches that are mixed, 0..1.
 
     Raises:
-        ConfigError: An option that cannot be.
+        ConfigError: An option is out of its range.
     """
 
     def __init__(self, alpha: float = 0.2, prob: float = 1.0) -> None:
@@ -48,11 +49,11 @@ class MixUp:
         """Mix a batch.
 
         Args:
-            inputs (dict): Of :class:`AudioVisualDataPreprocessor`.
-            data_samples (list[AudioVisualDataSample]): B of them; their ``gt_labels`` are replaced.
+            inputs (dict): Inputs from :class:`AudioVisualDataPreprocessor`.
+            data_samples (list[AudioVisualDataSample]): B samples; their ``gt_labels`` are replaced.
 
         Returns:
-            tuple: Both, with labels as shares of classes, float32, shape (C,).
+            tuple: Inputs and samples; labels are shares of classes, float32, shape (C,).
         """
         generator = new_generator()
         count = len(data_samples)
@@ -64,7 +65,7 @@ class MixUp:
             for kind in ((heard & seen), (~heard & seen), (heard & ~seen), (~heard & ~seen)):
                 kind = kind.nonzero()[:, 0]
                 if len(kind) > 1:
-                    # Round a random ring, so that nobody is their own partner.
+                    # Partners are neighbours in a random ring, so that no clip is its own partner.
                     ring = kind[torch.from_numpy(generator.permutation(len(kind)))]
                     partner[ring] = ring.roll(1)
                     drawn = torch.from_numpy(generator.beta(self.alpha, self.alpha, len(kind))).float()
@@ -103,5 +104,5 @@ class MixUp:
 
 
 def _mix(values: Tensor, share: Tensor, partner: Tensor) -> Tensor:
-    """Each row's share of itself, and the rest of its partner."""
+    """Weighted sum of each row (weight ``share``) and its partner (weight 1 - ``share``)."""
     return torch.lerp(values[partner], values, share.view(-1, *[1] * (values.ndim - 1)).to(values.dtype))

@@ -10,31 +10,32 @@ from vadlab.utils.errors import DataError
 
 @MODELS.register_module()
 class SnippetDataPreprocessor(BaseDataPreprocessor):
-    """Stack the snippet features of a batch on the model's device, padded with zeros to the longest video.
+    """Stacks the snippet features of a batch on the device, padded with zeros to the longest video.
 
-    Which snippets are padding follows from the samples' ``num_snippets``; features may be zero themselves. Features
-    travel in the precision of their files, float16 mostly, and become float32 on the device.
+    The samples' ``num_snippets`` tell real snippets from padding, because real features may be zero. Features are
+    copied in the precision of their files, mostly float16, and converted to float32 on the device.
 
     Args:
-        non_blocking (bool): Copy from pinned memory without waiting.
+        non_blocking (bool): Copy from pinned memory asynchronously.
     """
 
     def __init__(self, non_blocking: bool = True) -> None:
         super().__init__(non_blocking=non_blocking)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Turn a collated batch into what the model takes.
+        """Convert a collated batch to the model's inputs.
 
         Args:
             data (dict): ``inputs``, a list of B videos, floating point, shape (C, T, D) each; ``data_samples``, a list
                 of :class:`~vadlab.structures.VADDataSample` or None. Other keys are passed on.
-            training (bool): Unused; the same happens in training and test.
+            training (bool): Unused.
 
         Returns:
-            dict: The same with ``inputs`` float32 on the device, shape (B, C, T, D).
+            dict: The same keys; ``inputs`` is float32 on the device, shape (B, C, T, D).
 
         Raises:
-            DataError: A video is not features of shape (C, T, D), or numbers of crops or feature sizes differ.
+            DataError: A video does not have features of shape (C, T, D), or the numbers of crops or feature sizes
+                differ.
         """
         videos: list[Tensor] = list(data['inputs'])
         names = self._names(data, len(videos))

@@ -8,25 +8,25 @@ from torch import Tensor
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 
-# CLIP's (Radford et al., 2021), on the scale 0..255.
+# CLIP's mean and standard deviation (Radford et al., 2021), on the scale 0..255.
 CLIP_MEAN = (122.7709383, 116.7460125, 104.09373615)
 CLIP_STD = (68.5005327, 66.6321375, 70.32316305)
 
 
 @MODELS.register_module()
 class VADDataPreprocessor(BaseDataPreprocessor):
-    """Stack the videos of a batch and normalise them on the model's device.
+    """Stacks the videos of a batch and normalises them on the device.
 
-    Frames travel as uint8, a quarter of the bytes, and become float32 only there. Peak memory is the result plus one
-    uint8 video.
+    Frames are copied as uint8, a quarter of the size of float32, and converted to float32 on the device. Peak memory is
+    the result plus one uint8 video.
 
-    Annotations stay on the CPU: which frames carry a box and which captions are equal decides what is computed, and
-    asking a GPU for that would stall every step. The model copies the few numbers that it needs there.
+    Annotations stay on the CPU: the model needs to know which frames have a box and which captions are equal, and
+    reading that from a GPU would stall every step. The model copies the few numbers that it needs.
 
     Args:
-        mean (Sequence[float]): Of red, green, blue, on the scale 0..255.
-        std (Sequence[float]): Of red, green, blue, > 0.
-        non_blocking (bool): Copy from pinned memory without waiting.
+        mean (Sequence[float]): Mean of red, green and blue, on the scale 0..255.
+        std (Sequence[float]): Standard deviation of red, green and blue, > 0.
+        non_blocking (bool): Copy from pinned memory asynchronously.
 
     Raises:
         ConfigError: ``mean`` and ``std`` are not three numbers each, or a std is not positive.
@@ -44,18 +44,18 @@ class VADDataPreprocessor(BaseDataPreprocessor):
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Turn a collated batch into what the model takes.
+        """Convert a collated batch to the model's inputs.
 
         Args:
             data (dict): ``inputs``, a list of B videos, uint8, shape (T, 3, H, W) each; ``data_samples``, a list of
                 :class:`~vadlab.structures.VADDataSample` or None. Other keys are passed on.
-            training (bool): Unused; the same happens in training and test.
+            training (bool): Unused.
 
         Returns:
-            dict: The same with ``inputs`` float32 on the device, shape (B, T, 3, H, W).
+            dict: The same keys; ``inputs`` is float32 on the device, shape (B, T, 3, H, W).
 
         Raises:
-            DataError: A video is not uint8 frames, or the videos' shapes differ.
+            DataError: A video does not consist of uint8 frames, or the videos' shapes differ.
         """
         videos: list[Tensor] = list(data['inputs'])
         names = self._names(data, len(videos))

@@ -1,4 +1,4 @@
-"""Features of snippets from frozen backbones."""
+"""Extraction of snippet features with frozen backbones."""
 
 from vadlab.utils.lazy_package import lazy_names
 

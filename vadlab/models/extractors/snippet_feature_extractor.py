@@ -20,7 +20,7 @@ from ..data_preprocessors.vad_data_preprocessor import CLIP_MEAN, CLIP_STD
 
 @MODELS.register_module()
 class SnippetFeatureExtractor(nn.Module):
-    """One vector per snippet of frames, from any vision backbone: what weakly supervised methods are trained on.
+    """Extracts one feature vector per snippet with any vision backbone, to train weakly supervised methods on.
 
     ::
 
@@ -28,22 +28,22 @@ class SnippetFeatureExtractor(nn.Module):
                                    +-> clip backbone (``takes_clips``), the snippet as a whole --------------+
 
     A backbone is a registered module. An image backbone maps (n, 3, h, w) to (n, d), or to a tuple that starts with it,
-    and tells d as ``width``; one that has ``takes_clips = True`` maps (s, f, 3, h, w) to (s, d).
+    and has d as its attribute ``width``. A clip backbone has ``takes_clips = True`` and maps (s, f, 3, h, w) to (s, d).
 
     Args:
         vision (dict): Config of the backbone, such as :class:`~vadlab.models.backbones.CLIPVisionTransformer`.
-        embed_dim (int | None): Channels of CLIP's common space, reached through ``visual_projection``: 512 for ViT-B,
-            which is what VadCLIP's public features are. None leaves the backbone's own channels.
-        pretrained (str | None): Weights: for CLIP's tower what :func:`~vadlab.models.checkpoints.load_clip_checkpoint`
-            reads; for others a file of tensors under the backbone's names. None draws random weights, with a warning,
-            unless the backbone loads its own.
+        embed_dim (int | None): Project to CLIP's joint space of this many channels with ``visual_projection``: 512 for
+            ViT-B, as in VadCLIP's public features. None keeps the backbone's own channels.
+        pretrained (str | None): Weights: for CLIP's tower, anything that
+            :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads; for others, a file of tensors with the
+            backbone's names. None for random weights, with a warning, unless the backbone loads its own.
         normalize (bool): Scale each frame's feature (each snippet's, from a clip backbone) to length 1. Public CLIP
             features are not normalised.
-        mean (tuple): Of red, green, blue, on the scale 0..255; CLIP's by default.
-        std (tuple): Of red, green, blue, > 0.
+        mean (tuple): Mean of red, green and blue, on the scale 0..255; CLIP's by default.
+        std (tuple): Standard deviation of red, green and blue, > 0.
 
     Raises:
-        ConfigError: ``embed_dim`` with a backbone that tells no width, or a clip backbone with a projection.
+        ConfigError: ``embed_dim`` is set, but the backbone has no ``width`` or is a clip backbone.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class SnippetFeatureExtractor(nn.Module):
         return width
 
     def init_weights(self) -> None:
-        """Load the pretrained weights, or say that they are random.
+        """Load the pretrained weights, or warn that they are random.
 
         Raises:
             CheckpointError: The file does not fit the backbone.
@@ -93,8 +93,8 @@ class SnippetFeatureExtractor(nn.Module):
             _load(self.vision, weights_in(content, self.pretrained), self.pretrained)
         elif getattr(self.vision, 'pretrained', None) is None:
             logger.warning(
-                'pretrained=None: features come from RANDOM weights. They serve to try the command and as a control, '
-                'never to train a method on.'
+                'pretrained=None: features come from RANDOM weights. Use them to try the command or as a control, '
+                'never to train a method.'
             )
 
     def _load_clip(self, source: str) -> None:
@@ -116,7 +116,7 @@ class SnippetFeatureExtractor(nn.Module):
             _load(self.visual_projection, {'weight': weights.extras['visual_projection.weight']}, source)
 
     def weights_sha256(self) -> str:
-        """Hash of all weights by name, shape and value: the same whatever file they came from."""
+        """Hash of all weights by name, shape and value; independent of the file format."""
         return weights_sha256(self.state_dict())
 
     def forward(self, frames: Tensor, max_images: int | None = None) -> Tensor:
@@ -124,7 +124,7 @@ class SnippetFeatureExtractor(nn.Module):
 
         Args:
             frames (Tensor): RGB, uint8, shape (s, f, 3, h, w), on the model's device.
-            max_images (int | None): Frames that pass an image backbone at once; all by default.
+            max_images (int | None): Maximum number of frames encoded at once; all by default.
 
         Returns:
             Tensor: float32, shape (s, d).

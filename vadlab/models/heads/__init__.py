@@ -1,4 +1,4 @@
-"""What turns embeddings into scores, boxes and classes."""
+"""Heads: from embeddings to scores, boxes and classes."""
 
 from vadlab.utils.lazy_package import lazy_names
 

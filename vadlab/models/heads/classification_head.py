@@ -1,4 +1,4 @@
-# Shapes: b clips, v views of a clip that are classified apart, c channels, k classes.
+# Shapes: b clips, v views of a clip that are classified separately, c channels, k classes.
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -14,29 +14,29 @@ from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
 @MODELS.register_module()
 class ClassificationHead(nn.Module):
-    """Classes of a clip: one of them, or any number.
+    """Linear classifier of clips, single-label or multi-label.
 
-    ``Linear``, then softmax and cross-entropy, or with ``multi_label`` a sigmoid for each class and binary
-    cross-entropy. Class names are part of the checkpoint.
+    Single-label: softmax and cross-entropy. With ``multi_label``: a sigmoid per class and binary cross-entropy. The
+    class names are part of the checkpoint.
 
     Args:
         in_channels (int): Channels c of the features.
-        column (str): The metadata's column with the labels; what the classes are called in messages.
+        column (str): Column of the metadata with the labels; it also names the head in messages.
         metadata (str | None): CSV of the training clips; classes are the labels that occur in it, sorted.
-        classes (Sequence[str] | None): The names themselves, instead of ``metadata``.
-        multi_label (bool): A clip may be of any number of classes.
-        class_weights (str | None): ``inverse``: the loss of a class counts by the inverse of its number of clips;
-            ``effective``: by that of its effective number, (1 - beta^n) / (1 - beta), Cui et al., "Class-Balanced Loss
-            Based on Effective Number of Samples", CVPR 2019, arXiv:1901.05555. Both add up to k. With ``multi_label``
-            they weigh where the class is there, not where it is not. None: all alike.
-        beta (float): Of ``effective``, 0..1; 0 is no weighting, towards 1 it becomes ``inverse``.
-        label_smoothing (float): Share of the label spread over all classes, 0..1.
-        dropout (float): Before the linear layer, 0..1.
+        classes (Sequence[str] | None): The class names, instead of ``metadata``.
+        multi_label (bool): A clip may have any number of classes.
+        class_weights (str | None): Weights of the classes in the loss. ``inverse``: the inverse of the number of clips
+            n. ``effective``: the inverse of the effective number, (1 - beta^n) / (1 - beta), Cui et al.,
+            "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, arXiv:1901.05555. Both sum to k. With
+            ``multi_label`` they weight only positive labels. None: equal weights.
+        beta (float): Parameter of ``effective``, 0..1; 0 is no weighting, towards 1 it becomes ``inverse``.
+        label_smoothing (float): Share of the label that is spread over all classes, 0..1.
+        dropout (float): Dropout before the linear layer, 0..1.
         loss_weight (float): Factor of the loss.
 
     Raises:
-        ConfigError: Not exactly one of ``metadata`` and ``classes``; weights without ``metadata``; an option out of
-            its range.
+        ConfigError: Not exactly one of ``metadata`` and ``classes`` is given, ``class_weights`` is set without
+            ``metadata``, or an option is out of its range.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class ClassificationHead(nn.Module):
     # ---- the classes, in the checkpoint ----------------------------------------------------------------------------
 
     def get_extra_state(self) -> dict[str, Any]:
-        """What torch keeps beside the weights: the class names."""
+        """The class names, which torch saves with the weights."""
         return {'classes': list(self.classes)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Refuse weights of other classes.
+        """Check the class names of a checkpoint that is being loaded.
 
         Raises:
             CheckpointError: See :meth:`check_classes`.
@@ -87,10 +87,10 @@ class ClassificationHead(nn.Module):
         self.check_classes(state)
 
     def check_classes(self, state: dict[str, Any], name: str = 'the checkpoint') -> None:
-        """Compare the classes of a checkpoint with these.
+        """Check that a checkpoint has the same classes as this head.
 
         Raises:
-            CheckpointError: They differ; the message says in what.
+            CheckpointError: The classes differ; the message lists the differences.
         """
         theirs, ours = list(state['classes']), list(self.classes)
         if theirs == ours:
@@ -112,32 +112,32 @@ class ClassificationHead(nn.Module):
     # ---- what it computes ------------------------------------------------------------------------------------------
 
     def forward(self, feats: Tensor) -> Tensor:
-        """Logits, shape (..., k), of features, shape (..., c)."""
+        """Logits, shape (..., k), from features, shape (..., c)."""
         return self.linear(self.dropout(feats))
 
     def scores(self, logits: Tensor, shares: Tensor | None = None) -> Tensor:
-        """Probabilities.
+        """Class probabilities of clips.
 
         Args:
-            logits (Tensor): Shape (b, k), or of several views (b, v, k).
-            shares (Tensor | None): How much each view counts, shape (b, v), in rows that add up to 1.
+            logits (Tensor): Shape (b, k), or for several views (b, v, k).
+            shares (Tensor | None): Weight of each view, shape (b, v); rows sum to 1.
 
         Returns:
-            Tensor: float32, shape (b, k); of several views their mean.
+            Tensor: float32, shape (b, k); for several views, their weighted mean.
         """
         scores = logits.float().sigmoid() if self.multi_label else logits.float().softmax(-1)
         return scores if shares is None else (scores * shares[..., None]).sum(1)
 
     def loss(self, logits: Tensor, targets: Tensor, shares: Tensor | None = None) -> Tensor:
-        """Mean loss of the clips; with several views, of each by itself.
+        """Mean loss of the clips; several views have one loss each.
 
         Args:
-            logits (Tensor): Shape (b, k), or of several views (b, v, k).
-            targets (Tensor): Of :meth:`targets_of`.
+            logits (Tensor): Shape (b, k), or for several views (b, v, k).
+            targets (Tensor): Output of :meth:`targets_of`.
             shares (Tensor | None): See :meth:`scores`.
 
         Returns:
-            Tensor: float32, scalar. A clip whose label is not known (-1) does not count.
+            Tensor: float32, scalar. Clips with an unknown label (-1) are skipped.
         """
         logits = logits.float()
         if shares is None:
@@ -167,18 +167,18 @@ class ClassificationHead(nn.Module):
         ).mean(1)
 
     def targets_of(self, labels: Sequence[Tensor], device: torch.device | str = 'cpu') -> Tensor:
-        """The labels of a batch, for :meth:`loss`.
+        """Targets of a batch for :meth:`loss`.
 
         Args:
-            labels (Sequence[Tensor]): Each a class index, int64, shape (), -1 where it is not known; or shares of the
-                classes, float, shape (k,): several labels, or mixed clips.
-            device (torch.device | str): Where the result goes.
+            labels (Sequence[Tensor]): One label per clip: a class index, int64, shape (), -1 if unknown; or shares of
+                the classes, float, shape (k,), for several labels or mixed clips.
+            device (torch.device | str): Device of the result.
 
         Returns:
             Tensor: int64, shape (b,) if all are indices, else float32, shape (b, k).
 
         Raises:
-            DataError: A label that is no class, or of another number of classes.
+            DataError: A label is not a class index, or is for another number of classes.
         """
         k = len(self.classes)
         for label in labels:
@@ -196,7 +196,7 @@ class ClassificationHead(nn.Module):
 
 
 def class_weights_of(counts: Sequence[int], kind: str, beta: float = 0.999) -> Tensor:
-    """Weights of classes by their clips, float32, shape (k,), adding up to k; see :class:`ClassificationHead`.
+    """Class weights from the number of clips, float32, shape (k,), sum k; see :class:`ClassificationHead`.
 
     Example:
         >>> class_weights_of([1, 3], 'inverse')
@@ -212,7 +212,7 @@ def class_weights_of(counts: Sequence[int], kind: str, beta: float = 0.999) -> T
 
 
 def _count(metadata: str, column: str) -> dict[str, int]:
-    """Clips of each class in the training metadata, classes sorted."""
+    """Number of clips per class in the training metadata, sorted by class."""
     records = [record for record in read_metadata(metadata, [column]) if record.split == 'train']
     counts = Counter(label for record in records for label in record.labels(column))
     return {name: counts[name] for name in classes_of(records, column, metadata)}

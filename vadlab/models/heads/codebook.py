@@ -1,4 +1,4 @@
-"""Concepts as text embeddings: what a MaskCLIP head may call a patch."""
+"""Codebooks: names of concepts and their text embeddings, the labels of a MaskCLIP head."""
 
 import json
 from collections import Counter
@@ -23,18 +23,18 @@ _ADVICE = 'Build one: python tools/build_codebook.py NAMES --clip WEIGHTS --out 
 
 
 def load_codebook(path: str | Path, embed_dim: int | None = None) -> tuple[list[str], Tensor]:
-    """Read a codebook; how many concepts it has is up to the file.
+    """Read a codebook, with any number of concepts.
 
     Args:
-        path (str | Path): A file of :func:`save_codebook`.
+        path (str | Path): A file written by :func:`save_codebook`.
         embed_dim (int | None): The width that the model expects.
 
     Returns:
-        tuple: N names, and their embeddings, L2-normalised, float32, shape (N, D).
+        tuple: N names and their embeddings, L2-normalised, float32, shape (N, D).
 
     Raises:
-        MissingFileError: No such file.
-        DataError: It is no codebook, or of another width than the model.
+        MissingFileError: The file does not exist.
+        DataError: The file is not a codebook, or its width differs from the model's.
     """
     path = Path(path)
     if not path.is_file():
@@ -61,16 +61,16 @@ def load_codebook(path: str | Path, embed_dim: int | None = None) -> tuple[list[
 
 
 def save_codebook(path: str | Path, names: Sequence[str], embeds: Tensor, **notes: str) -> None:
-    """Write a codebook; an older file of that name survives until the new one is whole.
+    """Write a codebook atomically: an existing file is replaced only when the new one is complete.
 
     Args:
-        path (str | Path): Ends with ``.safetensors``.
+        path (str | Path): Path that ends with ``.safetensors``.
         names (Sequence[str]): N concepts.
         embeds (Tensor): Shape (N, D).
-        notes (str): How it was made, for the file's header.
+        notes (str): Entries for the file's header, such as how the codebook was made.
 
     Raises:
-        ConfigError: Another ending, or another number of names than of embeddings.
+        ConfigError: The path has another ending, or the numbers of names and embeddings differ.
     """
     path = Path(path)
     if path.suffix != '.safetensors':
@@ -83,11 +83,11 @@ def save_codebook(path: str | Path, names: Sequence[str], embeds: Tensor, **note
 
 
 def read_names(path: str | Path) -> list[str]:
-    """Names of concepts: a text file with one a line (``#`` begins a comment), or a JSON list.
+    """Read names of concepts from a text file, one per line (``#`` begins a comment), or from a JSON list.
 
     Raises:
-        MissingFileError: No such file.
-        DataError: It is neither, is empty, or names a concept twice.
+        MissingFileError: The file does not exist.
+        DataError: The file is neither of these, is empty, or names a concept twice.
     """
     path = Path(path)
     if not path.is_file():
@@ -106,18 +106,18 @@ def read_names(path: str | Path) -> list[str]:
 
 
 def embed_names(names: Sequence[str], clip: str | Path, templates: Sequence[str] = TEMPLATES) -> Tensor:
-    """Embed concepts as the mean over templates, each text L2-normalised before and the mean after.
+    """Embed concepts: the L2-normalised mean over templates of L2-normalised text embeddings.
 
     Args:
         names (Sequence[str]): N concepts.
-        clip (str | Path): Weights, see :func:`~vadlab.models.checkpoints.load_clip_checkpoint`.
+        clip (str | Path): Weights of CLIP, see :func:`~vadlab.models.checkpoints.load_clip_checkpoint`.
         templates (Sequence[str]): Sentences with one ``{}`` for the name.
 
     Returns:
         Tensor: float32, L2-normalised, shape (N, D).
 
     Raises:
-        ConfigError: A template without ``{}``.
+        ConfigError: A template does not contain ``{}``.
     """
     if not templates or any(template.count('{}') != 1 for template in templates):
         raise ConfigError(f'Each template of a codebook holds one {{}} for the name; got {list(templates)}.')

@@ -10,16 +10,17 @@ from vadlab.utils.errors import ConfigError
 
 @MODELS.register_module()
 class GridProposals(nn.Module):
-    """The same boxes for every frame: all sizes and shapes on a grid that covers it.
+    """Proposals on a regular grid, the same for every frame: all sizes and aspect ratios.
 
     Args:
         sizes (Sequence[float]): Square roots of the boxes' areas, as fractions of the frame, in (0, 1].
-        aspect_ratios (Sequence[float]): Width by height in normalised units, > 0; what sticks out of the frame is cut.
-        step (float): Distance of neighbours by their size, at most, in (0, 1]. At 1/3 some box overlaps any object of
-            its size with an IoU of at least (5/6)**2 / (2 - (5/6)**2) = 0.53.
+        aspect_ratios (Sequence[float]): Width divided by height in normalised units, > 0; boxes are clipped to the
+            frame.
+        step (float): Maximum distance between neighbours, divided by their size, in (0, 1]. At 1/3, any object of the
+            size of a box overlaps with a box by an IoU of at least (5/6)**2 / (2 - (5/6)**2) = 0.53.
 
     Raises:
-        ConfigError: A value out of its range.
+        ConfigError: A value is out of its range.
     """
 
     def __init__(
@@ -45,12 +46,12 @@ class GridProposals(nn.Module):
         return torch.cat([corner, corner + torch.tensor([w, h])], dim=1).clamp(0, 1)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Boxes for some frames.
+        """Boxes of a grid for frames.
 
         Args:
-            pixels (Tensor): Frames, uint8 RGB, shape (T, 3, H, W); not looked at.
+            pixels (Tensor): Frames, uint8 RGB, shape (T, 3, H, W); unused.
 
         Returns:
-            Tensor: xyxyn, float32, shape (P, 4): the same for all frames.
+            Tensor: xyxyn, float32, shape (P, 4), the same for all frames.
         """
         return self.boxes

@@ -1,4 +1,4 @@
-"""Finding the box that a caption is about.
+"""Grounding: find the box that a caption describes.
 
 Shape suffixes: t frames, d and e channels before and after the projection, hw grid, p proposals, r captions.
 """
@@ -12,19 +12,19 @@ from vadlab.registry import MODELS
 from ..layers.roi_align import RoIAlign
 from ..layers.track_roi_pool import grid_scale
 
-_MAX_ELEMENTS = 2**24  # of one chunk's proposal embeddings: 64 MB
+_MAX_ELEMENTS = 2**24  # proposal embeddings per chunk: 64 MB
 
 
 @MODELS.register_module()
 class GroundingHead(nn.Module):
-    """The best box for each caption in each frame, among proposals.
+    """Finds the proposal that best matches each caption in each frame.
 
     RoIAlign is linear in the features. So features are projected on the grid first, which has fewer cells than there
-    are proposals; and boxes that are the same in all frames are pooled by one matrix, RoIAlign's own weights, read off
-    by pooling one-hot features.
+    are proposals. If all frames have the same boxes, pooling is one matrix product; the matrix holds RoIAlign's
+    weights, which are obtained by pooling one-hot features.
 
     Args:
-        proposals (dict): Config of what proposes boxes, such as :class:`GridProposals` or :class:`MMDetProposals`.
+        proposals (dict): Config of the proposals, such as :class:`GridProposals` or :class:`MMDetProposals`.
     """
 
     def __init__(self, proposals: dict | nn.Module) -> None:
@@ -33,11 +33,11 @@ class GroundingHead(nn.Module):
         self.roi_align = RoIAlign()
 
     def forward(self, dense: Tensor, pixels: Tensor, projection: nn.Linear, captions: Tensor) -> tuple[Tensor, Tensor]:
-        """Search.
+        """Best box of each caption in each frame.
 
         Args:
             dense (Tensor): Features of the frames of one video, shape (t, d, h, w).
-            pixels (Tensor): The frames, uint8 RGB, shape (t, 3, H, W), for proposals that look at them.
+            pixels (Tensor): The frames, uint8 RGB, shape (t, 3, H, W), for proposals that need them.
             projection (nn.Linear): From d to e channels, without a bias.
             captions (Tensor): L2-normalised, shape (r, e).
 

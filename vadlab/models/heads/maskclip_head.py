@@ -1,4 +1,4 @@
-# Shapes: b images, p patches, e channels of CLIP's common space, c concepts of the codebook, k of them for an image.
+# Shapes: b images, p patches, e channels of CLIP's joint space, c concepts of the codebook, k candidates per image.
 from typing import NamedTuple
 
 import torch
@@ -10,14 +10,14 @@ from vadlab.utils.errors import ConfigError
 
 
 class NamedPatches(NamedTuple):
-    """What the patches of b images were called.
+    """Concepts assigned to the patches of b images.
 
     Attributes:
-        text_grid (Tensor): Each patch's concept, divided by the number of patches that share it plus one, shape
-            (b, p, e).
-        concepts (Tensor): Index into the codebook, int64, shape (b, p).
-        logits (Tensor): Of the image's candidates, float32, shape (b, p, k).
-        candidates (Tensor): Their indices into the codebook, the nearest first, int64, shape (b, k).
+        text_grid (Tensor): Embedding of each patch's concept, divided by (1 + the number of patches that share it),
+            shape (b, p, e).
+        concepts (Tensor): Index of each patch's concept in the codebook, int64, shape (b, p).
+        logits (Tensor): Logits of the image's candidates, float32, shape (b, p, k).
+        candidates (Tensor): Indices of the candidates in the codebook, nearest first, int64, shape (b, k).
     """
 
     text_grid: Tensor
@@ -28,19 +28,19 @@ class NamedPatches(NamedTuple):
 
 @MODELS.register_module()
 class MaskCLIPHead(nn.Module):
-    """Gives each patch of an image one of the concepts that are nearest to the whole image.
+    """Assigns to each patch one of the concepts that are nearest to the whole image.
 
     Zhou et al., "Extract Free Dense Labels from CLIP", 2022, arXiv:2112.01071 (MaskCLIP), for the logits; Xu et al.,
     "GroupViT", 2022, arXiv:2202.11094, eq. 5 to 7, for the hard assignment. In training the assignment is a
-    straight-through Gumbel softmax (Jang et al., 2017, arXiv:1611.01144), which lets gradients reach the patches; in
-    testing it is the likeliest concept. There is nothing to learn here.
+    straight-through Gumbel softmax (Jang et al., 2017, arXiv:1611.01144), which passes gradients to the patches; in
+    testing it is the concept with the highest logit. The head has no parameters.
 
     Args:
-        num_nearest (int): Candidates k of an image; all concepts where the codebook has fewer.
-        temperature (float): Of the Gumbel softmax.
+        num_nearest (int): Candidates k per image; all concepts if the codebook has fewer.
+        temperature (float): Temperature of the Gumbel softmax.
 
     Raises:
-        ConfigError: No candidate, or a temperature that is not positive.
+        ConfigError: ``num_nearest`` is less than 1, or ``temperature`` is not positive.
     """
 
     def __init__(self, num_nearest: int = 20, temperature: float = 1.0) -> None:
@@ -55,16 +55,16 @@ class MaskCLIPHead(nn.Module):
     def forward(
         self, aligned_bpe: Tensor, global_be: Tensor, codebook_ce: Tensor, scale: Tensor | float
     ) -> NamedPatches:
-        """Name patches.
+        """Assign a concept to each patch.
 
         Args:
-            aligned_bpe (Tensor): Patches in the common space, L2-normalised.
-            global_be (Tensor): Images in it, L2-normalised.
-            codebook_ce (Tensor): Concepts in it, L2-normalised.
+            aligned_bpe (Tensor): Patches in the joint space, L2-normalised.
+            global_be (Tensor): Images in the joint space, L2-normalised.
+            codebook_ce (Tensor): Concepts in the joint space, L2-normalised.
             scale (Tensor | float): Factor of the cosine similarities, the *exponential* of CLIP's learnt log.
         """
         nearest = min(self.num_nearest, len(codebook_ce))
-        with torch.autocast(aligned_bpe.device.type, enabled=False):  # else near ties would be others than in testing
+        with torch.autocast(aligned_bpe.device.type, enabled=False):  # near ties must be as in testing
             candidates_bk = (global_be.float() @ codebook_ce.float().T).topk(nearest, dim=-1).indices
             concepts_bke = codebook_ce[candidates_bk]
             logits_bpk = aligned_bpe.float() @ concepts_bke.float().transpose(1, 2) * scale

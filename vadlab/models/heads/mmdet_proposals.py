@@ -16,18 +16,18 @@ from vadlab.utils.errors import ConfigError, MissingDependencyError
 
 @MODELS.register_module()
 class MMDetProposals(nn.Module):
-    """Boxes of any MMDetection detector, whatever it takes them for.
+    """Proposals from any MMDetection detector, regardless of their class.
 
-    The detector is loaded at the first call, and is no part of this module's state: its weights are neither trained nor
-    saved with the model's.
+    The detector is loaded at the first call. It is not part of this module's state: its weights are neither trained nor
+    saved with the model.
 
     Args:
-        config (str): Path of a detector's config, or the name of one that comes with MMDetection
+        config (str): Path of a detector's config, or the name of a config in MMDetection
             (``rtmdet/rtmdet_tiny_8xb32-300e_coco.py``).
-        checkpoint (str | None): Its weights, a path or URL; None for random ones, which is of use in tests only.
+        checkpoint (str | None): Path or URL of the weights; None for random weights, for tests only.
         score_thr (float): Boxes with lower scores are dropped, 0..1.
-        max_boxes (int): The best-scored boxes kept in each frame, > 0.
-        batch_size (int): Frames that pass the detector at once, > 0.
+        max_boxes (int): Number of highest-scoring boxes kept per frame, > 0.
+        batch_size (int): Frames per batch of the detector, > 0.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class MMDetProposals(nn.Module):
         self._detect: Callable[[list], list] | None = None
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Boxes of each frame; where there are fewer than in another, the whole frame fills up.
+        """Boxes of each frame; frames with fewer boxes are padded with boxes of the whole frame.
 
         Args:
             pixels (Tensor): Frames, uint8 RGB, shape (T, 3, H, W).
 
         Returns:
-            Tensor: xyxyn, float32, shape (T, P, 4), P at most ``max_boxes`` + 1: the whole frame is always among them.
+            Tensor: xyxyn, float32, shape (T, P, 4), P at most ``max_boxes`` + 1; they always include the whole frame.
         """
         with _in_mmdet():
             if self._detect is None:
@@ -67,7 +67,7 @@ class MMDetProposals(nn.Module):
     def _find(self, pixels: Tensor, detect: Callable[[list], list]) -> list[Tensor]:
         height, width = pixels.shape[-2:]
         scale = torch.tensor([width, height, width, height], dtype=torch.float32)
-        images = list(pixels.flip(1).permute(0, 2, 3, 1).cpu().numpy())  # detectors of OpenMMLab read BGR
+        images = list(pixels.flip(1).permute(0, 2, 3, 1).cpu().numpy())  # detectors of OpenMMLab expect BGR
         found: list[Tensor] = []
         for start in range(0, len(images), self.batch_size):
             for result in detect(images[start : start + self.batch_size]):
@@ -98,7 +98,7 @@ class MMDetProposals(nn.Module):
 
 @contextlib.contextmanager
 def _in_mmdet() -> Iterator[None]:
-    """MMDetection looks names up in its own scope, and talks while it is imported; neither may reach our run."""
+    """Use MMDetection's registry scope and hide its output on import, without effect on our run."""
     with (
         DefaultScope.overwrite_default_scope('mmdet'),
         warnings.catch_warnings(),

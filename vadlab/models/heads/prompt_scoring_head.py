@@ -1,4 +1,4 @@
-"""Anomaly scores of frames by comparing them with what normal and abnormal scenes are called.
+"""Zero-shot anomaly scores: frames are compared with descriptions of normal and abnormal scenes.
 
 Shape suffixes: b videos, t frames, e embedding channels, k prompts (one phrase of one class), m templates.
 """
@@ -15,7 +15,7 @@ from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.suggest import nearest
 
-# What the names of UCF-Crime's and the demo's classes mean in plain English.
+# Descriptions of the classes of UCF-Crime and the demo.
 PHRASES = {
     'Normal': ['people going about their day', 'an ordinary scene where nothing happens'],
     'Abuse': ['a person abusing another'],
@@ -37,25 +37,25 @@ TEMPLATES = ('{}', 'a surveillance video of {}', 'a video frame showing {}')
 
 @MODELS.register_module()
 class PromptScoringHead(nn.Module):
-    """Zero-shot anomaly score: how much better abnormal prompts fit a frame than normal ones.
+    """Zero-shot anomaly score: compares how well abnormal and normal prompts match a frame.
 
-    Radford et al., 2021, arXiv:2103.00020, section 3.1.4 for the ensemble: the embeddings of one phrase in all
-    templates are averaged. Several phrases of a class stay apart, since what is normal looks different in a street and
-    in a shop; the log-sum-exp takes the one that fits.
+    Radford et al., 2021, arXiv:2103.00020, section 3.1.4 for the ensemble: the embeddings of a phrase are averaged over
+    templates. Several phrases of a class are not averaged, because a normal street and a normal shop look different;
+    the log-sum-exp selects the best match.
 
     ``logit = logsumexp(logits of abnormal prompts) - logsumexp(logits of normal prompts)``, score = sigmoid(logit).
 
     Args:
         classes (Sequence[str]): Class names.
-        prompts (Mapping[str, Sequence[str]] | None): Phrases of each class; for those not named, the built-in ones of
-            UCF-Crime's classes, or the class name in words.
+        prompts (Mapping[str, Sequence[str]] | None): Phrases of each class. Other classes use the built-in phrases of
+            UCF-Crime, or the class name in words.
         templates (Sequence[str]): Sentences with one ``{}`` for the phrase.
         normal_class (str): The class that is not anomalous.
-        score_window (int): Sampled frames whose embeddings are averaged around each one, odd; 1 for none.
+        score_window (int): Length of the moving average over the embeddings of sampled frames, odd; 1 for no average.
 
     Raises:
-        ConfigError: No such normal class, no other class, prompts of an unknown class, a class without a phrase, a
-            template without ``{}``, or an even window.
+        ConfigError: ``normal_class`` or a class of ``prompts`` is unknown, there is no abnormal class, a class has no
+            phrase, a template has no ``{}``, or ``score_window`` is even.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class PromptScoringHead(nn.Module):
 
     @property
     def texts(self) -> list[str]:
-        """Every phrase in every template, k * m of them, phrase by phrase."""
+        """All phrases in all templates, k * m texts, phrase by phrase."""
         return [template.format(phrase) for phrase in self.phrases for template in self.templates]
 
     def ensemble(self, text_embeds: Tensor) -> Tensor:
@@ -113,11 +113,11 @@ class PromptScoringHead(nn.Module):
 
         Args:
             frame_embeds (Tensor): L2-normalised frames in order of time, shape (b, t, e).
-            prompt_embeds (Tensor): What :meth:`ensemble` returns, shape (k, e).
+            prompt_embeds (Tensor): Output of :meth:`ensemble`, shape (k, e).
             logit_scale (Tensor | float): Factor of the cosine similarities, > 0.
 
         Returns:
-            Tensor: Above 0 where abnormal prompts fit better, unbounded, float32, shape (b, t).
+            Tensor: Above 0 if abnormal prompts match better, unbounded, float32, shape (b, t).
         """
         logits_btk = self._logits(frame_embeds, prompt_embeds, logit_scale)
         abnormal = logits_btk.masked_fill(self.is_normal, float('-inf')).logsumexp(dim=-1)
@@ -125,7 +125,7 @@ class PromptScoringHead(nn.Module):
         return abnormal - normal
 
     def class_scores(self, frame_embeds: Tensor, prompt_embeds: Tensor, logit_scale: Tensor | float) -> Tensor:
-        """Class probabilities of frames, which agree with the logits: sigmoid(logit) is all that is not normal.
+        """Class probabilities of frames; sigmoid(logit) is the sum over the abnormal classes.
 
         Args:
             frame_embeds (Tensor): As for :meth:`forward`.
@@ -133,13 +133,13 @@ class PromptScoringHead(nn.Module):
             logit_scale (Tensor | float): As for :meth:`forward`.
 
         Returns:
-            Tensor: In the order of the classes, adding up to 1, float32, shape (b, t, classes).
+            Tensor: Probabilities in the order of the classes, sum 1, float32, shape (b, t, classes).
         """
         shares_btk = self._logits(frame_embeds, prompt_embeds, logit_scale).softmax(dim=-1)
         return shares_btk @ self.is_of_class.T.to(shares_btk.dtype)
 
     def _logits(self, frame_embeds: Tensor, prompt_embeds: Tensor, logit_scale: Tensor | float) -> Tensor:
-        """Scaled similarities of frames, or of the means around them, with each phrase, shape (b, t, k)."""
+        """Scaled cosine similarities of frames (or their moving averages) with each phrase, shape (b, t, k)."""
         frames_bte = frame_embeds.float()
         if self.score_window > 1:
             half = self.score_window // 2
@@ -160,12 +160,13 @@ def in_words(name: str) -> str:
 
 
 def to_every_frame(values: Tensor, frame_inds: np.ndarray, total_frames: int) -> Tensor:
-    """Interpolate values of sampled frames linearly to all frames; before the first and after the last they stay.
+    """Interpolate values of sampled frames linearly to all frames; constant before the first and after the last.
 
     Args:
-        values (Tensor): One for each sampled frame, shape (t,).
-        frame_inds (np.ndarray): Their places, ascending, 0-based, shape (t,); a place that occurs twice takes the mean.
-        total_frames (int): Frames of the video.
+        values (Tensor): Value of each sampled frame, shape (t,).
+        frame_inds (np.ndarray): Indices of the sampled frames, ascending, 0-based, shape (t,); values of repeated
+            indices are averaged.
+        total_frames (int): Number of frames of the video.
 
     Returns:
         Tensor: float32 on the CPU, shape (total_frames,).

@@ -1,4 +1,4 @@
-"""From texts to token ids."""
+"""Tokenizers: from texts to token ids."""
 
 from vadlab.utils.lazy_package import lazy_names
 

@@ -14,14 +14,14 @@ from vadlab.utils.text_file import decode_text, read_bytes
 
 VOCAB_NAME = 'bpe_simple_vocab_16e6.txt.gz'
 _NUM_MERGES = 49152 - 256 - 2
-_MOST_BYTES = 16_000_000  # of the vocabulary, unpacked: the real one has 3 MB
+_MOST_BYTES = 16_000_000  # limit of the unpacked vocabulary; OpenAI's has 3 MB
 _END_OF_WORD = '</w>'
 _CONTRACTIONS = ("'re", "'ve", "'ll", "'s", "'t", "'m", "'d")
 _CACHED_WORDS = 1 << 16
 
 
 def default_vocab_file() -> Path:
-    """OpenAI's merges file inside the installed ``open_clip_torch``, found without importing that package.
+    """Path of OpenAI's merges file in the installed ``open_clip_torch``, found without importing the package.
 
     Raises:
         MissingFileError: The package is not installed.
@@ -32,12 +32,12 @@ def default_vocab_file() -> Path:
             return Path(folder) / VOCAB_NAME
     raise MissingFileError(
         f'CLIPTokenizer: no {VOCAB_NAME} here. It comes with a package: pip install --no-deps open_clip_torch. '
-        'Or give your copy: vocab_file=PATH.'
+        'Or give your own copy: vocab_file=PATH.'
     )
 
 
 def _byte_alphabet() -> list[str]:
-    """A printable character for each byte, listed in the order in which CLIP numbers them."""
+    """A printable character per byte, in the order of CLIP's ids."""
     printable = [*range(ord('!'), ord('~') + 1), *range(ord('¡'), ord('¬') + 1), *range(ord('®'), ord('ÿ') + 1)]
     rest = [byte for byte in range(256) if byte not in printable]
     return [chr(b) for b in printable] + [chr(256 + i) for i in range(len(rest))]
@@ -58,7 +58,7 @@ def _kind(char: str) -> str:
 
 
 def split_words(text: str) -> list[str]:
-    """Cut text as CLIP does: English contractions, runs of letters, single numerals, runs of anything else."""
+    """Split text as CLIP does: English contractions, runs of letters, single digits, runs of other characters."""
     words = []
     i = 0
     while i < len(text):
@@ -78,24 +78,24 @@ def split_words(text: str) -> list[str]:
 
 @TOKENIZERS.register_module()
 class CLIPTokenizer:
-    """CLIP's byte-level byte-pair tokenizer, in any language: every byte has a token, so no text fails.
+    """CLIP's byte-level byte-pair tokenizer; it accepts any text, because every byte has a token.
 
     Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", 2016, arXiv:1508.07909, with the
     49,408 tokens of Radford et al., 2021, arXiv:2103.00020. Text is cleaned first: HTML entities resolved (twice, for
-    ``&amp;amp;``), Unicode NFC, white space collapsed, lower case. OpenAI's own code also runs ``ftfy`` over it (which
-    straightens quotes and narrows full-width letters); the tokenizer that FG-CLIP was trained with does not, nor do we.
-    A special token spelt out in a caption is read as ordinary text.
+    ``&amp;amp;``), Unicode NFC, white space collapsed, lower case. OpenAI's code also applies ``ftfy`` (which
+    straightens quotes and narrows full-width letters). FG-CLIP was trained without it, so it is not applied here. The
+    name of a special token in a caption is ordinary text.
 
     Args:
         vocab_file (str | None): OpenAI's merges file, ``.txt`` or ``.txt.gz``; by default the one in the installed
             ``open_clip_torch`` package.
 
     Attributes:
-        truncated (int): Texts cut so far, in this process.
+        truncated (int): Number of texts cut so far in this process.
 
     Raises:
-        MissingFileError: No such file, with the command that installs it.
-        DataError: The file is not OpenAI's.
+        MissingFileError: The file does not exist; the message has the command that installs it.
+        DataError: The file is not OpenAI's merges file.
 
     Example:
         >>> CLIPTokenizer().encode('a man runs')
@@ -131,7 +131,8 @@ class CLIPTokenizer:
 
         Args:
             text (str): Any text.
-            max_len (int): Longer ones are cut, keep their end id, and are counted in ``truncated``.
+            max_len (int): Maximum number of ids. Longer texts are cut, keep their end id, and are counted in
+                ``truncated``.
 
         Returns:
             list[int]: 2 to ``max_len`` ids.
@@ -152,7 +153,7 @@ class CLIPTokenizer:
         return [*ids, self.end_id]
 
     def decode(self, ids: list[int]) -> str:
-        """Text of token ids, without special tokens, cleaned and with a space after each word."""
+        """Cleaned text of token ids, without special tokens, with words separated by spaces."""
         symbols = ''.join(self._symbols[i] for i in ids if i < len(self._symbols))
         byte_of = {char: byte for byte, char in self._byte_to_char.items()}
         raw = [bytes(byte_of[char] for char in word) for word in symbols.split(_END_OF_WORD)]
@@ -160,9 +161,9 @@ class CLIPTokenizer:
 
     @staticmethod
     def clean(text: str) -> str:
-        """The text that is cut into tokens."""
+        """Cleaned text, as it is split into tokens."""
         text = html.unescape(html.unescape(text))
-        # Lone surrogates, which JSON may hold, have no bytes.
+        # Lone surrogates, which JSON allows, cannot be encoded as UTF-8.
         text = text.encode('utf-8', errors='replace').decode('utf-8')
         return ' '.join(unicodedata.normalize('NFC', text).split()).lower()
 
@@ -176,7 +177,7 @@ class CLIPTokenizer:
         return self._cache[word]
 
     def _merge(self, symbols: list[str]) -> list[str]:
-        """Join neighbours, best-ranked pair first, until no known pair is left."""
+        """Merge neighbouring symbols, best-ranked pair first, until no known pair is left."""
         never = len(self._ranks)
         while len(symbols) > 1:
             best = min(pairwise(symbols), key=lambda pair: self._ranks.get(pair, never))
@@ -195,7 +196,7 @@ class CLIPTokenizer:
         return symbols
 
     @staticmethod
-    @lru_cache(maxsize=2)  # every pipeline has a tokenizer of its own; the file is the same
+    @lru_cache(maxsize=2)  # each pipeline has its own tokenizer, but they all read the same file
     def _read_merges(path: Path, mtime_ns: int) -> list[tuple[str, str]]:
         try:
             raw = read_bytes(path, _MOST_BYTES)
@@ -206,7 +207,7 @@ class CLIPTokenizer:
         pairs = [line.split() for line in decode_text(raw, path).split('\n')[1 : _NUM_MERGES + 1]]
         if len(pairs) < _NUM_MERGES or any(len(pair) != 2 for pair in pairs):
             raise DataError(
-                f'CLIPTokenizer: {path} does not hold the {_NUM_MERGES:,} merges of {VOCAB_NAME}, two symbols a line '
-                'after a first line of comment.'
+                f'CLIPTokenizer: {path} does not hold the {_NUM_MERGES:,} merges of {VOCAB_NAME}, two symbols per line '
+                'after a comment line.'
             )
         return [(first, second) for first, second in pairs]

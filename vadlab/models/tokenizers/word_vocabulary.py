@@ -11,30 +11,30 @@ from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.json_file import read_json
 
 SPECIAL_WORDS = ('<pad>', '<unk>', '<bos>', '<eos>')
-_ADVICE = 'Make one of the training captions: python tools/build_vocabulary.py CAPTIONS.json --out FILE'
+_ADVICE = 'Build one from the training captions: python tools/build_vocabulary.py CAPTIONS.json --out FILE'
 
 
 @TOKENIZERS.register_module()
 class WordVocabulary:
-    """The words that a captioner writes, numbered; a JSON file, never a pickle.
+    """Word vocabulary of a captioner, stored as a JSON file.
 
-    Captions are cut into words as the metrics cut them (:func:`ptb_tokenize`: lower case, no punctuation), so that what
-    the model learns to write is what it is measured by.
+    Captions are split into words as in the metrics (:func:`ptb_tokenize`: lower case, no punctuation), so that the
+    model is trained on the words that it is evaluated on.
 
     Args:
-        vocab_file (str | None): JSON ``{"words": ["<pad>", "<unk>", "<bos>", "<eos>", "a", ...]}``; a word's number is
-            its place.
-        words (Sequence[str] | None): The words themselves, instead of a file.
+        vocab_file (str | None): JSON ``{"words": ["<pad>", "<unk>", "<bos>", "<eos>", "a", ...]}``; the id of a word is
+            its position in the list.
+        words (Sequence[str] | None): The words, instead of a file.
 
     Attributes:
-        words (tuple[str, ...]): By number.
+        words (tuple[str, ...]): All words, in the order of their ids.
         pad_id, unk_id, bos_id, eos_id (int): 0, 1, 2 and 3.
-        truncated (int): Captions cut so far, in this process.
+        truncated (int): Number of captions cut so far in this process.
 
     Raises:
-        ConfigError: Neither or both of file and words.
-        MissingFileError: No such file.
-        DataError: It is no vocabulary: a special word is missing or elsewhere, a word occurs twice.
+        ConfigError: Neither or both of ``vocab_file`` and ``words`` are given.
+        MissingFileError: The file does not exist.
+        DataError: The file is not a vocabulary: a special word is missing or misplaced, or a word occurs twice.
 
     Example:
         >>> vocabulary = WordVocabulary.build(['A red car.', 'A blue car!'], min_count=2)
@@ -50,7 +50,7 @@ class WordVocabulary:
         self.source = 'words' if vocab_file is None else str(vocab_file)
         self.words = tuple(words or ()) if vocab_file is None else tuple(_read(Path(vocab_file)))
         self._check()
-        # Without the special words: a caption that spells one out must not end there.
+        # Special words are excluded: a caption that contains the text '<eos>' must not end there.
         self._ids = {word: number for number, word in enumerate(self.words) if word not in SPECIAL_WORDS}
         self.truncated = 0
 
@@ -77,22 +77,23 @@ class WordVocabulary:
 
     @property
     def fingerprint(self) -> int:
-        """A number of 63 bits that another list of words does not have, to keep beside weights trained with this."""
+        """63-bit hash of the word list, saved with weights that are trained with it."""
         digest = hashlib.sha256('\n'.join(self.words).encode('utf-8')).digest()
         return int.from_bytes(digest[:8], 'big') >> 1
 
     def encode(self, text: str, max_len: int = 54) -> list[int]:
-        """Numbers of a caption's words, start and end included, not padded.
+        """Ids of a caption's words, start and end id included, not padded.
 
         Args:
             text (str): A caption.
-            max_len (int): Longer ones are cut, keep their end, and are counted in ``truncated``.
+            max_len (int): Maximum number of ids. Longer captions are cut, keep their end id, and are counted in
+                ``truncated``.
 
         Returns:
-            list[int]: 2 to ``max_len`` numbers.
+            list[int]: 2 to ``max_len`` ids.
 
         Raises:
-            ConfigError: ``max_len`` leaves no room for the start and the end.
+            ConfigError: ``max_len`` leaves no room for the start and end ids.
         """
         if max_len < 2:
             raise ConfigError(f'WordVocabulary: max_len={max_len}; start and end alone take 2.')
@@ -103,10 +104,10 @@ class WordVocabulary:
         return [self.bos_id, *ids, self.eos_id]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Words of a sentence up to its end, with spaces between; padding and start are left out.
+        """Words of a sentence up to its end id, separated by spaces, without padding and start.
 
         Raises:
-            DataError: A number beyond the vocabulary.
+            DataError: An id is not in the vocabulary.
         """
         words = []
         for number in map(int, ids):
@@ -123,11 +124,11 @@ class WordVocabulary:
 
     @classmethod
     def build(cls, captions: Iterable[str], min_count: int = 5) -> 'WordVocabulary':
-        """The words that occur often enough, most frequent first, equally frequent ones by alphabet.
+        """Vocabulary of the words that occur often enough, sorted by frequency, then alphabetically.
 
         Args:
-            captions (Iterable[str]): Those of the training images.
-            min_count (int): A rarer word is unknown.
+            captions (Iterable[str]): Captions of the training images.
+            min_count (int): Rarer words become ``<unk>``.
 
         Raises:
             DataError: No word occurs often enough.
@@ -139,7 +140,7 @@ class WordVocabulary:
         return cls(words=[*SPECIAL_WORDS, *sorted(kept, key=lambda word: (-counts[word], word))])
 
     def save(self, path: str | Path) -> None:
-        """Write the JSON file that ``vocab_file`` reads; it appears only once it is complete."""
+        """Write the JSON file for ``vocab_file`` atomically."""
         write_text(path, json.dumps({'words': self.words}, ensure_ascii=False, indent=0) + '\n')
 
     def __len__(self) -> int:
