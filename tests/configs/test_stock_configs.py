@@ -9,7 +9,7 @@ from mmengine.utils import get_installed_path
 
 from vadlab.utils import register_all_modules
 from vadlab.utils.config import ConfigWarning, config_differences, load_config, read_config
-from vadlab.utils.errors import ConfigError
+from vadlab.utils.errors import ConfigError, MissingFileError
 
 MMDET = Path(get_installed_path('mmdet')) / '.mim' / 'configs'
 STOCK = [
@@ -157,3 +157,12 @@ def test_a_base_of_an_installed_package(write):
     assert load_config(path).default_scope == 'mmdet'
     with pytest.raises(ConfigError, match=r"child\.py: _base_ 'mmdet::nothing\.py' cannot be found"):
         load_config(write("_base_ = ['mmdet::nothing.py']\n"))
+
+
+def test_a_base_of_this_package_from_anywhere(write):
+    path = write(
+        "_base_ = ['vadlab::_base_/datasets/ucf_crime_features.py', 'vadlab::default_runtime.py']\ncrops = 3\n"
+    )
+    assert load_config(path).train_dataloader.dataset.crops == 3
+    with pytest.raises(MissingFileError, match=r'configs/mil_dmo\.py not found \(named by .*mil_demo\.py'):
+        load_config(write("_base_ = ['vadlab::mil_dmo.py']\n"))

@@ -2,40 +2,81 @@
 
 from pathlib import Path
 
-import numpy as np
+import yaml
 from mmengine.model import BaseModel
 
 from vadlab.registry import METRICS, MODELS
+from vadlab.utils.config import read_config
 from vadlab.utils.setup_env import register_all_modules
 
 from . import tiny_features, tiny_ucf, toy_captions, toy_clips
 
 ROOT = Path(__file__).parents[2]
+# Settings that make a demo's config an experiment of seconds, for any method of a task.
 SNIPPETS = """
-_base_ = ['{root}/configs/{name}_demo.py']
+_base_ = ['{root}/{demo}']
 data_root = '{data}'
-feature_dim = 8
+feature_dir = 'features'
+ann_file = 'train.txt'
+test_ann_file = 'test.txt'
+temporal_ann_file = 'Temporal_Anomaly_Annotation.txt'
+frames_file = 'frames.json'
+interval_mode = 'half_open'
+feature_dim = 64
 batch_size = 4
+num_workers = 0
 tensorboard = False
 {more}
 """
-TEXT_TOWER = """
-pretrained = None
-embed_dim = 8
-text_width = 16
-text_layers = 1
-text_heads = 2
-max_snippets = 16
+VIDEOS = """
+_base_ = ['{root}/{demo}']
+data_root = '{data}'
+cache_dir = None
+ann_file = 'train.json'
+val_ann_file = 'test.json'
+test_ann_file = 'test.json'
+temporal_ann_file = None
+val_temporal_ann_file = None
+num_frames = 4
+min_region_frames = 2
+image_size = 32
+batch_size = 2
+num_workers = 0
+amp_dtype = None
+tensorboard = False
 """
-#: What a method's config needs beyond SNIPPETS.
-MORE = {
-    'mil': 'model = dict(hidden_dims=(8, 4))',
-    'rtfm': 'model = dict(hidden_dims=(8, 4))',
-    'urdmu': 'width = 8\nmax_snippets = 8',
-    'vadclip': TEXT_TOWER + "model = dict(score_branch='aligned')",
-    'dsanet': TEXT_TOWER + 'decoder_layers = 1\nmodel = dict(adapted_blocks=1)',
-    'pel4vad': "prompts = '{data}/prompts.npy'\nprompt_dim = 8\nclasses = ('Normal', 'Fighting')",
-}
+CAPTIONS = """
+_base_ = ['{root}/{demo}']
+data_root = '{data}'
+ann_file = 'captions.json'
+train_splits = ('train',)
+vocab_file = '{data}/vocab.json'
+codebook = '{data}/codebook.safetensors'
+image_size = 32
+captions_per_image = 2
+batch_size = 6
+num_workers = 0
+max_words = 8
+max_len = 12
+amp_dtype = None
+tensorboard = False
+"""
+CLIPS = """
+_base_ = ['{root}/{demo}']
+data_root = '{data}'
+image_size = 16
+num_frames = 4
+tensorboard = False
+amp_dtype = None
+data_preprocessor = dict(_delete_=True, type='AudioVisualDataPreprocessor', audio_mean=0.0, audio_std=1.0)
+train_dataloader = dict(_delete_=True, batch_size=4, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='pseudo_collate'), dataset=dict(type='ToyClips', length=32))
+val_dataloader = dict(_delete_=True, batch_size=4, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='pseudo_collate'), dataset=dict(type='ToyClips', length=9, first=100))
+test_dataloader = val_dataloader
+val_evaluator = dict(_delete_=True, type='ClassificationMetric')
+test_evaluator = val_evaluator
+"""
 CLIP = """
 _base_ = ['{root}/configs/clip_synthetic_pretrain.py']
 steps = 2
@@ -69,24 +110,35 @@ model = dict(
 )
 """
 
-#: Experiment: the registered method that it trains.
-METHODS = {
-    'mil': 'MILRanking',
-    'rtfm': 'RTFM',
-    'urdmu': 'URDMU',
-    'vadclip': 'VadCLIP',
-    'dsanet': 'DSANet',
-    'pel4vad': 'PEL4VAD',
-    'fgclip': 'FGCLIP',
+
+def _write_snippets(folder):
+    return tiny_features.write_data(folder, dim=64)
+
+
+#: Task: the settings above, and what writes the data.
+TASKS = {
+    'weakly supervised video anomaly detection': (SNIPPETS, _write_snippets),
+    'video anomaly detection': (VIDEOS, tiny_ucf.write_data),
+    'image captioning': (CAPTIONS, lambda folder: toy_captions.write_data(folder, dim=64)),
+    'audio-visual wildlife behaviour': (CLIPS, toy_clips.write_data),
+}
+INDEX = yaml.safe_load((ROOT / 'configs/model-index.yml').read_text(encoding='utf-8'))
+#: Experiment: the entry of a method of the index that has something to train.
+ENTRIES = {
+    Path(e['demo']).stem.removesuffix('_demo'): e for e in INDEX if read_config(ROOT / e['demo']).get('train_cfg')
+}
+#: Experiments beside those of the index: variants, and what a method is built from. The registered class of each.
+VARIANTS = {
+    'vadclip_aligned': 'VadCLIP',
     'clip': 'CLIP',
-    'fsgr': 'FSGR',
     'fsgr_memory': 'FSGR',
     'fsgr_rewards': 'SelfCriticalFSGR',
-    'recognizer': 'AudioVisualRecognizer',
     'distilled': 'DistilledRecognizer',
 }
+#: Experiment: the registered method that it trains.
+METHODS = {name: entry['class'] for name, entry in ENTRIES.items()} | VARIANTS
 #: Registered methods that have nothing to train.
-UNTRAINED = {'ZeroShotCLIP', 'CaptionEnsemble'}
+UNTRAINED = {entry['class'] for entry in INDEX} - {*METHODS.values()} | {'CaptionEnsemble'}
 
 
 def registered_methods():
@@ -110,23 +162,20 @@ def write_experiment(name, folder, train):
     data = folder / 'data'
     data.mkdir(parents=True, exist_ok=True)
     path = folder / f'tiny_{name}.py'
-    if name in MORE:
-        tiny_features.write_data(data)
-        np.save(data / 'prompts.npy', np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32))
-        text = SNIPPETS.replace('{more}', MORE[name]).format(root=ROOT, data=data, name=name)
-    elif name == 'fgclip':
-        tiny_ucf.write_data(data)
-        text = tiny_ucf.CONFIG.format(root=ROOT, data=data)
+    if name in ENTRIES:
+        settings, write = TASKS[ENTRIES[name]['task']]
+        text = settings.replace('{more}', '').format(root=ROOT, demo=ENTRIES[name]['demo'], data=write(data))
+    elif name == 'vadclip_aligned':
+        more = "model = dict(score_branch='aligned')"
+        demo = ENTRIES['vadclip']['demo']
+        text = SNIPPETS.replace('{more}', more).format(root=ROOT, demo=demo, data=_write_snippets(data))
     elif name == 'clip':
         text = CLIP.format(root=ROOT)
     elif name.startswith('fsgr'):
         toy_captions.write_data(data)
-        more = {
-            'fsgr': '',
-            'fsgr_memory': 'prototypical_memory = True',
-            'fsgr_rewards': f"load_from = '{folder}/base/epoch_1.pth'\nfrequencies_dir = '{folder}/frequencies'",
-        }[name]
+        more = 'prototypical_memory = True'
         if name == 'fsgr_rewards':
+            more = f"load_from = '{folder}/base/epoch_1.pth'\nfrequencies_dir = '{folder}/frequencies'"
             base = folder / 'tiny_base.py'
             base.write_text(toy_captions.config_text(data))
             train([str(base), '--work-dir', str(folder / 'base')])
@@ -134,11 +183,9 @@ def write_experiment(name, folder, train):
         if name == 'fsgr_rewards':
             text = text.replace('max_epochs = 1\n', '')
     else:
-        plain = path if name == 'recognizer' else folder / 'tiny_plain.py'
-        text = toy_clips.CONFIG.format(root=ROOT, data=toy_clips.write_data(data))
-        if name == 'distilled':
-            plain.write_text(text)
-            train([str(plain), '--work-dir', str(folder / 'teacher'), '--cfg-options', 'max_epochs=1'])
-            text = STUDENT.format(plain=plain, teacher=folder / 'teacher' / 'epoch_1.pth')
+        plain = folder / 'tiny_plain.py'
+        plain.write_text(toy_clips.CONFIG.format(root=ROOT, data=toy_clips.write_data(data)))
+        train([str(plain), '--work-dir', str(folder / 'teacher'), '--cfg-options', 'max_epochs=1'])
+        text = STUDENT.format(plain=plain, teacher=folder / 'teacher' / 'epoch_1.pth')
     path.write_text(text)
     return path

@@ -45,7 +45,7 @@ def config_text(data, base='fsgr_coco', more=''):
     return CONFIG.format(root=ROOT, data=data, base=base, more=more)
 
 
-def write_data(folder):
+def write_data(folder, dim=8):
     """Pictures, captions, vocabulary and codebook."""
     images = []
     for split, count in SPLITS.items():
@@ -62,5 +62,5 @@ def write_data(folder):
     words = WordVocabulary.build([s['raw'] for image in images for s in image['sentences']], min_count=1)
     words.save(folder / 'vocab.json')
     draw = torch.Generator().manual_seed(0)
-    save_codebook(folder / 'codebook.safetensors', list(COLOURS), torch.randn(3, 8, generator=draw))
+    save_codebook(folder / 'codebook.safetensors', list(COLOURS), torch.randn(3, dim, generator=draw))
     return folder

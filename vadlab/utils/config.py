@@ -67,6 +67,9 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
 _PLACES = RUNNER_KEYS - {'features'}
 _SCALARS = (bool, int, float, str, type(None))
 
+#: What ``vadlab::`` means in a ``_base_``: configs/ of the clone that the package is installed from.
+_OWN_CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+
 
 class ConfigWarning(UserWarning):
     """Something in a config has no effect."""
@@ -253,6 +256,8 @@ def _base_path(base: str, path: Path) -> Path:
     """The file that a ``_base_`` entry means: beside the config, or ``package::file`` of an installed package."""
     if '::' not in base:
         return path.parent / base
+    if base.startswith('vadlab::'):
+        return _OWN_CONFIGS / base.removeprefix('vadlab::')
     try:
         return Path(Config._get_cfg_path(base, str(path))[0])
     except (ImportError, OSError, ValueError, KeyError, AssertionError) as error:

@@ -1,4 +1,6 @@
 # Shapes: b videos (or videos x crops), c crops, t snippets, s segments, d feature channels.
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,7 +9,6 @@ from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
-from ..checkpoints.mil_layout import from_mil_port
 from .snippet_detector import SnippetDetector
 
 
@@ -51,6 +52,17 @@ class MILRanking(SnippetDetector):
         'ekosman/AnomalyDetectionCVPR2018-Pytorch (state dict)',
         'seominseok0429/Real-world-Anomaly-Detection-in-Surveillance-Videos-pytorch',
     )
+    # ekosman saves whole pickled modules, which can run code when loaded: only a state dict taken out of one is read.
+    # Inside its trainer the network has these names, outside of it ours. seominseok0429's holds its parameters twice.
+    public_rules: ClassVar = {
+        'model.fc3.weight': {r'model\.fc([123])': r'fc\1'},
+        'classifier.6.weight': {
+            r'classifier\.0': 'fc1',
+            r'classifier\.3': 'fc2',
+            r'classifier\.6': 'fc3',
+            r'vars\..*': None,  # the same parameters a second time
+        },
+    }
 
     def __init__(
         self,
@@ -102,10 +114,6 @@ class MILRanking(SnippetDetector):
             segments_bsd, segment_bt = to_segments(feats_btd, mask_bt.sum(1), self.num_segments)
             logits_bt = self._logits(segments_bsd).float().gather(1, segment_bt)
         return {'scores': logits_bt.sigmoid(), 'logits': logits_bt}
-
-    def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
-        """See :meth:`SnippetDetector.from_public`."""
-        return from_mil_port(tensors)
 
     def _logits(self, feats_xd: Tensor) -> Tensor:
         if self.normalize:

@@ -1,5 +1,7 @@
 # Shapes: b videos (or videos x crops), p pairs of a normal and an abnormal video, c crops, t snippets, d feature
 # channels, k chosen snippets.
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -7,7 +9,6 @@ from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
-from ..checkpoints.rtfm_layout import from_rtfm
 from ..losses.probability_bce import probability_bce
 from .snippet_detector import SnippetDetector
 
@@ -59,6 +60,27 @@ class RTFM(SnippetDetector):
     """
 
     public_layouts = ('tianyu0207/RTFM',)
+    public_rules: ClassVar = {
+        'Aggregate.conv_1.0.weight': {
+            r'Aggregate\.conv_1\.0': 'temporal.dilated.0.conv',
+            r'Aggregate\.conv_1\.2': 'temporal.dilated.0.norm',
+            r'Aggregate\.conv_2\.0': 'temporal.dilated.1.conv',
+            r'Aggregate\.conv_2\.2': 'temporal.dilated.1.norm',
+            r'Aggregate\.conv_3\.0': 'temporal.dilated.2.conv',
+            r'Aggregate\.conv_3\.2': 'temporal.dilated.2.norm',
+            r'Aggregate\.conv_4\.0': 'temporal.reduce',
+            r'Aggregate\.conv_5\.0': 'temporal.fuse.conv',
+            r'Aggregate\.conv_5\.2': 'temporal.fuse.norm',
+            r'Aggregate\.non_local\.theta': 'temporal.non_local.query',
+            r'Aggregate\.non_local\.phi': 'temporal.non_local.key',
+            r'Aggregate\.non_local\.g': 'temporal.non_local.value',
+            r'Aggregate\.non_local\.W\.0': 'temporal.non_local.out',
+            r'Aggregate\.non_local\.W\.1': 'temporal.non_local.norm',
+            'fc1': 'fc1',
+            'fc2': 'fc2',
+            'fc3': 'fc3',
+        },
+    }
 
     def __init__(
         self,
@@ -131,10 +153,6 @@ class RTFM(SnippetDetector):
         """See :meth:`SnippetDetector.score`."""
         logits_bt = self._run(feats_btd, mask_bt)[1].float()
         return {'scores': logits_bt.sigmoid(), 'logits': logits_bt}
-
-    def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
-        """See :meth:`SnippetDetector.from_public`."""
-        return from_rtfm(tensors)
 
     def _run(self, feats_btd: Tensor, mask_bt: Tensor) -> tuple[Tensor, Tensor]:
         """Temporal features, shape (b, t, d), and logits, shape (b, t)."""

@@ -1,5 +1,6 @@
 # Shapes: b videos (or videos x crops), c crops, t snippets, d feature channels, k classes (0 is Normal).
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError, DataError
+
+from ..checkpoints.public_layout import rename_tensors
 
 
 class SnippetDetector(BaseModel):
@@ -32,6 +35,10 @@ class SnippetDetector(BaseModel):
 
     #: Checkpoint layouts that :meth:`from_public` knows, as repositories, for the message about one that it does not.
     public_layouts: tuple[str, ...] = ()
+    #: Per layout, in the same order: a tensor that it alone has, to the rules that rename its tensors, see
+    #: :func:`~vadlab.models.checkpoints.public_layout.rename_tensors`. If renaming is not enough, override
+    #: :meth:`from_public`.
+    public_rules: ClassVar[Mapping[str, Mapping[str, str | None]]] = {}
     #: Whether testing makes sense only with trained weights.
     needs_training = True
 
@@ -79,7 +86,14 @@ class SnippetDetector(BaseModel):
 
         Returns:
             dict[str, Tensor] | None: Our state dict; None where it is no layout of this method.
+
+        Raises:
+            CheckpointError: It has the signature of a layout, and tensors that the layout does not have.
         """
+        for layout, (signature, rules) in zip(self.public_layouts, self.public_rules.items(), strict=True):
+            renamed = rename_tensors(tensors, rules, signature, method=layout.rpartition('/')[2])
+            if renamed is not None:
+                return renamed
         return None
 
     # ---- what they share -------------------------------------------------------------------------------------------

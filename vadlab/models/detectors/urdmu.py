@@ -1,6 +1,7 @@
 # Shapes: b videos (or videos x crops), c crops, t snippets, d feature channels, e embedding channels, h heads of f
 # channels, k memory slots, n pairs of a normal and an abnormal video.
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +10,6 @@ from torch import Tensor, nn
 from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample
 
-from ..checkpoints.urdmu_layout import from_urdmu
 from ..layers.top_snippets import top_snippets
 from ..losses.probability_bce import probability_bce
 from .snippet_detector import SnippetDetector
@@ -64,6 +64,21 @@ class URDMU(SnippetDetector):
     """
 
     public_layouts = ('https://github.com/henrryzh1/UR-DMU',)
+    public_rules: ClassVar = {
+        'Amemory.memory_block': {
+            r'embedding\.conv_1\.0': 'embedding',
+            r'selfatt\.layers\.(\d+)\.0\.norm': r'blocks.\1.norm1',
+            r'selfatt\.layers\.(\d+)\.0\.fn\.to_qkv': r'blocks.\1.qkvl',
+            r'selfatt\.layers\.(\d+)\.0\.fn\.to_out\.0': r'blocks.\1.out',
+            r'selfatt\.layers\.(\d+)\.1\.norm': r'blocks.\1.norm2',
+            r'selfatt\.layers\.(\d+)\.1\.fn\.net\.(\d)': r'blocks.\1.mlp.\2',
+            r'Amemory\.memory_block': 'abnormal_memory.slots',
+            r'Nmemory\.memory_block': 'normal_memory.slots',
+            r'encoder_mu\.0': 'latent_mean',
+            r'encoder_var\.0': 'latent_log_var',
+            r'cls_head\.mlp\.(\d)': r'classifier.\1',
+        },
+    }
 
     def __init__(
         self,
@@ -100,10 +115,6 @@ class URDMU(SnippetDetector):
         self.triplet_weight = triplet_weight
         self.kl_weight = kl_weight
         self.distance_weight = distance_weight
-
-    def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
-        """The authors' ``ucf_trans_2022.pkl`` and ``xd_trans_2022.pkl`` in our names; None for any other layout."""
-        return from_urdmu(tensors)
 
     def embed(self, feats_btd: Tensor, mask_bt: Tensor) -> Tensor:
         """Features to embeddings that know their surroundings and the whole video, shape (b, t, e)."""
