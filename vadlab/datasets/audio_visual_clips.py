@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
-from ..registry import DATASETS, TRANSFORMS
-from ..utils.errors import ConfigError, DataError, MissingFileError
+from ..registry import DATASETS
+from ..utils.errors import ConfigError, DataError
+from .annotated_dataset import AnnotatedDataset
 from .audio import LogMelRecipe
 from .formats.clip_metadata import ClipRecord, classes_of, describe_unseen, read_metadata, unseen_labels
 from .formats.clip_recipe import FrameRecipe
@@ -23,7 +23,7 @@ _ADVICE = 'Prepare what lacks: python tools/prepare_wildlife.py METADATA VIDEOS 
 
 
 @DATASETS.register_module()
-class AudioVisualClips(BaseDataset):
+class AudioVisualClips(AnnotatedDataset):
     """Clips of a metadata CSV, from prepared files or straight from videos.
 
     A head is a column of the metadata, such as ``species`` and ``behaviour``. Its classes are the labels of the
@@ -122,13 +122,10 @@ class AudioVisualClips(BaseDataset):
         super().__init__(
             ann_file=ann_file,
             data_root=data_root,
-            data_prefix={},
-            filter_cfg=None,
+            pipeline=pipeline,
+            test_mode=test_mode,
             indices=indices,
             serialize_data=serialize_data,
-            # Built by our registry, so that it makes no difference whether a Runner has set a default scope.
-            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
-            test_mode=test_mode,
             lazy_init=lazy_init,
         )
 
@@ -138,19 +135,6 @@ class AudioVisualClips(BaseDataset):
         if not self._fully_initialized:
             self.full_init()
         return self.metainfo['classes']
-
-    def _join_prefix(self) -> None:
-        """Find files when they are read, so that a missing one is our error, not MMEngine's."""
-
-    def _locate(self, name: str, option: str) -> str:
-        places = list(dict.fromkeys(os.path.abspath(os.path.join(base, name)) for base in (self.data_root, '')))
-        for place in places:
-            if os.path.exists(place):
-                return place
-        raise MissingFileError(
-            f'AudioVisualClips: {option} {name} not found (looked at {" and ".join(places)}). '
-            f'Check data_root and {option}'
-        )
 
     def load_data_list(self) -> list[dict]:
         """Read and check the metadata, and find the clips' files."""

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
-from ..registry import DATASETS, TRANSFORMS
-from ..utils.errors import ConfigError, MissingFileError
+from ..registry import DATASETS
+from ..utils.errors import ConfigError
+from .annotated_dataset import AnnotatedDataset
 from .formats.caption_files import CaptionImage, ImageFinder, read_caption_files
 from .problem_list import ProblemList
 
@@ -21,7 +21,7 @@ _MAGIC = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n', b'BM', b'II*\0', b'MM\0*', b'GI
 
 
 @DATASETS.register_module()
-class COCOCaptions(BaseDataset):
+class COCOCaptions(AnnotatedDataset):
     """Images with captions, in Karpathy's layout or COCO's.
 
     Chen et al., "Microsoft COCO Captions", 2015, arXiv:1504.00325; the split of Karpathy and Fei-Fei, 2015,
@@ -91,28 +91,13 @@ class COCOCaptions(BaseDataset):
         self.check_images = check_images
         self.shuffle_images = shuffle_images
         super().__init__(
-            ann_file=ann_file,  # type: ignore[arg-type]
+            ann_file=ann_file,
             data_root=data_root,
-            data_prefix={},
-            filter_cfg=None,
+            pipeline=pipeline,
+            test_mode=test_mode,
             indices=indices,
             serialize_data=serialize_data,
-            # Built by our registry, so that it makes no difference whether a Runner has set a default scope.
-            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
-            test_mode=test_mode,
             lazy_init=lazy_init,
-        )
-
-    def _join_prefix(self) -> None:
-        """Find files when they are read, so that a missing one is our error, not MMEngine's."""
-
-    def _locate(self, name: str, option: str) -> str:
-        places = list(dict.fromkeys(os.path.abspath(os.path.join(base, name)) for base in (self.data_root, '')))
-        for place in places:
-            if os.path.exists(place):
-                return place
-        raise MissingFileError(
-            f'COCOCaptions: {option} {name} not found (looked at {" and ".join(places)}). Check data_root and {option}'
         )
 
     def load_data_list(self) -> list[dict]:

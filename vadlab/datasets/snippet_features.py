@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
-from ..registry import DATASETS, TRANSFORMS
-from ..utils.errors import ConfigError, DataError, MissingFileError
+from ..registry import DATASETS
+from ..utils.errors import ConfigError, DataError
+from .annotated_dataset import AnnotatedDataset
 from .formats.class_names import UCF_CRIME_CLASSES, check_class_names
 from .formats.feature_files import FeatureShape, read_feature_shape
 from .formats.feature_index import FeatureVideo, gather_videos, index_features
@@ -33,7 +33,7 @@ _ADVICE = 'Check data_root, feature_dir and the lists, or run: python tools/veri
 
 
 @DATASETS.register_module()
-class SnippetFeatures(BaseDataset):
+class SnippetFeatures(AnnotatedDataset):
     """Videos as ``.npy`` features of 16-frame snippets, each with a label for the video as a whole.
 
     Reads the public feature sets as they are: VadCLIP's csv, the lists of RTFM, UR-DMU and PEL4VAD (see
@@ -139,15 +139,12 @@ class SnippetFeatures(BaseDataset):
         self.length_tolerance = length_tolerance
         super().__init__(
             ann_file=ann_file,
-            metainfo=dict(classes=check_class_names(classes, 'SnippetFeatures')),
             data_root=data_root,
-            data_prefix={},
-            filter_cfg=None,
+            pipeline=pipeline,
+            metainfo=dict(classes=check_class_names(classes, 'SnippetFeatures')),
+            test_mode=test_mode,
             indices=indices,
             serialize_data=serialize_data,
-            # Built by our registry, so that it makes no difference whether a Runner has set a default scope.
-            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
-            test_mode=test_mode,
             lazy_init=lazy_init,
         )
         self._metainfo['interval_mode'] = interval_mode
@@ -167,19 +164,6 @@ class SnippetFeatures(BaseDataset):
     @property
     def classes(self) -> tuple[str, ...]:
         return tuple(self.metainfo['classes'])
-
-    def _join_prefix(self) -> None:
-        """Find files when they are read, so that a missing one is our error, not MMEngine's."""
-
-    def _locate(self, name: str, option: str) -> str:
-        places = list(dict.fromkeys(os.path.abspath(os.path.join(base, name)) for base in (self.data_root, '')))
-        for place in places:
-            if os.path.exists(place):
-                return place
-        raise MissingFileError(
-            f'SnippetFeatures: {option} {name} not found (looked at {" and ".join(places)}). '
-            f'Check data_root and {option}'
-        )
 
     def _feature_folder(self) -> str:
         return self._locate(self.feature_dir, 'feature_dir') if self.feature_dir else self.data_root or '.'

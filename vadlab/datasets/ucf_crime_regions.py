@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
-from ..registry import DATASETS, TRANSFORMS
+from ..registry import DATASETS
 from ..utils.errors import ConfigError, DataError, MissingFileError, VADLabError
+from .annotated_dataset import AnnotatedDataset
 from .damaged_video_counter import DamagedVideoCounter
 from .formats.class_names import UCF_CRIME_CLASSES, check_class_names, class_from_path
 from .formats.feature_labels import VideoLabel, parse_label
@@ -32,7 +32,7 @@ _UNUSABLE = (DamagedVideoError, MissingFileError)
 
 
 @DATASETS.register_module()
-class UCFCrimeRegions(BaseDataset):
+class UCFCrimeRegions(AnnotatedDataset):
     """Videos with a caption each and, in some, regions: a caption and a keyframed box track.
 
     An annotation file is a JSON list of records ``{f_path, global_caption, bbox_info}``, or a dict of such records by
@@ -107,15 +107,12 @@ class UCFCrimeRegions(BaseDataset):
         self.missing_videos: list[str] = []
         super().__init__(
             ann_file=ann_file or '',
-            metainfo={'classes': check_class_names(classes, 'UCFCrimeRegions'), **(metainfo or {})},
             data_root=data_root,
-            data_prefix={},
-            filter_cfg=None,
+            pipeline=pipeline,
+            metainfo={'classes': check_class_names(classes, 'UCFCrimeRegions'), **(metainfo or {})},
+            test_mode=test_mode,
             indices=indices,
             serialize_data=serialize_data,
-            # Built by our registry, so that it makes no difference whether a Runner has set a default scope.
-            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
-            test_mode=test_mode,
             lazy_init=lazy_init,
         )
 
@@ -138,19 +135,6 @@ class UCFCrimeRegions(BaseDataset):
             f'{", ".join(self.missing_videos)}'
         )
 
-    def _join_prefix(self) -> None:
-        """Find annotation files when they are read, so that a missing one is our error, not MMEngine's."""
-
-    def _locate(self, name: str, option: str) -> str:
-        places = list(dict.fromkeys(os.path.abspath(os.path.join(base, name)) for base in (self.data_root, '')))
-        for place in places:
-            if os.path.isfile(place):
-                return place
-        raise MissingFileError(
-            f'UCFCrimeRegions: {option} {name} not found (looked at {" and ".join(places)}). '
-            f'Check data_root and {option}'
-        )
-
     def load_data_list(self) -> list[dict]:
         """Read, check and complete all annotations."""
         self._notes_of_truth = []
@@ -158,10 +142,10 @@ class UCFCrimeRegions(BaseDataset):
         index = PathIndex.of(self.data_root or '.')
         temporal: dict[str, TemporalAnnotation] = {}
         if self.temporal_ann_file:
-            temporal_path = self._locate(self.temporal_ann_file, 'temporal_ann_file')
+            temporal_path = self._locate(self.temporal_ann_file, 'temporal_ann_file', os.path.isfile)
             temporal = read_temporal_annotations(temporal_path, self.interval_mode)
         if self.ann_file:
-            source = self._locate(self.ann_file, 'ann_file')
+            source = self._locate(self.ann_file, 'ann_file', os.path.isfile)
             raw, layout = load_records(source)
             self._parser = copy.deepcopy(self._parser)
             records = self._parser.parse(raw, source)
