@@ -277,7 +277,7 @@ def test_one_record_a_video(build, make_record):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(max_bad_videos=-1), 'max_bad_videos must be a whole number >= 0'),
+        (dict(max_bad_videos=-1), 'max_bad_videos must be >= 0, not -1'),
         (dict(caption_type='shrot'), "no caption_type 'shrot'"),
         (dict(max_bad_video=1), "takes no option 'max_bad_video'. Did you mean 'max_bad_videos'"),
     ],

@@ -131,7 +131,7 @@ def test_checkpoints_of_the_second_port_load_without_its_doubles():
 
 
 def test_mistakes_are_refused():
-    with pytest.raises(ConfigError, match='num_segments=0 must be at least 1'):
+    with pytest.raises(ConfigError, match='num_segments must be >= 1, not 0'):
         _model(num_segments=0)
     with pytest.raises(ConfigError, match='MILRanking compares.*holds 1 and 2.*BalancedBatchSampler'):
         _model()(_features(3, 1, 5, 4), _samples(0, 1, 1), mode='loss')

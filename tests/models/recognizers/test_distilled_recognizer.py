@@ -137,5 +137,5 @@ def test_teachers_that_do_not_fit(teacher):
         recognizer(**STUDENT, teacher=source, feature_weight=1.0).init_weights()
     with pytest.raises(ConfigError, match='must name a config and a checkpoint'):
         recognizer(**STUDENT, teacher=dict(config='a.py'))
-    with pytest.raises(ConfigError, match='temperature=0 must be > 0'):
+    with pytest.raises(ConfigError, match='temperature must be > 0, not 0'):
         recognizer(**STUDENT, teacher=source, temperature=0)

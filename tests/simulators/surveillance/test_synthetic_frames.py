@@ -78,7 +78,7 @@ def test_index_beyond_the_end():
 @pytest.mark.parametrize(
     ('options', 'match'),
     [
-        (dict(size=0), 'size must be at least 1'),
+        (dict(size=0), 'size must be >= 1, not 0'),
         (dict(size=1, chinese=1.5), 'chinese is a share'),
         (dict(size=1, prompts=-0.1), 'prompts is a share'),
         (dict(size=1, split='dev'), "no split 'dev'"),
