@@ -4,12 +4,13 @@ from typing import Any
 
 import torch
 from mmengine.logging import MMLogger
-from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import read_json
+
+from .pixel_data_preprocessor import PixelDataPreprocessor, names_in_batch
 
 # ImageNet's mean and standard deviation, which VideoMAE expects, on the scale 0..255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -17,7 +18,7 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 @MODELS.register_module()
-class AudioVisualDataPreprocessor(BaseDataPreprocessor):
+class AudioVisualDataPreprocessor(PixelDataPreprocessor):
     """Stacks the clips of a batch and normalises them on the device; clips without sound use no memory there.
 
     Spectrograms are normalised by one mean and one standard deviation, those of all training clips. So the differences
@@ -50,11 +51,7 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
         batch_augment: dict | None = None,
         non_blocking: bool = True,
     ) -> None:
-        super().__init__(non_blocking=non_blocking)
-        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise ConfigError(
-                f'AudioVisualDataPreprocessor: mean and std are three numbers each, std positive; got {mean}, {std}.'
-            )
+        super().__init__(mean, std, non_blocking)
         if (audio_mean is None) != (audio_std is None) or (audio_std is not None and not audio_std > 0):
             raise ConfigError(
                 'AudioVisualDataPreprocessor: audio_mean and audio_std go together, audio_std positive; got '
@@ -63,8 +60,6 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
         if audio_mean is None and audio_statistics is not None:
             audio_mean, audio_std = read_statistics(audio_statistics)
         self.audio_statistics = audio_statistics
-        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
         unknown = float('nan')
         self.register_buffer('audio_mean', torch.tensor(unknown if audio_mean is None else audio_mean))
         self.register_buffer('audio_std', torch.tensor(unknown if audio_std is None else audio_std))
@@ -101,7 +96,7 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
         """
         videos, audios = list(data['inputs']['video']), list(data['inputs']['audio'])
         samples = data.get('data_samples')
-        names = _names(samples, len(videos))
+        names = names_in_batch(samples, len(videos), 'clip')
         inputs = {**self._stack_videos(videos, names), **self._pad_audios(audios, names)}
         if training and self.batch_augment is not None and samples:
             inputs, samples = self.batch_augment(inputs, samples)
@@ -127,7 +122,7 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
                     'SampleClip into the pipeline, and prepare all clips with the same recipe.'
                 )
         stack = torch.stack([torch.zeros(shape, dtype=torch.uint8) if video is None else video for video in videos])
-        frames = (self._moved(stack).float() - self.mean) / self.std
+        frames = (self.to_device(stack).float() - self.mean) / self.std
         seen = torch.tensor([video is not None for video in videos])
         if not seen.all():
             frames[~seen] = 0
@@ -160,11 +155,8 @@ class AudioVisualDataPreprocessor(BaseDataPreprocessor):
         counts = [audio.shape[2] for _, audio in heard]
         padded = torch.zeros(len(heard), 1, bands, max(counts), device=self.device)
         for place, (_, audio), count in zip(padded, heard, counts, strict=True):
-            place[..., :count] = (self._moved(audio) - self.audio_mean) / self.audio_std
+            place[..., :count] = (self.to_device(audio) - self.audio_mean) / self.audio_std
         return dict(audio=padded, audio_mask=mask, audio_lengths=torch.tensor(counts))
-
-    def _moved(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.device, non_blocking=self._non_blocking)
 
 
 def read_statistics(path: str) -> tuple[float | None, float | None]:
@@ -184,11 +176,3 @@ def read_statistics(path: str) -> tuple[float | None, float | None]:
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f'{path} is not a file of statistics of prepared clips ({error})') from error
     return mean, std
-
-
-def _names(samples: list | None, count: int) -> list[str]:
-    known = samples or [None] * count
-    return [
-        f'clip {sample.clip_id!r}' if sample is not None and 'clip_id' in sample else f'clip {i} of the batch'
-        for i, sample in enumerate(known)
-    ]

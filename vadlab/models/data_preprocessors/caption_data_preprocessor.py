@@ -1,18 +1,16 @@
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from vadlab.registry import MODELS
-from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.errors import DataError
 
-from .vad_data_preprocessor import CLIP_MEAN, CLIP_STD
+from .pixel_data_preprocessor import PixelDataPreprocessor
 
 
 @MODELS.register_module()
-class CaptionDataPreprocessor(BaseDataPreprocessor):
+class CaptionDataPreprocessor(PixelDataPreprocessor):
     """Stacks the images of a batch and normalises them on the device.
 
     Images are copied as uint8, a quarter of the size of float32. Stored patches, which replace images, are only
@@ -26,17 +24,6 @@ class CaptionDataPreprocessor(BaseDataPreprocessor):
     Raises:
         ConfigError: ``mean`` and ``std`` are not three numbers each, or a std is not positive.
     """
-
-    def __init__(
-        self, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD, non_blocking: bool = True
-    ) -> None:
-        super().__init__(non_blocking=non_blocking)
-        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise ConfigError(
-                f'CaptionDataPreprocessor: mean and std are three numbers each, std positive; got {mean}, {std}.'
-            )
-        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Convert a collated batch to the model's inputs.
@@ -76,7 +63,7 @@ class CaptionDataPreprocessor(BaseDataPreprocessor):
                     f'CaptionDataPreprocessor: {name} is {image.shape[1]}x{image.shape[2]} pixels, but others of its '
                     f'batch {images[0].shape[1]}x{images[0].shape[2]}. Put Resize into the pipeline.'
                 )
-        stack = torch.stack(images).to(self.device, non_blocking=self._non_blocking)
+        stack = self.to_device(torch.stack(images))
         if are_patches:
             return {**data, 'inputs': stack}
         return {**data, 'inputs': (stack.float() - self.mean) / self.std}

@@ -7,6 +7,8 @@ from torch import Tensor
 from vadlab.registry import MODELS
 from vadlab.utils.errors import DataError
 
+from .pixel_data_preprocessor import names_in_batch
+
 
 @MODELS.register_module()
 class SnippetDataPreprocessor(BaseDataPreprocessor):
@@ -38,7 +40,7 @@ class SnippetDataPreprocessor(BaseDataPreprocessor):
                 differ.
         """
         videos: list[Tensor] = list(data['inputs'])
-        names = self._names(data, len(videos))
+        names = names_in_batch(data.get('data_samples'), len(videos), 'video')
         for name, video in zip(names, videos, strict=True):
             if video.ndim != 3 or not video.is_floating_point():
                 raise DataError(
@@ -57,11 +59,3 @@ class SnippetDataPreprocessor(BaseDataPreprocessor):
         for place, video in zip(out, videos, strict=True):
             place[:, : video.shape[1]].copy_(video.to(self.device, non_blocking=self._non_blocking))
         return {**data, 'inputs': out}
-
-    @staticmethod
-    def _names(data: dict[str, Any], count: int) -> list[str]:
-        samples = data.get('data_samples') or [None] * count
-        return [
-            f'video {sample.video_id!r}' if sample is not None and 'video_id' in sample else f'video {i} of the batch'
-            for i, sample in enumerate(samples)
-        ]

@@ -1,20 +1,16 @@
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from vadlab.registry import MODELS
-from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.errors import DataError
 
-# CLIP's mean and standard deviation (Radford et al., 2021), on the scale 0..255.
-CLIP_MEAN = (122.7709383, 116.7460125, 104.09373615)
-CLIP_STD = (68.5005327, 66.6321375, 70.32316305)
+from .pixel_data_preprocessor import PixelDataPreprocessor, names_in_batch
 
 
 @MODELS.register_module()
-class VADDataPreprocessor(BaseDataPreprocessor):
+class VADDataPreprocessor(PixelDataPreprocessor):
     """Stacks the videos of a batch and normalises them on the device.
 
     Frames are copied as uint8, a quarter of the size of float32, and converted to float32 on the device. Peak memory is
@@ -32,17 +28,6 @@ class VADDataPreprocessor(BaseDataPreprocessor):
         ConfigError: ``mean`` and ``std`` are not three numbers each, or a std is not positive.
     """
 
-    def __init__(
-        self, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD, non_blocking: bool = True
-    ) -> None:
-        super().__init__(non_blocking=non_blocking)
-        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise ConfigError(
-                f'VADDataPreprocessor: mean and std are three numbers each, std positive; got {mean}, {std}.'
-            )
-        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
-
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Convert a collated batch to the model's inputs.
 
@@ -58,7 +43,7 @@ class VADDataPreprocessor(BaseDataPreprocessor):
             DataError: A video does not consist of uint8 frames, or the videos' shapes differ.
         """
         videos: list[Tensor] = list(data['inputs'])
-        names = self._names(data, len(videos))
+        names = names_in_batch(data.get('data_samples'), len(videos), 'video')
         for name, video in zip(names, videos, strict=True):
             if video.dtype != torch.uint8 or video.ndim != 4 or video.shape[1] != 3:
                 raise DataError(
@@ -72,18 +57,10 @@ class VADDataPreprocessor(BaseDataPreprocessor):
                 )
         out = torch.empty(len(videos), *videos[0].shape, dtype=torch.float32, device=self.device)
         for place, video in zip(out, videos, strict=True):
-            place.copy_(video.to(self.device, non_blocking=self._non_blocking))
+            place.copy_(self.to_device(video))
         out.sub_(self.mean).div_(self.std)
         return {**data, 'inputs': out}
 
     def to_pixels(self, frames: Tensor) -> Tensor:
         """Undo the normalisation: float frames (..., 3, H, W) back to uint8 RGB of the same shape."""
         return (frames.float() * self.std + self.mean).round().clamp(0, 255).to(torch.uint8)
-
-    @staticmethod
-    def _names(data: dict[str, Any], count: int) -> list[str]:
-        samples = data.get('data_samples') or [None] * count
-        return [
-            f'video {sample.video_id!r}' if sample is not None and 'video_id' in sample else f'video {i} of the batch'
-            for i, sample in enumerate(samples)
-        ]

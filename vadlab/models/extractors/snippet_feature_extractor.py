@@ -15,7 +15,7 @@ from vadlab.utils.errors import CheckpointError, ConfigError
 
 from ..backbones.clip_vision_transformer import CLIPVisionTransformer
 from ..checkpoints.clip_loading import load_clip_checkpoint, log_untold, resize_positions
-from ..data_preprocessors.vad_data_preprocessor import CLIP_MEAN, CLIP_STD
+from ..data_preprocessors.pixel_data_preprocessor import CLIP_MEAN, CLIP_STD
 
 
 @MODELS.register_module()

@@ -1,0 +1,55 @@
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from vadlab.utils.errors import ConfigError
+
+# CLIP's mean and standard deviation (Radford et al., 2021), on the scale 0..255.
+CLIP_MEAN = (122.7709383, 116.7460125, 104.09373615)
+CLIP_STD = (68.5005327, 66.6321375, 70.32316305)
+
+
+class PixelDataPreprocessor(BaseDataPreprocessor):
+    """Base of preprocessors that normalise uint8 RGB on the device.
+
+    Args:
+        mean (Sequence[float]): Mean of red, green and blue, on the scale 0..255; CLIP's by default.
+        std (Sequence[float]): Standard deviation of red, green and blue, > 0.
+        non_blocking (bool): Copy from pinned memory asynchronously.
+
+    Raises:
+        ConfigError: ``mean`` and ``std`` are not three numbers each, or a std is not positive.
+    """
+
+    def __init__(
+        self, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD, non_blocking: bool = True
+    ) -> None:
+        super().__init__(non_blocking=non_blocking)
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ConfigError(
+                f'{type(self).__name__}: mean and std are three numbers each, std positive; got {mean}, {std}.'
+            )
+        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def to_device(self, tensor: Tensor) -> Tensor:
+        """A copy on the device of the model."""
+        return tensor.to(self.device, non_blocking=self._non_blocking)
+
+
+def names_in_batch(samples: Sequence[Any] | None, count: int, kind: str) -> list[str]:
+    """What messages call the samples of a batch: by their id, or else by their place.
+
+    Args:
+        samples (Sequence | None): Data samples, some or all of which may be None.
+        count (int): Size of the batch.
+        kind (str): ``video`` reads ``video_id``, ``clip`` reads ``clip_id``.
+    """
+    key = f'{kind}_id'
+    return [
+        f'{kind} {sample.get(key)!r}' if sample is not None and key in sample else f'{kind} {i} of the batch'
+        for i, sample in enumerate(samples or [None] * count)
+    ]
