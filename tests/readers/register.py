@@ -17,7 +17,7 @@ from tests.datasets.wildlife_clips import tone, write_clip, write_wav
 from tools.eval_captions import read_candidates, read_captions
 from vadlab.apis.checked_files import remembered
 from vadlab.apis.features.comparison import FeatureSet
-from vadlab.apis.features.feature_files import all_markers, is_done, is_whole
+from vadlab.apis.features.feature_writer import all_markers, is_done, is_whole
 from vadlab.apis.features.recipe import read_recipe
 from vadlab.apis.features.video_list import find_videos
 from vadlab.apis.modality_ablation import read_subsets
@@ -326,9 +326,9 @@ READERS = [
     Reader('avenue masks', 'vadlab/datasets/formats/pixel_masks.py', '1_label.mat', 'bytes', _make_mat, lambda d: read_avenue_masks(d)),
     Reader('mat file', 'vadlab/utils/mat_file.py', 'a.mat', 'bytes', lambda p: savemat(p, {'x': np.ones(3), 'volLabel': np.eye(2)}, do_compression=True), lambda d: read_mat(d / 'a.mat', 'volLabel')),
     Reader('feature file', 'vadlab/datasets/formats/feature_files.py', 'a.npy', 'npy', _features, lambda d: (read_feature_shape(str(d / 'a.npy')), open_features(str(d / 'a.npy')).tobytes()), names_file=False),
-    Reader('feature folder', 'vadlab/apis/features/feature_files.py', 'a__0.npy', 'npy', _features, lambda d: is_whole(d / 'a__0.npy', 8, 'float32', 4), is_forgiving=True),
+    Reader('feature folder', 'vadlab/apis/features/feature_writer.py', 'a__0.npy', 'npy', _features, lambda d: is_whole(d / 'a__0.npy', 8, 'float32', 4), is_forgiving=True),
     Reader('feature comparison', 'vadlab/apis/features/comparison.py', 'a__0.npy', 'npy', _features, lambda d: FeatureSet.scan(d).read('a')),
-    Reader('feature marker', 'vadlab/apis/features/feature_files.py', '.videos/a.json', 'json', _marker, lambda d: (all_markers(d), is_done(d, 'a', 5, 1, 8, 'float32')), is_forgiving=True),
+    Reader('feature marker', 'vadlab/apis/features/feature_writer.py', '.videos/a.json', 'json', _marker, lambda d: (all_markers(d), is_done(d, 'a', 5, 1, 8, 'float32')), is_forgiving=True),
     Reader('feature recipe', 'vadlab/datasets/formats/feature_recipe.py', 'recipe.json', 'json', _json({'recipe': {'a': 1}, 'facts': {'b': 2}}), lambda d: read_recipe(d)),
     Reader('checked file', 'vadlab/apis/checked_files.py', 'cached.json', 'json', _json({'frames': 3}), lambda d: _remembered(d), is_forgiving=True),
     Reader('subset', 'vadlab/apis/modality_ablation.py', 'quiet.json', 'json', _json({'species': ['fox', 'owl']}), lambda d: read_subsets([d / 'quiet.json'])),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vadlab.apis.features.extraction import FeatureExtraction
-from vadlab.apis.features.feature_files import marker_path
+from vadlab.apis.features.feature_writer import marker_path
 from vadlab.apis.features.recipe import check_recipe
 from vadlab.apis.features.video_list import VideoItem, find_videos, shard_of
 from vadlab.datasets.video import index_video, read_frames

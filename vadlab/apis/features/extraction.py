@@ -20,7 +20,7 @@ from vadlab.utils.json_file import write_json
 from vadlab.utils.runtime import versions
 
 from .crops import CropViews
-from .feature_files import FeatureWriter, all_markers, is_done, marker_path, read_marker, remove_features
+from .feature_writer import FeatureWriter, all_markers, is_done, marker_path, read_marker, remove_features
 from .recipe import check_recipe
 from .snippet_plan import SnippetPlan
 from .snippet_source import Ended, Failed, Opened, Snippet, SnippetSource

@@ -3,7 +3,7 @@ from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
 from ...utils.errors import ConfigError
-from .random_state import new_generator
+from .random_generator import new_generator
 
 MODES = ('segment_mean', 'rounded_segment_mean', 'uniform', 'pick', 'random', 'jitter')
 

@@ -4,7 +4,7 @@ from mmcv.transforms import BaseTransform
 from ...registry import TRANSFORMS
 from ...utils.errors import ConfigError
 from ..formats.keyframes import shown_spans
-from .random_state import new_generator
+from .random_generator import new_generator
 
 MODES = ('uniform', 'jitter', 'dense')
 

@@ -2,7 +2,7 @@ from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
 from ...utils.errors import ConfigError
-from .random_state import new_generator
+from .random_generator import new_generator
 
 _POSITIONS = ('center', 'random')
 

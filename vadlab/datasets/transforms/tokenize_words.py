@@ -5,7 +5,7 @@ from mmcv.transforms import BaseTransform
 
 from ...registry import TOKENIZERS, TRANSFORMS
 from ...utils.errors import ConfigError
-from .random_state import new_generator
+from .random_generator import new_generator
 
 
 @TRANSFORMS.register_module()

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vadlab.datasets.transforms.random_state import new_generator
+from vadlab.datasets.transforms.random_generator import new_generator
 from vadlab.registry import MODELS
 from vadlab.structures import AudioVisualDataSample
 from vadlab.utils.errors import ConfigError

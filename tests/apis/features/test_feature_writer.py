@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vadlab.apis.features.feature_files import FeatureWriter, crop_path, is_done, is_whole, marker_path
+from vadlab.apis.features.feature_writer import FeatureWriter, crop_path, is_done, is_whole, marker_path
 from vadlab.utils.json_file import write_json
 
 
