@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from vadlab.datasets.formats.av_clip_metadata import AVClipRecord, read_metadata, write_metadata
 from vadlab.datasets.formats.class_names import equal_but_for_case
-from vadlab.datasets.formats.clip_metadata import ClipRecord, read_metadata, write_metadata
 from vadlab.datasets.formats.wildlife_layouts import LAYOUTS
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
@@ -28,7 +28,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def with_validation(records: list[ClipRecord], share: float) -> list[ClipRecord]:
+def with_validation(records: list[AVClipRecord], share: float) -> list[AVClipRecord]:
     """Move a share of the training clips to validation: the same ones each time, whatever else is in the list.
 
     Raises:
@@ -39,7 +39,7 @@ def with_validation(records: list[ClipRecord], share: float) -> list[ClipRecord]
     if share and any(record.split == 'val' for record in records):
         raise ConfigError('--val-share: the data set has a validation split of its own')
 
-    def drawn(record: ClipRecord) -> bool:
+    def drawn(record: AVClipRecord) -> bool:
         # Parts of one video stay together.
         digest = hashlib.sha256(record.video.encode()).digest()
         return record.split == 'train' and int.from_bytes(digest[:8], 'big') < share * 2**64
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def first_missing(records: Sequence[ClipRecord], folder: Path) -> str:
+def first_missing(records: Sequence[AVClipRecord], folder: Path) -> str:
     """The first video that is not there."""
     return next(record.video for record in records if not (folder / record.video).is_file())
 

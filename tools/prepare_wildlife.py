@@ -14,18 +14,18 @@ from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from vadlab.apis.preparation.clip_preparation import ClipPreparation, PreparationReport
+from vadlab.apis.preparation.av_clip_preparation import AVClipPreparation, PreparationReport
 from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.datasets.audio import LogMelRecipe
-from vadlab.datasets.formats.clip_metadata import (
-    ClipRecord,
+from vadlab.datasets.formats.av_clip_metadata import (
+    AVClipRecord,
     classes_of,
     describe_unseen,
     heads_of,
     read_metadata,
     unseen_labels,
 )
-from vadlab.datasets.formats.clip_recipe import FrameRecipe
+from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.printable import say
@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sound = LogMelRecipe(args.sample_rate, args.window, args.hop, args.fft, args.bands, silence=args.silence)
     records = read_metadata(args.metadata, args.heads or ())
     heads = heads_of(records, args.heads, _USUAL_HEADS)
-    preparation = ClipPreparation(args.out, args.videos, frames, sound, args.workers)
+    preparation = AVClipPreparation(args.out, args.videos, frames, sound, args.workers)
     folder = args.metadata_out or args.out.parent / 'raw' / 'metadata'
     files = write_split_files(records, folder, args.metadata, args.overwrite_metadata)
     with ProgressShow() as progress:
@@ -145,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def tell(
     out: Path,
     report: PreparationReport,
-    records: Sequence[ClipRecord],
+    records: Sequence[AVClipRecord],
     heads: Sequence[str],
     files: Sequence[Path],
     recipe: LogMelRecipe,

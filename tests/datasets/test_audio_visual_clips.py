@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from vadlab.apis.preparation.clip_preparation import ClipPreparation
+from vadlab.apis.preparation.av_clip_preparation import AVClipPreparation
 from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.datasets.audio import LogMelRecipe
 from vadlab.datasets.audio.audio_reader import CHANNELS_CANCEL
 from vadlab.datasets.audio_visual_clips import AudioVisualClips
-from vadlab.datasets.formats.clip_metadata import read_metadata
-from vadlab.datasets.formats.clip_recipe import FrameRecipe
-from vadlab.datasets.formats.prepared_clips import frames_path, mel_path
+from vadlab.datasets.formats.av_clip_metadata import read_metadata
+from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
+from vadlab.datasets.formats.prepared_av_clips import frames_path, mel_path
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 from .wildlife_clips import METADATA, tone, write_clip, write_set
@@ -28,7 +28,7 @@ PIPELINE = [dict(type='LoadClip'), dict(type='PackAudioVisualInputs')]
 def prepared(tmp_path_factory):
     folder = write_set(tmp_path_factory.mktemp('set'))
     records = read_metadata(folder / 'metadata.csv')
-    ClipPreparation(folder / 'processed', folder / 'videos', FRAMES, SOUND).run(records)
+    AVClipPreparation(folder / 'processed', folder / 'videos', FRAMES, SOUND).run(records)
     write_split_files(records, folder / 'raw/metadata', folder / 'metadata.csv')
     return folder
 
@@ -157,7 +157,7 @@ def own(tmp_path):
     """A prepared set to break."""
     folder = write_set(tmp_path)
     records = read_metadata(folder / 'metadata.csv')
-    ClipPreparation(folder / 'processed', folder / 'videos', FRAMES, SOUND).run(records)
+    AVClipPreparation(folder / 'processed', folder / 'videos', FRAMES, SOUND).run(records)
     write_split_files(records, folder / 'raw/metadata', folder / 'metadata.csv')
     return folder
 
@@ -199,7 +199,7 @@ def test_frames_are_held_to_the_image_size_of_the_config(prepared):
 
 def test_clips_that_could_not_be_prepared_are_left_out_and_told(own):
     (own / 'videos/a/two.mp4').write_bytes(b'')
-    ClipPreparation(own / 'processed', own / 'videos', FRAMES, SOUND).run(read_metadata(own / 'metadata.csv'))
+    AVClipPreparation(own / 'processed', own / 'videos', FRAMES, SOUND).run(read_metadata(own / 'metadata.csv'))
     data = clips(own)
     assert [data.get_data_info(i)['clip_id'] for i in range(len(data))] == ['deer1', 'fox2']
     assert '1 clips could not be prepared and are left out (first: fox1:' in data.notes[0]

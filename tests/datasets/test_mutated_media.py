@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vadlab.datasets.audio import read_audio
-from vadlab.datasets.formats.clip_recipe import FrameRecipe, plan_clip
+from vadlab.datasets.formats.av_clip_recipe import FrameRecipe, plan_av_clip
 from vadlab.datasets.video import DamagedVideoError, index_video, read_frames
 from vadlab.datasets.video.image_reader import read_image
 from vadlab.utils.errors import VADLabError
@@ -92,7 +92,7 @@ def look_at_video(path, backend='auto'):
     assert frames.shape[1:] == (24, 32, 3)
     assert index.duration_s > 0
     assert (np.diff(index.frame_times) >= 0).all()
-    plan_clip(index, FrameRecipe(4, fps=2.0))
+    plan_av_clip(index, FrameRecipe(4, fps=2.0))
 
 
 @pytest.mark.parametrize('name', VIDEOS)

@@ -24,8 +24,8 @@ from vadlab.apis.modality_ablation import read_subsets
 from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.checkpoints import read_tensor_file
 from vadlab.datasets.audio import read_audio
+from vadlab.datasets.formats.av_clip_metadata import read_metadata
 from vadlab.datasets.formats.caption_files import read_caption_files
-from vadlab.datasets.formats.clip_metadata import read_metadata
 from vadlab.datasets.formats.feature_files import open_features, read_feature_shape
 from vadlab.datasets.formats.feature_lists import read_feature_list
 from vadlab.datasets.formats.frame_counts import read_frame_counts
@@ -33,8 +33,8 @@ from vadlab.datasets.formats.frame_masks import read_frame_masks
 from vadlab.datasets.formats.label_studio import convert_label_studio
 from vadlab.datasets.formats.patch_store import PatchStore
 from vadlab.datasets.formats.pixel_masks import read_avenue_masks, read_ped2_masks
-from vadlab.datasets.formats.prepared_clips import (
-    PreparedClip,
+from vadlab.datasets.formats.prepared_av_clips import (
+    PreparedAVClip,
     load_frames,
     load_mel,
     read_manifest,
@@ -141,7 +141,7 @@ KARPATHY = {
         for i in range(2)
     ]
 }
-CLIP = PreparedClip(
+CLIP = PreparedAVClip(
     'fox/1', 'fox.mp4', 17, 0.0, 2.5, frames_shape=[2, 3, 4, 4], frames_bytes=9, frame_inds=[0, 5], times=[0.0, 0.5],
     num_frames=20, duration=2.0, fps=10.0, sound='track', file_rate=16000, mel_shape=[4, 6], mel_bytes=224,
 )  # fmt: skip
@@ -311,7 +311,7 @@ READERS = [
     Reader('feature list, csv', 'vadlab/datasets/formats/feature_lists.py', 'a.csv', 'text', _text('path,label\n/a/Abuse001__0.npy,Abuse\n/a/N_1__0.npy,Normal\n'), lambda d: read_feature_list(d / 'a.csv')),
     Reader('feature list, text', 'vadlab/datasets/formats/feature_lists.py', 'a.txt', 'text', _text('# list\nAbuse/Abuse001.mp4 Abuse\nG:\\N\\N_1__0.npy\tNormal\nN_2,0\n'), lambda d: read_feature_list(d / 'a.txt')),
     Reader('list of videos', 'vadlab/apis/features/video_list.py', 'a.txt', 'text', lambda p: (p.with_name('a.mp4').touch(), p.write_text('a.mp4\n# more\na.mp4, Normal\n')), lambda d: find_videos([d / 'a.txt'])),
-    Reader('metadata', 'vadlab/datasets/formats/clip_metadata.py', 'all.csv', 'text', _text(METADATA), lambda d: read_metadata(d / 'all.csv', ['species'])),
+    Reader('metadata', 'vadlab/datasets/formats/av_clip_metadata.py', 'all.csv', 'text', _text(METADATA), lambda d: read_metadata(d / 'all.csv', ['species'])),
     Reader('temporal annotation, ucf', 'vadlab/datasets/formats/temporal_annotations.py', 'ann.txt', 'text', _text(ANNOTATION), lambda d: read_temporal_annotations(d / 'ann.txt')),
     Reader('temporal annotation, xd', 'vadlab/datasets/formats/temporal_annotations.py', 'ann.txt', 'text', _text(XD), lambda d: read_temporal_annotations(d / 'ann.txt')),
     Reader('ground truth, ucf', 'vadlab/datasets/formats/temporal_annotations.py', 'ann.txt', 'text', _text(ANNOTATION), lambda d: _truth(d, 'ucf-crime', 'ann.txt')),
@@ -350,10 +350,10 @@ READERS = [
     Reader('learning curve', 'vadlab/visualization/figures/learning_curves.py', 'scalars.json', 'jsonl', _scalars(), lambda d: read_learning_curve(d / 'scalars.json')),
     Reader('patch recipe', 'vadlab/datasets/formats/patch_store.py', 'recipe.json', 'json', _store, _read_store),
     Reader('patch index', 'vadlab/datasets/formats/patch_store.py', 'images.jsonl', 'jsonl', _store, _read_store),
-    Reader('manifest', 'vadlab/datasets/formats/prepared_clips.py', 'manifest.jsonl', 'jsonl', lambda p: p.write_text(CLIP.as_line() * 2), lambda d: read_manifest(d)),
-    Reader('clip recipe', 'vadlab/datasets/formats/prepared_clips.py', 'recipe.json', 'json', _json({'recipe': {'frames': {'num_frames': 8, 'fps': None, 'height': 4, 'width': 4}, 'sound': {'bands': 64, 'high_hz': None}}}), lambda d: read_prepared_recipe(d)),
-    Reader('prepared frames', 'vadlab/datasets/formats/prepared_clips.py', 'a.pt', 'bytes', lambda p: torch.save(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), p), lambda d: load_frames(d / 'a.pt', [2, 3, 4, 4]).sum()),
-    Reader('prepared sound', 'vadlab/datasets/formats/prepared_clips.py', 'a.npy', 'npy', _array(np.ones((4, 6), np.float32)), lambda d: load_mel(d / 'a.npy', [4, 6]).tobytes()),
+    Reader('manifest', 'vadlab/datasets/formats/prepared_av_clips.py', 'manifest.jsonl', 'jsonl', lambda p: p.write_text(CLIP.as_line() * 2), lambda d: read_manifest(d)),
+    Reader('clip recipe', 'vadlab/datasets/formats/prepared_av_clips.py', 'recipe.json', 'json', _json({'recipe': {'frames': {'num_frames': 8, 'fps': None, 'height': 4, 'width': 4}, 'sound': {'bands': 64, 'high_hz': None}}}), lambda d: read_prepared_recipe(d)),
+    Reader('prepared frames', 'vadlab/datasets/formats/prepared_av_clips.py', 'a.pt', 'bytes', lambda p: torch.save(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), p), lambda d: load_frames(d / 'a.pt', [2, 3, 4, 4]).sum()),
+    Reader('prepared sound', 'vadlab/datasets/formats/prepared_av_clips.py', 'a.npy', 'npy', _array(np.ones((4, 6), np.float32)), lambda d: load_mel(d / 'a.npy', [4, 6]).tobytes()),
     Reader('sound statistics', 'vadlab/models/data_preprocessors/audio_visual_data_preprocessor.py', 's.json', 'json', _json({'sound': {'mean': -20.5, 'std': 4.0}}), lambda d: read_statistics(str(d / 's.json'))),
     Reader('clip folder', 'vadlab/models/checkpoints/clip_loading.py', 'config.json', 'json', _hugging_face, lambda d: load_clip_checkpoint(d)),
     Reader('tensors', 'vadlab/checkpoints/tensor_files.py', 'a.pth', 'bytes', lambda p: torch.save({'state_dict': {'w': torch.ones(3)}}, p), lambda d: read_tensor_file(d / 'a.pth'), 0.4),
@@ -369,8 +369,8 @@ READERS = [
 #: Modules that open files, but none from outside, or leave the reading to others; and why.
 OTHERS = {
     'vadlab/apis/features/extraction.py': 'hashes weights',
-    'vadlab/apis/preparation/clip_preparation.py': 'locks, and appends to its own manifest',
-    'vadlab/apis/preparation/prepare_clip.py': 'writes',
+    'vadlab/apis/preparation/av_clip_preparation.py': 'locks, and appends to its own manifest',
+    'vadlab/apis/preparation/prepare_av_clip.py': 'writes',
     'vadlab/datasets/damaged_video_counter.py': "reads this process's own temporary file",
     'vadlab/datasets/coco_captions.py': 'tries whether an image can be opened',
     'vadlab/simulators/common/made_folder.py': 'writes',

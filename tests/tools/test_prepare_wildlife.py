@@ -6,7 +6,7 @@ from mmengine.logging import MMLogger
 
 from tests.datasets.formats.wildlife_layouts.test_wildlife_layouts import write_mammalps
 from tests.datasets.wildlife_clips import METADATA, write_clip, write_set
-from vadlab.datasets.formats.clip_metadata import read_metadata
+from vadlab.datasets.formats.av_clip_metadata import read_metadata
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 pytest.importorskip('librosa')

@@ -68,7 +68,7 @@ class PrepareJob:
         if not self.works_in_child:
             import librosa
 
-            import vadlab.apis.preparation.prepare_clip
+            import vadlab.apis.preparation.prepare_av_clip
 
             librosa.feature.melspectrogram(y=np.zeros(2048, np.float32))  # compiled and cached at first use
             assert vadlab
@@ -89,15 +89,15 @@ class PrepareJob:
         return dict(frames_sha256=digest.hexdigest())
 
     def _vadlab(self, path: str, number: int) -> bytes:
-        from vadlab.apis.preparation.prepare_clip import ClipJob, prepare_clip
+        from vadlab.apis.preparation.prepare_av_clip import AVClipJob, prepare_av_clip
         from vadlab.datasets.audio import LogMelRecipe
-        from vadlab.datasets.formats.clip_recipe import FrameRecipe
-        from vadlab.datasets.formats.prepared_clips import frames_path, load_frames
+        from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
+        from vadlab.datasets.formats.prepared_av_clips import frames_path, load_frames
         from vadlab.datasets.video import video_index
 
         # A preparation meets each file for the first time.
         video_index._index_video.cache_clear()
-        job = ClipJob(
+        job = AVClipJob(
             clip_id=str(number),
             video=path,
             video_path=path,
@@ -111,7 +111,7 @@ class PrepareJob:
             frames=FrameRecipe(KEPT, None, SIZE, SIZE),
             sound=LogMelRecipe(),
         )
-        clip = prepare_clip(job)
+        clip = prepare_av_clip(job)
         if clip.bad or not clip.has_mel:
             raise RuntimeError(clip.bad or f'{path}: no sound was found')
         return load_frames(frames_path(self.folder.name, clip.clip_id), clip.frames_shape).numpy().tobytes()

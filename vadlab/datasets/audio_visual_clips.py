@@ -12,10 +12,17 @@ from ..registry import DATASETS
 from ..utils.errors import ConfigError, DataError
 from .annotated_dataset import AnnotatedDataset
 from .audio import LogMelRecipe
-from .formats.clip_metadata import ClipRecord, classes_of, describe_unseen, read_metadata, unseen_labels
-from .formats.clip_recipe import FrameRecipe
+from .formats.av_clip_metadata import AVClipRecord, classes_of, describe_unseen, read_metadata, unseen_labels
+from .formats.av_clip_recipe import FrameRecipe
 from .formats.path_index import PathIndex
-from .formats.prepared_clips import frames_path, has_files, mel_path, read_manifest, read_prepared_recipe, reading_note
+from .formats.prepared_av_clips import (
+    frames_path,
+    has_files,
+    mel_path,
+    read_manifest,
+    read_prepared_recipe,
+    reading_note,
+)
 from .problem_list import ProblemList
 
 SOURCES = ('processed', 'videos')
@@ -51,7 +58,7 @@ class AudioVisualClips(AnnotatedDataset):
         video_dir: Folder of the videos, likewise.
         image_size: What prepared frames must measure, height and width, or one number for both; None takes them as
             they are. Of ``videos``, what they are scaled to.
-        frame_recipe: Options of :class:`~vadlab.datasets.formats.clip_recipe.FrameRecipe`, of ``videos``.
+        frame_recipe: Options of :class:`~vadlab.datasets.formats.av_clip_recipe.FrameRecipe`, of ``videos``.
         sound_recipe: Options of :class:`~vadlab.datasets.audio.LogMelRecipe`, of ``videos``.
         unseen_labels: ``error`` or ``drop``.
         test_mode: As MMEngine's.
@@ -159,7 +166,7 @@ class AudioVisualClips(AnnotatedDataset):
         self._report(samples, source, classes)
         return samples
 
-    def _sample(self, record: ClipRecord, classes: dict[str, list[str]]) -> dict:
+    def _sample(self, record: AVClipRecord, classes: dict[str, list[str]]) -> dict:
         labels = {head: [classes[head].index(label) for label in record.labels(head)] for head in self.heads}
         return dict(
             clip_id=record.clip_id,
@@ -174,8 +181,8 @@ class AudioVisualClips(AnnotatedDataset):
         )
 
     def _with_known_labels(
-        self, records: list[ClipRecord], classes: dict[str, list[str]], source: str
-    ) -> list[ClipRecord]:
+        self, records: list[AVClipRecord], classes: dict[str, list[str]], source: str
+    ) -> list[AVClipRecord]:
         for head, names in classes.items():
             unseen = unseen_labels(records, head, names)
             if not unseen:
@@ -195,7 +202,7 @@ class AudioVisualClips(AnnotatedDataset):
             raise DataError(f'AudioVisualClips: {source}: no clip is left')
         return records
 
-    def _check_labels(self, records: list[ClipRecord], source: str) -> None:
+    def _check_labels(self, records: list[AVClipRecord], source: str) -> None:
         problems = ProblemList('AudioVisualClips')
         for head in self.heads:
             if head in self.multi_label:
@@ -208,7 +215,7 @@ class AudioVisualClips(AnnotatedDataset):
                     problems.note(f'clips have several labels of {head}', f'{record.clip_id}: {record.columns[head]}')
         problems.raise_if_any(source, 'Give one label each, or name the head in multi_label')
 
-    def _from_processed(self, records: list[ClipRecord], samples: list[dict]) -> list[dict]:
+    def _from_processed(self, records: list[AVClipRecord], samples: list[dict]) -> list[dict]:
         folder = self._locate(self.processed_dir, 'processed_dir')
         frames, sound = read_prepared_recipe(folder)
         if self.image_size is not None and self.image_size != (frames.height, frames.width):
@@ -256,7 +263,7 @@ class AudioVisualClips(AnnotatedDataset):
             raise DataError(f'AudioVisualClips: {folder}: not one clip of {self.ann_file} could be prepared')
         return complete
 
-    def _from_videos(self, records: list[ClipRecord], samples: list[dict]) -> list[dict]:
+    def _from_videos(self, records: list[AVClipRecord], samples: list[dict]) -> list[dict]:
         folder = self._locate(self.video_dir, 'video_dir')
         index, problems = PathIndex.of(folder), ProblemList('AudioVisualClips')
         for record, sample in zip(records, samples, strict=True):
@@ -298,7 +305,7 @@ def _size_options(size: tuple[int, int] | None) -> dict[str, int]:
     return {} if size is None else dict(height=size[0], width=size[1])
 
 
-def _without(record: ClipRecord, head: str, labels: set[str]) -> ClipRecord:
+def _without(record: AVClipRecord, head: str, labels: set[str]) -> AVClipRecord:
     """The record without some labels of a head."""
     kept = ';'.join(label for label in record.labels(head) if label not in labels)
     return replace(record, columns={**record.columns, head: kept})

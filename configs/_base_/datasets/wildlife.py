@@ -26,7 +26,7 @@ spec_augment = 1.0  # share of clips whose spectrogram is masked
 drop_video = 0.0  # share of the training clips that are heard only
 drop_audio = 0.0  # and of those that are seen only
 mix_up = None  # alpha of MixUp, such as 0.2
-frame_recipe = None  # of source='videos': options of vadlab/datasets/formats/clip_recipe.py
+frame_recipe = None  # of source='videos': options of vadlab/datasets/formats/av_clip_recipe.py
 sound_recipe = None  # of source='videos': options of vadlab/datasets/audio/log_mel.py
 blank_pixels = False  # control: what is scored if the model sees nothing
 

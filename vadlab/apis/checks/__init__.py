@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from .av_clip_checks import check_av_clips
 from .caption_checks import check_images, check_words
 from .check_context import CheckContext, SplitUnderTest
-from .clip_checks import check_clips
 from .feature_checks import check_features
 from .region_checks import check_boxes, check_captions
 from .video_checks import check_videos
@@ -17,7 +17,7 @@ CHECKS: dict[str, Callable[[list[SplitUnderTest], CheckContext], None]] = {
     'images': check_images,
     'videos': check_videos,
     'features': check_features,
-    'clips': check_clips,
+    'clips': check_av_clips,
 }
 
 __all__ = ['CHECKS', 'CheckContext', 'SplitUnderTest']

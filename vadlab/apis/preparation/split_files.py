@@ -3,19 +3,21 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from vadlab.datasets.formats.clip_metadata import SPLITS, ClipRecord, format_metadata, write_metadata
+from vadlab.datasets.formats.av_clip_metadata import SPLITS, AVClipRecord, format_metadata, write_metadata
 from vadlab.utils.errors import DataError
 from vadlab.utils.text_file import read_text
 
 
-def write_split_files(records: Sequence[ClipRecord], folder: Path, source: Path, overwrite: bool = False) -> list[Path]:
+def write_split_files(
+    records: Sequence[AVClipRecord], folder: Path, source: Path, overwrite: bool = False
+) -> list[Path]:
     """Write one CSV a split, where they are not what the metadata was read from.
 
     A file that is there and says something else is left alone, and is an error: nobody could tell whether it was
     made here or by hand.
 
     Args:
-        records (Sequence[ClipRecord]): Of all splits.
+        records (Sequence[AVClipRecord]): Of all splits.
         folder (Path): Folder of the CSVs.
         source (Path): What the metadata was read from.
         overwrite (bool): Replace files that say something else.

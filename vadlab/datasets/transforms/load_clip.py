@@ -5,8 +5,8 @@ from mmengine.logging import MMLogger
 from ...registry import TRANSFORMS
 from ...utils.loader_workers import tells_for_all
 from ..audio import log_mel, read_audio
-from ..formats.clip_recipe import plan_clip
-from ..formats.prepared_clips import load_frames, load_mel
+from ..formats.av_clip_recipe import plan_av_clip
+from ..formats.prepared_av_clips import load_frames, load_mel
 from ..video import index_video, read_frames
 
 _told: set[str] = set()
@@ -53,7 +53,7 @@ class LoadClip(BaseTransform):
     def _decode(results: dict) -> None:
         path, recipe, sound_recipe = results['video_path'], results['frame_recipe'], results['sound_recipe']
         index = index_video(path)
-        plan = plan_clip(index, recipe, results['start'], results['end'])
+        plan = plan_av_clip(index, recipe, results['start'], results['end'])
         size = (recipe.height, recipe.width)
         results['frames'] = read_frames(index, plan.frame_inds, size, interpolation=recipe.interpolation)
         results.update(

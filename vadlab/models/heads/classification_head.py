@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vadlab.datasets.formats.clip_metadata import classes_of, read_metadata
+from vadlab.datasets.formats.av_clip_metadata import classes_of, read_metadata
 from vadlab.registry import MODELS
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 

@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from vadlab.datasets.formats.clip_metadata import read_metadata, write_metadata
+from vadlab.datasets.formats.av_clip_metadata import read_metadata, write_metadata
 from vadlab.datasets.formats.wildlife_layouts import LAYOUTS, read_animal_kingdom, read_mammalps, read_panaf20k
 from vadlab.datasets.formats.wildlife_layouts.workbook import read_sheet
 from vadlab.utils.errors import DataError, MissingFileError

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ..clip_metadata import ClipRecord
+from ..av_clip_metadata import AVClipRecord
 from .animal_kingdom import read_animal_kingdom
 from .mammalps import read_mammalps
 from .panaf20k import read_panaf20k
 
 #: Readers by the name of the layout. Each takes the folder of the data set.
-LAYOUTS: dict[str, Callable[[Path], list[ClipRecord]]] = {
+LAYOUTS: dict[str, Callable[[Path], list[AVClipRecord]]] = {
     'mammalps': read_mammalps,
     'animal_kingdom': read_animal_kingdom,
     'panaf20k': read_panaf20k,

@@ -5,7 +5,7 @@ from typing import Any
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.utils.errors import DataError, MissingFileError
 
-from ..clip_metadata import ClipRecord
+from ..av_clip_metadata import AVClipRecord
 from .layout_files import check_columns, joined, read_table
 from .workbook import read_sheet
 
@@ -13,7 +13,7 @@ _COLUMNS = ('video_id', 'type', 'list_animal', 'list_animal_action')
 _SPLITS = {'train': 'train', 'val': 'val', 'validation': 'val', 'test': 'test'}
 
 
-def read_animal_kingdom(root: Path) -> list[ClipRecord]:
+def read_animal_kingdom(root: Path) -> list[AVClipRecord]:
     """Animal Kingdom, action recognition: clips with all animals in them and all that they do.
 
     Ng et al., "Animal Kingdom", CVPR 2022, arXiv:2204.08129. Layout of the release, relative to its
@@ -36,7 +36,7 @@ def read_animal_kingdom(root: Path) -> list[ClipRecord]:
         root (Path): ``action_recognition``, or the folder above it.
 
     Returns:
-        list[ClipRecord]: With paths relative to ``root``.
+        list[AVClipRecord]: With paths relative to ``root``.
 
     Raises:
         MissingFileError: The table is not there.
@@ -60,7 +60,7 @@ def read_animal_kingdom(root: Path) -> list[ClipRecord]:
             problems.note('types are neither train nor test', f'{row["video_id"]}: {row["type"]!r}')
             continue
         records.append(
-            ClipRecord(
+            AVClipRecord(
                 clip_id=row['video_id'],
                 video=(videos / f'{row["video_id"]}.mp4').as_posix(),
                 split=_SPLITS[row['type'].lower()],

@@ -5,13 +5,13 @@ from pathlib import Path
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.utils.errors import MissingFileError
 
-from ..clip_metadata import SPLITS, ClipRecord
+from ..av_clip_metadata import SPLITS, AVClipRecord
 from .layout_files import joined, read_table, unique_ids
 
 _COLUMNS = ('video_path', 'start_s', 'end_s', 'activity', 'actions', 'species')
 
 
-def read_mammalps(root: Path) -> list[ClipRecord]:
+def read_mammalps(root: Path) -> list[AVClipRecord]:
     """MammAlps, benchmark I: single-animal clips with species, activity and actions.
 
     Gabeff et al., "MammAlps", CVPR 2025, arXiv:2503.18223. Layout of the release (Zenodo 15040901), relative to its
@@ -33,7 +33,7 @@ def read_mammalps(root: Path) -> list[ClipRecord]:
         root (Path): ``mammalps_v1``, or ``benchmark_1`` in it.
 
     Returns:
-        list[ClipRecord]: With paths relative to ``root``.
+        list[AVClipRecord]: With paths relative to ``root``.
 
     Raises:
         MissingFileError: A split's CSV is not there.
@@ -58,7 +58,7 @@ def read_mammalps(root: Path) -> list[ClipRecord]:
             audio = inside / 'audios' / video.with_suffix('.wav')
             actions = [name for name in row['actions'].replace(',', ';').split(';') if name.strip().lower() != 'none']
             records.append(
-                ClipRecord(
+                AVClipRecord(
                     clip_id=video.stem,
                     video=(inside / 'clips' / video).as_posix(),
                     split=split,

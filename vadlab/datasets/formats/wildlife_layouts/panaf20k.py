@@ -8,7 +8,7 @@ from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import read_json, shape_fault
 from vadlab.utils.natural_order import natural_sorted
 
-from ..clip_metadata import ClipRecord
+from ..av_clip_metadata import AVClipRecord
 from .layout_files import joined, read_table
 
 _SPLITS = {'train': 'train', 'validation': 'val', 'val': 'val', 'test': 'test'}
@@ -18,7 +18,7 @@ _FRAMES = {'annotations': [{'detections': [{'species?': str, 'behaviour?': str}]
 _NO_LABEL = ('', 'none', 'no_action', 'nan')
 
 
-def read_panaf20k(root: Path) -> list[ClipRecord]:
+def read_panaf20k(root: Path) -> list[AVClipRecord]:
     """PanAf20K: camera-trap videos of chimpanzees and gorillas.
 
     Brookes et al., "PanAf20K", IJCV 2024, arXiv:2401.13554, in two parts, told apart by what is in the folder:
@@ -42,7 +42,7 @@ def read_panaf20k(root: Path) -> list[ClipRecord]:
         root (Path): The folder of one of the parts.
 
     Returns:
-        list[ClipRecord]: With paths relative to ``root``.
+        list[AVClipRecord]: With paths relative to ``root``.
 
     Raises:
         MissingFileError: Annotations of neither part are here.
@@ -61,7 +61,7 @@ def read_panaf20k(root: Path) -> list[ClipRecord]:
     )
 
 
-def _read_frames(root: Path, folder: Path) -> list[ClipRecord]:
+def _read_frames(root: Path, folder: Path) -> list[AVClipRecord]:
     problems, records = ProblemList('PanAf500'), []
     for name, split in _SPLITS.items():
         for file in natural_sorted((folder / 'annotations' / name).glob('*.json')):
@@ -77,7 +77,7 @@ def _read_frames(root: Path, folder: Path) -> list[ClipRecord]:
             species = [detection.get('species') or '' for detection in detections]
             behaviours = [detection.get('behaviour') or '' for detection in detections]
             records.append(
-                ClipRecord(
+                AVClipRecord(
                     clip_id=file.stem,
                     video=(folder.relative_to(root) / 'videos' / f'{file.stem}.mp4').as_posix(),
                     split=split,
@@ -88,7 +88,7 @@ def _read_frames(root: Path, folder: Path) -> list[ClipRecord]:
     return records
 
 
-def _read_tables(root: Path, tables: list[Path]) -> list[ClipRecord]:
+def _read_tables(root: Path, tables: list[Path]) -> list[AVClipRecord]:
     by_split = [path for path in tables if path.stem in _SPLITS]
     if not by_split and len(tables) > 1:
         raise DataError(
@@ -121,7 +121,7 @@ def _read_tables(root: Path, tables: list[Path]) -> list[ClipRecord]:
             name = row[video] if Path(row[video]).suffix else f'{row[video]}.mp4'
             shown = row[label].replace(',', ';').split(';') if label else [f for f in flags if row[f].startswith('1')]
             records.append(
-                ClipRecord(
+                AVClipRecord(
                     clip_id=Path(name).stem,
                     video=name if os.path.exists(root / name) or not (root / 'videos').is_dir() else f'videos/{name}',
                     split=_SPLITS[split],

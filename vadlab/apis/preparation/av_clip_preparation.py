@@ -19,17 +19,17 @@ from mmengine.logging import MMLogger
 from vadlab.apis.features.recipe import check_recipe
 from vadlab.datasets.audio import LogMelRecipe
 from vadlab.datasets.audio.log_mel import import_librosa
-from vadlab.datasets.formats.clip_metadata import ClipRecord
-from vadlab.datasets.formats.clip_recipe import FrameRecipe
+from vadlab.datasets.formats.av_clip_metadata import AVClipRecord
+from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
 from vadlab.datasets.formats.path_index import PathIndex
-from vadlab.datasets.formats.prepared_clips import (
+from vadlab.datasets.formats.prepared_av_clips import (
     FRAMES_DIR,
     MANIFEST_FILE,
     MELS_DIR,
     READ_AS,
     RECIPE_FILE,
     STATISTICS_FILE,
-    PreparedClip,
+    PreparedAVClip,
     frames_path,
     has_files,
     mel_path,
@@ -41,14 +41,14 @@ from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.runtime import versions
 
-from .prepare_clip import ClipJob, prepare_clip
+from .prepare_av_clip import AVClipJob, prepare_av_clip
 
 _BAD_FILE = 'bad_clips.json'
 
 
 @dataclass
 class PreparationReport:
-    """What a run of :class:`ClipPreparation` did.
+    """What a run of :class:`AVClipPreparation` did.
 
     Attributes:
         done: Clips that were prepared.
@@ -62,12 +62,12 @@ class PreparationReport:
     done: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     bad: dict[str, str] = field(default_factory=dict)
-    clips: list[PreparedClip] = field(default_factory=list)
+    clips: list[PreparedAVClip] = field(default_factory=list)
     frames: int = 0
     seconds: float = 0.0
 
 
-class ClipPreparation:
+class AVClipPreparation:
     """Makes ``video_frames/ID.pt`` and ``mel_spectrograms/ID.npy`` of clips.
 
     A file is in place when it is whole, and a clip's line is appended to ``manifest.jsonl`` when its files are, so a
@@ -112,14 +112,14 @@ class ClipPreparation:
 
     def run(
         self,
-        records: Sequence[ClipRecord],
+        records: Sequence[AVClipRecord],
         overwrite: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> PreparationReport:
         """Prepare the clips that are not there yet, and the statistics of the training clips.
 
         Args:
-            records (Sequence[ClipRecord]): Of :func:`~vadlab.datasets.formats.clip_metadata.read_metadata`.
+            records (Sequence[AVClipRecord]): Of :func:`~vadlab.datasets.formats.av_clip_metadata.read_metadata`.
             overwrite (bool): Remove what was prepared in this folder before.
             progress (Callable | None): Called with (clips done, clips in all).
 
@@ -151,7 +151,7 @@ class ClipPreparation:
         report.seconds = time.perf_counter() - start
         return report
 
-    def _jobs(self, records: Sequence[ClipRecord]) -> list[ClipJob]:
+    def _jobs(self, records: Sequence[AVClipRecord]) -> list[AVClipJob]:
         """What is to be made of each record.
 
         Raises:
@@ -177,7 +177,7 @@ class ClipPreparation:
         problems.raise_if_any(str(self.videos), 'Check the folder of videos and the columns video and audio')
         size = {name: os.path.getsize(path) for name, path in found.items()}
         return [
-            ClipJob(
+            AVClipJob(
                 clip_id=record.clip_id,
                 video=record.video,
                 video_path=found[record.video],
@@ -214,7 +214,7 @@ class ClipPreparation:
         for name in (RECIPE_FILE, MANIFEST_FILE, STATISTICS_FILE, _BAD_FILE):
             (self.out / name).unlink(missing_ok=True)
 
-    def _tidy_up(self) -> dict[str, PreparedClip]:
+    def _tidy_up(self) -> dict[str, PreparedAVClip]:
         """Remove what a kill left behind; what is known of the clips whose files are whole."""
         for folder in (self.out / FRAMES_DIR, self.out / MELS_DIR):
             for part in folder.rglob('.*.part'):
@@ -226,13 +226,13 @@ class ClipPreparation:
         self._write_manifest(known)
         return known
 
-    def _write_manifest(self, clips: dict[str, PreparedClip]) -> None:
+    def _write_manifest(self, clips: dict[str, PreparedAVClip]) -> None:
         write_text(self.out / MANIFEST_FILE, ''.join(clip.as_line() for clip in clips.values()))
 
     def _work(
         self,
-        jobs: list[ClipJob],
-        known: dict[str, PreparedClip],
+        jobs: list[AVClipJob],
+        known: dict[str, PreparedAVClip],
         report: PreparationReport,
         progress: Callable[[int, int], None],
         total: int,
@@ -251,12 +251,12 @@ class ClipPreparation:
                     report.frames += clip.num_frames
                 progress(len(report.skipped) + len(report.done) + len(report.bad), total)
 
-    def _prepared(self, jobs: list[ClipJob]) -> Iterator[PreparedClip]:
+    def _prepared(self, jobs: list[AVClipJob]) -> Iterator[PreparedAVClip]:
         """The clips of these jobs, in the order in which they get done."""
         if self.workers == 1 or len(jobs) < 2:
-            yield from map(prepare_clip, jobs)
+            yield from map(prepare_av_clip, jobs)
             return
-        suspects: list[ClipJob] = []
+        suspects: list[AVClipJob] = []
         left = iter(jobs)
         while (yield from self._in_pool(left, self.workers, 2 * self.workers, suspects)):
             # A file on which the decoder itself crashes takes its process along. One at a time they show which it is.
@@ -264,24 +264,24 @@ class ClipPreparation:
             suspects.clear()
             while (yield from self._in_pool(alone, 1, 1, suspects)):
                 job = suspects.pop()
-                yield PreparedClip(**job.facts(), bad=f'{job.video_path}: the process that decoded it crashed')
+                yield PreparedAVClip(**job.facts(), bad=f'{job.video_path}: the process that decoded it crashed')
 
     @staticmethod
     def _in_pool(
-        jobs: Iterator[ClipJob], workers: int, most: int, suspects: list[ClipJob]
-    ) -> Generator[PreparedClip, None, bool]:
+        jobs: Iterator[AVClipJob], workers: int, most: int, suspects: list[AVClipJob]
+    ) -> Generator[PreparedAVClip, None, bool]:
         """Clips out of a pool of processes, ``most`` of them under way at a time.
 
         Returns:
             bool: Whether a process died, and with it the pool. Then ``suspects`` gets the jobs that were under way.
         """
         pool = ProcessPoolExecutor(workers, mp_context=_processes(), initializer=_one_thread)
-        pending: dict[Future, ClipJob] = {}
+        pending: dict[Future, AVClipJob] = {}
         try:
             while True:
                 for job in islice(jobs, most - len(pending)):
                     suspects.append(job)  # lost otherwise where the pool dies right here
-                    pending[pool.submit(prepare_clip, job)] = suspects.pop()
+                    pending[pool.submit(prepare_av_clip, job)] = suspects.pop()
                 if not pending:
                     return False
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
@@ -293,7 +293,9 @@ class ClipPreparation:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _finish(self, records: Sequence[ClipRecord], known: dict[str, PreparedClip], report: PreparationReport) -> None:
+    def _finish(
+        self, records: Sequence[AVClipRecord], known: dict[str, PreparedAVClip], report: PreparationReport
+    ) -> None:
         self._write_manifest(known)
         usable = [(record, known[record.clip_id]) for record in records if not known[record.clip_id].bad]
         report.clips = [clip for _, clip in usable]
@@ -305,7 +307,7 @@ class ClipPreparation:
             (self.out / _BAD_FILE).unlink(missing_ok=True)
 
 
-def mel_statistics(clips: Sequence[PreparedClip]) -> dict[str, float | int | None]:
+def mel_statistics(clips: Sequence[PreparedAVClip]) -> dict[str, float | int | None]:
     """Mean and standard deviation over all numbers of the clips' spectrograms, in decibels; None without sound."""
     count = sum(int(np.prod(clip.mel_shape)) for clip in clips)
     if not count:
@@ -315,14 +317,14 @@ def mel_statistics(clips: Sequence[PreparedClip]) -> dict[str, float | int | Non
     return {'clips': len(clips), 'mean': mean, 'std': float(np.sqrt(max(variance, 0.0)))}
 
 
-def _is_done(clip: PreparedClip | None, job: ClipJob) -> bool:
+def _is_done(clip: PreparedAVClip | None, job: AVClipJob) -> bool:
     return clip is not None and all(getattr(clip, name) == value for name, value in job.facts().items())
 
 
 def _processes() -> BaseContext:
     """How processes start: forked from one that has imported everything, and has no threads."""
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['__main__', prepare_clip.__module__, 'librosa'])
+    context.set_forkserver_preload(['__main__', prepare_av_clip.__module__, 'librosa'])
     return context
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 
 from vadlab.datasets.audio import LogMelRecipe, log_mel, read_audio
-from vadlab.datasets.formats.clip_recipe import FrameRecipe, plan_clip
-from vadlab.datasets.formats.prepared_clips import PreparedClip, frames_path, mel_path
+from vadlab.datasets.formats.av_clip_recipe import FrameRecipe, plan_av_clip
+from vadlab.datasets.formats.prepared_av_clips import PreparedAVClip, frames_path, mel_path
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.utils.atomic import atomic_path
 from vadlab.utils.errors import DataError, MissingDependencyError, VADLabError
 
 
 @dataclass(frozen=True)
-class ClipJob:
+class AVClipJob:
     """What is to be prepared.
 
     Attributes:
@@ -54,26 +54,26 @@ class ClipJob:
         return {name: getattr(self, name) for name in names}
 
 
-def prepare_clip(job: ClipJob) -> PreparedClip:
+def prepare_av_clip(job: AVClipJob) -> PreparedAVClip:
     """Make a clip's files; both are in place, whole, when this returns.
 
     Returns:
-        PreparedClip: The manifest's line; one with ``bad`` set where the video cannot be used.
+        PreparedAVClip: The manifest's line; one with ``bad`` set where the video cannot be used.
 
     Raises:
         MissingDependencyError: librosa is not installed.
     """
     try:
-        return PreparedClip(**job.facts(), **_pictures(job), **_sound(job))
+        return PreparedAVClip(**job.facts(), **_pictures(job), **_sound(job))
     except MissingDependencyError:
         raise
     except (VADLabError, OSError) as error:
-        return PreparedClip(**job.facts(), bad=str(error))
+        return PreparedAVClip(**job.facts(), bad=str(error))
 
 
-def _pictures(job: ClipJob) -> dict:
+def _pictures(job: AVClipJob) -> dict:
     index = index_video(job.video_path)
-    plan = plan_clip(index, job.frames, job.start, job.end)
+    plan = plan_av_clip(index, job.frames, job.start, job.end)
     size = (job.frames.height, job.frames.width)
     frames = read_frames(index, plan.frame_inds, size, interpolation=job.frames.interpolation)
     tensor = torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous()
@@ -92,7 +92,7 @@ def _pictures(job: ClipJob) -> dict:
     )
 
 
-def _sound(job: ClipJob) -> dict[str, Any]:
+def _sound(job: AVClipJob) -> dict[str, Any]:
     sound = read_audio(job.audio_path, job.sound.sample_rate, job.start or 0.0, job.end)
     if sound is None:
         return dict(sound='none')

@@ -12,23 +12,23 @@ from vadlab.structures import AudioVisualDataSample
 from ..figures.class_bars import plot_grouped_bars
 from ..figures.confusion_picture import plot_confusion
 from ..html_report import Article, picture_name
-from .clip_picture import ClipPicture, HeadDecision, draw_clip
+from .av_clip_picture import AVClipPicture, HeadDecision, draw_av_clip
 from .renderer import DPI, Renderer
 
 
 @RENDERERS.register_module(name='AudioVisualDataSample')
-class ClipRenderer(Renderer):
+class AVClipRenderer(Renderer):
     """Confusion matrix and bars of all classes per head; clips with spectrogram and attention."""
 
     title = 'Tested clips'
     max_samples = 24
 
     def draw(self, inputs: Mapping[str, Any], sample: AudioVisualDataSample) -> Article:
-        """See :meth:`Renderer.draw`; ``inputs`` are ``video`` and ``audio`` as :func:`clip_picture` takes them."""
+        """See :meth:`Renderer.draw`; ``inputs`` are ``video`` and ``audio`` as :func:`av_clip_picture` takes them."""
         classes = self.dataset.metainfo.get('classes') or {}
-        clip = clip_picture(sample, inputs['video'], inputs.get('audio'), classes)
+        clip = av_clip_picture(sample, inputs['video'], inputs.get('audio'), classes)
         name = picture_name(clip.clip_id)
-        draw_clip(clip).savefig(self.folder / name, dpi=DPI)
+        draw_av_clip(clip).savefig(self.folder / name, dpi=DPI)
         wrong = [head.name for head in clip.heads if head.truth and not head.right]
         return Article(
             heading=clip.clip_id,
@@ -72,12 +72,12 @@ class ClipRenderer(Renderer):
         return Article(title, [confusion, bars], text, order=float('inf'))
 
 
-def clip_picture(
+def av_clip_picture(
     sample: AudioVisualDataSample,
     video: torch.Tensor,
     spectrogram: torch.Tensor | None,
     classes: Mapping[str, Sequence[str]],
-) -> ClipPicture:
+) -> AVClipPicture:
     """What to draw of a sample.
 
     Args:
@@ -105,7 +105,7 @@ def clip_picture(
     attention = {name: part.float().cpu().numpy() for name, part in (sample.get('pred_attention') or {}).items()}
     note = f'{duration:.1f} s' + ('' if sound is not None else ', no sound')
     clip_id, times = str(sample.clip_id), np.asarray(times)
-    return ClipPicture(clip_id, frames, times, duration, heads, sound, span, attention, note)
+    return AVClipPicture(clip_id, frames, times, duration, heads, sound, span, attention, note)
 
 
 def _truth(label: torch.Tensor | None) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vadlab.datasets.formats.prepared_clips import load_frames, load_mel
+from vadlab.datasets.formats.prepared_av_clips import load_frames, load_mel
 from vadlab.utils.errors import VADLabError
 
 from .check_context import CheckContext, SplitUnderTest, names
@@ -16,7 +16,7 @@ from .video_checks import look_at_videos
 _SHARE = 0.3  # by which the shares of clips with sound may differ between training and test
 
 
-def check_clips(splits: list[SplitUnderTest], context: CheckContext) -> None:
+def check_av_clips(splits: list[SplitUnderTest], context: CheckContext) -> None:
     """Read every prepared file, or decode every video; count classes; compare the splits' shares of sound."""
     prepared = [split for split in splits if split.dataset.source == 'processed']
     videos = [split for split in splits if split.dataset.source == 'videos']

@@ -10,13 +10,13 @@ import torch
 
 from tests.datasets.turned_videos import TURNS, turn_mp4
 from tests.datasets.wildlife_clips import METADATA, tone, write_clip, write_set, write_wav
-from vadlab.apis.preparation import clip_preparation as module
-from vadlab.apis.preparation.clip_preparation import ClipPreparation, mel_statistics
+from vadlab.apis.preparation import av_clip_preparation as module
+from vadlab.apis.preparation.av_clip_preparation import AVClipPreparation, mel_statistics
 from vadlab.datasets.audio import LogMelRecipe, log_mel, read_audio
 from vadlab.datasets.audio.audio_reader import CHANNELS_CANCEL
-from vadlab.datasets.formats.clip_metadata import ClipRecord, read_metadata
-from vadlab.datasets.formats.clip_recipe import FrameRecipe
-from vadlab.datasets.formats.prepared_clips import frames_path, mel_path, read_manifest, reading_note
+from vadlab.datasets.formats.av_clip_metadata import AVClipRecord, read_metadata
+from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
+from vadlab.datasets.formats.prepared_av_clips import frames_path, mel_path, read_manifest, reading_note
 from vadlab.datasets.video import read_frames
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
@@ -34,7 +34,7 @@ def folder(tmp_path):
 
 
 def preparation(folder, frames=SMALL, sound=None, workers=1):
-    return ClipPreparation(folder / 'processed', folder / 'videos', frames, sound or LogMelRecipe(bands=16), workers)
+    return AVClipPreparation(folder / 'processed', folder / 'videos', frames, sound or LogMelRecipe(bands=16), workers)
 
 
 def run(folder, **options):
@@ -184,7 +184,7 @@ def test_missing_and_ambiguous_videos_are_one_message(folder):
     with pytest.raises(MissingFileError, match=match):
         run(folder)
     with pytest.raises(MissingFileError, match='There is no folder of videos'):
-        ClipPreparation(folder / 'out', folder / 'nowhere')
+        AVClipPreparation(folder / 'out', folder / 'nowhere')
     with pytest.raises(ConfigError, match='workers=0'):
         preparation(folder, workers=0)
 
@@ -217,7 +217,7 @@ def test_workers_give_the_same_as_one_process(folder):
 
 
 def test_a_decoder_that_crashes_costs_one_clip(folder, monkeypatch):
-    monkeypatch.setattr(module, 'prepare_clip', crash_on_fox1)  # in processes, too: it is sent by name
+    monkeypatch.setattr(module, 'prepare_av_clip', crash_on_fox1)  # in processes, too: it is sent by name
     report = run(folder, workers=2)
     assert sorted(report.done) == ['deer1', 'deer2', 'fox2', 'fox3']
     assert 'the process that decoded it crashed' in report.bad['fox1']
@@ -255,7 +255,7 @@ def test_killed_in_the_middle_it_goes_on(tmp_path):
 
 
 def test_a_record_without_anything_optional_is_enough(folder):
-    report = preparation(folder).run([ClipRecord('x/y', 'four.mp4', 'train')])
+    report = preparation(folder).run([AVClipRecord('x/y', 'four.mp4', 'train')])
     assert report.done == ['x/y']
     assert frames_path(folder / 'processed', 'x/y').is_file()
 

@@ -1,7 +1,7 @@
 import pytest
 
-from vadlab.datasets.formats.clip_metadata import (
-    ClipRecord,
+from vadlab.datasets.formats.av_clip_metadata import (
+    AVClipRecord,
     classes_of,
     describe_unseen,
     heads_of,
@@ -27,7 +27,7 @@ def write(folder, text, name='metadata.csv'):
 
 def test_lines_become_records(tmp_path):
     first, second, third = read_metadata(write(tmp_path, GOOD), ['species'])
-    assert first == ClipRecord(
+    assert first == AVClipRecord(
         'a', 'x/1.mp4', 'train', columns=dict(species='red deer', behaviour='grazing;walking', site='S1')
     )
     assert first.labels('behaviour') == ('grazing', 'walking')
@@ -70,7 +70,7 @@ def test_what_spreadsheets_do_is_read(tmp_path):
 
 def test_written_metadata_reads_as_it_was(tmp_path):
     records = read_metadata(write(tmp_path, GOOD))
-    records.append(ClipRecord('d', '4.mp4', 'test', 1 / 3, None, 'd.wav', dict(records[0].columns, species='a, b;c')))
+    records.append(AVClipRecord('d', '4.mp4', 'test', 1 / 3, None, 'd.wav', dict(records[0].columns, species='a, b;c')))
     write_metadata(tmp_path / 'new' / 'all.csv', records)
     again = read_metadata(tmp_path / 'new' / 'all.csv')
     assert again[:3] == records[:3]

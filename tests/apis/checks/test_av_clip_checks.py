@@ -4,16 +4,16 @@ import torch
 from mmengine.config import Config
 
 from tests.datasets.wildlife_clips import write_set
+from vadlab.apis.checks.av_clip_checks import check_av_clips
 from vadlab.apis.checks.check_context import CheckContext, SplitUnderTest
-from vadlab.apis.checks.clip_checks import check_clips
-from vadlab.apis.preparation.clip_preparation import ClipPreparation
+from vadlab.apis.preparation.av_clip_preparation import AVClipPreparation
 from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.apis.verification_report import VerificationReport
 from vadlab.datasets.audio import LogMelRecipe
 from vadlab.datasets.audio_visual_clips import AudioVisualClips
-from vadlab.datasets.formats.clip_metadata import read_metadata
-from vadlab.datasets.formats.clip_recipe import FrameRecipe
-from vadlab.datasets.formats.prepared_clips import frames_path, mel_path
+from vadlab.datasets.formats.av_clip_metadata import read_metadata
+from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
+from vadlab.datasets.formats.prepared_av_clips import frames_path, mel_path
 
 pytest.importorskip('librosa')
 
@@ -23,7 +23,7 @@ def folder(tmp_path):
     folder = write_set(tmp_path)
     records = read_metadata(folder / 'metadata.csv')
     recipes = FrameRecipe(num_frames=4, height=24, width=32), LogMelRecipe(bands=16)
-    ClipPreparation(folder / 'processed', folder / 'videos', *recipes).run(records)
+    AVClipPreparation(folder / 'processed', folder / 'videos', *recipes).run(records)
     write_split_files(records, folder / 'raw/metadata', folder / 'metadata.csv')
     return folder
 
@@ -37,7 +37,7 @@ def findings(folder, statistics='processed/statistics.json', **options):
     report = VerificationReport()
     preprocessor = dict(audio_statistics=str(folder / statistics))
     config = Config(dict(model=dict(type='x', data_preprocessor=preprocessor)))
-    check_clips(splits, CheckContext(config, None, report, 1, 4, None, lambda done, total: None))
+    check_av_clips(splits, CheckContext(config, None, report, 1, 4, None, lambda done, total: None))
     return {(f.level, f.check): f.message for f in report.findings}
 
 

@@ -16,8 +16,8 @@ from vadlab.utils.json_file import read_json, read_json_lines
 from vadlab.utils.npy_file import map_npy
 
 from ..audio import LogMelRecipe
-from .clip_metadata import ClipRecord
-from .clip_recipe import FrameRecipe
+from .av_clip_metadata import AVClipRecord
+from .av_clip_recipe import FrameRecipe
 
 FRAMES_DIR = 'video_frames'
 MELS_DIR = 'mel_spectrograms'
@@ -32,7 +32,7 @@ _PREPARE = 'tools/prepare_wildlife.py'
 
 
 @dataclass(frozen=True)
-class PreparedClip:
+class PreparedAVClip:
     """A line of the manifest: what is known of a clip that was prepared, or why it could not be.
 
     Attributes:
@@ -90,7 +90,7 @@ class PreparedClip:
         """Whether there is a spectrogram."""
         return bool(self.mel_shape)
 
-    def is_of(self, record: ClipRecord) -> bool:
+    def is_of(self, record: AVClipRecord) -> bool:
         """Whether it is made of what a line of the metadata says."""
         wanted = (record.video, record.start, record.end, record.audio)
         return (self.video, self.start, self.end, self.audio) == wanted
@@ -110,7 +110,7 @@ def mel_path(folder: str | os.PathLike, clip_id: str) -> Path:
     return Path(folder, MELS_DIR, f'{clip_id}.npy')
 
 
-def read_manifest(folder: str | os.PathLike) -> dict[str, PreparedClip]:
+def read_manifest(folder: str | os.PathLike) -> dict[str, PreparedAVClip]:
     """All clips that the manifest names; the last line of a clip counts.
 
     Lines are appended one by one after a clip's files are in place. What follows the last line break is the
@@ -135,10 +135,10 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, PreparedClip]:
     return clips
 
 
-def _clip_of(line: object) -> PreparedClip | None:
+def _clip_of(line: object) -> PreparedAVClip | None:
     """The clip of a line; None where a field is missing, unknown or of another type."""
     try:
-        clip = PreparedClip(**line)  # type: ignore[arg-type]
+        clip = PreparedAVClip(**line)  # type: ignore[arg-type]
     except TypeError:
         return None
     for spec in dataclasses.fields(clip):
@@ -182,7 +182,7 @@ def reading_note(folder: str | os.PathLike) -> str:
     )
 
 
-def has_files(folder: str | os.PathLike, clip: PreparedClip) -> str:
+def has_files(folder: str | os.PathLike, clip: PreparedAVClip) -> str:
     """What is wrong with a prepared clip's files by their sizes; empty where nothing is."""
     wanted = {frames_path(folder, clip.clip_id): clip.frames_bytes}
     if clip.has_mel:

@@ -40,7 +40,7 @@ class HeadDecision:
 
 
 @dataclass(frozen=True)
-class ClipPicture:
+class AVClipPicture:
     """What is drawn.
 
     Attributes:
@@ -66,11 +66,11 @@ class ClipPicture:
     note: str = ''
 
 
-def draw_clip(clip: ClipPicture, num_tiles: int = 6, num_classes: int = 6) -> Figure:
+def draw_av_clip(clip: AVClipPicture, num_tiles: int = 6, num_classes: int = 6) -> Figure:
     """Draw the picture: frames over the sound, both along one axis of time; beside them the heads' probabilities.
 
     Args:
-        clip (ClipPicture): What.
+        clip (AVClipPicture): What.
         num_tiles (int): Frames to show at most.
         num_classes (int): Classes to show of a head at most: the most probable ones, and what is true.
 
@@ -129,7 +129,7 @@ def draw_clip(clip: ClipPicture, num_tiles: int = 6, num_classes: int = 6) -> Fi
     return figure
 
 
-def _draw_look(axes: Axes, clip: ClipPicture, tiles: np.ndarray) -> None:
+def _draw_look(axes: Axes, clip: AVClipPicture, tiles: np.ndarray) -> None:
     """How much the model looked at each stretch of frames, as times of an even look."""
     weights = np.asarray(clip.attention['video'], dtype=np.float64)
     weights = weights / max(weights.mean(), 1e-12)
@@ -144,7 +144,7 @@ def _draw_look(axes: Axes, clip: ClipPicture, tiles: np.ndarray) -> None:
     axes.set_ylabel('look', color=MUTED, fontsize=9)
 
 
-def _draw_sound(axes: Axes, clip: ClipPicture) -> None:
+def _draw_sound(axes: Axes, clip: AVClipPicture) -> None:
     """The spectrogram, and over it where the model listened."""
     if clip.spectrogram is None:
         axes.set(xticks=[], yticks=[], facecolor='#f6f8fa')

@@ -45,7 +45,7 @@ class FrameRecipe:
 
 
 @dataclass(frozen=True, eq=False)
-class ClipPlan:
+class AVClipPlan:
     """What is known of a clip once its video is indexed.
 
     Attributes:
@@ -63,7 +63,9 @@ class ClipPlan:
     fps: float
 
 
-def plan_clip(index: VideoIndex, recipe: FrameRecipe, start: float | None = None, end: float | None = None) -> ClipPlan:
+def plan_av_clip(
+    index: VideoIndex, recipe: FrameRecipe, start: float | None = None, end: float | None = None
+) -> AVClipPlan:
     """Choose a clip's frames.
 
     Args:
@@ -91,4 +93,4 @@ def plan_clip(index: VideoIndex, recipe: FrameRecipe, start: float | None = None
         inds = np.clip(np.searchsorted(shown, places, side='right') - 1, first, last - 1)
     else:
         inds = first + ((np.arange(wanted) + 0.5) * total / wanted).astype(np.int64)
-    return ClipPlan(inds.astype(np.int64), shown[inds] - begin, total, stop - begin, index.fps)
+    return AVClipPlan(inds.astype(np.int64), shown[inds] - begin, total, stop - begin, index.fps)

@@ -27,7 +27,7 @@ _FORBIDDEN = set('\\:*?"<>|\0\n\r\t')
 
 
 @dataclass(frozen=True)
-class ClipRecord:
+class AVClipRecord:
     """A line of the metadata.
 
     Attributes:
@@ -54,7 +54,9 @@ class ClipRecord:
         return tuple(dict.fromkeys(label for part in self.columns[head].split(';') if (label := part.strip())))
 
 
-def read_metadata(path: str | os.PathLike | Sequence[str | os.PathLike], heads: Sequence[str] = ()) -> list[ClipRecord]:
+def read_metadata(
+    path: str | os.PathLike | Sequence[str | os.PathLike], heads: Sequence[str] = ()
+) -> list[AVClipRecord]:
     """Read and check metadata: all that is wrong is one error.
 
     Args:
@@ -63,7 +65,7 @@ def read_metadata(path: str | os.PathLike | Sequence[str | os.PathLike], heads: 
         heads (Sequence[str]): Columns that must be there.
 
     Returns:
-        list[ClipRecord]: In the order of the files.
+        list[AVClipRecord]: In the order of the files.
 
     Raises:
         MissingFileError: There is no such file.
@@ -72,7 +74,7 @@ def read_metadata(path: str | os.PathLike | Sequence[str | os.PathLike], heads: 
     """
     files = _files(path)
     problems = ProblemList('Metadata')
-    records: list[ClipRecord] = []
+    records: list[AVClipRecord] = []
     for file in files:
         records += _read_file(file, heads, problems)
     _check_unique(records, problems)
@@ -97,7 +99,7 @@ def read_classes(path: str | os.PathLike, column: str) -> list[str]:
     return classes_of([r for r in read_metadata(path, [column]) if r.split == 'train'], column, str(path))
 
 
-def classes_of(records: Sequence[ClipRecord], column: str, source: str) -> list[str]:
+def classes_of(records: Sequence[AVClipRecord], column: str, source: str) -> list[str]:
     """All labels of a column, sorted; ``source`` is for the message where there are none."""
     classes = sorted({label for record in records for label in record.labels(column)})
     if not classes:
@@ -105,12 +107,12 @@ def classes_of(records: Sequence[ClipRecord], column: str, source: str) -> list[
     return classes
 
 
-def write_metadata(path: str | os.PathLike, records: Sequence[ClipRecord]) -> None:
+def write_metadata(path: str | os.PathLike, records: Sequence[AVClipRecord]) -> None:
     """Write records as one CSV that :func:`read_metadata` reads; whole or not at all.
 
     Args:
         path (str): The file; folders that lack are made.
-        records (Sequence[ClipRecord]): Their other columns may differ.
+        records (Sequence[AVClipRecord]): Their other columns may differ.
 
     Raises:
         DataError: A name is no UTF-8.
@@ -119,7 +121,7 @@ def write_metadata(path: str | os.PathLike, records: Sequence[ClipRecord]) -> No
     write_text(path, format_metadata(records))
 
 
-def format_metadata(records: Sequence[ClipRecord]) -> str:
+def format_metadata(records: Sequence[AVClipRecord]) -> str:
     """The text of a CSV with these records."""
     others = list(dict.fromkeys(name for record in records for name in record.columns))
     used = [name for name in _OPTIONAL if any(getattr(record, name) not in (None, '') for record in records)]
@@ -139,7 +141,7 @@ def _format(value: float | str | None) -> str:
     return f'{value:.6f}'.rstrip('0').rstrip('.') if isinstance(value, float) else value or ''
 
 
-def unseen_labels(records: Sequence[ClipRecord], head: str, classes: Sequence[str]) -> Counter[str]:
+def unseen_labels(records: Sequence[AVClipRecord], head: str, classes: Sequence[str]) -> Counter[str]:
     """Labels of a head that are none of the classes, with their number of clips."""
     known = set(classes)
     return Counter(label for record in records for label in record.labels(head) if label not in known)
@@ -167,7 +169,7 @@ def _files(path: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Path]:
     return files
 
 
-def _read_file(file: Path, heads: Sequence[str], problems: ProblemList) -> list[ClipRecord]:
+def _read_file(file: Path, heads: Sequence[str], problems: ProblemList) -> list[AVClipRecord]:
     header, rows = _read_rows(file)
     split_of_name = file.stem if file.stem in SPLITS else None
     _check_header(file, header, heads, split_of_name)
@@ -194,7 +196,7 @@ def _read_file(file: Path, heads: Sequence[str], problems: ProblemList) -> list[
         if end is not None and end <= (start or 0.0):
             problems.note('ends are not after their starts', f'{where}: {start or 0:g} to {end:g} s')
         audio = cells.pop('audio', '')
-        found.append(ClipRecord(clip_id, video, split, start, end, audio, cells))
+        found.append(AVClipRecord(clip_id, video, split, start, end, audio, cells))
     return found
 
 
@@ -273,9 +275,9 @@ def _is_usable_id(clip_id: str) -> bool:
     )
 
 
-def _check_unique(records: Sequence[ClipRecord], problems: ProblemList) -> None:
-    by_id: dict[str, ClipRecord] = {}
-    by_part: dict[tuple, ClipRecord] = {}
+def _check_unique(records: Sequence[AVClipRecord], problems: ProblemList) -> None:
+    by_id: dict[str, AVClipRecord] = {}
+    by_part: dict[tuple, AVClipRecord] = {}
     for record in records:
         first = by_id.setdefault(record.clip_id, record)
         if first is not record:
@@ -291,7 +293,7 @@ def _check_unique(records: Sequence[ClipRecord], problems: ProblemList) -> None:
             )
 
 
-def heads_of(records: Sequence[ClipRecord], wanted: Sequence[str] | None, usual: Sequence[str]) -> list[str]:
+def heads_of(records: Sequence[AVClipRecord], wanted: Sequence[str] | None, usual: Sequence[str]) -> list[str]:
     """The columns that are heads: those named, or those of the usual ones that are there.
 
     Raises:
