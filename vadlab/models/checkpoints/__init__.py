@@ -1,4 +1,4 @@
-"""Weights of other code: CLIP's files and the layouts of methods' authors."""
+"""Loading weights of other code: CLIP files, and checkpoints of the methods' authors."""
 
 from vadlab.utils.lazy_package import lazy_names
 

@@ -40,25 +40,25 @@ _FILE_ENDINGS = ('.pt', '.pth', '.bin', '.safetensors', '.ckpt')
 
 
 def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
-    """Read a CLIP model, whoever saved it. Nothing in the file is executed.
+    """Read a CLIP model in any of the known formats; no code in the file is executed.
 
-    Known are OpenAI's archives (``ViT-B-32.pt``, TorchScript or a state dict), OpenCLIP's models with plain towers,
-    Hugging Face folders and ids of CLIP and FG-CLIP (``model.safetensors``, sharded, or ``pytorch_model.bin``), and
-    VADLab's own ``.safetensors`` and ``.pth``.
+    Known formats: OpenAI's archives (``ViT-B-32.pt``, TorchScript or a state dict), OpenCLIP's models with plain
+    towers, Hugging Face folders and ids of CLIP and FG-CLIP (``model.safetensors``, sharded, or ``pytorch_model.bin``),
+    and VADLab's own ``.safetensors`` and ``.pth``.
 
-    Heads and activation, which no shape shows, come from the file itself (VADLab's own, OpenAI's own), or from
-    ``open_clip_config.json`` or ``config.json`` beside it; where neither tells, they are None.
+    The number of heads and the activation do not follow from tensor shapes. They come from the file itself (VADLab's
+    and OpenAI's), or from ``open_clip_config.json`` or ``config.json`` in the same folder; otherwise they are None.
 
     Args:
-        path_or_id (str | Path): A file, a folder, or a Hugging Face id such as
-            ``openai/clip-vit-base-patch32``, which is downloaded unless it is in the local cache.
+        path_or_id (str | Path): A file, a folder, or a Hugging Face id such as ``openai/clip-vit-base-patch32``, which
+            is downloaded if it is not in the local cache.
 
     Returns:
         CLIPWeights: float32 tensors under our names.
 
     Raises:
-        MissingFileError: No such file or folder.
-        CheckpointError: It is damaged, refused as unsafe, not a CLIP, or cannot be downloaded.
+        MissingFileError: The file or folder does not exist.
+        CheckpointError: The file is damaged, unsafe, not a CLIP, or cannot be downloaded.
     """
     path, name = Path(path_or_id).expanduser(), str(path_or_id)
     try:
@@ -77,7 +77,7 @@ def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
         ValueError,
         IndexError,
         RuntimeError,
-    ) as error:  # tensors whose shapes have no CLIP's number of dimensions
+    ) as error:  # the number of dimensions of a tensor is wrong for a CLIP
         reason = (str(error).splitlines() or [''])[0][:120]
         raise CheckpointError(f"{name} is no CLIP: its tensors have other shapes than a CLIP's ({reason}).") from error
     check_float_weights(weights.state_dict(), weights.source)
@@ -93,7 +93,7 @@ def _no_such_weights(name: str) -> MissingFileError:
 
 def _read_file(path: Path) -> CLIPWeights:
     content, metadata = read_tensor_file(path)
-    # Wrapped for several GPUs, a model's names get a prefix.
+    # Models wrapped for several GPUs have prefixed names.
     state = {name.removeprefix('module.'): tensor for name, tensor in weights_in(content, str(path)).items()}
     if 'vision.class_embedding' in state:
         return from_vadlab(state, _saved_arch(content, metadata, str(path)), str(path))
@@ -110,7 +110,7 @@ def _renamed(state: dict[str, Any], settings: dict | None, source: str) -> CLIPW
 
 
 def _settings_beside(path: Path) -> dict | None:
-    """What a JSON file in the same folder tells about the towers."""
+    """Settings of the towers from a JSON file in the same folder, or None."""
     for name in CONFIG_FILES:
         file = path.parent / name
         if file.is_file() and (settings := tower_settings(_read_json(file), str(file))) is not None:
@@ -120,19 +120,19 @@ def _settings_beside(path: Path) -> dict | None:
 
 
 def _saved_arch(content: dict, metadata: dict[str, str], name: str) -> dict | None:
-    """The towers' settings in a file of ours: safetensors' metadata, or the config inside a training checkpoint."""
+    """Settings of the towers in VADLab's files: safetensors metadata, or the config in a training checkpoint."""
     try:
         if 'arch' in metadata:
             return parse_json(metadata['arch'], name)
         meta = content.get('meta')
         config = read_saved_config(meta['cfg'], name) if isinstance(meta, dict) and 'cfg' in meta else {}
         return _with_defaults(config.get('model'))
-    except (ValueError, RecursionError):  # no JSON, or no config of plain values: the file does not tell
+    except (ValueError, RecursionError):  # not JSON, or a config that is not plain values: no settings
         return None
 
 
 def _with_defaults(model: Any) -> dict | None:
-    """The towers' settings in a detector's config, with those that were left at their defaults."""
+    """Settings of the towers in a detector's config, including defaults."""
     if not isinstance(model, dict):
         return None
     for tower, kind in (('vision', CLIPVisionTransformer), ('text', CLIPTextTransformer)):
@@ -158,8 +158,8 @@ def _read_folder(folder: Path, source: str) -> CLIPWeights:
     configs = {name: _read_json(folder / name) for name in CONFIG_FILES if (folder / name).is_file()}
     if not configs:
         raise CheckpointError(
-            f'{folder} has no config.json, which tells the number of attention heads. Copy it from where the weights '
-            'came from.'
+            f'{folder} has no config.json with the number of attention heads. Copy it from the source of the '
+            'weights.'
         )
     found = next((folder / name for name in files if (folder / name).is_file()), None)
     if found is None:
@@ -168,30 +168,30 @@ def _read_folder(folder: Path, source: str) -> CLIPWeights:
     tensors: dict[str, Any] = {}
     for name in names:
         tensors.update(weights_in(read_tensor_file(folder / name)[0], str(folder / name)))
-    # Folders of OpenCLIP's models on the hub hold both kinds of weights, each with its config.
+    # Hub folders of OpenCLIP models have both kinds of weights, each with its own config.
     own = CONFIG_FILES[0] if found.name in _OPEN_CLIP_FILES else CONFIG_FILES[1]
     config = own if own in configs else next(iter(configs))
     return _renamed(tensors, tower_settings(configs[config], str(folder / config)), source)
 
 
 def init_from_clip(model: nn.Module, path_or_id: str | Path, logit_scales: bool = True) -> CLIPWeights:
-    """Load a CLIP into a detector with ``vision``, ``text`` and the projections, and fill what the file lacks.
+    """Load a CLIP into a detector with ``vision``, ``text`` and projections; missing tensors are initialised.
 
     Missing projections start from their counterparts (``roi_projection`` from ``visual_projection``,
-    ``text_filip_projection`` from ``text_projection``), missing temperatures from the file's ``logit_scale``, or ln 100
-    without one, a missing long position table by stretching the short one. A vision position table of another grid is
-    interpolated. All of it is said in the log.
+    ``text_filip_projection`` from ``text_projection``). Missing temperatures start from the file's ``logit_scale``, or
+    ln 100 without one. A missing long position table is stretched from the short one. A vision position table of
+    another grid is interpolated. All of this is logged.
 
     Args:
         model (nn.Module): A CLIP or FGCLIP detector.
         path_or_id (str | Path): See :func:`load_clip_checkpoint`.
-        logit_scales (bool): Also load the temperatures; a model that has a rule of its own for them says no.
+        logit_scales (bool): Also load the temperatures; False for models with their own initialisation.
 
     Returns:
-        CLIPWeights: What was read.
+        CLIPWeights: The weights that were read.
 
     Raises:
-        CheckpointError: The checkpoint is of another architecture; the message names each difference.
+        CheckpointError: The checkpoint has another architecture; the message lists the differences.
     """
     weights = load_clip_checkpoint(path_or_id)
     logger = MMLogger.get_current_instance()
@@ -201,7 +201,7 @@ def init_from_clip(model: nn.Module, path_or_id: str | Path, logit_scales: bool 
     stretch = False
     if model.text.positional_embedding_long is None:
         if text.pop('positional_embedding_long', None) is not None:
-            logger.info(f'{weights.source}: its long position table is left out, for the model has none.')
+            logger.info(f'{weights.source}: its long position table is skipped: the model has none.')
     elif 'positional_embedding_long' not in text:
         stretch = True
         text['positional_embedding_long'] = model.text.positional_embedding_long.detach()
@@ -220,20 +220,20 @@ def init_from_clip(model: nn.Module, path_or_id: str | Path, logit_scales: bool 
 
 
 def init_text_from_clip(model: nn.Module, path_or_id: str | Path) -> CLIPWeights:
-    """Load the text half of a CLIP into a detector over features that has only ``text`` and, maybe, its projection.
+    """Load the text tower of a CLIP into a detector over features, which has ``text`` and optionally its projection.
 
-    A long position table of the file is left out; the model must have none. Temperatures are loaded where the model
-    has any.
+    A long position table in the file is skipped; the model must have none. Temperatures are loaded if the model has
+    them.
 
     Args:
         model (nn.Module): The detector.
         path_or_id (str | Path): See :func:`load_clip_checkpoint`.
 
     Returns:
-        CLIPWeights: What was read.
+        CLIPWeights: The weights that were read.
 
     Raises:
-        CheckpointError: The text tower is of another architecture; the message names each difference.
+        CheckpointError: The text tower has another architecture; the message lists the differences.
     """
     weights = load_clip_checkpoint(path_or_id)
     _check_arch(model, weights)
@@ -245,19 +245,19 @@ def init_text_from_clip(model: nn.Module, path_or_id: str | Path) -> CLIPWeights
 
 
 def init_vision_from_clip(model: nn.Module, path_or_id: str | Path) -> CLIPWeights:
-    """Load the vision half of a CLIP into a model that has only ``vision`` and, maybe, its projection.
+    """Load the vision tower of a CLIP into a model, which has ``vision`` and optionally its projection.
 
-    Temperatures are loaded where the model has any.
+    Temperatures are loaded if the model has them.
 
     Args:
         model (nn.Module): The model.
         path_or_id (str | Path): See :func:`load_clip_checkpoint`.
 
     Returns:
-        CLIPWeights: What was read.
+        CLIPWeights: The weights that were read.
 
     Raises:
-        CheckpointError: The vision tower is of another architecture; the message names each difference.
+        CheckpointError: The vision tower has another architecture; the message lists the differences.
     """
     weights = load_clip_checkpoint(path_or_id)
     _check_arch(model, weights)
@@ -268,11 +268,11 @@ def init_vision_from_clip(model: nn.Module, path_or_id: str | Path) -> CLIPWeigh
 
 
 def resize_positions(table: Tensor, grid_size: int) -> Tensor:
-    """Vision positions for another grid, bicubic, the CLS row kept.
+    """Interpolate vision position embeddings to another grid, bicubic; the CLS row is kept.
 
     Args:
         table (Tensor): Shape (1 + old_grid ** 2, D).
-        grid_size (int): Patches along a side.
+        grid_size (int): Number of patches along a side.
 
     Returns:
         Tensor: Shape (1 + grid_size ** 2, D).
@@ -317,10 +317,10 @@ def _check_arch(model: nn.Module, weights: CLIPWeights) -> None:
 
 
 def log_untold(weights: CLIPWeights, mine: Mapping[str, Mapping[str, Any]]) -> None:
-    """Tell which settings no file tells, so that the config's are used.
+    """Warn about settings that are in no file, so that those of the config are used.
 
     Args:
-        weights (CLIPWeights): What was read.
+        weights (CLIPWeights): The weights that were read.
         mine (Mapping): The model's own settings by tower.
     """
     untold = [
@@ -331,8 +331,8 @@ def log_untold(weights: CLIPWeights, mine: Mapping[str, Mapping[str, Any]]) -> N
     ]
     if untold:
         MMLogger.get_current_instance().warning(
-            f"{weights.source} does not tell {', '.join(untold)}: these are the config's. Make sure that they are the "
-            "weights' own: OpenAI's models have quick_gelu, most of OpenCLIP's have gelu, and no shape shows it."
+            f"{weights.source} does not tell {', '.join(untold)}: these are the config's. Make sure that they match "
+            "the weights: OpenAI's models have quick_gelu, most of OpenCLIP's have gelu, and no shape shows it."
         )
 
 
@@ -345,7 +345,7 @@ def _load_vision(model: nn.Module, weights: CLIPWeights) -> None:
             f'{weights.source}: vision positions interpolated from image_size={weights.arch["vision"]["image_size"]} '
             f'to {model.vision.image_size}.'
         )
-    # What a tower has beyond CLIP keeps its start.
+    # Parameters beyond CLIP keep their initial values.
     own = {name: value for name, value in model.vision.state_dict().items() if name.startswith(_BEYOND_CLIP)}
     _load(model.vision, vision | own, 'vision', weights.source)
 
@@ -393,4 +393,4 @@ def _load_logit_scales(model: nn.Module, weights: CLIPWeights) -> None:
         with torch.no_grad():
             model.get_parameter(name).copy_(extras.get(name, default)).clamp_(max=MAX_LOGIT_SCALE)
     source = f'from {weights.source}' if 'logit_scale' in extras else f'{weights.source} has none, so ln 100'
-    log_logit_scales(model, f'{source}; those it lacks as its logit_scale; never above ln 100')
+    log_logit_scales(model, f'{source}; missing ones start from its logit_scale; never above ln 100')

@@ -14,23 +14,24 @@ from .clip_weights import CLIPWeights
 def save_clip(
     weights: CLIPWeights, path: str | Path, half: bool = False, metadata: dict[str, str] | None = None
 ) -> Path:
-    """Write a CLIP as VADLab's own safetensors file, which :func:`load_clip_checkpoint` reads.
+    """Write a CLIP as a safetensors file in VADLab's format, which :func:`load_clip_checkpoint` reads.
 
-    The architecture travels with it, so that no config is needed to build the model again. An older file of that name
-    survives until the new one is whole.
+    The file contains the architecture, so the model can be built again without a config. The file is written
+    atomically: an existing file is replaced only when the new one is complete.
 
     Args:
-        weights (CLIPWeights): What to write.
-        path (str | Path): Ends with ``.safetensors``.
+        weights (CLIPWeights): The weights to write.
+        path (str | Path): Path that ends with ``.safetensors``.
         half (bool): Store float16, half the size; temperatures stay float32.
-        metadata (dict[str, str] | None): Further lines for the file's header, such as how it was made.
+        metadata (dict[str, str] | None): Further entries for the file's header, such as how the weights were made.
 
     Returns:
-        Path: The file.
+        Path: Path of the file.
 
     Raises:
-        CheckpointError: Another ending, an architecture that is not known in full, or values that float16 cannot hold.
-        OSError: The disk is full, or the folder cannot be written.
+        CheckpointError: The path has another ending, the architecture is not fully known, or a value does not fit into
+            float16.
+        OSError: The disk is full, or the folder is not writable.
     """
     path = Path(path)
     if path.suffix != '.safetensors':

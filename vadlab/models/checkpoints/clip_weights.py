@@ -5,18 +5,18 @@ from torch import Tensor
 
 @dataclass
 class CLIPWeights:
-    """A CLIP model's tensors under VADLab's names, float32, wherever they came from.
+    """Tensors of a CLIP model under VADLab's names, float32.
 
     Attributes:
-        vision (dict): State of a :class:`~vadlab.models.backbones.CLIPVisionTransformer`.
-        text (dict): State of a :class:`~vadlab.models.backbones.CLIPTextTransformer`; ``positional_embedding_long``
-            only where the file has a long table.
-        extras (dict): visual_projection.weight, text_projection.weight, and where the file has them
+        vision (dict): State dict of a :class:`~vadlab.models.backbones.CLIPVisionTransformer`.
+        text (dict): State dict of a :class:`~vadlab.models.backbones.CLIPTextTransformer`; it has
+            ``positional_embedding_long`` only if the file has a long table.
+        extras (dict): visual_projection.weight, text_projection.weight, and, if the file has them,
             roi_projection.weight, text_filip_projection.weight, logit_scale, logit_scale_finegrained,
             logit_scale_hardneg (logarithms).
-        arch (dict): ``vision`` and ``text``, the constructor arguments of the towers, and ``embed_dim``. What a bare
-            state dict does not tell (heads, hidden_act) is None.
-        source (str): What was read, for messages.
+        arch (dict): ``vision`` and ``text``, the constructor arguments of the towers, and ``embed_dim``. Values that a
+            bare state dict does not contain (heads, hidden_act) are None.
+        source (str): Path or id of the weights, for messages.
     """
 
     vision: dict[str, Tensor]
@@ -26,7 +26,7 @@ class CLIPWeights:
     source: str
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All tensors under the names they have in a CLIP or FGCLIP detector."""
+        """All tensors under the names of a CLIP or FGCLIP detector."""
         return {
             **{f'vision.{name}': tensor for name, tensor in self.vision.items()},
             **{f'text.{name}': tensor for name, tensor in self.text.items()},

@@ -1,4 +1,4 @@
-"""Text features of what is known about each class: the concepts that go with its name, through CLIP's text tower.
+"""Text features of classes: CLIP embeddings of the concepts that are related to each class name.
 
 Shape suffixes: k classes, n concepts, e embedding channels.
 """
@@ -23,18 +23,18 @@ from .clip_loading import load_clip_checkpoint
 def read_concept_features(
     path: str | Path, classes: Sequence[str], order: Sequence[str] | None = None, clip: str | None = None
 ) -> Tensor:
-    """One text feature a class, from a file of features or of concepts.
+    """Read one text feature per class from a file of features or of concepts.
 
-    - ``.npy``: features made elsewhere, shape (number of rows, E), row i for the class ``order[i]``. PEL4VAD's authors
-      ship such files.
-    - ``.json``: concepts by class, see :func:`read_concepts`; a class is the mean of its concepts' CLIP embeddings,
-      projected and not normalised, as those authors take it.
+    - ``.npy``: precomputed features, shape (number of rows, E), row i for the class ``order[i]``. PEL4VAD's authors
+      publish such files.
+    - ``.json``: concepts per class, see :func:`read_concepts`. The feature of a class is the mean of the CLIP
+      embeddings of its concepts, projected and not normalised, as in PEL4VAD.
 
     Args:
         path (str | Path): The file.
-        classes (Sequence[str]): Classes wanted, in this order.
-        order (Sequence[str] | None): Classes of the file's rows or entries; None where it has those of ``classes``
-            (a ``.npy`` file in the same order, a ``.json`` file by name).
+        classes (Sequence[str]): Classes to return, in this order.
+        order (Sequence[str] | None): Classes of the file's rows or entries. None if they are ``classes`` (for ``.npy``,
+            in the same order; for ``.json``, by name).
         clip (str | None): CLIP weights for a ``.json`` file, see
             :func:`~vadlab.models.checkpoints.load_clip_checkpoint`.
 
@@ -42,14 +42,14 @@ def read_concept_features(
         Tensor: float32, shape (len(classes), E).
 
     Raises:
-        MissingFileError: There is no such file.
-        DataError: It is damaged, has another number of rows than ``order``, or a number that is not finite.
-        ConfigError: A class is not in it, it ends in something else, or ``clip`` is missing.
+        MissingFileError: The file does not exist.
+        DataError: The file is damaged, its number of rows differs from ``order``, or a number is not finite.
+        ConfigError: The file does not contain a class, has another ending, or ``clip`` is missing.
     """
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(
-            f"No prompt features at {path}. Give a .npy file with one row a class (PEL4VAD's repository has them as "
+            f"No prompt features at {path}. Give a .npy file with one row per class (PEL4VAD's repository has them as "
             'list/*/*-prompt.npy), or a .json file of concepts and CLIP weights to encode them: '
             'prompts=configs/concepts/ucf_crime.json clip=PATH.'
         )
@@ -60,28 +60,28 @@ def read_concept_features(
     concepts = read_concepts(path, order)
     rows = _rows_of(path, classes, list(concepts))
     if clip is None:
-        raise ConfigError(f'{path} holds words; give clip=PATH, the CLIP weights that turn them into features.')
+        raise ConfigError(f'{path} contains words; give clip=PATH, the CLIP weights that encode them.')
     chosen = [list(concepts.values())[row] for row in rows]
     features_ne = encode_texts([text for texts in chosen for text in texts], clip)
     return torch.stack([part.mean(0) for part in features_ne.split([len(texts) for texts in chosen])])
 
 
 def read_concepts(path: str | Path, order: Sequence[str] | None = None) -> dict[str, list[str]]:
-    """Concepts of each class from a JSON file.
+    """Read the concepts of each class from a JSON file.
 
-    The file maps a class either to a list of concepts, all of which count, or to ``{concept: relatedness}`` with the
-    class itself first (PEL4VAD's files, relatedness from ConceptNet 5.5; Speer et al., AAAI 2017, arXiv:1612.03975).
-    Of the latter, those count that are at least as related as the mean of all but the first.
+    The file maps a class to a list of concepts, all of which are used, or to ``{concept: relatedness}`` with the class
+    itself first (PEL4VAD's files; relatedness from ConceptNet 5.5, Speer et al., AAAI 2017, arXiv:1612.03975). In the
+    second case, a concept is used if its relatedness is at least the mean of all but the first.
 
     Args:
         path (str | Path): The file.
-        order (Sequence[str] | None): What its entries are called here, one by one; None keeps their names.
+        order (Sequence[str] | None): New names of the file's entries, in order; None keeps the names in the file.
 
     Returns:
-        dict[str, list[str]]: In the order of the file.
+        dict[str, list[str]]: Concepts per class, in the order of the file.
 
     Raises:
-        DataError: It is no JSON of this kind, or has another number of entries than ``order``.
+        DataError: The file is not JSON of this kind, or its number of entries differs from ``order``.
     """
     example = '{"Fighting": ["fighting", "a punch"]} or {"fighting": {"fighting": 1.0, "wrestling": 0.41}}'
     content = read_json(path)
@@ -101,7 +101,7 @@ def read_concepts(path: str | Path, order: Sequence[str] | None = None) -> dict[
 
 
 def _related(entry: Mapping[str, float]) -> list[str] | None:
-    """Concepts at least as related as the mean of all but the first; None where a relatedness is no number."""
+    """Concepts with at least the mean relatedness of all but the first; None if a relatedness is not a number."""
     values = list(entry.values())
     if not all(isinstance(value, int | float) for value in values):
         return None
@@ -131,7 +131,7 @@ def _rows_of(path: Path, classes: Sequence[str], names: list[str]) -> list[int]:
 
 @torch.no_grad()
 def encode_texts(texts: Sequence[str], clip: str | Path) -> Tensor:
-    """Project texts into CLIP's common space, without normalising; thousands of them take no more memory than hundreds.
+    """Encode texts in CLIP's joint space, not normalised, in batches that bound the memory.
 
     Args:
         texts (Sequence[str]): n texts.
@@ -141,7 +141,7 @@ def encode_texts(texts: Sequence[str], clip: str | Path) -> Tensor:
         Tensor: float32 on the CPU, shape (n, E).
 
     Raises:
-        CheckpointError: The weights do not tell how many heads the text tower has.
+        CheckpointError: The number of heads of the text tower is not known.
     """
     weights = load_clip_checkpoint(clip)
     arch = {name: value for name, value in weights.arch['text'].items() if value is not None and name != 'type'}

@@ -1,4 +1,4 @@
-"""Checkpoints of DSANet's authors."""
+"""Reads the checkpoints of DSANet's authors."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ _BLOCK = {
     r'mlp\.fc2': 'mlp.2',
 }
 _RULES = SHARED_RULES | {
-    r'clip_adapter\.clipmodel\..*': None,  # the same CLIP a second time
+    r'clip_adapter\.clipmodel\..*': None,  # a second copy of the same CLIP
     r'clip_adapter\.text_adapter\.(\d+)\.fc\.0': r'text_adapters.\1',
     _REFINER + r'video_prototypes': 'normality.prototypes',
     _REFINER + r'bottleneck\.c_fc': 'normality.bottleneck.fc1',
@@ -28,21 +28,22 @@ _RULES = SHARED_RULES | {
 
 
 def from_dsanet(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """Our names for ``model_ucf.pth`` and ``model_xd.pth`` of https://github.com/lessiYin/DSANet; None for others.
+    """State dict for DSANet from ``model_ucf.pth`` or ``model_xd.pth`` of its authors; None for other layouts.
 
-    CLIP's vision tower and text projection are left out: DSANet does not use them.
+    The files are from https://github.com/lessiYin/DSANet. CLIP's vision tower and text projection are skipped: DSANet
+    does not use them.
 
     Args:
-        tensors (Mapping[str, Tensor]): By the authors' names.
+        tensors (Mapping[str, Tensor]): Tensors under the authors' names.
 
     Raises:
-        CheckpointError: The layout is theirs, but tensors are missing or unknown.
+        CheckpointError: The layout is the authors', but tensors are missing or unknown.
     """
     state = rename_with_clip(tensors, _RULES, signature='video_anomaly_refiner.video_prototypes', method='DSANet')
     if state is None:
         return None
     del state['text_projection.weight']
-    # The last of their text adapters stands where CLIP has its projection.
+    # The last of their text adapters replaces CLIP's projection.
     last = max((name for name in state if name.startswith('text_adapters.')), key=lambda name: int(name.split('.')[1]))
     state['text_output.weight'] = state.pop(last)
     return state

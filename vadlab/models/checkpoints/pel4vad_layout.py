@@ -1,4 +1,4 @@
-"""The names of tensors in PEL4VAD's public checkpoints."""
+"""Reads the checkpoints of PEL4VAD's authors."""
 
 from collections.abc import Mapping
 
@@ -23,21 +23,23 @@ _RULES = {
 
 
 def from_pel4vad(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """``ckpt/*.pkl`` of https://github.com/yujiangpu20/PEL4VAD in the names of PEL4VAD; text features are not in it.
+    """State dict for PEL4VAD from its authors' ``ckpt/*.pkl``, which do not contain the text features.
+
+    The files are from https://github.com/yujiangpu20/PEL4VAD.
 
     Args:
         tensors (Mapping[str, Tensor]): The authors' state dict, without ``module.`` prefixes.
 
     Returns:
-        dict[str, Tensor] | None: Our state dict but for ``prompt_features``; None where it is another layout.
+        dict[str, Tensor] | None: Our state dict without ``prompt_features``; None for another layout.
 
     Raises:
-        CheckpointError: Tensors that this layout does not have.
+        CheckpointError: The checkpoint has tensors that this layout does not have.
     """
     renamed = rename_tensors(tensors, _RULES, signature='self_attention.loc_adj.w', method='PEL4VAD')
     if renamed is None:
         return None
-    convolutions = 'to_embedding.weight', 'to_hidden.weight'  # of width 1; here they are linear layers
+    convolutions = 'to_embedding.weight', 'to_hidden.weight'  # convolutions of width 1, which are linear layers here
     renamed |= {name: renamed[name].flatten(1) for name in convolutions if name in renamed}
     return renamed | {
         name: renamed[name].reshape(()) for name in ('context.decay', 'context.offset') if name in renamed

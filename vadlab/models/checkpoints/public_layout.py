@@ -1,4 +1,4 @@
-"""What the readers of authors' checkpoints share."""
+"""Shared functions of the readers of authors' checkpoints."""
 
 import re
 from collections.abc import Mapping
@@ -7,28 +7,28 @@ from torch import Tensor
 
 from vadlab.utils.errors import CheckpointError
 
-# What torch's linear, convolution and batch norm layers call their tensors.
+# Names of the tensors in torch's linear, convolution and batch norm layers.
 _ENDING = r'\.weight|\.bias|\.running_mean|\.running_var|\.num_batches_tracked'
 
 
 def rename_tensors(
     tensors: Mapping[str, Tensor], rules: Mapping[str, str | None], signature: str, method: str
 ) -> dict[str, Tensor] | None:
-    r"""A state dict under new names.
+    r"""Rename the tensors of a state dict by rules.
 
     Args:
-        tensors (Mapping[str, Tensor]): By the authors' names.
-        rules (Mapping[str, str | None]): Regular expression of a whole old name, without a last ``.weight``,
-            ``.bias`` or what else a layer of torch's calls its tensors, to the new one, which may refer to groups
-            (``\1``); None where the tensor is not needed.
+        tensors (Mapping[str, Tensor]): Tensors under the authors' names.
+        rules (Mapping[str, str | None]): From a regular expression to the new name. The expression matches the whole
+            old name without a final ``.weight``, ``.bias`` or other tensor name of a torch layer. The new name may
+            refer to groups (``\1``); None skips the tensor.
         signature (str): A tensor that only this layout has.
-        method (str): Its name, for messages.
+        method (str): Name of the method, for messages.
 
     Returns:
-        dict[str, Tensor] | None: By our names; None without the signature, where it is another layout.
+        dict[str, Tensor] | None: Tensors under our names; None without the signature, which means another layout.
 
     Raises:
-        CheckpointError: It is this layout by its signature, but holds tensors that no rule knows.
+        CheckpointError: The signature is there, but some tensors match no rule.
 
     Example:
         >>> import torch

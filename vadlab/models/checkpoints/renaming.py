@@ -1,4 +1,4 @@
-"""From the tensor names of OpenAI, Hugging Face and FG-CLIP to ours."""
+"""Renames CLIP tensors of OpenAI, Hugging Face and FG-CLIP to VADLab's names."""
 
 import math
 import re
@@ -24,14 +24,14 @@ EXTRAS = (
     'logit_scale_hardneg',
 )
 _REQUIRED_EXTRAS = EXTRAS[:2]
-# Constants that some versions store beside the weights.
+# Constants that some versions store with the weights.
 _OPENAI_CONSTANTS = re.compile(r'^(visual\.)?(input_resolution|context_length|vocab_size|attn_mask)$|\.attn_mask$')
 _OPENAI_MARKS = {'input_resolution', 'context_length', 'vocab_size'}
 _HF_CONSTANTS = re.compile(r'\.position_ids$|\.mask[12]$')
 
 
 class _Tensors:
-    """Hands out a file's tensors by their old names, and knows at the end which were missing or left over."""
+    """Tensors of a file by their old names; records which are missing and which are left over."""
 
     def __init__(self, tensors: dict[str, Any], source: str) -> None:
         self._left = {name: t for name, t in tensors.items() if isinstance(t, Tensor)}
@@ -67,19 +67,20 @@ class _Tensors:
 
 
 def from_openai(tensors: dict[str, Any], source: str, settings: dict | None = None) -> CLIPWeights:
-    """OpenAI's names: ``visual.transformer.resblocks.0.attn.in_proj_weight``, projections as (width, embed).
+    """CLIP weights from OpenAI's names (``visual.transformer.resblocks.0.attn.in_proj_weight``).
 
-    OpenCLIP's models have these names, too, with other heads and another activation. OpenAI's own files are known by
-    the constants that they keep among the weights: their heads have 64 channels each, and their activation is QuickGELU
-    (github.com/openai/CLIP, ``build_model``).
+    Projections have shape (width, embed). OpenCLIP's models have the same names, but other heads and another
+    activation. OpenAI's own files are recognised by the constants that they store with the weights. Their heads have 64
+    channels each, and their activation is QuickGELU (github.com/openai/CLIP, ``build_model``).
 
     Args:
-        tensors (dict): By name.
-        source (str): For messages.
-        settings (dict | None): Of :func:`~vadlab.models.checkpoints.tower_settings.tower_settings`, for other files.
+        tensors (dict): Tensors by name.
+        source (str): Name of the file, for messages.
+        settings (dict | None): Settings from :func:`~vadlab.models.checkpoints.tower_settings.tower_settings`, for
+            files that are not OpenAI's own.
 
     Raises:
-        CheckpointError: Another kind of CLIP, or tensors missing or left over, by name.
+        CheckpointError: The file is another kind of CLIP, or tensors are missing or left over.
     """
     _refuse_other_kinds(tensors, source)
     from_openai_itself = not _OPENAI_MARKS.isdisjoint(tensors)
@@ -129,7 +130,7 @@ def from_openai(tensors: dict[str, Any], source: str, settings: dict | None = No
     return CLIPWeights(vision, text, extras, infer_arch(vision, text, extras, settings, source), source)
 
 
-#: The kinds of CLIP that cannot be read, by a tensor that only they have.
+#: Kinds of CLIP that are not supported, by a tensor that only they have.
 _OTHER_KINDS = (
     (r'visual\.layer1\.', 'a CLIP with a ResNet; only vision transformers can be read'),
     (r'vision_model\.head\.probe$|visual\.trunk\.attn_pool\.', 'a SigLIP, whose image tower has no class token'),
@@ -143,27 +144,29 @@ _OTHER_KINDS = (
 
 
 def _refuse_other_kinds(tensors: dict[str, Any], source: str) -> None:
-    """Name the kind of CLIP that a file holds, if it is one that cannot be read."""
+    """Raise an error that names the kind of CLIP, if it is not supported."""
     for pattern, kind in _OTHER_KINDS:
         name = next((name for name in tensors if re.match(pattern, name)), None)
         if name is not None:
             raise CheckpointError(f"{source} is {kind} ({name}). VADLab's CLIP does not have this.")
     if 'visual.class_embedding' in tensors and 'visual.ln_pre.weight' not in tensors:
-        raise CheckpointError(f'{source} is a CLIPA: it has no norm before its blocks (visual.ln_pre). It is not read.')
+        raise CheckpointError(
+            f'{source} is a CLIPA: it has no norm before its blocks (visual.ln_pre), which is not supported.'
+        )
 
 
 def from_hugging_face(tensors: dict[str, Any], settings: dict | None, source: str) -> CLIPWeights:
-    """``transformers``' names, and those that FG-CLIP adds to them.
+    """CLIP weights from the names of ``transformers`` and FG-CLIP.
 
-    FG-CLIP's long position table is two, of which rows 0 to 19 of ``_ori`` and the rest of ``_res`` are used.
+    FG-CLIP stores two long position tables: rows 0 to 19 of ``_ori`` and the other rows of ``_res`` are used.
 
     Args:
-        tensors (dict): By name.
-        settings (dict | None): Of :func:`~vadlab.models.checkpoints.tower_settings.tower_settings`.
-        source (str): For messages.
+        tensors (dict): Tensors by name.
+        settings (dict | None): Settings from :func:`~vadlab.models.checkpoints.tower_settings.tower_settings`.
+        source (str): Name of the file, for messages.
 
     Raises:
-        CheckpointError: Another kind of CLIP, or tensors missing or left over, by name.
+        CheckpointError: The file is another kind of CLIP, or tensors are missing or left over.
     """
     _refuse_other_kinds(tensors, source)
     file = _Tensors(tensors, source)
@@ -214,12 +217,14 @@ def from_hugging_face(tensors: dict[str, Any], settings: dict | None, source: st
 
 
 def from_vadlab(tensors: dict[str, Any], arch: dict | None, source: str) -> CLIPWeights:
-    """Our own names, from an exported file or a training checkpoint, whose other state (queues, ...) is left aside.
+    """CLIP weights from VADLab's names, in an exported file or a training checkpoint.
+
+    Other state of a training checkpoint (queues, ...) is skipped.
 
     Args:
-        tensors (dict): By name: ``vision.*``, ``text.*``, projections and temperatures.
-        arch (dict | None): The architecture that was saved with them, if it was.
-        source (str): For messages.
+        tensors (dict): Tensors by name: ``vision.*``, ``text.*``, projections and temperatures.
+        arch (dict | None): The architecture that was saved with the tensors, if any.
+        source (str): Name of the file, for messages.
 
     Raises:
         CheckpointError: A projection is missing.
@@ -241,15 +246,15 @@ def _float(tensor: Tensor) -> Tensor:
 
 
 def infer_arch(vision: dict, text: dict, extras: dict, settings: dict | None, source: str) -> dict:
-    """Constructor arguments of the towers, from the tensors' shapes and what shapes do not tell.
+    """Constructor arguments of the towers, from tensor shapes and ``settings``.
 
     Args:
-        vision (dict): Tensors by our names.
-        text (dict): Tensors by our names.
+        vision (dict): Tensors under our names.
+        text (dict): Tensors under our names.
         extras (dict): Projections.
-        settings (dict | None): ``vision`` and ``text``, each with ``heads`` and ``hidden_act``, and maybe ``width`` and
-            ``layers``; what is not known is None in the result.
-        source (str): For messages.
+        settings (dict | None): ``vision`` and ``text``, each with ``heads`` and ``hidden_act``, and optionally
+            ``width`` and ``layers``. Unknown values are None in the result.
+        source (str): Name of the file, for messages.
 
     Raises:
         CheckpointError: Tensors are missing, or the settings are of another model.

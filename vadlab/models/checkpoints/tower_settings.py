@@ -1,4 +1,4 @@
-"""What the shapes of a CLIP's tensors do not show, from the JSON file that lies beside them."""
+"""Settings of a CLIP's towers that do not follow from tensor shapes, from the JSON file beside the weights."""
 
 import math
 from collections.abc import Mapping
@@ -6,10 +6,10 @@ from typing import Any
 
 from vadlab.utils.errors import CheckpointError
 
-#: Files that tell heads and activation, in the order in which they are looked for.
+#: Files with the number of heads and the activation, in search order.
 CONFIG_FILES = ('open_clip_config.json', 'config.json')
 
-# OpenCLIP's settings that VADLab's towers have; of every other one only a value that switches nothing on is read.
+# OpenCLIP's settings that VADLab's towers support. Any other setting must have a value that turns it off.
 _VISION_SETTINGS = {'layers', 'width', 'head_width', 'mlp_ratio', 'patch_size', 'image_size', 'patch_dropout'}
 _TEXT_SETTINGS = {'layers', 'width', 'heads', 'mlp_ratio', 'context_length', 'vocab_size', 'pad_id', 'eos_id'}
 _OF_CLIP = {'pool_type': ('tok', 'argmax'), 'proj_type': ('linear',), 'pos_embed_type': ('learnable',)}
@@ -18,19 +18,19 @@ _OTHER_TOWERS = ('timm_model_name', 'hf_model_name')
 
 
 def tower_settings(config: Mapping[str, Any], source: str) -> dict[str, dict[str, Any]] | None:
-    """Sizes, heads and activation of both towers, as OpenCLIP's or Hugging Face's config tells them.
+    """Sizes, heads and activation of both towers, from a config of OpenCLIP or Hugging Face.
 
     Args:
-        config (Mapping): Content of the JSON file: of OpenCLIP with ``vision_cfg`` and ``text_cfg``, maybe within
-            ``model_cfg``; of Hugging Face with ``vision_config`` and ``text_config``.
-        source (str): The file, for messages.
+        config (Mapping): Content of the JSON file. OpenCLIP's has ``vision_cfg`` and ``text_cfg``, possibly within
+            ``model_cfg``; Hugging Face's has ``vision_config`` and ``text_config``.
+        source (str): Path of the file, for messages.
 
     Returns:
-        dict | None: ``vision`` and ``text`` with ``width``, ``layers``, ``heads`` and ``hidden_act``; None if it is no
-        config of a CLIP.
+        dict | None: ``vision`` and ``text`` with ``width``, ``layers``, ``heads`` and ``hidden_act``; None if it is not
+        a config of a CLIP.
 
     Raises:
-        CheckpointError: The model has what VADLab's CLIP has not; the message names the setting.
+        CheckpointError: The model uses a setting that VADLab's CLIP does not support; the message names it.
     """
     inner = config.get('model_cfg', config)
     if isinstance(inner, Mapping) and 'vision_cfg' in inner:
@@ -68,9 +68,9 @@ def _of_hugging_face(config: Mapping[str, Any], source: str) -> dict[str, dict[s
     if isinstance(kind, str) and 'siglip' in kind:
         raise CheckpointError(f"{source}: {kind} is no CLIP: its image tower has no class token, which VADLab's needs.")
     settings = {}
-    # What a config leaves out has these values in transformers' CLIPVisionConfig and CLIPTextConfig.
+    # Defaults of transformers' CLIPVisionConfig and CLIPTextConfig.
     for tower, width, heads in (('vision', 768, 12), ('text', 512, 8)):
-        # Older files repeat a tower's settings under *_config_dict, which then are the ones that count.
+        # Older files repeat a tower's settings under *_config_dict, which take precedence.
         part = {**_part(config, f'{tower}_config', source), **_part(config, f'{tower}_config_dict', source)}
         eps = part.get('layer_norm_eps', 1e-5)
         if not isinstance(eps, int | float) or not math.isclose(eps, 1e-5, rel_tol=1e-3):

@@ -1,4 +1,4 @@
-"""Checkpoints of VadCLIP's authors."""
+"""Reads the checkpoints of VadCLIP's authors."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from .public_layout import rename_tensors
 from .renaming import from_openai
 
 _CLIP = 'clipmodel.'
-#: What DSANet's files share with VadCLIP's: the adapter in time and both branches.
+#: Rules for the parts that DSANet shares with VadCLIP: the temporal adapter and both branches.
 SHARED_RULES: dict[str, str | None] = {
     r'temporal\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)': r'adapter.blocks.\1.qkv.\2',
     r'temporal\.resblocks\.(\d+)\.attn\.out_proj': r'adapter.blocks.\1.out',
@@ -23,7 +23,7 @@ SHARED_RULES: dict[str, str | None] = {
     r'gc2': 'adapter.similar2.weight',
     r'gc3': 'adapter.near1.weight',
     r'gc4': 'adapter.near2.weight',
-    r'disAdj\.sigma': None,  # a parameter that their code does not read
+    r'disAdj\.sigma': None,  # a parameter that their code does not use
     r'linear': 'adapter.linear',
     r'frame_position_embeddings\.weight': 'adapter.positional_embedding',
     r'mlp1\.c_fc': 'text_mlp.fc1',
@@ -36,13 +36,13 @@ _TRANSPOSED = tuple(f'adapter.{name}.weight.weight' for name in ('similar1', 'si
 
 
 def from_vadclip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """Our names for ``model_ucf.pth`` and ``model_xd.pth``; None for any other layout.
+    """State dict for VadCLIP from its authors' ``model_ucf.pth`` or ``model_xd.pth``; None for other layouts.
 
     Args:
-        tensors (Mapping[str, Tensor]): By the authors' names.
+        tensors (Mapping[str, Tensor]): Tensors under the authors' names.
 
     Raises:
-        CheckpointError: The layout is theirs, but tensors are missing or unknown.
+        CheckpointError: The layout is the authors', but tensors are missing or unknown.
     """
     rules = SHARED_RULES | {r'text_prompt_embeddings\.weight': 'prompt_embedding'}
     return rename_with_clip(tensors, rules, signature='text_prompt_embeddings.weight', method='VadCLIP')
@@ -51,9 +51,9 @@ def from_vadclip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
 def rename_with_clip(
     tensors: Mapping[str, Tensor], rules: Mapping[str, str | None], signature: str, method: str
 ) -> dict[str, Tensor] | None:
-    """As :func:`rename_tensors`, for files that hold the whole CLIP whose text tower a method uses.
+    """As :func:`rename_tensors`, for files that contain a whole CLIP of which the method uses the text tower.
 
-    CLIP's vision tower is left out.
+    CLIP's vision tower is skipped.
 
     Raises:
         CheckpointError: The layout is this one, but tensors are missing or unknown.

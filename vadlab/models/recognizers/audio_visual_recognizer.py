@@ -1,4 +1,5 @@
-# Shapes: b clips, v views of a clip that are classified apart, n tokens of a modality, c channels, k classes of a head.
+# Shapes: b clips, v views of a clip that are classified separately, n tokens of a modality, c channels, k classes of a
+# head.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ MODALITIES = ('video', 'audio')
 
 @MODELS.register_module()
 class AudioVisualRecognizer(BaseModel):
-    """What is to be seen and heard in a clip: an encoder a modality, a fusion, and a head a question.
+    """Audio-visual clip classifier: one encoder per modality, a fusion, and one head per label column.
 
     ::
 
@@ -26,25 +27,26 @@ class AudioVisualRecognizer(BaseModel):
                                                                 +-> fusion -> (b, c) -+-> head species   -> loss_species
         log-mel     (a, 1, f, t')   -> audio_encoder -> tokens -+                     +-> head behaviour -> ...
 
-    A clip without sound is not encoded as silence: it has no row among the a spectrograms, and the fusion takes what
-    there is. ``modalities`` masks a modality as a whole, for training without it or to test how much it adds; a clip
-    that then has none left is classified by the heads' bias alone.
+    A clip without sound is not encoded as silence: it has no row among the a spectrograms, and the fusion uses the
+    modalities that are there. ``modalities`` can turn a modality off, to train without it or to measure its
+    contribution. A clip without any remaining modality is classified by the bias of the heads only.
 
     Args:
-        fusion (dict): Config of the fusion, such as :class:`MBT`; ``in_channels`` is filled in.
-        heads (Mapping[str, dict]): Config of each head, such as :class:`ClassificationHead`, by the name that labels
-            and losses have; ``in_channels`` and ``column`` are filled in.
-        video_encoder (dict | None): Config of an :class:`Encoder` of frames; None for a model without.
-        audio_encoder (dict | None): Likewise of spectrograms.
-        modalities (Sequence[str] | str): Which of ``video`` and ``audio`` are used.
-        missing_weights (str): What happens where an encoder's pretrained weights cannot be had: training does ``stop``,
-            or ``fall_back`` to ``fallback`` (video) and to random weights (audio), with a warning; the checkpoint says
-            it. A checkpoint brings its own weights: to test it, those to start from are not needed.
-        fallback (dict | None): Config of the video encoder instead; Simple3DCNN by default, pooled as the other.
+        fusion (dict): Config of the fusion, such as :class:`MBT`; ``in_channels`` is set automatically.
+        heads (Mapping[str, dict]): Config of each head, such as :class:`ClassificationHead`, by the name of its labels
+            and losses; ``in_channels`` and ``column`` are set automatically.
+        video_encoder (dict | None): Config of the :class:`Encoder` of frames; None for no video.
+        audio_encoder (dict | None): Config of the :class:`Encoder` of spectrograms; None for no audio.
+        modalities (Sequence[str] | str): The modalities to use, of ``video`` and ``audio``.
+        missing_weights (str): What to do if pretrained weights of an encoder cannot be found. ``stop``: stop training.
+            ``fall_back``: warn and use ``fallback`` (video) or random weights (audio); the checkpoint records it.
+            Testing a checkpoint does not need pretrained weights.
+        fallback (dict | None): Config of the video encoder to fall back to; Simple3DCNN by default, with the same
+            ``pooled``.
         data_preprocessor (dict | None): AudioVisualDataPreprocessor by default.
 
     Raises:
-        ConfigError: An unknown modality, one without encoder, or no head.
+        ConfigError: A modality is unknown or has no encoder, or there is no head.
         CheckpointError: Weights are missing, and ``missing_weights`` is ``stop``.
     """
 
@@ -59,7 +61,7 @@ class AudioVisualRecognizer(BaseModel):
         fallback: dict | None = None,
         data_preprocessor: dict | nn.Module | None = None,
     ) -> None:
-        if not isinstance(data_preprocessor, nn.Module):  # built here: MMEngine's own registry may not know ours
+        if not isinstance(data_preprocessor, nn.Module):  # MMEngine's registry may not find VADLab's
             data_preprocessor = MODELS.build(data_preprocessor or dict(type='AudioVisualDataPreprocessor'))
         super().__init__(data_preprocessor=data_preprocessor)
         if missing_weights not in ('stop', 'fall_back'):
@@ -72,7 +74,7 @@ class AudioVisualRecognizer(BaseModel):
         self._instead = {name: _instead_of(name, config, fallback) for name, config in self._configs.items()}
         self._fusion = fusion
         self.modalities = self._check(modalities)
-        #: Encoders that were replaced because their weights were missing, and why.
+        #: Encoders that were replaced because their weights were missing, with the reason.
         self.fallbacks: dict[str, str] = {}
         self._missing: VADLabError | None = None
         self.encoders = nn.ModuleDict()
@@ -92,7 +94,7 @@ class AudioVisualRecognizer(BaseModel):
                 for name, head in heads.items()
             }
         )
-        #: Let :meth:`predict` also say what the fusion attends to.
+        #: Whether :meth:`predict` also returns the attention of the fusion.
         self.collect_attention = False
 
     # ------------------------------------------------------------------------------------------------ life of a model
@@ -108,7 +110,7 @@ class AudioVisualRecognizer(BaseModel):
         return chosen
 
     def _without_weights(self, name: str) -> nn.Module:
-        """The encoder without weights to start from, or what replaces it."""
+        """Build the encoder without pretrained weights, or the encoder that replaces it."""
         config = self._instead[name] if name in self.fallbacks else self._configs[name]
         return MODELS.build({**config, 'pretrained': None} if 'pretrained' in config else config)
 
@@ -117,7 +119,7 @@ class AudioVisualRecognizer(BaseModel):
         self.fusion = MODELS.build({**self._fusion, 'in_channels': in_channels})
 
     def init_weights(self) -> None:
-        """Stop if weights are missing, or say what replaces them; the Runner calls it before training.
+        """Stop if weights are missing, or log what replaces them; the Runner calls it before training.
 
         Raises:
             CheckpointError: Weights are missing, and ``missing_weights`` is ``stop``.
@@ -125,7 +127,7 @@ class AudioVisualRecognizer(BaseModel):
         if self.is_init:
             return
         self._stop_if_missing()
-        self._is_init = True  # layers drew or loaded their weights when built; BaseModel's own would list them all
+        self._is_init = True  # layers are already initialised; BaseModel's method would log every parameter
         for name, reason in self.fallbacks.items():
             MMLogger.get_current_instance().warning(
                 f'The {name} encoder FALLS BACK from {self._configs[name]["type"]} to {self._instead[name]["type"]} '
@@ -139,14 +141,14 @@ class AudioVisualRecognizer(BaseModel):
             ) from self._missing
 
     def check_checkpoint(self, state_dict: Mapping[str, Any], name: str) -> None:
-        """Before loading: compare classes, and become what the checkpoint was trained as if encoders were replaced.
+        """Check the classes of a checkpoint before loading it, and replace encoders as in its training.
 
         Args:
             state_dict (Mapping[str, Any]): The checkpoint's weights.
-            name (str): Of the file, for the message.
+            name (str): Name of the file, for the message.
 
         Raises:
-            CheckpointError: It was trained for other classes.
+            CheckpointError: The checkpoint was trained for other classes.
         """
         for head_name, head in self.heads.items():
             state = state_dict.get(f'heads.{head_name}._extra_state')
@@ -168,11 +170,11 @@ class AudioVisualRecognizer(BaseModel):
         self.to(device)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """What torch keeps beside the weights: which encoders were replaced, and why."""
+        """State saved with the weights: which encoders were replaced, and why."""
         return {'fallbacks': dict(self.fallbacks)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take over what the checkpoint says of replaced encoders; no other weights are needed any more."""
+        """Restore which encoders were replaced; after loading a checkpoint, pretrained weights are not needed."""
         self.fallbacks = dict(state['fallbacks'])
         self._missing = None
 
@@ -188,16 +190,17 @@ class AudioVisualRecognizer(BaseModel):
 
         Args:
             inputs (Mapping[str, Tensor]): ``video``, normalised frames, shape (b, t, 3, h, w); ``audio``, spectrograms
-                of the a clips that have sound, shape (a, 1, f, t'); ``video_mask`` and ``audio_mask``, which clips have
-                the modality, bool, shape (b,); ``audio_lengths``, columns of each spectrogram before padding, int64,
-                shape (a,). Masks and lengths are best left on the CPU, where reading them waits for nothing.
-            data_samples (list[AudioVisualDataSample] | None): With ``gt_labels`` for ``loss``; not needed for
-                ``tensor``.
+                of the a clips that have sound, shape (a, 1, f, t'); ``video_mask`` and ``audio_mask``, True for clips
+                with the modality, bool, shape (b,); ``audio_lengths``, number of columns of each spectrogram before
+                padding, int64, shape (a,). Keep masks and lengths on the CPU to avoid a synchronisation with the
+                device.
+            data_samples (list[AudioVisualDataSample] | None): One per clip, with ``gt_labels`` for ``loss``; not needed
+                for ``tensor``.
             mode (str): ``tensor``, ``loss`` or ``predict``.
 
         Returns:
-            dict | list: ``tensor``: logits of each head, shape (b, k), or (b, v, k) of a fusion that leaves v views
-            apart. ``loss``: ``loss_NAME`` of each head and, for the log, ``top1_NAME``. ``predict``: the data samples
+            dict | list: ``tensor``: logits of each head, shape (b, k), or (b, v, k) if the fusion returns v separate
+            views. ``loss``: ``loss_NAME`` of each head and, for the log, ``top1_NAME``. ``predict``: the data samples
             with ``pred_scores``, and with ``pred_attention`` if :attr:`collect_attention` is on.
         """
         if mode == 'tensor':
@@ -216,7 +219,7 @@ class AudioVisualRecognizer(BaseModel):
     def label_losses(
         self, logits: Mapping[str, Tensor], shares: Tensor | None, data_samples: list[AudioVisualDataSample]
     ) -> dict[str, Tensor]:
-        """Each head's loss against the labels, and for the log how often its likeliest class is right."""
+        """Loss of each head against the labels, and its top-1 accuracy for the log."""
         losses = {}
         for name, head in self.heads.items():
             labels = [sample.gt_labels[name] for sample in data_samples]
@@ -243,7 +246,7 @@ class AudioVisualRecognizer(BaseModel):
     # ---------------------------------------------------------------------------------------------------------- steps
 
     def fuse(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Features that the heads read: (b, c); or (b, v, c), and how much each view counts, (b, v)."""
+        """Input features of the heads, (b, c); or (b, v, c) and the weight of each view, (b, v)."""
         return self._views(self.fusion(self.encode(inputs), len(inputs['video_mask'])))
 
     def classify(self, feats: Tensor) -> dict[str, Tensor]:
@@ -255,7 +258,7 @@ class AudioVisualRecognizer(BaseModel):
         return fused if isinstance(fused, tuple) else (fused, None)
 
     def encode(self, inputs: Mapping[str, Tensor]) -> dict[str, ModalityTokens]:
-        """Tokens of each modality, of the clips that have it; what is masked, or what no clip has, is left out."""
+        """Tokens of each modality, for the clips that have it; modalities that are off or in no clip are skipped."""
         self._stop_if_missing()
         found = {}
         for name in self.modalities:
@@ -264,7 +267,7 @@ class AudioVisualRecognizer(BaseModel):
             if data is None or not mask_b.any():
                 continue
             rows = None if mask_b.all() else mask_b.nonzero()[:, 0].to(data.device)
-            if rows is not None and len(data) == len(mask_b):  # a row for every clip, with anything in those without
+            if rows is not None and len(data) == len(mask_b):  # one row per clip; skip those without it
                 data = data[rows]
             encode = self._encode_video if name == 'video' else self._encode_audio
             found[name] = encode(data, rows, inputs)
@@ -286,14 +289,14 @@ class AudioVisualRecognizer(BaseModel):
         if tokens.ndim == 2:
             return ModalityTokens(tokens[:, None], rows)
         grid = encoder.token_grid(tuple(mels.shape[1:]))
-        if lengths is None or bool((lengths == mels.shape[-1]).all()):  # nothing is padding
+        if lengths is None or bool((lengths == mels.shape[-1]).all()):  # there is no padding
             return ModalityTokens(tokens, rows, grid=grid)
         return ModalityTokens(tokens, rows, encoder.valid_tokens(lengths.to(mels.device), grid), grid)
 
     def _write_attention(
         self, found: dict[str, ModalityTokens], batch_size: int, data_samples: list[AudioVisualDataSample]
     ) -> None:
-        """What the fusion attends to: summed over rows and columns of frames, and as a map over the spectrogram."""
+        """Save the fusion's attention: per time step for frames, per cell of the grid for spectrograms."""
         for sample in data_samples:
             sample.pred_attention = {}
         for name, weights_mn in self.fusion.attention(found, batch_size).items():
@@ -309,7 +312,7 @@ class AudioVisualRecognizer(BaseModel):
 
 
 def _top1(scores_bk: Tensor, targets: Tensor) -> Tensor:
-    """Share of clips whose likeliest class is their label, or of several one with the largest share; for the log."""
+    """Top-1 accuracy for the log; with shares as labels, any class with the largest share is right."""
     best_b = scores_bk.argmax(1)
     if targets.ndim == 1:
         return (best_b == targets).float().mean()
@@ -317,7 +320,7 @@ def _top1(scores_bk: Tensor, targets: Tensor) -> Tensor:
 
 
 def _instead_of(name: str, config: dict, fallback: dict | None) -> dict:
-    """What an encoder is replaced by: of video by the fallback, of audio by itself with random weights."""
+    """Config of an encoder's replacement: the fallback for video, random weights for audio."""
     if name == 'audio':
         return {**config, 'pretrained': None, 'frozen': False}
     return fallback or dict(type='Simple3DCNN', pooled=config.get('pooled', True))

@@ -1,4 +1,4 @@
-# Shapes: b clips, v views of a clip that are classified apart, c channels of the student's feature, k classes.
+# Shapes: b clips, v views of a clip that are classified separately, c channels of the student's feature, k classes.
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,28 +18,28 @@ from .audio_visual_recognizer import AudioVisualRecognizer
 
 @MODELS.register_module()
 class DistilledRecognizer(AudioVisualRecognizer):
-    """An :class:`AudioVisualRecognizer` that learns from labels and from a trained, larger one.
+    """An :class:`AudioVisualRecognizer` that is trained on labels and distilled from a larger, trained teacher.
 
-    Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531, section 2: the student's
-    softened probabilities follow the teacher's, by a term that is multiplied by the temperature squared so that its
-    gradients keep their size. Classes of which a clip may have several are softened each by itself. Further, Romero et
-    al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, arXiv:1412.6550: a projection of the student's fused feature
-    follows the teacher's, by the mean squared difference.
+    Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531, section 2: the student is
+    trained to match the teacher's softened probabilities. The loss is multiplied by the temperature squared, which
+    keeps the scale of its gradients. With multi-label heads, each class is softened separately. Optionally, as in
+    Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, arXiv:1412.6550, a projection of the student's fused
+    feature is trained to match the teacher's, by the mean squared error.
 
-    Teacher and student see the same clips: the same frames at the same size, mixed ones too. A checkpoint holds the
-    student's weights under the names of the plain model: it loads in the student's plain config, and testing it needs
-    no teacher.
+    Teacher and student get the same clips: the same frames at the same size, including mixed clips. A checkpoint has
+    the student's weights under the names of the plain model. So it loads in the student's plain config, and testing
+    needs no teacher.
 
     Args:
-        teacher (Mapping[str, str]): The trained model's ``config``, a file, and its ``checkpoint``.
-        temperature (float): Both logits are divided by it, > 0.
-        logit_weight (float): Share of the teacher's probabilities in the loss, 0..1; labels have the rest.
-        feature_weight (float): Factor of the term of features; 0 leaves it out.
+        teacher (Mapping[str, str]): ``config`` and ``checkpoint`` of the trained teacher, both paths.
+        temperature (float): Divisor of the logits of teacher and student, > 0.
+        logit_weight (float): Weight of the distillation term in the loss, 0..1; labels have the rest.
+        feature_weight (float): Factor of the feature term; 0 turns it off.
         teacher_width (int): Channels of the teacher's fused feature.
-        **student (Any): As :class:`AudioVisualRecognizer`.
+        **student (Any): Arguments of :class:`AudioVisualRecognizer`.
 
     Raises:
-        ConfigError: ``teacher`` does not name config and checkpoint; a number is out of its range.
+        ConfigError: ``teacher`` does not have a config and a checkpoint, or a number is out of its range.
     """
 
     def __init__(
@@ -63,32 +63,32 @@ class DistilledRecognizer(AudioVisualRecognizer):
         self.feature_weight = feature_weight
         self.projection = _Projection(self.fusion.width, teacher_width) if feature_weight else None
         self._source = dict(teacher)
-        self._teacher: list[AudioVisualRecognizer] = []  # in a list it is no part of this module, nor of checkpoints
+        self._teacher: list[AudioVisualRecognizer] = []  # a list keeps it out of this module's state and of checkpoints
 
     def init_weights(self) -> None:
-        """Load the teacher too: what is wrong with it is found before training."""
+        """Also load the teacher, so that its errors appear before training."""
         super().init_weights()
         self.teacher()
 
     def get_extra_state(self) -> dict[str, Any]:
-        """What torch keeps beside the student's weights; the projection, which only training needs."""
+        """State saved with the student's weights; includes the projection, which only training needs."""
         projection = {} if self.projection is None else dict(self.projection.named_parameters())
         return {**super().get_extra_state(), 'projection': {name: p.detach() for name, p in projection.items()}}
 
     @torch.no_grad()
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take over replaced encoders and, if there is one, the projection."""
+        """Restore replaced encoders and, if saved, the projection."""
         super().set_extra_state(state)
         saved = state.get('projection') or {}
         for name, parameter in self.projection.named_parameters() if self.projection is not None and saved else ():
             parameter.copy_(saved[name])
 
     def teacher(self) -> AudioVisualRecognizer:
-        """The trained model, frozen; loaded when it is first asked for.
+        """The frozen teacher; loaded at the first access.
 
         Raises:
-            CheckpointError: It has other classes, or its checkpoint does not fit its config.
-            ConfigError: It normalises otherwise, or ``teacher_width`` is not its width.
+            CheckpointError: The teacher has other classes, or its checkpoint does not fit its config.
+            ConfigError: The teacher has another normalisation, or its width is not ``teacher_width``.
         """
         if not self._teacher:
             self._teacher.append(self._load_teacher())
@@ -109,7 +109,7 @@ class DistilledRecognizer(AudioVisualRecognizer):
         for name, buffer in teacher.data_preprocessor.named_buffers():
             if name in own and not torch.allclose(own[name].cpu(), buffer, equal_nan=True):
                 raise ConfigError(
-                    f'The teacher {config} normalises otherwise than the student: data_preprocessor.{name}.'
+                    f'The teacher {config} has another normalisation than the student: data_preprocessor.{name}.'
                 )
         if self.projection is not None and self.projection.out_features != teacher.fusion.width:
             raise ConfigError(
@@ -124,7 +124,7 @@ class DistilledRecognizer(AudioVisualRecognizer):
     # ----------------------------------------------------------------------------------------------------------- loss
 
     def loss(self, inputs: Mapping[str, Tensor], data_samples: list[AudioVisualDataSample]) -> dict[str, Tensor]:
-        """Terms of labels, ``loss_NAME``, of the teacher's probabilities, ``loss_NAME_teacher``, and of features."""
+        """Loss terms: labels, ``loss_NAME``; the teacher's probabilities, ``loss_NAME_teacher``; and features."""
         feats, shares = self.fuse(inputs)
         logits = self.classify(feats)
         teacher = self.teacher()
@@ -150,11 +150,11 @@ def distillation_loss(
     """Mean Kullback-Leibler divergence of softened predictions from a teacher's, times the temperature squared.
 
     Args:
-        logits (Tensor): The student's, shape (b, k), or of several views (b, v, k).
+        logits (Tensor): The student's logits, shape (b, k), or for several views (b, v, k).
         softened_bk (Tensor): The teacher's probabilities at the same temperature, shape (b, k).
-        temperature (float): > 0.
-        multi_label (bool): Each class is a question of its own, with a divergence of its own; they are averaged.
-        shares (Tensor | None): How much each view counts, shape (b, v).
+        temperature (float): Temperature, > 0.
+        multi_label (bool): Treat classes as independent; the divergence is the mean over classes.
+        shares (Tensor | None): Weight of each view, shape (b, v).
 
     Returns:
         Tensor: float32, scalar, >= 0.
@@ -173,7 +173,7 @@ def distillation_loss(
 
 
 class _Projection(nn.Linear):
-    """A linear layer that is not among the weights of the module around it."""
+    """A linear layer whose weights are not in the state dict of its parent."""
 
     def _save_to_state_dict(self, *args: Any) -> None:
         pass
