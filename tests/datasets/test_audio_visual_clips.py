@@ -111,7 +111,7 @@ def test_a_head_without_a_label(prepared, tmp_path):
 def test_a_label_that_training_lacks(prepared, tmp_path):
     folder = with_metadata(prepared, tmp_path, 'three.mp4,val,red deer', 'three.mp4,val,Red deer')
     with pytest.raises(
-        DataError, match=r"labels that train lacks: 'Red deer' of 1 clips \(a misspelling of 'red deer'"
+        DataError, match=r"labels that are not in train: 'Red deer' of 1 clips \(a misspelling of 'red deer'"
     ):
         len(clips(folder, 'val'))
     with pytest.raises(DataError, match='no clip is left'):

@@ -174,10 +174,10 @@ def test_unknown_split(tmp_path):
 
 
 def test_option_of_the_other_layout(tmp_path):
-    with pytest.raises(DataError, match="in COCO's layout and tells no splits"):
+    with pytest.raises(DataError, match="in COCO's layout and has no splits"):
         dataset(tmp_path, coco(tmp_path), splits=['train'])
     np.save(tmp_path / 'ids.npy', np.array([70]))
-    with pytest.raises(DataError, match='tells its splits itself'):
+    with pytest.raises(DataError, match='has its own splits'):
         dataset(tmp_path, karpathy(tmp_path), id_file='ids.npy')
     with pytest.raises(DataError, match='not of one layout'):
         dataset(tmp_path, [coco(tmp_path).name, karpathy(tmp_path).name])

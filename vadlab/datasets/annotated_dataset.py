@@ -1,4 +1,4 @@
-"""What VADLab's data sets share: transforms of its registry, and files that are found when they are read."""
+"""The base class of VADLab's data sets."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -11,17 +11,17 @@ from ..utils.errors import MissingFileError
 
 
 class AnnotatedDataset(BaseDataset):
-    """Base of data sets whose files are named relative to ``data_root`` or to the working directory.
+    """Base of data sets with files relative to ``data_root`` or to the working directory.
 
     Args:
-        ann_file: One annotation file or several.
+        ann_file: One or several annotation files.
         data_root: Folder with the files.
-        pipeline: Transforms, built by VADLab's registry whatever default scope a Runner has set.
-        metainfo: As MMEngine's, as are all below.
-        test_mode: As MMEngine's.
-        indices: Use only these samples, or that many of the first.
-        serialize_data: Keep the list as bytes that workers share.
-        lazy_init: Do not read anything yet.
+        pipeline: Transforms, built by VADLab's registry for any default scope of the Runner.
+        metainfo: As in MMEngine, like all following arguments.
+        test_mode: As in MMEngine.
+        indices: Use only these samples, or, for an integer, the first ones.
+        serialize_data: Store the list as bytes that workers share.
+        lazy_init: Read nothing until ``full_init``.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class AnnotatedDataset(BaseDataset):
         )
 
     def _join_prefix(self) -> None:
-        """Find files when they are read, so that a missing one is our error, not MMEngine's."""
+        """Do nothing: files are located when they are read, so that a missing one raises our error, not MMEngine's."""
 
     def _locate(self, name: str, option: str, exists: Callable[[str], bool] = os.path.exists) -> str:
-        """The absolute path of a file or folder that an option names: below ``data_root``, or as it is written.
+        """Absolute path of the file or folder of an option: below ``data_root``, or the path itself.
 
         Raises:
-            MissingFileError: It is at neither place.
+            MissingFileError: It exists at neither path.
         """
         places = list(dict.fromkeys(os.path.abspath(os.path.join(base, name)) for base in (self.data_root, '')))
         for place in places:

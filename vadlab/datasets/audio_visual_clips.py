@@ -1,4 +1,4 @@
-"""Clips with pictures and, mostly, sound; several questions asked of each."""
+"""Data set of clips with pictures and, mostly, sound, with labels per head."""
 
 import os
 from collections import Counter
@@ -26,62 +26,62 @@ from .formats.prepared_av_clips import (
 from .problem_list import ProblemList
 
 SOURCES = ('processed', 'videos')
-_ADVICE = 'Prepare what lacks: python tools/prepare_wildlife.py METADATA VIDEOS --out'
+_ADVICE = 'Prepare them: python tools/prepare_wildlife.py METADATA VIDEOS --out'
 
 
 @DATASETS.register_module()
 class AudioVisualClips(AnnotatedDataset):
-    """Clips of a metadata CSV, from prepared files or straight from videos.
+    """Clips of a metadata CSV, read from prepared files or decoded from videos.
 
-    A head is a column of the metadata, such as ``species`` and ``behaviour``. Its classes are the labels of the
-    training split, sorted, whichever split this is. A label that training lacks has no index: it is an error, or its
-    clips are left out and counted (``unseen_labels='drop'``).
+    A head is a column of the metadata, such as ``species`` or ``behaviour``. Its classes are the sorted labels of the
+    training split, for every split. A label that is not in the training split has no index: it is an error, or its
+    clips are skipped and counted (``unseen_labels='drop'``).
 
-    A clip without sound is a clip: it has no spectrogram, and a mask says so from here to the model.
+    A clip may have no sound: it then has no spectrogram, and ``has_audio`` masks its sound in the model.
 
-    A sample before its transforms is a dict with ``clip_id``, ``video_id`` (the video below the folder of videos, by
-    which splits that share one are found), ``video_path``, ``start``, ``end``, ``has_audio`` (None until the video is
-    opened), ``labels`` (indices of each head), ``num_classes``, ``multi_label``; and of prepared clips ``frames_path``,
+    A sample before its transforms is a dict with ``clip_id``, ``video_id`` (path below the folder of videos, by which
+    videos shared by splits are found), ``video_path``, ``start``, ``end``, ``has_audio`` (None until the video is
+    opened), ``labels`` (indices per head), ``num_classes``, ``multi_label``; for prepared clips also ``frames_path``,
     ``frames_shape``, ``mel_path``, ``mel_shape``, ``frame_inds``, ``times``, ``fps``, ``num_frames``, ``duration``,
-    ``audio_hop``, of others ``audio_path``, ``frame_recipe`` and ``sound_recipe``.
+    ``audio_hop``, and for others ``audio_path``, ``frame_recipe`` and ``sound_recipe``.
 
     Args:
         ann_file: CSV of this split: below ``data_root``, below the working directory, or absolute.
         data_root: Folder with the files.
         pipeline: Transforms.
-        train_ann_file: CSV of the training split, where classes come from; None takes ``ann_file``.
-        split: Of files that hold several; None takes the split that the file's name says, or all of it.
+        train_ann_file: CSV of the training split, which defines the classes; None takes ``ann_file``.
+        split: Split to use of a file with several; None takes the one in the file's name, or the whole file.
         heads: Columns of the metadata.
-        multi_label: Whether clips may have several labels, or none: of all heads, or the names of those where they may.
+        multi_label: Whether clips may have any number of labels: for all heads, or the names of such heads.
         source: ``processed``: files of ``tools/prepare_wildlife.py``. ``videos``: decode each time.
         processed_dir: Folder of prepared clips, below ``data_root`` or absolute.
-        video_dir: Folder of the videos, likewise.
-        image_size: What prepared frames must measure, height and width, or one number for both; None takes them as
-            they are. Of ``videos``, what they are scaled to.
-        frame_recipe: Options of :class:`~vadlab.datasets.formats.av_clip_recipe.FrameRecipe`, of ``videos``.
-        sound_recipe: Options of :class:`~vadlab.datasets.audio.LogMelRecipe`, of ``videos``.
+        video_dir: Folder of the videos, below ``data_root`` or absolute.
+        image_size: Height and width, or one number for both, in pixels: the required size of prepared frames (None
+            for any), or the size to which ``videos`` are scaled.
+        frame_recipe: Options of :class:`~vadlab.datasets.formats.av_clip_recipe.FrameRecipe`, for ``videos``.
+        sound_recipe: Options of :class:`~vadlab.datasets.audio.LogMelRecipe`, for ``videos``.
         unseen_labels: ``error`` or ``drop``.
-        test_mode: As MMEngine's.
-        indices: Use only these rows, or that many of the first.
-        serialize_data: Keep the list as bytes that workers share.
-        lazy_init: Do not read anything yet.
+        test_mode: As in MMEngine.
+        indices: Use only these rows, or, for an integer, the first ones.
+        serialize_data: Store the list as bytes that workers share.
+        lazy_init: Read nothing until ``full_init``.
 
     Raises:
-        ConfigError: An option that cannot be.
-        MissingFileError: Metadata, prepared files or videos that are not there.
-        DataError: Metadata or prepared files that cannot be used.
+        ConfigError: An option has an invalid value.
+        MissingFileError: Metadata, prepared files or videos are missing.
+        DataError: Metadata or prepared files cannot be used.
     """
 
     METAINFO: dict = dict(classes={})
 
-    #: What ``tools/verify.py`` looks at, beside what it does for every data set.
+    #: Checks of ``tools/verify.py`` in addition to those of every data set.
     verification = ('clips',)
 
     def __init__(
         self,
         ann_file: str,
         data_root: str = '',
-        pipeline: list[dict | Any] = [],  # noqa: B006 (as MMEngine's; never changed)
+        pipeline: list[dict | Any] = [],  # noqa: B006 (as in MMEngine; never changed)
         train_ann_file: str | None = None,
         split: str | None = None,
         heads: Sequence[str] = ('species', 'behaviour'),
@@ -111,7 +111,7 @@ class AudioVisualClips(AnnotatedDataset):
         several = (self.heads if several else []) if isinstance(several, bool) else list(several)
         if unknown := sorted(set(several) - set(self.heads)):
             raise ConfigError(
-                f'AudioVisualClips: multi_label names {unknown[0]!r}, which is none of heads={self.heads}'
+                f'AudioVisualClips: multi_label names {unknown[0]!r}, which is not one of heads={self.heads}'
             )
         self.multi_label = several
         self.train_ann_file = train_ann_file or ann_file
@@ -124,7 +124,7 @@ class AudioVisualClips(AnnotatedDataset):
         self.frame_recipe = FrameRecipe(**{**_size_options(self.image_size), **(frame_recipe or {})})
         self.sound_recipe = LogMelRecipe(**(sound_recipe or {}))
         self.unseen_labels = unseen_labels
-        #: What is worth a second look, for the log and for ``tools/verify.py``; filled when the metadata is read.
+        #: Warnings for the log and ``tools/verify.py``; filled when the metadata is read.
         self.notes: list[str] = []
         super().__init__(
             ann_file=ann_file,
@@ -138,7 +138,7 @@ class AudioVisualClips(AnnotatedDataset):
 
     @property
     def classes(self) -> dict[str, list[str]]:
-        """The classes of each head, in the order of their indices."""
+        """Classes per head, in the order of their indices."""
         if not self._fully_initialized:
             self.full_init()
         return self.metainfo['classes']
@@ -148,7 +148,7 @@ class AudioVisualClips(AnnotatedDataset):
         self.notes = []
         source = self._locate(self.ann_file, 'ann_file')
         train_source = self._locate(self.train_ann_file, 'train_ann_file')
-        # Read together, so that a clip in both is found.
+        # Read together, so that a clip in both files is found.
         files = [source] if source == train_source else [source, train_source]
         together = read_metadata(files, self.heads)
         train = [r for r in together if r.split == 'train']
@@ -187,13 +187,13 @@ class AudioVisualClips(AnnotatedDataset):
             unseen = unseen_labels(records, head, names)
             if not unseen:
                 continue
-            what = f'{head}: {len(unseen)} labels that train lacks: {describe_unseen(unseen, names)}'
+            what = f'{head}: {len(unseen)} labels that are not in train: {describe_unseen(unseen, names)}'
             if self.unseen_labels == 'error':
                 raise DataError(
-                    f'AudioVisualClips: {source}: {what}. Mend their spelling, move clips to train, or leave such '
+                    f'AudioVisualClips: {source}: {what}. Fix their spelling, move clips to train, or leave such '
                     "clips out: unseen_labels='drop'"
                 )
-            # A clip of a multi-label head keeps the labels that are known.
+            # A clip of a multi-label head keeps its known labels.
             before = len(records)
             records = [r for r in records if head in self.multi_label or not set(r.labels(head)) & set(unseen)]
             records = [_without(r, head, set(unseen)) for r in records]
@@ -235,7 +235,7 @@ class AudioVisualClips(AnnotatedDataset):
             elif clip.bad:
                 bad[record.clip_id] = clip.bad
             elif not clip.is_of(record):
-                problems.note('clips were prepared from another video or part than the metadata says', record.clip_id)
+                problems.note('clips were prepared from another video or part than in the metadata', record.clip_id)
             elif wrong := has_files(folder, clip):
                 problems.note('files are not as they were made', wrong)
             else:
@@ -306,6 +306,6 @@ def _size_options(size: tuple[int, int] | None) -> dict[str, int]:
 
 
 def _without(record: AVClipRecord, head: str, labels: set[str]) -> AVClipRecord:
-    """The record without some labels of a head."""
+    """A copy of the record without some labels of a head."""
     kept = ';'.join(label for label in record.labels(head) if label not in labels)
     return replace(record, columns={**record.columns, head: kept})

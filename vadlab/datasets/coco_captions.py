@@ -1,4 +1,4 @@
-"""Images with captions: COCO, and whatever is written in its formats."""
+"""Data set of images with captions, in COCO's formats."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from .formats.caption_files import CaptionImage, ImageFinder, read_caption_files
 from .problem_list import ProblemList
 
 _ROWS = ('pairs', 'images')
-_THREADS = 8  # that read headers: on a network file system each waits
+_THREADS = 8  # threads that read headers; on a network file system each read waits
 _ADVICE = 'Check data_root, image_dir, ann_file and id_file'
 _MAGIC = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n', b'BM', b'II*\0', b'MM\0*', b'GIF8')
 
@@ -26,37 +26,37 @@ class COCOCaptions(AnnotatedDataset):
 
     Chen et al., "Microsoft COCO Captions", 2015, arXiv:1504.00325; the split of Karpathy and Fei-Fei, 2015,
     arXiv:1412.2306, either as its one JSON (``splits``) or as COCO's caption files with ``.npy`` lists of annotation
-    ids (``id_file``). COCO's files are read as the plain JSON that they are.
+    ids (``id_file``). COCO's files are read as plain JSON, without pycocotools.
 
-    Training on words takes ``rows='pairs'``, a row for each caption, or ``rows='images'``, a row for each image with
-    all of its captions, of which ``TokenizeWords`` then draws some. Evaluation and self-critical training take images.
+    Training on words uses ``rows='pairs'``, one row per caption, or ``rows='images'``, one row per image with all its
+    captions, from which ``TokenizeWords`` draws some. Evaluation and self-critical training use ``images``.
 
-    All files are looked for, and their first bytes held to those of image formats, before anything is trained: what is
-    wrong is one error that counts every kind.
+    Before training, all files are located, and their first bytes are compared with those of image formats. All problems
+    are counted by kind in one error.
 
-    A sample before its transforms is a dict with ``image_id``, ``image_path``, ``captions`` (all, or a pair's own
-    alone), ``caption`` (pairs only) and ``sample_idx``.
+    A sample before its transforms is a dict with ``image_id``, ``image_path``, ``captions`` (all, or only the pair's
+    own), ``caption`` (only pairs) and ``sample_idx``.
 
     Args:
-        ann_file: A file or several: below ``data_root``, below the working directory, or absolute.
+        ann_file: One or several files: below ``data_root``, below the working directory, or absolute.
         data_root: Folder with the files.
-        image_dir: Folder with the images, below ``data_root`` or absolute. They may lie in folders in it, such as
+        image_dir: Folder with the images, below ``data_root`` or absolute. Images may be in subfolders, such as
             ``train2014`` and ``val2017`` of COCO.
         pipeline: Transforms.
         rows: ``pairs`` or ``images``.
-        splits: Of Karpathy's layout; None takes all.
-        id_file: ``.npy`` of annotation ids, or several, for COCO's layout; None takes all annotations.
-        check_images: Whether to look at each file's first bytes.
-        shuffle_images: The control: show every image with the captions of another one.
-        test_mode: As MMEngine's.
-        indices: Use only these rows, or that many of the first.
-        serialize_data: Keep the list as bytes that workers share.
-        lazy_init: Do not read anything yet.
+        splits: Splits to use, for Karpathy's layout; None takes all.
+        id_file: One or several ``.npy`` files of annotation ids, for COCO's layout; None takes all annotations.
+        check_images: Whether to check each file's first bytes.
+        shuffle_images: Control experiment: pair every image with the captions of another one.
+        test_mode: As in MMEngine.
+        indices: Use only these rows, or, for an integer, the first ones.
+        serialize_data: Store the list as bytes that workers share.
+        lazy_init: Read nothing until ``full_init``.
 
     Raises:
-        ConfigError: An option that cannot be.
-        MissingFileError: Caption files or images that are not there.
-        DataError: Caption files or images that cannot be used.
+        ConfigError: An option has an invalid value.
+        MissingFileError: Caption files or images are missing.
+        DataError: Caption files or images cannot be used.
     """
 
     METAINFO: dict = dict()
@@ -67,7 +67,7 @@ class COCOCaptions(AnnotatedDataset):
         ann_file: str | Sequence[str],
         data_root: str = '',
         image_dir: str = '',
-        pipeline: list[dict | Any] = [],  # noqa: B006 (as MMEngine's; never changed)
+        pipeline: list[dict | Any] = [],  # noqa: B006 (as in MMEngine; never changed)
         rows: str = 'pairs',
         splits: Sequence[str] | None = None,
         id_file: str | Sequence[str] | None = None,
@@ -82,7 +82,7 @@ class COCOCaptions(AnnotatedDataset):
             raise ConfigError(f'COCOCaptions: rows is {rows!r}; choose one of {", ".join(_ROWS)}')
         if not ann_file:
             raise ConfigError('COCOCaptions: ann_file names no caption file')
-        #: What is worth a second look, for the log and for ``tools/verify.py``; filled when the captions are read.
+        #: Warnings for the log and ``tools/verify.py``; filled when the captions are read.
         self.notes: list[str] = []
         self.image_dir = image_dir
         self.rows = rows
@@ -101,7 +101,7 @@ class COCOCaptions(AnnotatedDataset):
         )
 
     def load_data_list(self) -> list[dict]:
-        """Read captions, find and check the images, and make the rows."""
+        """Read captions, find and check the images, and build the rows."""
         problems = ProblemList('COCOCaptions')
         ann_files = [self._locate(name, 'ann_file') for name in _as_list(self.ann_file)]
         id_files = [self._locate(name, 'id_file') for name in _as_list(self.id_file)]
@@ -113,7 +113,7 @@ class COCOCaptions(AnnotatedDataset):
                     problems.note('captions hold no word', f'{caption!r} of image {image.image_id}')
         problems.raise_if_any(', '.join(ann_files), _ADVICE)
         for step in self.pipeline.transforms:
-            if hasattr(step, 'check_images'):  # it reads something else than the images
+            if hasattr(step, 'check_images'):  # a step that does not read the images, but patches
                 step.check_images([(image.image_id, path) for image, path in zip(images, paths, strict=True)])
         self._report(images, ann_files)
         if self.shuffle_images:
@@ -128,7 +128,7 @@ class COCOCaptions(AnnotatedDataset):
         return rows
 
     def references(self) -> list[list[str]]:
-        """The captions of each image, whatever the rows are; for document frequencies and vocabularies."""
+        """Captions per image, for either kind of rows; for document frequencies and vocabularies."""
         by_image: dict[int | str, list[str]] = {}
         for i in range(len(self)):
             row = self.get_data_info(i)
@@ -175,7 +175,7 @@ def _as_list(value: str | Sequence[str] | None) -> list[str]:
 
 
 def _shuffled(paths: list[str]) -> list[str]:
-    """The same in another order, always the same one, in which none keeps its place."""
+    """The paths in a fixed random order in which none keeps its position."""
     order = np.random.default_rng(0).permutation(len(paths))
     found = list(paths)
     for place, giver in zip(order, np.roll(order, 1), strict=True):

@@ -1,4 +1,4 @@
-"""One count of damaged videos for all loader workers."""
+"""A count of damaged videos that all loader workers share."""
 
 import os
 import tempfile
@@ -6,36 +6,36 @@ import weakref
 
 
 class DamagedVideoCounter:
-    """Names of damaged videos met so far, shared by every process that holds a copy of this object.
+    """Names of the damaged videos found so far, shared by all processes with a copy of this object.
 
-    The names are lines of a temporary file, appended whole, so it makes no difference whether workers were forked or
-    spawned, or whether they are started anew each epoch.
+    The names are lines of a temporary file, each appended in one write. So workers may be forked or spawned, and may be
+    restarted each epoch.
 
     Args:
-        limit: How many distinct videos may be damaged before the run should stop, >= 0.
+        limit: Number of distinct damaged videos up to which the run may continue, >= 0.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         descriptor, self._path = tempfile.mkstemp(prefix='vadlab-bad-videos-')
         os.close(descriptor)
-        # Copies in workers carry the path but not this finalizer; a forked one must not remove the file either.
+        # Spawned workers have the path but not this finalizer; a forked worker must not remove the file either.
         self._owner = os.getpid()
         weakref.finalize(self, _remove, self._path, self._owner)
 
     def names(self) -> list[str]:
-        """Distinct damaged videos, in the order in which they were met."""
+        """Distinct damaged videos, in the order in which they were found."""
         try:
             with open(self._path, encoding='utf-8') as file:
                 return list(dict.fromkeys(line.rstrip('\n') for line in file))
-        except FileNotFoundError:  # the dataset that this one was copied from is gone
+        except FileNotFoundError:  # the data set that this one was copied from is gone
             return []
 
     def add(self, name: str) -> bool:
         """Count a damaged video.
 
         Returns:
-            Whether it was not known before.
+            Whether it is a new one.
         """
         if name in self.names():
             return False

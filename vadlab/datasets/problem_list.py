@@ -1,15 +1,15 @@
-"""Everything that is wrong with a data set, in one message."""
+"""Problems of a data set, collected into one message."""
 
 from ..utils.errors import DataError, MissingFileError
 
-_SHOWN = 3  # names beside each kind of problem
+_SHOWN = 3  # names per kind of problem
 
 
 class ProblemList:
-    """Collects what is wrong over all videos, so that one error tells all of it.
+    """Collects the problems of all videos, to report them in one error.
 
     Args:
-        asker (str): Who reports, for the message.
+        asker (str): Name of the reporter, for the message.
     """
 
     def __init__(self, asker: str) -> None:
@@ -18,12 +18,12 @@ class ProblemList:
         self._is_missing = False
 
     def note(self, what: str, name: str, missing: bool = False) -> None:
-        """Note a case.
+        """Add a problem.
 
         Args:
-            what (str): The kind, to be read after a number, such as ``videos have no label``.
-            name (str): Which one, with what is particular to it.
-            missing (bool): Whether a file is not there.
+            what (str): Its kind, as a phrase after a number, such as ``videos have no label``.
+            name (str): The video or file, with details.
+            missing (bool): Whether the problem is a missing file.
         """
         self._found.setdefault(what, []).append(name)
         self._is_missing |= missing
@@ -33,7 +33,7 @@ class ProblemList:
 
     @property
     def lines(self) -> list[str]:
-        """A line for each kind: how many, and the first of them."""
+        """One line per kind: the number of cases, and the first of them."""
         return [
             f'{len(names)} {what} ({"first: " if len(names) > 1 else ""}{", ".join(names[:_SHOWN])}'
             f'{", ..." if len(names) > _SHOWN else ""})'
@@ -41,11 +41,11 @@ class ProblemList:
         ]
 
     def raise_if_any(self, where: str, advice: str) -> None:
-        """End with all that was noted.
+        """Raise an error with all problems, if there are any.
 
         Raises:
-            MissingFileError: Files are missing, whatever else is wrong.
-            DataError: Something else is wrong.
+            MissingFileError: Files are missing, possibly besides other problems.
+            DataError: There are only other problems.
         """
         if self:
             error = MissingFileError if self._is_missing else DataError

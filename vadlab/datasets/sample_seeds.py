@@ -1,4 +1,4 @@
-"""Random draws of a sample that depend on nothing but the seed, the epoch and the sample."""
+"""Seeding of random draws per sample, from the seed, the epoch and the sample alone."""
 
 import random
 from collections.abc import Iterable
@@ -9,13 +9,13 @@ import torch
 
 
 class SeededIndices(list):
-    """The samples of a batch, with what the seed of each is made of.
+    """Indices of a batch's samples, with the values from which the seed of each is computed.
 
     Args:
         indices (Iterable[int]): Indices into the data set.
-        seed (int): The run's.
-        epoch (int): From 0.
-        turns (Iterable[int]): How often each sample was drawn before in this epoch.
+        seed (int): Seed of the run.
+        epoch (int): Number of the epoch, from 0.
+        turns (Iterable[int]): Number of earlier draws of each sample in this epoch.
     """
 
     def __init__(self, indices: Iterable[int], seed: int = 0, epoch: int = 0, turns: Iterable[int] = ()) -> None:
@@ -24,19 +24,19 @@ class SeededIndices(list):
 
 
 class SeededSamples:
-    """A data set's ``__getitems__``, which seeds all generators of the CPU before each sample and puts them back after.
+    """A data set's ``__getitems__`` that seeds all CPU generators before each sample, and restores them afterwards.
 
-    A sample then draws the same whatever loads it: the training process, any of its workers, a resumed run.
+    A sample then draws the same numbers in the training process, in any worker and in a resumed run.
 
     Args:
-        dataset (Any): With ``__getitem__``.
+        dataset (Any): Data set with ``__getitem__``.
     """
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
 
     def __call__(self, indices: list[int]) -> list[Any]:
-        """The samples; indices that are not :class:`SeededIndices` draw from the generators as they are."""
+        """Load the samples; for indices that are not :class:`SeededIndices`, the generators are not seeded."""
         if not isinstance(indices, SeededIndices):
             return [self.dataset[index] for index in indices]
         states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 - transforms draw from it

@@ -1,4 +1,4 @@
-"""Videos as frozen snippet features with video-level labels: the weakly supervised data sets."""
+"""Weakly supervised data set: frozen snippet features of videos, with video-level labels."""
 
 import functools
 import os
@@ -28,66 +28,65 @@ from .problem_list import ProblemList
 from .temporal_truth import TemporalTruth, describe_without_class, match_truth, without_class
 from .video import index_video
 
-_THREADS = 8  # that read headers: on a network file system each waits
+_THREADS = 8  # threads that read headers; on a network file system each read waits
 _ADVICE = 'Check data_root, feature_dir and the lists, or run: python tools/verify.py CONFIG'
 
 
 @DATASETS.register_module()
 class SnippetFeatures(AnnotatedDataset):
-    """Videos as ``.npy`` features of 16-frame snippets, each with a label for the video as a whole.
+    """Videos as ``.npy`` features of 16-frame snippets, with one label per video.
 
-    Reads the public feature sets as they are: VadCLIP's csv, the lists of RTFM, UR-DMU and PEL4VAD (see
+    Reads the public feature sets without conversion: VadCLIP's csv, the lists of RTFM, UR-DMU and PEL4VAD (see
     :mod:`~vadlab.datasets.formats.feature_lists`), any list of files or of videos, or all files of a folder. Files are
-    found by name below ``feature_dir``; one holds one crop of a video, shape (T, D), or all of them, shape (T, C, D).
+    found by name below ``feature_dir``; a file holds one crop of a video, shape (T, D), or all crops, shape (T, C, D).
+    Only the headers of files are read here; ``LoadFeatures`` memory-maps the features. All problems are counted by kind
+    in one error.
 
-    Headers of all files are looked at, features of none: those are memory-mapped by ``LoadFeatures``. What is wrong
-    is one error that counts every kind over all videos.
+    N, the number of frames of a video, comes from the video itself (below ``video_dir``), ``frames_file`` or its frame
+    mask; else N = T x ``snippet_len`` is assumed. Feature sets count snippets as floor(N/16), ceil(N/16) or
+    floor((N-1)/16); any other T is an error. A ``frames_file`` in which every count is a multiple of ``snippet_len``
+    was rounded down, so T may be one more.
 
-    A video has N frames as the video itself says (below ``video_dir``), or ``frames_file``, or its frame mask; else
-    T x ``snippet_len`` are assumed. Feature sets count snippets as floor(N/16), ceil(N/16) or floor((N-1)/16); any
-    other T is an error. A ``frames_file`` in which every count is a multiple of ``snippet_len`` was rounded down, so T
-    may be one more.
-
-    A sample before its transforms is a dict with ``video_id``, ``feature_paths`` (a path for each crop),
-    ``crop_columns`` (for each the column of a file of all crops, or None), ``crop_inds`` (their numbers),
-    ``num_snippets`` (T), ``snippet_len``, ``total_frames`` (N), ``length_known`` (whether N is the video's own),
-    ``class_name``, ``label``, ``class_labels`` (indices of all classes), ``num_classes``, ``intervals`` (int64,
-    half-open, shape (K, 2)), ``class_intervals`` (class index, or -1 where none is known; start, end) and
-    ``sample_idx``. Annotations are checked by :func:`~vadlab.datasets.temporal_truth.match_truth`.
+    A sample before its transforms is a dict with ``video_id``, ``feature_paths`` (one path per crop), ``crop_columns``
+    (per crop the column in a file of all crops, or None), ``crop_inds`` (their numbers), ``num_snippets`` (T),
+    ``snippet_len``, ``total_frames`` (N), ``length_known`` (whether N is the video's own), ``class_name``, ``label``,
+    ``class_labels`` (indices of all classes), ``num_classes``, ``intervals`` (int64, half-open, shape (K, 2)),
+    ``class_intervals`` (class index, or -1 if unknown; start, end) and ``sample_idx``. Annotations are checked by
+    :func:`~vadlab.datasets.temporal_truth.match_truth`.
 
     Args:
         ann_file: A list (csv or text), or a folder: absolute, or below ``data_root``, or below the working directory.
         data_root: Folder with the lists.
         feature_dir: Folder with the features, below ``data_root`` or absolute.
         pipeline: Transforms.
-        test_mode: Whether frame-level ground truth matters: anomalous videos then need intervals.
-        temporal_ann_file: List of anomalous intervals of UCF-Crime's or XD-Violence's format, or ShanghaiTech's folder
+        test_mode: Whether frame-level ground truth is needed: anomalous videos must then have intervals.
+        temporal_ann_file: List of anomalous intervals in UCF-Crime's or XD-Violence's format, or ShanghaiTech's folder
             of frame masks.
-        interval_mode: What its numbers mean: ``half_open``, ``inclusive`` or ``matlab``.
+        interval_mode: Meaning of its numbers: ``half_open``, ``inclusive`` or ``matlab``.
         frames_file: JSON of frame counts by video name.
-        video_dir: Folder below which the videos lie: their frames are counted, and ``frames_file`` is not read.
+        video_dir: Folder with the videos: their frames are counted, and ``frames_file`` is not read.
         classes: Class names; Normal comes first.
-        crops: ``all`` crops of a video are one sample, ``separate`` makes a sample of each, and a number takes that
-            crop alone.
-        snippet_len: Frames a snippet.
-        feature_dim: D that the model expects; None takes what is there, if it is the same everywhere.
-        label_from: Where labels are, see :func:`~vadlab.datasets.formats.feature_labels.find_label`.
+        crops: ``all``: all crops of a video are one sample; ``separate``: one sample per crop; a number: only that
+            crop.
+        snippet_len: Frames per snippet.
+        feature_dim: D that the model expects; None accepts any D that is the same in all files.
+        label_from: Source of labels, see :func:`~vadlab.datasets.formats.feature_labels.find_label`.
         crop_separator: Between name and crop: ``auto``, ``__``, ``_`` or None, see
             :func:`~vadlab.datasets.formats.feature_lists.crop_separator_of`.
-        length_tolerance: Snippets by which T may miss the known counts.
-        indices: Use only these samples, or that many of the first.
-        serialize_data: Keep the list as bytes that workers share.
-        lazy_init: Do not read anything yet.
+        length_tolerance: Number of snippets by which T may differ from the known counts.
+        indices: Use only these samples, or, for an integer, the first ones.
+        serialize_data: Store the list as bytes that workers share.
+        lazy_init: Read nothing until ``full_init``.
 
     Raises:
-        ConfigError: An option that cannot be.
-        MissingFileError: A folder, a list or features that are not there.
-        DataError: Lists, labels or features that cannot be used.
+        ConfigError: An option has an invalid value.
+        MissingFileError: A folder, a list or features are missing.
+        DataError: Lists, labels or features cannot be used.
     """
 
     METAINFO = dict(classes=UCF_CRIME_CLASSES)
 
-    #: What ``tools/verify.py`` looks at, beside what it does for every data set.
+    #: Checks of ``tools/verify.py`` in addition to those of every data set.
     verification = ('features',)
 
     def __init__(
@@ -95,7 +94,7 @@ class SnippetFeatures(AnnotatedDataset):
         ann_file: str,
         data_root: str = '',
         feature_dir: str = '',
-        pipeline: list[dict | Any] = [],  # noqa: B006 (as MMEngine's; never changed)
+        pipeline: list[dict | Any] = [],  # noqa: B006 (as in MMEngine; never changed)
         test_mode: bool = False,
         temporal_ann_file: str | None = None,
         interval_mode: str = 'half_open',
@@ -123,7 +122,7 @@ class SnippetFeatures(AnnotatedDataset):
             raise ConfigError(f"SnippetFeatures: crops is {crops!r}; choose 'all', 'separate' or a crop's number")
         if not isinstance(snippet_len, int) or snippet_len < 1:
             raise ConfigError(f'SnippetFeatures: snippet_len must be a whole number >= 1, not {snippet_len!r}')
-        #: What is worth a second look, for the log and for ``tools/verify.py``; filled when the list is read.
+        #: Warnings for the log and ``tools/verify.py``; filled when the list is read.
         self.notes: list[str] = []
         self._truth_is_folder = False
         self.feature_dir = feature_dir
@@ -151,7 +150,7 @@ class SnippetFeatures(AnnotatedDataset):
 
     @functools.cached_property
     def feature_recipe(self) -> dict[str, Any] | None:
-        """What the features were made by; None where no ``recipe.json`` that can be read lies in ``feature_dir``."""
+        """Recipe of the features; None if there is no readable ``recipe.json`` in ``feature_dir``."""
         folder = Path(self._feature_folder())
         if not (folder / RECIPE_FILE).is_file():
             return None
@@ -171,7 +170,7 @@ class SnippetFeatures(AnnotatedDataset):
     # ---- reading ----------------------------------------------------------------------------------------------------
 
     def load_data_list(self) -> list[dict]:
-        """Read the list, find and check the files, and complete each video with label, length and ground truth."""
+        """Read the list, find and check the files, and add label, length and ground truth to each video."""
         problems = ProblemList('SnippetFeatures')
         source = self._locate(self.ann_file, 'ann_file')
         entries, layout, index = self._entries(source)
@@ -185,13 +184,13 @@ class SnippetFeatures(AnnotatedDataset):
         if self.temporal_ann_file:
             listed = {video.video_id: labels[video.video_id] for video in videos if video.video_id in labels}
             truth = match_truth(annotations, listed, self.classes, num_frames, self.temporal_ann_file, problems)
-        if unknown := without_class(truth):  # an error of metrics that count classes
+        if unknown := without_class(truth):  # metrics that count classes raise it as an error
             self._metainfo['without_class'] = describe_without_class(unknown, len(truth), self.classes)
 
         data_list = []
         for video in videos:
             if video.video_id not in labels or video.video_id not in shapes:
-                continue  # its problem is noted
+                continue  # its problem is already in the list
             sample = self._sample(video, labels[video.video_id], shapes[video.video_id], truth, counts)
             data_list += self._choose_crops(sample, problems)
         self._check_alike(data_list, shapes, problems)
@@ -227,7 +226,7 @@ class SnippetFeatures(AnnotatedDataset):
         return labels
 
     def _shapes(self, videos: list[FeatureVideo], problems: ProblemList) -> dict[str, FeatureShape]:
-        """The shape of each video's features, where its crops agree."""
+        """Shape of each video's features, if its crops agree."""
         paths = [path for video in videos for path in video.files.values()]
 
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -248,7 +247,7 @@ class SnippetFeatures(AnnotatedDataset):
         return shapes
 
     def _annotations(self) -> tuple[dict[str, TemporalAnnotation], dict[str, int]]:
-        """Anomalous intervals by video, and frame counts where the annotation has them."""
+        """Anomalous intervals by video, and frame counts if the annotation has them."""
         if not self.temporal_ann_file:
             return {}, {}
         path = self._locate(self.temporal_ann_file, 'temporal_ann_file')
@@ -315,7 +314,7 @@ class SnippetFeatures(AnnotatedDataset):
         return [{**sample, **{key: [sample[key][place]] for key in keys}} for place in places]
 
     def _check_alike(self, data_list: list[dict], shapes: dict[str, FeatureShape], problems: ProblemList) -> None:
-        """All videos have features of one size, and all samples one number of crops."""
+        """Check that all videos have the same feature dimension, and all samples the same number of crops."""
         sizes = Counter(shape.feature_dim for shape in shapes.values())
         wanted = self.feature_dim or (sizes.most_common(1)[0][0] if sizes else 0)
         for video_id, shape in shapes.items():
@@ -323,7 +322,7 @@ class SnippetFeatures(AnnotatedDataset):
                 what = f'feature_dim={wanted}' if self.feature_dim else f'the {wanted} of most'
                 problems.note(f'videos have features of another size than {what}', f'{video_id}: {shape.feature_dim}')
         numbers = Counter(len(sample['crop_inds']) for sample in data_list)
-        if len(numbers) > 1:  # a mean over fewer crops is another score
+        if len(numbers) > 1:  # a mean over fewer crops would be another score
             most = numbers.most_common(1)[0][0]
             for sample in data_list:
                 if len(sample['crop_inds']) != most:
@@ -331,7 +330,7 @@ class SnippetFeatures(AnnotatedDataset):
                     problems.note(f'videos have another number of crops than the {most} of most', text)
 
     def _check_lengths(self, shapes: dict[str, FeatureShape], counts: dict[str, int], problems: ProblemList) -> None:
-        """Numbers of snippets agree with those of frames, where these are known."""
+        """Check numbers of snippets against numbers of frames, where these are known."""
         known = {video_id: counts[video_id] for video_id in shapes if video_id in counts}
         is_rounded = all(count % self.snippet_len == 0 for count in known.values())
         for video_id, num_frames in known.items():
@@ -364,7 +363,7 @@ class SnippetFeatures(AnnotatedDataset):
             )
         if self.test_mode and not self.temporal_ann_file and n_normal < len(data_list):
             self.notes.append('without temporal_ann_file no frame counts as anomalous')
-        # A folder of masks is of both splits, a temporal list of the test videos alone.
+        # A folder of masks covers both splits, a temporal list only the test videos.
         absent = [name for name in annotations if name not in videos]
         if absent and self.test_mode and not self._truth_is_folder:
             self.notes.append(
@@ -376,7 +375,7 @@ class SnippetFeatures(AnnotatedDataset):
 
 
 def _look_at(paths: list[str]) -> dict[str, tuple[FeatureShape | None, str]]:
-    """The shape of each file, or what is wrong with it."""
+    """Shape of each file, or its problem."""
     found: dict[str, tuple[FeatureShape | None, str]] = {}
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""Temporal annotations compared with a data set's classes, videos and lengths.
+"""Checks of temporal annotations against a data set's classes, videos and lengths.
 
 Training, testing, ``tools/verify.py`` and ``tools/eval_scores.py`` use this module, so they refuse the same files.
 """
@@ -14,17 +14,17 @@ from .formats.temporal_annotations import TemporalAnnotation
 from .problem_list import ProblemList
 
 #: Frames by which an interval may end after its video. Public frame counts are rounded down to whole snippets, features
-#: may lack one more, and UCF-Crime's own list ends up to 16 frames later than that (17 where the last frame counts).
+#: may have one snippet less, and UCF-Crime's own list ends up to 16 frames later than that (17 with the last frame).
 END_TOLERANCE = 33
 
 
 class TemporalTruth(NamedTuple):
-    """What is known of a video after its annotation was checked.
+    """Ground truth of a video after its annotation was checked.
 
     Attributes:
         label (VideoLabel): Its class or classes.
         class_intervals (list[tuple[int, int, int]]): Class index, first frame, frame after the last, sorted by start.
-            The index is -1 where the video has several classes and the annotation names none for the interval.
+            The index is -1 if the video has several classes and the annotation names none for the interval.
     """
 
     label: VideoLabel
@@ -39,21 +39,21 @@ def match_truth(
     source: str,
     problems: ProblemList,
 ) -> dict[str, TemporalTruth]:
-    """Compare temporal annotations with everything else that is known of the videos.
+    """Check temporal annotations against the labels, classes and lengths of videos.
 
     Args:
         annotations (Mapping[str, TemporalAnnotation]): By video id.
-        labels (Mapping[str, VideoLabel | None]): The videos, and what the data set's list says of each; None where
-            only the annotation tells its class.
-        classes (Sequence[str]): Class names, Normal first; capital letters make no difference.
-        num_frames (Mapping[str, int]): Frames of the videos, as far as they are known.
+        labels (Mapping[str, VideoLabel | None]): Label of each video in the data set's list; None if only the
+            annotation has its class.
+        classes (Sequence[str]): Class names, Normal first; not case-sensitive.
+        num_frames (Mapping[str, int]): Frames of the videos, as far as known.
         source (str): The annotation's name, for messages.
-        problems (ProblemList): Notes unknown classes, classes that contradict the list, anomalous videos without an
+        problems (ProblemList): Collects unknown classes, classes that contradict the list, anomalous videos without an
             interval, normal ones with an interval, intervals outside their video, and names that differ from a video's
-            in capital letters only.
+            only in capital letters.
 
     Returns:
-        dict[str, TemporalTruth]: Of each video; one without annotation and label is normal.
+        dict[str, TemporalTruth]: Ground truth per video; a video without annotation and label is normal.
     """
     known = ', '.join(classes)
     normal = VideoLabel(classes[0], 0, (0,))
@@ -109,12 +109,12 @@ def outside(intervals: Iterable[Sequence[int]], num_frames: int) -> list[tuple[i
 
 
 def outside_of(sample: Mapping[str, Any], num_frames: int) -> str:
-    """What is wrong with a video sample's anomalous frames, where its true length is known; empty if nothing is.
+    """Problem of a sample's anomalous intervals, given the true length of its video; empty if there is none.
 
     Args:
-        sample (Mapping[str, Any]): With ``video_id``, ``intervals`` and, where a temporal annotation gives these, its
-            name as ``intervals_from``. Without it they are the frames in which regions are shown, and an ``end_frame``
-            may lie anywhere after the end.
+        sample (Mapping[str, Any]): Has ``video_id``, ``intervals`` and, if a temporal annotation provides these, its
+            name as ``intervals_from``. Without it, they are the frames in which regions are shown, and an ``end_frame``
+            may be anywhere after the end.
         num_frames (int): Frames of the video.
     """
     intervals = np.asarray(sample.get('intervals', ())).reshape(-1, 2).tolist()
@@ -135,12 +135,12 @@ class _HasClassIntervals(Protocol):
 
 
 def without_class(truth: Mapping[str, _HasClassIntervals]) -> list[str]:
-    """Videos with an interval whose class is not known."""
+    """Videos with an interval of unknown class."""
     return [name for name, video in truth.items() if any(index < 0 for index, _, _ in video.class_intervals)]
 
 
 def describe_without_class(names: Sequence[str], total: int, classes: Sequence[str]) -> str:
-    """Why intervals of these videos cannot be compared with class probabilities, and what to do."""
+    """The message for videos whose intervals cannot be compared with class probabilities, and how to fix it."""
     return (
         f'{len(names)} of {total} videos have intervals whose class among {", ".join(classes)} is not known (first: '
         f"{names[0]}). For XD-Violence's videos of several classes give the annotation that names a class before each "

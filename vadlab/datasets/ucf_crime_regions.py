@@ -1,4 +1,4 @@
-"""UCF-Crime with captions and box tracks, as FG-CLIP is trained on it."""
+"""UCF-Crime with captions and box tracks, as used to train FG-CLIP."""
 
 import copy
 import os
@@ -25,7 +25,7 @@ from .video import DamagedVideoError, index_video
 from .video.video_index import open_video
 from .video_names import video_id_of
 
-_THREADS = 8  # that open videos: on a network file system each waits
+_THREADS = 8  # threads that open videos; on a network file system each open waits
 
 #: A video that was there at start may vanish during the run.
 _UNUSABLE = (DamagedVideoError, MissingFileError)
@@ -33,55 +33,55 @@ _UNUSABLE = (DamagedVideoError, MissingFileError)
 
 @DATASETS.register_module()
 class UCFCrimeRegions(AnnotatedDataset):
-    """Videos with a caption each and, in some, regions: a caption and a keyframed box track.
+    """Videos with one caption each and, for some, regions: a caption and a keyframed box track.
 
     An annotation file is a JSON list of records ``{f_path, global_caption, bbox_info}``, or a dict of such records by
-    video name. ``f_path`` need not match the disk: videos are found by file name below ``data_root``. What can be
-    mended in an annotation is counted and said in one log line; anything else is one error that lists every case.
+    video name. ``f_path`` need not match the disk: videos are found by file name below ``data_root``. Problems that can
+    be fixed in an annotation are counted in one log line; all others are listed in one error.
 
-    A video's class comes from its path. Where a path names none, ``temporal_ann_file`` may; else the video is Normal if
-    the record has no regions, and anomalous of unknown class (label -1) if it has some. Anomalous frames come from
-    ``temporal_ann_file``, or else, for anomalous videos, from the frames in which a region is shown.
+    A video's class comes from its path, or else from ``temporal_ann_file``. Without both, the video is Normal if the
+    record has no regions, and anomalous of unknown class (label -1) otherwise. Anomalous frames come from
+    ``temporal_ann_file``; without it, for anomalous videos, they are the frames in which a region is shown.
 
     A sample before its transforms is a dict with ``video_id``, ``video_path``, ``class_name``, ``label``, ``caption``,
-    ``regions``, ``intervals`` (int64, half-open, shape (K, 2)), ``sample_idx`` and, where ``temporal_ann_file`` gives
-    the intervals, its name as ``intervals_from``.
+    ``regions``, ``intervals`` (int64, half-open, shape (K, 2)), ``sample_idx`` and, if the intervals come from
+    ``temporal_ann_file``, its name as ``intervals_from``.
 
     Args:
         ann_file: Annotations, absolute, or below ``data_root``, or below the working directory. Empty: the videos of
-            ``temporal_ann_file``, without captions, for scoring frames only.
-        data_root: Folder below which all videos lie.
+            ``temporal_ann_file``, without captions, only for scoring frames.
+        data_root: Folder with all videos, possibly in subfolders.
         pipeline: Transforms.
         test_mode: Whether samples are never replaced.
         temporal_ann_file: UCF-Crime's list of anomalous intervals, found as ``ann_file`` is. It must name every
             anomalous video, see :func:`~vadlab.datasets.temporal_truth.match_truth`.
-        interval_mode: What its numbers mean: ``half_open``, ``inclusive`` or ``matlab``.
-        caption_type: Which text describes a region: ``caption``, ``short`` or ``long``.
-        max_bad_videos: How many videos may be missing or damaged before the run stops. Missing ones are named and left
-            out at start. In training the next good one takes a damaged one's place; in test mode all videos are tried
-            at start, and damaged ones are named and left out.
+        interval_mode: Meaning of its numbers: ``half_open``, ``inclusive`` or ``matlab``.
+        caption_type: Text that describes a region: ``caption``, ``short`` or ``long``.
+        max_bad_videos: Number of videos that may be missing or damaged before the run stops. Missing videos are listed
+            and skipped at start. In training, the next good video replaces a damaged one; in test mode all videos are
+            tried at start, and damaged ones are listed and skipped.
         classes: Class names; Normal comes first.
-        metainfo: Further facts that metrics and pictures may read.
-        indices: Use only these samples, or that many of the first.
-        serialize_data: Keep annotations as bytes that workers share.
-        lazy_init: Do not read annotations yet.
+        metainfo: Additional entries that metrics and pictures may read.
+        indices: Use only these samples, or, for an integer, the first ones.
+        serialize_data: Store annotations as bytes that workers share.
+        lazy_init: Read no annotations until ``full_init``.
 
     Raises:
-        ConfigError: An option that cannot be.
-        MissingFileError: A folder, an annotation file or videos that are not there.
-        DataError: Annotations that cannot be used, or more than ``max_bad_videos`` missing and damaged videos.
+        ConfigError: An option has an invalid value.
+        MissingFileError: A folder, an annotation file or videos are missing.
+        DataError: Annotations cannot be used, or more than ``max_bad_videos`` videos are missing or damaged.
     """
 
     METAINFO = dict(classes=UCF_CRIME_CLASSES)
 
-    #: What ``tools/verify.py`` looks at, beside what it does for every data set.
+    #: Checks of ``tools/verify.py`` in addition to those of every data set.
     verification = ('boxes', 'captions', 'videos')
 
     def __init__(
         self,
         ann_file: str = '',
         data_root: str = '',
-        pipeline: list[dict | Any] = [],  # noqa: B006 (as MMEngine's; never changed)
+        pipeline: list[dict | Any] = [],  # noqa: B006 (as in MMEngine; never changed)
         test_mode: bool = False,
         temporal_ann_file: str | None = None,
         interval_mode: str = 'half_open',
@@ -103,7 +103,7 @@ class UCFCrimeRegions(AnnotatedDataset):
         self.max_bad_videos = max_bad_videos
         self._budget = DamagedVideoCounter(max_bad_videos)
         self._notes_of_truth: list[str] = []
-        #: Annotated videos that are not on disk, and are left out.
+        #: Annotated videos that are not on disk; they are skipped.
         self.missing_videos: list[str] = []
         super().__init__(
             ann_file=ann_file or '',
@@ -122,9 +122,9 @@ class UCFCrimeRegions(AnnotatedDataset):
 
     @property
     def notes(self) -> list[str]:
-        """What is worth a second look, for ``tools/verify.py``."""
+        """Warnings for ``tools/verify.py``."""
         mended = self._parser.summary()
-        notes = [f'mended: {mended}'] if mended else []
+        notes = [f'fixed: {mended}'] if mended else []
         if self.missing_videos:
             notes.append(self._missing_text())
         return notes + self._notes_of_truth
@@ -136,7 +136,7 @@ class UCFCrimeRegions(AnnotatedDataset):
         )
 
     def load_data_list(self) -> list[dict]:
-        """Read, check and complete all annotations."""
+        """Read and check all annotations, and add labels and intervals."""
         self._notes_of_truth = []
         logger = MMLogger.get_current_instance()
         index = PathIndex.of(self.data_root or '.')
@@ -219,7 +219,7 @@ class UCFCrimeRegions(AnnotatedDataset):
             )
 
     def _take_intervals(self, data_list: list[dict], temporal: dict[str, TemporalAnnotation], path: str) -> None:
-        """Anomalous frames, and classes that paths do not name, from the temporal annotation."""
+        """Take intervals, and classes that are not in paths, from the temporal annotation."""
         problems = ProblemList('UCFCrimeRegions')
         labels = {
             s['video_id']: VideoLabel(s['class_name'], s['label'], (s['label'],) if s['label'] >= 0 else ())
@@ -271,7 +271,7 @@ class UCFCrimeRegions(AnnotatedDataset):
         MMLogger.get_current_instance().info(f'UCFCrimeRegions: {line}')
 
     def filter_data(self) -> list[dict]:
-        """In test mode, leave out damaged videos, within the limit, by running each sample once."""
+        """In test mode, run each sample once, and skip damaged videos up to the limit."""
         if not self.test_mode or not self.max_bad_videos:
             return self.data_list
         kept = []
@@ -295,7 +295,7 @@ class UCFCrimeRegions(AnnotatedDataset):
             beside = f' and {n_missing} missing' if n_missing else ''
             raise DataError(
                 f'UCFCrimeRegions: {len(names)} damaged{beside} videos, max_bad_videos is {self.max_bad_videos} '
-                f'({", ".join(names + self.missing_videos)}; last: {error}). Mend them, remove them from '
+                f'({", ".join(names + self.missing_videos)}; last: {error}). Fix them, remove them from '
                 'the annotations, or raise max_bad_videos'
             ) from error
         if is_new:
@@ -325,10 +325,10 @@ class UCFCrimeRegions(AnnotatedDataset):
 
 
 def _lengths_of_suspects(paths: dict[str, str], temporal: dict[str, TemporalAnnotation]) -> dict[str, int]:
-    """Frames of the videos whose intervals lie outside them by the frame count in the file's header.
+    """Frame counts of those videos whose intervals are outside the video by the count in the file's header.
 
-    Headers take milliseconds, so that such a mistake is found before anything is trained; only these videos are then
-    counted. What a header does not tell is found when the video is read.
+    Reading a header takes milliseconds, so such mistakes are found before training; only these videos are then counted
+    exactly. Videos without a count in the header are checked when they are read.
     """
 
     def look(name: str) -> int | None:
@@ -340,7 +340,7 @@ def _lengths_of_suspects(paths: dict[str, str], temporal: dict[str, TemporalAnno
             index = index_video(paths[name], remember=False, count=False)
             return index.total_frames if index.is_counted else None
         except (DamagedVideoError, MissingFileError):
-            return None  # counts as a bad video when it is read
+            return None  # it counts as damaged when it is read
 
     names = [name for name in paths if name in temporal and len(temporal[name].intervals)]
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -348,7 +348,7 @@ def _lengths_of_suspects(paths: dict[str, str], temporal: dict[str, TemporalAnno
 
 
 def _look_at_truth(data_list: list[dict]) -> list[str]:
-    """What is worth a second look where classes and anomalous frames do not fit together."""
+    """Warnings about videos whose classes and anomalous frames contradict each other."""
     notes = []
     anomalous = [sample for sample in data_list if sample['label'] != 0]
     silent = [sample['video_id'] for sample in anomalous if not len(sample['intervals'])]

@@ -1,15 +1,15 @@
-"""Names of video files: their endings, and the ids that annotations and features know videos by."""
+"""Names of video files: their extensions, and the ids of videos in annotations and features."""
 
 import re
 
-#: What ends the name of a video file, in lower case.
+#: Extensions of video files, in lower case.
 VIDEO_ENDINGS = (
     '.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg', '.ts', '.wmv', '.flv', '.3gp',
 )  # fmt: skip
 
 
 def video_id_of(name: str) -> str:
-    r"""The name of a video without its folders and without a video file's ending; other dots are kept.
+    r"""Id of a video: its name without folders and without a video file's extension; other dots are kept.
 
     >>> video_id_of('G:\\UCF\\Abuse\\Abuse001_x264.MPG')
     'Abuse001_x264'

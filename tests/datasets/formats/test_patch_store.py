@@ -132,7 +132,7 @@ def test_what_is_no_store_is_refused(tmp_path):
     with pytest.raises(DataError, match='has no images.jsonl'):
         PatchStore(tmp_path)
     (tmp_path / 'images.jsonl').write_text('[1, "a.png", 3]\n17\n')
-    with pytest.raises(DataError, match='line 2 tells of no image'):
+    with pytest.raises(DataError, match='line 2 does not describe an image'):
         PatchStore(tmp_path)
     (tmp_path / 'images.jsonl').write_text('[1, "a.png", 3]\n')
     with pytest.raises(DataError, match='patches.bin is cut short: 0 of 24 bytes'):

@@ -13,13 +13,13 @@ from ..video.errors import DamagedVideoError
 from ..video.video_index import set_up_decoder
 
 _LOCAL_FILES_ONLY = {'protocol_whitelist': 'file'}
-_PREROLL_S = 0.5  # a lossy codec's first packets after a seek depend on those before
-_GAP_S = 0.05  # a jump of time stamps from which on sound is missing, not merely rounded
+_PREROLL_S = 0.5  # the first packets of a lossy codec after a seek depend on earlier ones
+_GAP_S = 0.05  # from this jump of time stamps on, sound is missing; smaller jumps are rounding
 #: The least step of 16-bit sound. A microphone's own noise is some ten times louder.
 SILENCE = 2.0**-15
-_MOST_MISSING_S = 3600.0  # gaps that are longer than this in sum are wrong time stamps, not sound that is missing
+_MOST_MISSING_S = 3600.0  # above this sum of gaps, time stamps are wrong
 _LEAST_RATE = 100  # Hz
-# Independent channels of equal power have a mean of 1 / channels of it. Ten decibels less, and they cancel.
+# The mean of C independent channels of equal power has 1 / C of that power. With 10 dB less, they cancel.
 _CANCELLED = 0.1
 CHANNELS_CANCEL = 'the channels cancel in their mean; the loudest one is taken'
 TRACK_IS_SILENT = 'the first track is silent; the first one with sound is taken'
@@ -31,11 +31,11 @@ class Sound:
     """The sound of a clip.
 
     Attributes:
-        waveform (np.ndarray): Mean of the channels, float32, -1..1 (louder where the file is), shape (N,). The loudest
-            channel where channels cancel.
-        sample_rate (int): Of ``waveform``, in Hz.
-        file_rate (int): Of the file, in Hz; above half of it there is nothing to hear.
-        notes (tuple[str, ...]): What was chosen or not read: :data:`CHANNELS_CANCEL`, :data:`TRACK_IS_SILENT`,
+        waveform (np.ndarray): Mean of the channels, or the loudest channel if channels cancel; float32, -1..1 (beyond
+            if the file clips), shape (N,).
+        sample_rate (int): Sample rate of ``waveform``, in Hz.
+        file_rate (int): Sample rate of the file, in Hz; there is no sound above half of it.
+        notes (tuple[str, ...]): What was chosen or skipped: :data:`CHANNELS_CANCEL`, :data:`TRACK_IS_SILENT`,
             :data:`FURTHER_TRACKS`.
     """
 
@@ -46,7 +46,7 @@ class Sound:
 
     @property
     def is_silent(self) -> bool:
-        """Whether no sample differs from zero by more than the least step of 16-bit sound."""
+        """Whether no sample differs from zero by more than one step of 16-bit sound."""
         return not len(self.waveform) or float(np.abs(self.waveform).max()) <= SILENCE
 
 
@@ -54,24 +54,24 @@ def read_audio(path: str, sample_rate: int | None, start: float = 0.0, end: floa
     """Decode the sound of a video, or a part of it, as one channel.
 
     Samples are placed by their time stamps: sound that begins after the picture is preceded by zeros, and gaps are
-    zeros, so that sound and pictures stay together.
+    filled with zeros, so that sound and pictures stay synchronous.
 
-    The one channel is the mean of all channels. Where channels of opposite phase cancel in it, it is the loudest
-    channel: where the mean has less than a tenth of the power that independent channels would leave. Of several tracks
-    it is FFmpeg's best one, or, where that is silent, the first other one that is not.
+    The result is the mean of all channels. If channels of opposite phase cancel (the mean has less than a tenth of the
+    power that it would have for independent channels), it is the loudest channel. Of several tracks, FFmpeg's best one
+    is read, or, if that is silent, the first other one that is not.
 
     Args:
-        path (str): A video, or a file of sound alone.
-        sample_rate (int | None): In Hz, to resample to with FFmpeg's resampler; None keeps the file's.
-        start (float): In seconds from the first picture (the first sample, where there is no picture).
-        end (float | None): In seconds likewise; None takes all there is.
+        path (str): A video, or a file with only sound.
+        sample_rate (int | None): Sample rate of the result, in Hz, by FFmpeg's resampler; None keeps the file's.
+        start (float): In seconds from the first picture, or from the first sample if there is no picture.
+        end (float | None): In seconds from the same point; None reads to the end.
 
     Returns:
-        Sound | None: None where the file has no track, or a track without one sample in this part.
+        Sound | None: None if the file has no track, or no sample in this part.
 
     Raises:
         MissingFileError: There is no such file.
-        DamagedVideoError: FFmpeg cannot decode it, or its time stamps cannot be.
+        DamagedVideoError: FFmpeg cannot decode it, or its time stamps are impossible.
     """
     if not os.path.isfile(path):
         raise MissingFileError(f'There is no video {path}')
@@ -90,7 +90,7 @@ def read_audio(path: str, sample_rate: int | None, start: float = 0.0, end: floa
 
 
 def resample(waveform: np.ndarray, rate: int, wanted: int) -> np.ndarray:
-    """Another sample rate, by FFmpeg's resampler (swresample).
+    """Resample a waveform by FFmpeg's resampler (swresample).
 
     Args:
         waveform (np.ndarray): float32, shape (N,).
@@ -98,7 +98,7 @@ def resample(waveform: np.ndarray, rate: int, wanted: int) -> np.ndarray:
         wanted (int): The new one, in Hz.
 
     Returns:
-        np.ndarray: float32, shape (ceil(N * wanted / rate),), give or take a sample.
+        np.ndarray: float32, shape (ceil(N * wanted / rate),), plus or minus one sample.
     """
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(waveform[None], np.float32), 'fltp', 'mono')
     frame.sample_rate = rate
@@ -123,7 +123,7 @@ def _track(
     path: str, track: int, start: float, end: float | None, channel: int | None = None
 ) -> tuple[Sound | None, int]:
     """One track at the file's rate, the best one first, and the number of tracks."""
-    # A slip in the text of a tag is no reason to refuse the sound.
+    # An invalid text in a tag is no reason to refuse the sound.
     with av.open(path, options=dict(_LOCAL_FILES_ONLY), metadata_errors='replace') as container:
         best = container.streams.best('audio')
         if best is None:
@@ -145,10 +145,10 @@ def _track(
 def _decode(
     path: str, container: Any, stream: Any, start: float, end: float | None, channel: int | None
 ) -> tuple[np.ndarray, int, np.ndarray]:
-    """A part of a track.
+    """Decode a part of a track.
 
     Returns:
-        Samples at the file's rate, float32, shape (N,); that rate in Hz (0 where there is none); and the power of the
+        Samples at the file's rate, float32, shape (N,); that rate in Hz (0 if there is no sample); and the power of the
         mean and of each channel, shape (1 + C,).
     """
     video = container.streams.best('video')
@@ -170,7 +170,7 @@ def _decode(
         channels = _channels(frame)
         mean = channels.mean(axis=0, dtype=np.float64)
         powers.append(np.array([np.square(samples, dtype=np.float64).sum() for samples in (mean, *channels)]))
-        # A track may change its layout; then the mean is what there is of the chosen channel.
+        # A track may change its layout and lose the chosen channel; the mean replaces it.
         samples = mean if channel is None or channel >= len(channels) else channels[channel]
         pieces.append((position, samples.astype(np.float32)))
         position += len(samples)

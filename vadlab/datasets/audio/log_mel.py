@@ -1,4 +1,4 @@
-"""Log-mel spectrograms: every number they depend on, in one place."""
+"""Log-mel spectrograms, and the recipe with all their parameters."""
 
 import warnings
 from dataclasses import dataclass
@@ -11,27 +11,26 @@ from ...utils.errors import ConfigError, MissingDependencyError
 
 @dataclass(frozen=True)
 class LogMelRecipe:
-    """How sound becomes a spectrogram.
+    """Parameters of a log-mel spectrogram.
 
     Rate, window and hop are those of MBT (Nagrani et al., 2021) and AST (Gong et al., 2021): 16 kHz, 25 ms, 10 ms,
-    128 bands. The window is padded to 1024 samples before the transform: at 400 samples frequencies lie 40 Hz apart,
-    but the lowest of 128 bands 23 Hz, so that neighbours would read the same frequency.
+    128 bands. The window is padded to 1024 samples before the transform: with 400 samples, frequencies are 40 Hz apart,
+    but the lowest of 128 bands 23 Hz, so neighbouring bands would read the same frequency.
 
     Attributes:
-        sample_rate (int): Sound is resampled to it, in Hz. What lies above half of it is lost.
+        sample_rate (int): Sound is resampled to this rate, in Hz. Frequencies above half of it are lost.
         window (int): Length of the Hann window, in samples.
-        hop (int): From one column to the next, in samples.
+        hop (int): Distance of columns, in samples.
         fft (int): Length of the Fourier transform, in samples, >= ``window``.
         bands (int): Mel bands (Slaney's scale and norm, librosa's defaults).
-        low_hz (float): Where the lowest band begins.
-        high_hz (float | None): Where the highest ends; None for half of ``sample_rate``.
-        floor_db (float): Decibels below which nothing is told apart; a power of 1 is 0 dB.
-        silence (str): What is done with a track whose samples are all zero. ``mask``: it counts as no sound, since a
-            microphone that works has noise of its own. ``keep``: it is heard as silence, a spectrogram of
-            ``floor_db`` everywhere.
+        low_hz (float): Lower end of the lowest band, in Hz.
+        high_hz (float | None): Upper end of the highest band, in Hz; None for half of ``sample_rate``.
+        floor_db (float): Lower values are set to this, in decibels; a power of 1 is 0 dB.
+        silence (str): Treatment of a track whose samples are all zero. ``mask``: it counts as no sound, since a
+            working microphone has noise. ``keep``: it is silence, a spectrogram of ``floor_db`` everywhere.
 
     Raises:
-        ConfigError: An option that cannot be.
+        ConfigError: An option has an invalid value.
     """
 
     sample_rate: int = 16000
@@ -60,29 +59,29 @@ class LogMelRecipe:
 
     @property
     def top_hz(self) -> float:
-        """Where the highest band ends, in Hz."""
+        """Upper end of the highest band, in Hz."""
         return self.sample_rate / 2 if self.high_hz is None else self.high_hz
 
     @property
     def hop_s(self) -> float:
-        """From one column to the next, in seconds."""
+        """Distance of columns, in seconds."""
         return self.hop / self.sample_rate
 
 
 def log_mel(waveform: np.ndarray, recipe: LogMelRecipe) -> np.ndarray:
-    """The log-mel spectrogram of a waveform: power in decibels, by librosa.
+    """Log-mel spectrogram of a waveform: power in decibels, computed by librosa.
 
     Column t is centred on sample ``t * hop``; the waveform is padded with zeros at both ends.
 
     Args:
         waveform (np.ndarray): float32 at the recipe's sample rate, shape (N,), N >= 1.
-        recipe (LogMelRecipe): See there.
+        recipe (LogMelRecipe): Parameters of the spectrogram.
 
     Returns:
         np.ndarray: float32, shape (bands, 1 + N // hop), >= ``floor_db``.
 
     Raises:
-        ConfigError: So many bands that some hold no frequency at all.
+        ConfigError: There are so many bands that some contain no frequency.
         MissingDependencyError: librosa is not installed.
     """
     librosa = import_librosa()

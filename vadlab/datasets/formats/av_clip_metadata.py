@@ -1,4 +1,4 @@
-"""Metadata of clips: one CSV for all kinds of sources."""
+"""Metadata of clips: one CSV format for all sources."""
 
 import csv
 import difflib
@@ -19,25 +19,24 @@ from ..problem_list import ProblemList
 from .class_names import equal_but_for_case
 
 SPLITS = ('train', 'val', 'test')
-#: Columns with a meaning of their own; all others are heads, or kept as they are.
+#: Columns with a fixed meaning; all others are heads, or kept unchanged.
 COLUMNS = ('clip_id', 'video', 'split', 'start', 'end', 'audio')
 _OPTIONAL = ('start', 'end', 'audio')
-_LOOKS_LIKE = 0.8  # from which similarity on a column is taken for a misspelled one
+_LOOKS_LIKE = 0.8  # similarity from which a column counts as misspelled
 _FORBIDDEN = set('\\:*?"<>|\0\n\r\t')
 
 
 @dataclass(frozen=True)
 class AVClipRecord:
-    """A line of the metadata.
+    """One line of the metadata.
 
     Attributes:
         clip_id (str): Unique over all splits; also the name of its prepared files, so ``/`` makes folders.
         video (str): The video's path below the folder of videos.
         split (str): ``train``, ``val`` or ``test``.
-        start (float | None): Where the clip begins in the video, in seconds; None at its beginning.
-        end (float | None): Where it ends, in seconds; None at the video's end.
-        audio (str): A file of its own with the sound, below the folder of videos; empty where the video's track is
-            meant.
+        start (float | None): Start of the clip in the video, in seconds; None for the video's start.
+        end (float | None): End of the clip, in seconds; None for the video's end.
+        audio (str): Separate file with the sound, below the folder of videos; empty for the video's own track.
         columns (dict[str, str]): All other columns.
     """
 
@@ -50,27 +49,27 @@ class AVClipRecord:
     columns: dict[str, str] = field(default_factory=dict)
 
     def labels(self, head: str) -> tuple[str, ...]:
-        """The labels in a column: several are separated by ``;``, an empty cell has none."""
+        """The labels in a column: separated by ``;``, none in an empty cell."""
         return tuple(dict.fromkeys(label for part in self.columns[head].split(';') if (label := part.strip())))
 
 
 def read_metadata(
     path: str | os.PathLike | Sequence[str | os.PathLike], heads: Sequence[str] = ()
 ) -> list[AVClipRecord]:
-    """Read and check metadata: all that is wrong is one error.
+    """Read and check metadata; all problems are reported in one error.
 
     Args:
         path (str | Sequence[str]): A CSV with a column ``split``; or a folder with ``train.csv``, ``val.csv`` and
-            ``test.csv``, or such files, whose names then say the split.
-        heads (Sequence[str]): Columns that must be there.
+            ``test.csv``, or such files, whose names are the splits.
+        heads (Sequence[str]): Required columns.
 
     Returns:
-        list[AVClipRecord]: In the order of the files.
+        list[AVClipRecord]: The clips, in the order of the files.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: A file that cannot be read, a column that lacks or is misspelled, a cell that cannot be, a clip
-            listed twice, labels that differ in capital letters or spaces only.
+        DataError: A file cannot be read, a column is missing or misspelled, a cell is invalid, a clip is listed twice,
+            or labels differ only in capital letters or spaces.
     """
     files = _files(path)
     problems = ProblemList('Metadata')
@@ -81,26 +80,26 @@ def read_metadata(
     for head in heads:
         for same in equal_but_for_case(label for record in records for label in record.labels(head)):
             problems.note(f'labels of {head} differ in capital letters or spaces only', ' and '.join(map(repr, same)))
-    problems.raise_if_any(', '.join(map(str, files)), 'Mend these lines')
+    problems.raise_if_any(', '.join(map(str, files)), 'Fix these lines')
     return records
 
 
 def read_classes(path: str | os.PathLike, column: str) -> list[str]:
-    """The classes of a head: all labels of a column, sorted.
+    """Classes of a head: all labels of a column, sorted.
 
     Args:
-        path (str): The training split's CSV.
-        column (str): The head.
+        path (str): CSV of the training split.
+        column (str): Name of the head.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It cannot be read, or the column lacks or is empty.
+        DataError: It cannot be read, or the column is missing or empty.
     """
     return classes_of([r for r in read_metadata(path, [column]) if r.split == 'train'], column, str(path))
 
 
 def classes_of(records: Sequence[AVClipRecord], column: str, source: str) -> list[str]:
-    """All labels of a column, sorted; ``source`` is for the message where there are none."""
+    """All labels of a column, sorted; ``source`` names the file in the error if there are none."""
     classes = sorted({label for record in records for label in record.labels(column)})
     if not classes:
         raise DataError(f'{source}: no training clip has a label in the column {column!r}')
@@ -108,21 +107,21 @@ def classes_of(records: Sequence[AVClipRecord], column: str, source: str) -> lis
 
 
 def write_metadata(path: str | os.PathLike, records: Sequence[AVClipRecord]) -> None:
-    """Write records as one CSV that :func:`read_metadata` reads; whole or not at all.
+    """Write records atomically as one CSV, which :func:`read_metadata` reads.
 
     Args:
-        path (str): The file; folders that lack are made.
-        records (Sequence[AVClipRecord]): Their other columns may differ.
+        path (str): The file; missing folders are made.
+        records (Sequence[AVClipRecord]): The clips; their other columns may differ.
 
     Raises:
-        DataError: A name is no UTF-8.
+        DataError: A name is not UTF-8.
     """
     check_names((name for record in records for name in (record.clip_id, record.video)), 'videos')
     write_text(path, format_metadata(records))
 
 
 def format_metadata(records: Sequence[AVClipRecord]) -> str:
-    """The text of a CSV with these records."""
+    """Records as the text of a CSV."""
     others = list(dict.fromkeys(name for record in records for name in record.columns))
     used = [name for name in _OPTIONAL if any(getattr(record, name) not in (None, '') for record in records)]
     text = io.StringIO()
@@ -142,13 +141,13 @@ def _format(value: float | str | None) -> str:
 
 
 def unseen_labels(records: Sequence[AVClipRecord], head: str, classes: Sequence[str]) -> Counter[str]:
-    """Labels of a head that are none of the classes, with their number of clips."""
+    """Labels of a head that are not among the classes, with their numbers of clips."""
     known = set(classes)
     return Counter(label for record in records for label in record.labels(head) if label not in known)
 
 
 def describe_unseen(unseen: Counter[str], classes: Sequence[str]) -> str:
-    """The labels that training lacks, each with the class it may be a misspelling of."""
+    """A phrase that lists labels that are not in training, each with the class that may be meant."""
     parts = []
     for label, count in unseen.most_common(5):
         close = difflib.get_close_matches(label, classes, n=1, cutoff=0.6)
@@ -294,10 +293,10 @@ def _check_unique(records: Sequence[AVClipRecord], problems: ProblemList) -> Non
 
 
 def heads_of(records: Sequence[AVClipRecord], wanted: Sequence[str] | None, usual: Sequence[str]) -> list[str]:
-    """The columns that are heads: those named, or those of the usual ones that are there.
+    """The columns that are heads: the wanted ones, or those of the usual ones that exist.
 
     Raises:
-        ConfigError: A column that was named lacks.
+        ConfigError: A wanted column is missing.
     """
     columns = list(dict.fromkeys(name for record in records for name in record.columns))
     for name in wanted or ():

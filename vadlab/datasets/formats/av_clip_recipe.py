@@ -1,4 +1,4 @@
-"""Which frames of a clip are kept, and at which size."""
+"""Selection and size of the frames that are kept of a clip."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ from ..video.read_frames import INTERPOLATIONS
 
 @dataclass(frozen=True)
 class FrameRecipe:
-    """How a clip becomes frames.
+    """Parameters of the frames of a clip.
 
     Attributes:
-        num_frames (int): Frames kept of each clip: the middle ones of as many equal parts; a shorter clip repeats
-            some. With ``fps`` set, the most that are kept.
-        fps (float | None): Keep frames at this rate instead, so that motion has one speed in short and in long clips.
+        num_frames (int): Number of frames kept per clip: the middle frames of as many equal parts; a shorter clip
+            repeats some. With ``fps`` set, the maximum.
+        fps (float | None): Keep frames at this rate instead, so that motion has the same speed in short and long clips.
         height (int): In pixels.
-        width (int): In pixels. The aspect ratio is not kept: an animal at the edge stays in the picture.
+        width (int): In pixels. The aspect ratio is not kept, so an animal at the edge stays in the picture.
         interpolation (str): ``bilinear``, ``bicubic`` or ``area``.
 
     Raises:
-        ConfigError: An option that cannot be.
+        ConfigError: An option has an invalid value.
     """
 
     num_frames: int = 32
@@ -46,14 +46,14 @@ class FrameRecipe:
 
 @dataclass(frozen=True, eq=False)
 class AVClipPlan:
-    """What is known of a clip once its video is indexed.
+    """Frames, times and length of a clip, computed from the index of its video.
 
     Attributes:
-        frame_inds (np.ndarray): Frames to keep, of the video, int64, shape (S,), ascending, possibly with repeats.
-        times (np.ndarray): When they are shown, in seconds from the start of the clip, float64, shape (S,).
+        frame_inds (np.ndarray): Frames of the video to keep, int64, shape (S,), ascending, possibly with repeats.
+        times (np.ndarray): Their presentation times, in seconds from the start of the clip, float64, shape (S,).
         num_frames (int): Frames of the clip in the video.
         duration (float): In seconds, > 0.
-        fps (float): Of the video.
+        fps (float): Frames per second of the video.
     """
 
     frame_inds: np.ndarray
@@ -69,19 +69,19 @@ def plan_av_clip(
     """Choose a clip's frames.
 
     Args:
-        index (VideoIndex): Of the video.
-        recipe (FrameRecipe): See there.
-        start (float | None): In seconds from the first frame; None for the beginning.
-        end (float | None): In seconds, not included; None, or beyond the video, for its end.
+        index (VideoIndex): Index of the video.
+        recipe (FrameRecipe): Number and rate of frames.
+        start (float | None): In seconds from the first frame; None for the video's start.
+        end (float | None): In seconds, excluded; None, or a time beyond the video, for its end.
 
     Raises:
-        DataError: The clip begins after the video's end, or lies between two frames.
+        DataError: The clip begins after the video's end, or contains no frame.
     """
     begin, stop = start or 0.0, min(index.duration_s if end is None else end, index.duration_s)
     if begin >= index.duration_s:
         raise DataError(f'{index.path}: the clip begins at {begin:g} s, but the video ends at {index.duration_s:.2f} s')
     shown = index.frame_times
-    # Half a millisecond of grace: times in metadata are rounded.
+    # Tolerance of half a millisecond: times in metadata are rounded.
     first, last = np.searchsorted(shown, [begin - 5e-4, stop - 5e-4])
     total = int(last - first)
     if total < 1:

@@ -1,4 +1,4 @@
-"""Reading images and their captions from the JSON files in which COCO's captions are published."""
+"""Reading images and captions from COCO's caption files and Karpathy's."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from vadlab.utils.npy_file import read_npy
 from ..problem_list import ProblemList
 from .class_names import equal_but_for_case
 
-# COCO 2014's file names tell the folder of the published archives: COCO_val2014_000000000042.jpg lies in val2014.
+# COCO 2014's file names contain the folder of the published archives: COCO_val2014_000000000042.jpg is in val2014.
 _COCO_NAME = re.compile(r'COCO_([a-z]+\d{4})_')
 _EXAMPLE = "Karpathy's dataset_coco.json ('images' with 'sentences') or COCO's captions_train2014.json ('annotations')"
 
@@ -24,9 +24,9 @@ class CaptionImage:
     """An image with its captions.
 
     Attributes:
-        image_id: As the file says.
-        file_name: With the folder below the image folder, where the file tells it.
-        captions: At least one, in the order of the file.
+        image_id: Id in the file.
+        file_name: Name of the image file, with its folder below the image folder if the caption file has it.
+        captions: At least one caption, in the order of the file.
     """
 
     image_id: int | str
@@ -42,22 +42,22 @@ def read_caption_files(
 ) -> list[CaptionImage]:
     """Read images with captions.
 
-    Two layouts are known, and told apart by what is in the file. In Karpathy's, one file holds all splits and each
-    image says its own. COCO's has a file for each of its parts; the Karpathy split then comes as ``.npy`` lists of
-    annotation ids, training and ``restval`` apart as often as not.
+    Two layouts are supported and distinguished by the content of the file. In Karpathy's, one file holds all splits,
+    and each image names its split. COCO's layout has one file per part; the Karpathy split then comes as ``.npy`` lists
+    of annotation ids, often with separate lists for training and ``restval``.
 
     Args:
         paths: The files; all of one layout.
-        splits: For Karpathy's layout: splits to take, all by default.
-        id_paths: For COCO's layout: ``.npy`` files of annotation ids to take, all annotations by default.
-        problems: Notes what is wrong with single images and captions.
+        splits: For Karpathy's layout: splits to use, by default all.
+        id_paths: For COCO's layout: ``.npy`` files of annotation ids to use, by default all annotations.
+        problems: Collects problems of single images and captions.
 
     Returns:
-        list[CaptionImage]: In the order of the files, those with captions.
+        list[CaptionImage]: Images with captions, in the order of the files.
 
     Raises:
-        MissingFileError: No such file.
-        DataError: A file is of neither layout, or an option does not go with its layout.
+        MissingFileError: There is no such file.
+        DataError: A file has neither layout, or an option does not apply to its layout.
     """
     problems = ProblemList('read_caption_files') if problems is None else problems
     contents = [_read_json(path) for path in paths]
@@ -67,13 +67,13 @@ def read_caption_files(
     if is_coco[0]:
         if splits is not None:
             raise DataError(
-                f"{paths[0]} is in COCO's layout and tells no splits ({', '.join(splits)} wanted). Give id_file, or "
+                f"{paths[0]} is in COCO's layout and has no splits ({', '.join(splits)} wanted). Give id_file, or "
                 "Karpathy's dataset_coco.json"
             )
         images = _from_coco(paths, contents, id_paths, problems)
     else:
         if id_paths:
-            raise DataError(f"{paths[0]} tells its splits itself: leave id_file out, or give COCO's caption files")
+            raise DataError(f"{paths[0]} has its own splits: leave id_file out, or give COCO's caption files")
         images = _from_karpathy(paths, contents, splits, problems)
     for image_id, count in Counter(image.image_id for image in images).items():
         if count > 1:
@@ -207,10 +207,10 @@ class ImageFinder:
         self._below: list[str] | None = None
 
     def find(self, file_name: str) -> list[str]:
-        """Absolute paths of the files that a name may mean: one, none or several.
+        """Absolute paths of the files that match a name: one, none or several.
 
-        A file at exactly this place is the only one. Else the name without folders decides: in the folder itself, in
-        the one that a name of COCO 2014 tells, and then in all folders directly below (``train2017``, ``val2017``).
+        A file at exactly this path is the only match. Else the name without folders is looked up: in the folder itself,
+        then in the folder that a COCO 2014 name contains, then in all direct subfolders (``train2017``, ``val2017``).
         """
         base = os.path.basename(file_name)
         names = [file_name, base]

@@ -1,4 +1,4 @@
-"""Class names of the public data sets, and how paths carry them. Normal comes first."""
+"""Class names of the public data sets, Normal first, and their detection in paths."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ UCF_CRIME_CLASSES = (
     'Stealing',
     'Vandalism',
 )
-#: Normal, fighting, shooting, riot, abuse, car accident, explosion.
+#: XD-Violence: normal, fighting, shooting, riot, abuse, car accident, explosion.
 XD_VIOLENCE_CLASSES = ('A', 'B1', 'B2', 'B4', 'B5', 'B6', 'G')
 
 _NORMAL = re.compile(r'(?<![a-z])normal', re.IGNORECASE)
@@ -30,7 +30,7 @@ _CLASS_PREFIX = re.compile(r'[A-Za-z]+')
 
 
 def equal_but_for_case(names: Iterable[str]) -> list[list[str]]:
-    """Names that differ in capital letters or in spaces only, each group in its order.
+    """Groups of names that differ only in capital letters or spaces, in the given order.
 
     >>> equal_but_for_case(['Red Fox', 'Lynx', 'red  fox', 'Lynx'])
     [['Red Fox', 'red  fox']]
@@ -42,11 +42,11 @@ def equal_but_for_case(names: Iterable[str]) -> list[list[str]]:
 
 
 def check_class_names(classes: Sequence[str], asker: str) -> tuple[str, ...]:
-    """The class names, if each can be told from all others.
+    """Check that class names are distinct, and return them as a tuple.
 
     Raises:
-        ConfigError: Fewer than two, one twice, or two that differ in capital letters only, which annotations and paths
-            may write either way.
+        ConfigError: There are fewer than two, one is repeated, or two differ only in capital letters, which annotations
+            and paths may write either way.
     """
     classes = () if isinstance(classes, str) else tuple(classes)
     if len(classes) < 2 or not all(isinstance(name, str) and name.strip() for name in classes):
@@ -59,7 +59,7 @@ def check_class_names(classes: Sequence[str], asker: str) -> tuple[str, ...]:
 
 
 def class_from_path(path: str, classes: tuple[str, ...] = UCF_CRIME_CLASSES) -> str | None:
-    """The class that a video's path names: by its file name's first letters, else by its nearest folder.
+    """Class in a video's path: from the first letters of the file name, else from the nearest folder.
 
     >>> class_from_path('Videos/Abuse/Abuse001_x264.mp4')
     'Abuse'

@@ -1,4 +1,4 @@
-"""Snippet features on disk: one ``.npy`` a video, or one a video and crop."""
+"""Snippet features on disk: one ``.npy`` file per video, or per video and crop."""
 
 import os
 from typing import NamedTuple
@@ -8,16 +8,16 @@ import numpy as np
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.npy_file import map_npy, read_npy_header
 
-_MAX_CROPS = 10  # ten-crop is the most that any public feature set has
+_MAX_CROPS = 10  # no public feature set has more than ten crops
 
 
 class FeatureShape(NamedTuple):
-    """What the header of a feature file says.
+    """Shape of the features in a file, from its header.
 
     Attributes:
         num_snippets (int): T, > 0.
-        num_crops (int | None): C where the file holds all crops of its video, shape (T, C, D); None where it holds
-            one, shape (T, D).
+        num_crops (int | None): C if the file holds all crops of its video, shape (T, C, D); None if it holds one,
+            shape (T, D).
         feature_dim (int): D, > 0.
     """
 
@@ -27,13 +27,13 @@ class FeatureShape(NamedTuple):
 
 
 def read_feature_shape(path: str) -> FeatureShape:
-    """Read a feature file's header, and hold the file's size to it; the features themselves are not read.
+    """Read the header of a feature file, and check the file's size against it, without reading the features.
 
     Args:
         path (str): The ``.npy`` file.
 
     Raises:
-        DataError: It is no ``.npy`` file, is cut short, holds something else than floats, or is not of shape (T, D)
+        DataError: It is not an ``.npy`` file, is cut short, holds something else than floats, or is not of shape (T, D)
             or (T, C, D). The message does not name the file.
     """
     try:
@@ -53,7 +53,7 @@ def read_feature_shape(path: str) -> FeatureShape:
 
 
 def open_features(path: str) -> np.ndarray:
-    """Map a feature file into memory, read-only: only what is looked at is read from disk.
+    """Map a feature file into memory, read-only; data is read from disk when it is used.
 
     Args:
         path (str): The ``.npy`` file.
@@ -62,7 +62,7 @@ def open_features(path: str) -> np.ndarray:
         np.ndarray: A memory map, floating point, shape (T, D) or (T, C, D).
 
     Raises:
-        DataError: It is gone or damaged since the data set was read.
+        DataError: It was removed or damaged after the data set was read.
     """
     try:
         return map_npy(path)

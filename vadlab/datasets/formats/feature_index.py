@@ -1,4 +1,4 @@
-"""From the entries of a list to the feature files of each video."""
+"""Finding the feature files of each video from the entries of a list."""
 
 import os
 from collections import Counter
@@ -20,10 +20,10 @@ class FeatureVideo:
     """The feature files of one video.
 
     Attributes:
-        video_id (str): Without folders, crop and endings.
-        name (str): What the list calls it: a path that may tell its class.
-        label (str | None): What stands beside it in the list.
-        files (dict[int, str]): Absolute paths by number of the crop; a file of all crops is under 0.
+        video_id (str): Name without folders, crop and extensions.
+        name (str): Path in the list, which may contain the class.
+        label (str | None): Label beside the path in the list.
+        files (dict[int, str]): Absolute paths by number of the crop; a file with all crops has number 0.
     """
 
     video_id: str
@@ -33,7 +33,7 @@ class FeatureVideo:
 
 
 def index_features(root: str, option: str = 'feature_dir') -> PathIndex:
-    """All feature files below a folder.
+    """Index of all feature files below a folder.
 
     Raises:
         MissingFileError: There is no such folder, or no ``.npy`` file below it.
@@ -49,20 +49,20 @@ def index_features(root: str, option: str = 'feature_dir') -> PathIndex:
 def gather_videos(
     entries: Sequence[ListEntry], index: PathIndex, separator: str | None, problems: ProblemList
 ) -> list[FeatureVideo]:
-    """Find the files of all entries, and put the crops of a video together.
+    """Find the files of all entries, and group the crops of a video.
 
-    A file is looked for at its path below the folder, then by its name; the folders in the entry decide between files
-    of one name, so a list with its authors' absolute paths can be used as it is. An entry that names a video stands
-    for all its crops.
+    A file is looked up by its path below the folder, then by its name. For several files of one name, the folders in
+    the entry decide, so a list with its authors' absolute paths can be used unchanged. An entry that names a video
+    selects all its crops.
 
     Args:
-        entries (Sequence[ListEntry]): Of a list.
-        index (PathIndex): Of the folder with the features.
-        separator (str | None): Between video and crop; ``auto`` as :func:`crop_separator_of` finds it.
-        problems (ProblemList): Notes files not found, ambiguous ones, repeated ones and labels that contradict.
+        entries (Sequence[ListEntry]): Entries of a list.
+        index (PathIndex): Index of the folder with the features.
+        separator (str | None): Separator of video and crop; ``auto`` for the one that :func:`crop_separator_of` finds.
+        problems (ProblemList): Collects missing, ambiguous and repeated files, and contradicting labels.
 
     Returns:
-        list[FeatureVideo]: In the order in which the list names them first; crops in ascending order.
+        list[FeatureVideo]: Videos in the order of their first entries; crops in ascending order.
     """
     by_name = any(not entry.is_file for entry in entries)
     if separator == 'auto':

@@ -1,4 +1,4 @@
-"""Labels of videos from lists and names, as the public feature sets carry them."""
+"""Video labels from lists and file names of the public feature sets."""
 
 import re
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ _SHANGHAITECH = re.compile(r'^\d{2}_(\d{3,4})$')
 
 
 class VideoLabel(NamedTuple):
-    """What is known of a video as a whole.
+    """Label of a whole video.
 
     Attributes:
         class_name (str | None): As written, such as ``B1-B2-G``; None for an anomaly of unknown class.
         label (int): Index of the first class; 0 is Normal, -1 anomalous of unknown class.
-        class_labels (tuple[int, ...]): Indices of all its classes.
+        class_labels (tuple[int, ...]): Indices of all classes.
     """
 
     class_name: str | None
@@ -29,23 +29,23 @@ class VideoLabel(NamedTuple):
 def find_label(
     video_id: str, name: str, text: str | None, classes: Sequence[str], source: str = 'auto'
 ) -> VideoLabel | None:
-    """The label of a video.
+    """Find the label of a video.
 
     Args:
         video_id (str): Its id, which may end in XD-Violence's ``_label_B1-B2-G``, or be one of ShanghaiTech's.
-        name (str): The path by which a list names it.
-        text (str | None): What stands beside the name in the list.
+        name (str): Its path in a list.
+        text (str | None): The text beside the path in the list.
         classes (Sequence[str]): Class names; Normal comes first.
-        source (str): Where labels are: ``list`` (beside the name), ``name_suffix`` (XD-Violence), ``path`` (UCF-Crime:
-            the file name's first letters, or a folder), ``shanghaitech`` (its campus videos of three digits are
-            normal, those of four, once its test set, all contain an anomaly), or ``auto``: the first of these that
-            says anything.
+        source (str): Source of labels: ``list`` (beside the path), ``name_suffix`` (XD-Violence), ``path`` (UCF-Crime:
+            the file name's first letters, or a folder), ``shanghaitech`` (campus videos with three digits are normal;
+            those with four, the original test set, all contain an anomaly), or ``auto``: the first of these that gives
+            a label.
 
     Returns:
-        VideoLabel | None: None where the source says nothing.
+        VideoLabel | None: None if the source gives no label.
 
     Raises:
-        ValueError: It names a class that is none of ``classes``.
+        ValueError: The class is not one of ``classes``.
     """
     if text is not None and source in ('auto', 'list'):
         return parse_label(text, classes)
@@ -63,7 +63,7 @@ def find_label(
 
 
 def parse_label(text: str, classes: Sequence[str]) -> VideoLabel:
-    """Read a label: a class, or several joined by ``-`` or ``,`` (``0`` fills up: ``B4-0-0``), or 0 or 1.
+    """Parse a label: a class, several joined by ``-`` or ``,`` (``0`` is a filler: ``B4-0-0``), or 0 or 1.
 
     >>> parse_label('B2-G-0', ('A', 'B1', 'B2', 'G'))
     VideoLabel(class_name='B2-G-0', label=2, class_labels=(2, 3))
@@ -71,7 +71,7 @@ def parse_label(text: str, classes: Sequence[str]) -> VideoLabel:
     VideoLabel(class_name='Anomaly', label=1, class_labels=(1,))
 
     Raises:
-        ValueError: It names a class that is none of ``classes``.
+        ValueError: The class is not one of ``classes``.
     """
     index = {name.lower(): i for i, name in enumerate(classes)}
     index.setdefault('normal', 0)

@@ -1,8 +1,8 @@
-r"""The public ways to list snippet features, and what their names say.
+r"""Reading the public formats of lists of snippet features, and parsing their file names.
 
-* VadCLIP: a csv of ``path,label``, a row a crop (``.../Abuse/Abuse001_x264__0.npy,Abuse``).
+* VadCLIP: a csv of ``path,label``, one row per crop (``.../Abuse/Abuse001_x264__0.npy,Abuse``).
 * RTFM: ``G:\UCF_Train_ten_crop_i3d\Abuse001_x264_i3d.npy``, all ten crops in one file.
-* UR-DMU: ``dataset/Abuse/Abuse001_x264__0.npy``, a line a crop.
+* UR-DMU: ``dataset/Abuse/Abuse001_x264__0.npy``, one line per crop.
 * PEL4VAD: ``train/Abuse001_x264.npy``, ``train/Abuse001_x264__1.npy``: no suffix is crop 0. For ShanghaiTech
   ``train/01_0014_0.npy 1.0``, with a label.
 * The data sets' own lists of videos: ``Abuse/Abuse001_x264.mp4``, ``01_0014``.
@@ -23,7 +23,7 @@ from ..video_names import VIDEO_ENDINGS, video_id_of
 CROP_SEPARATORS = ('auto', '__', '_', None)
 
 _EXTRACTOR = re.compile(r'_(i3d|c3d)$')
-# Names may hold spaces and commas, so the first ending decides; without one, the first separator.
+# Names may contain spaces and commas, so a name ends at the first file extension; without one, at the first separator.
 _ENDINGS = '|'.join(re.escape(ending) for ending in ('.npy', *VIDEO_ENDINGS))
 _LINE = re.compile(rf'(.*?(?:{_ENDINGS})|[^\s,]+)(?:(?:\s*,\s*|\s+)(\S.*))?', re.IGNORECASE)
 _CROP = {separator: re.compile(rf'^(.+?){separator}(\d{{1,2}})$') for separator in ('__', '_')}
@@ -33,8 +33,8 @@ class ListEntry(NamedTuple):
     """One line of a list.
 
     Attributes:
-        name (str): A feature file or a video, as the list has it, with ``/`` between folders.
-        label (str | None): What stands beside it.
+        name (str): A feature file or a video, as in the list, with ``/`` between folders.
+        label (str | None): Label beside it.
     """
 
     name: str
@@ -50,16 +50,16 @@ def read_feature_list(path: str | Path) -> tuple[list[ListEntry], str]:
     """Read a list of feature files or of videos.
 
     Args:
-        path (str | Path): A ``.csv`` with the columns ``path`` and ``label`` (others are not read), or a text file
+        path (str | Path): A ``.csv`` with the columns ``path`` and ``label`` (others are skipped), or a text file
             with one name per line and, optionally, a label after spaces, a tab or a comma. Lines that begin with ``# ``
             are comments. UTF-8.
 
     Returns:
-        tuple[list[ListEntry], str]: The entries in their order, and the layout's name for the log.
+        tuple[list[ListEntry], str]: The entries in order, and the name of the format for the log.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It is not text, has no column ``path``, or names nothing.
+        DataError: It is not text, has no column ``path``, or no entry.
     """
     path = Path(path)
     if path.suffix.lower() == '.csv':
@@ -90,7 +90,7 @@ def _from_csv(path: Path) -> list[ListEntry]:
 
 
 def parse_list(lines: Iterable[str]) -> list[ListEntry]:
-    r"""The entries of a list in a text file.
+    r"""Entries of a list in a text file.
 
     >>> parse_list(['# name and class', 'a/drinking (31).mp4\t1', 'Abuse001,Abuse'])
     [ListEntry(name='a/drinking (31).mp4', label='1'), ListEntry(name='Abuse001', label='Abuse')]
@@ -104,11 +104,11 @@ def parse_list(lines: Iterable[str]) -> list[ListEntry]:
 
 
 def crop_separator_of(names: Iterable[str]) -> str | None:
-    """What stands between a video's name and the number of the crop in a feature set.
+    """Separator of a video's name and the number of the crop in a feature set.
 
-    ``__`` before one or two digits is always a crop (``Abuse001_x264__3``). A single ``_`` is one only if each name
-    ends so, and each video then has the same crops, counted from 0 (``01_0014_0`` .. ``01_0014_9``), or all have one
-    and the same: ``clip_1``, ``clip_2`` are two videos.
+    ``__`` before one or two digits always marks a crop (``Abuse001_x264__3``). A single ``_`` does only if all names
+    have it, and each video then has the same crops, counted from 0 (``01_0014_0`` .. ``01_0014_9``), or all have the
+    same single crop: ``clip_1``, ``clip_2`` are two videos.
 
     Args:
         names (Iterable[str]): File names, with or without folders and ``.npy``.
@@ -134,7 +134,7 @@ def crop_separator_of(names: Iterable[str]) -> str | None:
 
 
 def split_feature_name(name: str, separator: str | None = '__') -> tuple[str, int | None]:
-    """Video id and crop that the name of a feature file stands for.
+    """Video id and crop number in the name of a feature file.
 
     >>> split_feature_name('Abuse/Abuse001_x264__3.npy')
     ('Abuse001_x264', 3)
@@ -144,8 +144,8 @@ def split_feature_name(name: str, separator: str | None = '__') -> tuple[str, in
     ('01_0014', 7)
 
     Args:
-        name (str): With or without folders and ``.npy``.
-        separator (str | None): Between video and crop, as :func:`crop_separator_of` finds it.
+        name (str): Name with or without folders and ``.npy``.
+        separator (str | None): Separator of video and crop, from :func:`crop_separator_of`.
     """
     stem, crop = _stem(name), None
     match = _CROP[separator].match(stem) if separator else None

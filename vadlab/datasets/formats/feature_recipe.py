@@ -1,4 +1,4 @@
-"""What a folder of snippet features was made by."""
+"""The recipe of a folder of snippet features."""
 
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ RECIPE_FILE = 'recipe.json'
 
 
 def read_recipe(folder: Path) -> dict[str, Any]:
-    """The recipe of a folder of features.
+    """Read the recipe of a folder of features: how they were extracted.
 
     Raises:
-        DataError: There is none, or it cannot be read.
+        DataError: There is no recipe, or it cannot be read.
     """
     path = folder / RECIPE_FILE
     try:
@@ -21,5 +21,5 @@ def read_recipe(folder: Path) -> dict[str, Any]:
     except MissingFileError as error:
         raise DataError(str(error)) from error
     if not isinstance(content, dict) or not isinstance(content.get('recipe'), dict):
-        raise DataError(f'{path} holds no recipe. Remove it if the features are to be made anew.')
+        raise DataError(f'{path} holds no recipe. Remove it if the features are to be extracted again.')
     return content

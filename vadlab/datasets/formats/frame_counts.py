@@ -1,4 +1,4 @@
-"""How many frames videos have, and how many snippets that makes."""
+"""Frame counts of videos, and the numbers of snippets that they give."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ def read_frame_counts(path: str | Path) -> dict[str, int]:
     """Read a JSON file ``{name: number of frames}``.
 
     Args:
-        path (str | Path): The file; names may carry folders and a video file's ending.
+        path (str | Path): The file; names may have folders and a video file's extension.
 
     Returns:
-        dict[str, int]: By video id.
+        dict[str, int]: Frame counts by video id.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It is no such JSON, a count is not a whole number from 1 to 100,000,000, or a video is named twice.
+        DataError: It is not such JSON, a count is not a whole number from 1 to 100,000,000, or a video is named twice.
     """
     counts = read_json(path, unique_keys=True)
     if not isinstance(counts, dict):
@@ -43,7 +43,7 @@ def read_frame_counts(path: str | Path) -> dict[str, int]:
 
 
 def possible_snippets(num_frames: int, snippet_len: int = 16, is_rounded: bool = False) -> range:
-    """How many snippets public feature sets make of a video: floor(N/L), ceil(N/L) or floor((N-1)/L), at least one.
+    """Possible numbers of snippets in public feature sets: floor(N/L), ceil(N/L) or floor((N-1)/L), at least one.
 
     >>> list(possible_snippets(100))
     [6, 7]
@@ -54,8 +54,8 @@ def possible_snippets(num_frames: int, snippet_len: int = 16, is_rounded: bool =
 
     Args:
         num_frames (int): N, > 0.
-        snippet_len (int): L, frames a snippet, > 0.
-        is_rounded (bool): N was rounded down to a multiple of L, so that the video may be longer by up to L - 1.
+        snippet_len (int): L, frames per snippet, > 0.
+        is_rounded (bool): Whether N was rounded down to a multiple of L, so the video may be longer by up to L - 1.
     """
     most = num_frames + (snippet_len - 1 if is_rounded else 0)
     return range(max((num_frames - 1) // snippet_len, 1), max(-(-most // snippet_len), 1) + 1)

@@ -1,4 +1,4 @@
-"""ShanghaiTech's ground truth: a folder with one mask of frames a video."""
+"""ShanghaiTech's ground truth: a folder with one frame mask per video."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from .temporal_annotations import ClassInterval, TemporalAnnotation
 
 
 def frame_mask_files(folder: str | Path) -> dict[str, Path]:
-    """The masks of a folder by video id, in the order of their names.
+    """Mask files of a folder by video id, in the order of their names.
 
     Raises:
         MissingFileError: There is no such folder, or no ``.npy`` file in it.
@@ -28,10 +28,10 @@ def frame_mask_files(folder: str | Path) -> dict[str, Path]:
 
 
 def read_frame_masks(folder: str | Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """Read which frames are anomalous from a folder of ``NAME.npy`` masks.
+    """Read masks of anomalous frames from a folder of ``NAME.npy`` files.
 
     Args:
-        folder (str | Path): Its files hold a number a frame, 0 for normal, shape (N,).
+        folder (str | Path): Its files hold one number per frame, 0 for normal, shape (N,).
         names (Collection[str] | None): Videos to read; None reads all.
 
     Returns:
@@ -39,7 +39,7 @@ def read_frame_masks(folder: str | Path, names: Collection[str] | None = None) -
 
     Raises:
         MissingFileError: There is no such folder, or no ``.npy`` file in it.
-        DataError: Files that are no masks of frames; all are counted.
+        DataError: Some files are not frame masks; all of them are counted.
     """
     files = {name: path for name, path in frame_mask_files(folder).items() if names is None or name in names}
     masks, faults = {}, []
@@ -50,7 +50,7 @@ def read_frame_masks(folder: str | Path, names: Collection[str] | None = None) -
             faults.append(str(error))
             continue
         if mask.ndim != 1 or mask.dtype.kind not in 'biuf':
-            faults.append(f'{path.name}: {mask.dtype} of shape {mask.shape}; wanted a number a frame, shape (N,)')
+            faults.append(f'{path.name}: {mask.dtype} of shape {mask.shape}; wanted one number per frame, shape (N,)')
             continue
         if mask.dtype.kind == 'f' and not (np.isfinite(mask) & (mask == np.round(mask))).all():
             faults.append(f'{path.name}: holds fractions or NaN, as scores do; wanted 0 for normal, 1 for others')
@@ -62,7 +62,7 @@ def read_frame_masks(folder: str | Path, names: Collection[str] | None = None) -
 
 
 def mask_to_intervals(mask: np.ndarray) -> np.ndarray:
-    """Runs of anomalous frames.
+    """Intervals of consecutive anomalous frames.
 
     >>> mask_to_intervals(np.array([False, True, True, False, True])).tolist()
     [[1, 3], [4, 5]]
@@ -78,10 +78,10 @@ def mask_to_intervals(mask: np.ndarray) -> np.ndarray:
 
 
 def annotate_masks(masks: Mapping[str, np.ndarray]) -> dict[str, TemporalAnnotation]:
-    """Frame masks as temporal annotations, which tell no class.
+    """Convert frame masks to temporal annotations, without classes.
 
     Args:
-        masks (Mapping[str, np.ndarray]): By video id: bool, shape (N,).
+        masks (Mapping[str, np.ndarray]): Masks by video id: bool, shape (N,).
     """
     return {
         name: TemporalAnnotation.of('', [ClassInterval('', *pair) for pair in mask_to_intervals(mask).tolist()])

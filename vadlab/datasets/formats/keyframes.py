@@ -1,9 +1,9 @@
-"""From an annotator's keyframes to a box in every frame.
+"""Interpolation of boxes between an annotator's keyframes.
 
 A region is a dict with ``start_frame`` and ``end_frame`` (inclusive, 0-based) and ``keyframes``, each with ``frame``,
-``bbox`` (x1, y1, x2, y2, normalised) and ``enabled``. Between two keyframes the box is interpolated linearly; a
-keyframe that is not enabled ends a span, its own frame being the last one shown; an enabled last keyframe holds until
-``end_frame``; before the first keyframe, and outside ``start_frame`` to ``end_frame``, there is no box.
+``bbox`` (x1, y1, x2, y2, normalised) and ``enabled``. Between two keyframes the box is interpolated linearly. A
+keyframe that is not enabled ends a span, and its own frame is the last one shown. An enabled last keyframe holds until
+``end_frame``. Before the first keyframe, and outside ``start_frame`` to ``end_frame``, there is no box.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ Region = dict[str, Any]
 
 
 def _sorted_keyframes(region: Region) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Frames (K,), boxes (K, 4), enabled (K,); of two keyframes at one frame the later in the list counts."""
+    """Frames (K,), boxes (K, 4), enabled (K,); of two keyframes at one frame, the later one in the list counts."""
     by_frame = {int(keyframe['frame']): keyframe for keyframe in region['keyframes']}
     frames = sorted(by_frame)
     boxes = np.array([by_frame[f]['bbox'] for f in frames], np.float64).reshape(-1, 4)
@@ -23,14 +23,14 @@ def _sorted_keyframes(region: Region) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def track_boxes(region: Region, frame_inds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes of a region in some frames.
+    """Boxes of a region in given frames.
 
     Args:
-        region: Keyframes and limits, see the module's docstring.
+        region: The region, see the module's docstring.
         frame_inds: int64, shape (T,), in any order.
 
     Returns:
-        Boxes, float32, shape (T, 4), zeros where there is none; and whether there is one, bool, shape (T,).
+        Boxes, float32, shape (T, 4), zeros if there is none; and whether there is one, bool, shape (T,).
     """
     inds = np.asarray(frame_inds, np.int64)
     frames, boxes, enabled = _sorted_keyframes(region)

@@ -1,4 +1,4 @@
-"""Label Studio's annotations of videos: boxes as region annotations, spans of time as a temporal annotation."""
+"""Converting Label Studio's video annotations: boxes to regions, spans of time to a temporal annotation."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from .class_names import class_from_path, equal_but_for_case
 from .keyframes import merge_intervals, shown_spans
 from .temporal_annotations import ClassInterval, TemporalAnnotation
 
-_UPLOAD_PREFIX = re.compile(r'^[0-9a-f]{8}-')  # what Label Studio puts before an uploaded file's name
+_UPLOAD_PREFIX = re.compile(r'^[0-9a-f]{8}-')  # prefix that Label Studio adds to the names of uploaded files
 _BOX = ('x', 'y', 'width', 'height')
 
 _FRAME = {'frame': int, 'enabled?': bool, 'rotation?': float}
@@ -47,13 +47,13 @@ _TASK = {
 
 @dataclass
 class LabelStudioExport:
-    """What an export holds.
+    """Content of a Label Studio export.
 
     Attributes:
-        records (list[dict]): As ``UCFCrimeRegions`` reads them.
-        temporal (dict[str, TemporalAnnotation]): By file name: videos with a class or with spans of time. Empty where
-            the export has neither.
-        counts (Counter[str]): What was done, or not read, that one should know.
+        records (list[dict]): Records for ``UCFCrimeRegions``.
+        temporal (dict[str, TemporalAnnotation]): By file name: videos with a class or with spans of time. Empty if the
+            export has neither.
+        counts (Counter[str]): Counts of conversions and of skipped results, for the report.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -61,7 +61,7 @@ class LabelStudioExport:
     counts: Counter[str] = field(default_factory=Counter)
 
     def temporal_lines(self) -> str:
-        """The temporal annotation as text of UCF-Crime's format, half-open frames from 0."""
+        """The temporal annotation as text in UCF-Crime's format, half-open frames from 0."""
         lines = []
         for name, annotation in self.temporal.items():
             spans = [part for text, start, end in annotation.class_intervals for part in (text, str(start), str(end))]
@@ -70,7 +70,7 @@ class LabelStudioExport:
 
 
 class _Task(NamedTuple):
-    """A video of the export: its record, its class as a choice names it, and its spans of time."""
+    """A video of the export: its record, its class from a choice, and its spans of time."""
 
     record: dict[str, Any]
     class_name: str
@@ -85,33 +85,32 @@ def convert_label_studio(
 ) -> LabelStudioExport:
     """Read a Label Studio export ("JSON", not "JSON-MIN") of videos.
 
-    Of ``VideoRectangle``, boxes become regions. Label Studio counts frames from 1 and measures boxes in percent;
-    ``enabled`` means there what it means here. A region's caption is its per-region text, else its note
-    (``meta.text``), else its labels. The video's caption is the text that belongs to no region.
+    Boxes of ``VideoRectangle`` become regions. Label Studio counts frames from 1 and measures boxes in percent;
+    ``enabled`` has the same meaning. A region's caption is its per-region text, else its note (``meta.text``), else its
+    labels. The video's caption is the text that belongs to no region.
 
-    Of ``TimelineLabels``, each range becomes an interval of the class that its label names, in frames; so does a
-    ``VideoRectangle`` track without boxes. Of ``Choices``, the one about the video is its class: that of
-    ``class_field``, or of the only such field. The classes become a temporal annotation, which then also names the
-    videos with boxes: their intervals are the frames in which a box is shown. A name that begins with *normal* is
-    the normal class.
+    Each range of ``TimelineLabels``, and each ``VideoRectangle`` track without boxes, becomes an interval in frames,
+    whose class is its label. The video's class is the choice (``Choices``) of the field ``class_field``, or of the only
+    field about the video. Classes and intervals form a temporal annotation. It then also has the videos with boxes:
+    their intervals are the frames in which a box is shown. A name that begins with *normal* is the normal class.
 
-    Label Studio derives frame numbers from a frame rate that a project may have left at its default. Where
-    ``true_frames`` is given and the video has another length than Label Studio thought, frames are rescaled.
+    Label Studio derives frame numbers from a frame rate, which a project may have left at its default. If
+    ``true_frames`` is given and differs from the length in the export, frames are rescaled.
 
     Args:
         path: The export.
-        default_caption: Caption of videos that have none; None makes that an error.
-        true_frames: Gives the frame count of a video by file name.
+        default_caption: Caption of videos without one; None raises an error for them.
+        true_frames: Returns the frame count of a video by file name.
         class_field: Name of the ``Choices`` tag (``from_name``) whose choice is the video's class; empty for none.
 
     Returns:
-        Records, temporal annotation and counts. Every kind of result that is not read is counted.
+        Records, temporal annotation and counts. Every kind of skipped result is counted.
 
     Raises:
         MissingFileError: There is no such file.
-        ConfigError: No choice in the export is of ``class_field``.
-        DataError: It is no such export, two tasks are of one video, captions are missing, spans lie outside their
-            video, or a video's class is anomalous and nothing says when.
+        ConfigError: No choice in the export has the field ``class_field``.
+        DataError: It is not such an export, two tasks have the same video, captions are missing, spans are outside
+            their video, or a video has an anomalous class but no span.
     """
     tasks = read_json(path)
     is_export = isinstance(tasks, list) and all(
@@ -164,7 +163,7 @@ def convert_label_studio(
 
 
 def _fault(tasks: list[dict]) -> str | None:
-    """Where an export is of another shape than Label Studio's."""
+    """The first difference between an export and Label Studio's format; None if there is none."""
     if fault := shape_fault(tasks, [_TASK], 'tasks'):
         return fault
     for i, task in enumerate(tasks):
@@ -185,7 +184,7 @@ def _fault(tasks: list[dict]) -> str | None:
 
 
 def _choose_class_field(exported: Sequence[list[dict]], wanted: str | None, counts: Counter[str]) -> str:
-    """The choices that name a video's class: those that were asked for, or the only ones."""
+    """The field whose choices are a video's class: the wanted one, or the only one."""
     fields = Counter(str(r.get('from_name')) for results in exported for r in _video_choices(results))
     if wanted and wanted not in fields:
         raise ConfigError(f'No choice about a video is of the field {wanted!r}. Fields: {", ".join(fields) or "none"}')
@@ -205,7 +204,7 @@ def _video_choices(results: list[dict]) -> list[dict]:
 
 
 def _temporal(tasks: Sequence[_Task], source: str, counts: Counter[str]) -> dict[str, TemporalAnnotation]:
-    """Classes and intervals of all videos of which any is known."""
+    """Temporal annotations of all videos with a class or an interval."""
     names = [i.class_name for task in tasks for i in task.spans] + [task.class_name for task in tasks]
     if same := equal_but_for_case(filter(None, names)):
         raise DataError(
@@ -330,7 +329,7 @@ def _convert_task(
 
 
 def _one_word(text: str) -> str:
-    """A label that a line of a temporal annotation can hold; numbers are frames there."""
+    """Format a label for a line of a temporal annotation, in which numbers are frames."""
     text = ' '.join(text.split())
     if re.search(r'(^| )[+-]?\d+( |$)', text):
         raise DataError(
@@ -347,7 +346,7 @@ def _one_class(name: str, known: str, choices: list[str]) -> str:
 
 
 def _track_spans(sequence: list[dict], scale: float, total: int | None) -> list[tuple[int, int]]:
-    """Half-open frames in which a track without boxes is enabled."""
+    """Half-open frame intervals in which a track without boxes is enabled."""
     box = [0.0, 0.0, 1.0, 1.0]
     keyframes = [
         {'frame': round((step['frame'] - 1) * scale), 'bbox': box, 'enabled': bool(step.get('enabled', True))}
@@ -363,11 +362,11 @@ def _track_spans(sequence: list[dict], scale: float, total: int | None) -> list[
 
 
 def _scale(name: str, total: int | None, true_frames: Callable[[str], int] | None) -> tuple[float, int | None]:
-    """By what to multiply frame numbers, and the video's frames as far as they are known."""
+    """Factor for frame numbers, and the video's number of frames, if known."""
     if true_frames is None:
         return 1.0, total
     true_total = true_frames(name)
-    # Rounding of the duration is off by one at most.
+    # Rounding of the duration causes an error of at most one.
     return (true_total / total if total and abs(true_total - total) > 1 else 1.0), true_total
 
 
@@ -392,6 +391,6 @@ def _convert_track(
         )
     keyframes.sort(key=lambda keyframe: keyframe['frame'])
     last = keyframes[-1]
-    # A track that is not ended goes on to the end of the video.
+    # A track without an end continues to the end of the video.
     end = max(int(total) - 1, last['frame']) if last['enabled'] and total else last['frame']
     return {'start_frame': keyframes[0]['frame'], 'end_frame': end, 'keyframes': keyframes}

@@ -1,4 +1,4 @@
-"""Patches of images on disk: what a backbone makes of them up to the block from which on it learns."""
+"""Patches of images on disk: outputs of the frozen blocks of a backbone."""
 
 import fcntl
 import json
@@ -22,23 +22,23 @@ _ADVICE = 'Make the patches by python tools/extract_patches.py CONFIG'
 
 
 class PatchStore:
-    """Read the patches of a folder; what is not looked at is never read from disk.
+    """Reader for the patches in a folder, which maps them into memory.
 
-    ``patches.bin`` holds the images one after another, each (tokens, width) numbers of one type. A line of
-    ``images.jsonl`` tells of one of them: its id, and its file's name and size, by which another image of the same id
-    is noticed. ``recipe.json`` tells what the numbers depend on:
+    ``patches.bin`` holds the images one after another, each (tokens, width) numbers of one type. Each line of
+    ``images.jsonl`` describes one image: its id, and its file's name and size, by which another image with the same id
+    is detected. ``recipe.json`` holds what the numbers depend on:
 
-    * ``weights``: a hash of the backbone below the block, and of how pixels are normalised;
-    * ``block``: the block that the patches are the input of;
-    * ``steps``: the transforms that made the pixels;
+    * ``weights``: a hash of the backbone below the block, and of the normalisation of pixels;
+    * ``block``: the block whose input the patches are;
+    * ``steps``: the transforms of the images;
     * ``shape`` and ``dtype`` of an image's patches.
 
     Args:
-        folder (str | Path): Of a :class:`PatchWriter`.
+        folder (str | Path): Folder that a :class:`PatchWriter` wrote.
 
     Raises:
-        MissingFileError: No such folder.
-        DataError: It is none of patches, or damaged.
+        MissingFileError: There is no such folder.
+        DataError: It does not hold patches, or is damaged.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -63,10 +63,10 @@ class PatchStore:
         return image_id in self._row
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, '_map': None}  # workers that are started anew map the file themselves
+        return {**self.__dict__, '_map': None}  # spawned workers map the file themselves
 
     def problem_of(self, image_id: int | str, path: str) -> str | None:
-        """Why an image's patches cannot be used, to be read after a number; None if they can."""
+        """Problem of an image's patches, as a phrase after a number; None if there is none."""
         if image_id not in self._row:
             return 'images are not in it'
         _, name, size = self._row[image_id]
@@ -83,18 +83,19 @@ class PatchStore:
 
 
 class PatchWriter:
-    """Write patches of images, or go on with a folder whose writer was killed.
+    """Writer for patches of images, which can continue after a kill.
 
-    An image counts once its line in the index is whole, which is written after its patches are on the disk. So a kill,
-    or a loss of power, costs the images of a batch. To be used as a context; one process at a time.
+    An image counts as written when its line in the index is complete; the line is written after the patches are on the
+    disk. So a kill or a loss of power loses at most one batch of images. Use it as a context manager, in one process at
+    a time.
 
     Args:
-        folder (str | Path): Made if it is not there.
+        folder (str | Path): The folder; made if it does not exist.
         recipe (dict): See :class:`PatchStore`.
-        overwrite (bool): Remove the patches there and begin anew.
+        overwrite (bool): Remove existing patches and start over.
 
     Raises:
-        ConfigError: A type that patches are not stored in.
+        ConfigError: The type of numbers is not supported.
         DataError: The folder holds patches of another recipe, or another process writes to it.
     """
 
@@ -110,7 +111,7 @@ class PatchWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.folder / '.lock', 'wb')
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system drops that of a process that is killed
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system releases the lock of a killed process
         except OSError as error:
             self._lock.close()
             raise DataError(f'Another process is writing patches to {self.folder}. Wait until it is done') from error
@@ -131,18 +132,18 @@ class PatchWriter:
                 (self.folder / name).unlink(missing_ok=True)
         if not (self.folder / RECIPE_FILE).exists():
             if any((self.folder / name).exists() for name in (_INDEX_FILE, _PATCH_FILE)):
-                raise DataError(f'{self.folder} holds patches without a {RECIPE_FILE}. Begin anew: --overwrite')
+                raise DataError(f'{self.folder} holds patches without a {RECIPE_FILE}. Start over: --overwrite')
             write_json(self.folder / RECIPE_FILE, self.recipe)
         if differences := config_differences(read_recipe(self.folder), self.recipe):
             raise DataError(
                 f'{self.folder} holds patches of another recipe ({"; ".join(differences[:4])}). Choose another folder, '
-                'or begin anew: --overwrite'
+                'or start over: --overwrite'
             )
         for name in (_INDEX_FILE, _PATCH_FILE):
             (self.folder / name).touch()
         rows = read_index(self.folder)
         bytes_of_row = row_bytes(self.recipe)
-        # On a file system that lost what it had promised to have written, patches may be fewer than lines.
+        # If a file system lost data that it had confirmed, there may be fewer patches than lines.
         rows = rows[: (self.folder / _PATCH_FILE).stat().st_size // bytes_of_row]
         self.done: dict[int | str, tuple[str, int]] = {image_id: (name, size) for image_id, name, size in rows}
         os.truncate(self.folder / _PATCH_FILE, len(rows) * bytes_of_row)
@@ -152,17 +153,17 @@ class PatchWriter:
         self._index = open(self.folder / _INDEX_FILE, 'ab')
 
     def is_done(self, image_id: int | str, path: str) -> bool:
-        """Whether an image's patches are there.
+        """Whether an image's patches are already in the folder.
 
         Raises:
-            DataError: Those of another file of this id are.
+            DataError: There are patches of another file with this id.
         """
         if image_id not in self.done:
             return False
         if self.done[image_id] != _file_of(path):
             raise DataError(
                 f'{self.folder} holds patches of another file of the id {image_id} than {path} '
-                f'({self.done[image_id][0]}, {self.done[image_id][1]:,} bytes). Choose another folder, or begin anew: '
+                f'({self.done[image_id][0]}, {self.done[image_id][1]:,} bytes). Choose another folder, or start over: '
                 '--overwrite'
             )
         return True
@@ -171,11 +172,11 @@ class PatchWriter:
         """Add images.
 
         Args:
-            images (Sequence): n ids and paths.
+            images (Sequence): Ids and paths of n images.
             patches (np.ndarray): Floating point, shape (n, tokens, width).
 
         Raises:
-            DataError: Patches that the store's type cannot hold.
+            DataError: The store's type cannot represent the patches.
         """
         if list(patches.shape) != [len(images), *self.recipe['shape']]:
             raise ValueError(f'{len(images)} images, but patches of shape {patches.shape}; {self.recipe["shape"]} each')
@@ -186,7 +187,7 @@ class PatchWriter:
             image_id, path = images[int(finite.argmin())]
             raise DataError(
                 f'Patches of image {image_id} ({path}) hold numbers that {self.recipe["dtype"]} cannot. '
-                'Store them with --dtype float32, and look whether the weights are sound'
+                'Store them with --dtype float32, and check the weights'
             )
         self._patches.write(patches.tobytes())
         self._patches.flush()
@@ -198,11 +199,11 @@ class PatchWriter:
 
 
 def read_recipe(folder: Path) -> dict[str, Any]:
-    """What the numbers of a folder of patches depend on, see :class:`PatchStore`.
+    """Read the recipe of a folder of patches, see :class:`PatchStore`.
 
     Raises:
         MissingFileError: There is no such folder.
-        DataError: It is none of patches.
+        DataError: It does not hold patches.
     """
     path = folder / RECIPE_FILE
     try:
@@ -220,10 +221,10 @@ def read_recipe(folder: Path) -> dict[str, Any]:
 
 
 def read_index(folder: Path) -> list[tuple[int | str, str, int]]:
-    """Id, file name and size of each image; a line that a kill cut off ends it.
+    """Id, file name and size of each image; an incomplete last line, left by a kill, is skipped.
 
     Raises:
-        DataError: Something else than a line of the index is in it.
+        DataError: A line is not one of an index.
     """
     rows: list[tuple[int | str, str, int]] = []
     path = folder / _INDEX_FILE
@@ -232,7 +233,7 @@ def read_index(folder: Path) -> list[tuple[int | str, str, int]]:
     for number, row in read_json_lines(path, is_ended=True):
         kinds = [type(value) for value in row] if isinstance(row, list) else []
         if kinds not in ([int, str, int], [str, str, int]):
-            raise DataError(f'{path}, line {number} tells of no image: {str(row)[:60]}. {_ADVICE}')
+            raise DataError(f'{path}, line {number} does not describe an image: {str(row)[:60]}. {_ADVICE}')
         rows.append((row[0], row[1], row[2]))
     return rows
 

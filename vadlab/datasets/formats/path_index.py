@@ -1,4 +1,4 @@
-"""Finding videos and feature files by name, since annotations seldom know where they lie on this disk."""
+"""Finding videos and feature files by name, independently of the paths in annotations."""
 
 import os
 from pathlib import PurePosixPath
@@ -12,11 +12,11 @@ _SCANS: dict[str, 'PathIndex'] = {}
 
 
 class PathIndex:
-    """All video files below a folder, or files of another kind, by name.
+    """Index by name of all video files, or files of another kind, below a folder.
 
     Args:
-        root: Folder; links are followed.
-        suffixes: File endings that count, in lower case.
+        root: The folder; links are followed.
+        suffixes: File extensions to index, in lower case.
 
     Raises:
         MissingFileError: There is no such folder.
@@ -44,7 +44,7 @@ class PathIndex:
         visited = set()
         for folder, subfolders, names in os.walk(self.root, followlinks=True):
             real = os.path.realpath(folder)
-            if real in visited:  # a link that leads back up
+            if real in visited:  # a link to a parent folder
                 subfolders.clear()
                 continue
             visited.add(real)
@@ -60,16 +60,16 @@ class PathIndex:
 
     @property
     def paths(self) -> list[str]:
-        """Absolute paths of all files, folder by folder in natural order."""
+        """Absolute paths of all files, folder by folder, in natural order."""
         return [path for paths in self._by_name.values() for path in paths]
 
     def find(self, name: str) -> list[str]:
-        """Files that a name may mean: one, none or several.
+        """Files that match a name: one, none or several.
 
         Args:
-            name: A path as an annotation has it, with or without folders and ending. A file at exactly this place
-                wins; otherwise the file name decides, and among equal ones the folders that agree with ``name``. A
-                backslash separates folders, in ``name`` as in the names of files, whose systems may allow it.
+            name: A path from an annotation, with or without folders and extension. A file at exactly this path wins;
+                otherwise the file name decides, and among equal names the folders that agree with ``name``. A
+                backslash separates folders, in ``name`` and also in names of files.
         """
         exact = os.path.join(self.root, name)
         if os.path.splitext(name)[1].lower() in self.suffixes and os.path.isfile(exact):
@@ -92,12 +92,12 @@ class PathIndex:
         """Absolute paths of all names.
 
         Args:
-            names: As :meth:`find` takes them.
-            asker: Who asks, for the message.
+            names: Names, as for :meth:`find`.
+            asker: Name of the caller, for the message.
 
         Raises:
-            MissingFileError: Names without a file, all in one message, with the ambiguous ones if there are any.
-            DataError: Names that several files carry.
+            MissingFileError: Names have no file; all are in one message, with the ambiguous ones if there are any.
+            DataError: Names have several files.
         """
         found = [self.find(name) for name in names]
         missing = [name for name, paths in zip(names, found, strict=True) if not paths]
@@ -126,5 +126,5 @@ class PathIndex:
 
 
 def _parts(path: str) -> tuple[str, ...]:
-    """Folders and the file name of a path, between slashes or backslashes."""
+    """Folders and file name of a path, split at slashes and backslashes."""
     return PurePosixPath(path.replace('\\', '/')).parts

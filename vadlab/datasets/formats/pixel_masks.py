@@ -1,4 +1,4 @@
-"""Ground truth of the small benchmarks, which comes as pixel masks: a frame with any anomalous pixel is anomalous."""
+"""Frame masks from the pixel masks of UCSD Ped and CUHK Avenue: a frame with any anomalous pixel is anomalous."""
 
 import re
 from collections.abc import Collection
@@ -17,7 +17,7 @@ _PICTURES = (*_MASKS, '.tif', '.tiff', '.jpg', '.jpeg')
 
 
 def ped2_name(name: str) -> str:
-    """What UCSD calls a test clip, ``Test001``, also where it is named ``01``, ``1`` or ``Test001_gt``.
+    """UCSD's name of a test clip, ``Test001``, also from ``01``, ``1`` or ``Test001_gt``.
 
     >>> [ped2_name(name) for name in ('01', 'Test012_gt', 'clip')]
     ['Test001', 'Test012', 'clip']
@@ -27,13 +27,13 @@ def ped2_name(name: str) -> str:
 
 
 def ped2_folders(folder: str | Path) -> dict[str, Path]:
-    """The folders of masks of UCSD Ped2 (and Ped1) by clip, in the order of their numbers.
+    """Mask folders of UCSD Ped2 (and Ped1) by clip, in the order of their numbers.
 
-    Folders called ``Test001_gt`` or ``01_gt`` count; where there is none, those called ``Test001`` or ``01``.
+    Folders called ``Test001_gt`` or ``01_gt`` count; if there are none, those called ``Test001`` or ``01``.
 
     Raises:
         MissingFileError: There is no such folder.
-        DataError: Two folders are of one clip.
+        DataError: Two folders belong to the same clip.
     """
     inside = natural_sorted(path for path in _folder(folder, 'Ped2').iterdir() if path.is_dir())
     masks = [path for path in inside if path.name.lower().endswith('_gt')]
@@ -53,22 +53,22 @@ def ped2_folders(folder: str | Path) -> dict[str, Path]:
 
 
 def read_ped2_masks(folder: str | Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """UCSD Ped2 (and Ped1): which frames are anomalous, from ``Test001_gt/*.bmp`` or ``*.png``.
+    """Frame masks of UCSD Ped2 (and Ped1), from ``Test001_gt/*.bmp`` or ``*.png``.
 
     Mahadevan et al., "Anomaly Detection in Crowded Scenes", CVPR 2010. Masks are in the order of their numbers. Frames
-    are ``Test001/*.tif``; where that folder is there, it must hold as many of them as there are masks.
+    are ``Test001/*.tif``; if that folder exists, it must hold as many frames as there are masks.
 
     Args:
-        folder (str | Path): As :func:`ped2_folders` takes it.
+        folder (str | Path): The folder, as for :func:`ped2_folders`.
         names (Collection[str] | None): Clips to read; None reads all.
 
     Returns:
-        dict[str, np.ndarray]: By video (``Test001``): bool, shape (N,).
+        dict[str, np.ndarray]: Frame masks by video (``Test001``): bool, shape (N,).
 
     Raises:
         MissingFileError: There is no folder with masks.
-        DataError: Masks that cannot be read, that are of several sizes or kinds, of which a number is missing, or of
-            which there are more or fewer than frames.
+        DataError: Masks cannot be read or have several sizes or kinds, a number is missing, or the counts of masks and
+            frames differ.
     """
     masks: dict[str, np.ndarray] = {}
     for name, truth in ped2_folders(folder).items():
@@ -100,10 +100,10 @@ def _read_masks(folder: Path) -> np.ndarray:
     for path in paths:
         try:
             with Image.open(path) as picture:
-                # Colours, not palette indices, and no transparency, which is 255 everywhere.
+                # Colours instead of palette indices, and without transparency, which is 255 everywhere.
                 has_more = picture.mode in ('P', 'PA', 'LA', 'RGBA')
                 values = np.asarray(picture.convert('RGB') if has_more else picture)
-        except Exception as error:  # Pillow tells damage by many kinds of errors
+        except Exception as error:  # Pillow raises many kinds of errors for damaged files
             raise DataError(f'{path} is no picture that can be read: {error}') from error
         sizes.add(values.shape[:2])
         if len(sizes) > 1:
@@ -116,9 +116,9 @@ def _read_masks(folder: Path) -> np.ndarray:
 
 
 def _pictures(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """Pictures in a folder, in the order of their numbers.
+    """Picture files in a folder, in the order of their numbers.
 
-    The public archive has hidden copies of files (``._001.bmp``), which are no pictures.
+    Hidden files of the public archive (``._001.bmp``), which are not pictures, are skipped.
     """
     return natural_sorted(
         path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith('.')
@@ -126,7 +126,7 @@ def _pictures(folder: Path, suffixes: Collection[str]) -> list[Path]:
 
 
 def avenue_files(folder: str | Path) -> dict[str, Path]:
-    """The label files of CUHK Avenue by video, ``01`` of ``1_label.mat``, in the order of their numbers.
+    """Label files of CUHK Avenue by video, ``01`` for ``1_label.mat``, in the order of their numbers.
 
     Raises:
         MissingFileError: There is no such folder, or no such file in it.
@@ -138,7 +138,7 @@ def avenue_files(folder: str | Path) -> dict[str, Path]:
 
 
 def read_avenue_masks(folder: str | Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """CUHK Avenue: which frames are anomalous, from ``1_label.mat`` and so on.
+    """Frame masks of CUHK Avenue, from ``1_label.mat`` and so on.
 
     Lu et al., "Abnormal Event Detection at 150 FPS in MATLAB", ICCV 2013. A file holds ``volLabel``: a cell for each
     frame, with a mask of the picture's size.
@@ -148,11 +148,11 @@ def read_avenue_masks(folder: str | Path, names: Collection[str] | None = None) 
         names (Collection[str] | None): Videos to read; None reads all.
 
     Returns:
-        dict[str, np.ndarray]: By video as its file is called (``01`` of ``01.avi``): bool, shape (N,).
+        dict[str, np.ndarray]: Frame masks by video (``01`` for ``01.avi``): bool, shape (N,).
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: A file that cannot be read, or holds no ``volLabel``.
+        DataError: A file cannot be read, or holds no ``volLabel``.
     """
     masks: dict[str, np.ndarray] = {}
     for name, path in avenue_files(folder).items():

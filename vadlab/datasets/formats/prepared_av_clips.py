@@ -1,4 +1,4 @@
-"""Prepared clips on disk: where they lie, what says that they are whole, and how they are read."""
+"""Prepared clips on disk: paths, manifest, checks and loading."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ MELS_DIR = 'mel_spectrograms'
 RECIPE_FILE = 'recipe.json'
 MANIFEST_FILE = 'manifest.jsonl'
 STATISTICS_FILE = 'statistics.json'
-#: Part of the recipe, so that clips of before are not taken for clips of now: change it when reading changes.
+#: Part of the recipe, to detect clips that an older version prepared: change it when the reading of videos changes.
 READ_AS = (
     'pictures as a player turns them; the loudest channel where channels cancel; the first track that is not silent'
 )
@@ -33,31 +33,31 @@ _PREPARE = 'tools/prepare_wildlife.py'
 
 @dataclass(frozen=True)
 class PreparedAVClip:
-    """A line of the manifest: what is known of a clip that was prepared, or why it could not be.
+    """One line of the manifest: a prepared clip, or the reason why it could not be prepared.
 
     Attributes:
         clip_id (str): As in the metadata.
         video (str): Path below the folder of videos.
         video_bytes (int): Size of the video when it was prepared.
         start (float | None): As in the metadata, in seconds.
-        end (float | None): Likewise.
-        audio (str): The sound's own file; empty where it is the video's track.
+        end (float | None): As in the metadata, in seconds.
+        audio (str): Separate file with the sound; empty for the video's own track.
         audio_bytes (int): Its size.
-        bad (str): Why the clip cannot be used; empty where it can.
+        bad (str): Why the clip cannot be used; empty if it can.
         frames_shape (list[int]): S, 3, H, W.
         frames_bytes (int): Size of the ``.pt``.
         frame_inds (list[int]): Frames of the video that were kept.
-        times (list[float]): When they are shown, in seconds from the start of the clip.
+        times (list[float]): Their presentation times, in seconds from the start of the clip.
         num_frames (int): Frames of the clip in the video.
         duration (float): In seconds.
-        fps (float): Of the video.
-        sound (str): ``track``; ``silent`` where all samples are zero; ``none`` without a track.
+        fps (float): Frames per second of the video.
+        sound (str): ``track``; ``silent`` if all samples are zero; ``none`` without a track.
         file_rate (int): Sample rate of the file's sound, in Hz; 0 without a track.
         mel_shape (list[int]): Bands, columns; empty without a spectrogram.
         mel_bytes (int): Size of the ``.npy``.
-        mel_sum (float): Of all numbers of the spectrogram.
-        mel_square_sum (float): Of their squares.
-        note (str): What is worth a second look.
+        mel_sum (float): Sum of all values of the spectrogram.
+        mel_square_sum (float): Sum of their squares.
+        note (str): A warning about the clip.
         sound_notes (list[str]): :attr:`~vadlab.datasets.audio.Sound.notes`.
     """
 
@@ -91,7 +91,7 @@ class PreparedAVClip:
         return bool(self.mel_shape)
 
     def is_of(self, record: AVClipRecord) -> bool:
-        """Whether it is made of what a line of the metadata says."""
+        """Whether it was made from the video and times of a line of the metadata."""
         wanted = (record.video, record.start, record.end, record.audio)
         return (self.video, self.start, self.end, self.audio) == wanted
 
@@ -101,24 +101,24 @@ class PreparedAVClip:
 
 
 def frames_path(folder: str | os.PathLike, clip_id: str) -> Path:
-    """Where a clip's frames lie: uint8, shape (S, 3, H, W)."""
+    """Path of a clip's frames: uint8, shape (S, 3, H, W)."""
     return Path(folder, FRAMES_DIR, f'{clip_id}.pt')
 
 
 def mel_path(folder: str | os.PathLike, clip_id: str) -> Path:
-    """Where a clip's spectrogram lies: float32, shape (bands, columns)."""
+    """Path of a clip's spectrogram: float32, shape (bands, columns)."""
     return Path(folder, MELS_DIR, f'{clip_id}.npy')
 
 
 def read_manifest(folder: str | os.PathLike) -> dict[str, PreparedAVClip]:
-    """All clips that the manifest names; the last line of a clip counts.
+    """All clips in the manifest; the last line of a clip counts.
 
-    Lines are appended one by one after a clip's files are in place. What follows the last line break is the
-    beginning of a line that a kill cut off.
+    A line is appended after a clip's files are written. Text after the last line break is the beginning of a line that
+    a kill cut off.
 
     Raises:
-        MissingFileError: Nothing was prepared here.
-        DataError: A line that cannot be read.
+        MissingFileError: There are no prepared clips.
+        DataError: A line cannot be read.
     """
     path = Path(folder, MANIFEST_FILE)
     if not path.is_file():
@@ -136,7 +136,7 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, PreparedAVClip]:
 
 
 def _clip_of(line: object) -> PreparedAVClip | None:
-    """The clip of a line; None where a field is missing, unknown or of another type."""
+    """The clip of a line; None if a field is missing, unknown or of another type."""
     try:
         clip = PreparedAVClip(**line)  # type: ignore[arg-type]
     except TypeError:
@@ -154,10 +154,10 @@ def _clip_of(line: object) -> PreparedAVClip | None:
 
 
 def read_prepared_recipe(folder: str | os.PathLike) -> tuple[FrameRecipe, LogMelRecipe]:
-    """What the clips in a folder were made by.
+    """Read the recipe of the clips in a folder.
 
     Raises:
-        MissingFileError: Nothing was prepared here.
+        MissingFileError: There are no prepared clips.
         DataError: The recipe cannot be read.
     """
     path = Path(folder, RECIPE_FILE)
@@ -167,23 +167,23 @@ def read_prepared_recipe(folder: str | os.PathLike) -> tuple[FrameRecipe, LogMel
         content = read_json(path)['recipe']
         return FrameRecipe(**content['frames']), LogMelRecipe(**content['sound'])
     except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f'{path} cannot be read ({error}). Prepare anew: {_PREPARE} --overwrite') from error
+        raise DataError(f'{path} cannot be read ({error}). Prepare the clips again: {_PREPARE} --overwrite') from error
 
 
 def reading_note(folder: str | os.PathLike) -> str:
-    """A warning where clips were prepared by a version that read videos otherwise; empty where they were not."""
+    """A warning if clips were prepared by a version that read videos differently; else empty."""
     content = read_json(Path(folder, RECIPE_FILE))
     recipe = content.get('recipe') if isinstance(content, dict) else None
     if isinstance(recipe, dict) and recipe.get('read_as') == READ_AS:
         return ''
     return (
-        'the clips were prepared by another version of VADLab. It did not turn videos that a player turns, and took '
-        f'sound whose channels cancel for silence. If you have such videos, prepare again: {_PREPARE} --overwrite'
+        'the clips were prepared by another version of VADLab. It did not turn videos that a player turns, and treated '
+        f'sound whose channels cancel as silence. If you have such videos, prepare again: {_PREPARE} --overwrite'
     )
 
 
 def has_files(folder: str | os.PathLike, clip: PreparedAVClip) -> str:
-    """What is wrong with a prepared clip's files by their sizes; empty where nothing is."""
+    """Problem of a prepared clip's files, found by their sizes; empty if there is none."""
     wanted = {frames_path(folder, clip.clip_id): clip.frames_bytes}
     if clip.has_mel:
         wanted[mel_path(folder, clip.clip_id)] = clip.mel_bytes
@@ -198,7 +198,7 @@ def has_files(folder: str | os.PathLike, clip: PreparedAVClip) -> str:
 
 
 def load_frames(path: str | os.PathLike, shape: list[int] | tuple[int, ...]) -> Tensor:
-    """Map prepared frames into memory; those that nobody looks at are never read.
+    """Map prepared frames into memory; only the frames that are used are read.
 
     Returns:
         Tensor: uint8, shape (S, 3, H, W).
@@ -210,13 +210,13 @@ def load_frames(path: str | os.PathLike, shape: list[int] | tuple[int, ...]) -> 
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             frames = torch.load(path, mmap=True, weights_only=True, map_location='cpu')
-    except Exception as error:  # torch tells damage by many kinds of errors
-        raise DataError(f'{path}: cannot be read ({error}). Prepare it anew: {_PREPARE}') from error
+    except Exception as error:  # torch raises many kinds of errors for damaged files
+        raise DataError(f'{path}: cannot be read ({error}). Prepare it again: {_PREPARE}') from error
     found = f'{frames.dtype} of shape {tuple(frames.shape)}' if isinstance(frames, Tensor) else type(frames).__name__
     if not isinstance(frames, Tensor) or frames.dtype != torch.uint8 or tuple(frames.shape) != tuple(shape):
         raise DataError(
             f'{path}: holds {found}; wanted torch.uint8 of shape {tuple(shape)}, as the manifest beside it says. '
-            f'Prepare it anew: {_PREPARE}'
+            f'Prepare it again: {_PREPARE}'
         )
     return frames
 
@@ -233,10 +233,10 @@ def load_mel(path: str | os.PathLike, shape: list[int] | tuple[int, ...]) -> np.
     try:
         mel = map_npy(path)
     except (MissingFileError, DataError) as error:
-        raise DataError(f'{path}: cannot be read ({error}). Prepare it anew: {_PREPARE}') from error
+        raise DataError(f'{path}: cannot be read ({error}). Prepare it again: {_PREPARE}') from error
     if mel.dtype != np.float32 or mel.shape != tuple(shape):
         raise DataError(
             f'{path}: holds {mel.dtype} of shape {mel.shape}; wanted float32 of shape {tuple(shape)}, as the manifest '
-            f'beside it says. Prepare it anew: {_PREPARE}'
+            f'beside it says. Prepare it again: {_PREPARE}'
         )
     return mel

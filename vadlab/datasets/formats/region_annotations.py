@@ -1,4 +1,4 @@
-"""Reading and checking annotations of regions: what can be mended is counted, what cannot stops with a list."""
+"""Reading and checking region annotations: fixable problems are fixed and counted, others are listed in one error."""
 
 import difflib
 import math
@@ -22,17 +22,17 @@ _KEYS = {
 
 
 def load_records(path: str | os.PathLike[str]) -> tuple[list[tuple[str, Record]], str]:
-    """Read an annotation file of either layout.
+    """Read an annotation file in either layout.
 
     Args:
         path: JSON: a list of records, or a dict of records by video name.
 
     Returns:
-        Pairs of a name for messages and its record, each with ``f_path``; and the layout, ``list`` or ``dict``.
+        Pairs of a name for messages and a record, each with ``f_path``; and the layout, ``list`` or ``dict``.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It is not JSON, or of neither layout.
+        DataError: It is not JSON, or has neither layout.
     """
     if not os.path.isfile(path):
         raise MissingFileError(f'ann_file: there is no file {os.fspath(path)}')
@@ -58,18 +58,18 @@ def load_records(path: str | os.PathLike[str]) -> tuple[list[tuple[str, Record]]
 
 
 class RecordParser:
-    """Turns raw records into checked ones, and counts what it mends.
+    """Parser that checks raw records, and fixes and counts small problems.
 
     Args:
-        caption_type: Which text describes a region: ``caption``, or FG-CLIP's ``short`` (``short_expr``) or ``long``
-            (``long_expr``) expression; where a region lacks it, its ``caption``.
+        caption_type: Text that describes a region: ``caption``, or FG-CLIP's ``short`` (``short_expr``) or ``long``
+            (``long_expr``) expression; a region without it falls back to its ``caption``.
 
     Attributes:
-        counts: How often something was mended, by what it was.
-        dropped: Names of the regions that were left out.
+        counts: Number of fixes by kind.
+        dropped: Names of the dropped regions.
 
     Raises:
-        ConfigError: Unknown ``caption_type``.
+        ConfigError: ``caption_type`` is unknown.
     """
 
     def __init__(self, caption_type: str = 'caption') -> None:
@@ -84,16 +84,16 @@ class RecordParser:
         """Check all records.
 
         Args:
-            records: As :func:`load_records` returns them.
+            records: Records from :func:`load_records`.
             source: The file, for messages.
 
         Returns:
-            One dict a record with ``f_path``, ``caption`` and ``regions`` (list of dicts with ``caption``,
-            ``start_frame``, ``end_frame``, ``keyframes``, ``negatives`` and, where given, ``short_expr``,
+            One dict per record with ``f_path``, ``caption`` and ``regions`` (list of dicts with ``caption``,
+            ``start_frame``, ``end_frame``, ``keyframes``, ``negatives`` and, if given, ``short_expr``,
             ``long_expr``).
 
         Raises:
-            DataError: Fields that are missing or of a wrong type, all named together.
+            DataError: Fields are missing or have a wrong type; all are listed.
         """
         parsed = [self._parse_record(where, record) for where, record in records]
         if self._problems:
@@ -109,12 +109,12 @@ class RecordParser:
         return parsed
 
     def summary(self) -> str:
-        """What was mended, in one line; empty if nothing was."""
+        """The fixes, in one line; empty if there are none."""
         order = ('boxes clipped', 'inverted boxes removed', 'empty boxes removed', 'start frames clipped')
         parts = [f'{self.counts[what]} {what}' for what in order if self.counts[what]]
         if self.dropped:
             shown = ', '.join(self.dropped[:_MAX_SHOWN]) + (', ...' if len(self.dropped) > _MAX_SHOWN else '')
-            parts.append(f'{len(self.dropped)} regions dropped, nothing of them is left ({shown})')
+            parts.append(f'{len(self.dropped)} regions without any box dropped ({shown})')
         return ', '.join(parts)
 
     def _parse_record(self, where: str, record: Record) -> Record:
@@ -193,7 +193,7 @@ class RecordParser:
         return dict(frame=frame, bbox=clipped, enabled=bool(enabled))
 
     def _check_keys(self, where: str, raw: Record, optional: Sequence[str]) -> None:
-        """A misspelled key would count as one that is not there."""
+        """Report misspelled keys, which would otherwise count as missing."""
         for key in raw.keys() - _KEYS:
             close = difflib.get_close_matches(str(key).lower(), [name for name in optional if name not in raw], n=1)
             if close and len(key) - len(close[0]) in (-1, 0, 1):

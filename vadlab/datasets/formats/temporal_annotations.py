@@ -1,12 +1,12 @@
-"""Temporal annotation files: which frames of which video are anomalous.
+"""Reading temporal annotation files: the anomalous frames of each video.
 
-Three public formats are told apart line by line, by where the integers begin:
+Three public formats are distinguished line by line, by the position of the first integer:
 
     ``Abuse028_x264.mp4  Abuse  165  240  -1  -1``                UCF-Crime: name, class, pairs; -1 -1 is no interval
     ``v=S-7rRLrxnVQ__#1_label_B4-0-0 0 1517 1970 3038``           XD-Violence: name, pairs
     ``v=S-7rRLrxnVQ__#1_label_B4-0-0 B4 0 1517 B4 1970 3038``     XD-Violence with a class before each pair
 
-A name that ends like a video file may hold spaces, and so may a class: ``gate 2.mp4  Road Accidents  10 30``.
+A name with a video file's extension may contain spaces, and so may a class: ``gate 2.mp4  Road Accidents  10 30``.
 """
 
 import re
@@ -32,10 +32,10 @@ class ClassInterval(NamedTuple):
     """Anomalous frames of one class, 0-based half-open ``[start, end)``.
 
     Attributes:
-        class_name (str): As the file has it. Of an XD-Violence file that names no class before each interval, the
-            video's, which may be several joined: ``B1-B2``.
+        class_name (str): Class in the file. If an XD-Violence file names no class before each interval, it is the
+            video's class, possibly several joined: ``B1-B2``.
         start (int): First frame.
-        end (int): The frame after the last.
+        end (int): Last frame + 1.
     """
 
     class_name: str
@@ -44,14 +44,14 @@ class ClassInterval(NamedTuple):
 
 
 class TemporalAnnotation(NamedTuple):
-    """What a temporal annotation says of one video.
+    """Temporal annotation of one video.
 
     Attributes:
-        class_name (str): As the file has it, such as ``Abuse`` or ``Normal``; where it has a class before each interval
-            and the video's name has none, that of the first. Empty where the annotation tells no class (frame masks).
+        class_name (str): Class in the file, such as ``Abuse`` or ``Normal``. If only intervals have classes, the class
+            of the first. Empty if the annotation has no classes (frame masks).
         intervals (np.ndarray): Anomalous frames, 0-based half-open ``[start, end)``, int64, shape (K, 2), sorted by
             start.
-        class_intervals (tuple[ClassInterval, ...]): The same in the order of the file, each with its class.
+        class_intervals (tuple[ClassInterval, ...]): The same intervals in the order of the file, with classes.
     """
 
     class_name: str
@@ -60,14 +60,14 @@ class TemporalAnnotation(NamedTuple):
 
     @classmethod
     def of(cls, class_name: str, class_intervals: Iterable[ClassInterval]) -> 'TemporalAnnotation':
-        """An annotation of these intervals."""
+        """Build an annotation from intervals."""
         given = tuple(class_intervals)
         pairs = sorted((start, end) for _, start, end in given)
         return cls(class_name, np.array(pairs, dtype=np.int64).reshape(-1, 2), given)
 
 
 def _class_of(name: str) -> str:
-    """XD-Violence's classes from the name: ``.._label_B1-B2-0`` is ``B1-B2``, ``.._label_A`` is ``A`` (normal)."""
+    """XD-Violence's classes in a name: ``B1-B2`` in ``.._label_B1-B2-0``, ``A`` (normal) in ``.._label_A``."""
     match = _XD_LABEL.search(name)
     if match is None:
         raise ValueError('names no class, neither after the name nor as _label_... in it')
@@ -78,7 +78,7 @@ def _parse_line(line: str) -> tuple[str, str, list[ClassInterval]]:
     file_name = _FILE_NAME.match(line)
     name, rest = (file_name[1], line[file_name.end() :]) if file_name else (*line.split(maxsplit=1), '')[:2]
     name = video_id_of(name)
-    # Words in front of numbers are the class of the pairs that these numbers are.
+    # Words before numbers are the class of these pairs of numbers.
     parts: list[tuple[str, list[int]]] = [('', [])]
     for token in rest.split():
         before, numbers = parts[-1]
@@ -112,23 +112,23 @@ def _parse_line(line: str) -> tuple[str, str, list[ClassInterval]]:
 
 
 def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open') -> dict[str, TemporalAnnotation]:
-    """Read a temporal annotation file of UCF-Crime's or XD-Violence's format.
+    """Read a temporal annotation file in UCF-Crime's or XD-Violence's format.
 
     Args:
         path (str | Path): The text file, UTF-8.
-        interval_mode (str): What the numbers of the file mean. ``half_open``: 0-based frames ``start .. end - 1``
+        interval_mode (str): Meaning of the numbers in the file. ``half_open``: 0-based frames ``start .. end - 1``
             (reproduces the 84,128 anomalous frames of UCF-Crime's public test arrays); ``inclusive``: 0-based,
             ``start .. end``; ``matlab``: 1-based, ``start .. end``.
 
     Returns:
         dict[str, TemporalAnnotation]: By video id (no folder, no ``.mp4``), in the order of the file. Intervals are not
-        clipped to the video's length: :func:`intervals_to_mask` does that.
+            clipped to the video's length; :func:`intervals_to_mask` does that.
 
     Raises:
         MissingFileError: There is no such file.
-        ConfigError: Unknown ``interval_mode``.
-        DataError: Lines that cannot be understood (all are counted, the first is shown), a video named twice, or no
-            video at all.
+        ConfigError: ``interval_mode`` is unknown.
+        DataError: Lines cannot be parsed (all are counted, the first is shown), a video is named twice, or there is no
+            video.
     """
     if interval_mode not in INTERVAL_MODES:
         raise ConfigError(f'interval_mode is {interval_mode!r}; choose one of {", ".join(INTERVAL_MODES)}')
@@ -168,7 +168,7 @@ def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open'
 
 
 def intervals_to_mask(intervals: np.ndarray, num_frames: int) -> np.ndarray:
-    """Which frames lie in any of the intervals.
+    """Mask of the frames in any of the intervals.
 
     Args:
         intervals (np.ndarray): 0-based half-open ``[start, end)`` frames, integer, shape (K, 2); parts outside the

@@ -1,4 +1,4 @@
-"""Which samples make up a batch."""
+"""Batch samplers."""
 
 from vadlab.utils.lazy_package import lazy_names
 

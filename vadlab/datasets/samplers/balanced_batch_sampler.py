@@ -1,4 +1,4 @@
-"""Batches of as many normal as abnormal videos."""
+"""Batches with equal numbers of normal and abnormal videos."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,21 +15,23 @@ EPOCH_LENGTHS = ('min', 'max')
 
 @DATA_SAMPLERS.register_module()
 class BalancedBatchSampler(ResumableBatchSampler):
-    """The first half of each batch are normal samples, the second abnormal ones, both in random order.
+    """Batch sampler whose batches have normal samples in the first half and abnormal ones in the second.
 
-    An epoch with ``min`` ends when the smaller class runs out of whole halves, as in VadCLIP's public code. With
-    ``max`` it ends when the larger one does, and the smaller is shuffled anew each time it runs out; so are the two
-    loaders that RTFM and UR-DMU count iterations over. What does not fill a half is left out for that epoch.
+    Both halves are in random order. An epoch with ``min`` ends when the smaller class runs out of whole halves, as in
+    VadCLIP's public code. With ``max`` it ends when the larger class does, and the smaller one is shuffled again each
+    time it runs out, as with the two loaders over which RTFM and UR-DMU count iterations. Samples that do not fill a
+    half are skipped in that epoch.
 
-    The order follows from the sampler's seed and the epoch. Each process takes its own share of both classes.
+    The order depends on the sampler's seed and the epoch. Each process takes its own share of both classes.
 
     Args:
-        sampler: A ``DefaultSampler`` with ``shuffle``; gives the data set, the seed, the epoch and the share.
+        sampler: A ``DefaultSampler`` with ``shuffle``; provides the data set, the seed, the epoch and the share.
         batch_size: Samples in a batch, both halves together, even.
         epoch_length: ``min`` or ``max``.
 
     Raises:
-        ConfigError: An odd batch size, another sampler, a class that is missing or too small for half a batch.
+        ConfigError: The batch size is odd, the sampler is another one, or a class is missing or too small for half a
+            batch.
     """
 
     def __init__(self, sampler: DefaultSampler, batch_size: int, epoch_length: str = 'min') -> None:
@@ -76,7 +78,7 @@ class BalancedBatchSampler(ResumableBatchSampler):
         return zip(self.classes, self.shares, strict=True)
 
     def _draw(self, inds: torch.Tensor, share: int, needed: int, generator: torch.Generator) -> list[int]:
-        """This process's samples of a class, shuffled anew as often as it takes; halves are never cut by a shuffle."""
+        """This process's samples of a class, shuffled again when they run out; no half spans two shuffles."""
         whole = max(share // self.half, 1) * self.half
         drawn: list[int] = []
         while len(drawn) < needed:
@@ -87,5 +89,5 @@ class BalancedBatchSampler(ResumableBatchSampler):
 
 
 def _labels(dataset: Any) -> torch.Tensor:
-    """``label`` of all samples, int64, shape (N,), without running the pipeline."""
+    """Labels of all samples, int64, shape (N,), without running the pipeline."""
     return torch.tensor([dataset.get_data_info(i)['label'] for i in range(len(dataset))])

@@ -1,4 +1,4 @@
-"""Batches that can start in the middle of an epoch."""
+"""Batch sampler that can start in the middle of an epoch."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ from ..sample_seeds import SeededIndices
 
 @DATA_SAMPLERS.register_module()
 class ResumableBatchSampler(BatchSampler):
-    """torch's batch sampler, which can start inside an epoch and tells each sample what to seed its draws with.
+    """torch's batch sampler, which can start inside an epoch, and adds the values for the seeds of samples.
 
-    The skipped batches are drawn from the sampler (their order must be kept) but never loaded.
+    Skipped batches are drawn from the sampler, to keep the order, but not loaded.
     """
 
     epoch = 0
     _skip = 0
 
     def start_epoch(self, epoch: int, skip: int = 0) -> None:
-        """Set the epoch, from 0, and how many batches to leave out when iterated the next time."""
+        """Set the epoch, from 0, and the number of batches to skip in the next iteration."""
         self.epoch, self._skip = epoch, skip
 
     def batches(self) -> Iterator[list[int]]:
-        """All batches of an epoch; what a sampler that composes them in another way overrides."""
+        """All batches of an epoch; override it to compose batches in another way."""
         return super().__iter__()
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -1,4 +1,4 @@
-"""Steps of a pipeline, from a path to packed inputs."""
+"""Transforms: the steps of a pipeline, from a path to packed inputs."""
 
 from vadlab.utils.lazy_package import lazy_names
 

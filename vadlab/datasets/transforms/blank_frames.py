@@ -6,14 +6,14 @@ from ...registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class BlankFrames(BaseTransform):
-    """Make every pixel black: the control that shows how much of a score does not come from the pixels.
+    """Make every pixel black: a control experiment, to measure how much of a score does not depend on the pixels.
 
     Required keys: frames
 
     Modified keys: frames
 
     Args:
-        enabled: False leaves the frames alone, so that a config can switch the control by one variable.
+        enabled: False leaves the frames unchanged, so that one variable of a config can switch the control.
     """
 
     def __init__(self, enabled: bool = True) -> None:

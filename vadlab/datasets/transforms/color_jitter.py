@@ -11,7 +11,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 
 @TRANSFORMS.register_module(name='ColorJitter')
 class ColorJitter(BaseTransform):
-    """Change brightness, contrast and saturation of a video, in all its frames alike.
+    """Change brightness, contrast and saturation of a video, equally in all frames.
 
     Each factor is drawn from ``[1 - x, 1 + x]``. Brightness multiplies; contrast scales about the video's mean grey;
     saturation scales about each pixel's own grey (ITU-R BT.601 weights).
@@ -40,7 +40,7 @@ class ColorJitter(BaseTransform):
         frames = results['frames']
         tall = np.ascontiguousarray(frames).reshape(-1, frames.shape[2], 3)  # all frames are one picture to OpenCV
         mean = float(np.array(cv2.mean(tall)[:3]) @ _LUMA) * brightness
-        # All three are linear in a pixel's colours: one matrix and one offset, exact to one grey level.
+        # All three are linear in a pixel's colours, so one matrix and one offset suffice, exact to one grey level.
         mix = saturation * np.eye(3) + (1 - saturation) * _LUMA
         offset = np.full((3, 1), (1 - contrast) * mean)
         results['frames'] = cv2.transform(tall, np.hstack([brightness * contrast * mix, offset])).reshape(frames.shape)

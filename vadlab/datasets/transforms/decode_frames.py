@@ -12,26 +12,26 @@ from ..video import BACKENDS, FrameCache, index_video, read_frames
 
 @TRANSFORMS.register_module()
 class DecodeFrames(BaseTransform):
-    """Decode the sampled frames, straight at the model's size.
+    """Decode the sampled frames at the model's size.
 
-    Required keys: video_path, frame_inds, candidate_inds (with a cache; without it ``frame_inds`` is cached)
+    Required keys: video_path, frame_inds; candidate_inds (optional, with a cache; without it ``frame_inds`` is cached)
 
     Added keys: frames (uint8, RGB, shape (T, H, W, 3)), img_shape (tuple of H and W)
 
     Modified keys: frame_inds (only if ``approximate``)
 
     Args:
-        size: Height and width, or one number for both, in pixels. The aspect ratio is not kept, so that normalised
-            boxes stay true.
+        size: Height and width, or one number for both, in pixels. The aspect ratio is not kept, so normalised boxes
+            stay valid.
         backend: ``auto`` and ``pyav``: planned, exact. ``opencv``: from the start. ``decord``: see
             :mod:`vadlab.datasets.video.decord_reader` for the files on which it is wrong.
         interpolation: ``bilinear``, ``bicubic`` or ``area``.
         cache: Options of :class:`~vadlab.datasets.video.FrameCache` (``dir``, ``format``, ``max_gb``), or None.
-        approximate: For quick looks only: take the nearest keyframe instead of each frame, which decodes a small
-            part. ``frame_inds`` then names the frames taken.
+        approximate: Only for quick looks: use the nearest keyframe instead of each frame, which decodes only a small
+            part. ``frame_inds`` then holds these keyframes.
 
     Raises:
-        ConfigError: An option that cannot be.
+        ConfigError: An option has an invalid value.
         DamagedVideoError: The file cannot be decoded.
     """
 
@@ -85,7 +85,7 @@ class DecodeFrames(BaseTransform):
             backend='pyav' if self.backend == 'auto' else self.backend, size=self.size, resizer=self.interpolation
         )
         if orientation := index_video(path).orientation:
-            recipe['orientation'] = orientation  # entries from before pictures were turned have another key
+            recipe['orientation'] = orientation  # older versions did not turn pictures: another key
         select = np.searchsorted(candidates, inds)
         return self.cache.get(path, candidates, recipe, lambda: decode(candidates), select)
 

@@ -7,21 +7,21 @@ from .random_generator import new_generator
 
 @TRANSFORMS.register_module()
 class DropModality(BaseTransform):
-    """Take the pictures or the sound of some training clips away, never both.
+    """Remove the pictures or the sound of some training clips, never both.
 
-    A model that has always seen both does not know what to make of one alone: a clip without sound, or a test that
-    asks what each modality adds. A clip without sound keeps its pictures.
+    A model trained only on both modalities fails on one alone: on clips without sound, or in an ablation of a
+    modality. A clip without sound keeps its pictures.
 
-    Required keys: inputs, data_samples, as :class:`PackAudioVisualInputs` makes them
+    Required keys: inputs, data_samples, from :class:`PackAudioVisualInputs`
 
-    Modified keys: inputs (``video`` or ``audio`` None), data_samples (``has_audio`` where the sound goes)
+    Modified keys: inputs (``video`` or ``audio`` None), data_samples (``has_audio`` if the sound is removed)
 
     Args:
         video: Share of the clips with sound that lose their pictures, 0..1.
-        audio: Share of them that lose their sound, 0..1.
+        audio: Share of the clips with sound that lose their sound, 0..1.
 
     Raises:
-        ConfigError: A share outside 0..1, or both together above 1.
+        ConfigError: A share is outside 0..1, or their sum is above 1.
     """
 
     def __init__(self, video: float = 0.0, audio: float = 0.0) -> None:

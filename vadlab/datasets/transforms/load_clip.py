@@ -14,22 +14,22 @@ _told: set[str] = set()
 
 @TRANSFORMS.register_module()
 class LoadClip(BaseTransform):
-    """Frames and spectrogram of a clip: mapped from prepared files, or decoded by the same recipe.
+    """Load frames and spectrogram of a clip, mapped from prepared files or decoded by the same recipe.
 
-    Prepared frames are mapped into memory, so that :class:`SampleClip` alone decides what is read of them.
+    Prepared frames are mapped into memory, so only the frames that :class:`SampleClip` selects are read.
 
-    Required keys: clip_id; frames_path, frames_shape, mel_path, mel_shape of a prepared clip, else video_path,
+    Required keys: clip_id; frames_path, frames_shape, mel_path, mel_shape for a prepared clip, else video_path,
     audio_path, start, end, frame_recipe, sound_recipe
 
     Added keys: frames (uint8, RGB, shape (S, H, W, 3)), img_shape (tuple of H and W), mel (float32, decibels, shape
     (F, L), or None without sound), audio_start (float, seconds), band_start (int)
 
-    Modified keys: has_audio; frame_inds, times (as arrays), fps, num_frames, duration, audio_hop (added where the clip
-    is decoded)
+    Modified keys: has_audio; frame_inds, times (as arrays), fps, num_frames, duration, audio_hop (added if the clip is
+    decoded)
 
     Raises:
-        DataError: A file that is damaged, or is not what the manifest says.
-        MissingFileError: A video that is not there.
+        DataError: A file is damaged, or differs from the manifest.
+        MissingFileError: A video is missing.
     """
 
     def transform(self, results: dict) -> dict:
@@ -76,7 +76,7 @@ class LoadClip(BaseTransform):
 
 
 def _tell(clip_id: str, notes: tuple[str, ...]) -> None:
-    """Warn of what was chosen of a clip's sound, once per kind, in one of the processes that load."""
+    """Warn about the sound of a clip, once per kind of warning, in one of the loading processes."""
     for note in notes:
         if note not in _told and tells_for_all():
             _told.add(note)

@@ -6,11 +6,11 @@ from ..formats.feature_files import open_features
 
 @TRANSFORMS.register_module()
 class LoadFeatures(BaseTransform):
-    """Map the feature files of a video into memory; what later steps do not look at is never read.
+    """Map the feature files of a video into memory; only what later steps use is read.
 
     Required keys: feature_paths, crop_columns
 
-    Added keys: features (list of C arrays of shape (T, D), float16 or float32, read-only, one a crop)
+    Added keys: features (list of C arrays, one per crop, of shape (T, D), float16 or float32, read-only)
     """
 
     def transform(self, results: dict) -> dict:

@@ -6,10 +6,10 @@ from ..video.image_reader import read_image
 
 @TRANSFORMS.register_module()
 class LoadImage(BaseTransform):
-    """Read an image as a clip of one frame, so that all transforms of frames work on it.
+    """Read an image as a clip of one frame, so that all frame transforms apply to it.
 
-    Grey images get three equal channels, an alpha channel is dropped, 16 bits become 8. A camera's note on how the
-    image was held (EXIF) turns it.
+    Grey images get three equal channels, an alpha channel is dropped, and 16 bits become 8. Images are turned by their
+    EXIF orientation.
 
     Required keys: image_path
 
@@ -17,7 +17,7 @@ class LoadImage(BaseTransform):
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It is no image, or damaged.
+        DataError: It is not an image, or is damaged.
     """
 
     def transform(self, results: dict) -> dict:

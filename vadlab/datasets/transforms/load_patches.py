@@ -11,10 +11,10 @@ from ..problem_list import ProblemList
 
 @TRANSFORMS.register_module()
 class LoadPatches(BaseTransform):
-    """Read what a frozen backbone makes of an image, instead of the image.
+    """Read the stored outputs of a frozen backbone for an image, instead of the image.
 
-    ``tools/extract_patches.py`` writes such a store. It belongs to the backbone's weights, which the model looks at,
-    and to the transforms that it was made with, which are compared here with those that it stands for.
+    ``tools/extract_patches.py`` writes such a store. It is valid for one set of backbone weights, which the model
+    checks, and for one list of transforms, which is checked here.
 
     Required keys: image_id, image_path
 
@@ -22,11 +22,11 @@ class LoadPatches(BaseTransform):
 
     Args:
         store: Folder of a :class:`~vadlab.datasets.formats.patch_store.PatchStore`.
-        pipeline: The transforms of the image that it stands for.
+        pipeline: The transforms of images that the store replaces.
 
     Raises:
-        MissingFileError: No such folder.
-        DataError: It is none of patches, or was made from other pixels; while running: an image is not in it.
+        MissingFileError: There is no such folder.
+        DataError: It does not hold patches, or was made with other transforms; while running: an image is not in it.
     """
 
     def __init__(self, store: str, pipeline: Sequence[dict | Any]) -> None:
@@ -42,16 +42,16 @@ class LoadPatches(BaseTransform):
             )
 
     def check_images(self, images: Sequence[tuple[int | str, str]]) -> None:
-        """Look whether all images, by id and path, are in the store; a data set calls it when it is read.
+        """Check that all images, by id and path, are in the store; a data set calls it when it is read.
 
         Raises:
-            DataError: They are not, or other files of their ids are.
+            DataError: Images are missing, or other files have their ids.
         """
         problems = ProblemList('LoadPatches')
         for image_id, path in images:
             if problem := self.store.problem_of(image_id, path):
                 problems.note(problem, f'id {image_id}')
-        problems.raise_if_any(str(self.store.folder), 'Add what lacks: python tools/extract_patches.py CONFIG')
+        problems.raise_if_any(str(self.store.folder), 'Add the missing ones: python tools/extract_patches.py CONFIG')
 
     def transform(self, results: dict) -> dict:
         self.check_images([(results['image_id'], results['image_path'])])

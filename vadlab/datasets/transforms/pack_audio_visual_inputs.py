@@ -24,23 +24,23 @@ _SOUND_KEYS = ('audio_start', 'audio_hop', 'band_start')
 
 @TRANSFORMS.register_module()
 class PackAudioVisualInputs(BaseTransform):
-    """Make the batch element that audio-visual models read; pixels stay uint8 until they are on the model's device.
+    """Build inputs and data sample of audio-visual models; pixels stay uint8 until they are on the model's device.
 
-    Required keys: clip_id, frames, mel, labels, num_classes, multi_label, and whatever else of
-    :class:`~vadlab.structures.AudioVisualDataSample` is known
+    Required keys: clip_id, frames, mel, labels, num_classes, multi_label, and optional fields of
+    :class:`~vadlab.structures.AudioVisualDataSample`
 
     Added keys: inputs (dict: ``video``, uint8 tensor, shape (T, 3, H, W); ``audio``, float32 tensor in decibels, shape
-    (1, F, L), or None without sound), data_samples (:class:`~vadlab.structures.AudioVisualDataSample`); nothing else is
-    returned
+    (1, F, L), or None without sound), data_samples (:class:`~vadlab.structures.AudioVisualDataSample`); all other keys
+    are removed
 
     Raises:
-        DataError: A spectrogram that is not finite: a single NaN would spread over all weights in one step.
+        DataError: The spectrogram is not finite; a single NaN would spread to all weights in one step.
     """
 
     def transform(self, results: dict) -> dict:
         mel = results['mel']
         if mel is not None and not np.isfinite(mel).all():
-            raise DataError(f'{results["clip_id"]}: the spectrogram has NaN or infinite numbers. Prepare it anew')
+            raise DataError(f'{results["clip_id"]}: the spectrogram has NaN or infinite numbers. Prepare it again')
         meta = {key: results[key] for key in _META_KEYS if key in results}
         meta['start'] = results.get('start') or 0.0
         meta['has_audio'] = mel is not None

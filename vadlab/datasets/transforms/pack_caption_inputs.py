@@ -10,12 +10,12 @@ _META_KEYS = ('image_id', 'image_path', 'ori_shape', 'img_shape', 'patches_of', 
 
 @TRANSFORMS.register_module()
 class PackCaptionInputs(BaseTransform):
-    """Make the batch element that captioners read.
+    """Build inputs and data sample of captioners.
 
-    Required keys: frames (one), or patches in their place; captions; caption_tokens of a training pair
+    Required keys: frames (one), or patches instead; captions; caption_tokens for a training pair
 
     Added keys: inputs (uint8 tensor, shape (3, H, W), or the patches, floating point, shape (tokens, width)),
-    data_samples (:class:`~vadlab.structures.CaptionDataSample`); nothing else is returned
+    data_samples (:class:`~vadlab.structures.CaptionDataSample`); all other keys are removed
     """
 
     def transform(self, results: dict) -> dict:

@@ -11,19 +11,19 @@ _META_KEYS = ('video_id', 'feature_paths', 'crop_inds', 'snippet_len', 'total_fr
 
 @TRANSFORMS.register_module()
 class PackSnippetInputs(BaseTransform):
-    """Make the batch element that methods over snippet features read.
+    """Build inputs and data sample of methods over snippet features.
 
-    Features stay in the precision of their files until they are on the model's device. They must be finite: a single
-    NaN would spread over all weights in one step.
+    Features stay in the precision of their files until they are on the model's device. They must be finite, since a
+    single NaN would spread to all weights in one step.
 
-    Required keys: features, label, class_labels, num_classes; intervals, class_intervals and more of the video, where
-    it is known
+    Required keys: features, label, class_labels, num_classes; optional: intervals, class_intervals and other fields of
+    the data sample
 
-    Added keys: inputs (float tensor, shape (C, T, D)), data_samples (:class:`~vadlab.structures.VADDataSample`);
-    nothing else is returned
+    Added keys: inputs (float tensor, shape (C, T, D)), data_samples (:class:`~vadlab.structures.VADDataSample`); all
+    other keys are removed
 
     Raises:
-        DataError: Features that are not finite; the message names the file.
+        DataError: Features are not finite; the message names the file.
     """
 
     def transform(self, results: dict) -> dict:
@@ -47,7 +47,7 @@ class PackSnippetInputs(BaseTransform):
             bad = [path for path, ok in zip(results['feature_paths'], finite, strict=True) if not ok]
             raise DataError(
                 f'{results["video_id"]}: NaN or infinite features in {bad[0]}'
-                f'{f" and {len(bad) - 1} more files" if len(bad) > 1 else ""}. Extract them anew; '
+                f'{f" and {len(bad) - 1} more files" if len(bad) > 1 else ""}. Extract them again; '
                 'python tools/verify.py CONFIG finds all such files'
             )
 

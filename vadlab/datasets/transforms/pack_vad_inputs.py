@@ -21,13 +21,13 @@ _META_KEYS = (
 
 @TRANSFORMS.register_module()
 class PackVADInputs(BaseTransform):
-    """Make the batch element that models read; pixels stay uint8 until they are on the model's device.
+    """Build inputs and data sample of frame models; pixels stay uint8 until they are on the model's device.
 
     Required keys: frames, label, caption, intervals, regions, region_boxes, region_valid; caption_tokens,
     region_tokens and region_negative_tokens if captions are tokenized
 
-    Added keys: inputs (uint8 tensor, shape (T, 3, H, W)), data_samples (:class:`~vadlab.structures.VADDataSample`);
-    nothing else is returned
+    Added keys: inputs (uint8 tensor, shape (T, 3, H, W)), data_samples (:class:`~vadlab.structures.VADDataSample`); all
+    other keys are removed
     """
 
     def transform(self, results: dict) -> dict:

@@ -10,18 +10,18 @@ from ..video import index_video
 
 @TRANSFORMS.register_module()
 class ProbeVideo(BaseTransform):
-    """Count a video's frames without decoding it, and cut its annotations to that length.
+    """Count a video's frames without decoding it, and clip its annotations to that length.
 
     Required keys: video_path, video_id, regions, intervals
 
     Added keys: total_frames (int, exact), fps (float), ori_shape (tuple of height and width, pixels)
 
     Modified keys: regions (``end_frame`` clipped; regions that start after the end dropped), intervals (clipped).
-    What is clipped is said once for each video.
+    Clipping is logged once per video.
 
     Raises:
         DamagedVideoError: The file cannot be read.
-        DataError: Annotated frames lie outside the video, see :func:`~vadlab.datasets.temporal_truth.outside_of`.
+        DataError: Annotated frames are outside the video, see :func:`~vadlab.datasets.temporal_truth.outside_of`.
     """
 
     def __init__(self) -> None:

@@ -9,9 +9,9 @@ from .random_generator import new_generator
 
 @TRANSFORMS.register_module(name='RandomFlip')
 class RandomFlip(BaseTransform):
-    """Mirror all frames of a video, and its boxes, left to right.
+    """Mirror all frames of a video and its boxes horizontally, with a given probability.
 
-    Captions that say left or right become wrong by it.
+    Captions with "left" or "right" become wrong.
 
     Required keys: frames
 

@@ -1,4 +1,4 @@
-"""Where transforms take their chance from."""
+"""Random numbers for transforms."""
 
 import numpy as np
 import torch
@@ -7,8 +7,8 @@ import torch
 def new_generator() -> np.random.Generator:
     """A NumPy generator seeded from torch's.
 
-    A loader worker's torch generator is seeded with the loader's seed plus the worker's number, anew each epoch;
-    without workers it is the global one, whose state a checkpoint holds. So the same run repeats the same choices,
-    and no two workers or epochs share them.
+    A loader worker's torch generator is seeded with the loader's seed plus the worker's number, again in each epoch.
+    Without workers it is the global generator, whose state is in the checkpoint. So the same run repeats the same
+    choices, and no two workers or epochs share them.
     """
     return np.random.default_rng(int(torch.randint(2**62, (1,)).item()))

@@ -9,20 +9,20 @@ from ..formats.keyframes import shown_spans, track_boxes
 
 @TRANSFORMS.register_module()
 class RegionsToBoxes(BaseTransform):
-    """Turn keyframes into a box and a mask for each sampled frame.
+    """Compute boxes and their mask for each sampled frame from keyframes.
 
     Required keys: video_id, regions, frame_inds
 
-    Added keys: region_boxes (float32, x1 y1 x2 y2 normalised to 0..1, shape (R, T, 4), zeros where there is none),
+    Added keys: region_boxes (float32, x1 y1 x2 y2 normalised to 0..1, shape (R, T, 4), zeros if there is none),
     region_valid (bool, shape (R, T))
 
-    Modified keys: regions (those without a box in any sampled frame are dropped; named once for each video)
+    Modified keys: regions (those without a box in any sampled frame are dropped, and logged once per video)
 
     Args:
         min_box_area: Boxes smaller than this share of the frame are dropped, 0..1.
 
     Raises:
-        ConfigError: ``min_box_area`` is not a share.
+        ConfigError: ``min_box_area`` is not in 0..1.
     """
 
     def __init__(self, min_box_area: float = 0.005) -> None:
@@ -34,7 +34,7 @@ class RegionsToBoxes(BaseTransform):
     def _boxes(self, region: dict, frame_inds: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
         boxes, valid = track_boxes(region, frame_inds)
         area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-        # A box of exactly the minimum stays, whatever float32 makes of its area.
+        # A box of exactly the minimum area is kept in spite of float32 rounding.
         small = valid & (area < self.min_box_area - 1e-6)
         boxes[small] = 0
         return boxes, valid & ~small, int(small.sum())
@@ -56,7 +56,7 @@ class RegionsToBoxes(BaseTransform):
         return results
 
     def report(self, data_list: list[dict]) -> list[str]:
-        """What dropping small boxes means for these annotations, over all frames, sampled or not."""
+        """Log lines on the effect of dropping small boxes, over all frames, sampled or not."""
         n_small, emptied = 0, []
         for sample in data_list:
             for i, region in enumerate(sample['regions']):

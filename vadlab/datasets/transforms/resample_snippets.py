@@ -10,24 +10,25 @@ MODES = ('segment_mean', 'rounded_segment_mean', 'uniform', 'pick', 'random', 'j
 
 @TRANSFORMS.register_module()
 class ResampleSnippets(BaseTransform):
-    """Bring videos to a fixed or bounded number of snippets, as the published methods do in training.
+    """Resample videos to a fixed or bounded number of snippets, as published methods do in training.
 
-    Always to exactly ``max_snippets``, n, repeating snippets of shorter videos:
+    Modes that always give exactly ``max_snippets`` = n, and repeat snippets of shorter videos:
 
-    * ``segment_mean``: n equal segments, the mean of each (``process_feat`` of RTFM; UR-DMU on both data sets, whose
+    * ``segment_mean``: the means of n equal segments (``process_feat`` of RTFM; UR-DMU on both data sets, whose
       ``random_perturb`` is not random).
-    * ``rounded_segment_mean``: the same between n + 1 rounded places from the first to the last snippet, which leaves
-      out the last one (Sultani et al.'s ``Save_C3DFeatures_32Segments``; they also normalise: ``normalize=True``).
+    * ``rounded_segment_mean``: the same between n + 1 rounded positions from the first to the last snippet, which
+      excludes the last one (Sultani et al.'s ``Save_C3DFeatures_32Segments``; they also normalise: ``normalize=True``).
 
-    Only videos longer than ``max_snippets``; shorter ones stay as they are, and padding is masked by length:
+    Modes that change only videos longer than ``max_snippets``; padding of shorter ones is masked by length:
 
-    * ``uniform``: mean of n equal segments (VadCLIP).
-    * ``pick``: n evenly spaced snippets, the first and the last among them (PEL4VAD).
-    * ``random``: n neighbouring snippets from a random place (``random_extract`` of VadCLIP, PEL4VAD and XDVioDet, the
-      last place included).
-    * ``jitter``: a random snippet of each of n equal segments.
+    * ``uniform``: the means of n equal segments (VadCLIP).
+    * ``pick``: n evenly spaced snippets, including the first and the last (PEL4VAD).
+    * ``random``: n consecutive snippets from a random position (``random_extract`` of VadCLIP, PEL4VAD and XDVioDet,
+      including the last position).
+    * ``jitter``: a random snippet from each of n equal segments.
 
-    All crops of a video get the same places. Means are taken in float32; VadCLIP rounds them to the files' float16.
+    All crops of a video get the same positions. Means are computed in float32; VadCLIP rounds them to the files'
+    float16.
 
     Required keys: features
 
@@ -39,7 +40,7 @@ class ResampleSnippets(BaseTransform):
         normalize: Whether to scale each resulting snippet to unit length.
 
     Raises:
-        ConfigError: An option that cannot be.
+        ConfigError: An option has an invalid value.
     """
 
     def __init__(self, max_snippets: int, mode: str = 'uniform', normalize: bool = False) -> None:
@@ -66,7 +67,7 @@ class ResampleSnippets(BaseTransform):
         return np.asarray(feats[places], np.float32)
 
     def _places(self, total: int) -> np.ndarray | slice:
-        """Edges of segments, shape (n + 1,), in the modes that average; else what is taken."""
+        """Edges of segments, shape (n + 1,), in the modes that average; else the selected snippets."""
         num = self.max_snippets
         if self.mode == 'rounded_segment_mean':
             # MATLAB rounds halves up, NumPy to even.
@@ -91,7 +92,7 @@ class ResampleSnippets(BaseTransform):
 
 
 def segment_means(feats: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Mean of each segment ``edges[i] .. edges[i + 1] - 1``; an empty one is the snippet at its edge.
+    """Means of the segments ``edges[i] .. edges[i + 1] - 1``; an empty segment gives the snippet at its edge.
 
     Args:
         feats (np.ndarray): Floating point, shape (T, D).
@@ -103,8 +104,8 @@ def segment_means(feats: np.ndarray, edges: np.ndarray) -> np.ndarray:
     starts, stops = edges[:-1], np.maximum(edges[1:], edges[:-1] + 1)
     lengths = stops - starts
     sums = np.zeros((len(starts), feats.shape[1]), np.float32)
-    # The i-th snippet of all segments at once, in the order in which a mean of each would add them; lengths differ by
-    # one at most, so nearly all rows take part each time.
+    # Adds the i-th snippets of all segments at once, in the order of a mean over each segment; lengths differ by at
+    # most one, so nearly all rows take part in each step.
     for i in range(lengths.max()):
         rows = slice(None) if i < lengths.min() else lengths > i
         sums[rows] += feats[starts[rows] + i]

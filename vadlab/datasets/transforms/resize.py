@@ -8,9 +8,9 @@ from ...utils.errors import ConfigError
 
 @TRANSFORMS.register_module(name='Resize')
 class Resize(BaseTransform):
-    """Scale decoded frames. ``DecodeFrames(size=...)`` is cheaper where one size is all that is wanted.
+    """Resize decoded frames. ``DecodeFrames(size=...)`` is cheaper if only one size is needed.
 
-    Boxes are normalised and the aspect ratio is not kept, so boxes stay as they are.
+    The aspect ratio is not kept, and boxes are normalised, so boxes do not change.
 
     Required keys: frames
 
@@ -32,7 +32,7 @@ class Resize(BaseTransform):
         height, width = self.size
         frames = results['frames']
         if frames.shape[1:3] != self.size:
-            # INTER_AREA averages what a smaller picture cannot show, and is plain interpolation in the other direction.
+            # INTER_AREA averages when it shrinks, and interpolates when it enlarges.
             shrinks = height * width < frames.shape[1] * frames.shape[2]
             method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
             results['frames'] = np.stack([cv2.resize(frame, (width, height), interpolation=method) for frame in frames])

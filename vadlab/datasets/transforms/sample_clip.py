@@ -11,27 +11,27 @@ MODES = ('uniform', 'jitter', 'dense')
 
 @TRANSFORMS.register_module()
 class SampleClip(BaseTransform):
-    """Choose ``num_frames`` of the frames that a clip has.
+    """Choose ``num_frames`` of a clip's frames.
 
-    ``uniform`` takes the middle of equal slots; ``jitter`` a random frame of each slot; ``dense`` a window of frames at
-    a fixed distance, placed at random or, with ``random_start=False``, in the middle. A clip with fewer frames than
-    slots repeats some.
+    ``uniform`` takes the middle frames of equal slots, ``jitter`` a random frame of each slot, and ``dense`` a window
+    of frames at a fixed distance, placed at random or, with ``random_start=False``, in the middle. A clip with fewer
+    frames than slots repeats some.
 
     Required keys: frames, frame_inds, times, duration
 
-    Added keys: clip_window (tuple of floats: start and end of what the frames show, in seconds from the clip's start)
+    Added keys: clip_window (tuple of floats: start and end of the chosen frames, in seconds from the clip's start)
 
     Modified keys: frames (shape (T, H, W, 3)), frame_inds, times
 
     Args:
         num_frames: T, >= 1.
         mode: See above.
-        frame_interval: Distance of frames in a dense window, counted in the clip's frames (prepared ones may be fewer
-            than the video's), >= 1.
+        frame_interval: Distance of frames in a dense window, counted in the clip's frames (a prepared clip may have
+            fewer than the video), >= 1.
         random_start: Whether a dense window is placed at random.
 
     Raises:
-        ConfigError: An option that cannot be.
+        ConfigError: An option has an invalid value.
     """
 
     def __init__(

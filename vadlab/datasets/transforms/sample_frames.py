@@ -11,32 +11,32 @@ MODES = ('uniform', 'jitter', 'dense')
 
 @TRANSFORMS.register_module()
 class SampleFrames(BaseTransform):
-    """Choose ``num_frames`` frames of a video, enough of them inside each region.
+    """Choose ``num_frames`` frames of a video, with a minimum number inside each region.
 
-    ``uniform`` takes the middle of equal slots; ``jitter`` a random frame of each slot; ``dense`` a window of frames at
-    a fixed distance, placed at random (over a region, if there is one) or, with ``random_start=False``, in the middle.
-    A video with fewer frames than slots repeats some.
+    ``uniform`` takes the middle frames of equal slots, ``jitter`` a random frame of each slot, and ``dense`` a window
+    of frames at a fixed distance, placed at random (over a region, if there is one) or, with ``random_start=False``, in
+    the middle. A video with fewer frames than slots repeats some.
 
     In the first two modes each region gets at least ``min_region_frames`` of the frames in which it is shown (all of
-    them where it has fewer): missing ones are added at even distances inside it, and as many frames that no region
-    needs are given up where frames lie closest. Where regions need more frames than there are, they share evenly.
+    them if it has fewer). Missing frames are added at even distances inside the region, and the same number of other
+    frames is removed where frames are closest. If regions need more frames than there are, they share them evenly.
 
     Required keys: total_frames, regions
 
     Added keys: frame_inds (int64, shape (T,), ascending), candidate_inds (int64, shape (S,), ascending, distinct: all
-    frames that may ever be chosen for this video; only where that is fewer than all)
+    frames that can be chosen for this video; absent if that is every frame)
 
     Args:
         num_frames: T, >= 1.
         mode: ``uniform``, ``jitter`` or ``dense``.
-        min_region_frames: See above; 0 switches it off.
+        min_region_frames: See above; 0 turns it off.
         frame_interval: Distance of frames in a dense window, >= 1.
         random_start: Whether a dense window is placed at random.
-        candidates: In ``jitter``, draw from this many fixed frames a slot (say 4), so that a frame cache can hold all
-            of them; None draws freely.
+        candidates: In ``jitter``, draw from this number of fixed frames per slot (such as 4), so that a frame cache can
+            hold all of them; None draws from all frames.
 
     Raises:
-        ConfigError: An option that cannot be.
+        ConfigError: An option has an invalid value.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class SampleFrames(BaseTransform):
         return results
 
     def _draw(self, n_slots: int) -> np.ndarray:
-        """A place 0..1 within each slot."""
+        """A position 0..1 within each slot."""
         if self.mode == 'uniform':
             return np.full(n_slots, 0.5)
         generator = new_generator()
@@ -129,19 +129,19 @@ class SampleFrames(BaseTransform):
 
 
 def in_slots(n_slots: int, n_frames: int, places: np.ndarray) -> np.ndarray:
-    """The frame at ``places`` (0..1) within each of equal slots; distinct if there are as many frames as slots."""
+    """Frames at ``places`` (0..1) within equal slots; distinct if there are at least as many frames as slots."""
     edges = np.arange(n_slots + 1) * n_frames // max(n_slots, 1)
     inds = edges[:-1] + np.floor(places * np.diff(edges)).astype(np.int64)
     return np.minimum(inds, n_frames - 1)
 
 
 def ensure_region_frames(base: np.ndarray, shown: list[np.ndarray], additions: list[np.ndarray]) -> np.ndarray:
-    """Exchange sampled frames for frames inside regions, without changing their number.
+    """Replace sampled frames by frames inside regions, without changing their number.
 
     Args:
         base: Sampled frames, ascending, shape (T,).
-        shown: For each region the frames in which it is shown, ascending.
-        additions: For each region the frames it should get if sampling gave it none; their number is what it needs.
+        shown: Per region, the frames in which it is shown, ascending.
+        additions: Per region, the frames that it gets if sampling gave it none; their number is its minimum.
 
     Returns:
         int64, ascending, shape (T,).
@@ -160,12 +160,12 @@ def ensure_region_frames(base: np.ndarray, shown: list[np.ndarray], additions: l
             missing.remove(far)
             picked.append(far)
         picks.append(picked)
-    # Regions take turns, so that each gets its share where there are too few frames for all.
+    # Regions take turns, so that they share the frames if there are too few for all.
     turns = [pick[i] for i in range(max(map(len, picks), default=0)) for pick in picks if i < len(pick)]
     kept = set(list(dict.fromkeys(turns))[: len(base)])
     chosen = np.sort(np.concatenate([base, np.array(sorted(kept - set(base.tolist())), np.int64)]))
     while len(chosen) > len(base):
-        room = np.full(len(chosen), 1e18)  # the first and the last go only when nothing else can
+        room = np.full(len(chosen), 1e18)  # the first and the last are removed only if no other frame can be
         room[1:-1] = chosen[2:] - chosen[:-2]
         repeated = np.concatenate(([False], chosen[1:] == chosen[:-1]))
         room[np.isin(chosen, list(kept))] = np.inf

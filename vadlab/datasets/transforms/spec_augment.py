@@ -8,17 +8,16 @@ from .random_generator import new_generator
 
 @TRANSFORMS.register_module()
 class SpecAugment(BaseTransform):
-    """Blank out random bands and moments of a spectrogram.
+    """Mask random bands and time spans of a spectrogram.
 
     Park et al., "SpecAugment", Interspeech 2019, arXiv:1904.08779, section 2: a mask covers f consecutive bands, f
-    uniform in 0..F, from a place uniform in 0..(bands - f); likewise in time, where a mask covers at most the share p
-    of all columns. Masked numbers become the clip's mean, which is what zero is in the paper, whose spectrograms have
-    mean zero. The paper's time warp is left out: there it was the most expensive and the least effective step
-    (section 5).
+    uniform in 0..F, from a start uniform in 0..(bands - f); likewise in time, where a mask covers at most the share p
+    of all columns. Masked values become the clip's mean; the paper uses zero, which is the mean of its spectrograms.
+    The paper's time warp is omitted: there it was the most expensive and the least effective step (section 5).
 
     Required keys: mel
 
-    Modified keys: mel; nothing without sound
+    Modified keys: mel (only with sound)
 
     Args:
         num_bands: Masks in frequency, the paper's m_F.
@@ -26,10 +25,10 @@ class SpecAugment(BaseTransform):
         num_times: Masks in time, the paper's m_T.
         time_width: T, columns.
         time_share: p, 0..1.
-        prob: Share of clips that are masked at all, 0..1.
+        prob: Share of clips that are masked, 0..1.
 
     Raises:
-        ConfigError: An option that cannot be.
+        ConfigError: An option has an invalid value.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class SpecAugment(BaseTransform):
         generator = new_generator()
         if results['mel'] is None or generator.random() >= self.prob:
             return results
-        mel = np.array(results['mel'])  # a copy: the file's is read-only, and a cached one must stay as it is
+        mel = np.array(results['mel'])  # a copy: a mapped file is read-only, and a cached array must not change
         mean = mel.mean()
         bands, columns = mel.shape
         for _ in range(self.num_bands):
@@ -77,7 +76,7 @@ class SpecAugment(BaseTransform):
 
 
 def _span(generator: np.random.Generator, total: int, most: int) -> tuple[int, int]:
-    """A random span of 0..most of ``total`` places."""
+    """Start and end of a random span of 0..most of ``total`` positions."""
     length = int(generator.integers(most + 1))
     start = int(generator.integers(total - length + 1))
     return start, start + length

@@ -9,9 +9,9 @@ _POSITIONS = ('center', 'random')
 
 @TRANSFORMS.register_module()
 class SquareCrop(BaseTransform):
-    """Cut the largest square out of the frames; ``Resize`` after it then keeps the aspect ratio.
+    """Crop the largest square of the frames, so that a following ``Resize`` keeps the aspect ratio.
 
-    With ``position='center'`` the two together see what CLIP's own preprocessing sees.
+    With ``position='center'`` both steps together cover the same area as CLIP's own preprocessing.
 
     Required keys: frames
 
@@ -19,10 +19,10 @@ class SquareCrop(BaseTransform):
 
     Args:
         position: ``center``, or ``random`` along the longer side.
-        enabled: False leaves the frames alone, so that a config can switch it by one variable.
+        enabled: False leaves the frames unchanged, so that one variable of a config can switch the crop.
 
     Raises:
-        ConfigError: Another position.
+        ConfigError: ``position`` is unknown.
     """
 
     def __init__(self, position: str = 'center', enabled: bool = True) -> None:

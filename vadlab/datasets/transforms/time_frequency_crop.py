@@ -7,24 +7,23 @@ from .random_generator import new_generator
 
 @TRANSFORMS.register_module()
 class TimeFrequencyCrop(BaseTransform):
-    """Cut a spectrogram to a length in time and a number of bands.
+    """Crop a spectrogram to a length in time and a number of bands.
 
-    In time the cut lies within ``clip_window``, or around it where that is shorter: sound and frames are of the same
-    moment. A spectrogram that is shorter already stays as it is; batches are padded and masked. In frequency all clips
-    must come out equal, so ``bands`` are taken from a random place (or the middle ones), which moves pitch by a few
-    bands.
+    In time the crop is within ``clip_window``, or around it if the window is shorter, so sound and frames show the same
+    moment. A shorter spectrogram is unchanged; batches are padded and masked. In frequency all clips must have the same
+    size, so ``bands`` are taken from a random position (or the middle), which shifts the pitch by a few bands.
 
-    Required keys: mel, audio_hop, audio_start, band_start; clip_window where the frames are of a part only
+    Required keys: mel, audio_hop, audio_start, band_start; clip_window if the frames show only a part
 
-    Modified keys: mel (shape (F, L)), audio_start, band_start; nothing without sound
+    Modified keys: mel (shape (F, L)), audio_start, band_start (only with sound)
 
     Args:
-        columns: The most that are kept in time; None keeps all.
-        bands: How many are kept in frequency; None keeps all.
-        random: Place the cut at random; False in the middle.
+        columns: Maximum number of columns to keep in time; None keeps all.
+        bands: Number of bands to keep in frequency; None keeps all.
+        random: Place the crop at random; False for the middle.
 
     Raises:
-        ConfigError: An option that cannot be, or more bands than there are.
+        ConfigError: An option has an invalid value, or a spectrogram has fewer bands.
     """
 
     def __init__(self, columns: int | None = None, bands: int | None = None, random: bool = True) -> None:

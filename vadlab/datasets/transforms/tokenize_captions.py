@@ -13,12 +13,12 @@ class TokenizeCaptions(BaseTransform):
 
     Required keys: caption, regions
 
-    Added keys: caption_tokens (int64, shape (L,)), region_tokens (list of int64 arrays), region_negative_tokens (for
-    each region a list of int64 arrays, possibly empty)
+    Added keys: caption_tokens (int64, shape (L,)), region_tokens (list of int64 arrays), region_negative_tokens (per
+    region a list of int64 arrays, possibly empty)
 
     Args:
         tokenizer: Config of a tokenizer.
-        max_len: Longest sequence, start and end ids included, >= 3; longer ones are cut and keep their end.
+        max_len: Longest sequence, including start and end ids, >= 3; longer ones are cut and keep their end id.
 
     Raises:
         ConfigError: ``max_len`` is too small.
@@ -42,7 +42,7 @@ class TokenizeCaptions(BaseTransform):
         return results
 
     def report(self, data_list: list[dict]) -> list[str]:
-        """How many captions are long, and how many are cut."""
+        """Log line with the number of long captions and of cut ones."""
         captions = [s['caption'] for s in data_list] + [r['caption'] for s in data_list for r in s['regions']]
         before = getattr(self.tokenizer, 'truncated', 0)
         lengths = np.array([len(self._encode(caption)) for caption in captions])

@@ -10,17 +10,17 @@ from .random_generator import new_generator
 
 @TRANSFORMS.register_module()
 class TokenizeWords(BaseTransform):
-    """Turn captions into numbers of a word vocabulary, with start and end: a pair's own, or some of an image's.
+    """Turn captions into numbers of a word vocabulary, with start and end: the pair's caption, or some of an image's.
 
     Required keys: caption, or captions with ``num_captions``
 
-    Added keys: caption_tokens (int64, shape (L,), unpadded; with ``num_captions`` K of shape (K, L), zeros behind ends)
+    Added keys: caption_tokens (int64, shape (L,), unpadded; with ``num_captions`` = K, shape (K, L), padded with zeros)
 
     Args:
         tokenizer: Config of a :class:`~vadlab.models.tokenizers.WordVocabulary`.
-        max_len: Longest sequence, start and end included, >= 3; longer ones are cut and keep their end.
-        num_captions: Take so many of an image's captions, drawn anew each time; an image with fewer gives some of them
-            again. None takes the pair's caption.
+        max_len: Longest sequence, including start and end, >= 3; longer ones are cut and keep their end.
+        num_captions: Number of captions drawn per image, again each time; an image with fewer captions repeats some.
+            None takes the pair's caption.
 
     Raises:
         ConfigError: ``max_len`` or ``num_captions`` is too small.
@@ -49,7 +49,7 @@ class TokenizeWords(BaseTransform):
         return results
 
     def report(self, data_list: list[dict]) -> list[str]:
-        """How many words the vocabulary does not know, and how many captions are cut."""
+        """Log line with the number of unknown words and of cut captions."""
         before = self.tokenizer.truncated
         ids = [
             np.array(self.tokenizer.encode(caption, self.max_len))

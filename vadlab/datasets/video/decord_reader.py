@@ -1,7 +1,7 @@
-"""Decoding with decord, for those who name it.
+"""Decoding with decord, only if a config asks for it.
 
-decord 0.6.0 returns wrong frames without a word for some files: edit lists, open groups of pictures, B-frames in AVI;
-and hangs on MPEG transport streams. Its frame count is checked here, which finds some of these and not all:
+decord 0.6.0 silently returns wrong frames for some files (edit lists, open groups of pictures, B-frames in AVI) and
+hangs on MPEG transport streams. Its frame count is checked here, which finds some of these files but not all.
 ``backend='auto'`` is the exact reader.
 """
 
@@ -21,7 +21,7 @@ def read_decord(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
     Arguments and result are those of :func:`~vadlab.datasets.video.pyav_reader.read_pyav`.
 
     Raises:
-        DataError: decord counts other frames than the file shows, or should not read this kind of file.
+        DataError: decord's frame count differs from the file's, or decord cannot read this kind of file reliably.
         DamagedVideoError: decord fails.
         MissingDependencyError: decord is not installed.
     """
@@ -41,7 +41,7 @@ def read_decord(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
                 "Use backend='auto'"
             )
         frames = reader.get_batch(inds).asnumpy()
-        # decord turns pictures, but does not mirror them: rows come right, and what was a column is upside down.
+        # decord rotates pictures but does not mirror them: mirror transposed ones left to right, others top to bottom.
         transposed, mirrored, upended = astuple(index.orientation)
         if (transposed + mirrored + upended) % 2:
             return Orientation(mirrored=transposed, upended=not transposed).apply(frames)
@@ -51,9 +51,9 @@ def read_decord(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
 
 
 def _turns_as_expected(index: VideoIndex) -> bool:
-    """Whether decord finds the display matrix: it reads that of an mp4's header only.
+    """Whether decord finds the display matrix; it reads only the one in an mp4's header.
 
-    OpenCV tells the angle of the header's matrix, which frames may override.
+    OpenCV returns the angle of the header's matrix, which frames may override.
     """
     import cv2
 

@@ -1,7 +1,7 @@
-"""What is wrong with a file, apart from what is wrong with an annotation."""
+"""Errors of video files, as opposed to errors of annotations."""
 
 from ...utils.errors import DataError
 
 
 class DamagedVideoError(DataError):
-    """A file that exists and is not a video that can be decoded. Datasets may skip it, within their limit."""
+    """A file exists but cannot be decoded as a video. Data sets may skip it, up to their limit."""

@@ -1,4 +1,4 @@
-"""Decode once: sampled frames at the model's size, kept on disk."""
+"""Disk cache for sampled frames at the model's size."""
 
 import contextlib
 import hashlib
@@ -19,20 +19,20 @@ from ...utils.loader_workers import tells_for_all
 FORMATS = ('jpeg', 'raw')
 _SUFFIXES = {'jpeg': '.jpegs', 'raw': '.raw'}
 _MAGIC = b'VADLABF1'
-_STALE_S = 3600  # a half-written file of this age has lost its writer
+_STALE_S = 3600  # an incomplete file of this age was left by a killed writer
 
 
 class FrameCache:
-    """Frames of one video under one recipe are one file.
+    """Disk cache with one file per video and decoding recipe.
 
-    Several processes may share a folder, and may be killed at any time: a file appears whole or not at all. Each frame
-    has a checksum: a file that is cut or changed is made again. When the disk is full, or the folder cannot be used,
-    caching stops with one warning and training goes on.
+    Several processes may share a folder and may be killed at any time: files are written atomically. Each frame has a
+    checksum; a truncated or changed file is written again. If the disk is full or the folder cannot be used, caching
+    stops with one warning, and training continues.
 
     Args:
-        dir: Folder, made when first needed.
+        dir: The folder, made on first use.
         format: ``jpeg``: quality 95, a ninth of the size, mean error about 1.5 of 255. ``raw``: exact.
-        max_gb: The folder's budget in 1e9 bytes; beyond it the oldest files go first.
+        max_gb: Maximum size of the folder in 1e9 bytes; beyond it, the oldest files are removed first.
     """
 
     def __init__(self, dir: str, format: str = 'jpeg', max_gb: float = 50.0) -> None:
@@ -46,7 +46,7 @@ class FrameCache:
         self._off = False
 
     def path_for(self, video_path: str, frame_inds: np.ndarray, recipe: dict[str, object]) -> Path:
-        """The file that holds these frames of this version of the video, decoded by this recipe."""
+        """Cache file for these frames of the current version of the video, decoded by this recipe."""
         try:
             stat = os.stat(video_path)
         except FileNotFoundError as error:
@@ -68,13 +68,13 @@ class FrameCache:
 
         Args:
             video_path: The video.
-            frame_inds: All frames that the entry holds, int64, shape (S,).
-            recipe: What else the pixels depend on: backend, size, interpolation.
-            decode: Makes the frames, uint8, shape (S, H, W, 3).
+            frame_inds: All frames in the entry, int64, shape (S,).
+            recipe: The other settings that the pixels depend on: backend, size, interpolation.
+            decode: Returns the frames, uint8, shape (S, H, W, 3).
             select: Positions within ``frame_inds`` to return, shape (T,); None for all.
 
         Returns:
-            uint8, shape (T, H, W, 3), T = S without ``select``. The same whether it was cached or not.
+            uint8, shape (T, H, W, 3), T = S without ``select``; the same with or without a cached entry.
         """
         select = np.arange(len(frame_inds)) if select is None else np.asarray(select)
         path = self.path_for(video_path, frame_inds, recipe)
@@ -84,7 +84,7 @@ class FrameCache:
         if self._off:
             return frames[select]
         stored = self._write(path, frames)
-        # What the first epoch sees must be what later ones see.
+        # The first epoch must get the same pixels as later epochs, so it reads them back.
         found = self._read(path, len(frame_inds), select) if stored else None
         return frames[select] if found is None else found
 
@@ -138,7 +138,7 @@ class FrameCache:
                 if entry.name.endswith('.tmp'):
                     if time.time() - stat.st_mtime > _STALE_S:
                         os.unlink(entry.path)
-                elif entry.name.endswith(('.jpegs', '.raw', '.npy')):  # .npy: raw frames without checksums, of before
+                elif entry.name.endswith(('.jpegs', '.raw', '.npy')):  # .npy: raw frames of older versions
                     entries.append((stat.st_mtime, stat.st_size, entry.path))
             except FileNotFoundError:  # another worker made room
                 continue
@@ -172,7 +172,7 @@ def _from_raw(blob: bytes) -> np.ndarray:
 
 
 def _write_blobs(file: BinaryIO, blobs: Iterable[bytes]) -> None:
-    """Magic, then a table of (length, CRC) per frame, the table's own CRC, then the frames."""
+    """Write magic bytes, a table of (length, CRC) per frame, the table's own CRC, and the frames."""
     blobs = list(blobs)
     table = np.array([[len(blob), zlib.crc32(blob)] for blob in blobs], '<u4').tobytes()
     file.write(_MAGIC + np.array([len(blobs), zlib.crc32(table)], '<u4').tobytes() + table)
@@ -180,10 +180,10 @@ def _write_blobs(file: BinaryIO, blobs: Iterable[bytes]) -> None:
 
 
 def _read_blobs(path: Path, n_frames: int, slots: np.ndarray) -> dict[int, bytes]:
-    """Some frames by their place in the file.
+    """Read some frames, by position in the file.
 
     Raises:
-        ValueError: The file holds something else, or is cut or changed.
+        ValueError: The file holds something else, or is truncated or changed.
     """
     with open(path, 'rb') as file:
         head = file.read(len(_MAGIC) + 8)

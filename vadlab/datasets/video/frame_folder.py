@@ -1,4 +1,4 @@
-"""Videos that were taken apart: a folder with an image for each frame."""
+"""Reading videos that are stored as folders with one image per frame."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from ...utils.natural_order import natural_sorted
 from .errors import DamagedVideoError
 from .image_reader import IMAGE_ENDINGS, read_image
 
-#: Of ``cv2.resize``, by the names that all readers take.
+#: Methods of ``cv2.resize``, by the names that all readers use.
 INTERPOLATIONS = {'bilinear': cv2.INTER_LINEAR, 'bicubic': cv2.INTER_CUBIC, 'area': cv2.INTER_AREA}
 
 
@@ -18,7 +18,7 @@ def frame_files(folder: str) -> list[str]:
     """The images of a folder in natural order: ``2.jpg`` before ``10.jpg``.
 
     Raises:
-        DamagedVideoError: It holds none.
+        DamagedVideoError: There are none.
     """
     names = [name for name in os.listdir(folder) if is_frame(name)]
     if not names:
@@ -27,7 +27,7 @@ def frame_files(folder: str) -> list[str]:
 
 
 def is_frame(name: str) -> bool:
-    """Whether a file's name is that of an image."""
+    """Whether a file name is that of an image."""
     return os.path.splitext(name)[1].lower() in IMAGE_ENDINGS and not name.startswith('.')
 
 
@@ -37,9 +37,9 @@ def stream_folder(
     """Read some frames of a folder of images.
 
     Args:
-        folder: Of images.
+        folder: The folder of images.
         inds: Wanted frames, int64, ascending.
-        shape: Height and width that each image must have, in pixels.
+        shape: Required height and width of each image, in pixels.
         size: Height and width of the result, in pixels.
         interpolation: ``bilinear``, ``bicubic`` or ``area``.
 
@@ -47,8 +47,8 @@ def stream_folder(
         RGB frames, uint8, shape (height, width, 3).
 
     Raises:
-        DamagedVideoError: An image is gone, or has another size than the first one.
-        DataError: It cannot be read.
+        DamagedVideoError: An image is missing, or has another size than the first one.
+        DataError: An image cannot be read.
     """
     files = frame_files(folder)
     for number in inds.tolist():

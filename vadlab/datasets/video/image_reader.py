@@ -1,4 +1,4 @@
-"""Images as a viewer shows them."""
+"""Reading images, turned as a viewer shows them."""
 
 import io
 import struct
@@ -11,11 +11,11 @@ from PIL import Image
 from ...utils.errors import DataError, MissingFileError
 from .orientation import Orientation
 
-#: Of image files, in lower case.
+#: Extensions of image files, in lower case.
 IMAGE_ENDINGS = frozenset(['.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'])
 
 _EXIF_ORIENTATION = 0x0112
-#: Transposed, mirrored, upended, by the numbers of EXIF.
+#: Orientations (transposed, mirrored, upended) by EXIF number.
 _TURNS = {
     2: Orientation(False, True, False),
     3: Orientation(False, True, True),
@@ -32,7 +32,7 @@ def read_image(path: str) -> np.ndarray:
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It is no image, or damaged.
+        DataError: It is not an image, or is damaged.
     """
     try:
         with open(path, 'rb') as file:
@@ -45,17 +45,17 @@ def read_image(path: str) -> np.ndarray:
     flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if is_webp else 0)
     try:
         image = cv2.imdecode(content, flags) if _is_worth_a_try(content) else None
-    except cv2.error:  # of a header that promises more pixels than OpenCV takes
+    except cv2.error:  # for a header with more pixels than OpenCV accepts
         image = None
     if image is None:
-        raise DataError(f'{path} is no image, or damaged ({len(content):,} bytes). Fetch it anew')
+        raise DataError(f'{path} is no image, or damaged ({len(content):,} bytes). Download or copy it again')
     if is_webp and (turn := _webp_turn(content)) is not None:
         image = turn.apply(image)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _is_worth_a_try(content: np.ndarray) -> bool:
-    """False of an empty file, and of a PNG with a chunk beyond its end, for which OpenCV may take 4 GB of memory."""
+    """False for an empty file, and for a PNG with a chunk beyond its end, on which OpenCV may use 4 GB of memory."""
     if content[:8].tobytes() != b'\x89PNG\r\n\x1a\n':
         return len(content) > 0
     place = 8
@@ -65,10 +65,10 @@ def _is_worth_a_try(content: np.ndarray) -> bool:
 
 
 def _webp_turn(content: np.ndarray) -> Orientation | None:
-    """How a WebP image is turned, which OpenCV does for all other formats."""
+    """EXIF orientation of a WebP image; OpenCV applies that of all other formats."""
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(content.tobytes()), formats=('WEBP',)) as image:
             warnings.simplefilter('ignore')
             return _TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1))
     except (OSError, ValueError, SyntaxError, struct.error):
-        return None  # what cannot be read of its EXIF data turns nothing
+        return None  # unreadable EXIF data are ignored

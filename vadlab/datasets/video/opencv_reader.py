@@ -1,4 +1,4 @@
-"""Decoding from the start with OpenCV: nothing to gain over PyAV, but another decoder to compare with."""
+"""Decoding from the start with OpenCV: no faster than PyAV, but an independent decoder for comparison."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from .video_index import VideoIndex
 
 
 def read_opencv(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
-    """Decode some frames with ``cv2.VideoCapture``, never seeking, since its seeks return wrong frames.
+    """Decode some frames with ``cv2.VideoCapture``, without seeking, since its seeks return wrong frames.
 
     Arguments, result and errors are those of :func:`~vadlab.datasets.video.pyav_reader.read_pyav`.
     """
@@ -16,14 +16,14 @@ def read_opencv(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
 
     frames = np.empty((len(inds), *size, 3), np.uint8)
     capture = cv2.VideoCapture(index.path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # which knows nothing of mirror images
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # OpenCV ignores mirroring
     method = INTERPOLATIONS[interpolation]
     height, width = index.orientation.size(*size)
     try:
         position = -1
         for slot, wanted in enumerate(inds):
             while position < wanted:
-                # The end of the file and damage look alike here; only the frame count tells them apart.
+                # The end of the file and damage look alike here; only the frame count distinguishes them.
                 if not capture.grab():
                     raise DamagedVideoError(
                         f'{index.path}: OpenCV stops after {position + 1} of {index.total_frames} frames'

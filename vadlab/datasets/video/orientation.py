@@ -1,4 +1,4 @@
-"""How stored pictures become the ones that a player shows."""
+"""Orientation of stored pictures, and how to turn them as a player does."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +9,12 @@ from av.sidedata.sidedata import Type
 
 @dataclass(frozen=True)
 class Orientation:
-    """A turn by a right angle, a mirror image, or both: one of the eight ways in which a phone or a camera is held.
+    """One of the eight orientations of a picture: rotation by a multiple of 90 degrees, with or without mirroring.
 
     Attributes:
-        transposed: Rows become columns. This comes first.
-        mirrored: Left and right change places.
-        upended: Top and bottom change places.
+        transposed: Rows become columns; applied first.
+        mirrored: Left and right are swapped.
+        upended: Top and bottom are swapped.
     """
 
     transposed: bool = False
@@ -22,21 +22,21 @@ class Orientation:
     upended: bool = False
 
     def __bool__(self) -> bool:
-        """Whether anything is done."""
+        """Whether pictures are changed."""
         return self.transposed or self.mirrored or self.upended
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width after the turn; of a shown size, those before it."""
+        """Height and width after the turn, or, given a shown size, before it."""
         return (width, height) if self.transposed else (height, width)
 
     def apply(self, pictures: np.ndarray) -> np.ndarray:
-        """Turn stored pictures.
+        """Turn stored pictures as a player shows them.
 
         Args:
             pictures: Shape (..., H, W, 3).
 
         Returns:
-            The same numbers, as shown, contiguous, shape (..., H', W', 3).
+            The turned pictures, contiguous, shape (..., H', W', 3).
         """
         if not self:
             return pictures
@@ -50,10 +50,10 @@ UPRIGHT = Orientation()
 
 
 def orientation_of(frame: Any) -> Orientation:
-    """The orientation that a file asks for, from the display matrix that FFmpeg attaches to its frames.
+    """Orientation of a file, from the display matrix that FFmpeg attaches to its frames.
 
-    A matrix (a, b; c, d) shows the stored point (x, y) at (a x + c y, b x + d y). Angles between the right ones are
-    rounded to the nearest of them.
+    A matrix (a, b; c, d) shows the stored point (x, y) at (a x + c y, b x + d y). Angles are rounded to the nearest
+    multiple of 90 degrees.
 
     Args:
         frame: A decoded frame (``av.VideoFrame``).

@@ -1,4 +1,4 @@
-"""Sparse decoding that equals decoding everything, bit for bit."""
+"""Sparse decoding with PyAV, bit-identical to decoding the whole file."""
 
 import logging
 import os
@@ -15,16 +15,16 @@ from .errors import DamagedVideoError
 from .frame_folder import stream_folder
 from .video_index import VideoIndex, open_video
 
-# Codecs in which a frame that nothing refers to leaves no other trace in the decoder. HEVC's and VP9's do.
+# Codecs in which unreferenced frames do not change the decoder's state. In HEVC and VP9 they do.
 _NONREF_IS_EXACT = {'h264', 'mpeg4', 'mpeg2video'}
 
 
 class _PlanFailedError(Exception):
-    """The packets promised a frame that the decoder did not give."""
+    """The decoder did not return a frame that the plan expected from the packets."""
 
 
 class _Converter:
-    """Makes pictures of decoded frames, through one reused reformatter straight to the size asked for."""
+    """Converter of decoded frames to pictures of the wanted size, with one reused reformatter."""
 
     def __init__(self, index: VideoIndex, size: tuple[int, int], interpolation: str) -> None:
         self._orientation = index.orientation
@@ -40,7 +40,7 @@ class _Converter:
 def read_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
     """Decode some frames of a video with PyAV into one array.
 
-    Arguments, way of decoding and errors are those of :func:`stream_pyav`.
+    Arguments, decoding and errors are those of :func:`stream_pyav`.
 
     Returns:
         RGB frames, uint8, shape (len(inds), height, width, 3).
@@ -52,15 +52,14 @@ def read_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interp
 
 
 def stream_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> Iterator[np.ndarray]:
-    """Decode some frames of a video with PyAV, one after the other: memory does not grow with the video.
+    """Decode some frames of a video with PyAV, one after the other, in constant memory.
 
-    Planned where the index allows: of each group of pictures, packets are decoded up to the last wanted frame only;
-    groups in which nothing is wanted are skipped; frames that nothing refers to are dropped where that is exact; the
-    group before is included for wanted leading pictures. Where the plan does not hold, the file is decoded from its
-    start.
+    If the index allows, decoding is planned: in each group of pictures, packets are decoded only up to the last wanted
+    frame; groups without a wanted frame are skipped; unreferenced frames are dropped where that is exact; the previous
+    group is included for wanted leading pictures. If the plan fails, the file is decoded from its start.
 
     Args:
-        index: What is known about the file.
+        index: Index of the video.
         inds: Wanted frames, int64, ascending, distinct.
         size: Height and width of the result, in pixels.
         interpolation: A swscale method, such as ``bicubic``.
@@ -89,16 +88,16 @@ def stream_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
 def stream_in_order(
     index: VideoIndex, is_wanted: Callable[[int], bool], size: tuple[int, int], interpolation: str
 ) -> Iterator[tuple[int, np.ndarray | None]]:
-    """Decode a video from its start to its end, however long it turns out to be.
+    """Decode a video from its start to its end, without using its frame count.
 
     Args:
-        index: What is known about the file; its frame count is not used.
-        is_wanted: Told a frame's number, whether to make a picture of it.
+        index: Index of the video; its frame count is not used.
+        is_wanted: Takes a frame's number, returns whether to make a picture of it.
         size: Height and width of the pictures, in pixels.
         interpolation: A swscale method, such as ``bicubic``.
 
     Yields:
-        The number of each frame, from 0 on, and its picture, RGB, uint8, shape (height, width, 3), where it is wanted.
+        The number of each frame, from 0, and its picture, RGB, uint8, shape (height, width, 3), if it is wanted.
 
     Raises:
         DamagedVideoError: FFmpeg fails.
@@ -117,7 +116,7 @@ def stream_in_order(
 
 
 def plan_packets(index: VideoIndex, inds: np.ndarray) -> np.ndarray:
-    """Which packets must be decoded to see some frames.
+    """Mask of the packets that must be decoded to get some frames.
 
     Returns:
         bool, shape (P,), in decoding order.
@@ -128,7 +127,7 @@ def plan_packets(index: VideoIndex, inds: np.ndarray) -> np.ndarray:
     group = np.searchsorted(starts, wanted, side='right') - 1
     stop = starts.copy()  # decode [start, stop) of each group
     np.maximum.at(stop, group, wanted + 1)
-    # A picture shown before its group's keyframe refers to the group before that.
+    # A picture shown before its group's keyframe refers to the previous group.
     leading = group[index.packet_pts[wanted] < index.packet_pts[starts[group]]]
     stop[leading - 1] = ends[leading - 1]
     feed = np.zeros(len(index.packet_pts) + 1, np.int64)

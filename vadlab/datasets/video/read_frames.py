@@ -1,4 +1,4 @@
-"""One door to all readers."""
+"""One function for all video readers."""
 
 import os
 
@@ -22,23 +22,23 @@ def read_frames(
     backend: str = 'auto',
     interpolation: str = 'bicubic',
 ) -> np.ndarray:
-    """Decode some frames of a video at the size asked for.
+    """Decode some frames of a video at a given size.
 
     Args:
-        video: A path, of a file or of a folder of images, or its index. The file is opened and closed here, so any
-            process may call.
-        frame_inds: 0-based, in the order in which decoding shows frames; any order, repeats allowed; shape (T,).
-        size: Height and width of the result, in pixels; None keeps the video's. The aspect ratio is not kept:
-            normalised boxes stay true.
-        backend: ``auto`` and ``pyav`` are exact for every kind of file; ``opencv`` decodes from the start;
-            ``decord`` is fast where it is right (see :mod:`vadlab.datasets.video.decord_reader`).
+        video: Path of a file or of a folder of images, or its index. The file is opened and closed here, so any process
+            may call this function.
+        frame_inds: 0-based indices in presentation order; in any order, repeats allowed; shape (T,).
+        size: Height and width of the result, in pixels; None keeps the video's. The aspect ratio is not kept, so
+            normalised boxes stay valid.
+        backend: ``auto`` and ``pyav`` are exact for every kind of file; ``opencv`` decodes from the start; ``decord``
+            is fast, but wrong for some files (see :mod:`vadlab.datasets.video.decord_reader`).
         interpolation: ``bilinear``, ``bicubic`` (CLIP's own) or ``area``.
 
     Returns:
         RGB, uint8, shape (T, height, width, 3).
 
     Raises:
-        ConfigError: Unknown backend or interpolation, or a frame outside the video.
+        ConfigError: The backend or interpolation is unknown, or a frame is outside the video.
         MissingFileError: There is no such file.
         DamagedVideoError: It cannot be decoded.
     """

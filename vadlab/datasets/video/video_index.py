@@ -1,4 +1,4 @@
-"""What demuxing a video once, without decoding, tells about it."""
+"""Index of a video's packets and frames, from demuxing it once without decoding."""
 
 import errno
 import functools
@@ -17,12 +17,12 @@ from .frame_folder import frame_files
 from .image_reader import read_image
 from .orientation import UPRIGHT, Orientation, orientation_of
 
-# Only these containers time-stamp every packet reliably enough to plan from.
+# Only in these containers are time stamps of packets reliable enough for planning.
 _PLANNABLE_CONTAINERS = {'mp4', 'matroska'}
 _LOCAL_FILES_ONLY = {'protocol_whitelist': 'file'}
 _UNKNOWN_FPS = 25.0
-_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # no fault of the file
-_WIDEST_PIXEL = 10.0  # times its height; a file that asks for more, or for less than the inverse, is wrong about it
+_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors of the machine, not of the file
+_WIDEST_PIXEL = 10.0  # times its height; larger ratios, or smaller than the inverse, are errors in the file
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,17 +31,17 @@ class VideoIndex:
 
     Attributes:
         path: The file.
-        total_frames: Frames that decoding shows, exact, >= 1; without ``is_counted`` the number of packets.
+        total_frames: Number of decoded frames, exact, >= 1; without ``is_counted`` the number of packets.
         fps: Frames per second, > 0.
-        height: Of the picture as a player shows it, turned and with square pixels, in pixels.
-        width: Likewise.
-        why_sequential: Why the packets cannot be used to plan a sparse decode; empty where they can.
-        packet_pts: Presentation time stamps, int64, shape (P,); empty where ``why_sequential`` is set.
-        packet_is_key: Where decoding can start, bool, shape (P,).
-        packet_of_frame: Position among the packets of each shown frame, int64, shape (total_frames,).
+        height: Height of the picture as a player shows it, turned and with square pixels, in pixels.
+        width: Its width, in pixels.
+        why_sequential: Why the packets cannot be used to plan a sparse decode; empty if they can.
+        packet_pts: Presentation time stamps, int64, shape (P,); empty if ``why_sequential`` is set.
+        packet_is_key: Packets at which decoding can start, bool, shape (P,).
+        packet_of_frame: Index of the packet of each shown frame, int64, shape (total_frames,).
         is_counted: Whether ``total_frames`` is exact.
-        tick_s: Seconds that one step of ``packet_pts`` stands for.
-        orientation: How stored pictures become the ones that are shown.
+        tick_s: Length of one step of ``packet_pts``, in seconds.
+        orientation: Turn from stored pictures to shown ones.
         pixel_aspect: Width of a stored pixel divided by its height, > 0.
     """
 
@@ -61,9 +61,9 @@ class VideoIndex:
 
     @property
     def frame_times(self) -> np.ndarray:
-        """When each frame is shown, in seconds from the first one, float64, shape (total_frames,), ascending.
+        """Presentation time of each frame, in seconds from the first one, float64, shape (total_frames,), ascending.
 
-        By time stamps, as far as packets can be trusted; else as if at a constant rate.
+        From the time stamps of packets if these are reliable; else for a constant rate.
         """
         if self.why_sequential or not self.tick_s:
             return np.arange(self.total_frames) / self.fps
@@ -72,7 +72,7 @@ class VideoIndex:
 
     @property
     def duration_s(self) -> float:
-        """Until the last frame has been shown, in seconds, > 0."""
+        """Duration up to the end of the last frame, in seconds, > 0."""
         return float(self.frame_times[-1]) + 1 / self.fps
 
     @property
@@ -83,14 +83,14 @@ class VideoIndex:
 
 @contextmanager
 def open_media(path: str) -> Iterator[Any]:
-    """Open a file of pictures or sound; FFmpeg's errors, here or later in the block, become one kind of error.
+    """Open a file of pictures or sound; FFmpeg's errors, here or later in the block, become DamagedVideoError.
 
     Yields:
         The container.
 
     Raises:
         MissingFileError: There is no such file.
-        DamagedVideoError: It is empty, not a video, or FFmpeg gives up on it.
+        DamagedVideoError: It is empty, not a video, or FFmpeg fails.
     """
     if not os.path.isfile(path):
         raise MissingFileError(f'There is no video {path}')
@@ -114,7 +114,7 @@ def open_video(path: str) -> Iterator[tuple[Any, Any]]:
         The container and its best video stream.
 
     Raises:
-        MissingFileError, DamagedVideoError: As :func:`open_media`; also where no stream holds pictures.
+        MissingFileError, DamagedVideoError: See :func:`open_media`; also DamagedVideoError if there is no video stream.
     """
     with open_media(path) as container:
         stream = container.streams.best('video')
@@ -125,7 +125,7 @@ def open_video(path: str) -> Iterator[tuple[Any, Any]]:
 
 
 def set_up_decoder(path: str, stream: Any) -> None:
-    """Decode a stream in one thread.
+    """Set up a stream to be decoded in one thread.
 
     Raises:
         DamagedVideoError: FFmpeg has no decoder for it.
@@ -136,15 +136,15 @@ def set_up_decoder(path: str, stream: Any) -> None:
 
 
 def index_video(path: str, remember: bool = True, count: bool = True) -> VideoIndex:
-    """Index a video; a second call for an unchanged file costs nothing.
+    """Index a video; the index of an unchanged file is cached.
 
-    Demuxing takes about 3 microseconds a frame. Where packets do not tell the frame count (see
-    :attr:`VideoIndex.why_sequential`), the file is decoded once from end to end to count.
+    Demuxing takes about 3 microseconds per frame. If the packets do not give the frame count (see
+    :attr:`VideoIndex.why_sequential`), the whole file is decoded once to count.
 
     Args:
-        path: The file, or a folder of images, one for each frame, by their names in natural order; 25 fps by default.
-        remember: Keep the index, about 25 bytes a frame, for a second call.
-        count: Decode where only that gives the frame count; else the index may be one that ``is_counted`` denies.
+        path: The file, or a folder with one image per frame, in natural order of names; 25 fps by default.
+        remember: Cache the index, about 25 bytes per frame.
+        count: Decode the file if only that gives the frame count; otherwise ``is_counted`` may be False.
 
     Raises:
         MissingFileError: There is no such file.
@@ -201,7 +201,7 @@ def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex
     elif missing_pts or len(np.unique(times)) < len(times):
         why = 'time stamps are missing or double'
     elif new_extradata:
-        why = 'the decoder is set up anew within the file'
+        why = 'the decoder is set up again within the file'
     elif not keys[0] or times.min() < times[0]:
         # Leading pictures of the first group refer to frames that are not in the file.
         why = 'the file starts in the middle of a group of pictures'
@@ -231,7 +231,7 @@ def _index_folder(path: str, mtime_ns: int) -> VideoIndex:
 
 
 def _frame_of(codec: Any, packet: Any) -> Any:
-    """The frame in a packet at which decoding can start; None where it is damaged, which decoding will tell."""
+    """Decode the frame of a keyframe packet; None if it is damaged, which the later decoding reports."""
     try:
         return next(iter(codec.decode(packet) or codec.decode(None)), None)
     except av.error.FFmpegError:
@@ -249,9 +249,9 @@ def _count_by_decoding(path: str) -> int:
 
 
 def _check_not_cut(path: str, size: int, format_name: str) -> None:
-    """Matroska and AVI files that were cut look like shorter ones to FFmpeg; their headers say how long they should be.
+    """Detect truncated Matroska and AVI files by the length in their headers; FFmpeg reads them as shorter files.
 
-    An mp4 needs no check: without its index it does not open, and with it a missing packet is an error.
+    An mp4 file needs no check: without its index it does not open, and with it a missing packet is an error.
     """
     with open(path, 'rb') as file:
         head = file.read(4096)
@@ -259,7 +259,7 @@ def _check_not_cut(path: str, size: int, format_name: str) -> None:
     if format_name == 'avi' and head[:4] == b'RIFF':
         expected = 8 + int.from_bytes(head[4:8], 'little')
     elif 'matroska' in format_name:
-        start = head.find(b'\x18\x53\x80\x67') + 4  # the segment, which holds everything after the file's header
+        start = head.find(b'\x18\x53\x80\x67') + 4  # the segment, which contains everything after the file's header
         if start >= 4 and start < len(head):
             n_bytes = 9 - head[start].bit_length()
             value = int.from_bytes(head[start : start + n_bytes], 'big') & ((1 << 7 * n_bytes) - 1)

@@ -1,4 +1,4 @@
-"""Public annotation layouts of wildlife data sets, read into one kind of metadata."""
+"""Readers for the public annotation layouts of wildlife data sets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from .animal_kingdom import read_animal_kingdom
 from .mammalps import read_mammalps
 from .panaf20k import read_panaf20k
 
-#: Readers by the name of the layout. Each takes the folder of the data set.
+#: Readers by name of the layout; each takes the folder of the data set.
 LAYOUTS: dict[str, Callable[[Path], list[AVClipRecord]]] = {
     'mammalps': read_mammalps,
     'animal_kingdom': read_animal_kingdom,

@@ -14,33 +14,33 @@ _SPLITS = {'train': 'train', 'val': 'val', 'validation': 'val', 'test': 'test'}
 
 
 def read_animal_kingdom(root: Path) -> list[AVClipRecord]:
-    """Animal Kingdom, action recognition: clips with all animals in them and all that they do.
+    """Read Animal Kingdom's action recognition part: clips with labels for all animals and all actions.
 
     Ng et al., "Animal Kingdom", CVPR 2022, arXiv:2204.08129. Layout of the release, relative to its
     ``action_recognition``::
 
         AR_metadata.xlsx        sheet AR: video_id, type (train, test), labels, list_animal, list_animal_action, ...
         dataset/video/<video_id>.mp4
-        annotation/{train,val}.csv, df_action.xlsx    the same actions once a frame, as numbers; not read here
+        annotation/{train,val}.csv, df_action.xlsx    the same actions per frame, as numbers; not read here
 
-    ``list_animal`` is a Python list of names, ``list_animal_action`` one of (animal, action) pairs; entries of the
-    second whose animal has an apostrophe are such a list in a string. The folders were checked against the authors'
-    repository (github.com/sutdcv/Animal-Kingdom, README_action_recognition.md), the sheet and its columns against four
-    public programs that read it; the release (given out on request) was not at hand. A table saved as
-    ``AR_metadata.csv`` is read, too.
+    ``list_animal`` is a Python list of names, ``list_animal_action`` one of (animal, action) pairs; an entry of the
+    second with an apostrophe in the animal's name is such a list in a string. The folders were checked against the
+    authors' repository (github.com/sutdcv/Animal-Kingdom, README_action_recognition.md), the sheet and its columns
+    against four public programs that read it. The release (available on request) was not at hand. A table saved as
+    ``AR_metadata.csv`` is also read.
 
-    ``species`` and ``behaviour`` both take several labels. The authors give a training and a test split, and no
-    validation split.
+    ``species`` and ``behaviour`` are multi-label. The authors define a training and a test split, but no validation
+    split.
 
     Args:
         root (Path): ``action_recognition``, or the folder above it.
 
     Returns:
-        list[AVClipRecord]: With paths relative to ``root``.
+        list[AVClipRecord]: Clips, with paths relative to ``root``.
 
     Raises:
-        MissingFileError: The table is not there.
-        DataError: It lacks a column, or a list cannot be read.
+        MissingFileError: The table is missing.
+        DataError: A column is missing, or a list cannot be read.
     """
     found = sorted(root.glob('AR_metadata.*')) or sorted(root.glob('action_recognition/AR_metadata.*'))
     table = next((path for path in found if path.suffix in ('.xlsx', '.csv')), None)
@@ -72,7 +72,7 @@ def read_animal_kingdom(root: Path) -> list[AVClipRecord]:
 
 
 def _video_folder(root: Path, table_folder: Path) -> Path:
-    """Where videos lie, relative to the root; as in the release where they are not there yet."""
+    """Folder of the videos, relative to the root; the release's folder if there are none yet."""
     places = [table_folder / 'dataset' / 'video', table_folder / 'video', table_folder / 'dataset', root / 'video']
     return next((place for place in places if place.is_dir()), places[0]).relative_to(root)
 
@@ -84,7 +84,7 @@ def _animals(text: str) -> list[str]:
 def _pairs(text: str) -> list[tuple[str, str]]:
     pairs = []
     for entry in _as_list(text):
-        # "[(\"Pallas's Gull\", 'Flying')]": the release has such entries in quotes once more.
+        # "[(\"Pallas's Gull\", 'Flying')]": the release quotes such entries twice.
         for animal, action in _as_list(entry) if isinstance(entry, str) else [entry]:
             pairs.append((str(animal), str(action)))
     return pairs

@@ -1,4 +1,4 @@
-"""What the readers of public layouts share."""
+"""Functions shared by the readers of public layouts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +13,12 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = ',') -> list
 
     Args:
         path (Path): The file, in UTF-8.
-        columns (Sequence[str]): Those that must be there.
+        columns (Sequence[str]): Required columns.
         delimiter (str): Between cells.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It cannot be read, or lacks a column.
+        DataError: It cannot be read, or a column is missing.
     """
     if not path.is_file():
         raise MissingFileError(f'There is no {path}')
@@ -28,14 +28,14 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = ',') -> list
 
 
 def check_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
-    """Hold a table's columns to those that its layout has.
+    """Check that a table has the columns of its layout.
 
     Raises:
-        DataError: One lacks.
+        DataError: A column is missing.
     """
     for name in columns:
         if name not in header:
-            raise DataError(f'{path}: has no column {name!r}, as its layout would. {nearest(name, list(header))}')
+            raise DataError(f'{path}: has no column {name!r}, which its layout requires. {nearest(name, list(header))}')
 
 
 def unique_ids(names: Sequence[str]) -> list[str]:
@@ -49,5 +49,5 @@ def unique_ids(names: Sequence[str]) -> list[str]:
 
 
 def joined(labels: Sequence[str]) -> str:
-    """Labels as a cell of the metadata: distinct, in their order, separated by ``;``."""
+    """Labels as a cell of the metadata: distinct, in order, separated by ``;``."""
     return ';'.join(dict.fromkeys(label.strip().replace(';', ',') for label in labels if label.strip()))

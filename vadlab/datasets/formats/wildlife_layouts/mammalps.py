@@ -12,7 +12,7 @@ _COLUMNS = ('video_path', 'start_s', 'end_s', 'activity', 'actions', 'species')
 
 
 def read_mammalps(root: Path) -> list[AVClipRecord]:
-    """MammAlps, benchmark I: single-animal clips with species, activity and actions.
+    """Read MammAlps, benchmark I: single-animal clips with species, activity and actions.
 
     Gabeff et al., "MammAlps", CVPR 2025, arXiv:2503.18223. Layout of the release (Zenodo 15040901), relative to its
     ``mammalps_v1``::
@@ -22,22 +22,22 @@ def read_mammalps(root: Path) -> list[AVClipRecord]:
         benchmark_1/audios/<track>/<track>_c<view>.wav    the sound of each
 
     Classes and their spelling were checked against the authors' repository (``evaluation/labels_mapping_b1.json``,
-    ``evaluation/eval_b1.py`` of github.com/eceo-epfl/MammAlps); columns, folders and that the mp4 files carry no sound
-    against three public programs that read the release, independently of each other; the release itself (82 GiB) was
-    not at hand. ``actions`` holds one or two, separated by ``;`` and filled up with ``none``.
+    ``evaluation/eval_b1.py`` of github.com/eceo-epfl/MammAlps). Columns, folders and the missing sound of the mp4 files
+    were checked against three independent public programs that read the release. The release itself (82 GiB) was not at
+    hand. ``actions`` holds one or two, separated by ``;`` and filled up with ``none``.
 
-    The activity becomes ``behaviour``, of which a clip has one; ``actions`` keeps its name, a head of several labels.
-    The order of the test split is that of its CSV, whose row numbers the authors' evaluation takes as sample ids.
+    The activity becomes ``behaviour``, a single-label head; ``actions`` keeps its name and is a multi-label head. The
+    test split keeps the order of its CSV, since the authors' evaluation uses row numbers as sample ids.
 
     Args:
         root (Path): ``mammalps_v1``, or ``benchmark_1`` in it.
 
     Returns:
-        list[AVClipRecord]: With paths relative to ``root``.
+        list[AVClipRecord]: Clips, with paths relative to ``root``.
 
     Raises:
-        MissingFileError: A split's CSV is not there.
-        DataError: A CSV without one of the columns.
+        MissingFileError: The CSV of a split is missing.
+        DataError: A CSV has not all columns.
     """
     inside = Path() if (root / 'metadata').is_dir() else Path('benchmark_1')
     if not (root / inside / 'metadata').is_dir():

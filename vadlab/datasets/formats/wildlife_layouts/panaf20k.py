@@ -19,12 +19,12 @@ _NO_LABEL = ('', 'none', 'no_action', 'nan')
 
 
 def read_panaf20k(root: Path) -> list[AVClipRecord]:
-    """PanAf20K: camera-trap videos of chimpanzees and gorillas.
+    """Read PanAf20K: camera-trap videos of chimpanzees and gorillas.
 
-    Brookes et al., "PanAf20K", IJCV 2024, arXiv:2401.13554, in two parts, told apart by what is in the folder:
+    Brookes et al., "PanAf20K", IJCV 2024, arXiv:2401.13554, in two parts, distinguished by the content of the folder:
 
-    *PanAf500*, every frame annotated. Folders and keys were checked against two public programs that read it; neither
-    reads ``species``, which is taken where it is there. The release (data.bris.ac.uk) was not at hand::
+    *PanAf500*, every frame annotated. Folders and keys were checked against two public programs that read it. Neither
+    reads ``species``, which is read here if it exists. The release (data.bris.ac.uk) was not at hand::
 
         annotations/{train,validation,test}/<video>.json
             {"annotations": [{"frame_id": 1, "detections": [{"ape_id", "bbox", "species", "behaviour"}, ...]}, ...]}
@@ -32,21 +32,21 @@ def read_panaf20k(root: Path) -> list[AVClipRecord]:
 
     A video's labels are all species and all behaviours in its frames.
 
-    *PanAf20K*, labels of whole videos. The paper says what they are (18 behaviours, several of a video); no public
-    file or program shows how the release writes them down. So its reader takes what such tables look like, and says
-    what it took them for: ``{train,val,validation,test}.csv`` (or one CSV with a column ``split``), here or in
-    ``annotations`` or ``metadata``; a column with the video's name; behaviours in one column (``behaviours``,
-    ``labels``; separated by ``;`` or ``,``), or in a column of zeros and ones for each; ``species``, if it is there.
+    *PanAf20K*, labels of whole videos. The paper lists them (18 behaviours, several per video), but no public file or
+    program shows the format of the release. So the reader accepts typical tables, and logs how it read them:
+    ``{train,val,validation,test}.csv`` (or one CSV with a column ``split``), here or in ``annotations`` or
+    ``metadata``; a column with the video's name; behaviours in one column (``behaviours``, ``labels``; separated by
+    ``;`` or ``,``), or in one column of zeros and ones per behaviour; ``species``, if it exists.
 
     Args:
         root (Path): The folder of one of the parts.
 
     Returns:
-        list[AVClipRecord]: With paths relative to ``root``.
+        list[AVClipRecord]: Clips, with paths relative to ``root``.
 
     Raises:
-        MissingFileError: Annotations of neither part are here.
-        DataError: A file that cannot be read.
+        MissingFileError: There are annotations of neither part.
+        DataError: A file cannot be read.
     """
     for folder in (root, root / 'PanAf500'):
         if any((folder / 'annotations' / split).is_dir() for split in _SPLITS):

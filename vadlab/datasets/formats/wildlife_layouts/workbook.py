@@ -1,4 +1,4 @@
-"""Sheets of an .xlsx file: cells as text, without styles and formulas."""
+"""Reading sheets of an .xlsx file: cells as text, without styles and formulas."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -10,15 +10,15 @@ from vadlab.utils.npy_file import ZIP_DAMAGE
 
 _MAIN = '{http://schemas.openxmlformats.org/spreadsheetml/2006/main}'
 _RELATION = '{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id'
-_MOST_BYTES = 500_000_000  # of one part, unpacked
+_MOST_BYTES = 500_000_000  # per part, unpacked
 
 
 def read_sheet(path: Path, sheet: str) -> list[dict[str, str]]:
-    """Rows of a sheet by the names in its first row.
+    """Rows of a sheet as dicts by the names in its first row.
 
     Args:
         path (Path): An ``.xlsx`` file.
-        sheet (str): Its name.
+        sheet (str): Name of the sheet.
 
     Raises:
         MissingFileError: There is no such file.
@@ -68,7 +68,7 @@ def _shared_strings(archive: zipfile.ZipFile) -> list[str]:
 
 
 def _cells(row: ElementTree.Element, shared: list[str]) -> dict[str, str]:
-    """Text of a row's cells by their column's letters."""
+    """Text of a row's cells by column letters."""
     found = {}
     for cell in row.iter(f'{_MAIN}c'):
         column = re.match('[A-Z]+', cell.get('r', ''))
