@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = ['README.md', 'CONTRIBUTING.md', *sorted(str(p.relative_to(ROOT)) for p in (ROOT / 'docs').glob('*.md'))]
 
 # First comment of a code block that stands for a file.
-BLOCK = re.compile(r'```python\n# ([\w./]+\.py)\n(.*?)```', re.DOTALL)
+BLOCK = re.compile(r'```(?:python|yaml)\n# ([\w./-]+\.(?:py|yml))\n(.*?)```', re.DOTALL)
 REPOSITORY_PATH = re.compile(
     r'(?<![\w./-])((?:configs|tools|vadlab|docs|tests|requirements)/[\w./<>{},-]*[\w/]|setup\.py|Makefile|LICENSE)'
 )
@@ -36,7 +36,7 @@ def worked_example(document):
 
 def made_by_examples():
     """Paths of the files that any document writes."""
-    return {path for document in DOCUMENTS for path in worked_example(document)}
+    return {path.removeprefix('my_project/') for document in DOCUMENTS for path in worked_example(document)}
 
 
 def commands(document):
@@ -156,41 +156,99 @@ FEATURE_OPTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ('document', 'write', 'options', 'checkpoint'),
-    [
-        ('CONTRIBUTING.md', write_data, VIDEO_OPTIONS, 'epoch_1.pth'),
-        ('docs/weakly_supervised.md', write_features, FEATURE_OPTIONS, 'epoch_30.pth'),
-    ],
-)
+EXAMPLES = [
+    ('CONTRIBUTING.md', write_data, VIDEO_OPTIONS, 'epoch_1.pth'),
+    ('docs/weakly_supervised.md', write_features, FEATURE_OPTIONS, 'epoch_30.pth'),
+]
+INDEX = 'configs/model-index.yml'
+
+
+def command(folder, *words, path):
+    """Run Python in a folder, with these folders on its path; what it prints."""
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, path)), 'OMP_NUM_THREADS': '1'}
+    result = subprocess.run(
+        [sys.executable, *map(str, words)], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result.stdout
+
+
+def write_method(document, folder):
+    """A copy of the repository with the files of a worked example in it; the example's files by kind."""
+    ignored = shutil.ignore_patterns('__pycache__')
+    for part in ('vadlab', 'tools', 'configs', 'docs', 'tests'):
+        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
+    for part in ('pyproject.toml', 'README.md', 'CONTRIBUTING.md'):
+        shutil.copy(ROOT / part, folder)
+    example = {path: text for path, text in worked_example(document).items() if (ROOT / path).parent.is_dir()}
+    kinds = {path.split('/')[0] if path != INDEX else 'index': path for path in example}
+    assert set(kinds) == {'vadlab', 'configs', 'tests', 'index'}
+    assert len(example) == 4
+    for path, text in example.items():
+        with (folder / path).open('a', encoding='utf-8') as file:
+            file.write(f'\n{text}' if path == INDEX else text)
+    return kinds
+
+
+def train_and_test(folder, tools, config, options, checkpoint, path):
+    """Train a worked example and test what came out."""
+    work, scored = folder / 'run', folder / 'run' / 'metrics.json'
+    command(folder, tools / 'train.py', config, '--work-dir', work, '--cfg-options', *options, path=path)
+    out = ['--out', scored, '--cfg-options', *options]
+    command(folder, tools / 'test.py', config, work / checkpoint, *out, path=path)
+    assert json.loads(scored.read_text())['metrics']['frame/auc'] > 0.95
+
+
+@pytest.mark.parametrize(('document', 'write', 'options', 'checkpoint'), EXAMPLES)
 def test_worked_example_trains_tests_and_passes_its_own_test(tmp_path, document, write, options, checkpoint):
     """Do what the document says, in a copy of the repository."""
-    for folder in ('vadlab', 'tools', 'configs'):
-        ignore = shutil.ignore_patterns('__pycache__', '*.safetensors')
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore)
-    shutil.copy(ROOT / 'pyproject.toml', tmp_path)
-    example = worked_example(document)
-    assert len(example) == 3
-    for path, text in example.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
-    (line,) = re.findall(r'`vadlab/models/detectors/__init__.py`: `(from \S+ import \w+)`', read(document))
-    with (tmp_path / 'vadlab/models/detectors/__init__.py').open('a') as init:
-        init.write(line + '\n')
+    kinds = write_method(document, tmp_path)
     write(tmp_path / 'clips')
+    command(tmp_path, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', kinds['tests'], path=[tmp_path])
+    train_and_test(tmp_path, tmp_path / 'tools', kinds['configs'], options, checkpoint, [tmp_path])
 
-    def run(*command):
-        env = {**os.environ, 'PYTHONPATH': str(tmp_path), 'OMP_NUM_THREADS': '1'}
-        result = subprocess.run(
-            [sys.executable, *command], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-        )
-        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-        return result.stdout
 
-    (config,) = (path for path in example if path.startswith('configs/'))
-    (test,) = (path for path in example if path.startswith('tests/'))
-    run('-m', 'pytest', '-q', '-p', 'no:cacheprovider', test)
-    run('tools/train.py', config, '--work-dir', 'run', '--cfg-options', *options)
-    run('tools/test.py', config, f'run/{checkpoint}', '--out', 'run/metrics.json', '--cfg-options', *options)
-    report = json.loads((tmp_path / 'run/metrics.json').read_text())
-    assert report['metrics']['frame/auc'] > 0.95
+@pytest.mark.slow
+@pytest.mark.parametrize('document', [example[0] for example in EXAMPLES])
+def test_worked_example_is_found_by_the_tables_and_by_the_tests_of_every_method(tmp_path, document):
+    kinds = write_method(document, tmp_path)
+    name = Path(kinds['configs']).stem
+    command(tmp_path, 'tools/zoo.py', path=[tmp_path])
+    assert f'| `configs/{name}.py` |' in (tmp_path / 'README.md').read_text(encoding='utf-8')
+    assert f'| `configs/{name}.py` |' in (tmp_path / 'docs/config.md').read_text(encoding='utf-8')
+    demos = command(tmp_path, 'tools/zoo.py', '--demos', path=[tmp_path]).split()
+    assert (f'configs/{name}.py' in demos) == ('weakly' in document)
+    tests = [f'tests/{part}' for part in ('tools/test_validation_equals_test.py', 'tools/test_zoo.py', 'configs')]
+    words = f'{name.removesuffix("_demo")} or every_method or zoo'
+    found = command(tmp_path, '-m', 'pytest', '-v', '-p', 'no:cacheprovider', *tests, '-k', words, path=[tmp_path])
+    assert f'test_validation_equals_test[{name.removesuffix("_demo")}] PASSED' in found
+    assert f'test_every_part_can_be_built[{name}] PASSED' in found
+
+
+def test_worked_example_works_in_a_repository_of_its_own(tmp_path):
+    """Do what CONTRIBUTING.md says of a folder outside the clone."""
+    example, project = worked_example('CONTRIBUTING.md'), tmp_path / 'my_project'
+    inside, name = 'vadlab/models/detectors/frame_difference.py', 'my_methods.frame_difference'
+    files = {
+        'my_methods/frame_difference.py': example[inside],
+        'configs/frame_difference.py': example['my_project/configs/frame_difference.py'],
+        'tests/test_frame_difference.py': example['tests/models/detectors/test_frame_difference.py'].replace(
+            inside.removesuffix('.py').replace('/', '.'), name
+        ),
+    }
+    for path, text in files.items():
+        (project / path).parent.mkdir(parents=True)
+        (project / path).write_text(text)
+    write_data(project / 'clips')
+    path = [project, ROOT]
+    command(project, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', 'tests', path=path)
+    train_and_test(project, ROOT / 'tools', 'configs/frame_difference.py', VIDEO_OPTIONS, 'epoch_1.pth', path)
+
+
+def test_config_in_a_repository_of_its_own_differs_by_its_bases_and_its_import():
+    example = worked_example('CONTRIBUTING.md')
+    inside, outside = (
+        example[path] for path in ('configs/frame_difference_ucf.py', 'my_project/configs/frame_difference.py')
+    )
+    lines = [line for line in outside.splitlines() if not line.startswith('custom_imports')]
+    assert [line.replace('vadlab::', './') for line in lines] == inside.splitlines()[1:]

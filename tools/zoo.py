@@ -23,8 +23,8 @@ from vadlab.utils.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
 INDEX = ROOT / 'configs' / 'model-index.yml'
-REQUIRED = {'name', 'task', 'class', 'paper', 'code', 'page', 'demo', 'configs'}
-OPTIONAL = {'parity', 'measured'}
+REQUIRED = {'name', 'task', 'class', 'paper', 'page', 'demo'}
+OPTIONAL = {'code', 'configs', 'parity', 'measured'}
 WEAK = 'weakly supervised video anomaly detection'
 _BLOCK = re.compile(r'(<!-- zoo: (\w+) -->\n).*?(<!-- zoo end -->)', re.DOTALL)
 
@@ -49,17 +49,22 @@ def read_index(path: Path = INDEX) -> list[dict[str, Any]]:
 
 def configs_of(entry: dict[str, Any]) -> list[str]:
     """All configs of a method, the demo's first."""
-    return [entry['demo'], *(row['config'] for row in entry['configs'])]
+    return [entry['demo'], *(row['config'] for row in entry.get('configs', []))]
+
+
+def name_of(entry: dict[str, Any]) -> str:
+    """A method's name, linked to its authors' code, and its paper."""
+    name = f'[{entry["name"]}]({entry["code"]})' if 'code' in entry else entry['name']
+    return f'{name}, {entry["paper"]}'
 
 
 def methods_table(entries: Sequence[dict[str, Any]]) -> list[str]:
     """One row per method: what it is for, where to start."""
     rows = ['| task | method | start with | then | explained in |', '| --- | --- | --- | --- | --- |']
     for entry in entries:
-        then = entry['configs'][0]['config']
+        then = ', '.join(f'`{config}`' for config in configs_of(entry)[1:2])
         page = f'[{Path(entry["page"]).stem}]({entry["page"]})'
-        name = f'[{entry["name"]}]({entry["code"]}), {entry["paper"]}'
-        rows.append(f'| {entry["task"]} | {name} | `{entry["demo"]}` | `{then}` | {page} |')
+        rows.append(f'| {entry["task"]} | {name_of(entry)} | `{entry["demo"]}` | {then} | {page} |')
     return rows
 
 
@@ -67,8 +72,8 @@ def published_table(entries: Sequence[dict[str, Any]]) -> list[str]:
     """One row per config of a weakly supervised method, with the authors' number."""
     rows = ['| method | config | features | published |', '| --- | --- | --- | --- |']
     for entry in entries:
-        for i, row in enumerate(entry['configs'] if entry['task'] == WEAK else []):
-            name = '' if i else f'[{entry["name"]}]({entry["code"]}), {entry["paper"]}; start with `{entry["demo"]}`'
+        for i, row in enumerate(entry.get('configs', []) if entry['task'] == WEAK else []):
+            name = '' if i else f'{name_of(entry)}; start with `{entry["demo"]}`'
             rows.append(f'| {name} | `{row["config"]}` | {row["input"]} | {row.get("published", "")} |')
     return rows
 

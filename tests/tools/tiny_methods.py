@@ -42,7 +42,6 @@ min_region_frames = 2
 image_size = 32
 batch_size = 2
 num_workers = 0
-amp_dtype = None
 tensorboard = False
 """
 CAPTIONS = """
@@ -58,7 +57,6 @@ batch_size = 6
 num_workers = 0
 max_words = 8
 max_len = 12
-amp_dtype = None
 tensorboard = False
 """
 CLIPS = """
@@ -67,7 +65,6 @@ data_root = '{data}'
 image_size = 16
 num_frames = 4
 tensorboard = False
-amp_dtype = None
 data_preprocessor = dict(_delete_=True, type='AudioVisualDataPreprocessor', audio_mean=0.0, audio_std=1.0)
 train_dataloader = dict(_delete_=True, batch_size=4, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'), dataset=dict(type='ToyClips', length=32))
