@@ -234,8 +234,8 @@ def test_a_codebook_of_another_width_is_refused_when_built(parts, tmp_path):
 @pytest.mark.parametrize(
     ('tokens', 'message'),
     [
-        ([2, 4, 9, 3], 'caption of image 7 holds number 9, but the vocabulary .* has 9 words'),
-        ([2, -1, 3], 'holds number 3, but'),
+        ([2, 4, 9, 3], 'caption of image 7 has the word id 9, but the vocabulary .* has 9 words'),
+        ([2, -1, 3], 'has the word id 3, but'),
         ([2], 'caption of image 7 has 1 tokens'),
         ([2, *[4] * 10, 3], 'has 12 tokens, start and end included; the decoder takes 2 to 11'),
     ],

@@ -139,9 +139,9 @@ def test_it_says_when_it_starts_and_when_it_cannot(log):
     assert log[1] == 'memory 1: 4 pairs after optimizer step 2, 6 are needed: no prototypes yet.'
     assert log[2].startswith('memory 1: 2 prototypes of 8 pairs at optimizer step 4, the first: it serves from now on')
     memory.before_train(100)
-    assert log[3] == 'memory 1: 8 of 40 pairs in the banks, 2 prototypes serve, made 1 times.'
+    assert log[3] == 'memory 1: 8 of 40 pairs in the banks, 2 prototypes in use, computed 1 times.'
     _memory(name='memory 2', refresh_every=50).before_train(40)
-    assert log[-1].startswith('memory 2: this run has 40 optimizer steps, so it never gets prototypes')
+    assert log[-1].startswith('memory 2: this run has 40 optimizer steps, so it never has prototypes')
 
 
 def test_a_run_without_the_hook_is_warned(log):

@@ -1,4 +1,4 @@
-"""Image captioning: one module per method, and its decoder and search."""
+"""Image captioning: methods, decoder and search."""
 
 from vadlab.utils.lazy_package import lazy_names
 

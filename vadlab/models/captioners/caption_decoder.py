@@ -1,5 +1,5 @@
-# Shapes: b images, k captions at a time of each, n = b * k of them in rows, l words, v vocabulary, p patches, d width,
-# h heads of c channels, m layers.
+# Shapes: b images, k captions per image, n = b * k captions in rows, l words, v vocabulary, p patches, d width, h heads
+# of c channels, m layers.
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -13,13 +13,13 @@ from .grid_encoder import feed_forward
 
 
 class EncodedImages(NamedTuple):
-    """What a decoder reads of b images.
+    """Encoded features of b images, the input of a decoder.
 
     Attributes:
         grid (Tensor): Visual grid, shape (b, p, d).
-        positions (Tensor): Added to it where it serves as keys, shape (p, d).
+        positions (Tensor): Position embeddings, added to the grid for the keys, shape (p, d).
         concepts (Tensor): Concept of each patch, int64, shape (b, p).
-        visual (Tensor): Visual grid before it read the concepts, shape (b, p, d).
+        visual (Tensor): Visual grid before attention to the concepts, shape (b, p, d).
     """
 
     grid: Tensor
@@ -29,70 +29,70 @@ class EncodedImages(NamedTuple):
 
 
 class DecoderCache:
-    """Keys and values that the next word needs: of the images, once each, and of the words so far.
+    """Cached keys and values for the next word: of the images, once per image, and of the words so far.
 
     Args:
-        cross (list[tuple[Tensor, Tensor]]): Of each layer, keys and values of the images, shape (b, h, p, c) each.
-        num_rows (int): Captions n, a multiple of the images.
-        max_len (int): Most words.
+        cross (list[tuple[Tensor, Tensor]]): Keys and values of the images per layer, shape (b, h, p, c) each.
+        num_rows (int): Number of captions n, a multiple of the number of images.
+        max_len (int): Maximum number of words.
     """
 
     def __init__(self, cross: list[tuple[Tensor, Tensor]], num_rows: int, max_len: int) -> None:
         self.cross = cross
         keys_bhpc = cross[0][0]
         _, heads, _, channels = keys_bhpc.shape
-        # Places first and rows next: what is reordered at every word then lies in long runs.
+        # Positions first, then rows: reordering rows after each word then copies long contiguous blocks.
         self.words = keys_bhpc.new_empty(max_len, num_rows, len(cross), 2, heads, channels)
         self.length = 0
 
     @property
     def num_rows(self) -> int:
-        """Captions n."""
+        """Number of captions n."""
         return self.words.shape[1]
 
     @property
     def num_images(self) -> int:
-        """Images b."""
+        """Number of images b."""
         return len(self.cross[0][0])
 
     def append(self, layer: int, key_nhc: Tensor, value_nhc: Tensor) -> tuple[Tensor, Tensor]:
-        """Put a word's key and value behind those so far; all of them, shape (n, h, length + 1, c) each."""
+        """Append a word's key and value; returns all keys and all values, shape (n, h, length + 1, c) each."""
         self.words[self.length, :, layer, 0] = key_nhc
         self.words[self.length, :, layer, 1] = value_nhc
         keys, values = self.words[: self.length + 1, :, layer].permute(2, 1, 3, 0, 4)
         return keys, values
 
     def reorder(self, rows_n: Tensor) -> None:
-        """Let row i go on where row ``rows_n[i]``, of the same image, has come to. In place."""
+        """Replace row i by row ``rows_n[i]`` of the same image, in place."""
         past = self.words[: self.length]
         past.copy_(past.index_select(1, rows_n))
 
 
 @MODELS.register_module()
 class CaptionDecoder(nn.Module):
-    """A transformer that writes a caption word by word.
+    """Autoregressive transformer decoder for captions.
 
     Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762: masked self-attention, cross-attention (image
-    positions on keys only) and feed-forward layer, each followed by its residual and norm. Word positions are learnt,
-    from a sinusoidal start.
+    positions on keys only) and feed-forward layer, each followed by its residual and norm. Position embeddings of words
+    are learnt and start from sinusoids.
 
     :meth:`forward` scores whole captions; :meth:`init_cache` and :meth:`step` give the same log-probabilities one word
-    at a time. Then an image's keys and values are computed once, however many captions of it are written, and these
-    captions pass its cross-attention as one sequence of queries.
+    at a time. With the cache, the keys and values of an image are computed once for all its captions, and these
+    captions are one sequence of queries in cross-attention.
 
     Args:
-        vocab_size (int): Words v.
+        vocab_size (int): Number of words v.
         width (int): Channels d.
-        layers (int): Blocks, >= 1.
+        layers (int): Number of blocks, >= 1.
         heads (int): Attention heads.
         ffn_width (int): Hidden width of the feed-forward layers.
         dropout (float): Share of activations dropped in training.
-        max_len (int): Positions: tokens of the longest caption, of start and end only one counted.
+        max_len (int): Number of positions: tokens of the longest caption, minus one, since the end is never an input.
         memory (dict | None): Config of the :class:`PrototypicalMemory` of each self-attention (``width`` and ``name``
-            are filled in); None for none.
+            are set automatically); None for no memory.
 
     Raises:
-        ConfigError: No layer, or no position.
+        ConfigError: ``layers`` or ``max_len`` is less than 1.
     """
 
     def __init__(
@@ -123,19 +123,20 @@ class CaptionDecoder(nn.Module):
         nn.init.xavier_uniform_(self.classifier.weight)
 
     def forward(self, words_nl: Tensor, images: EncodedImages, is_word_nl: Tensor | None = None) -> Tensor:
-        """Log-probabilities of each next word of whole captions.
+        """Log-probabilities of the next word at each position of whole captions.
 
         Args:
-            words_nl (Tensor): Ids, start first; what follows a caption's end changes nothing before it. n is a multiple
-                of the images: k captions of the first, k of the second, ...
-            images (EncodedImages): What :class:`FSGR` encodes.
-            is_word_nl (Tensor | None): Where captions are, bool; only the memory asks, which must not keep padding.
+            words_nl (Tensor): Word ids, start first; tokens after a caption's end do not affect earlier positions. n is
+                a multiple of the number of images: k captions of the first, k of the second, ...
+            images (EncodedImages): Images encoded by :class:`FSGR`.
+            is_word_nl (Tensor | None): True at words, False at padding, bool; used only by the memory, which must not
+                keep padding.
 
         Returns:
             Tensor: float32, shape (n, l, v).
 
         Raises:
-            DataError: More words than positions.
+            DataError: There are more words than positions.
         """
         if words_nl.shape[1] > self.max_len:
             raise DataError(
@@ -148,15 +149,15 @@ class CaptionDecoder(nn.Module):
         return self.classifier(x_nld).float().log_softmax(dim=-1)
 
     def init_cache(self, images: EncodedImages, captions: int = 1, max_len: int | None = None) -> DecoderCache:
-        """What :meth:`step` starts from.
+        """New cache for :meth:`step`.
 
         Args:
-            images (EncodedImages): b of them.
-            captions (int): How many captions k of each image are written at a time.
-            max_len (int | None): Most words; all positions by default.
+            images (EncodedImages): b encoded images.
+            captions (int): Number of captions k per image that are generated at a time.
+            max_len (int | None): Maximum number of words; all positions by default.
 
         Raises:
-            ConfigError: More words than positions.
+            ConfigError: There are more words than positions.
         """
         max_len = max_len or self.max_len
         if max_len > self.max_len:
@@ -165,14 +166,14 @@ class CaptionDecoder(nn.Module):
         return DecoderCache(cross, len(images.grid) * captions, max_len)
 
     def step(self, words_n: Tensor, cache: DecoderCache) -> Tensor:
-        """Take one word more into each caption.
+        """Append one word to each caption and predict the next one.
 
         Args:
-            words_n (Tensor): Ids; of the start at first.
-            cache (DecoderCache): Of :meth:`init_cache`; goes on by a word.
+            words_n (Tensor): Word ids; the start id in the first step.
+            cache (DecoderCache): Cache from :meth:`init_cache`; updated in place.
 
         Returns:
-            Tensor: Log-probabilities of the word after, float32, shape (n, v).
+            Tensor: Log-probabilities of the next word, float32, shape (n, v).
         """
         x_nd = self.dropout(self.word_embedding(words_n) + self.positional_embedding[cache.length])
         for number, layer in enumerate(self.layers):
@@ -194,7 +195,7 @@ class _DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def image_keys_values(self, images: EncodedImages) -> tuple[Tensor, Tensor]:
-        """Projected, shape (b, h, p, c) each."""
+        """Projected keys and values of the images, shape (b, h, p, c) each."""
         attention = self.cross_attention
         keys = attention.split(attention.key(images.grid + images.positions))
         return keys, attention.split(attention.value(images.grid))
@@ -226,7 +227,7 @@ class _DecoderLayer(nn.Module):
 
     def _read_image(self, x_nld: Tensor, mixed_nld: Tensor, image: tuple[Tensor, Tensor]) -> Tensor:
         x_nld = self.norm1(x_nld + self.dropout(mixed_nld))
-        # The captions of one image are queries side by side: its keys and values are not copied for each.
+        # The captions of an image are concatenated as queries, so its keys and values are not copied per caption.
         attention = self.cross_attention
         query_bqd = attention.query(x_nld).reshape(len(image[0]), -1, x_nld.shape[-1])
         read_nld = attention.attend(attention.split(query_bqd), *image).view_as(x_nld)

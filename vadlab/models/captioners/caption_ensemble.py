@@ -17,19 +17,19 @@ from .decoding import check_decoding, search
 
 
 class EnsembleCache:
-    """The caches of several decoders that write the same captions."""
+    """Caches of several decoders that generate the same captions."""
 
     def __init__(self, parts: Sequence[DecoderCache]) -> None:
         self.parts = list(parts)
 
     @property
     def num_rows(self) -> int:
-        """Captions n."""
+        """Number of captions n."""
         return self.parts[0].num_rows
 
     @property
     def num_images(self) -> int:
-        """Images b."""
+        """Number of images b."""
         return self.parts[0].num_images
 
     def reorder(self, rows_n: Tensor) -> None:
@@ -40,21 +40,21 @@ class EnsembleCache:
 
 @MODELS.register_module()
 class CaptionEnsemble(BaseModel):
-    """Several trained captioners that agree on every word. For testing: ``tools/test.py CONFIG none``.
+    """Ensemble of trained captioners, averaged at every word; for testing: ``tools/test.py CONFIG none``.
 
     Log-probabilities are averaged, as the public code of FSGR does after Cornia et al., "Meshed-Memory Transformer",
     CVPR 2020, arXiv:1912.08226 (github.com/aimagelab/meshed-memory-transformer); their exponentials do not sum to one.
     ``average='probs'`` takes the mean of the probabilities instead.
 
     Args:
-        captioner (dict): Config of each, such as :class:`FSGR`.
-        pretrained (Sequence[str]): Their checkpoints, which must be of one vocabulary.
+        captioner (dict): Config of each captioner, such as :class:`FSGR`.
+        pretrained (Sequence[str]): Checkpoints of the captioners, all with the same vocabulary.
         average (str): ``log_probs`` or ``probs``.
-        decoding (dict | None): How captions are searched; by default as the captioner's config says.
+        decoding (dict | None): Search method and its options; by default those of the captioner's config.
         data_preprocessor (dict | None): CaptionDataPreprocessor by default.
 
     Raises:
-        ConfigError: No checkpoint, or an unknown average.
+        ConfigError: There is no checkpoint, or ``average`` is unknown.
     """
 
     def __init__(
@@ -79,15 +79,15 @@ class CaptionEnsemble(BaseModel):
 
     @property
     def concepts(self) -> list[str]:
-        """Names of what patches are taken for, by number: the first captioner names them."""
+        """Names of the concepts by index, from the codebook of the first captioner."""
         return self.captioners[0].concepts
 
     def init_weights(self) -> None:
         """Load the checkpoints.
 
         Raises:
-            MissingFileError: One does not exist.
-            CheckpointError: One does not fit the captioner's config, or is of another vocabulary.
+            MissingFileError: A checkpoint does not exist.
+            CheckpointError: A checkpoint does not fit the captioner's config, or has another vocabulary.
         """
         if self.is_init:
             return
@@ -102,10 +102,10 @@ class CaptionEnsemble(BaseModel):
         """Encode (``tensor``) or predict; see :meth:`FSGR.forward`.
 
         Raises:
-            ConfigError: ``loss``: an ensemble is not trained.
+            ConfigError: ``mode`` is ``loss``: an ensemble cannot be trained.
         """
         if mode == 'loss':
-            raise ConfigError('CaptionEnsemble: not trained as one; train each captioner by its own config.')
+            raise ConfigError('CaptionEnsemble: not trained as one; train each captioner with its own config.')
         with torch.no_grad():
             images = [captioner.encode(inputs, data_samples) for captioner in self.captioners]
             if mode == 'tensor':
@@ -118,7 +118,7 @@ class CaptionEnsemble(BaseModel):
         return EnsembleCache([captioner.decoder.init_cache(part, captions, max_len) for captioner, part in pairs])
 
     def step(self, words_n: Tensor, cache: EnsembleCache) -> Tensor:
-        """The mean of what the decoders say, shape (n, v); see :meth:`CaptionDecoder.step`."""
+        """Mean of the decoders' predictions, shape (n, v); see :meth:`CaptionDecoder.step`."""
         pairs = zip(self.captioners, cache.parts, strict=True)
         said: Any = torch.stack([captioner.decoder.step(words_n, part) for captioner, part in pairs])
         return said.mean(0) if self.average == 'log_probs' else said.logsumexp(0) - math.log(len(said))

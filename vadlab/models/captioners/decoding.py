@@ -1,10 +1,9 @@
-"""Writing captions: greedy, by beam search, or by drawing words.
+"""Caption decoding: greedy search, beam search and nucleus sampling.
 
-Whatever has ``init_cache(images, captions, max_len)`` and ``step(words, cache)`` can be searched, such as
-:class:`CaptionDecoder` and :class:`CaptionEnsemble`; of its cache ``num_images``, ``num_rows`` and ``reorder(rows)``
-are used.
+A decoder must have ``init_cache(images, captions, max_len)`` and ``step(words, cache)``, as :class:`CaptionDecoder` and
+:class:`CaptionEnsemble` do. Its cache must have ``num_images``, ``num_rows`` and ``reorder(rows)``.
 
-Shape suffixes: b images, k captions of each at a time, n = b * k of them in rows, l words, v vocabulary.
+Shape suffixes: b images, k captions per image, n = b * k captions in rows, l words, v vocabulary.
 """
 
 import inspect
@@ -28,12 +27,12 @@ NEVER_WRITTEN = [PAD, UNK, BOS]
 
 
 class Captions(NamedTuple):
-    """What a search has found.
+    """Captions found by a search.
 
     Attributes:
-        tokens (Tensor): Words and the end, which a caption of ``max_len`` words lacks, then padding; int64, shape
-            (b, l), or (b, k, l) for all captions, the best first.
-        scores (Tensor): Log-probability of each caption, its end included, float32, shape (b,) or (b, k).
+        tokens (Tensor): Words, the end id (missing in captions of ``max_len`` words), then padding; int64, shape
+            (b, l), or (b, k, l) for all captions, best first.
+        scores (Tensor): Log-probability of each caption, including its end, float32, shape (b,) or (b, k).
     """
 
     tokens: Tensor
@@ -49,22 +48,23 @@ def beam_search(
     length_penalty: float = 0.0,
     return_all: bool = False,
 ) -> Captions:
-    """Keep the ``beam_size`` likeliest beginnings of each image's caption, word by word, all images together.
+    """Beam search for all images at once: keeps the ``beam_size`` most likely partial captions per image.
 
-    A caption that has ended keeps its place and its score, as long as it is among the likeliest. The search stops when
-    all have ended, or all that can still be the best, where only that one is wanted.
+    A finished caption keeps its score and stays in the beam as long as it is among the most likely. The search stops
+    when all captions are finished. If only the best caption is returned, it stops as soon as the best one cannot
+    change.
 
     Args:
-        decoder (Any): What is searched, see the module.
-        images (Any): What its ``init_cache`` takes.
-        beam_size (int): Beginnings k.
-        max_len (int): Most words, the end included.
-        length_penalty (float): At the end, captions are ranked by score / length ** ``length_penalty``; 0 ranks by
-            score. Returned scores are not divided.
-        return_all (bool): Return all k captions of an image.
+        decoder (Any): The decoder; for its interface, see the module.
+        images (Any): Input of the decoder's ``init_cache``.
+        beam_size (int): Number of partial captions k per image.
+        max_len (int): Maximum number of words, including the end.
+        length_penalty (float): Finished captions are ranked by score / length ** ``length_penalty``; 0 ranks by score.
+            Returned scores are not divided.
+        return_all (bool): Return all k captions per image, not only the best.
 
     Raises:
-        ConfigError: ``beam_size`` or ``max_len`` below 1.
+        ConfigError: ``beam_size`` or ``max_len`` is less than 1.
     """
     _at_least_one(beam_size=beam_size, max_len=max_len)
     cache = decoder.init_cache(images, beam_size, max_len)
@@ -72,7 +72,7 @@ def beam_search(
     device = _device_of(images)
     tokens_bkl = torch.full((b, beam_size, max_len), PAD, device=device)
     words_n = torch.full((n,), BOS, device=device)
-    # All beams begin alike, so at first one of them alone may be continued.
+    # All beams start the same, so only the first may be extended in the first step.
     scores_bk = torch.full((b, beam_size), -torch.inf, device=device)
     scores_bk[:, 0] = 0
     ended_bk = torch.zeros(b, beam_size, dtype=torch.bool, device=device)
@@ -80,7 +80,7 @@ def beam_search(
     for place in range(max_len):
         log_probs_bkv = _writable(decoder.step(words_n, cache)).unflatten(0, (b, beam_size))
         v = log_probs_bkv.shape[-1]
-        # What has ended goes on as it is, in one way only.
+        # A finished caption has one continuation, padding, with log-probability 0.
         log_probs_bkv = log_probs_bkv.masked_fill(ended_bk[..., None], -torch.inf)
         log_probs_bkv[..., PAD].masked_fill_(ended_bk, 0)
         totals_bc = (scores_bk[..., None] + log_probs_bkv).flatten(1)
@@ -89,7 +89,7 @@ def beam_search(
         tokens_bkl = tokens_bkl.gather(1, parent_bk[..., None].expand(-1, -1, max_len))
         tokens_bkl[..., place] = words_bk
         ended_bk = ended_bk.gather(1, parent_bk) | (words_bk == EOS)
-        # Scores only fall: where the best has ended, no other can become it.
+        # Scores only decrease: if the best caption is finished, no other can overtake it.
         if (ended_bk if return_all or length_penalty else ended_bk[:, 0]).all():
             break
         cache.reorder((first_row_b1 + parent_bk).flatten())
@@ -104,7 +104,7 @@ def beam_search(
 
 
 def greedy_search(decoder: Any, images: Any, max_len: int = 20) -> Captions:
-    """Take the likeliest word each time: beam search of one beam. Arguments as there."""
+    """Greedy search: the most likely word at each step; beam search with one beam."""
     return beam_search(decoder, images, beam_size=1, max_len=max_len)
 
 
@@ -120,27 +120,27 @@ def nucleus_sample(
     generator: torch.Generator | None = None,
     seed: int | None = None,
 ) -> Captions:
-    """Draw each word among the likeliest ones that together have the probability ``top_p``.
+    """Nucleus sampling: draw each word from the smallest set of most likely words with probability ``top_p``.
 
-    Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020, arXiv:1904.09751, section 3.1: the
-    smallest set of likeliest words whose probabilities reach ``top_p``.
+    Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020, arXiv:1904.09751, section 3.1.
 
     Args:
-        decoder (Any): What words are drawn from, see the module.
-        images (Any): What its ``init_cache`` takes.
-        top_p (float): Probability of the nucleus, in (0, 1]; 1 draws among all words.
-        temperature (float): Log-probabilities are divided by it before the nucleus is taken, > 0.
-        max_len (int): Most words, the end included.
-        samples (int): Captions k of each image.
-        return_all (bool): Return all of them, not the likeliest only.
-        generator (torch.Generator | None): Draws, on the images' device; torch's own by default.
-        seed (int | None): Seed of a generator for this call, instead of ``generator``.
+        decoder (Any): The decoder; for its interface, see the module.
+        images (Any): Input of the decoder's ``init_cache``.
+        top_p (float): Probability of the nucleus, in (0, 1]; 1 draws from all words.
+        temperature (float): Divisor of the log-probabilities before the nucleus is chosen, > 0.
+        max_len (int): Maximum number of words, including the end.
+        samples (int): Number of captions k per image.
+        return_all (bool): Return all captions, not only the most likely.
+        generator (torch.Generator | None): Random generator on the images' device; torch's default generator by
+            default.
+        seed (int | None): Seed of a new generator for this call, instead of ``generator``.
 
     Returns:
-        Captions: The likeliest first; scores are the decoder's own log-probabilities, of all words and temperature 1.
+        Captions: Most likely first; scores are the decoder's own log-probabilities, over all words at temperature 1.
 
     Raises:
-        ConfigError: An argument out of its range, or both generator and seed.
+        ConfigError: An argument is out of its range, or both ``generator`` and ``seed`` are given.
     """
     _at_least_one(samples=samples, max_len=max_len)
     if not 0 < top_p <= 1 or temperature <= 0:
@@ -159,7 +159,7 @@ def nucleus_sample(
     for place in range(max_len):
         log_probs_nv = _writable(decoder.step(words_n, cache))
         probs_nv, order_nv = (log_probs_nv / temperature).softmax(-1).sort(dim=-1, descending=True)
-        outside_nv = probs_nv.cumsum(-1) - probs_nv >= top_p  # the words before it suffice
+        outside_nv = probs_nv.cumsum(-1) - probs_nv >= top_p  # more likely words already reach top_p
         drawn_n1 = probs_nv.masked_fill(outside_nv, 0).multinomial(1, generator=generator)
         words_n = order_nv.gather(1, drawn_n1)[:, 0].masked_fill(ended_n, PAD)
         own_n = log_probs_nv.gather(1, words_n[:, None])[:, 0]
@@ -180,7 +180,7 @@ _NOT_FROM_CONFIG = ('decoder', 'images', 'return_all', 'generator')
 
 
 def check_decoding(decoding: dict) -> dict:
-    """A config's choice of search, checked.
+    """Check the config of a search and fill in its defaults.
 
     Args:
         decoding (dict): ``method`` (beam, greedy or nucleus) and arguments of that function.
@@ -189,7 +189,7 @@ def check_decoding(decoding: dict) -> dict:
         dict: The same, with all arguments.
 
     Raises:
-        ConfigError: An unknown method or argument, or a value of another type.
+        ConfigError: The method or an argument is unknown, or a value has another type.
     """
     options = dict(decoding)
     method = options.pop('method', 'beam')
@@ -206,17 +206,17 @@ def check_decoding(decoding: dict) -> dict:
 
 
 def search(decoder: Any, images: Any, decoding: dict) -> Captions:
-    """The best caption of each image, by the search that :func:`check_decoding` has checked."""
+    """Best caption of each image; ``decoding`` is a result of :func:`check_decoding`."""
     options = dict(decoding)
     return SEARCHES[options.pop('method')](decoder, images, **options)
 
 
 def words_of(tokens: Sequence[int], remove_repeats: bool = False) -> list[int]:
-    """A caption's words without its end and padding.
+    """Words of a caption, without its end and padding.
 
     Args:
         tokens (Sequence[int]): A row of :class:`Captions`.
-        remove_repeats (bool): Leave out a word that equals the one before it, as the evaluation of FSGR's public code
+        remove_repeats (bool): Remove a word that equals the word before it, as the evaluation of FSGR's public code
             (after Cornia et al., "Meshed-Memory Transformer", CVPR 2020, arXiv:1912.08226) does.
     """
     words = list(tokens)
@@ -225,7 +225,7 @@ def words_of(tokens: Sequence[int], remove_repeats: bool = False) -> list[int]:
 
 
 def _writable(log_probs_nv: Tensor) -> Tensor:
-    """Nothing for the words that nobody can read; the others as they are."""
+    """Mask special tokens that must not be generated."""
     log_probs_nv = log_probs_nv.clone()
     log_probs_nv[:, NEVER_WRITTEN] = -torch.inf
     return log_probs_nv

@@ -1,6 +1,6 @@
-"""FSGR image captioning, top to bottom.
+"""FSGR image captioning, in the order of computation.
 
-Shape suffixes: b images, p patches of an image, g channels of the vision tower, e of CLIP's common space, c concepts of
+Shape suffixes: b images, p patches of an image, g channels of the vision tower, e of CLIP's joint space, c concepts of
 the codebook, d width of encoder and decoder, n captions, l words of a caption, v vocabulary.
 """
 
@@ -26,12 +26,12 @@ from ..layers.logit_scale import MAX_LOGIT_SCALE, new_logit_scale
 from .caption_decoder import EncodedImages
 from .decoding import Captions, check_decoding, search, words_of
 
-_SAME_EMBEDDING = 1e-3  # what a text tower on another machine may differ by
+_SAME_EMBEDDING = 1e-3  # tolerance between machines for embeddings of the same text tower
 
 
 @MODELS.register_module()
 class FSGR(BaseModel):
-    """Captions by a transformer over CLIP's patches, each of which is told what it may be called.
+    """Captions images with a transformer over CLIP's patches, each tagged with its nearest concept.
 
     "Fully Semantic Gap Recovery for End-to-End Image Captioning" (github.com/gjc0824/FSGR), on CLIP (Radford et al.,
     2021, arXiv:2103.00020), MaskCLIP (Zhou et al., 2022, arXiv:2112.01071) and SCLIP (Wang et al., 2024,
@@ -51,32 +51,33 @@ class FSGR(BaseModel):
                                                                                                     |
                                                                  loss_caption, or a search <- next word (v)
 
-    ``loss_concept`` pulls the visual grid's patches of one concept together. Not as the public code:
-    aligned patches are those of the correlative attention (see ``vision``), which that code computes and then does
-    not use; and each sublayer has one residual and one norm, where that code's attention has two of both.
+    ``loss_concept`` pulls patches of the visual grid with the same concept together. Two differences from the public
+    code: aligned patches come from correlative attention (see ``vision``), which that code computes but does not use;
+    each sublayer has one residual and one norm, while that code's attention has two of each.
 
     Args:
         vision (dict): Config of the vision tower, :class:`CLIPVisionTransformer`.
-        tokenizer (dict): Config of the :class:`WordVocabulary` that captions are written in.
+        tokenizer (dict): Config of the captions' vocabulary, :class:`WordVocabulary`.
         codebook (str): File of concepts, see :func:`~vadlab.models.heads.codebook.load_codebook`.
-        embed_dim (int): Channels e of CLIP's common space, which the codebook must have.
+        embed_dim (int): Channels e of CLIP's joint space; must equal the codebook's.
         width (int): Channels d.
-        head (dict | None): Concepts to patches; :class:`MaskCLIPHead` by default.
-        encoder (dict | None): :class:`GridEncoder` by default; sizes are filled in.
-        decoder (dict | None): :class:`CaptionDecoder` by default; sizes are filled in.
-        loss_concept (dict | None): Patches of a concept, :class:`SupervisedContrastiveLoss`; None for none.
-        decoding (dict | None): How captions are searched: ``method`` (beam, greedy, nucleus) and the arguments of that
-            function of :mod:`~vadlab.models.captioners.decoding`; by default beam search of 5, at most 20 words.
-        remove_repeats (bool): Leave out words that equal the one before them.
-        word_init (str | None): ``clip``: word embeddings start from CLIP's text encoder (of ``pretrained``; ``width``
-            must be ``embed_dim``), centred and brought to the length of random ones. None: random.
+        head (dict | None): Config of the head that assigns concepts to patches; :class:`MaskCLIPHead` by default.
+        encoder (dict | None): Config of the encoder; :class:`GridEncoder` by default; sizes are set automatically.
+        decoder (dict | None): Config of the decoder; :class:`CaptionDecoder` by default; sizes are set automatically.
+        loss_concept (dict | None): Config of the loss on patches of a concept, :class:`SupervisedContrastiveLoss`; None
+            for no such loss.
+        decoding (dict | None): Search: ``method`` (beam, greedy, nucleus) and the arguments of that function of
+            :mod:`~vadlab.models.captioners.decoding`; by default beam search with 5 beams and at most 20 words.
+        remove_repeats (bool): Remove words that equal the word before them.
+        word_init (str | None): ``clip``: word embeddings start from the text encoder of ``pretrained`` (``width`` must
+            be ``embed_dim``), centred and scaled to the length of random embeddings. None: random.
         pretrained (str | None): CLIP weights to start training from: a path or Hugging Face id that
             :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads.
         data_preprocessor (dict | None): CaptionDataPreprocessor by default.
 
     Raises:
-        ConfigError: Arguments that do not go together.
-        DataError: The codebook is of another width than ``embed_dim``.
+        ConfigError: Arguments contradict each other.
+        DataError: The codebook's width differs from ``embed_dim``.
     """
 
     needs_training = True
@@ -98,7 +99,7 @@ class FSGR(BaseModel):
         pretrained: str | None = None,
         data_preprocessor: dict | nn.Module | None = None,
     ) -> None:
-        if not isinstance(data_preprocessor, nn.Module):  # built here: MMEngine's own registry may not know ours
+        if not isinstance(data_preprocessor, nn.Module):  # MMEngine's registry may not find VADLab's
             data_preprocessor = MODELS.build(data_preprocessor or dict(type='CaptionDataPreprocessor'))
         super().__init__(data_preprocessor=data_preprocessor)
         if word_init not in (None, 'clip'):
@@ -116,7 +117,7 @@ class FSGR(BaseModel):
         self.visual_projection = nn.Linear(self.vision.width, embed_dim, bias=False)
         nn.init.normal_(self.visual_projection.weight, std=self.vision.width**-0.5)
         self.logit_scale = new_logit_scale(MAX_LOGIT_SCALE)
-        for frozen in (self.visual_projection.weight, self.logit_scale):  # the common space is where the codebook lies
+        for frozen in (self.visual_projection.weight, self.logit_scale):  # the codebook lies in this joint space
             frozen.requires_grad_(False)
         self.head = MODELS.build(dict(type='MaskCLIPHead') | (head or {}))
 
@@ -139,15 +140,15 @@ class FSGR(BaseModel):
     # ------------------------------------------------------------------------------------------------ life of a model
 
     def init_weights(self) -> None:
-        """Load ``pretrained`` into the vision tower and, if asked, the word embeddings; the Runner calls it.
+        """Load ``pretrained`` into the vision tower and, with ``word_init``, the word embeddings; the Runner calls it.
 
         Raises:
             CheckpointError: The weights do not fit the tower of the config.
-            ConfigError: ``word_init`` without ``pretrained``.
+            ConfigError: ``word_init`` is set without ``pretrained``.
         """
         if self.is_init:
             return
-        self._is_init = True  # layers drew their weights when built; MMEngine's own pass would only list them all
+        self._is_init = True  # layers are already initialised; MMEngine's pass would log every parameter
         if self.pretrained is not None:
             init_vision_from_clip(self, self.pretrained)
         if self.word_init == 'clip':
@@ -167,20 +168,20 @@ class FSGR(BaseModel):
     def _init_words(self) -> None:
         words = self.tokenizer.words[4:]  # CLIP has no word for <pad>, <unk>, <bos>, <eos>
         embeds_ve = encode_texts(words, self.pretrained)
-        # Most of a CLIP embedding is what all texts have in common, which tells no word from another.
+        # The mean is removed: it is the largest part of a CLIP embedding and does not distinguish words.
         embeds_ve = F.normalize(embeds_ve - embeds_ve.mean(0), dim=-1) * embeds_ve.shape[1] ** 0.5
         self.decoder.word_embedding.weight[4:] = embeds_ve.to(self.decoder.word_embedding.weight)
         MMLogger.get_current_instance().info(f'Word embeddings of {len(words)} words start from {self.pretrained}.')
 
     def check_checkpoint(self, state_dict: Mapping[str, Tensor], name: str) -> None:
-        """Refuse weights that were trained with another vocabulary or codebook, in words rather than in shapes.
+        """Check that weights were trained with the same vocabulary and codebook, for a clear message.
 
         Args:
             state_dict (Mapping[str, Tensor]): The file's weights.
-            name (str): Of the file.
+            name (str): Name of the file.
 
         Raises:
-            CheckpointError: They were.
+            CheckpointError: The weights were trained with another vocabulary or codebook.
         """
         saved = state_dict.get('vocabulary_fingerprint')
         if saved is not None and int(saved) != self.tokenizer.fingerprint:
@@ -188,7 +189,7 @@ class FSGR(BaseModel):
             raise CheckpointError(
                 f'{name} was trained with another vocabulary'
                 f'{f" ({len(rows):,} words)" if rows is not None else ""} than {self.tokenizer.source} '
-                f'({self.tokenizer.vocab_size:,} words): each number would stand for another word. Set vocab_file to '
+                f'({self.tokenizer.vocab_size:,} words): word ids would have other meanings. Set vocab_file to '
                 'the one it was trained with.'
             )
         saved, codebook_ce = state_dict.get('codebook_fingerprint'), state_dict.get('codebook')
@@ -216,13 +217,12 @@ class FSGR(BaseModel):
         """Encode, compute the losses, or predict.
 
         Args:
-            inputs (Tensor): Normalised images, shape (b, 3, height, width), or patches of a store, shape
-                (b, tokens, g).
-            data_samples (list[CaptionDataSample] | None): One for each image; not needed for ``tensor``.
+            inputs (Tensor): Normalised images, shape (b, 3, height, width), or stored patches, shape (b, tokens, g).
+            data_samples (list[CaptionDataSample] | None): One per image; not needed for ``tensor``.
             mode (str): ``tensor``, ``loss`` or ``predict``.
 
         Returns:
-            EncodedImages | dict | list: ``tensor``: what :meth:`encode` returns. ``loss``: loss_caption and, where
+            EncodedImages | dict | list: ``tensor``: output of :meth:`encode`. ``loss``: loss_caption and, if
             configured, loss_concept. ``predict``: the data samples with their ``pred_*`` fields, on the CPU.
         """
         if mode == 'tensor':
@@ -234,11 +234,11 @@ class FSGR(BaseModel):
         return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
 
     def encode(self, inputs: Tensor, data_samples: list[CaptionDataSample] | None = None) -> EncodedImages:
-        """Images to what the decoder reads.
+        """Encode images for the decoder.
 
         Args:
             inputs (Tensor): See :meth:`forward`.
-            data_samples (list[CaptionDataSample] | None): By these patches of a store are held to the backbone.
+            data_samples (list[CaptionDataSample] | None): Used to check that stored patches belong to the backbone.
         """
         if inputs.ndim == 3 and data_samples is not None:
             self.stored_patches.check(data_samples)
@@ -273,12 +273,13 @@ class FSGR(BaseModel):
         """Log-probability of each word of captions, with gradients.
 
         Args:
-            images (EncodedImages): b of them.
-            tokens_nl (Tensor): Captions from start to end, padded, int64, shape (n, l); the same number for each image,
+            images (EncodedImages): b encoded images.
+            tokens_nl (Tensor): Captions from start to end, padded, int64, shape (n, l); the same number per image,
                 those of the first image first.
 
         Returns:
-            Tensor: Of what follows the start, the end included; 0 for padding. float32, shape (n, l - 1).
+            Tensor: Log-probabilities of the words after the start, end included; 0 at padding; float32, shape
+            (n, l - 1).
         """
         targets_nl = tokens_nl[:, 1:]
         is_word_nl = targets_nl != self.tokenizer.pad_id
@@ -286,12 +287,12 @@ class FSGR(BaseModel):
         return log_probs_nlv.gather(2, targets_nl[..., None])[..., 0].masked_fill(~is_word_nl, 0)
 
     def _checked_captions(self, sample: CaptionDataSample) -> list[Tensor]:
-        """Captions' tokens on the CPU; on a GPU a wrong id would kill the context for good, far from its cause."""
+        """Checked tokens of captions, on the CPU; on a GPU an invalid id would break the CUDA context."""
         name = f'image {sample.get("image_id", "without id")}'
         if 'gt_caption_tokens' not in sample:
             raise DataError(
-                f'FSGR: {name} has no gt_caption_tokens. Training wants pairs, COCOCaptions(rows="pairs"), and '
-                'TokenizeWords in the pipeline; or images, and the num_captions of TokenizeWords.'
+                f'FSGR: {name} has no gt_caption_tokens. Train on pairs, COCOCaptions(rows="pairs"), with '
+                'TokenizeWords in the pipeline; or on images, with num_captions of TokenizeWords.'
             )
         captions = []
         for tokens in sample.gt_caption_tokens.cpu().view(-1, sample.gt_caption_tokens.shape[-1]):
@@ -299,11 +300,11 @@ class FSGR(BaseModel):
             if len(tokens) < 2 or len(tokens) - 1 > self.decoder.max_len:
                 raise DataError(
                     f'FSGR: a caption of {name} has {len(tokens)} tokens, start and end included; the decoder takes 2 '
-                    f"to {self.decoder.max_len + 1}. Cut captions by TokenizeWords' max_len."
+                    f"to {self.decoder.max_len + 1}. Cut captions with TokenizeWords' max_len."
                 )
             if not 0 <= int(tokens.min()) <= int(tokens.max()) < self.tokenizer.vocab_size:
                 raise DataError(
-                    f'FSGR: a caption of {name} holds number {int(tokens.max())}, but the vocabulary '
+                    f'FSGR: a caption of {name} has the word id {int(tokens.max())}, but the vocabulary '
                     f'{self.tokenizer.source} has {self.tokenizer.vocab_size} words. Give the pipeline and the model '
                     'the same vocab_file.'
                 )
@@ -321,7 +322,7 @@ class FSGR(BaseModel):
     def write(
         self, data_samples: list[CaptionDataSample], found: Captions, images: EncodedImages
     ) -> list[CaptionDataSample]:
-        """Put what a search has found on the data samples."""
+        """Write the captions of a search to the data samples."""
         for sample, tokens, score, concepts_p in zip(
             data_samples, found.tokens.tolist(), found.scores.tolist(), images.concepts.cpu(), strict=True
         ):
@@ -341,6 +342,6 @@ def _unit(x: Tensor) -> Tensor:
 
 
 def _fingerprint(names: list[str]) -> int:
-    """A number of 63 bits that another list of names does not have."""
+    """63-bit hash of the list of names."""
     digest = hashlib.sha256(json.dumps(names).encode()).digest()
     return int.from_bytes(digest[:8], 'big') >> 1

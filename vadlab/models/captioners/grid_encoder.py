@@ -1,4 +1,4 @@
-# Shapes: b images, p patches of a square grid, g their width, e common space, d width of the encoder, h heads.
+# Shapes: b images, p patches of a square grid, g their width, e joint space, d width of the encoder, h heads.
 import torch
 from torch import Tensor, nn
 
@@ -8,12 +8,12 @@ from vadlab.utils.errors import ConfigError
 from ..layers.grid_positions import grid_positions
 from ..layers.multi_head_attention import MultiHeadAttention
 
-NUM_WAVES = 64  # Hu et al., section 3: what the relation of two boxes is embedded into
+NUM_WAVES = 64  # Hu et al., section 3: size of the embedding of the relation of two boxes
 
 
 @MODELS.register_module()
 class GridEncoder(nn.Module):
-    """The visual grid reads what its patches are called.
+    """Encoder whose visual grid attends to the concepts of its patches.
 
     ::
 
@@ -21,24 +21,25 @@ class GridEncoder(nn.Module):
         text grid -------> linear, CELU, dropout, norm, norm ------key and value----------> attention -> FFN -> x layers
                                                         relative boxes of the cells -> bias +
 
-    Queries and keys carry 2-D sine positions. To the attention logits comes a geometry bias, one for all layers:
-    ``log(max(relu(linear(embedding of two cells' relative boxes)), 1e-6))``, as in Hu et al., "Relation Networks for
-    Object Detection", CVPR 2018, arXiv:1711.11575, equations 4 and 5, and Herdade et al., "Image Captioning:
-    Transforming Objects into Words", NeurIPS 2019, arXiv:1906.05963. A cell's box is what it covers; public captioning
-    code adds 1 to the sides of boxes of width 1/14, which leaves next to no difference between near and far.
+    Queries and keys have 2-D sine position embeddings. A geometry bias, shared by all layers, is added to the attention
+    logits: ``log(max(relu(linear(embedding of two cells' relative boxes)), 1e-6))``, as in Hu et al., "Relation
+    Networks for Object Detection", CVPR 2018, arXiv:1711.11575, equations 4 and 5, and Herdade et al., "Image
+    Captioning: Transforming Objects into Words", NeurIPS 2019, arXiv:1906.05963. The box of a cell is the area that it
+    covers. Public captioning code adds 1 to the sides of boxes of width 1/14, which nearly removes the difference
+    between near and far cells.
 
     Args:
-        grid_size (int): Cells along a side.
+        grid_size (int): Number of cells along a side.
         in_channels (int): Channels g of the patches.
         embed_dim (int): Channels e of the global feature and of the text grid.
         width (int): Channels d, a multiple of 4.
-        layers (int): Attention layers, >= 1.
+        layers (int): Number of attention layers, >= 1.
         heads (int): Attention heads.
         ffn_width (int): Hidden width of the feed-forward layers.
         dropout (float): Share of activations dropped in training.
 
     Raises:
-        ConfigError: Sizes that do not divide, or no layer.
+        ConfigError: ``width`` is not a multiple of 4 or of ``heads``, or ``layers`` is less than 1.
     """
 
     def __init__(
@@ -60,24 +61,24 @@ class GridEncoder(nn.Module):
         self.text_embed = nn.Sequential(*_embedding(embed_dim, width, dropout), nn.LayerNorm(width))
         self.geometry = nn.Linear(NUM_WAVES, heads)
         self.layers = nn.ModuleList(_EncoderLayer(width, heads, ffn_width, dropout) for _ in range(layers))
-        # Constants of the grid, and no part of a checkpoint.
+        # Constants of the grid, not saved in checkpoints.
         self.register_buffer('positions', grid_positions((grid_size, grid_size), width), persistent=False)
         self.register_buffer('relations', relative_boxes(grid_size), persistent=False)
 
     def embed(self, patches_bpg: Tensor, global_be: Tensor) -> Tensor:
-        """Patches, each beside the global feature, to the visual grid, shape (b, p, d)."""
+        """Visual grid, shape (b, p, d), from patches and the global feature, concatenated per patch."""
         global_bpe = global_be[:, None].expand(-1, patches_bpg.shape[1], -1)
         return self.att_embed(torch.cat([patches_bpg, global_bpe], dim=-1))
 
     def geometry_bias(self) -> Tensor:
-        """What is added to the attention logits of each pair of cells, shape (h, p, p)."""
+        """Bias of the attention logits for each pair of cells, shape (h, p, p)."""
         return self.geometry(self.relations).relu().clamp(min=1e-6).log().permute(2, 0, 1)
 
     def forward(self, visual_bpd: Tensor, text_bpe: Tensor) -> Tensor:
-        """Let the visual grid read the text grid.
+        """Attention of the visual grid to the text grid.
 
         Args:
-            visual_bpd (Tensor): Of :meth:`embed`.
+            visual_bpd (Tensor): Output of :meth:`embed`.
             text_bpe (Tensor): Text embedding of each patch's concept, shape (b, p, e).
 
         Returns:
@@ -106,22 +107,23 @@ class _EncoderLayer(nn.Module):
 
 
 def feed_forward(width: int, hidden: int, dropout: float) -> nn.Sequential:
-    """The two layers of a transformer block that see one place at a time."""
+    """Position-wise feed-forward layers of a transformer block."""
     return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width))
 
 
 def relative_boxes(grid_size: int) -> Tensor:
-    """Where the cells of a grid lie for each other, in 64 waves.
+    """Sine-cosine embeddings (64 values) of the relative position of each pair of grid cells.
 
-    Of two boxes m and n: log(|x_m - x_n| / w_m), log(|y_m - y_n| / h_m), log(w_n / w_m), log(h_n / h_m), distances at
-    least 0.001 of a side; each times 100, in 8 wave lengths from 2 pi to 1,000^(7/8) times that, sines before cosines.
-    All cells are alike, so the last two are zero; they are kept for the published number of inputs.
+    For two boxes m and n: log(|x_m - x_n| / w_m), log(|y_m - y_n| / h_m), log(w_n / w_m), log(h_n / h_m), with
+    distances of at least 0.001 of a side. Each value is multiplied by 100 and embedded in 8 wavelengths from 2 pi to
+    1,000^(7/8) times that, sines before cosines. All cells have the same size, so the last two values are zero; they
+    are kept for the published number of inputs.
 
     Args:
-        grid_size (int): Cells along a side.
+        grid_size (int): Number of cells along a side.
 
     Returns:
-        Tensor: float32, shape (p, p, 64), cells in rows one after another.
+        Tensor: float32, shape (p, p, 64), cells in row-major order.
     """
     steps = torch.arange(grid_size, dtype=torch.float64)
     y_p, x_p = (axis.flatten() for axis in torch.meshgrid(steps, steps, indexing='ij'))

@@ -17,37 +17,37 @@ _SUSPICIOUS_BATCHES = 256
 
 @MODELS.register_module()
 class PrototypicalMemory(nn.Module):
-    """What a self-attention layer has attended to in past training steps, as a few prototypes beside its own words.
+    """Memory of a self-attention layer: prototypes of keys and values from past training steps.
 
     Barraco et al., "With a Little Help from your own Past: Prototypical Memory Networks for Image Captioning", ICCV
     2023, arXiv:2308.12383: banks of the keys and values of the last T steps; key prototypes by k-means; value
-    prototypes from the values of the keys nearest to each; learnt segment embeddings tell prototypes from the words'
-    own keys. All is renewed every so many *optimizer* steps. The authors have published no code
-    (github.com/aimagelab/PMA-Net); here:
+    prototypes from the values of the keys nearest to each; learnt segment embeddings distinguish prototypes from the
+    words' own keys. Prototypes are recomputed every ``refresh_every`` *optimizer* steps. The authors have published no
+    code (github.com/aimagelab/PMA-Net). Details of this implementation:
 
-    - Of each step only ``pairs_per_step`` random pairs are kept, in half precision: all of 1,500 steps would be some
-      900,000 vectors a layer. Of accumulated batches the first counts.
-    - Segment embeddings start from zero. Added to all own keys alone one has no effect, so it is left out until there
-      are prototypes.
+    - Each step keeps only ``pairs_per_step`` random pairs, in half precision: all pairs of 1,500 steps would be about
+      900,000 vectors per layer. With gradient accumulation, only the first batch of a step is used.
+    - Segment embeddings start from zero. Without prototypes, the embedding of the own keys has no effect, so it is not
+      added.
 
-    Nothing changes before the first prototypes are made, and that happens when ``refresh_every`` steps have passed and
-    the bank holds ``min_pairs``. Banks, prototypes and counters are in the checkpoint; k-means is a few lines of torch,
-    on the device where the bank lies.
+    The layer is unchanged until the first prototypes are computed: after ``refresh_every`` steps, once the bank has
+    ``min_pairs``. Banks, prototypes and counters are in the checkpoint. K-means runs in torch on the device of the
+    bank.
 
     Args:
         width (int): Channels d of keys and values, all heads together.
         steps (int): Steps T in the banks.
-        pairs_per_step (int): Keys and values kept of a step.
-        num_prototypes (int): m.
-        refresh_every (int): Optimizer steps between k-means.
-        min_pairs (int | None): Pairs before the first k-means; twice the prototypes by default.
-        neighbours (int): Nearest keys whose values make a value prototype.
-        weighting (str): ``mean``: these values count alike; ``distance``: by exp(-distance of their keys).
-        iterations (int): Of k-means (Lloyd's); it starts from the prototypes before.
-        name (str): What the log calls it.
+        pairs_per_step (int): Pairs of keys and values kept per step.
+        num_prototypes (int): Number of prototypes m.
+        refresh_every (int): Optimizer steps between two runs of k-means.
+        min_pairs (int | None): Pairs needed for the first k-means; twice the prototypes by default.
+        neighbours (int): Number of nearest keys whose values are averaged to a value prototype.
+        weighting (str): ``mean``: equal weights; ``distance``: weights exp(-distance of their keys).
+        iterations (int): Iterations of k-means (Lloyd's), which starts from the previous prototypes.
+        name (str): Name of the memory in the log.
 
     Raises:
-        ConfigError: A size below 1, an unknown weighting, or banks that can never hold enough.
+        ConfigError: A size is less than 1, ``weighting`` is unknown, or the banks are too small.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class PrototypicalMemory(nn.Module):
         self.register_buffer('bank_values', torch.zeros(size, width, dtype=torch.float16))
         self.register_buffer('prototype_keys', torch.zeros(num_prototypes, width))
         self.register_buffer('prototype_values', torch.zeros(num_prototypes, width))
-        # Host-side counters decide without waiting for the device; this buffer is their copy for the checkpoint.
+        # The counters are Python integers, which need no synchronisation; this buffer is their copy for the checkpoint.
         self.register_buffer('counters', torch.zeros(3, dtype=torch.long))
         self.num_enqueued = self.num_steps = self.num_refreshes = 0
         self._step_has_pairs = False
@@ -101,12 +101,12 @@ class PrototypicalMemory(nn.Module):
 
     @property
     def fill(self) -> int:
-        """Pairs in the banks."""
+        """Number of pairs in the banks."""
         return min(self.num_enqueued, self.size)
 
     @property
     def is_serving(self) -> bool:
-        """Whether there are prototypes to attend to."""
+        """Whether there are prototypes."""
         return self.num_refreshes > 0
 
     def attend(
@@ -117,9 +117,9 @@ class PrototypicalMemory(nn.Module):
         value_nhkc: Tensor,
         causal: bool = False,
     ) -> Tensor:
-        """What ``attention.attend`` does, with the prototypes beside the words' own keys and values.
+        """As ``attention.attend``, with the prototypes as additional keys and values.
 
-        They are alike for all captions, so they are multiplied as they are, not copied to each.
+        Prototypes are the same for all captions, so they are not copied per caption.
         """
         split = attention.split
         own_1h1c = split(self.own_segment[None, None])
@@ -138,12 +138,13 @@ class PrototypicalMemory(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, keys_nld: Tensor, values_nld: Tensor, is_word_nl: Tensor | None = None) -> None:
-        """Keep some of a batch's keys and values, over the oldest; of a step's first batch only.
+        """Keep random keys and values of a step's first batch, which overwrite the oldest pairs.
 
         Args:
-            keys_nld (Tensor): Projected, heads side by side.
-            values_nld (Tensor): Likewise.
-            is_word_nl (Tensor | None): Where captions are, bool: padding is not kept. None keeps any.
+            keys_nld (Tensor): Projected keys, heads concatenated.
+            values_nld (Tensor): Projected values, heads concatenated.
+            is_word_nl (Tensor | None): True at words, False at padding, bool; padding is not kept. None if there is no
+                padding.
         """
         self._warn_without_steps()
         if self._step_has_pairs:
@@ -153,7 +154,7 @@ class PrototypicalMemory(nn.Module):
         chances = torch.rand(len(keys), device=keys.device)
         if is_word_nl is not None:
             chances = chances.masked_fill(~is_word_nl.flatten(), -1.0)
-        # Without asking the device how many words there are; a batch with fewer gives fewer.
+        # The number of words is not read from the device; a batch with fewer words gives fewer pairs.
         chances, rows = chances.topk(min(self.pairs_per_step, len(keys)))
         rows = rows[chances >= 0]
         (keys, is_row), (values, _) = gather_rows(keys[rows].float()), gather_rows(values[rows].float())
@@ -166,16 +167,16 @@ class PrototypicalMemory(nn.Module):
         self._save_counters()
 
     def before_train(self, max_steps: int) -> None:
-        """Say what is there and when prototypes come; a run too short for them is a warning."""
+        """Log the state and the step of the first prototypes; warn if the run is too short for them."""
         state = (
-            f'{len(self.prototype_keys)} prototypes serve, made {self.num_refreshes} times'
+            f'{len(self.prototype_keys)} prototypes in use, computed {self.num_refreshes} times'
             if self.is_serving
             else f'no prototypes yet; the first come at optimizer step {self.refresh_every} or later'
         )
         print_log(f'{self.name}: {self.fill} of {self.size} pairs in the banks, {state}.', logger='current')
         if not self.is_serving and max_steps < self.refresh_every:
             print_log(
-                f'{self.name}: this run has {max_steps} optimizer steps, so it never gets prototypes. Lower '
+                f'{self.name}: this run has {max_steps} optimizer steps, so it never has prototypes. Lower '
                 'refresh_every.',
                 logger='current',
                 level=logging.WARNING,
@@ -183,7 +184,7 @@ class PrototypicalMemory(nn.Module):
 
     @torch.no_grad()
     def after_optimizer_step(self) -> None:
-        """Count an optimizer step, and make new prototypes when it is time."""
+        """Count an optimizer step; recompute the prototypes every ``refresh_every`` steps."""
         self.num_steps += 1
         self._step_has_pairs = False
         self._batches_without_step = 0
@@ -201,10 +202,10 @@ class PrototypicalMemory(nn.Module):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Make the prototypes of what the banks hold."""
+        """Recompute the prototypes from the banks."""
         keys_rd, values_rd = self.bank_keys[: self.fill].float(), self.bank_values[: self.fill].float()
         centres_md = self.prototype_keys
-        if not self.is_serving:  # alike on every rank, whatever else has been drawn there
+        if not self.is_serving:  # the same on every rank
             draw = torch.Generator().manual_seed(self.num_steps)
             rows = torch.randperm(len(keys_rd), generator=draw)[: len(centres_md)]
             centres_md = keys_rd[rows.to(keys_rd.device)]
@@ -242,16 +243,16 @@ class PrototypicalMemory(nn.Module):
 
 
 def k_means(points_rd: Tensor, centres_md: Tensor, iterations: int) -> tuple[Tensor, float]:
-    """Lloyd's k-means.
+    """Lloyd's k-means clustering.
 
     Args:
-        points_rd (Tensor): What is clustered, at least m.
-        centres_md (Tensor): Where it starts.
-        iterations (int): At most; it stops earlier when no point changes its centre.
+        points_rd (Tensor): Points to cluster, at least m.
+        centres_md (Tensor): Initial centres.
+        iterations (int): Maximum number of iterations; it stops when no point changes its centre.
 
     Returns:
-        tuple: Centres, shape (m, d), and the mean distance of a point to its centre. A centre without points goes to
-        the point that is farthest from its own.
+        tuple: Centres, shape (m, d), and the mean distance of points to their centres. A centre without points moves to
+        the point that is farthest from its centre.
     """
     owner_r: Tensor | None = None
     for _ in range(iterations):
@@ -270,9 +271,9 @@ def k_means(points_rd: Tensor, centres_md: Tensor, iterations: int) -> tuple[Ten
 def value_prototypes(
     centres_md: Tensor, keys_rd: Tensor, values_rd: Tensor, neighbours: int, weighting: str = 'mean'
 ) -> Tensor:
-    """The values of the keys nearest to each centre, averaged, shape (m, d); see :class:`PrototypicalMemory`."""
+    """Mean of the values of the keys nearest to each centre, shape (m, d); see :class:`PrototypicalMemory`."""
     found = []
-    for part in centres_md.split(256):  # bounds the memory for distances
+    for part in centres_md.split(256):  # bounds the memory of the distances
         distance_mk, row_mk = torch.cdist(part, keys_rd).topk(neighbours, largest=False)
         weight_mk = (
             (-distance_mk).softmax(-1) if weighting == 'distance' else torch.full_like(distance_mk, 1 / neighbours)
@@ -282,6 +283,6 @@ def value_prototypes(
 
 
 def _nearest(points_rd: Tensor, centres_md: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance to the nearest centre, and which one it is, in parts that bound the memory; shape (r,) each."""
+    """Distance to and index of the nearest centre, computed in parts to bound the memory; shape (r,) each."""
     parts = [torch.cdist(part, centres_md).min(dim=1) for part in points_rd.split(8192)]
     return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])

@@ -1,4 +1,4 @@
-"""Self-critical training: a captioner that learns from the CIDEr-D of what it writes."""
+"""Self-critical training: a captioner is trained with the CIDEr-D of its own captions as reward."""
 
 import hashlib
 from pathlib import Path
@@ -19,7 +19,7 @@ from .fsgr import FSGR
 
 @MODELS.register_module()
 class SelfCriticalFSGR(FSGR):
-    """FSGR after cross-entropy: captions that CIDEr-D likes better than their neighbours become likelier.
+    """Self-critical FSGR, after cross-entropy training: raises the probability of captions with above-mean CIDEr-D.
 
     Rennie et al., "Self-critical Sequence Training for Image Captioning", CVPR 2017, arXiv:1612.00563, with the beam's
     captions as samples and their mean reward as baseline, as Cornia et al., "Meshed-Memory Transformer", CVPR 2020,
@@ -32,24 +32,23 @@ class SelfCriticalFSGR(FSGR):
                                    v                                      |
                          log-probability of each caption -----------------+-> loss_scst
 
-    The search writes as in testing, without dropout; the gradient is that of the network in training mode. Captions are
-    compared as token ids, the end included on both sides: without it, a sentence that stops in the middle costs
-    nothing. Everything else, prediction included, is :class:`FSGR`'s.
+    The search runs as in testing, without dropout; the gradient is that of the network in training mode. Captions are
+    compared as token ids, with the end on both sides; otherwise, a sentence that stops in the middle would not be
+    penalised. Everything else, including prediction, is inherited from :class:`FSGR`.
 
     Args:
-        captions (dict): Config of the data set whose captions n-grams are weighed by: the training images, ``rows`` of
-            any kind. Read when the first loss is computed.
-        num_captions (int): Captions k of each image, >= 2.
-        max_words (int): Most words of a caption, the end included.
-        cache_dir (str | None): Folder for the document frequencies, which then are counted once; None counts them in
-            every run.
-        **options: Of :class:`FSGR`.
+        captions (dict): Config of the data set for the document frequencies of n-grams: the training images, with any
+            ``rows``. It is read when the first loss is computed.
+        num_captions (int): Captions k per image, >= 2.
+        max_words (int): Maximum number of words of a caption, including the end.
+        cache_dir (str | None): Folder to cache the document frequencies in; None counts them in every run.
+        **options: Arguments of :class:`FSGR`.
 
     Raises:
-        ConfigError: A number out of range.
+        ConfigError: A number is out of its range.
     """
 
-    needs_load_from = True  # from nothing, no caption earns a reward to learn by
+    needs_load_from = True  # captions of random weights get no reward
 
     def __init__(
         self,
@@ -74,17 +73,17 @@ class SelfCriticalFSGR(FSGR):
 
     @property
     def frequencies(self) -> DocumentFrequencies:
-        """In how many training images each n-gram of token ids occurs."""
+        """Document frequencies: number of training images with each n-gram of token ids."""
         if self._frequencies is None:
             self._frequencies = self._read_frequencies()
         return self._frequencies
 
     def loss(self, inputs: Tensor, data_samples: list[CaptionDataSample]) -> dict[str, Tensor]:
-        """Write captions, and what they teach.
+        """Generate captions and compute the self-critical loss.
 
         Returns:
-            dict[str, Tensor]: loss_scst; for the log ``reward``, the mean CIDEr-D of each image's likeliest caption,
-            which is what a test would write, and ``baseline``, that of all captions.
+            dict[str, Tensor]: loss_scst; and for the log ``reward``, the mean CIDEr-D of the most likely caption of
+            each image, as in testing, and ``baseline``, the mean CIDEr-D of all captions.
         """
         references = [self._references(sample) for sample in data_samples]
         images = self.encode(inputs, data_samples)
@@ -102,10 +101,10 @@ class SelfCriticalFSGR(FSGR):
 
     @torch.no_grad()
     def sample(self, images) -> Tensor:
-        """The captions of each image's beam, written without dropout, padded behind their ends.
+        """Captions of each image's beam, generated without dropout, padded after their ends.
 
         Returns:
-            Tensor: int64, shape (b, k, l), the likeliest first.
+            Tensor: int64, shape (b, k, l), most likely first.
         """
         was_training = self.decoder.training
         self.decoder.eval()
@@ -114,11 +113,11 @@ class SelfCriticalFSGR(FSGR):
         return tokens_bkl[..., : int((tokens_bkl != PAD).sum(-1).max())]
 
     def rewards(self, tokens_bkl: Tensor, references: list[list[list[int]]]) -> Tensor:
-        """CIDEr-D of captions.
+        """CIDEr-D of captions against their references.
 
         Args:
-            tokens_bkl (Tensor): Words and end of k captions of each image, padded.
-            references (list[list[list[int]]]): Words and end of each image's references.
+            tokens_bkl (Tensor): Words and end of k captions per image, padded.
+            references (list[list[list[int]]]): Words and end of the references of each image.
 
         Returns:
             Tensor: 0..10, float32, on the CPU, shape (b, k).
@@ -131,7 +130,7 @@ class SelfCriticalFSGR(FSGR):
     def _references(self, sample: CaptionDataSample) -> list[list[int]]:
         if not sample.get('gt_captions'):
             raise DataError(
-                f'SelfCriticalFSGR: image {sample.get("image_id", "without id")} has no gt_captions to be rewarded by. '
+                f'SelfCriticalFSGR: image {sample.get("image_id", "without id")} has no gt_captions for the reward. '
                 'Train on images with all their captions: train_rows="images".'
             )
         return [self._words(caption) for caption in sample.gt_captions]
@@ -149,7 +148,7 @@ class SelfCriticalFSGR(FSGR):
                 return DocumentFrequencies.load(path)
         found = DocumentFrequencies.from_references([[self._words(text) for text in texts] for texts in captions])
         logger = MMLogger.get_current_instance()
-        logger.info(f'Rewards: n-grams weighed by the captions of {found.num_images:,} training images.')
+        logger.info(f'Rewards: n-grams weighted by the captions of {found.num_images:,} training images.')
         if path is not None:
             found.save(path)
         return found

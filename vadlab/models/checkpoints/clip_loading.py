@@ -158,8 +158,7 @@ def _read_folder(folder: Path, source: str) -> CLIPWeights:
     configs = {name: _read_json(folder / name) for name in CONFIG_FILES if (folder / name).is_file()}
     if not configs:
         raise CheckpointError(
-            f'{folder} has no config.json with the number of attention heads. Copy it from the source of the '
-            'weights.'
+            f'{folder} has no config.json with the number of attention heads. Copy it from the source of the weights.'
         )
     found = next((folder / name for name in files if (folder / name).is_file()), None)
     if found is None:
