@@ -9,6 +9,8 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
+from .mmengine_compat import forget_instances
+
 
 class LogFolder:
     """What a runner's constructor leaves in the work dir: the folder of its log, and a copy of the config.
@@ -35,9 +37,7 @@ class LogFolder:
             for handler in [h for h in logger.handlers if isinstance(h, logging.FileHandler)]:
                 logger.removeHandler(handler)
                 handler.close()
-        for part in (visualizer, logger, getattr(runner, 'message_hub', None)):
-            if part is not None:  # MMEngine keeps them by name and second, and would give them to the next run
-                type(part)._instance_dict.pop(part.instance_name, None)
+        forget_instances(visualizer, logger, getattr(runner, 'message_hub', None))
         if not is_main_process():
             return
         if log_dir is not None:

@@ -13,7 +13,7 @@ import mmengine
 import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
-from mmengine.dist import all_gather_object, broadcast, get_rank, get_world_size, is_distributed, is_main_process
+from mmengine.dist import all_gather_object, get_rank, get_world_size, is_distributed, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -24,7 +24,6 @@ from torch.utils.data import DataLoader
 
 import vadlab
 from vadlab.checkpoints.checkpoint_io import (
-    history_from_plain,
     in_our_names,
     latest_checkpoint,
     load_weights,
@@ -34,7 +33,7 @@ from vadlab.checkpoints.checkpoint_io import (
 )
 from vadlab.checkpoints.quantization import prepare_quantized
 from vadlab.checkpoints.saved_config import read_saved_config
-from vadlab.checkpoints.tensor_files import forbid_unsafe_loading, tensors_in
+from vadlab.checkpoints.tensor_files import forbid_unsafe_loading
 from vadlab.checkpoints.training_state import check_optimizer_state, check_same_kind, check_training_state
 from vadlab.datasets.sample_seeds import SeededSamples
 from vadlab.datasets.samplers.resumable_batch_sampler import ResumableBatchSampler
@@ -47,6 +46,7 @@ from vadlab.utils.loader_workers import end_where_batches_cannot_be_sent
 from .build_errors import config_mistakes
 from .log_folder import LogFolder
 from .loops.resumable_epoch_loop import ResumableEpochLoop
+from .mmengine_compat import broadcast_tensors, cpu_wrapper_config, is_for_terminal, prepare_resume, start_cpu_processes
 from .random_state import capture_random_state, check_random_state
 from .sanity_check import sanity_check
 from .work_dir_lock import WorkDirLock
@@ -136,8 +136,7 @@ class VADRunner(Runner):
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """As MMEngine's, which names a GPU for each process even where there is none."""
         if self.distributed and not torch.cuda.is_available():
-            default = {'type': 'MMDistributedDataParallel', 'broadcast_buffers': False}
-            model_wrapper_cfg = {**default, **(model_wrapper_cfg or {}), 'device_ids': None}
+            model_wrapper_cfg = cpu_wrapper_config(model_wrapper_cfg)
         return super().wrap_model(model_wrapper_cfg, model)
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
@@ -236,12 +235,7 @@ class VADRunner(Runner):
     def setup_env(self, env_cfg: dict) -> None:
         """As MMEngine's; ``tf32`` in ``env_cfg`` lets a GPU use TF32 for what is not in bfloat16 (True by default)."""
         if self.distributed and not is_distributed() and not torch.cuda.is_available():
-            # MMEngine's own set-up of processes asks for a GPU whatever the backend.
-            if self.launcher != 'pytorch':
-                raise ConfigError(
-                    f'--launcher {self.launcher} needs GPUs; on CPUs use torchrun and --launcher pytorch.'
-                )
-            torch.distributed.init_process_group(backend='gloo')
+            start_cpu_processes(self.launcher)
         super().setup_env(env_cfg)
         if self._train_loop is not None and is_main_process():
             self._lock.acquire()  # nothing is written before this
@@ -253,10 +247,7 @@ class VADRunner(Runner):
         if self._resume or not hasattr(self.bare_model, 'init_weights'):
             return
         self.bare_model.init_weights()
-        # All ranks start from those of the first. MMEngine's would stumble over state that is no tensor (class names).
-        for value in self.bare_model.state_dict().values():
-            if torch.is_tensor(value):
-                broadcast(value)
+        broadcast_tensors(self.bare_model)
 
     def load_or_resume(self) -> None:
         """As MMEngine's; a model that only refines another one must be told which.
@@ -337,19 +328,13 @@ class VADRunner(Runner):
         lines = self._check_same_config(checkpoint, filename)
         self._check_parts(checkpoint, filename)
         lines += self._data_differences(checkpoint, filename)
-        checkpoint['meta'].pop('config', None)  # MMEngine would execute it
         if lines:
             listing = '\n  '.join(lines)
             self.logger.warning(f'Resuming {filename} under other settings (saved -> now):\n  {listing}')
-        # MMEngine goes through load_checkpoint and then reads these; handing over what was read saves a second reading.
-        hub = checkpoint['message_hub']
-        hub['log_scalars'] = {k: history_from_plain(v) for k, v in hub['log_scalars'].items()}
-        current = getattr(self.train_dataloader.dataset, 'metainfo', None)
-        saved = checkpoint['meta'].get('dataset_meta')
-        if next(tensors_in(saved), None) is None and saved == current:
-            checkpoint['meta']['dataset_meta'] = current  # MMEngine compares pickles, which equal values need not share
+        prepare_resume(checkpoint, getattr(self.train_dataloader.dataset, 'metainfo', None))
         resume_param_scheduler = resume_param_scheduler and self.param_schedulers is not None
         planned = [scheduler.end for scheduler in self._schedulers]
+        # MMEngine reads the file by load_checkpoint; here it gets what was read above.
         self.load_checkpoint, original = self._load_read(checkpoint, filename), self.load_checkpoint  # type: ignore
         try:
             super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
@@ -577,7 +562,7 @@ class VADRunner(Runner):
         logger = super().build_logger(log_level, log_file, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
-                handler.addFilter(_for_the_terminal)
+                handler.addFilter(is_for_terminal)
         logger.info(f'Work dir: {self.work_dir}   log: {Path(self._log_dir) / (self.timestamp + ".log")}')
         return logger
 
@@ -629,19 +614,3 @@ def list_digest(dataset: Any) -> str:
         found = next((sample[key] for key in ('video_id', 'clip_id', 'image_id') if key in sample), '')
         digest.update(f'{found}\n'.encode(errors='surrogateescape'))
     return digest.hexdigest()[:12]
-
-
-_ONLY_FOR_THE_FILE = (
-    '\n----',  # system environment
-    'Config:\n',
-    'Hooks will be executed',
-    'Exp name:',
-    'Distributed training is not used',
-    '"FileClient" will be deprecated',
-    '"HardDiskBackend" is the alias',
-    '`torch.compile`',
-)
-
-
-def _for_the_terminal(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith(_ONLY_FOR_THE_FILE)

@@ -96,7 +96,8 @@ def _config(  # beside the arguments of the Runner
     env_cfg: dict | None,
     custom_imports: dict | None,
     allow_config_change: bool,
-    smoke_pass: bool,
+    sanity_check: bool,
+    smoke_pass: bool,  # the former name of sanity_check
     find_unused_parameters: bool,
     sync_bn: str | None,
     compile: bool | dict,

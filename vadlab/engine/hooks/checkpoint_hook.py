@@ -15,23 +15,7 @@ from vadlab.registry import HOOKS
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.suggest import nearest
 
-
-class _LaterRemovals:
-    """A file backend that notes what MMEngine wants to remove, and says that it is not there."""
-
-    def __init__(self, backend: Any) -> None:
-        self.backend = backend
-        self.paths: list[Path] = []
-
-    def isfile(self, path: str) -> bool:
-        self.paths.append(Path(path))
-        return False
-
-    def isdir(self, path: str) -> bool:
-        return False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.backend, name)
+from ..mmengine_compat import DeferredRemovals
 
 
 @HOOKS.register_module()
@@ -129,10 +113,10 @@ class CheckpointHook(MMCheckpointHook):
     @contextlib.contextmanager
     def _remove_afterwards(self, runner: Any) -> Iterator[None]:
         backend: Any = self.file_backend  # type: ignore[has-type]
-        if isinstance(backend, _LaterRemovals):  # the best one is saved through the ordinary path
+        if isinstance(backend, DeferredRemovals):  # the best one is saved through the ordinary path
             yield
             return
-        later = self.file_backend = _LaterRemovals(backend)
+        later = self.file_backend = DeferredRemovals(backend)
         try:
             yield
         finally:
