@@ -1,1 +1,1 @@
-"""Pictures with captions."""
+"""Simulator of pictures with captions."""

@@ -18,7 +18,7 @@ SPLITS = ('train', 'val', 'test')
 PICTURE_SIZE = (192, 144)  # width and height, pixels
 _JPEG_QUALITY = 92
 
-# What patches of these pictures may be called.
+# Names for the concepts of patches of these pictures.
 CONCEPTS = (
     *PEOPLE,
     'person walking',
@@ -49,12 +49,12 @@ CONCEPT_TEMPLATES = ('{}', 'a {}', 'a surveillance video of a {}')
 
 @dataclass(frozen=True)
 class Picture:
-    """All that determines one picture and its captions.
+    """Plan of one picture and its captions, which determines both.
 
     Attributes:
-        split: 'train', 'val' or 'test'; they share no background.
+        split: 'train', 'val' or 'test'; splits share no background.
         number: Running number within the split.
-        seed: Of the whole set.
+        seed: Seed of the whole set.
     """
 
     split: str
@@ -63,21 +63,21 @@ class Picture:
 
     @property
     def image_id(self) -> int:
-        """Unique over the splits."""
+        """Id, unique over all splits."""
         return 1_000_000 * (1 + SPLITS.index(self.split)) + self.number
 
     @property
     def file_name(self) -> str:
-        """Below the folder of its split."""
+        """File name below the folder of its split."""
         return f'{self.image_id}.jpg'
 
     @property
     def content(self) -> Content:
-        """What it shows."""
+        """Content of the picture."""
         return Content.sample(self._rng(1))
 
     def captions(self) -> list[str]:
-        """Its five references."""
+        """The five reference captions."""
         return write_captions(self.content, self._rng(2))
 
     def draw(self) -> np.ndarray:
@@ -98,7 +98,7 @@ class Picture:
         }
 
     def write(self, folder: Path) -> bool:
-        """Draw it below ``folder`` unless it is there; whether there was anything to do."""
+        """Draw the picture below ``folder`` unless the file exists; returns whether it was drawn."""
         path = folder / self.split / self.file_name
         if path.exists():
             return False
@@ -113,10 +113,10 @@ class Picture:
 
 
 def plan_caption_set(train: int, val: int, test: int, seed: int = 0) -> list[Picture]:
-    """The pictures of a data set.
+    """Plan the pictures of a data set.
 
     Raises:
-        ConfigError: Negative numbers, or no training pictures at all.
+        ConfigError: A number is negative, or there are no training pictures.
     """
     counts = dict(zip(SPLITS, (train, val, test), strict=True))
     if min(counts.values()) < 0 or train == 0 or max(counts.values()) >= 1_000_000:

@@ -1,4 +1,4 @@
-"""What a captioned picture shows: one or two groups of things, an action, a relation, a place."""
+"""Content of a captioned picture: one or two groups of things, an action, a relation, a place."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 COLOURS = ('red', 'blue', 'green', 'yellow', 'purple', 'white', 'black')
 PEOPLE = ('man', 'woman')
-GARMENTS = {'man': ('shirt', 'coat'), 'woman': ('shirt', 'dress')}  # told apart by their length
+GARMENTS = {'man': ('shirt', 'coat'), 'woman': ('shirt', 'dress')}  # they differ in length
 VEHICLES = ('car', 'van', 'pickup truck')
 SHAPES = ('ball', 'box', 'cone')
 ACTIONS = ('standing', 'walking', 'running', 'waving', 'lying on the ground', 'raising both hands', 'kneeling')
@@ -21,9 +21,9 @@ class Group:
 
     Attributes:
         noun (str): One of :data:`PEOPLE`, :data:`VEHICLES` or :data:`SHAPES`.
-        colour (str): Of the thing, or of a person's garment.
-        count (int): How many, 1..4.
-        garment (str | None): What people wear.
+        colour (str): Colour of the thing, or of a person's garment.
+        count (int): Number of things, 1..4.
+        garment (str | None): Garment of people.
     """
 
     noun: str
@@ -41,14 +41,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Content:
-    """All that a caption may tell of a picture.
+    """Everything about a picture that a caption may describe.
 
     Attributes:
         place (str): Kind of scene, one of :data:`OUTDOOR` and :data:`INDOOR`.
-        subject (Group): What the sentence begins with.
-        action (str | None): What people do, one of :data:`ACTIONS`; None of things.
-        relation (str | None): Where the subject is, seen from the object, one of :data:`RELATIONS`.
-        other (Group | None): The object, one thing; present with a relation alone.
+        subject (Group): Subject of the sentence.
+        action (str | None): Action of people, one of :data:`ACTIONS`; None for things.
+        relation (str | None): Position of the subject relative to the object, one of :data:`RELATIONS`.
+        other (Group | None): The object, one thing; only with a relation.
     """
 
     place: str
@@ -59,7 +59,7 @@ class Content:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> 'Content':
-        """Random content: people, vehicles or shapes, in two of five pictures beside something else."""
+        """Random content: people, vehicles or shapes, in two of five pictures with a second object."""
         kind = rng.choice(('people', 'people', 'people', 'vehicles', 'shapes'))
         with_other = bool(rng.random() < 0.4)
         outdoor = kind == 'vehicles' or rng.random() < 0.5

@@ -1,6 +1,6 @@
-"""Drawing what a caption tells, in the scenes and with the people of the synthetic videos.
+"""Drawing the content of a caption, in the scenes and with the people of the synthetic videos.
 
-So the small CLIP that was trained on those videos gives useful patches of these pictures, too.
+So the small CLIP that was trained on those videos also gives useful patches of these pictures.
 """
 
 from collections.abc import Callable
@@ -35,12 +35,12 @@ _POSES: dict[str, Callable[[float], Pose]] = {
 
 
 def draw_content(content: Content, scene_seed: int, rng: np.random.Generator) -> np.ndarray:
-    """A picture of a content.
+    """Draw a picture with a given content.
 
     Args:
-        content: What to show.
-        scene_seed: From :func:`~vadlab.simulators.common.scene.scene_seed`; it makes the background and the camera.
-        rng: Chooses places, faces and shades.
+        content: Content of the picture.
+        scene_seed: From :func:`~vadlab.simulators.common.scene.scene_seed`; determines the background and the camera.
+        rng: Source of random positions, directions and shades.
 
     Returns:
         np.ndarray: RGB, uint8, shape (240, 320, 3).
@@ -62,7 +62,7 @@ def draw_content(content: Content, scene_seed: int, rng: np.random.Generator) ->
     for x, group, action in items:
         x += float(rng.uniform(-8, 8))
         _draw(image, group, action, x, ground + float(rng.uniform(-4, 4)), facing, rng)
-    # Captions tell colours, so the camera shows them; one picture is neither blurred nor drowned in noise.
+    # Captions name colours, so the camera is not monochrome; blur and noise are limited.
     camera = replace(
         scene.camera,
         grey=False,
@@ -102,12 +102,12 @@ def _draw(
 
 
 def _stride(rng: np.random.Generator) -> float:
-    """A phase at which the legs are apart."""
+    """Random phase of the walking cycle at which the legs are apart."""
     return float(rng.choice((0.5, 1.5)) * np.pi + rng.uniform(-0.5, 0.5))
 
 
 def _draw_shape(image: np.ndarray, noun: str, paint: tuple[int, int, int], x: float, y: float, size: float) -> None:
-    """A ball, box or cone of ``size`` pixels that stands on (x, y), with a dark outline."""
+    """Draw a ball, box or cone of ``size`` pixels on the ground at (x, y), with a dark outline."""
     half = round(size / 2)
     cx, bottom = round(x), min(round(y), HEIGHT - 3)
     edge = tuple(int(0.5 * v) for v in paint)

@@ -1,4 +1,4 @@
-"""Five references for a picture, each complete and true, in other words."""
+"""Five reference captions for a picture, each complete and correct, in different words."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ _DOING = {
     'raising both hands': ('raising both hands', 'holding both hands up'),
     'kneeling': ('kneeling', 'kneeling on the ground'),
 }
-# The first of each is the plain one, which most references use.
+# The first of each is the plain form, which most references use.
 _RELATIONS = {
     'to the left of': ('to the left of', 'left of', 'on the left side of'),
     'to the right of': ('to the right of', 'right of', 'on the right side of'),
@@ -25,7 +25,7 @@ _PLAIN = 0.7
 
 
 def write_captions(content: Content, rng: np.random.Generator) -> list[str]:
-    """Five captions; they differ in the order of their parts and in words."""
+    """Five captions that differ in words and in the order of their parts."""
     frames = (
         '{np} {verb} {rest} {place}',
         '{np} {doing} {rest} {place}',
@@ -48,7 +48,7 @@ def _sentence(frame: str, content: Content, rng: np.random.Generator) -> str:
     if content.relation and other:
         rest = f'{_pick(_RELATIONS[content.relation], rng)} {_noun_phrase(other, rng)}'
     if frame.startswith('{place}') and not (doing or rest):
-        frame = '{place} there {verb_be} {np}'  # nobody says: in a shop a box is
+        frame = '{place} there {verb_be} {np}'  # avoids "in a shop a box is"
     text = frame.format(
         np=_noun_phrase(subject, rng),
         verb=f'{is_are} {doing}',

@@ -1,1 +1,1 @@
-"""People, vehicles, scenes and files that the simulators share."""
+"""People, vehicles, scenes and files, shared by the simulators."""

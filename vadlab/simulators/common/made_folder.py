@@ -1,4 +1,4 @@
-"""What tools that make data sets share: a folder remembers how it was made, work is spread over processes."""
+"""Code shared by tools that make data sets: recorded settings of a folder, and parallel writing."""
 
 import json
 import multiprocessing
@@ -14,24 +14,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import ConfigError
 
-_FEW = 32  # so many are made faster than processes start
+_FEW = 32  # up to this number of items, starting processes takes longer than the work
 
 
 class Writable(Protocol):
     """An item of a data set that writes its own file."""
 
     def write(self, folder: Path) -> bool:
-        """Write it below a folder unless it is there; whether there was anything to do."""
+        """Write the item below a folder unless the file exists; returns whether it was written."""
 
 
 Item = TypeVar('Item', bound=Writable)
 
 
 def check_settings(out: Path, settings: dict) -> None:
-    """Note how a folder was made, or compare with what was noted.
+    """Record the settings of a folder, or compare them with the recorded ones.
 
     Raises:
-        ConfigError: The folder holds a data set of other settings.
+        ConfigError: The folder holds a data set with other settings.
     """
     note = out / 'settings.json'
     if not note.exists():
@@ -46,14 +46,14 @@ def check_settings(out: Path, settings: dict) -> None:
 
 
 def write_missing(items: Sequence[Item], folder: Path, file_of: Callable[[Item], str], workers: int, what: str) -> int:
-    """Write the items whose file is not there, with a bar; how many were written.
+    """Write the items whose files are missing, with a progress bar; returns the number of written items.
 
     Args:
-        items (Sequence): Of a data set.
-        folder (Path): Where to.
-        file_of (Callable): The file of an item below ``folder``.
-        workers (int): Processes.
-        what (str): Their plural, for the bar.
+        items (Sequence): Items of a data set.
+        folder (Path): Folder for the files.
+        file_of (Callable): Returns the file of an item below ``folder``.
+        workers (int): Number of processes.
+        what (str): Plural noun for the items, for the bar.
     """
     missing = [item for item in items if not (folder / file_of(item)).exists()]
     for parent in {(folder / file_of(item)).parent for item in missing}:
@@ -63,7 +63,7 @@ def write_missing(items: Sequence[Item], folder: Path, file_of: Callable[[Item],
     bar = Progress(
         TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
     )
-    # A forked child of a process in which OpenCV has already used its threads can hang.
+    # After OpenCV has used its threads, a forked child process can hang.
     context = multiprocessing.get_context('spawn')
     with bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
         task = bar.add_task(what, total=len(missing))

@@ -1,4 +1,4 @@
-"""Colours that have names."""
+"""Named colours."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ CHINESE_COLOURS = {
 
 
 def jitter(colour: tuple[int, int, int], rng: np.random.Generator, amount: int = 16) -> tuple[int, int, int]:
-    """A shade near ``colour``, RGB, each channel moved by at most ``amount`` of 255."""
+    """A random shade near ``colour``, RGB, each channel changed by at most ``amount`` of 255."""
     shift = rng.integers(-amount, amount + 1, 3)
     red, green, blue = (int(min(max(c + d, 0), 255)) for c, d in zip(colour, shift, strict=True))
     return red, green, blue

@@ -18,7 +18,7 @@ _GARMENTS = {'man': ('jacket', 'shirt', 'hoodie', 'sweater'), 'woman': ('coat', 
 
 @dataclass(frozen=True)
 class Look:
-    """What a person wears; colours are RGB."""
+    """Clothes of a person; colours are RGB."""
 
     noun: str
     garment: str
@@ -32,7 +32,7 @@ class Look:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, masked: bool = False) -> 'Look':
-        """A random look; a masked one is dark from head to foot."""
+        """A random look; a masked person is dark from head to foot."""
         noun = 'man' if masked or rng.random() < 0.6 else 'woman'
         garment = 'hoodie' if masked else str(rng.choice(_GARMENTS[noun]))
         names = ('black', 'black', 'grey', 'blue') if masked else tuple(COLOURS)
@@ -55,8 +55,8 @@ class Look:
 class Pose:
     """Joint angles in radians, 0 hanging down, positive forward (the way the person faces).
 
-    A limb is (upper angle, bend of its lower half relative to the upper half). ``tilt`` turns the whole body
-    backward: pi/2 lies on the back.
+    A limb is (upper angle, bend of its lower half relative to the upper half). ``tilt`` turns the whole body backward;
+    at pi/2 it lies on its back.
     """
 
     lean: float = 0.0
@@ -68,13 +68,13 @@ class Pose:
 
 
 def stand(phase: float) -> Pose:
-    """Waiting: a slight sway."""
+    """Standing with a slight sway."""
     sway = 0.04 * math.sin(phase)
     return Pose(lean=sway, near_arm=(0.08 + sway, 0.25), far_arm=(-0.1 - sway, 0.2))
 
 
 def walk(phase: float, stride: float = 0.5) -> Pose:
-    """A walking cycle; a ``stride`` of 0.9 runs."""
+    """Walking cycle; with a ``stride`` of 0.9, running."""
     s, c = math.sin(phase), math.cos(phase)
     return Pose(
         lean=0.12 * stride,
@@ -86,7 +86,7 @@ def walk(phase: float, stride: float = 0.5) -> Pose:
 
 
 def punch(phase: float) -> Pose:
-    """Throwing blows, one arm stretched out and the other guarding."""
+    """Punching: one arm stretched out, the other guarding."""
     near, far = (1.5, 0.1), (0.8, 1.7)
     if math.sin(phase) < 0:
         near, far = far, near
@@ -94,34 +94,34 @@ def punch(phase: float) -> Pose:
 
 
 def grapple(phase: float) -> Pose:
-    """Holding the other with both arms, body bent forward."""
+    """Grappling: both arms around the other person, body bent forward."""
     return Pose(0.5 + 0.1 * math.sin(phase), (1.5, 0.3), (1.8, 0.2), (0.55, -0.7), (-0.6, -0.2))
 
 
 def kick(phase: float) -> Pose:
-    """One leg swung up at the other."""
+    """Kicking with one leg."""
     return Pose(-0.25, (0.6, 1.5), (-0.7, 0.6), (1.35 + 0.2 * math.sin(phase), -0.15), (-0.15, -0.1))
 
 
 def hands_up(phase: float) -> Pose:
-    """Surrender: both arms above the head."""
+    """Both arms above the head."""
     s = 0.06 * math.sin(phase)
     return Pose(-0.06, (2.3 + s, 0.55), (-2.35 + s, -0.5), (0.15, -0.1), (-0.17, -0.05))
 
 
 def kneel_hands_up(phase: float) -> Pose:
-    """On the knees with raised hands."""
+    """Kneeling with raised hands."""
     return replace(hands_up(phase), near_leg=(0.25, -1.75), far_leg=(-0.05, -1.5))
 
 
 def aim(phase: float) -> Pose:
-    """One arm stretched out level."""
+    """One arm stretched out horizontally."""
     s = 0.03 * math.sin(phase)
     return Pose(0.08, (1.55 + s, 0.02), (0.5, 0.9), (0.35, -0.15), (-0.35, -0.05))
 
 
 def swing(phase: float) -> Pose:
-    """Both arms swinging something from overhead."""
+    """Swinging an object from overhead with both arms."""
     a = 1.95 + 0.75 * math.sin(phase)
     return Pose(0.3 - 0.2 * math.sin(phase), (a, 0.1), (a - 0.15, 0.1), (0.45, -0.2), (-0.5, -0.05))
 
@@ -132,12 +132,12 @@ def reach(phase: float, height: float = 1.9) -> Pose:
 
 
 def lie(phase: float) -> Pose:
-    """On the ground."""
+    """Lying on the ground."""
     return Pose(0.0, (0.7, 0.3), (-0.6, 0.4), (0.2, -0.4), (-0.15, -0.2), tilt=1.5 + 0.02 * math.sin(phase))
 
 
 def sit(phase: float) -> Pose:
-    """On a bench."""
+    """Sitting on a bench."""
     return Pose(-0.1 + 0.02 * math.sin(phase), (0.5, 0.7), (0.4, 0.6), (1.45, -1.4), (1.35, -1.35))
 
 
@@ -157,13 +157,13 @@ def push(phase: float) -> Pose:
 
 
 def carry(phase: float) -> Pose:
-    """Walking with something held in front."""
+    """Walking with an object held in front."""
     return replace(walk(phase, 0.4), near_arm=(0.4, 1.1), far_arm=(0.35, 1.1))
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Where the parts of a drawn person ended up, in pixels."""
+    """Positions of the parts of a drawn person, in pixels."""
 
     box: Box
     near_hand: Point
@@ -183,14 +183,14 @@ def draw_person(image: np.ndarray, look: Look, x: float, y: float, height: float
     Args:
         image: RGB, uint8, shape (H, W, 3); drawn on in place.
         look: Clothes.
-        x: Horizontal place of the hips, pixels.
-        y: Where the lowest point of the body touches the ground, pixels.
-        height: Height of the person upright, pixels.
+        x: Horizontal position of the hips, pixels.
+        y: Ground, on which the lowest point of the body is, pixels.
+        height: Height of the upright person, pixels.
         facing: 1 to the right, -1 to the left.
         pose: Joint angles.
 
     Returns:
-        Bounding box and the places of hands and head, in pixels, not clipped to the image.
+        Bounding box and positions of hands and head, in pixels, not clipped to the image.
     """
     lean = pose.lean
     shoulder = (0.31 * math.sin(lean), 0.31 * math.cos(lean))
@@ -238,7 +238,7 @@ def draw_person(image: np.ndarray, look: Look, x: float, y: float, height: float
         if look.noun == 'woman':
             back = (head[0] - facing * round(0.7 * radius), head[1] + radius // 3)
             cv2.ellipse(image, back, (round(0.55 * radius), round(1.1 * radius)), 0, 0, 360, look.hair, -1)
-    # A dark seam keeps the near arm apart from the body behind it.
+    # A dark outline separates the near arm from the body behind it.
     seam = tuple(int(0.45 * v) for v in look.top)
     for colour, thickness in ((seam, arm + 3), (look.top, arm)):
         cv2.line(image, shoulder, near_elbow, colour, thickness, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""Places under surveillance: a painted background, where actors may stand, and the camera that watches."""
+"""Surveillance scenes: a painted background, the floor for actors, and a camera."""
 
 import functools
 from collections.abc import Callable
@@ -13,16 +13,16 @@ from .palette import COLOURS, jitter
 
 WIDTH, HEIGHT = 320, 240
 
-# Each split draws its scenes from its own part of the seed space. Nothing that trains may look at the other two: 'val'
-# serves to watch pre-training, 'test' is for the test videos alone.
+# Each split has its own range of seeds for scenes. Training must not use the other two: 'val' is for validation during
+# pre-training, 'test' only for the test videos.
 SCENE_SEEDS = {'train': (0, 2**29), 'val': (2**29, 2**30), 'test': (2**30, 2**31)}
 
 
 def scene_seed(split: str, number: int) -> int:
-    """Seed of the ``number``-th scene of a split.
+    """Seed for scene ``number`` of a split.
 
     Raises:
-        ConfigError: No such split, or more scenes asked for than the split's seed space holds.
+        ConfigError: There is no such split, or ``number`` is outside the split's seed space.
     """
     if split not in SCENE_SEEDS:
         raise ConfigError(f'There is no split {split!r} of synthetic scenes; known: {", ".join(SCENE_SEEDS)}.')
@@ -34,7 +34,7 @@ def scene_seed(split: str, number: int) -> int:
 
 @dataclass(frozen=True)
 class Camera:
-    """What a camera does to light; all cameras see 320x240."""
+    """Exposure, tint, blur and noise of a camera of 320x240 pixels."""
 
     gain: float
     gamma: float
@@ -67,7 +67,7 @@ class Camera:
         return cv2.LUT(image, lut)
 
     def capture(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Lens blur, loss of colour, sensor noise."""
+        """Apply lens blur, loss of colour and sensor noise."""
         if self.blur:
             image = cv2.blur(image, (3, 3))
         if self.grey:
@@ -89,10 +89,10 @@ class Scene:
     """One place with its camera.
 
     Attributes:
-        seed: What it was made from.
+        seed: Seed of the scene.
         kind: A key of :data:`PAINTERS`.
         background: RGB, uint8, shape (240, 320, 3); do not write into it.
-        floor: Smallest and largest y, in pixels, on which a person's feet may stand.
+        floor: Smallest and largest y of a person's feet, in pixels.
         outdoor: Whether cars may pass.
         camera: The camera.
     """
@@ -106,14 +106,14 @@ class Scene:
 
     @classmethod
     def make(cls, seed: int, kinds: tuple[str, ...] | None = None) -> 'Scene':
-        """Paint the scene that belongs to ``seed``.
+        """Paint the scene of a seed.
 
         Args:
             seed: From :func:`scene_seed`.
-            kinds: Kinds of scene to choose from, all by default.
+            kinds: Kinds of scene to choose from, by default all.
 
         Raises:
-            ConfigError: No such kind.
+            ConfigError: There is no such kind.
         """
         kinds = tuple(PAINTERS) if kinds is None else kinds
         if unknown := set(kinds) - set(PAINTERS):
@@ -190,7 +190,7 @@ def _windows(image: np.ndarray, x0: int, y0: int, x1: int, y1: int, rng: np.rand
 
 
 def _poster(image: np.ndarray, x: int, y: int, rng: np.random.Generator) -> None:
-    """A mural, advert or sign, so that colour on a wall is no sign of vandalism by itself."""
+    """Draw a mural, advert or sign, so that colour on a wall alone does not indicate vandalism."""
     w, h = int(rng.integers(18, 46)), int(rng.integers(16, 38))
     _box(image, x, y, x + w, y + h, _any_colour(rng), (40, 40, 40))
     for _ in range(3):

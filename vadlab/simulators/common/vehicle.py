@@ -44,7 +44,7 @@ _WINDOWS = {
 
 @dataclass(frozen=True)
 class Vehicle:
-    """A kind of car in a colour."""
+    """Kind, colour and length of a car."""
 
     noun: str
     colour: str
@@ -77,9 +77,9 @@ def draw_vehicle(
         x: Horizontal centre, pixels.
         y: Ground, pixels.
         facing: 1 to the right, -1 to the left.
-        tilt: Radians by which the nose is raised; pi lies on the roof.
-        damage: 0 whole, 1 its front crushed.
-        crumple: Random numbers in 0..1, shape (16, 2), that shape the damage.
+        tilt: Angle by which the nose is raised, radians; at pi the car lies on its roof.
+        damage: 0 for an intact car, 1 for a crushed front.
+        crumple: Random numbers in 0..1, shape (16, 2), for the shape of the damage.
 
     Returns:
         Bounding box in pixels, not clipped.
@@ -96,7 +96,7 @@ def draw_vehicle(
             for i, (px, py) in enumerate(body)
         ]
 
-    # The lowest point after turning stays on the ground.
+    # After the rotation, the lowest point is on the ground.
     low = min(px * s + (py - 0.2) * c for px, py in [*body, (-0.3, 0.0), (0.3, 0.0)])
 
     def place(points: list[tuple[float, float]]) -> np.ndarray:

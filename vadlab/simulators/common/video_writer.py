@@ -1,4 +1,4 @@
-"""Writing H.264 videos, with sound where there is some."""
+"""Writing H.264 videos, optionally with sound."""
 
 from pathlib import Path
 from types import TracebackType
@@ -10,14 +10,14 @@ from vadlab.utils.atomic import part_of
 
 
 class VideoWriter:
-    """Writes frames to an mp4 that appears under its name only once it is complete.
+    """Writer of mp4 files, which get their name only when they are complete.
 
     Args:
-        path: Where to; folders are made.
+        path: The file; missing folders are made.
         fps: Frames per second, a whole number.
-        crf: x264's constant rate factor: lower is better and bigger.
-        sound: The whole sound track, float32 in -1..1 of shape (1 or 2 channels, samples), and samples a second; it
-            becomes AAC. None for no track at all.
+        crf: x264's constant rate factor: lower values give better quality and larger files.
+        sound: The whole sound track, float32 in -1..1 of shape (1 or 2 channels, samples), and samples per second; it
+            is encoded as AAC. None for no track.
     """
 
     def __init__(self, path: Path, fps: float, crf: int = 26, sound: tuple[np.ndarray, int] | None = None) -> None:
@@ -32,7 +32,7 @@ class VideoWriter:
         return self
 
     def add(self, image: np.ndarray) -> None:
-        """Append a frame, RGB uint8 of shape (H, W, 3), all of one size."""
+        """Append a frame, RGB uint8 of shape (H, W, 3); all frames have the same size."""
         if self._container is None:
             raise RuntimeError('VideoWriter.add() belongs inside "with VideoWriter(...)".')
         if self._stream is None:

@@ -1,1 +1,1 @@
-"""Surveillance scenes with people, vehicles and anomalous events."""
+"""Simulator of surveillance videos with people, vehicles and anomalous events."""

@@ -15,7 +15,7 @@ PLACES: dict[str, tuple[tuple[str, ...], str]] = {
     'alley': (('in an alley', 'in a back alley', 'in an alley with brick walls'), '小巷里'),
 }
 
-# What somebody would type as a prompt for a class: part of the training captions, so that prompts are in the domain.
+# Typical prompts for each class. They are among the training captions, so that prompts are in the training domain.
 CLASS_PHRASES: dict[str, tuple[str, ...]] = {
     'Normal': (
         'people going about their day',
@@ -66,7 +66,7 @@ def describe(what: str, kind: str, name: Namer) -> str:
 
 
 def calm_clause(people: list[str], name: Namer) -> str:
-    """What to say of a frame in which nothing is wrong; ``people`` are clauses such as 'a man in red is walking'."""
+    """A clause for a normal frame; ``people`` are clauses such as 'a man in red is walking'."""
     if name.chinese:
         return (
             people[0] if people and name.rng.random() < 0.6 else name.pick('一切正常', '人们正常活动', '没有异常情况')
@@ -79,14 +79,14 @@ def calm_clause(people: list[str], name: Namer) -> str:
 
 
 def event_clause(event: str, name: Namer) -> str:
-    """What to say of a whole video that holds an event."""
+    """A clause for a whole video with an event."""
     if name.chinese or name.rng.random() < 0.6:
         return event
     return name.pick(*_BEFORE).format(what=event)
 
 
 def class_prompt(kind: str, name: Namer) -> str:
-    """A plain sentence for a class, such as 'a surveillance video of a fight'."""
+    """A plain prompt for a class, such as 'a surveillance video of a fight'."""
     if kind == 'Normal' and name.rng.random() < 0.2:
         return 'a normal surveillance video'
     return name.pick(*PROMPT_TEMPLATES).format(name.pick(*CLASS_PHRASES[kind]))

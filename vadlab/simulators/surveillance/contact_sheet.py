@@ -1,4 +1,4 @@
-"""Contact sheets, to see whether a person would recognise each class."""
+"""Contact sheets, to check whether a person would recognise each class."""
 
 import cv2
 import numpy as np
@@ -8,17 +8,17 @@ from .episode import Episode, scene_kinds
 
 
 def contact_sheet(kind: str, split: str = 'train', rows: int = 4, columns: int = 5, seed: int = 0) -> np.ndarray:
-    """Random frames of a class, each from another video; anomalous frames unless the class is Normal.
+    """Random frames of a class, each from a different video; anomalous frames unless the class is Normal.
 
     Args:
         kind: Class.
-        split: Whose scenes.
+        split: Split whose scenes are used.
         rows: Rows of pictures.
         columns: Columns of pictures.
-        seed: Another seed, other pictures.
+        seed: Seed of the pictures.
 
     Returns:
-        RGB, uint8, shape (rows * 240, columns * 320, 3), with the boxes of what is described drawn in.
+        RGB, uint8, shape (rows * 240, columns * 320, 3), with the boxes of the described regions.
     """
     rng = np.random.default_rng((seed, 5))
     pictures = []

@@ -1,4 +1,4 @@
-"""A data set of synthetic videos in UCF-Crime's files and formats."""
+"""A data set of synthetic videos in UCF-Crime's file layout and formats."""
 
 import functools
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from .episode import CLASSES, Episode, scene_kinds
 from .events import EVENTS
 
 FPS = 30.0
-_KEYFRAME_STEP = 10  # frames; boxes in between are interpolated by who reads them
+_KEYFRAME_STEP = 10  # frames; readers interpolate the boxes in between
 _NORMAL_SHARE = 0.4
-_CHINESE_EVERY = 10  # one video in so many has Chinese captions
-_LONG_EVERY = 40  # one video in so many is long
+_CHINESE_EVERY = 10  # one video in 10 has Chinese captions
+_LONG_EVERY = 40  # one video in 40 is long
 _VIDEOS_PER_CAMERA = 4
 _MAX_NORMAL_REGIONS = 3
 _NORMAL_FOLDERS = {'train': 'Training_Normal_Videos_Anomaly', 'test': 'Testing_Normal_Videos_Anomaly'}
@@ -26,7 +26,7 @@ _NORMAL_FOLDERS = {'train': 'Training_Normal_Videos_Anomaly', 'test': 'Testing_N
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """All that determines one video.
+    """Plan of one video, which determines it completely.
 
     Attributes:
         split: 'train' or 'test'.
@@ -48,17 +48,17 @@ class VideoPlan:
 
     @property
     def name(self) -> str:
-        """File name without its ending."""
+        """File name without its extension."""
         return f'{"Normal_Videos_" if self.kind == "Normal" else self.kind}{self.number:03d}_x264'
 
     @property
     def path(self) -> Path:
-        """Where the video lies under the data root."""
+        """Path of the video below the data root."""
         folder = _NORMAL_FOLDERS[self.split] if self.kind == 'Normal' else self.kind
         return Path('Videos') / folder / f'{self.name}.mp4'
 
     def episode(self) -> Episode:
-        """The video itself."""
+        """The episode that renders the video."""
         return Episode(_scene(self.scene, scene_kinds(self.kind)), self.kind, self.seed, self.num_frames, FPS)
 
     def temporal_line(self) -> str:
@@ -88,7 +88,7 @@ class VideoPlan:
         return {'f_path': self.path.as_posix(), 'global_caption': caption, 'bbox_info': regions}
 
     def write(self, root: Path) -> bool:
-        """Render and encode the video under ``root`` unless it is there; whether there was anything to do."""
+        """Render and encode the video below ``root`` unless the file exists; returns whether it was written."""
         path = root / self.path
         if path.exists():
             return False
@@ -100,19 +100,19 @@ class VideoPlan:
 
 
 def plan_demo_set(train: int, test: int, seed: int, min_frames: int = 240, max_frames: int = 360) -> list[VideoPlan]:
-    """Decide what each video of a data set shows.
+    """Plan the videos of a data set.
 
     The splits share no scene, camera or person. Lengths, and the share of normal videos, are the same in both.
 
     Args:
-        train: Training videos.
-        test: Test videos.
-        seed: Another seed, another data set.
-        min_frames: Shortest video.
-        max_frames: Longest, but for one in forty, which has over 1000 frames.
+        train: Number of training videos.
+        test: Number of test videos.
+        seed: Seed of the data set.
+        min_frames: Minimum length of a video.
+        max_frames: Maximum length, except for one video in forty, which has over 1000 frames.
 
     Raises:
-        ConfigError: Negative numbers, no videos at all, or lengths that cannot be.
+        ConfigError: A number is negative, there are no videos, or the lengths are impossible.
     """
     if train < 0 or test < 0 or train + test == 0:
         raise ConfigError(f'A data set needs videos: train={train}, test={test}.')
@@ -148,13 +148,13 @@ def _scene(seed: int, kinds: tuple[str, ...]) -> Scene:
 
 
 def _uncut(episode: Episode) -> list[tuple[int, int]]:
-    """Stretches of a normal video without a cut."""
+    """Intervals of a normal video between its cuts."""
     cuts = sorted({0, episode.cut or 0, episode.num_frames})
     return [(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
 
 
 def _tracks(episode: Episode, spans: list[tuple[int, int]]) -> dict[str, list[list[tuple[int, Box]]]]:
-    """For each role, runs of (frame, box) in which it is on screen, sampled every few frames."""
+    """Per role, runs of (frame, box) in which it is visible, sampled every few frames."""
     tracks: dict[str, list[list[tuple[int, Box]]]] = {}
     for start, end in spans:
         open_runs: dict[str, list[tuple[int, Box]]] = {}
@@ -172,7 +172,7 @@ def _tracks(episode: Episode, spans: list[tuple[int, int]]) -> dict[str, list[li
 
 
 def _keyframes(runs: list[list[tuple[int, Box]]]) -> list[dict]:
-    """Keyframes of a region; the last of each run ends what is shown."""
+    """Keyframes of a region; the last one of each run is not enabled."""
     keyframes = []
     for run in runs:
         if len(run) < 2:

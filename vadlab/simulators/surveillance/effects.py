@@ -13,7 +13,7 @@ _WHITE = (255, 250, 225)
 
 @functools.lru_cache(maxsize=1)
 def _puffs() -> list[np.ndarray]:
-    """Soft round blobs with billows, float32 alpha 0..1, shape (64, 64) each."""
+    """Soft round puffs of smoke, float32 alpha 0..1, shape (64, 64) each."""
     rng = np.random.default_rng(7)
     yy, xx = np.mgrid[-1:1:64j, -1:1:64j]
     radius = np.sqrt(xx**2 + yy**2)
@@ -46,21 +46,21 @@ def blend(image: np.ndarray, alpha: np.ndarray, x: float, y: float, size: float,
 
 
 def draw_halo(image: np.ndarray, x: float, y: float, size: float, colour: tuple, opacity: float) -> None:
-    """Light around (x, y)."""
+    """Draw light around (x, y)."""
     blend(image, _halo(), x, y, size, colour, opacity)
 
 
 def draw_smoke(image: np.ndarray, x: float, y: float, size: float, clock: float, shade: int, rise: float = 1.6) -> Box:
-    """A rising column of smoke.
+    """Draw a rising column of smoke.
 
     Args:
         image: RGB, uint8; drawn on in place.
         x: Foot of the column, pixels.
         y: Foot of the column, pixels.
         size: Width of the column, pixels.
-        clock: Time in seconds; the billows move with it.
+        clock: Time in seconds, which moves the smoke.
         shade: Grey value 0..255.
-        rise: Height of the column over its width.
+        rise: Height of the column divided by its width.
 
     Returns:
         Bounding box, pixels.
@@ -84,11 +84,11 @@ def draw_smoke(image: np.ndarray, x: float, y: float, size: float, clock: float,
 
 
 def draw_fire(image: np.ndarray, x: float, y: float, width: float, height: float, rng: np.random.Generator) -> Box:
-    """Flames standing on (x, y): an orange glow and tongues in three layers.
+    """Draw flames at (x, y): an orange glow and tongues in three layers.
 
     Args:
         image: RGB, uint8; drawn on in place.
-        x: Middle of the fire's foot, pixels.
+        x: Middle of the foot of the fire, pixels.
         y: Foot of the fire, pixels.
         width: Pixels.
         height: Height of the highest tongue, pixels.
@@ -127,15 +127,15 @@ def draw_fire(image: np.ndarray, x: float, y: float, width: float, height: float
 
 
 def draw_fireball(image: np.ndarray, x: float, y: float, size: float, heat: float, clock: float) -> Box:
-    """A ball of fire: billows from dark red at the rim to white in the middle.
+    """Draw a ball of fire, from dark red at the rim to white in the middle.
 
     Args:
         image: RGB, uint8; drawn on in place.
         x: Centre, pixels.
         y: Centre, pixels.
         size: Diameter, pixels.
-        heat: 1 white-hot, 0 burnt out.
-        clock: Seconds; the billows turn with it.
+        heat: 1 for white-hot, 0 for burnt out.
+        clock: Time in seconds, which turns the fireball.
 
     Returns:
         Bounding box, pixels.
@@ -161,7 +161,7 @@ def draw_fireball(image: np.ndarray, x: float, y: float, size: float, heat: floa
 
 
 def draw_streaks(image: np.ndarray, x: float, y: float, near: float, far: float, rng: np.random.Generator) -> None:
-    """Burning fragments flying out of (x, y), between ``near`` and ``far`` pixels away."""
+    """Draw burning fragments that fly out of (x, y), at distances from ``near`` to ``far`` pixels."""
     for angle in rng.uniform(0, 2 * math.pi, 14):
         reach = rng.uniform(0.6, 1.0) * far
         start = (round(x + near * math.cos(angle)), round(y + 0.8 * near * math.sin(angle)))
@@ -171,7 +171,7 @@ def draw_streaks(image: np.ndarray, x: float, y: float, near: float, far: float,
 
 
 def draw_rubble(image: np.ndarray, x: float, y: float, spread: float, rng: np.random.Generator, count: int = 14) -> Box:
-    """Fragments lying around (x, y) within ``spread`` pixels."""
+    """Draw fragments on the ground around (x, y), within ``spread`` pixels."""
     places = rng.normal(0, 0.42, (count, 2)).clip(-1, 1) * (spread, 0.22 * spread) + (x, y)
     sizes = rng.uniform(2, 7, count)
     turns = rng.uniform(0, math.pi, count)
@@ -185,7 +185,7 @@ def draw_rubble(image: np.ndarray, x: float, y: float, spread: float, rng: np.ra
 def draw_litter(
     image: np.ndarray, x: float, y: float, spread: float, colours: tuple, rng: np.random.Generator, count: int = 18
 ) -> Box:
-    """Flat things strewn over the floor around (x, y): papers, banknotes, belongings, splinters of glass."""
+    """Draw flat things on the floor around (x, y): papers, banknotes, belongings, splinters of glass."""
     angles, radii = rng.uniform(0, 2 * math.pi, count), spread * np.sqrt(rng.uniform(0.02, 1, count))
     sizes, turns = rng.uniform(5, 9, count), rng.uniform(-0.6, 0.6, count)
     for i, (angle, radius, size, turn) in enumerate(zip(angles, radii, sizes, turns, strict=True)):
@@ -197,7 +197,7 @@ def draw_litter(
 
 
 def draw_dust(image: np.ndarray, x: float, y: float, size: float, clock: float) -> None:
-    """Dust that feet whirl up around (x, y)."""
+    """Draw dust around feet at (x, y)."""
     for i, puff in enumerate(_puffs()):
         offset = (i - 2.5) / 2.5
         lift = 6 * math.sin(3 * clock + 2 * i)

@@ -24,16 +24,16 @@ def scene_kinds(kind: str) -> tuple[str, ...]:
 
 
 class Episode:
-    """A video as a pure function of its seed: any frame can be drawn at any time, in any order.
+    """A synthetic video as a pure function of its seed; frames can be drawn in any order.
 
-    The event covers a stretch of ``duration`` frames that begins at ``onset`` and goes on at the video's start where it
-    runs past the end, so that every place in a video is equally likely to be anomalous and time tells nothing. Outside
-    that stretch the same people are in the same place. After the event follows a cut to a later, calm time.
+    The event covers ``duration`` frames from ``onset``. If it reaches the end of the video, it continues at the start,
+    so every position is equally likely to be anomalous and time gives no hint. Outside the event, the same people are
+    in the same place. After the event there is a cut to a later, calm time.
 
     Args:
         scene: Place and camera.
         kind: 'Normal' or a class of :data:`EVENTS`.
-        seed: Everything else is drawn from it.
+        seed: Seed for everything else.
         num_frames: Length of the video, at least 60.
         fps: Frames per second.
     """
@@ -50,7 +50,7 @@ class Episode:
         self.event = EVENTS[kind](scene, rng) if kind in EVENTS else None
         self.duration = int(rng.uniform(0.28, 0.5) * num_frames)
         self.onset = int(rng.integers(num_frames))
-        # A later cut happens in normal videos too.
+        # Normal videos also have a cut to a later time.
         self.cut = int(rng.integers(num_frames)) if rng.random() < 0.5 else None
         self.bystanders = self._bystanders(rng)
 
@@ -59,7 +59,7 @@ class Episode:
         outdoor = self.scene.kind in (*OUTDOOR, 'park')
         acts = [a for a in ACTS if a not in (_INDOOR_ONLY if outdoor else _ROOFLESS_ONLY)]
         people = int(rng.integers(0, 2)) if self.event else int(rng.integers(1, 4))
-        # Nobody stands in front of an event.
+        # Bystanders must not hide an event.
         near = self.event.y - 6 if self.event else self.scene.floor[1]
         far = (self.scene.floor[0], max(near, self.scene.floor[0] + 4))
         for i in range(people):
@@ -73,7 +73,7 @@ class Episode:
         return found
 
     def progress(self, frame: int) -> float | None:
-        """How far the event is, 0..1, or None in a normal frame."""
+        """Progress of the event, 0..1, or None in a normal frame."""
         if self.event is None:
             return None
         passed = (frame - self.onset) % self.num_frames
@@ -112,8 +112,8 @@ class Episode:
             frame: 0-based, less than ``num_frames``.
 
         Returns:
-            The frame, RGB uint8 of shape (240, 320, 3), and for each role on the stage its box ``xyxyn``, clipped to
-            the image; roles of which less than a third is in the image are left out.
+            The frame, RGB uint8 of shape (240, 320, 3), and the box ``xyxyn`` of each role, clipped to the image; roles
+            with less than a third of their box in the image are omitted.
         """
         image, boxes = self._stage(frame).shoot()
         return image, {role: b for role, box in boxes.items() if (b := _visible(box)) is not None}
@@ -137,20 +137,20 @@ class Episode:
         return f'{car}{be}{"driving past" if who.speed else "parked"}'
 
     def region_captions(self, rng: np.random.Generator, chinese: bool = False) -> dict[str, str]:
-        """A caption for each role that can have a box."""
+        """One caption per role that can have a box."""
         name = self._namer(rng, chinese)
         captions = {role: self._clause(role, name, verb=False) for role in self.bystanders}
         return captions | (self.event.regions(name) if self.event else {})
 
     def frame_caption(self, frame: int, rng: np.random.Generator, chinese: bool = False) -> str:
-        """What is to be seen in one frame."""
+        """Caption of one frame."""
         name = self._namer(rng, chinese)
         if self.event is not None and self.progress(frame) is not None:
             return describe(self.event.tell(name), self.scene.kind, name)
         return describe(self._calm(name), self.scene.kind, name)
 
     def video_caption(self, rng: np.random.Generator, chinese: bool = False) -> str:
-        """What happens in the whole video."""
+        """Caption of the whole video."""
         name = self._namer(rng, chinese)
         what = event_clause(self.event.tell(name), name) if self.event else self._calm(name)
         return describe(what, self.scene.kind, name)

@@ -1,8 +1,8 @@
-"""The anomalies: who takes part, how each looks, and how one tells of it.
+"""The anomalous events: actors, drawing and captions.
 
-Every event is a pure function of its progress, 0 at the first anomalous frame and 1 at the last, so that any frame can
-be drawn without the ones before it. A single frame shows what happens. Six small classes share this file because they
-are read side by side.
+Every event is a pure function of its progress, 0 at the first anomalous frame and 1 at the last, so any frame can be
+drawn without the earlier ones. A single frame is enough to recognise the event. Six small classes share this file
+because they are read side by side.
 """
 
 import math
@@ -38,11 +38,11 @@ _GLASS = ((214, 236, 242), (168, 206, 220))
 
 
 class Event(ABC):
-    """An anomaly.
+    """Base class of anomalous events.
 
     Attributes:
         kind: UCF-Crime's name of the class.
-        cars: Whether it needs a place where cars pass.
+        cars: Whether it requires a scene with cars.
     """
 
     kind: str
@@ -51,30 +51,30 @@ class Event(ABC):
     def __init__(self, scene: Scene, rng: np.random.Generator) -> None:
         self.x = float(rng.uniform(95, 225))
         self.y = float(rng.uniform(max(scene.floor[0], 200), scene.floor[1]))
-        # Most events reach from x towards the middle of the picture.
+        # Most events extend from x towards the middle of the picture.
         self.side = 1 if (self.x < 160) == (rng.random() < 0.85) else -1
         self.seed = int(rng.integers(2**31))
 
     @abstractmethod
     def calm(self, stage: Stage, toward: float) -> None:
-        """Draw the same actors before and after.
+        """Draw the actors before and after the event.
 
         Args:
             stage: The frame.
-            toward: 0 far from the event, rising to 1 in the last moments before it.
+            toward: 0 far from the event, increasing to 1 just before it.
         """
 
     @abstractmethod
     def happen(self, stage: Stage, progress: float, elapsed_s: float) -> None:
-        """Draw the event; each region has its role."""
+        """Draw the event, with one role per region."""
 
     @abstractmethod
     def tell(self, name: Namer) -> str:
-        """A clause that says what happens, without place."""
+        """A clause that describes the event, without the place."""
 
     @abstractmethod
     def regions(self, name: Namer) -> dict[str, str]:
-        """A caption for each role."""
+        """One caption per role."""
 
 
 def _approach(stage: Stage, passer: Passer, x: float, y: float, toward: float) -> None:
@@ -101,7 +101,7 @@ def _level(passer: Passer, other: Passer) -> Passer:
 
 
 class Fighting(Event):
-    """Two people trade blows, grapple and kick; one may go down."""
+    """Two people punch, grapple and kick; one may fall."""
 
     kind = 'Fighting'
 
@@ -111,7 +111,7 @@ class Fighting(Event):
         self.second = _level(Passer.sample(rng, scene.floor, ('walk', 'stand')[rng.integers(2)]), self.first)
         self.tempo = float(rng.uniform(7, 11))
         self.falls = bool(rng.random() < 0.4)
-        # Some fights are brawls: others have gone for each other behind, or are down already.
+        # Some fights are brawls: more people fight in the background, or lie on the ground.
         self.others = [
             _level(Passer.sample(rng, scene.floor, ('walk', 'stand')[rng.integers(2)]), self.first)
             for _ in range(rng.integers(0, 3))
@@ -182,7 +182,7 @@ class Fighting(Event):
 
 
 class Robbery(Event):
-    """An armed, masked person holds up somebody who raises both hands."""
+    """An armed, masked person robs somebody who raises both hands."""
 
     kind = 'Robbery'
 
@@ -293,7 +293,7 @@ class Vandalism(Event):
         return self.x + self.side * (0.3 * self.vandal.height + 0.3 * self.width), self.y - lift
 
     def _furniture(self, stage: Stage, progress: float | None) -> None:
-        """What is (to be) smashed stands there before and after, whole."""
+        """Draw the object that is smashed; before and after the event it is intact."""
         x = self.x + self.side * (0.25 * self.vandal.height + 0.45 * self.width)
         role = None if progress is None else 'target'
         if self.mode == 'car':
@@ -597,7 +597,7 @@ class Explosion(Event):
 
 
 class RoadAccidents(Event):
-    """Two cars run into each other, or one hits a person."""
+    """Two cars collide, or a car hits a person."""
 
     kind = 'RoadAccidents'
     cars = True
@@ -712,7 +712,7 @@ class RoadAccidents(Event):
 
 
 def _none(_: Box) -> None:
-    """A part that gets no box of its own."""
+    """Callback for a part without a box."""
 
 
 EVENTS: dict[str, type[Event]] = {

@@ -1,4 +1,4 @@
-"""What people and cars do when nothing is wrong."""
+"""Everyday behaviour of people and cars."""
 
 import math
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from ..common.person import (
 from ..common.vehicle import Vehicle, draw_vehicle
 from .stage import Stage
 
-# Act -> how a caption tells it, in English and Chinese.
+# Act -> its phrase in captions, in English and Chinese.
 ACTS: dict[str, tuple[str, str]] = {
     'walk': ('walking', '走路'),
     'cross': ('walking past', '走过'),
@@ -50,14 +50,14 @@ class Passer:
 
     Attributes:
         look: Clothes.
-        height: Pixels.
+        height: Height of the person, pixels.
         act: Key of :data:`ACTS`.
-        x0: Where the path begins, pixels.
+        x0: Start of the path, pixels.
         reach_px: Length of the path, pixels.
         y: Ground, pixels.
         speed: Pixels per frame.
         phase: Start of the walking cycle and of the path, radians.
-        accessory: Colour of what is carried.
+        accessory: Colour of the carried object.
     """
 
     look: Look
@@ -74,7 +74,7 @@ class Passer:
     def sample(
         cls, rng: np.random.Generator, floor: tuple[float, float], act: str | None = None, **look: bool
     ) -> 'Passer':
-        """A random passer-by; ``look`` goes to :meth:`Look.sample`."""
+        """A random passer-by; ``look`` is passed to :meth:`Look.sample`."""
         y = float(rng.uniform(*floor))
         depth = (y - 170) / 60
         return cls(
@@ -90,7 +90,7 @@ class Passer:
         )
 
     def place(self, frame: int) -> tuple[float, int, float]:
-        """Where the person is: x in pixels, facing, and phase of the walking cycle."""
+        """Position of the person: x in pixels, facing, and phase of the walking cycle."""
         speed = self.speed * (2.2 if self.act == 'jog' else 1.0)
         cycle = self.phase + 0.085 * speed * frame
         if self.act in _STILL or self.act == 'point':
@@ -122,7 +122,7 @@ class Passer:
         return walk(phase)
 
     def draw(self, stage: Stage, role: str | None = None) -> None:
-        """Put the person, with what they carry, on the stage."""
+        """Put the person, with the carried object, on the stage."""
         x, facing, phase = self.place(stage.frame)
         stage.put(self.y, lambda image: self._paint(image, x, facing, phase), role)
 
@@ -183,7 +183,7 @@ class Passer:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two people who talk, shake hands or hug: close together, and peaceful."""
+    """Two people close together who talk, shake hands or hug: a normal counterpart of fights."""
 
     first: Passer
     second: Passer
@@ -227,7 +227,7 @@ class Traffic:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, floor: tuple[float, float], parked: bool | None = None) -> 'Traffic':
-        """A random car; parked or driving by chance unless told."""
+        """A random car; randomly parked or driving unless ``parked`` is given."""
         parked = bool(rng.random() < 0.5) if parked is None else parked
         return cls(
             vehicle=Vehicle.sample(rng),
@@ -238,7 +238,7 @@ class Traffic:
         )
 
     def place(self, frame: int) -> float:
-        """The centre's x in pixels."""
+        """Position x of the centre, in pixels."""
         if not self.speed:
             return self.start
         way = (self.start + self.speed * frame) % 520 - 100

@@ -1,4 +1,4 @@
-"""Where actors meet the picture: drawing in depth order, and the boxes of what was drawn."""
+"""Drawing the objects of a frame in depth order, and collecting their boxes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ Painter = Callable[[np.ndarray], Box | None]
 
 @dataclass
 class Stage:
-    """Collects what is to be drawn in one frame.
+    """List of the objects to draw in one frame.
 
     Attributes:
         scene: Place and camera.
         frame: Frame number.
         fps: Frames per second.
-        rng: Flicker of this frame; depends on the episode and the frame only.
-        boost: Overall light that an explosion adds, 0..1.
+        rng: Random generator of this frame, for flicker; depends only on the episode and the frame.
+        boost: Additional light from an explosion, 0..1.
     """
 
     scene: Scene
@@ -37,15 +37,15 @@ class Stage:
         return self.frame / self.fps
 
     def put(self, y: float, paint: Painter, role: str | None = None) -> None:
-        """Draw something whose foot is at ``y``; things further down the image cover those further up."""
+        """Draw an object whose foot is at ``y``; objects lower in the image cover higher ones."""
         self._items.append((y, len(self._items), paint, role))
 
     def light(self, paint: Painter, role: str | None = None) -> None:
-        """Draw something that shines, over everything and whatever the exposure."""
+        """Draw a light source, over everything and independent of the exposure."""
         self._lights.append((paint, role))
 
     def shoot(self) -> tuple[np.ndarray, dict[str, Box]]:
-        """Draw all.
+        """Draw all objects.
 
         Returns:
             The frame, RGB uint8 of shape (240, 320, 3), and the box of each role in pixels, not clipped.

@@ -1,4 +1,4 @@
-"""Endless fresh pictures with captions, to pre-train a small CLIP on."""
+"""Data set of rendered pictures with captions, without repetition, to pre-train a small CLIP."""
 
 import cv2
 import numpy as np
@@ -16,36 +16,37 @@ from .captions import class_prompt
 from .episode import CLASSES, Episode, scene_kinds
 from .wording import Namer
 
-# Eight episodes hold each anomaly once and normal life twice.
+# Eight episodes have each anomaly once and normal videos twice.
 _ROUND = (*CLASSES, 'Normal')
 _PER_EPISODE = 4
 
 
 @DATASETS.register_module()
 class SyntheticFrames(Dataset):
-    """Frames of never repeating synthetic videos, rendered when asked for.
+    """Frames of synthetic videos without repetition, rendered on demand.
 
-    Four pictures in a row come from one episode, so that a batch read in order holds the hardest negatives there are:
-    the same people in the same place with and without the event.
+    Four consecutive pictures come from one episode, so a batch in order has the hardest negatives: the same people in
+    the same place with and without the event.
 
-    0. a frame of the event with what happens in it;
+    0. a frame of the event, with a caption of the event;
     1. a calm frame of the same video, with a calm caption;
     2. a close-up of one actor or thing, with its region caption;
-    3. another close-up, or (every other time) a whole frame under the plain name of its class, as a prompt would.
+    3. another close-up, or (in every second episode) a whole frame with the plain name of its class, like a prompt.
 
-    Eight episodes in a row (32 pictures) hold each anomaly once and normal life twice: take batches of multiples of 32.
+    Eight consecutive episodes (32 pictures) have each anomaly once and normal videos twice, so the batch size should be
+    a multiple of 32.
 
     Args:
-        size (int): Number of pictures; they are a function of ``(seed, index)``, and none is stored.
-        seed (int): Another seed, other pictures.
-        split (str): Whose scenes: 'train', 'val' or 'test'; no two splits share any.
+        size (int): Number of pictures; each is a function of ``(seed, index)``, and none is stored.
+        seed (int): Seed of the pictures.
+        split (str): Split whose scenes are used: 'train', 'val' or 'test'; splits share no scene.
         image_size (int): Height and width of the pictures, pixels.
         chinese (float): Share of captions in Chinese, 0..1.
-        prompts (float): Share of whole frames that carry a plain class prompt as caption, 0..1.
+        prompts (float): Share of whole frames with a plain class prompt as caption, 0..1.
         tokenizer (dict): Config of the tokenizer.
 
     Raises:
-        ConfigError: A share outside 0..1, an empty dataset, or an unknown split.
+        ConfigError: A share is outside 0..1, the data set is empty, or the split is unknown.
     """
 
     METAINFO = dict(classes=UCF_CRIME_CLASSES)
@@ -80,7 +81,7 @@ class SyntheticFrames(Dataset):
         return self.METAINFO
 
     def episode(self, number: int) -> Episode:
-        """The ``number``-th episode; the newest is kept, since four pictures come from it."""
+        """Episode ``number``; the latest is cached, since four pictures come from it."""
         if self._newest is None or self._newest[0] != number:
             kind = _ROUND[number % len(_ROUND)]
             rng = np.random.default_rng((self.seed, 11, number))
@@ -89,12 +90,12 @@ class SyntheticFrames(Dataset):
         return self._newest[1]
 
     def __getitem__(self, index: int) -> dict:
-        """A picture.
+        """One picture with its data sample.
 
         Returns:
             ``inputs``, uint8 of shape (1, 3, image_size, image_size), RGB, and ``data_samples`` with ``video_id``
-            (each picture has one of its own), ``gt_caption``, ``gt_caption_tokens`` and ``gt_label`` (of the frame,
-            not of the video).
+            (unique per picture), ``gt_caption``, ``gt_caption_tokens`` and ``gt_label`` (of the frame, not of the
+            video).
         """
         if not 0 <= index < self.size:
             raise IndexError(index)
@@ -110,7 +111,7 @@ class SyntheticFrames(Dataset):
         if part in (2, 3) and not plain and boxes:
             captions = episode.region_captions(rng, chinese)
             roles = [role for role in boxes if role in captions]
-            # An event's own actors matter more than bystanders.
+            # Actors of the event are preferred to bystanders.
             acting = [role for role in roles if role not in episode.bystanders]
             if acting and rng.random() < 0.75:
                 roles = acting
@@ -132,7 +133,7 @@ class SyntheticFrames(Dataset):
         return (episode.onset + shift) % episode.num_frames
 
     def _pack(self, image: np.ndarray, caption: str, kind: str, rng: np.random.Generator, index: int) -> dict:
-        if rng.random() < 0.5:  # videos are compressed, so half of the pictures are
+        if rng.random() < 0.5:  # videos are compressed, so half of the pictures are compressed, too
             _, code = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 92))])
             image = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))
         method = (cv2.INTER_AREA, cv2.INTER_LINEAR)[rng.integers(2)]
@@ -147,7 +148,7 @@ class SyntheticFrames(Dataset):
 
 
 def _close_up(image: np.ndarray, box: Box, rng: np.random.Generator) -> np.ndarray:
-    """Cut out a box with some of its surroundings, in the picture's own shape, lest things look thinner there."""
+    """Crop a box with a margin; the crop keeps the picture's aspect ratio."""
     x0, y0, x1, y1 = box
     size = min(max(x1 - x0, y1 - y0, 0.2) * rng.uniform(1.05, 1.7), 1.0)
     left = float(np.clip((x0 + x1 - size) / 2 + rng.uniform(-0.1, 0.1) * size, 0, 1 - size))

@@ -1,4 +1,4 @@
-"""Noun phrases for what is drawn, in English and Chinese."""
+"""Noun phrases for drawn people and cars, in English and Chinese."""
 
 import numpy as np
 
@@ -18,23 +18,23 @@ _VEHICLES_ZH = {'car': '汽车', 'van': '面包车', 'pickup truck': '皮卡'}
 
 
 class Namer:
-    """Names people and cars as a caption would.
+    """Generator of noun phrases for people and cars.
 
     Args:
-        rng: Chooses among paraphrases.
-        colours: False where the camera is monochrome, so that no caption tells a colour nobody can see.
-        chinese: Name in Chinese.
+        rng: Source of random paraphrases.
+        colours: False for a monochrome camera, so that captions name no invisible colours.
+        chinese: Whether to use Chinese.
     """
 
     def __init__(self, rng: np.random.Generator, colours: bool = True, chinese: bool = False) -> None:
         self.rng, self.colours, self.chinese = rng, colours, chinese
 
     def pick(self, *choices: str) -> str:
-        """One of the choices."""
+        """A random choice."""
         return choices[self.rng.integers(len(choices))]
 
     def person(self, look: Look) -> str:
-        """For example 'a man in a red jacket'."""
+        """A phrase for a person, such as 'a man in a red jacket'."""
         if self.chinese:
             who = '男子' if look.noun == 'man' else '女子'
             colour = CHINESE_COLOURS[look.colour] if self.colours else ''
@@ -51,7 +51,7 @@ class Namer:
         return f'a {noun} {self.pick("in", "wearing")} {article} {colour}{look.garment}'
 
     def vehicle(self, vehicle: Vehicle) -> str:
-        """For example 'a white van'."""
+        """A phrase for a car, such as 'a white van'."""
         if self.chinese:
             return f'一辆{CHINESE_COLOURS[vehicle.colour] if self.colours else ""}{_VEHICLES_ZH[vehicle.noun]}'
         if not self.colours:

@@ -1,1 +1,1 @@
-"""Camera-trap clips with sound."""
+"""Simulator of camera-trap clips with sound."""

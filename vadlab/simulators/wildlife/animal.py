@@ -10,14 +10,14 @@ _SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
 
 
 def draw_animal(image: np.ndarray, look: Look, pose: Pose, ground: float, eyeshine: bool = False) -> None:
-    """Draw into a picture.
+    """Draw an animal into a picture, in place.
 
     Args:
         image (np.ndarray): RGB, uint8, shape (H, W, 3).
-        look (Look): Of this individual.
-        pose (Pose): Where it is and what it does.
-        ground (float): Row on which it stands, pixels.
-        eyeshine (bool): Whether the camera's flash is seen in its eyes.
+        look (Look): Look of the individual.
+        pose (Pose): Position and pose.
+        ground (float): Row of the ground, pixels.
+        eyeshine (bool): Whether its eyes reflect the camera's flash.
     """
     size = look.body * image.shape[1]
     brush = _Brush(image, pose.x * image.shape[1], ground - pose.lift * size, size, pose.facing)
@@ -27,7 +27,7 @@ def draw_animal(image: np.ndarray, look: Look, pose: Pose, ground: float, eyeshi
     for far in (True, False):
         for hip, lag in ((-0.36, 0.0), (0.34, np.pi)):
             swing = 0.5 * pose.reach * np.sin(pose.stride + lag + (np.pi if far else 0))
-            # Legs hang rather than stand where it leaps, so that they show no more than that.
+            # During a leap the legs hang, so that they give no further hint.
             foot = (hip + swing * look.legs, 0.0)
             brush.line([(hip, middle - 0.1), (hip + 0.5 * swing * look.legs + 0.02, look.legs / 2), foot], 0.09,
                        dark if far else _scaled(coat, 0.85))  # fmt: skip
@@ -48,7 +48,7 @@ def draw_animal(image: np.ndarray, look: Look, pose: Pose, ground: float, eyeshi
             reach = 0.92 * half * float(np.sqrt(1 - (x / 0.52) ** 2))
             brush.line([(x, middle - 0.7 * reach), (x + 0.02, middle + reach)], 0.075, (38, 30, 24))
 
-    # Neck and head turn about the shoulder: raised by 60 degrees, lowered to the ground.
+    # Neck and head rotate about the shoulder, from 60 degrees up to the ground.
     angle = np.deg2rad(62 - 118 * pose.head)
     shoulder = (0.42, middle + 0.12)
     length = look.neck + 0.16
@@ -75,7 +75,7 @@ def draw_animal(image: np.ndarray, look: Look, pose: Pose, ground: float, eyeshi
 
 
 class _Brush:
-    """Draws in units of the body's length, x forwards, y up from the ground."""
+    """Drawing in units of the body's length, with x forwards and y up from the ground."""
 
     def __init__(self, image: np.ndarray, x: float, y: float, size: float, facing: int) -> None:
         self.image, self.x, self.y, self.size, self.facing = image, x, y, size, facing

@@ -1,7 +1,7 @@
-"""What animals do: poses over time, and how fast they call meanwhile.
+"""Behaviours of animals: poses over time, and rates of their calls.
 
-A single frame never tells: walking and running take the same poses, and an animal that leaps holds its head at the same
-heights as one that nods. What differs is how poses follow each other, and the rate of the calls.
+A single frame never shows the behaviour: walking and running have the same poses, and a leaping animal holds its head
+at the same heights as a nodding one. Behaviours differ in the sequence of poses and in the rate of the calls.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Calls a second, from and to.
+#: Calls per second, lowest and highest.
 RATES = {'slow': (1.1, 1.6), 'rapid': (5.5, 7.0)}
-_EDGE = 0.2  # share of the picture's width at which an animal turns round
+_EDGE = 0.2  # distance from the edge at which an animal turns round, share of the picture's width
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Pose:
     """An animal at one moment.
 
     Attributes:
-        x (float): Place of the body's middle, a share of the picture's width.
+        x (float): Position of the body's middle, a share of the picture's width.
         facing (int): 1 right, -1 left.
         stride (float): Phase of the legs, radians.
-        reach (float): How far the legs swing, 0..1.
+        reach (float): Amplitude of the legs, 0..1.
         head (float): 0 raised .. 1 at the ground.
         lift (float): Height above the ground, a share of the body's length.
     """
@@ -37,11 +37,11 @@ class Pose:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Something to do.
+    """Motion and call rate of a behaviour.
 
     Attributes:
-        move (Callable): Draws the constants of one animal's motion; gives its pose at a time in seconds.
-        rate (str | None): Key of :data:`RATES`; None where either occurs.
+        move (Callable): Takes a random generator and returns one animal's motion: its pose at a time in seconds.
+        rate (str | None): Key of :data:`RATES`; None if both rates occur.
     """
 
     move: Callable[[np.random.Generator], Callable[[float], Pose]]
@@ -49,7 +49,7 @@ class Behaviour:
 
 
 def _travel(slowest: float, fastest: float, steps: float) -> Callable[[np.random.Generator], Callable[[float], Pose]]:
-    """Back and forth between the picture's edges."""
+    """Motion back and forth between the picture's edges."""
 
     def move(rng: np.random.Generator) -> Callable[[float], Pose]:
         room = 1 - 2 * _EDGE
@@ -67,7 +67,7 @@ def _travel(slowest: float, fastest: float, steps: float) -> Callable[[np.random
 
 
 def _stay(nods: float = 0.0, leaps: float = 0.0) -> Callable[[np.random.Generator], Callable[[float], Pose]]:
-    """In one place; nods and leaps a second."""
+    """Motion in one place, with nods and leaps per second."""
 
     def move(rng: np.random.Generator) -> Callable[[float], Pose]:
         x, facing = rng.uniform(_EDGE, 1 - _EDGE), int(rng.choice((-1, 1)))
@@ -84,14 +84,14 @@ def _stay(nods: float = 0.0, leaps: float = 0.0) -> Callable[[np.random.Generato
 
 
 def _head(rng: np.random.Generator, rate: float) -> Callable[[float], float]:
-    """The head's height; where it does not move, it stays where a nodding one would be at some moment."""
+    """Height of the head over time; a head that does not move has the height of a nodding one at a random moment."""
     phase = rng.uniform(0, 2 * np.pi)
     return lambda seconds: 0.5 - 0.5 * float(np.cos(phase + 2 * np.pi * rate * seconds))
 
 
 _leap, _nod = _stay(leaps=1.7), _stay(nods=1.1)
 
-#: The first four need eyes and ears: each moves as another one does, and calls at the rate of yet another.
+#: The first four require both modalities: each shares its motion with one of the others, its call rate with another.
 BEHAVIOURS = {
     'alarm': Behaviour(_leap, 'rapid'),
     'display': Behaviour(_leap, 'slow'),

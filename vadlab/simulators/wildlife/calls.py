@@ -1,4 +1,4 @@
-"""What a camera trap's microphone hears: calls, and what drowns them."""
+"""Sound of a camera trap: calls and background noise."""
 
 from collections.abc import Callable
 
@@ -10,14 +10,14 @@ def _time(seconds: float, rate: int) -> np.ndarray:
 
 
 def whistle(seconds: float, rate: int, pitch: float) -> np.ndarray:
-    """A pure tone that falls by a third."""
+    """A pure tone whose pitch falls by a third."""
     t = _time(seconds, rate)
     phase = 2 * np.pi * 2600 * pitch * (t - t**2 * 0.33 / (2 * seconds))
     return np.sin(phase) + 0.1 * np.sin(2 * phase)
 
 
 def trill(seconds: float, rate: int, pitch: float) -> np.ndarray:
-    """A tone about as high, which wavers 38 times a second."""
+    """A tone of about the same pitch as a whistle, which wavers 38 times per second."""
     t = _time(seconds, rate)
     waver = np.sin(2 * np.pi * 38 * t)
     phase = 2 * np.pi * 2250 * pitch * t - 450 * pitch / 38 * np.cos(2 * np.pi * 38 * t)
@@ -35,14 +35,14 @@ NOTES: dict[str, Callable[[float, int, float], np.ndarray]] = {'whistle': whistl
 
 
 def series(call: str, seconds: float, rate: int, per_second: float, rng: np.random.Generator) -> np.ndarray:
-    """An animal's calls.
+    """A series of an animal's calls.
 
     Args:
         call (str): Key of :data:`NOTES`.
         seconds (float): Length of the sound.
-        rate (int): Samples a second.
-        per_second (float): Notes a second.
-        rng (Generator): Chooses the voice and the moments.
+        rate (int): Samples per second.
+        per_second (float): Notes per second.
+        rng (Generator): Source of the random voice and times.
 
     Returns:
         np.ndarray: float64, shape (samples,), peaks near 1.
@@ -62,13 +62,13 @@ def series(call: str, seconds: float, rate: int, per_second: float, rng: np.rand
 
 
 def surroundings(seconds: float, rate: int, wind: float, rng: np.random.Generator) -> np.ndarray:
-    """Wind in gusts, the microphone's hiss, insects in half of all places, in a third a bird high up.
+    """Background noise: gusts of wind, the microphone's hiss, insects in half of all places, a high bird in a third.
 
     Args:
         seconds (float): Length of the sound.
-        rate (int): Samples a second.
-        wind (float): 0..1.
-        rng (Generator): Chooses all else.
+        rate (int): Samples per second.
+        wind (float): Strength of the wind, 0..1.
+        rng (Generator): Source of all random choices.
 
     Returns:
         np.ndarray: float64, shape (samples,), root mean square between 0.03 and 0.3.
@@ -91,7 +91,7 @@ def surroundings(seconds: float, rate: int, wind: float, rng: np.random.Generato
 
 
 def _band(samples: int, rate: int, low: float, high: float, rng: np.random.Generator) -> np.ndarray:
-    """Noise between two frequencies, of root mean square 1."""
+    """Noise between two frequencies, with root mean square 1."""
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     frequency = np.fft.rfftfreq(samples, 1 / rate)
     spectrum[(frequency < low) | (frequency > high)] = 0

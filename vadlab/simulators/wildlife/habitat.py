@@ -1,4 +1,4 @@
-"""Places that a camera trap watches: what lies behind the animal, what grows before it, by day and by night."""
+"""Places of camera traps: background, and grass in the foreground, by day and by night."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +12,9 @@ from .behaviours import Pose
 from .species import Look
 
 WIDTH, HEIGHT = 112, 84
-_SCALE = 2  # drawn at this many times the size, then reduced
+_SCALE = 2  # frames are drawn at this multiple of their size, then reduced
 
-# Sky or far wood, near leaves, ground, stems.
+# Colours of sky or far wood, near leaves, ground, stems.
 _PALETTES = {
     'wood': ((86, 108, 78), (62, 92, 44), (104, 88, 60), (64, 50, 38)),
     'autumn': ((150, 132, 100), (164, 104, 44), (128, 96, 60), (84, 66, 50)),
@@ -26,11 +26,11 @@ _PALETTES = {
 
 @dataclass(frozen=True)
 class Habitat:
-    """One camera's place. All follows from the seed.
+    """The place of one camera, determined by a seed.
 
     Attributes:
-        seed (int): From :func:`~vadlab.simulators.common.scene.scene_seed`: splits share none.
-        night (bool): Infrared flash instead of daylight.
+        seed (int): From :func:`~vadlab.simulators.common.scene.scene_seed`; splits share no seed.
+        night (bool): Whether there is an infrared flash instead of daylight.
     """
 
     seed: int
@@ -38,22 +38,22 @@ class Habitat:
 
     @classmethod
     def of_split(cls, split: str, number: int, night: bool) -> 'Habitat':
-        """The ``number``-th place of a split."""
+        """Place ``number`` of a split."""
         return cls(scene_seed(split, number), night)
 
     @cached_property
     def horizon(self) -> float:
-        """Where the ground begins, a share of the height."""
+        """Upper end of the ground, a share of the height."""
         return float(np.random.default_rng((self.seed, 42)).uniform(0.38, 0.55))
 
     @cached_property
     def ground(self) -> float:
-        """Row on which animals stand, in pixels of the drawing."""
+        """Row of the ground under animals, in pixels of the drawing."""
         return float(np.random.default_rng((self.seed, 43)).uniform(0.78, 0.9)) * HEIGHT * _SCALE
 
     @cached_property
     def background(self) -> np.ndarray:
-        """Without animal and grass, RGB, uint8, at drawing size."""
+        """Background without animal and grass, RGB, uint8, at drawing size."""
         rng = np.random.default_rng((self.seed, 44))
         height, width = HEIGHT * _SCALE, WIDTH * _SCALE
         far, leaves, ground, stem = (np.array(c) for c in self.palette)
@@ -88,7 +88,7 @@ class Habitat:
 
     @cached_property
     def _grass(self) -> np.ndarray:
-        """Blades before the animal: foot x, foot y, length, lean, phase, shade; shape (K, 6)."""
+        """Blades of grass in front of the animal: foot x, foot y, length, lean, phase, shade; shape (K, 6)."""
         rng = np.random.default_rng((self.seed, 46))
         count = int(rng.integers(14, 60))
         foot = rng.uniform(self.ground + 2, 1.06 * HEIGHT * _SCALE, count)
@@ -98,7 +98,7 @@ class Habitat:
 
     @cached_property
     def _flash(self) -> np.ndarray:
-        """How much of the flash reaches each place, uint8, at final size."""
+        """Intensity of the flash at each pixel, uint8, at final size."""
         rng = np.random.default_rng((self.seed, 47))
         at_x, at_y = rng.uniform(0.35, 0.65) * WIDTH, rng.uniform(0.5, 0.75) * HEIGHT
         rows, columns = np.mgrid[:HEIGHT, :WIDTH]
@@ -106,14 +106,14 @@ class Habitat:
         return np.clip(1.12 - 1.25 * distance**1.5, 0.12, 1.0)
 
     def shoot(self, look: Look, pose: Pose, seconds: float, wind: float, rng: np.random.Generator) -> np.ndarray:
-        """One frame.
+        """Draw one frame.
 
         Args:
             look (Look): The animal.
-            pose (Pose): What it does.
-            seconds (float): Since the clip's start: the grass sways.
-            wind (float): 0..1.
-            rng (Generator): The sensor's noise.
+            pose (Pose): Its pose.
+            seconds (float): Time since the clip's start, which moves the grass.
+            wind (float): Strength of the wind, 0..1.
+            rng (Generator): Source of the sensor's noise.
 
         Returns:
             np.ndarray: RGB, uint8, shape (84, 112, 3).

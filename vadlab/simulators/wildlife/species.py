@@ -1,4 +1,4 @@
-"""Invented animals: what each looks like, and how it calls."""
+"""Invented animals: their looks and calls."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Look:
-    """An animal's shape; lengths are shares of the body's length.
+    """Shape and colours of an animal; lengths are shares of the body's length.
 
     Attributes:
         body (float): Length of the body, a share of the picture's width.
@@ -20,8 +20,8 @@ class Look:
         ears (float): Length of the ears.
         tail (float): Length of the tail.
         coat (Colour): RGB.
-        banded (bool): Dark bands across body and tail.
-        horned (bool): Two horns.
+        banded (bool): Whether it has dark bands across body and tail.
+        horned (bool): Whether it has two horns.
     """
 
     body: float
@@ -38,7 +38,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Species:
-    """What tells a species from others.
+    """Look and call of a species.
 
     Attributes:
         look (str): Key of :data:`LOOKS`.
@@ -56,8 +56,8 @@ LOOKS = {
     'long-eared': Look(0.25, 0.62, 0.26, 0.10, 0.36, 0.46, 0.10, (146, 128, 104)),
 }
 
-#: The first four need eyes and ears: each shares its look with one of the others, and its call with another one.
-#: The last two need eyes alone.
+#: The first four require both modalities: each shares its look with one of the others, and its call with another one.
+#: The last two require only pictures.
 SPECIES = {
     'dusky whistler': Species('dusky', 'whistle'),
     'dusky triller': Species('dusky', 'trill'),
@@ -69,12 +69,12 @@ SPECIES = {
 
 
 def individual(look: Look, rng: np.random.Generator, infrared: bool = False) -> Look:
-    """One animal of that look: bigger or smaller, lighter or darker, longer or shorter in the legs.
+    """A random individual of a look: size, shade and length of legs vary.
 
     Args:
-        look (Look): Of the species.
-        rng (Generator): Chooses the individual.
-        infrared (bool): As a flash shows it: fur reflects infrared, so that dark coats are grey.
+        look (Look): Look of the species.
+        rng (Generator): Source of the random variation.
+        infrared (bool): Whether it is seen by an infrared flash; fur reflects infrared, so dark coats are grey.
     """
     coat = np.array(look.coat) * rng.uniform(0.85, 1.15) + rng.normal(0, 6, 3) + (70 if infrared else 0)
     red, green, blue = np.clip(coat, 0, 255).astype(int).tolist()

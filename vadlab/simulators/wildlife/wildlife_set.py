@@ -1,4 +1,4 @@
-"""A data set of camera-trap clips with sound, whose species and behaviours need eyes, ears or both."""
+"""A data set of camera-trap clips whose species and behaviours require pictures, sound or both."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,29 +16,29 @@ from .species import LOOKS, SPECIES, individual
 
 SPLITS = ('train', 'val', 'test')
 FPS = 12
-#: Classes that neither modality tells from all others by itself.
+#: Classes that cannot be recognised from one modality alone.
 NEEDS_BOTH = {
     'species': ('dusky whistler', 'dusky triller', 'banded whistler', 'banded triller'),
     'behaviour': ('alarm', 'display', 'begging', 'foraging'),
 }
-_FRAMES = (27, 37)  # from, up to
+_FRAMES = (27, 37)  # minimum, maximum (excluded)
 _CLIPS_PER_CAMERA = 6
 _NIGHT_SHARE = 0.4
-_SOUNDLESS_EVERY = 12  # one clip in so many has no sound track
+_SOUNDLESS_EVERY = 12  # one clip in 12 has no sound track
 _SOUND_RATES = (16000, 22050, 44100, 48000)
 
 
 @dataclass(frozen=True)
 class WildlifeClip:
-    """All that determines one clip.
+    """Plan of one clip, which determines it completely.
 
     Attributes:
-        split (str): One of :data:`SPLITS`; they share no place and no animal.
+        split (str): One of :data:`SPLITS`; splits share no place and no animal.
         number (int): Running number within the split.
         species (str): Key of :data:`~vadlab.simulators.wildlife.species.SPECIES`.
         behaviour (str): Key of :data:`~vadlab.simulators.wildlife.behaviours.BEHAVIOURS`.
         place (int): Number of the camera within the split.
-        seed (int): Of the whole set.
+        seed (int): Seed of the whole set.
     """
 
     split: str
@@ -50,12 +50,12 @@ class WildlifeClip:
 
     @property
     def clip_id(self) -> str:
-        """Unique over the splits."""
+        """Id, unique over all splits."""
         return f'{self.split}_{self.number:04d}'
 
     @property
     def video(self) -> str:
-        """File below the folder of videos."""
+        """Path of the file below the folder of videos."""
         return f'{self.split}/{self.clip_id}.mp4'
 
     @property
@@ -65,12 +65,12 @@ class WildlifeClip:
 
     @property
     def num_frames(self) -> int:
-        """Length, at :data:`FPS`."""
+        """Length in frames, at :data:`FPS`."""
         return int(self._rng(2).integers(*_FRAMES))
 
     @property
     def night(self) -> bool:
-        """Whether it is seen in infrared."""
+        """Whether the clip is in infrared."""
         return bool(self._rng(3).random() < _NIGHT_SHARE)
 
     def record(self) -> dict[str, str]:
@@ -85,7 +85,7 @@ class WildlifeClip:
         }
 
     def frames(self) -> np.ndarray:
-        """What is seen, RGB, uint8, shape (T, 84, 112, 3)."""
+        """The frames, RGB, uint8, shape (T, 84, 112, 3)."""
         rng = self._rng(4)
         habitat = _habitat(self.split, self.seed, self.place, self.night)
         look = individual(LOOKS[SPECIES[self.species].look], rng, infrared=self.night)
@@ -95,7 +95,7 @@ class WildlifeClip:
         return np.stack([habitat.shoot(look, pose(float(t)), float(t), wind, rng) for t in times])
 
     def sound(self) -> tuple[np.ndarray, int]:
-        """What is heard, float32 in -1..1, shape (channels, samples); and samples a second."""
+        """The sound, float32 in -1..1, shape (channels, samples), and samples per second."""
         rng = self._rng(5)
         rate, channels = int(rng.choice(_SOUND_RATES)), 1 + int(rng.random() < 0.3)
         seconds = self.num_frames / FPS
@@ -108,7 +108,7 @@ class WildlifeClip:
         return (balance[:, None] * sound).astype(np.float32), rate
 
     def write(self, folder: Path) -> bool:
-        """Render and encode below ``folder`` unless it is there; whether there was anything to do."""
+        """Render and encode the clip below ``folder`` unless the file exists; returns whether it was written."""
         path = folder / self.video
         if path.exists():
             return False
@@ -126,10 +126,10 @@ class WildlifeClip:
 
 
 def plan_wildlife_set(train: int, val: int, test: int, seed: int = 0) -> list[WildlifeClip]:
-    """The clips of a data set; every species does everything equally often, in every split.
+    """Plan the clips of a data set; in every split, all pairs of species and behaviour are equally frequent.
 
     Raises:
-        ConfigError: Negative numbers, or fewer training clips than pairs of species and behaviour.
+        ConfigError: A number is negative, or there are fewer training clips than pairs of species and behaviour.
     """
     pairs = [(species, behaviour) for species in SPECIES for behaviour in BEHAVIOURS]
     counts = dict(zip(SPLITS, (train, val, test), strict=True))
