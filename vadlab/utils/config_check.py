@@ -67,7 +67,7 @@ RANGES: dict[str, Range] = {
         + ['max_keep_ckpts', 'interval_exp_name', 'prefetch_factor', 'num_batch_per_epoch', 'patience', 'step_size']
         # models and pipelines
         + ['image_size', 'patch_size', 'tubelet_size', 'num_frames', 'snippet_len', 'max_snippets', 'feature_dim']
-        + ['embed_dim', 'width', 'layers', 'heads', 'context_length', 'vocab_size', 'hidden_dim', 'ffn_width']
+        + ['embed_dim', 'width', 'heads', 'context_length', 'vocab_size', 'hidden_dim', 'ffn_width']
         + ['prompt_dim', 'attention_dim', 'memory_slots', 'num_captions', 'kernel_size', 'max_len', 'max_words']
         + ['num_segments', 'crop_size', 'columns', 'head_dim', 'mlp_dim', 'candidates', 'chunk_size', 'stride', 'size'],
         Range(1),
@@ -76,7 +76,7 @@ RANGES: dict[str, Range] = {
         ['lr', 'weight_decay', 'eps', 'momentum', 'num_workers', 'seed', 'min_epochs', 'save_begin', 'timeout']
         + ['lr_mult', 'decay_mult', 'begin', 'milestones', 'check_weights_every', 'max_bad_videos', 'warmup_steps']
         + ['length_tolerance', 'min_region_frames', 'opencv_num_threads', 'long_context_length', 'num_digits']
-        + ['val_begin', 'max_gb', 'brightness', 'contrast', 'saturation', 'min_delta'],
+        + ['val_begin', 'layers', 'max_gb', 'brightness', 'contrast', 'saturation', 'min_delta'],
         Range(0),
     ),
     **dict.fromkeys(['max_norm', 'norm_type', 'clip_value', 'clip_threshold', 'temperature'], Range(0, above=True)),
