@@ -1,19 +1,18 @@
 """Draw what the model gets to see: ``python tools/browse_dataset.py CONFIG --out DIR``."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import vadlab.openmp  # noqa: F401
 
-from mmengine.utils import ProgressBar
 from PIL import Image
 
 from vadlab.registry import DATASETS
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
+from vadlab.utils.progress import ProgressBar
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
 from vadlab.visualization.html_report import picture_name
 from vadlab.visualization.renderers.sample_picture import draw_sample
@@ -50,18 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     count = min(args.num, len(dataset))
     folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)
-    bar = ProgressBar(count, file=sys.stderr) if sys.stderr.isatty() else None
-    for i in range(count):
-        item = dataset[i]
-        sample = item['data_samples']
-        if 'gt_regions' not in sample:
-            raise ConfigError(f'{args.config}: samples of {args.split}_dataloader are not videos with regions.')
-        picture = draw_sample(item['inputs'].permute(0, 2, 3, 1).numpy(), sample, args.frames)
-        Image.fromarray(picture).save(folder / picture_name(sample.video_id))
-        if bar:
-            bar.update()
-    if bar:
-        say(file=sys.stderr)
+    with ProgressBar('samples', count) as bar:
+        for i in range(count):
+            item = dataset[i]
+            sample = item['data_samples']
+            if 'gt_regions' not in sample:
+                raise ConfigError(f'{args.config}: samples of {args.split}_dataloader are not videos with regions.')
+            picture = draw_sample(item['inputs'].permute(0, 2, 3, 1).numpy(), sample, args.frames)
+            Image.fromarray(picture).save(folder / picture_name(sample.video_id))
+            bar.advance()
     say(f'{count} of {len(dataset)} {args.split} samples drawn: {folder}')
     return 0
 

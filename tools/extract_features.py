@@ -2,8 +2,6 @@
 
 import argparse
 import os
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +9,6 @@ import vadlab.openmp  # noqa: F401
 
 import torch
 from mmengine.logging import MMLogger
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from vadlab.apis.features.extraction import ExtractionReport, FeatureExtraction
 from vadlab.apis.features.video_list import VideoItem, find_videos, parse_shard, shard_of
@@ -21,6 +17,7 @@ from vadlab.utils.config import load_config, parse_cfg_options
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.printable import say
+from vadlab.utils.progress import ProgressBar
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 
@@ -50,46 +47,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-class ProgressShow:
-    """A bar with an estimate on a terminal, a line every half minute elsewhere; measured in bytes of video."""
-
-    def __init__(self, videos: list[VideoItem], interval_s: float = 30.0) -> None:
-        self._total = max(sum(video.size for video in videos), 1)
-        self._done = 0.0
-        self._skipped = 0.0
-        self._start = self._last = time.monotonic()
-        self._interval_s = interval_s
-        self._bar: Progress | None = None
-        if sys.stderr.isatty():
-            columns = (TextColumn('features'), BarColumn(), TaskProgressColumn(), TextColumn('{task.fields[video]}'))
-            times = (TimeElapsedColumn(), TextColumn('<'), TimeRemainingColumn(elapsed_when_finished=False))
-            self._bar = Progress(*columns, *times, console=Console(stderr=True))
-            self._task = self._bar.add_task('features', total=self._total, video='')
-
-    def __enter__(self) -> 'ProgressShow':
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def __call__(self, video: VideoItem, share: float) -> None:
-        self._done += share * video.size
-        now = time.monotonic()
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self._done, video=video.name.rsplit('/', 1)[-1])
-        elif now - self._start < 1.0 and share == 1.0:
-            self._skipped = self._done  # what was there already tells nothing about the speed
-        elif now - self._last >= self._interval_s:
-            self._last = now
-            made = self._done - self._skipped
-            left_s = max(self._total - self._done, 0.0) * (now - self._start) / max(made, 1.0)
-            share_done = self._done / self._total
-            say(f'features: {share_done:.1%}, about {left_s / 60:.0f} minutes left ({video.name})', file=sys.stderr)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Extract as the command line says; the exit status."""
     args = parse_args(argv)
@@ -112,8 +69,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         config, args.out, args.device or default_device(), args.batch_size, args.workers, args.seed
     )
     extraction.prepare(args.overwrite)
-    with ProgressShow(mine) as progress:
-        report = extraction.run(mine, progress)
+    total = max(sum(video.size for video in mine), 1)  # bytes: videos differ in length
+    with ProgressBar('features', total, line_every_s=30, as_share=True) as bar:
+
+        def show(video: VideoItem, share: float) -> None:
+            bar(bar.done + share * video.size, note=video.name.rsplit('/', 1)[-1])
+
+        report = extraction.run(mine, show)
     tell(args.out, report, shard)
     if len(report.bad) > args.max_bad_videos:
         raise DataError(

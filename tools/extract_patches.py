@@ -1,9 +1,7 @@
 """Patches of a frozen backbone: ``python tools/extract_patches.py CONFIG --cfg-options patch_store=DIR``."""
 
 import argparse
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import vadlab.openmp  # noqa: F401
 
@@ -15,6 +13,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.config import load_config, parse_cfg_options
 from vadlab.utils.errors import DataError
 from vadlab.utils.printable import say
+from vadlab.utils.progress import ProgressBar
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 
@@ -45,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     MMLogger.get_instance('vadlab', logger_name='vadlab')
     device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     extraction = PatchExtraction(config, args.dtype, device, args.batch_size, args.workers)
-    report = extraction.run(args.overwrite, _tell_now_and_then())
+    with ProgressBar('patches of images', line_every_s=30) as progress:
+        report = extraction.run(args.overwrite, progress)
     recipe = extraction.recipe
     say(
         f'{extraction.folder}: {report.written} images in {report.seconds:.1f} s, {report.skipped} were there; '
@@ -57,18 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             'done. Mend or remove them, and start again'
         )
     return 0
-
-
-def _tell_now_and_then(interval_s: float = 30.0) -> Callable[[int, int], None]:
-    last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= interval_s:
-            last = time.monotonic()
-            say(f'patches: {done:,} of {total:,} images', file=sys.stderr)
-
-    return tell
 
 
 if __name__ == '__main__':

@@ -10,8 +10,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import cv2
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vadlab.simulators.common.made_folder import check_settings
 from vadlab.simulators.surveillance.contact_sheet import contact_sheet
@@ -21,6 +19,7 @@ from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
+from vadlab.utils.progress import ProgressBar
 
 # Raise it when the same seed gives other videos than before, so that an old folder is not taken for a new one.
 SIMULATOR_VERSION = 1
@@ -89,13 +88,9 @@ def make(out: Path, train: int, test: int, seed: int, frames: tuple[int, int], w
     check_settings(out, settings)
     records: dict[VideoPlan, dict] = {}
     written = 0
-    bar = Progress(
-        TextColumn('videos'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
-    )
     # A forked child of a process in which OpenCV has already used its threads can hang.
     context = multiprocessing.get_context('spawn')
-    with bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        task = bar.add_task('videos', total=len(plans))
+    with ProgressBar('videos', len(plans)) as bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
         # The long ones first, so that no worker is left with one at the end.
         order = sorted(plans, key=lambda plan: -plan.num_frames)
         futures = {pool.submit(make_one, plan, out): plan for plan in order}
@@ -103,7 +98,7 @@ def make(out: Path, train: int, test: int, seed: int, frames: tuple[int, int], w
             for future in as_completed(futures):
                 records[futures[future]], new = future.result()
                 written += new
-                bar.advance(task)
+                bar.advance()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

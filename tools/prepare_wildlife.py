@@ -2,8 +2,6 @@
 
 import argparse
 import os
-import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +9,6 @@ from pathlib import Path
 import vadlab.openmp  # noqa: F401
 
 from mmengine.logging import MMLogger
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from vadlab.apis.preparation.av_clip_preparation import AVClipPreparation, PreparationReport
 from vadlab.apis.preparation.split_files import write_split_files
@@ -29,6 +25,7 @@ from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.printable import say
+from vadlab.utils.progress import ProgressBar
 from vadlab.utils.runtime import quiet_third_parties
 
 _USUAL_HEADS = ('species', 'behaviour')
@@ -80,41 +77,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-class ProgressShow:
-    """A bar with an estimate on a terminal, a line every half minute elsewhere."""
-
-    def __init__(self, interval_s: float = 30.0) -> None:
-        self._interval_s = interval_s
-        self._last = self._start = time.monotonic()
-        self._there: int | None = None
-        self._bar: Progress | None = None
-        if sys.stderr.isatty():
-            columns = (TextColumn('clips'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn('<'))
-            times = (TimeRemainingColumn(elapsed_when_finished=False),)
-            self._bar = Progress(*columns, *times, console=Console(stderr=True))
-            self._task = self._bar.add_task('clips')
-
-    def __enter__(self) -> 'ProgressShow':
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def __call__(self, done: int, total: int) -> None:
-        if self._there is None:
-            self._there = done
-        now = time.monotonic()
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=total)
-        elif now - self._last >= self._interval_s:
-            self._last = now
-            left_s = (total - done) * (now - self._start) / max(done - self._there, 1)
-            say(f'clips: {done} of {total}, about {left_s / 60:.0f} minutes left', file=sys.stderr)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Prepare as the command line says; the exit status."""
     args = parse_args(argv)
@@ -129,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     preparation = AVClipPreparation(args.out, args.videos, frames, sound, args.workers)
     folder = args.metadata_out or args.out.parent / 'raw' / 'metadata'
     files = write_split_files(records, folder, args.metadata, args.overwrite_metadata)
-    with ProgressShow() as progress:
+    with ProgressBar('clips', line_every_s=30) as progress:
         report = preparation.run(records, args.overwrite, progress)
     tell(args.out, report, records, heads, files, sound)
     if len(report.bad) > args.max_bad_videos:

@@ -9,6 +9,7 @@ from vadlab.apis import Finding, Verification
 from vadlab.apis.checked_files import default_cache_dir
 from vadlab.utils.cli import run_cli
 from vadlab.utils.printable import say
+from vadlab.utils.progress import ProgressBar
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
 
 _SIGNS = {'pass': ('ok', '32'), 'warning': ('WARN', '33'), 'failure': ('FAIL', '31')}
@@ -32,14 +33,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def show_progress(done: int, total: int) -> None:
-    """A counter, where standard error is a terminal."""
-    if sys.stderr.isatty():
-        bar = '#' * (30 * done // max(total, 1))
-        sys.stderr.write(f'\rfiles [{bar:<30}] {done}/{total}' + ('\r\033[K' if done == total else ''))
-        sys.stderr.flush()
-
-
 def show(finding: Finding) -> None:
     """One line of the table."""
     sign, colour = _SIGNS[finding.level]
@@ -54,16 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Verify as the command line says; the exit status."""
     args = parse_args(argv)
     config = config_from_arguments(args, check=False)
-    verification = Verification(
-        config,
-        workers=args.workers,
-        num_frames=args.frames,
-        cache_dir=None if args.no_cache else default_cache_dir(),
-        smoke=not args.no_smoke,
-        progress=show_progress,
-        listener=show,
-    )
-    report = verification.run()
+    with ProgressBar('files', vanishes=True) as progress:
+        verification = Verification(
+            config,
+            workers=args.workers,
+            num_frames=args.frames,
+            cache_dir=None if args.no_cache else default_cache_dir(),
+            smoke=not args.no_smoke,
+            progress=progress,
+            listener=show,
+        )
+        report = verification.run()
     say(f'\n{report.count("pass")} passes, {report.count("warning")} warnings, {report.count("failure")} failures')
     if args.json:
         report.write_json(args.json)

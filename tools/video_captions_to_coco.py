@@ -1,7 +1,6 @@
 """Turn captioned videos into captioned images: ``python tools/video_captions_to_coco.py ANN.json --out DIR``."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import vadlab.openmp  # noqa: F401
 import cv2
 import numpy as np
 from mmengine.dataset import Compose
-from mmengine.utils import ProgressBar
 
 from vadlab.datasets.formats.keyframes import shown_spans
 from vadlab.datasets.transforms.probe_video import ProbeVideo
@@ -22,6 +20,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.printable import say
+from vadlab.utils.progress import ProgressBar
 from vadlab.utils.runtime import quiet_third_parties
 
 _JPEG_QUALITY = 95
@@ -59,20 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare = Compose([ProbeVideo(), SampleFrames(args.frames, min_region_frames=1)])
     folder = args.out / 'images' / args.split
     folder.mkdir(parents=True, exist_ok=True)
-    bar = ProgressBar(len(videos), file=sys.stderr) if sys.stderr.isatty() else None
     records: list[dict] = []
-    for i in range(len(videos)):
-        video = prepare(videos.get_data_info(i))
-        frame_inds = np.unique(video['frame_inds'])  # a short video may be asked for one frame twice
-        for index, frame in zip(frame_inds.tolist(), read_frames(video['video_path'], frame_inds), strict=True):
-            name = f'{video["video_id"]}_{index:06d}.jpg'
-            write_image(folder / name, frame)
-            sentences = [{'raw': text} for text in captions_of(video, index)]
-            records.append({'filepath': args.split, 'filename': name, 'split': args.split, 'sentences': sentences})
-        if bar:
-            bar.update()
-    if bar:
-        say(file=sys.stderr)
+    with ProgressBar('videos', len(videos)) as bar:
+        for i in range(len(videos)):
+            video = prepare(videos.get_data_info(i))
+            frame_inds = np.unique(video['frame_inds'])  # a short video may be asked for one frame twice
+            for index, frame in zip(frame_inds.tolist(), read_frames(video['video_path'], frame_inds), strict=True):
+                name = f'{video["video_id"]}_{index:06d}.jpg'
+                write_image(folder / name, frame)
+                sentences = [{'raw': text} for text in captions_of(video, index)]
+                records.append({'filepath': args.split, 'filename': name, 'split': args.split, 'sentences': sentences})
+            bar.advance()
     write_json(target, {'dataset': Path(args.annotations).stem, 'images': records})
     captions = sum(len(image['sentences']) for image in records)
     say(f'{target}: {len(records)} images of {len(videos)} videos, {captions} captions')

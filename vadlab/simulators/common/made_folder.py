@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import cv2
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.progress import ProgressBar
 
 _FEW = 32  # up to this number of items, starting processes takes longer than the work
 
@@ -60,16 +59,12 @@ def write_missing(items: Sequence[Item], folder: Path, file_of: Callable[[Item],
         parent.mkdir(parents=True, exist_ok=True)
     if workers == 1 or len(missing) < _FEW:
         return sum(item.write(folder) for item in missing)
-    bar = Progress(
-        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
-    )
     # After OpenCV has used its threads, a forked child process can hang.
     context = multiprocessing.get_context('spawn')
-    with bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        task = bar.add_task(what, total=len(missing))
+    with ProgressBar(what, len(missing)) as bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
         try:
             for _ in pool.map(_write, missing, [folder] * len(missing), chunksize=8):
-                bar.advance(task)
+                bar.advance()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
