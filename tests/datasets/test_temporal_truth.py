@@ -91,6 +91,7 @@ def test_class_of_each_interval():
         ('Riot', [('Riot', 1, 3)], VideoLabel('Normal', 0, (0,)), 'another class in a.txt .v: Riot, not Normal'),
         ('Riot', [], None, 'anomalous videos have no interval'),
         ('Normal', [('Normal', 1, 3)], None, 'normal videos have intervals'),
+        ('Riot', [('Riot', 1, 3), ('normal', 5, 9)], None, 'are of the normal class .v: normal 5 9'),
         ('Riot', [('Riot', 30, 31)], None, 'lie outside their video .v: 30 to 31 of 30 frames'),
         ('Riot', [('Riot', 0, 64)], None, 'lie outside their video'),
     ],

@@ -283,3 +283,49 @@ def test_damaged_parts_end_in_one_message(toy_runner, tmp_path, spoil, message):
     torch.save(checkpoint, run / 'epoch_1.pth')
     with pytest.raises(CheckpointError, match=message):
         toy_runner(run, resume=run / 'epoch_1.pth', accumulative_counts=3).train()
+
+
+# ---- hooks that were others when the checkpoint was saved -----------------------------------------------------------
+
+
+def test_a_best_score_by_another_metric_is_not_compared_with(toy_runner, tmp_path, capsys):
+    toy_runner(tmp_path, max_epochs=1, save_best_rule='less').train()
+    checkpoint = read_checkpoint(tmp_path / 'epoch_1.pth')
+    info = checkpoint['message_hub']['runtime_info']
+    info.update(best_score=-5.0, best_ckpt='/elsewhere/best_toy_loss_epoch_1.pth')
+    torch.save(checkpoint, tmp_path / 'epoch_1.pth')
+    toy_runner(tmp_path, resume=tmp_path / 'epoch_1.pth', max_epochs=2, save_best_rule='less').train()
+    assert 'the choice by toy/closeness starts over' in ''.join(capsys.readouterr())
+    assert 'best_toy_closeness_epoch_2.pth' in {p.name for p in tmp_path.glob('best_*')}
+
+
+def test_early_stopping_by_another_metric_starts_over(toy_runner, tmp_path, capsys):
+    hook = dict(type='EarlyStoppingHook', monitor='toy/closeness', rule='less', patience=3)
+    toy_runner(tmp_path, max_epochs=1, custom_hooks=[hook]).train()
+    path = tmp_path / 'epoch_1.pth'
+    checkpoint = read_checkpoint(path)
+    checkpoint['early_stopping'].update(monitor='toy/loss', wait_count=2, best_score=-5.0)
+    torch.save(checkpoint, path)
+    resumed = toy_runner(tmp_path, resume=path, max_epochs=2, custom_hooks=[hook])
+    resumed.train()
+    assert 'EarlyStoppingHook starts over: the checkpoint counted toy/loss' in ''.join(capsys.readouterr())
+    assert resumed.epoch == 2
+
+
+def test_averaged_weights_are_not_trained_on(toy_runner, tmp_path, capsys):
+    average = {'custom_hooks': [dict(type='EMAHook', momentum=0.3)]}
+    toy_runner(tmp_path / 'averaged', max_epochs=1, **average).train()
+    toy_runner(tmp_path / 'plain', max_epochs=1).train()
+    path = tmp_path / 'averaged' / 'epoch_1.pth'
+    with pytest.raises(ConfigError, match='was trained with an EMAHook'):
+        toy_runner(tmp_path / 'run1', resume=path).train()
+    toy_runner(tmp_path / 'run2', resume=path, allow_config_change=True).train()
+    capsys.readouterr()
+    toy_runner(tmp_path / 'run3', resume=tmp_path / 'plain' / 'epoch_1.pth', **average).train()
+    assert 'was saved without an EMAHook' in ''.join(capsys.readouterr())
+
+
+def test_a_run_with_nothing_left_to_train_is_told(toy_runner, tmp_path, capsys):
+    toy_runner(tmp_path, max_epochs=2).train()
+    toy_runner(tmp_path, resume=tmp_path / 'epoch_2.pth', max_epochs=1).train()
+    assert 'has 2 epochs, max_epochs is 1: nothing is left to train' in ''.join(capsys.readouterr())

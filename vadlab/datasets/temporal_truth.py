@@ -49,8 +49,8 @@ def match_truth(
         num_frames (Mapping[str, int]): Frames of the videos, as far as known.
         source (str): The annotation's name, for messages.
         problems (ProblemList): Collects unknown classes, classes that contradict the list, anomalous videos without an
-            interval, normal ones with an interval, intervals outside their video, and names that differ from a video's
-            only in capital letters.
+            interval, normal ones with an interval, intervals of the normal class or outside their video, and names that
+            differ from a video's only in capital letters.
 
     Returns:
         dict[str, TemporalTruth]: Ground truth per video; a video without annotation and label is normal.
@@ -82,6 +82,8 @@ def match_truth(
         for text, start, end in annotation.class_intervals:
             several = meant.get(text, label).class_labels
             found.append((several[0] if len(several) == 1 else -1, start, end))
+            if label.label and several == (0,):  # its frames would count as anomalous
+                problems.note(f'intervals in {source} are of the normal class', f'{name}: {text} {start} {end}')
         if label.label and not found:
             problems.note(f'anomalous videos have no interval in {source}', name)
         if not label.label and found:

@@ -38,7 +38,7 @@ def config_mistakes() -> Iterator[None]:
         if isinstance(error, KeyError) and 'must contain the key "type"' in text:
             raise ConfigError(f'A part of the config has no type: {text[:300]}') from error
         if isinstance(error, ValueError) and frames[-1].f_code.co_filename.endswith('mmengine/runner/runner.py'):
-            raise ConfigError(text) from error
+            raise ConfigError(text.split(', but got')[0] + '.') from error  # what it got is whole parts of the config
         built = next((found for frame in reversed(frames) if (found := _callee(frame)) is not None), None)
         if built is not None and built.__module__.split('.')[0] in _LIBRARIES:
             raise ConfigError(f'{built.__name__} cannot be built with these options: {text}') from error

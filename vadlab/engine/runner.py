@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, get_rank, get_world_size, is_distributed, is_main_process
+from mmengine.hooks import EMAHook
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -327,6 +328,7 @@ class VADRunner(Runner):
             )
         lines = self._check_same_config(checkpoint, filename)
         self._check_parts(checkpoint, filename)
+        self._check_average(checkpoint, filename)
         lines += self._data_differences(checkpoint, filename)
         if lines:
             listing = '\n  '.join(lines)
@@ -342,6 +344,10 @@ class VADRunner(Runner):
             self.load_checkpoint = original  # type: ignore[method-assign]
         if isinstance(self.train_loop, ResumableEpochLoop):
             self._resume_loop(self.train_loop, checkpoint, filename)
+            if self.epoch >= self.max_epochs:
+                self.logger.warning(
+                    f'{filename} has {self.epoch} epochs, max_epochs is {self.max_epochs}: nothing is left to train.'
+                )
         self._tell_schedules(planned)
 
     def _resume_loop(self, loop: ResumableEpochLoop, checkpoint: dict, filename: str) -> None:
@@ -397,6 +403,20 @@ class VADRunner(Runner):
             check_same_kind(checkpoint['param_schedulers'], own, 'param_schedulers', filename)
         if 'random_state' in checkpoint:
             check_random_state(checkpoint['random_state'], filename)
+
+    def _check_average(self, checkpoint: dict, filename: str) -> None:
+        """Refuse to train on from averaged weights: with an EMAHook, what is trained lies beside them."""
+        averaged = 'ema_state_dict' in checkpoint
+        if averaged == any(isinstance(hook, EMAHook) for hook in self.hooks):
+            return
+        if not averaged:
+            self.logger.warning(f'{filename} was saved without an EMAHook: its average starts with these weights.')
+        elif not self.cfg.get('allow_config_change'):
+            raise ConfigError(
+                f'{filename} was trained with an EMAHook, and the config has none in custom_hooks: training would go '
+                'on from the averaged weights. Resume with the hook, or accept the change by '
+                '--cfg-options allow_config_change=True.'
+            )
 
     def _load_read(self, checkpoint: dict, filename: str) -> Callable:
         def load(*args: Any, **kwargs: Any) -> dict:

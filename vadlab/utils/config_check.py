@@ -50,12 +50,12 @@ class Range(NamedTuple):
     above: bool = False  # low itself is excluded
 
     def has(self, number: float) -> bool:
-        """Whether a number is in the range."""
-        return self.low <= number <= self.high and not (self.above and number == self.low)
+        """Whether a number is in the range; infinity never is."""
+        return self.low <= number <= self.high and number < math.inf and not (self.above and number == self.low)
 
     def __str__(self) -> str:
         if self.high < math.inf:
-            return f'in {self.low:g}..{self.high:g}'
+            return f'in {self.low:g}..{self.high:.10g}'
         return f'> {self.low:g}' if self.above else f'>= {self.low:g}'
 
 
@@ -69,18 +69,38 @@ RANGES: dict[str, Range] = {
         + ['image_size', 'patch_size', 'tubelet_size', 'num_frames', 'snippet_len', 'max_snippets', 'feature_dim']
         + ['embed_dim', 'width', 'heads', 'context_length', 'vocab_size', 'hidden_dim', 'ffn_width']
         + ['prompt_dim', 'attention_dim', 'memory_slots', 'num_captions', 'kernel_size', 'max_len', 'max_words']
-        + ['num_segments', 'crop_size', 'columns', 'head_dim', 'mlp_dim', 'candidates', 'chunk_size', 'stride', 'size'],
+        + ['num_segments', 'crop_size', 'columns', 'head_dim', 'mlp_dim', 'candidates', 'chunk_size', 'stride', 'size']
+        + ['hidden_dims', 'channels', 'strides', 'base_channels', 'in_channels', 'teacher_width']
+        + ['bottlenecks', 'num_tokens', 'prototypes', 'num_prototypes', 'neighbours', 'num_nearest']
+        + ['pairs_per_step', 'refresh_every', 'min_pairs', 'topk', 'window', 'score_window', 'max_anchors', 'max_boxes']
+        + ['output_size', 'grid_size', 'frame_interval', 'num_tiles', 'dpi'],
         Range(1),
     ),
     **dict.fromkeys(
-        ['lr', 'weight_decay', 'eps', 'momentum', 'num_workers', 'seed', 'min_epochs', 'save_begin', 'timeout']
+        ['lr', 'weight_decay', 'eps', 'momentum', 'num_workers', 'min_epochs', 'save_begin', 'timeout']
         + ['lr_mult', 'decay_mult', 'begin', 'milestones', 'check_weights_every', 'max_bad_videos', 'warmup_steps']
         + ['length_tolerance', 'min_region_frames', 'opencv_num_threads', 'long_context_length', 'num_digits']
-        + ['val_begin', 'layers', 'max_gb', 'brightness', 'contrast', 'saturation', 'min_delta'],
+        + ['val_begin', 'layers', 'max_gb', 'brightness', 'contrast', 'saturation', 'min_delta']
+        # loss terms: a weight below 0 would train away from what the term is for
+        + ['loss_weight', 'weight_l2', 'align_weight', 'distance_weight', 'feature_weight', 'kl_weight', 'logit_weight']
+        + ['magnitude_weight', 'memory_weight', 'separation_weight', 'smoothness_weight', 'sparsity_weight']
+        + ['triplet_weight', 'adapter_weight', 'margin', 'min_distance']
+        # counts that may be none
+        + ['adapted_blocks', 'prompt_prefix', 'prompt_postfix', 'fusion_layer', 'sampling_ratio', 'num_bands']
+        + ['num_times', 'band_width', 'time_width', 'decoder_layers', 'iterations'],
         Range(0),
     ),
-    **dict.fromkeys(['max_norm', 'norm_type', 'clip_value', 'clip_threshold', 'temperature'], Range(0, above=True)),
-    **dict.fromkeys(['betas', 'dropout', 'prob', 'min_ratio', 'warmup_ratio', 'label_smoothing'], Range(0, 1)),
+    'seed': Range(0, 2**32 - 1),  # NumPy takes no other
+    **dict.fromkeys(
+        ['max_norm', 'norm_type', 'clip_value', 'clip_threshold', 'temperature', 'class_temperature']
+        + ['std', 'audio_std', 'ratio', 'mlp_ratio'],
+        Range(0, above=True),
+    ),
+    **dict.fromkeys(
+        ['betas', 'dropout', 'prob', 'min_ratio', 'warmup_ratio', 'label_smoothing', 'normal_share', 'time_share']
+        + ['iou_threshold', 'ious', 'score_thr'],
+        Range(0, 1),
+    ),
 }
 
 # ---- signatures of dicts without a type -----------------------------------------------------------------------------
@@ -396,7 +416,8 @@ def _misfits(node: Mapping[str, Any], path: str, title: str, settings: Mapping[s
             for at, wrong, wanted in _innermost(value, hint, place):
                 yield f'{at} must be {_describe(wanted, allowed)}, not {_shown(wrong)}.'
         elif allowed is not None and value != default and any(_is_out(n, allowed) for n in _as_list(value)):
-            yield f'{place} must be {allowed}, not {_shown(value)}.'
+            finite = 'finite and ' if allowed.high == math.inf and math.inf in _as_list(value) else ''
+            yield f'{place} must be {finite}{allowed}, not {_shown(value)}.'
 
 
 def _innermost(value: Any, hint: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
@@ -556,7 +577,7 @@ def _fits(value: Any, hint: Any) -> bool:
             len(args) != 2 or all(_fits(k, args[0]) and _fits(v, args[1]) for k, v in value.items())
         )
     if kind is Callable:
-        return callable(value) or isinstance(value, Mapping | str)
+        return callable(value) or isinstance(value, Mapping)
     if kind in (list, tuple, set, frozenset) or (issubclass(kind, Iterable) and issubclass(list, kind)):
         return _fits_elements(value, kind, args)
     if isinstance(value, Mapping) or kind in (torch.device, torch.dtype):

@@ -160,6 +160,36 @@ def test_spans_are_rescaled_with_the_video_or_refused(export):
         convert_label_studio(export(results), true_frames=lambda name: 60)
 
 
+def test_a_span_of_normal_frames_is_no_anomaly(export):
+    results = [timeline('q', 1, 10, 'fight'), timeline('r', 11, 30, 'Normal'), text('g', 'x')]
+    for order in (results, [results[1], results[0], results[2]]):
+        found = convert_label_studio(export(order))
+        assert found.temporal_lines() == 'Abuse001_x264.mp4  fight  0  10\n'
+        assert found.counts['spans of normal frames left out: a temporal annotation lists anomalous ones'] == 1
+    found = convert_label_studio(export(results[1:]))
+    assert found.temporal_lines() == 'Abuse001_x264.mp4  Normal  -1  -1\n'
+
+
+@pytest.mark.parametrize(
+    ('result', 'message'),
+    [
+        (timeline('q', 50, 5, 'fight'), r'result\[0\] ends before it starts: 50 to 5'),
+        (track('a', [step(1), dict(frame=20, enabled=False)]), r'result\[0\].value.sequence.* has no'),
+    ],
+)
+def test_results_of_another_shape_are_refused(export, result, message):
+    with pytest.raises(DataError, match=message):
+        convert_label_studio(export([result, text('g', 'x')]))
+
+
+def test_what_nobody_submitted_is_told(write_json):
+    draft = dict(id=1, data=dict(video='a.mp4'), annotations=[], drafts=[dict(result=[timeline('q', 1, 2, 'fight')])])
+    with pytest.raises(DataError, match='not one of 1 tasks has an annotation that was submitted'):
+        convert_label_studio(write_json([draft]))
+    done = dict(id=2, data=dict(video='b.mp4'), annotations=[dict(id=1, result=[text('g', 'x')])])
+    assert convert_label_studio(write_json([draft, done])).counts['tasks with drafts, which were not read'] == 1
+
+
 def test_track_without_boxes_is_a_span(export):
     steps = [dict(frame=11, enabled=True), dict(frame=21, enabled=False), dict(frame=31, enabled=True)]
     found = convert_label_studio(export([track('a', steps), text('g', 'x')]))

@@ -129,6 +129,8 @@ def convert_label_studio(
     newest: list[tuple[str, list[dict]]] = []
     for task in tasks:
         annotations = [a for a in task['annotations'] if not a.get('was_cancelled')]
+        for kind in ('drafts', 'predictions'):
+            counts[f'tasks with {kind}, which were not read'] += bool(task.get(kind))
         if not annotations:
             counts['tasks without an annotation left out'] += 1
             continue
@@ -136,6 +138,8 @@ def convert_label_studio(
         last = max(annotations, key=lambda a: (a.get('updated_at') or '', a.get('id') or 0))
         with naming(path):
             newest.append((_file_name(task), last.get('result') or []))
+    if not newest:
+        raise DataError(f'{os.fspath(path)}: not one of {len(tasks)} tasks has an annotation that was submitted')
     twice = [name for name, count in Counter(name for name, _ in newest).items() if count > 1]
     if twice:
         raise DataError(
@@ -176,10 +180,14 @@ def _fault(tasks: list[dict]) -> str | None:
                 lacking = [key for key in ('id', 'value') if result.get(key) is None]
                 if kind == 'videorectangle' and lacking:
                     return f'{place} has no {lacking[0]!r}'
-                for step in (value.get('sequence') or []) if kind == 'videorectangle' else []:
-                    sides = [name for name in _BOX if name in step]
-                    if sides and (fault := shape_fault(step, dict.fromkeys(_BOX, float), f'{place}.value.sequence')):
+                steps = (value.get('sequence') or []) if kind == 'videorectangle' else []
+                has_boxes = any(name in step for step in steps for name in _BOX)
+                for step in steps if has_boxes else []:
+                    if fault := shape_fault(step, dict.fromkeys(_BOX, float), f'{place}.value.sequence'):
                         return fault
+                for span in (value.get('ranges') or []) if kind == 'timelinelabels' else []:
+                    if span['end'] < span['start']:
+                        return f'{place} ends before it starts: {span["start"]} to {span["end"]}'
     return None
 
 
@@ -215,7 +223,7 @@ def _temporal(tasks: Sequence[_Task], source: str, counts: Counter[str]) -> dict
     for task in tasks:
         name, spans = task.record['f_path'], task.spans
         class_name = task.class_name or (spans[0].class_name if spans else class_from_path(name)) or ''
-        is_normal = class_name.lower().startswith('normal')
+        is_normal = _is_normal(class_name)
         shown = [shown_spans(region) for region in task.record['bbox_info']]
         if not spans and not is_normal and shown:
             merged = merge_intervals(np.concatenate(shown)).tolist()
@@ -320,12 +328,20 @@ def _convert_task(
             f'{name}: the span from frame {wrong[0][0] + 1} to {wrong[0][1]} lies outside the video of {total} frames. '
             "Was the frame rate of Label Studio's project the video's?"
         )
-    spans = list(dict.fromkeys(spans))
+    normal = [span for span in spans if _is_normal(span.class_name)]
+    spans = [span for span in dict.fromkeys(spans) if span not in normal]
+    if normal:
+        counts['spans of normal frames left out: a temporal annotation lists anomalous ones'] += len(normal)
+        class_name = class_name or ('' if spans else normal[0].class_name)
     caption = ' '.join(text for key, text in texts.items() if key not in tracks)
     counts['videos'] += 1
     counts['regions'] += len(regions)
     counts['spans of time'] += len(spans)
     return _Task({'f_path': name, 'global_caption': caption, 'bbox_info': regions}, class_name, spans)
+
+
+def _is_normal(class_name: str) -> bool:
+    return class_name.lower().startswith('normal')
 
 
 def _one_word(text: str) -> str:

@@ -35,6 +35,7 @@ class CheckpointHook(MMCheckpointHook):
         """Clear away what an interrupted save left behind; go on with the best checkpoint of a resumed run."""
         super().before_train(runner)
         if self.save_best is not None:
+            self._forget_another_metric(runner)
             self._find_best_here(runner)
         for part in Path(self.out_dir).glob('.*.part'):
             part.unlink(missing_ok=True)
@@ -61,6 +62,19 @@ class CheckpointHook(MMCheckpointHook):
             found = re.fullmatch(pattern, path.name)
             if found and path != best and int(found[1]) <= step:
                 _remove(path, runner)
+
+    def _forget_another_metric(self, runner: Any) -> None:
+        """Start over where the resumed run chose by another metric: MMEngine keeps one best score, without a name."""
+        key = self.key_indicators[0]
+        if len(self.key_indicators) > 1 or self.best_ckpt_path is None or key == 'auto':
+            return
+        name = Path(self.best_ckpt_path).name
+        found = re.fullmatch(r'best_(.+)_(?:epoch|iter)_\d+\.pth', name)
+        if found and found[1] != key.replace('/', '_'):
+            self.best_ckpt_path = None
+            for part in ('best_ckpt', 'best_score'):
+                runner.message_hub.runtime_info.pop(part, None)
+            runner.logger.warning(f'{name} was chosen by another metric: the choice by {key} starts over.')
 
     def _find_best_here(self, runner: Any) -> None:
         """The best checkpoint so far is removed for a better one: a resumed file may name no other file than ours."""

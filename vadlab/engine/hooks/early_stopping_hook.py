@@ -66,7 +66,7 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Keep the count."""
-        checkpoint['early_stopping'] = dict(wait_count=self.wait_count, best_score=self.best_score)
+        checkpoint['early_stopping'] = self._state()
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Go on with it, if this run is the one that was saved.
@@ -75,10 +75,19 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
             CheckpointError: The saved count is no count.
         """
         if runner._resume and 'early_stopping' in checkpoint:
-            own = dict(wait_count=self.wait_count, best_score=self.best_score)
-            check_same_kind(checkpoint['early_stopping'], own, 'early_stopping', 'The checkpoint')
-            for name, value in checkpoint['early_stopping'].items():
-                setattr(self, name, value)
+            saved, own = checkpoint['early_stopping'], self._state()
+            check_same_kind(saved, own, 'early_stopping', 'The checkpoint')
+            watched = {name: saved.get(name, own[name]) for name in ('monitor', 'rule')}
+            if watched.items() <= own.items():
+                self.wait_count, self.best_score = (saved.get(k, own[k]) for k in ('wait_count', 'best_score'))
+                return
+            runner.logger.warning(
+                f'EarlyStoppingHook starts over: the checkpoint counted {watched["monitor"]} ({watched["rule"]}), this '
+                f'run watches {self.monitor} ({self.rule}).'
+            )
+
+    def _state(self) -> dict[str, Any]:
+        return {k: getattr(self, k) for k in ('wait_count', 'best_score', 'monitor', 'rule')}
 
     def before_train(self, runner: Any) -> None:
         """Train no further where the validation that the checkpoint was saved after had ended the training."""
