@@ -122,7 +122,7 @@ def test_pretrained_weights_are_loaded_once(tmp_path, log):
 
 
 def test_a_single_pair_is_refused():
-    with pytest.raises(ConfigError, match='one pair a batch has no negatives.*batch_size of 2'):
+    with pytest.raises(ConfigError, match='one pair per batch has no negatives.*batch_size to 2'):
         _model()(*_batch(1), mode='loss')
 
 

@@ -279,9 +279,9 @@ def _lone():
 
 
 def test_one_video_a_batch_without_queue_is_an_error():
-    with pytest.raises(ConfigError, match=r'one video a batch.*batch_size=2 or more.*model\.queue'):
+    with pytest.raises(ConfigError, match=r'one video per batch.*batch_size=2 or more.*model\.queue'):
         losses_of(build(), _lone())
-    with pytest.raises(ConfigError, match='one video a batch'):
+    with pytest.raises(ConfigError, match='one video per batch'):
         build().check_negatives(batch_size=1)
     build().check_negatives(batch_size=1, world_size=2)
     build(queue=dict(size=4)).check_negatives(batch_size=1)

@@ -18,11 +18,11 @@ from ..losses.info_nce_loss import caption_ids
 
 @MODELS.register_module()
 class CLIP(BaseModel):
-    """Plain contrast of pictures with captions, to pre-train a small CLIP that FG-CLIP can start from.
+    """CLIP: contrastive training on images and captions, to pre-train a small CLIP for FG-CLIP.
 
-    Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021, arXiv:2103.00020.
-    Here a picture is a video of one frame; with several, their projected features are averaged. Equal captions in a
-    batch are not negatives of each other, unlike in the paper, since captions of a simulator repeat.
+    Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021, arXiv:2103.00020. An
+    image is a video of one frame here; with several frames, the projected features are averaged. Unlike in the paper,
+    equal captions in a batch are not negatives of each other, because captions of a simulator repeat.
 
     ::
 
@@ -30,12 +30,12 @@ class CLIP(BaseModel):
                                                                             contrast -> loss_contrast
         caption -> text   -> text_projection   ->                normalise /
 
-    Towers, projections and temperature have the names that FGCLIP gives them: one's weights load into the other.
+    Towers, projections and temperature have the same names as in FGCLIP, so weights of one load into the other.
 
     Args:
         vision (dict): Config of the vision tower, :class:`CLIPVisionTransformer`.
         text (dict): Config of the text tower, :class:`CLIPTextTransformer`.
-        embed_dim (int): Channels of the common space.
+        embed_dim (int): Channels of the joint space.
         loss (dict): Config of the contrastive loss.
         pretrained (str | None): Weights to start training from: a path or Hugging Face id that
             :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads.
@@ -63,10 +63,10 @@ class CLIP(BaseModel):
         self.pretrained = pretrained
 
     def init_weights(self) -> None:
-        """Load ``pretrained``, and say where the temperature starts; the Runner calls it before training."""
+        """Load ``pretrained`` and log the initial temperature; the Runner calls it before training."""
         if self.is_init:
             return
-        self._is_init = True  # BaseModel's own would list every tensor in the log, and the parts drew theirs when built
+        self._is_init = True  # parts are already initialised; BaseModel's method would log every parameter
         if self.pretrained is not None:
             init_from_clip(self, self.pretrained)
         else:
@@ -79,13 +79,14 @@ class CLIP(BaseModel):
 
         Args:
             inputs (Tensor): Normalised frames, shape (b, t, 3, height, width).
-            data_samples (list[VADDataSample] | None): With ``gt_caption_tokens``; may be missing for ``tensor``.
+            data_samples (list[VADDataSample] | None): One per video, with ``gt_caption_tokens``; optional for
+                ``tensor``.
             mode (str): ``tensor``, ``loss`` or ``predict``.
 
         Returns:
             dict | list: ``tensor``: video_embed and, with data samples, caption_embed, L2-normalised, shape (b, d).
-            ``loss``: loss_contrast, and for the log the share of captions found (acc_contrast) and the temperature's
-            factor. ``predict``: the data samples with pred_video_embed and pred_caption_embed.
+            ``loss``: loss_contrast, and for the log the top-1 retrieval accuracy (acc_contrast) and the logit scale.
+            ``predict``: the data samples with pred_video_embed and pred_caption_embed.
         """
         if mode == 'tensor':
             embeds = {'video_embed': self.embed_frames(inputs)}
@@ -102,10 +103,10 @@ class CLIP(BaseModel):
         """See :meth:`forward`.
 
         Raises:
-            ConfigError: One pair alone, which has no negatives.
+            ConfigError: The batch has only one pair, and so no negatives.
         """
         if len(inputs) * world_size() < 2:
-            raise ConfigError('CLIP: one pair a batch has no negatives to learn from; give batch_size of 2 or more.')
+            raise ConfigError('CLIP: one pair per batch has no negatives; set batch_size to 2 or more.')
         tokens = [s.gt_caption_tokens for s in data_samples]
         video_bd, caption_bd = self.embed_frames(inputs), self.embed_captions(tokens)
         ids = caption_ids(tokens).to(video_bd.device)
@@ -128,13 +129,13 @@ class CLIP(BaseModel):
         return data_samples
 
     def embed_frames(self, inputs: Tensor) -> Tensor:
-        """Videos of t frames, shape (b, t, 3, height, width), to unit vectors, float32, shape (b, d)."""
+        """Embed videos of t frames, shape (b, t, 3, height, width), as unit vectors, float32, shape (b, d)."""
         features, _ = self.vision(inputs.flatten(0, 1))
         embeds_btd = self.visual_projection(features).float().unflatten(0, inputs.shape[:2])
         return F.normalize(embeds_btd.mean(1), dim=-1)
 
     def embed_captions(self, tokens: list[Tensor]) -> Tensor:
-        """Captions to unit vectors, float32, shape (b, d); those over the context length are cut before the end id."""
+        """Embed captions as unit vectors, float32, shape (b, d); too long captions are cut and keep their end id."""
         limit = self.text.context_length
         cut = [t if len(t) <= limit else torch.cat([t[: limit - 1], t[-1:]]) for t in tokens]
         return F.normalize(self.text_projection(self.text(cut)).float(), dim=-1)

@@ -1,5 +1,5 @@
-# Shapes: b videos (or chunks of them), c crops, t snippets, p places for snippets, d channels, k classes (0 is Normal),
-# l tokens of a phrase, h heads of f channels, m prototypes, s snippets taken for normal.
+# Shapes: b videos (or chunks of them), c crops, t snippets, p positions for snippets, d channels, k classes (0 is
+# Normal), l tokens of a phrase, h heads of f channels, m prototypes, s snippets treated as normal.
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
@@ -25,22 +25,22 @@ from ..layers.weights_cache import WeightsCache
 from ..losses.probability_bce import probability_bce
 from .snippet_detector import SnippetDetector
 
-SHARPNESS = 10.0  # how sharply scores split a video into its event and its background
-SMOOTHING = 0.1  # of the labels of event and background
-BACKGROUND_SHARE = 0.01  # of an abnormal class in the target of the background, before it is scaled to sum to 1
+SHARPNESS = 10.0  # factor of the scores in the split of a video into event and background
+SMOOTHING = 0.1  # label smoothing of event and background
+BACKGROUND_SHARE = 0.01  # target of an abnormal class for the background, before targets are scaled to sum to 1
 
 
 @MODELS.register_module()
 class DSANet(SnippetDetector):
-    """VadCLIP's two branches, a model of each video's own normality, and texts for its event and its background.
+    """DSANet: VadCLIP's two branches, normal patterns of each video, and texts aligned with event and background.
 
     Yin et al., "Learning to Tell Apart: Weakly Supervised Video Anomaly Detection via Disentangled Semantic Alignment",
     AAAI 2026, arXiv:2511.10334. Authors' code: https://github.com/lessiYin/DSANet. It builds on VadCLIP (Wu et al.,
-    AAAI 2024, arXiv:2308.11681): adapter in time and both branches are the same.
+    AAAI 2024, arXiv:2308.11681): the temporal adapter and both branches are the same.
 
     ::
 
-        CLIP features -> adapter in time -> x -> + MLP -> linear -> binary logits (b, p)              -> loss_binary
+        CLIP features -> temporal adapter -> x -> + MLP -> linear -> binary logits (b, p)              -> loss_binary
         class names -> frozen text tower with adapters -> learnt layer -> texts (k, d)                -> loss_separation
         texts + sum of x * binary logit -> + MLP -> cosine with x -> class logits (b, p, k)           -> loss_align
 
@@ -48,45 +48,37 @@ class DSANet(SnippetDetector):
         x where scores are low  -> background of the video -> cosine with texts (b, k)                -> loss_background
 
         x of the lowest scores + learnt prototypes -> normal patterns of the video (b, m, d)          -> loss_gather
-        x -> rebuilt of these patterns alone -> what is rebuilt badly, against the binary scores     -> loss_consistency
+        x -> reconstructed from these patterns -> reconstruction error, against binary scores         -> loss_consistency
 
-    Followed is the code that gave the published numbers, also where it is not what one expects:
-
-    - As in VadCLIP, places past the end of a short video take part in the adapter and in the sum over the video; here
-      also in event and background, and among the snippets taken for normal, whose number is a share of all places.
-    - Texts do not pass CLIP's own projection, but a learnt layer in its place, which is random at the start.
-    - The binary scores, and nothing else, are the anomaly scores. The prototypes serve training alone.
-    - Class probabilities split the binary probability among the abnormal classes, both logits divided by
-      ``class_temperature``.
-    - Snippets taken for normal are constants: no gradient flows through them into the adapter.
-
-    Not followed: after every epoch the authors go on from the weights that did best on the test set so far.
+    We follow the authors' code, which gave the published numbers, except that it restarts every epoch from the weights
+    that are best on the test set; see docs/parity.md for the details.
 
     Args:
         classes (Sequence[str]): Class names, Normal first.
         text (dict): Config of the text tower, :class:`CLIPTextTransformer`, without long positions.
-        prompts (Mapping[str, str] | None): Phrases that stand for classes; the class name itself for those not named.
+        prompts (Mapping[str, str] | None): Phrase for each class; the class name by default.
         embed_dim (int): Channels d of the features.
-        max_snippets (int): Places p; longer videos are tested in chunks of as many.
-        window (int): Places of a window of the adapter's transformer.
-        layers (int): Blocks of that transformer.
-        heads (int): Their attention heads.
-        adapted_blocks (int): First blocks of the text tower that get an adapter.
-        adapter_weight (float): Share of the adapter's output in what such a block hands on, 0..1.
-        prototypes (int): Normal patterns m that are learnt.
-        normal_share (float): Share of a video's places, those of the lowest scores, that are taken for normal, 0..1.
-        decoder_layers (int): Blocks that rebuild a video from its normal patterns.
-        align_weight (float): Of ``loss_align``.
-        class_temperature (float): Of the class probabilities in tests.
+        max_snippets (int): Positions p; longer videos are tested in chunks of p snippets.
+        window (int): Positions per window of the adapter's transformer.
+        layers (int): Number of blocks of that transformer.
+        heads (int): Number of its attention heads.
+        adapted_blocks (int): Number of first blocks of the text tower that get an adapter.
+        adapter_weight (float): Weight of the adapter's output in the output of such a block, 0..1.
+        prototypes (int): Number of learnt normal patterns m.
+        normal_share (float): Share of a video's positions, those with the lowest scores, that are treated as normal,
+            0..1.
+        decoder_layers (int): Number of blocks that reconstruct a video from its normal patterns.
+        align_weight (float): Factor of ``loss_align``.
+        class_temperature (float): Temperature of the class probabilities in tests.
         pretrained (str | None): CLIP weights of the text tower: a path or Hugging Face id that
-            :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads. They stay as they are.
+            :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads. They are frozen.
         tokenizer (dict | None): Config of the tokenizer; CLIPTokenizer by default.
-        snippet_len (int): Frames a snippet.
+        snippet_len (int): Frames per snippet.
         data_preprocessor (dict | nn.Module | None): Config of the data preprocessor.
 
     Raises:
-        ConfigError: Fewer than two classes, a prompt of an unknown class or of too many tokens, more adapters than
-            blocks, a share that takes no snippet for normal.
+        ConfigError: There are fewer than two classes, a prompt is for an unknown class or too long, there are more
+            adapters than blocks, or ``normal_share`` selects no snippet.
     """
 
     public_layouts = ('https://github.com/lessiYin/DSANet',)
@@ -161,7 +153,7 @@ class DSANet(SnippetDetector):
                     f'DSANet: the prompt {phrase!r} has {len(row)} tokens with both ends, the text tower takes '
                     f'{self.text.context_length}.'
                 )
-        # What stands behind an end token is never seen by it: the tower is causal.
+        # The tower is causal, so padding after the end token does not affect it.
         ids_kl = nn.utils.rnn.pad_sequence(rows, batch_first=True)
         self.register_buffer('prompt_ids', ids_kl, persistent=False)
         self.register_buffer('prompt_ends', torch.tensor([len(row) - 1 for row in rows]), persistent=False)
@@ -170,12 +162,12 @@ class DSANet(SnippetDetector):
         """Load ``pretrained`` into the text tower; the Runner calls it before training."""
         if self.is_init:
             return
-        self._is_init = True  # BaseModel's own would list every tensor in the log, and the parts drew theirs when built
+        self._is_init = True  # parts are already initialised; BaseModel's method would log every parameter
         if self.pretrained is not None:
             init_text_from_clip(self, self.pretrained)
         else:
             MMLogger.get_current_instance().warning(
-                'DSANet: the frozen text tower has random weights; give pretrained=, the CLIP of the features.'
+                'DSANet: the frozen text tower has random weights; set pretrained to the CLIP of the features.'
             )
 
     def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
@@ -185,21 +177,21 @@ class DSANet(SnippetDetector):
     # ---- the network -----------------------------------------------------------------------------------------------
 
     def encode_prompts(self) -> Tensor:
-        """Class phrases through the text tower with its adapters, unit vectors, shape (k, d)."""
+        """Unit embeddings of the class phrases from the text tower with adapters, shape (k, d)."""
         text = self.text
         x_kld = text.token_embedding(self.prompt_ids) + text.positional_embedding[: self.prompt_ids.shape[1]]
         for i, block in enumerate(text.blocks):
             x_kld = block(x_kld)
             if i < len(self.text_adapters):
                 adapted = F.leaky_relu(self.text_adapters[i](x_kld))
-                # As long as what it is mixed with.
+                # Scaled to the length of the vector that it is mixed with.
                 adapted = adapted * (_length(x_kld) / (_length(adapted) + 1e-6))
                 x_kld = self.adapter_weight * adapted + (1 - self.adapter_weight) * x_kld
         ends_kd = x_kld[torch.arange(len(x_kld), device=x_kld.device), self.prompt_ends]
         return F.normalize(F.leaky_relu(self.text_output(text.final_norm(ends_kd))), dim=-1)
 
     def event_and_background(self, x_bpd: Tensor, scores_bp: Tensor) -> tuple[Tensor, Tensor]:
-        """Means of a video over all places, weighted by how high or how low their scores are, both of shape (b, d)."""
+        """Event and background features: means over all positions, weighted by high or by low scores, shape (b, d)."""
         event_bp, background_bp = (torch.expm1(SHARPNESS * s) for s in (scores_bp, 1 - scores_bp))
         event_bd, background_bd = (
             torch.einsum('bp,bpd->bd', F.normalize(w, p=1, dim=-1), x_bpd) for w in (event_bp, background_bp)
@@ -209,19 +201,19 @@ class DSANet(SnippetDetector):
     # ---- training --------------------------------------------------------------------------------------------------
 
     def loss(self, feats_bctd: Tensor, mask_bt: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
-        """Loss terms; several crops of a video are as many videos.
+        """Loss terms; each crop of a video counts as a video.
 
         Returns:
             dict[str, Tensor]: loss_binary: cross-entropy of the mean of the highest probabilities with the video's
-            label. loss_align: cross-entropy of the means of each class's highest logits with the video's classes,
-            times its weight. loss_separation: how alike Normal's text and the others' are. loss_event,
-            loss_background: the video's event looks like its class, its background like Normal. loss_consistency: what
-            the normal patterns rebuild badly has high scores. loss_gather: each snippet taken for normal is near to one
-            of the normal patterns.
+            label. loss_align: cross-entropy of the means of each class's highest logits with the video's classes, times
+            its weight. loss_separation: similarity between Normal's text and the others. loss_event, loss_background:
+            the video's event matches its class, its background matches Normal. loss_consistency: snippets with a large
+            reconstruction error have high scores. loss_gather: each snippet treated as normal is close to one of the
+            normal patterns.
 
         Raises:
-            ConfigError: More snippets than ``max_snippets``.
-            DataError: A video without a class.
+            ConfigError: A video has more snippets than ``max_snippets``.
+            DataError: A video has no class.
         """
         crops = feats_bctd.shape[1]
         lengths = list(chain.from_iterable([int(sample.num_snippets)] * crops for sample in data_samples))
@@ -263,7 +255,7 @@ class DSANet(SnippetDetector):
     # ---- test ------------------------------------------------------------------------------------------------------
 
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
-        """In chunks of ``max_snippets``, see :meth:`SnippetDetector.score`."""
+        """Scores, computed in chunks of ``max_snippets``; see :meth:`SnippetDetector.score`."""
         texts_kd = self._texts.get(self.encode_prompts)
 
         def forward(feats_bpd: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
-"""FG-CLIP for video anomaly detection, top to bottom in the paper's order.
+"""FG-CLIP for video anomaly detection, in the paper's order.
 
 Shape suffixes: b videos, t sampled frames, r regions of all videos in the batch, d channels of the tower, e of the
-common space, k texts, n candidates (a caption and its hard negatives).
+joint space, k texts, n candidates (a caption and its hard negatives).
 """
 
 from collections.abc import Sequence
@@ -26,27 +26,27 @@ from ..layers.weights_cache import WeightsCache
 from ..losses.info_nce_loss import caption_ids
 
 NO_NEGATIVES = (
-    'FGCLIP: one video a batch, one rank, and no queue: the contrastive losses have nothing to compare with, would be '
-    'zero, and nothing would be learnt. Give batch_size=2 or more (gradient accumulation adds no negatives), more '
+    'FGCLIP: one video per batch, one rank, and no queue: the contrastive losses have no negatives, would be zero, and '
+    'nothing would be learnt. Set batch_size=2 or more (gradient accumulation adds no negatives), use more '
     "ranks, or model.queue=dict(type='NegativeQueue')."
 )
 
 
 @MODELS.register_module()
 class FGCLIP(BaseModel):
-    """CLIP trained with two contrasts, whole videos and regions, and used to say when, what and where.
+    """FG-CLIP: contrastive training on videos and regions, to predict when, what and where.
 
     Xie et al., "FG-CLIP: Fine-Grained Visual and Textual Alignment", 2025, arXiv:2505.05071
-    (github.com/360CVGroup/FG-CLIP), carried from images to videos: frames are averaged to a video, and a region is a
-    track with a box of its own in every frame. Beyond the paper: a queue of past pairs, because a batch of videos is
-    small; equal captions are no negatives of each other; ``roi_projection`` is trained apart from
-    ``visual_projection``, from which it starts.
+    (github.com/360CVGroup/FG-CLIP), extended from images to videos: frame features are averaged, and a region is a
+    track with one box per frame. Beyond the paper: a queue of past pairs, because a batch of videos is small; equal
+    captions are not negatives of each other; ``roi_projection`` starts from ``visual_projection`` and is trained
+    separately.
 
     ::
 
         frames (b,t) -> vision -+- CLS -> visual_projection -+-> mean over t -------------> video   <-global-> caption
                                 |                            +-> against prompts ---------> logit of every frame
-                                +- dense (frames with a box) -> RoIAlign, a box a frame
+                                +- dense (frames with a box) -> RoIAlign, one box per frame
                                       -> mean over frames with a box -> roi_projection -> region <-region-> caption
                                                                                                  <-hard---> negatives
         caption, up to 77 tokens -> text, short positions -> text_projection
@@ -55,26 +55,27 @@ class FGCLIP(BaseModel):
     Args:
         vision (dict): Config of the vision tower, :class:`CLIPVisionTransformer`.
         text (dict): Config of the text tower, :class:`CLIPTextTransformer`.
-        embed_dim (int): Channels e of the common space.
+        embed_dim (int): Channels e of the joint space.
         tokenizer (dict | None): Config of the tokenizer of the score prompts; CLIPTokenizer by default.
-        temporal_pooling (dict | None): From frames to a video; MeanTemporalPooling by default.
-        roi_pool (dict | None): From boxes to features; TrackRoIPool by default.
-        loss_global (dict | None): Videos against captions; InfoNCELoss by default.
-        loss_region (dict | None): Regions against their captions; InfoNCELoss of weight 0.1 by default.
-        loss_hard_negative (dict | None): Regions against hard negatives, such as HardNegativeLoss; None for none.
-        queue (dict | None): Past pairs as further negatives, :class:`NegativeQueue` (``embed_dim`` is filled in); None
-            for none. It serves the region loss, and the global loss of a batch that is one video.
-        queue_global (bool): Let the queue serve the global loss of every batch.
+        temporal_pooling (dict | None): Config of the pooling of frames to a video; MeanTemporalPooling by default.
+        roi_pool (dict | None): Config of the pooling of boxes to features; TrackRoIPool by default.
+        loss_global (dict | None): Config of the loss of videos and captions; InfoNCELoss by default.
+        loss_region (dict | None): Config of the loss of regions and captions; InfoNCELoss with weight 0.1 by default.
+        loss_hard_negative (dict | None): Config of the loss of regions and hard negatives, such as HardNegativeLoss;
+            None for no such loss.
+        queue (dict | None): Config of the :class:`NegativeQueue` of past pairs (``embed_dim`` is set automatically);
+            None for no queue. It adds negatives to the region loss, and to the global loss of batches with one video.
+        queue_global (bool): Use the queue in the global loss of every batch.
         score_head (dict | None): Config of :class:`PromptScoringHead` (classes, prompts); None for no frame scores.
         grounding_head (dict | None): Config of :class:`GroundingHead` (proposals); None for no boxes.
         pretrained (str | None): Weights to start training from: a path or Hugging Face id that
             :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads.
-        logit_scale_init (float | None): Start of the three log temperatures, at most ln 100. By default ln 100 with
-            pretrained weights, ln(1 / 0.07) without.
+        logit_scale_init (float | None): Initial value of the three log temperatures, at most ln 100. By default ln 100
+            with pretrained weights, ln(1 / 0.07) without.
         data_preprocessor (dict | None): Config of the data preprocessor; VADDataPreprocessor by default.
 
     Raises:
-        ConfigError: A temperature above ln 100.
+        ConfigError: ``logit_scale_init`` is above ln 100.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class FGCLIP(BaseModel):
         logit_scale_init: float | None = None,
         data_preprocessor: dict | nn.Module | None = None,
     ) -> None:
-        if not isinstance(data_preprocessor, nn.Module):  # built here: MMEngine's own registry may not know ours
+        if not isinstance(data_preprocessor, nn.Module):  # MMEngine's registry may not find VADLab's
             data_preprocessor = MODELS.build(data_preprocessor or dict(type='VADDataPreprocessor'))
         super().__init__(data_preprocessor=data_preprocessor)
         self.vision = MODELS.build(vision)
@@ -149,14 +150,14 @@ class FGCLIP(BaseModel):
     # ------------------------------------------------------------------------------------------------ life of a model
 
     def init_weights(self) -> None:
-        """Load ``pretrained`` and say where the temperatures start; the Runner calls it before training.
+        """Load ``pretrained`` and log the initial temperatures; the Runner calls it before training.
 
         Raises:
             CheckpointError: The weights do not fit the towers of the config.
         """
         if self.is_init:
             return
-        self._is_init = True  # layers drew their weights when built; MMEngine's own pass would only list them all
+        self._is_init = True  # layers are already initialised; MMEngine's pass would log every parameter
         if self.pretrained is not None:
             init_from_clip(self, self.pretrained, logit_scales=False)
         with torch.no_grad():
@@ -165,14 +166,14 @@ class FGCLIP(BaseModel):
         log_logit_scales(self, self._scale_reason)
 
     def check_negatives(self, batch_size: int, world_size: int = 1) -> None:
-        """Refuse a training without negatives before it starts.
+        """Check before training that the contrastive losses have negatives.
 
         Args:
-            batch_size (int): Videos of one rank's batch, > 0.
-            world_size (int): Ranks, > 0.
+            batch_size (int): Videos per batch of one rank, > 0.
+            world_size (int): Number of ranks, > 0.
 
         Raises:
-            ConfigError: The contrastive losses would have nothing to compare with.
+            ConfigError: There would be no negatives.
         """
         if batch_size * world_size < 2 and self.queue_region is None:
             raise ConfigError(NO_NEGATIVES)
@@ -180,7 +181,7 @@ class FGCLIP(BaseModel):
 
     @torch.no_grad()
     def after_optimizer_step(self) -> None:
-        """Keep the temperatures' factors at 100 or below, in place, without waiting for the device."""
+        """Clamp the logit scales to at most 100, in place, without a synchronisation with the device."""
         for scale in (self.logit_scale, self.logit_scale_finegrained, self.logit_scale_hardneg):
             scale.clamp_(max=MAX_LOGIT_SCALE)
 
@@ -193,13 +194,13 @@ class FGCLIP(BaseModel):
 
         Args:
             inputs (Tensor): Normalised frames, shape (b, t, 3, height, width).
-            data_samples (list[VADDataSample] | None): Annotations on the CPU; may be missing for ``tensor``.
+            data_samples (list[VADDataSample] | None): One per video, annotations on the CPU; optional for ``tensor``.
             mode (str): ``tensor``, ``loss`` or ``predict``.
 
         Returns:
             dict | list: ``tensor``: frame_embeds (b, t, e) and video_embeds (b, e), L2-normalised. ``loss``:
-            loss_global, loss_region and loss_hard_negative where configured; and for the log region_negatives, how many
-            others a region is compared with at most. ``predict``: the data samples with their ``pred_*`` fields, on the
+            loss_global, loss_region and loss_hard_negative, if configured; and for the log region_negatives, the
+            maximum number of negatives of a region. ``predict``: the data samples with their ``pred_*`` fields, on the
             CPU.
         """
         if mode == 'tensor':
@@ -212,11 +213,11 @@ class FGCLIP(BaseModel):
         return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
 
     def _encode_videos(self, inputs: Tensor, data_samples: list[VADDataSample], ground: bool = False) -> dict[str, Any]:
-        """Frames, videos and regions as unit vectors; dense features only where a region needs them."""
+        """Unit embeddings of frames, videos and regions; dense features only of frames with a region."""
         b, t = inputs.shape[:2]
         boxes, valid = _boxes(data_samples, t)
         dense_mask = torch.stack([v.any(dim=0) for v in valid])
-        if ground:  # looks for regions in every frame of their video
+        if ground:  # regions are searched in every frame of their video
             dense_mask = dense_mask | torch.tensor([len(v) > 0 for v in valid])[:, None]
 
         cls_d, dense = self.vision(inputs.flatten(0, 1), dense_mask.flatten())
@@ -226,7 +227,7 @@ class FGCLIP(BaseModel):
         regions_rtd = self.roi_pool(dense, dense_mask, boxes, valid)
         valid_rt = torch.cat(valid)
         region_rd, _ = self.region_pooling(regions_rtd, valid_rt.to(regions_rtd.device))
-        # RoIAlign and the mean are linear, so projecting last is exact, for r vectors instead of every patch.
+        # RoIAlign and the mean are linear, so projecting last is exact and needs only r vectors instead of all patches.
         region_re = self.roi_projection(region_rd)
         return dict(
             frame_embeds=_unit(frames_bte),
@@ -239,12 +240,13 @@ class FGCLIP(BaseModel):
         )
 
     def encode_texts(self, tokens: Sequence[Tensor], long: Sequence[bool] | None = None) -> Tensor:
-        """Texts to unit vectors.
+        """Embed texts as unit vectors.
 
         Args:
-            tokens (Sequence[Tensor]): Token ids of k texts, start to end id, unpadded, int64, shape (l_k,) each.
-            long (Sequence[bool] | None): Which take the long path; by default those that the short one cannot hold.
-                Without long positions none does. What a path cannot hold is cut before the end id.
+            tokens (Sequence[Tensor]): Token ids of k texts, with start and end id, unpadded, int64, shape (l_k,) each.
+            long (Sequence[bool] | None): Texts that use long positions; by default those that are too long for the
+                short ones. False for all without a long position table. Texts that are still too long are cut and keep
+                their end id.
 
         Returns:
             Tensor: float32, shape (k, e).
@@ -271,22 +273,22 @@ class FGCLIP(BaseModel):
         """See :meth:`forward`.
 
         Raises:
-            ConfigError: No negative anywhere (see :meth:`check_negatives`).
+            ConfigError: There are no negatives (see :meth:`check_negatives`).
         """
         lone = len(inputs) * world_size() == 1
-        if not self._has_negatives:  # once: the last batch of an epoch may well be a lone video
+        if not self._has_negatives:  # only once: the last batch of an epoch may be a single video
             self.check_negatives(len(inputs), world_size())
         seen = self._encode_videos(inputs, data_samples)
         video_be, region_re, region_valid = seen['video_embeds'], seen['region_embeds'], seen['region_valid']
 
-        # All texts pass the tower together: it encodes each distinct one once.
+        # All texts go through the tower together, which encodes each distinct text once.
         captions = [sample.gt_caption_tokens.cpu() for sample in data_samples]
         regions = [tokens for sample in data_samples for tokens in _region_field(sample, 'tokens')]
         negatives = [texts for sample in data_samples for texts in _region_field(sample, 'negative_tokens')]
         if self.loss_hard_negative is None:
             negatives = [[] for _ in regions]
         limit = self.text.context_length
-        # A long caption needs others of its path to be told from, so its whole batch takes the long path too.
+        # A long caption needs negatives with long positions, so its whole batch is also encoded with long positions.
         any_long = self.text_filip_projection is not None and any(len(t) > limit for t in captions)
         texts = [*captions, *regions, *chain(*negatives), *(captions if any_long else [])]
         is_long = [False] * len(captions) + [len(t) > limit for t in texts[len(captions) :]]
@@ -310,7 +312,7 @@ class FGCLIP(BaseModel):
     def _global_loss(
         self, video_be: Tensor, caption_be: Tensor, long_be: Tensor, captions: list[Tensor], lone: bool
     ) -> Tensor:
-        """Videos against short captions, plus against long ones where a caption is long."""
+        """Loss of videos and short captions, plus the loss of long captions if there are any."""
         ids = caption_ids(captions).to(video_be.device)
         scale = scale_of(self.logit_scale)
         extra = {}
@@ -318,7 +320,7 @@ class FGCLIP(BaseModel):
             extra = self.queue_global.negatives()
         loss = self.loss_global(video_be, caption_be, scale, group_ids=ids, **extra)
         if self.text_filip_projection is not None:
-            # Every rank must take part in the gathering, with long captions or without.
+            # Every rank must take part in the gathering, even without long captions.
             has_long = torch.full((len(captions),), len(long_be) > 0, device=video_be.device)
             long_be = long_be if len(long_be) else torch.zeros_like(caption_be)
             loss = loss + self.loss_global(video_be, long_be, scale, group_ids=ids, valid=has_long)
@@ -329,8 +331,8 @@ class FGCLIP(BaseModel):
     def _region_loss(
         self, region_re: Tensor, caption_re: Tensor, region_valid: Tensor, regions: list[Tensor]
     ) -> tuple[Tensor, int]:
-        """Regions against their captions, and how many others the queue and the batch hold."""
-        # Chosen by host-side indices: a mask on the device would have to be waited for.
+        """Loss of regions and their captions, and the number of negatives in the queue and the batch."""
+        # Indices on the host: indexing with a mask on the device needs a synchronisation.
         rows = region_valid.nonzero()[:, 0]
         ids = caption_ids([regions[i] for i in rows.tolist()]).to(region_re.device)
         rows = rows.to(region_re.device)
@@ -369,7 +371,7 @@ class FGCLIP(BaseModel):
         self._diagnostics = found
 
     def diagnostics(self) -> dict[str, float]:
-        """What the last loss saw while ``collect_diagnostics`` was on; reading it waits for the device.
+        """Diagnostics of the last loss with ``collect_diagnostics`` on; reading them synchronises with the device.
 
         Returns:
             dict[str, float]: For ``global`` and ``region``: min, mean and max of the logits of positives and of
@@ -386,7 +388,7 @@ class FGCLIP(BaseModel):
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: list[VADDataSample]) -> list[VADDataSample]:
-        """See :meth:`forward`: when (scores of every frame), what (embeddings), where (boxes of regions)."""
+        """Predict when (frame scores), what (embeddings) and where (boxes of regions); see :meth:`forward`."""
         seen = self._encode_videos(inputs, data_samples, ground=self.grounding_head is not None)
         if self.score_head is not None:
             logits_bt = self.score_head(
@@ -435,7 +437,7 @@ class FGCLIP(BaseModel):
 
 
 def gather_valid(tensor: Tensor) -> Tensor:
-    """The rows of all ranks in rank order, detached and without padding."""
+    """Rows of all ranks in rank order, detached and without padding."""
     rows, is_row = gather_rows(tensor.detach())
     return rows if is_row is None else rows[is_row]
 
@@ -479,7 +481,7 @@ def _boxes(data_samples: list[VADDataSample], n_frames: int) -> tuple[list[Tenso
 def _pack_candidates(
     caption_re: Tensor, negative_ke: Tensor, counts: list[int], region_valid: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Each region's caption before its negatives, padded, (r, n, e); and which of them exist, (r, n)."""
+    """Caption and negatives of each region, caption first, padded, (r, n, e); and a mask, True if real, (r, n)."""
     most = max(counts, default=0)
     region_k = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts, dtype=torch.long))
     exists_rn = torch.arange(most) < torch.tensor(counts, dtype=torch.long)[:, None]

@@ -14,35 +14,30 @@ from .snippet_detector import SnippetDetector
 
 @MODELS.register_module()
 class MILRanking(SnippetDetector):
-    """A small network on snippet features, trained by ranking bags: the first weakly supervised method.
+    """MIL ranking: a small network on snippet features, trained by ranking videos; the first weakly supervised method.
 
     Sultani, Chen, Shah, "Real-World Anomaly Detection in Surveillance Videos", CVPR 2018, arXiv:1801.04264; the
-    authors' code is WaqasSultani/AnomalyDetectionCVPR2018 (Keras and Matlab), whose numbers the paper gives.
+    authors' code is WaqasSultani/AnomalyDetectionCVPR2018 (Keras and Matlab), which gave the paper's numbers.
 
     ::
 
-        training: features (b, c, t, d), t segments already -> L2-normalise -> fc1 512, ReLU, dropout -> fc2 32, dropout
+        training: features (b, c, t, d), t = segments -> L2-normalise -> fc1 512, ReLU, dropout -> fc2 32, dropout
                   -> fc3 1, sigmoid -> scores (b, t) -> ranking, sparsity, smoothness
         tests:    snippets (b, t, d) -> mean over each of s segments -> the same -> the segments' scores on all snippets
 
-    We follow the code where it and the paper part: the second layer has no activation, and the loss compares all
-    abnormal videos of a batch with all normal ones (:class:`MILRankingLoss`). The L2 penalty is Keras's, the sum of
-    squared weights without the biases; the PyTorch ports penalise the norm itself, biases included, and one trains with
-    Adadelta. Segments lie between rounded places from the first to the last snippet (``rounded_segment_mean`` of
-    :class:`ResampleSnippets`), which leaves the last snippet out. In the authors' tests it and the frames after it
-    score 0; here they score what their last segment does. Features of several crops, which they did not have, are
-    scored apart and their scores averaged, in training too.
+    Where code and paper differ, we follow the code, except for the last snippet of a video and for crops; see
+    docs/parity.md.
 
     Args:
-        feature_dim (int): d.
+        feature_dim (int): Feature channels d.
         hidden_dims (tuple[int, int]): Units of the two hidden layers.
         dropout (float): Share of hidden units dropped in training, 0..1.
-        num_segments (int | None): s, of a video in tests; None scores each snippet by itself.
-        normalize (bool): Bring each segment's feature to length 1.
-        loss (dict | None): Config of the loss; ``dict(type='MILRankingLoss')`` where None.
-        weight_l2 (float): Factor of the weights' sum of squares, added as ``loss_weights``.
-        snippet_len (int): Frames a snippet, for samples that do not say it themselves.
-        data_preprocessor (dict | nn.Module | None): As for :class:`SnippetDetector`.
+        num_segments (int | None): Segments s per video in tests; None scores each snippet separately.
+        normalize (bool): Scale each segment's feature to length 1.
+        loss (dict | None): Config of the loss; ``dict(type='MILRankingLoss')`` by default.
+        weight_l2 (float): Factor of the sum of squared weights, added as ``loss_weights``.
+        snippet_len (int): Frames per snippet, for samples without their own value.
+        data_preprocessor (dict | nn.Module | None): See :class:`SnippetDetector`.
 
     Raises:
         ConfigError: ``num_segments`` is less than 1.
@@ -52,15 +47,15 @@ class MILRanking(SnippetDetector):
         'ekosman/AnomalyDetectionCVPR2018-Pytorch (state dict)',
         'seominseok0429/Real-world-Anomaly-Detection-in-Surveillance-Videos-pytorch',
     )
-    # ekosman saves whole pickled modules, which can run code when loaded: only a state dict taken out of one is read.
-    # Inside its trainer the network has these names, outside of it ours. seominseok0429's holds its parameters twice.
+    # ekosman saves pickled modules, which can run code when loaded; only a state dict extracted from one is read.
+    # Within its trainer the network has these names, outside it ours. seominseok0429 saves the parameters twice.
     public_rules: ClassVar = {
         'model.fc3.weight': {r'model\.fc([123])': r'fc\1'},
         'classifier.6.weight': {
             r'classifier\.0': 'fc1',
             r'classifier\.3': 'fc2',
             r'classifier\.6': 'fc3',
-            r'vars\..*': None,  # the same parameters a second time
+            r'vars\..*': None,  # a second copy of the same parameters
         },
     }
 
@@ -92,13 +87,13 @@ class MILRanking(SnippetDetector):
         self.weight_l2 = weight_l2
 
     def loss(self, feats_bctd: Tensor, mask_bt: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
-        """See :meth:`SnippetDetector.loss`.
+        """Loss terms; see :meth:`SnippetDetector.loss`.
 
         Returns:
             dict[str, Tensor]: loss_ranking, loss_sparsity, loss_smoothness and loss_weights.
 
         Raises:
-            ConfigError: The batch does not hold as many normal as abnormal videos.
+            ConfigError: The batch does not have as many normal as abnormal videos.
         """
         normal, abnormal = self.split(data_samples, equal=True)
         scores_bt = self._logits(feats_bctd).float().sigmoid().mean(1)
@@ -107,7 +102,7 @@ class MILRanking(SnippetDetector):
         return {**terms, 'loss_weights': self.weight_l2 * squares}
 
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
-        """See :meth:`SnippetDetector.score`; snippets of one segment have one score."""
+        """Scores of snippets, equal within a segment; see :meth:`SnippetDetector.score`."""
         if self.num_segments is None:
             logits_bt = self._logits(feats_btd).float()
         else:
@@ -123,23 +118,23 @@ class MILRanking(SnippetDetector):
 
 
 def to_segments(feats_btd: Tensor, counts_b: Tensor, num_segments: int) -> tuple[Tensor, Tensor]:
-    """Mean features of segments between rounded places from a video's first to its last snippet.
+    """Mean features of segments, whose borders are rounded positions from the first to the last snippet.
 
     Args:
         feats_btd (Tensor): Snippet features, shape (B, T, D).
-        counts_b (Tensor): Real snippets of each video, int64, 1..T, shape (B,).
-        num_segments (int): S.
+        counts_b (Tensor): Number of real snippets of each video, int64, 1..T, shape (B,).
+        num_segments (int): Number of segments S.
 
     Returns:
-        tuple[Tensor, Tensor]: Features of the segments, shape (B, S, D); the segment of each snippet, int64, 0..S-1,
-        shape (B, T), where what lies behind the last place belongs to the last segment.
+        tuple[Tensor, Tensor]: Features of the segments, shape (B, S, D); and the segment of each snippet, int64,
+        0..S-1, shape (B, T). Snippets after the last border belong to the last segment.
     """
     steps = torch.arange(num_segments + 1, device=feats_btd.device)
-    # Halves are rounded up, as MATLAB does.
+    # Halves are rounded up, as in MATLAB.
     edges = (2 * steps * (counts_b[:, None] - 1) + num_segments) // (2 * num_segments)
     start_bs = edges[:, :-1].contiguous()
-    end_bs = torch.maximum(edges[:, 1:], start_bs + 1)  # a segment without snippets takes the one at its place
-    # Sums over a whole video are too coarse in float32 to be subtracted from each other.
+    end_bs = torch.maximum(edges[:, 1:], start_bs + 1)  # a segment without snippets takes the one at its border
+    # Differences of cumulative sums over a whole video are not accurate enough in float32.
     sums = F.pad(feats_btd.double().cumsum(1), (0, 0, 1, 0))
     sums_bsd = sums.take_along_dim(end_bs[..., None], 1) - sums.take_along_dim(start_bs[..., None], 1)
     means_bsd = (sums_bsd / (end_bs - start_bs)[..., None]).to(feats_btd.dtype)

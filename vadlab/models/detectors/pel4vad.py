@@ -17,7 +17,7 @@ from ..layers.top_snippets import top_snippets
 from ..losses.probability_bce import probability_bce
 from .snippet_detector import SnippetDetector
 
-# Of the authors' code: how sharply scores select snippets for pooling, and how sharp the alignment's target is.
+# From the authors' code: factor of the scores in pooling, and of the alignment's target.
 POOLING_SHARPNESS = 10.0
 TARGET_SHARPNESS = 10.0
 SEVERAL_CLASSES = ('first', 'mean')
@@ -25,7 +25,7 @@ SEVERAL_CLASSES = ('first', 'mean')
 
 @MODELS.register_module()
 class PEL4VAD(SnippetDetector):
-    r"""Temporal context by one attention map, and snippet features drawn to text features of their class.
+    r"""PEL4VAD: temporal context from one attention map, and snippet features aligned with text features of classes.
 
     Pu, Wu, Yang and Wang, "Learning Prompt-Enhanced Context Features for Weakly-Supervised Video Anomaly Detection",
     IEEE TIP 2024, arXiv:2306.14451; authors' code: github.com/yujiangpu20/PEL4VAD.
@@ -39,40 +39,30 @@ class PEL4VAD(SnippetDetector):
           loss_mil <-- mean of the highest -------------------------------------- scores (b, t)        |
           loss_align <-- contrast with prompt features (k, e) <-- means over abnormal and normal snippets
 
-    What follows the code, which made the published numbers:
-
-    - The L2 norm after the power norm runs over time, one norm a channel, so that its size falls with the length.
-    - A normal video, too, is pooled with the weights of an *abnormal* one, and drawn to the normal prompt.
-    - The alignment goes from videos to texts, not back; its target is ``softmax(10 * [same class])`` over the batch,
-      which leaves a little to other classes. The temperature is learnt without a bound.
-    - In training, snippets that fill up short videos with zeros take part in attention, norm and pooling. Here that is
-      ``train_on_padding=True``; padding never touches the scores of a test.
-    - Score smoothing is part of the published test; see ``smoothing`` of the frame metric.
-
-    Where we differ: several heads are left out, since the code's way of splitting channels mixes them with time and all
-    results are of one head; embeddings have as many channels as the prompts, which the code has for 1024-channel I3D
-    features only (512, half of them).
+    We follow the authors' code, which gave the published numbers, except for the number of heads and of embedding
+    channels; see docs/parity.md.
 
     Args:
         feature_dim (int): Channels D of the snippet features.
         classes (Sequence[str]): Class names, Normal first.
         prompts (str | None): File of text features or concepts, see
-            :func:`~vadlab.models.checkpoints.concept_prompts.read_concept_features`. Read once, before training; then
-            they are in the checkpoint. Not needed for tests.
-        prompt_classes (Sequence[str] | None): Classes of the file's rows, where its order or names are others.
+            :func:`~vadlab.models.checkpoints.concept_prompts.read_concept_features`. The file is read once, before
+            training; the features are saved in the checkpoint. Not needed for tests.
+        prompt_classes (Sequence[str] | None): Classes of the file's rows, if their order or names differ from
+            ``classes``.
         clip (str | None): CLIP weights to encode concepts with.
         prompt_dim (int): Channels E of the text features.
-        several_classes (str): Whose text feature a video of several classes gets: ``first``, or their ``mean``.
+        several_classes (str): Text feature of a video with several classes: that of the ``first``, or the ``mean``.
         attention_dim (int): Channels H of queries, keys and values.
-        hidden_dim (int): Channels that the classifier reads.
-        window (int): Snippets of the local attention.
-        decay (float): Start of the position prior's decay.
-        offset (float): Start of its offset.
-        norm_context (bool): Power and L2 norm of the attention's output.
-        kernel_size (int): Snippets that the classifier sees, up to the present one.
-        temperature (float): Start of the alignment's temperature, > 0.
-        align_weight (float): Weight of ``loss_align``.
-        dropout (float): After both layers of the MLP.
+        hidden_dim (int): Input channels of the classifier.
+        window (int): Snippets in the window of local attention.
+        decay (float): Initial decay of the position prior.
+        offset (float): Initial offset of the position prior.
+        norm_context (bool): Apply power and L2 norm to the attention's output.
+        kernel_size (int): Kernel of the causal classifier: the present snippet and those before it.
+        temperature (float): Initial temperature of the alignment, > 0.
+        align_weight (float): Factor of ``loss_align``.
+        dropout (float): Dropout after both layers of the MLP.
         train_on_padding (bool): Treat padding as snippets of zeros in training, as the authors' code does.
         snippet_len (int): See :class:`SnippetDetector`.
         data_preprocessor (dict | nn.Module | None): See :class:`SnippetDetector`.
@@ -135,7 +125,7 @@ class PEL4VAD(SnippetDetector):
                 nn.init.xavier_uniform_(module.weight)
 
     def init_weights(self) -> None:
-        """Read the text features; the Runner calls it before training. The layers drew theirs when they were built."""
+        """Read the text features; the Runner calls it before training. Other weights are already initialised."""
         if not self.is_init:
             self._is_init = True
             self.read_prompts()
@@ -164,10 +154,11 @@ class PEL4VAD(SnippetDetector):
         Args:
             feats_bctd (Tensor): Snippet features, float32, shape (B, C, T, D); each crop counts as a video.
             mask_bt (Tensor): True at real snippets, bool, shape (B, T).
-            data_samples (list[VADDataSample]): With ``gt_label``, and ``gt_classes`` for ``several_classes='mean'``.
+            data_samples (list[VADDataSample]): One per video, with ``gt_label``, and ``gt_classes`` for
+                ``several_classes='mean'``.
 
         Returns:
-            dict[str, Tensor]: loss_mil, loss_align, and for the log the alignment's logit_scale.
+            dict[str, Tensor]: loss_mil, loss_align, and for the log logit_scale of the alignment.
 
         Raises:
             DataError: A video's class is unknown.
@@ -184,7 +175,7 @@ class PEL4VAD(SnippetDetector):
 
         embeds_bte, logits_bt = self.encode(feats_bctd.flatten(0, 1), takes_part_bt)
         scores_bt = _at_least_float32(logits_bt).sigmoid()
-        # A normal video is judged by its highest score, an abnormal one by the mean of its length // 16 + 1 highest.
+        # Score of a normal video: its highest; of an abnormal one: the mean of its length // 16 + 1 highest.
         weights_bt = torch.where(
             label_b[:, None] > 0,
             top_snippets(scores_bt, mask_bt),
@@ -199,7 +190,7 @@ class PEL4VAD(SnippetDetector):
         }
 
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
-        """See :meth:`SnippetDetector.score`: scores and their logits, without smoothing."""
+        """Scores and their logits, without smoothing; see :meth:`SnippetDetector.score`."""
         _, logits_bt = self.encode(feats_btd, mask_bt)
         return {'scores': logits_bt.float().sigmoid(), 'logits': logits_bt.float()}
 
@@ -213,27 +204,27 @@ class PEL4VAD(SnippetDetector):
         x_btd = self.norm(feats_btd + self.context(feats_btd, mask_bt))
         embeds_bte = self.dropout(F.gelu(self.to_embedding(x_btd)))
         hidden_btc = self.dropout(F.gelu(self.to_hidden(embeds_bte)))
-        past = self.classifier.kernel_size[0] - 1  # padded on the left alone: no score looks ahead
+        past = self.classifier.kernel_size[0] - 1  # padded on the left only: scores do not depend on later snippets
         logits_b1t = self.classifier(F.pad(hidden_btc.transpose(1, 2), (past, 0)))
         return embeds_bte, logits_b1t[:, 0]
 
     def alignment(
         self, embeds_bte: Tensor, scores_bt: Tensor, mask_bt: Tensor, label_b: Tensor, classes_bk: Tensor
     ) -> Tensor:
-        """Divergence between which texts the pooled embeddings resemble and which have their class.
+        """Alignment loss: divergence between the similarities of pooled embeddings to texts and their classes.
 
-        Every video gives the mean of its embeddings weighted towards high scores, which belongs to its own class, and
-        every abnormal video a second one weighted towards low scores, which belongs to Normal.
+        Each video gives the mean of its embeddings weighted towards high scores, whose class is the video's. Each
+        abnormal video also gives a mean weighted towards low scores, whose class is Normal.
 
         Args:
             embeds_bte (Tensor): Embeddings, float32, shape (B, T, E).
             scores_bt (Tensor): Scores, float32, 0..1, shape (B, T).
             mask_bt (Tensor): True at snippets that take part, bool, shape (B, T).
             label_b (Tensor): Classes, int64, shape (B,).
-            classes_bk (Tensor): How much of each class's text feature a video gets, shape (B, K).
+            classes_bk (Tensor): Weights of the classes' text features for each video, shape (B, K).
 
         Returns:
-            Tensor: Scalar.
+            Tensor: The loss, scalar.
         """
         abnormal_b = label_b > 0
         foreground_be = _pool(embeds_bte, scores_bt, mask_bt)
@@ -258,7 +249,7 @@ class PEL4VAD(SnippetDetector):
             if not 0 <= int(sample.gt_label) < len(self.classes):
                 raise DataError(
                     f'PEL4VAD: video {sample.get("video_id")!r} has the class {int(sample.gt_label)}; prompts are for '
-                    f'0 to {len(self.classes) - 1} ({", ".join(self.classes)}). It needs the class of each video.'
+                    f'0 to {len(self.classes) - 1} ({", ".join(self.classes)}). Each video needs a known class.'
                 )
         first_bk = F.one_hot(self.labels_of(data_samples), len(self.classes)).to(self.prompt_features.dtype)
         if self.several_classes == 'first':
@@ -271,22 +262,22 @@ class PEL4VAD(SnippetDetector):
 class TemporalContext(nn.Module):
     """Global and local self-attention from one similarity matrix, with a learnt prior of temporal distance.
 
-    The prior, added to every similarity, is ``exp(-|decay * (i - j) ** 2 - offset|)``. The local map sees ``window``
-    snippets, the global one all. A learnt gate mixes their outputs.
+    The prior ``exp(-|decay * (i - j) ** 2 - offset|)`` is added to every similarity. The local map covers ``window``
+    snippets, the global map all. A learnt gate mixes their outputs.
 
     Args:
         dim (int): Channels D.
         attention_dim (int): Channels H of queries, keys and values.
-        window (int): Snippets of the local map.
-        decay (float): Start of the prior's decay.
-        offset (float): Start of its offset.
-        norm (bool): Power norm of the mixed output, then L2 norm over time.
+        window (int): Snippets in the window of the local map.
+        decay (float): Initial decay of the prior.
+        offset (float): Initial offset of the prior.
+        norm (bool): Apply a power norm to the mixed output, then an L2 norm over time.
 
     Raises:
         ConfigError: ``window`` is less than 1.
     """
 
-    #: Rows of the maps that are in memory at once: a test video can have thousands of snippets.
+    #: Maximum number of rows of the maps in memory at once: test videos can have thousands of snippets.
     max_rows = 1024
 
     def __init__(
@@ -301,16 +292,16 @@ class TemporalContext(nn.Module):
         self.key = nn.Linear(dim, attention_dim)
         self.value = nn.Linear(dim, attention_dim)
         self.output = nn.Linear(attention_dim, dim)
-        self.gate = nn.Parameter(torch.zeros(()))  # logit of the global map's share
+        self.gate = nn.Parameter(torch.zeros(()))  # logit of the weight of the global map
         self.decay = nn.Parameter(torch.tensor(float(decay)))
         self.offset = nn.Parameter(torch.tensor(float(offset)))
 
     def forward(self, feats_btd: Tensor, mask_bt: Tensor) -> Tensor:
-        """What the snippets gather from each other, shape (B, T, D).
+        """Context features from attention over the snippets, shape (B, T, D).
 
         Args:
             feats_btd (Tensor): Snippet features, shape (B, T, D).
-            mask_bt (Tensor): True at snippets that may be looked at, bool, shape (B, T).
+            mask_bt (Tensor): True at snippets that may be attended to, bool, shape (B, T).
         """
         query_bth, key_bth, value_bth = self.query(feats_btd), self.key(feats_btd), self.value(feats_btd)
         rows = torch.arange(feats_btd.shape[1], device=feats_btd.device)
@@ -330,7 +321,7 @@ class TemporalContext(nn.Module):
         apart_rt = torch.arange(key_bth.shape[1], device=rows.device) - rows[:, None]
         prior_rt = torch.exp(-(self.decay * apart_rt**2 - self.offset).abs())
         similarity_brt = query_brh @ key_bth.transpose(1, 2) * key_bth.shape[2] ** -0.5 + prior_rt
-        # Padding sees at least itself: a row of no snippet at all would be NaN.
+        # Padding attends to itself: a fully masked row would be NaN.
         similarity_brt = similarity_brt.masked_fill(~(mask_bt[:, None] | (apart_rt == 0)), -torch.inf)
         before = self.window // 2
         outside_rt = (apart_rt < -before) | (apart_rt >= self.window - before)

@@ -15,7 +15,7 @@ from .snippet_detector import SnippetDetector
 
 @MODELS.register_module()
 class RTFM(SnippetDetector):
-    """Robust temporal feature magnitude: abnormal snippets are those whose features are long.
+    """Robust temporal feature magnitude (RTFM): abnormal snippets have features of large magnitude.
 
     Tian et al., "Weakly-supervised Video Anomaly Detection with Robust Temporal Feature Magnitude Learning", ICCV 2021,
     arXiv:2101.10030; the authors' code is https://github.com/tianyu0207/RTFM.
@@ -24,39 +24,27 @@ class RTFM(SnippetDetector):
 
         features (b*c, t, d) -> multi-scale temporal network -> dropout -> x (b*c, t, d) -> three layers -> scores
                                                                           |
-                                             length of x, mean over crops, dropout -> top k snippets of each video
+                                             norm of x, mean over crops, dropout -> top k snippets of each video
                                                                                           |
-              loss_magnitude: mean of their features to length `margin` in abnormal and 0 in normal videos
+              loss_magnitude: norm of their mean feature to `margin` in abnormal and 0 in normal videos
               loss_score:     cross-entropy of the mean of their scores
 
-    We follow the code where it and the paper part:
-
-    * Smoothness and sparsity see the scores of all abnormal videos of a batch as one long row: smoothness also
-      compares the last snippet of a video with the first of the next, and sparsity is the L2 norm of the row, where the
-      paper sums absolute values per video. Padding takes no part in either (the code has none).
-    * The magnitude loss is the squared sum of both distances, where the paper has a hinge on the difference.
-    * Snippets are chosen by magnitudes of features after dropout, of which dropout then hides a share again; normal and
-      abnormal videos are hidden apart, but alike for all crops.
-    * The attention is divided by the number of snippets, not by a softmax, and the last batch norm of that block starts
-      at zero, so that it does nothing at first.
-    * Weight decay is 0.005 (paper: 0.0005), and the features' dropout is in place in the loss too.
-
-    The code is written for 2,048 channels; for d channels its branches have d / 4 of them here, which is the same.
+    Where code and paper differ, we follow the code; see docs/parity.md.
 
     Args:
-        feature_dim (int): d, a multiple of 8.
+        feature_dim (int): Feature channels d, a multiple of 8.
         hidden_dims (tuple[int, int]): Units of the classifier's hidden layers.
         dropout (float): Share of features, hidden units and magnitudes dropped in training, 0..1.
-        topk (int): Snippets chosen in each video, k; the code's 32 // 10.
-        margin (float): Length that abnormal features should have.
+        topk (int): Number of snippets k chosen per video; the code has 32 // 10.
+        margin (float): Target norm of abnormal features.
         magnitude_weight (float): Factor of loss_magnitude.
         sparsity_weight (float): Factor of loss_sparsity.
         smoothness_weight (float): Factor of loss_smoothness.
-        snippet_len (int): Frames a snippet, for samples that do not say it themselves.
-        data_preprocessor (dict | nn.Module | None): As for :class:`SnippetDetector`.
+        snippet_len (int): Frames per snippet, for samples without their own value.
+        data_preprocessor (dict | nn.Module | None): See :class:`SnippetDetector`.
 
     Raises:
-        ConfigError: ``feature_dim`` is no multiple of 8, or ``topk`` less than 1.
+        ConfigError: ``feature_dim`` is not a multiple of 8, or ``topk`` is less than 1.
     """
 
     public_layouts = ('tianyu0207/RTFM',)
@@ -115,13 +103,13 @@ class RTFM(SnippetDetector):
         self.smoothness_weight = smoothness_weight
 
     def loss(self, feats_bctd: Tensor, mask_bt: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
-        """See :meth:`SnippetDetector.loss`.
+        """Loss terms; see :meth:`SnippetDetector.loss`.
 
         Returns:
             dict[str, Tensor]: loss_score, loss_magnitude, loss_sparsity and loss_smoothness.
 
         Raises:
-            ConfigError: The batch does not hold as many normal as abnormal videos.
+            ConfigError: The batch does not have as many normal as abnormal videos.
         """
         normal, abnormal = self.split(data_samples, equal=True)
         crops = feats_bctd.shape[1]
@@ -132,7 +120,7 @@ class RTFM(SnippetDetector):
 
         top_abnormal = self._choose(magnitudes_bt[abnormal], mask_bt[abnormal])
         top_normal = self._choose(magnitudes_bt[normal], mask_bt[normal])
-        # A video's score is that of its longest features; its crops' features are judged apart.
+        # The score of a video is that of its features with the largest norm; crops have separate magnitude losses.
         score_abnormal_p = scores_bt[abnormal].gather(1, top_abnormal).mean(1)
         score_normal_p = scores_bt[normal].gather(1, top_normal).mean(1)
         length_abnormal_pc = _mean_of(feats_bctd[abnormal], top_abnormal).norm(dim=-1)
@@ -162,7 +150,7 @@ class RTFM(SnippetDetector):
         return feats_btd, self.fc3(hidden).squeeze(-1)
 
     def _choose(self, magnitudes_pt: Tensor, mask_pt: Tensor) -> Tensor:
-        """Places of the k longest snippets among those that dropout leaves, int64, shape (p, k)."""
+        """Indices of the k snippets with the largest magnitudes after dropout, int64, shape (p, k)."""
         shown_pt = magnitudes_pt * self.dropout(torch.ones_like(magnitudes_pt))
         k = min(self.topk, shown_pt.shape[1])
         return shown_pt.masked_fill(~mask_pt, float('-inf')).topk(k, dim=1).indices
@@ -174,14 +162,13 @@ def _mean_of(feats_pctd: Tensor, places_pk: Tensor) -> Tensor:
 
 
 class MultiScaleTemporalNetwork(nn.Module):
-    """Three dilated convolutions for what is near and attention for what is far, added to the features.
+    """Multi-scale temporal network: dilated convolutions (near) and attention (far), added to the features.
 
-    Section 3.2 of the paper, as the authors' code has it. Snippets beyond a video's end change nothing in it: what a
-    batch pads counts as the zeros that convolutions see past the border anyway, and is no key of the attention. (Batch
-    statistics in training do count them.)
+    Section 3.2 of the paper, as in the authors' code. Padding does not affect a video: convolutions treat it as zero
+    padding, and attention masks it. (Batch statistics in training include it.)
 
     Args:
-        channels (int): Of the features, d, a multiple of 8.
+        channels (int): Feature channels d, a multiple of 8.
     """
 
     def __init__(self, channels: int) -> None:
@@ -195,7 +182,7 @@ class MultiScaleTemporalNetwork(nn.Module):
         self.fuse = ConvReLUNorm(channels, channels, dilation=1, bias=False)
 
     def forward(self, feats_btd: Tensor, mask_bt: Tensor) -> Tensor:
-        """Features of the same shape, (b, t, d); those of padding mean nothing."""
+        """Features of the same shape, (b, t, d); those of padding are undefined."""
         mask_b1t = mask_bt[:, None]
         feats_bdt = feats_btd.transpose(1, 2)
         near = [layer(feats_bdt) for layer in self.dilated]
@@ -205,7 +192,7 @@ class MultiScaleTemporalNetwork(nn.Module):
 
 
 class ConvReLUNorm(nn.Module):
-    """Convolution over three snippets, ReLU, batch norm, in this order; (b, d, t) to (b, d', t)."""
+    """Convolution over three snippets, then ReLU, then batch norm; (b, d, t) to (b, d', t)."""
 
     def __init__(self, in_channels: int, out_channels: int, dilation: int, bias: bool) -> None:
         super().__init__()
@@ -217,10 +204,10 @@ class ConvReLUNorm(nn.Module):
 
 
 class NonLocal(nn.Module):
-    """Every snippet reads from all, by plain dot products over their number; (b, d, t) to the same.
+    """Non-local block: attention by dot products, divided by the number of snippets; keeps the shape (b, d, t).
 
-    Wang et al., "Non-local Neural Networks", CVPR 2018, arXiv:1711.07971, the dot-product version. Having no softmax,
-    the product can be taken in either order; the one that is smaller for the length is, so that memory grows linearly
+    Wang et al., "Non-local Neural Networks", CVPR 2018, arXiv:1711.07971, the dot-product version. Without a softmax,
+    the products can be computed in either order. The cheaper order for the length is used, so memory grows linearly
     with long videos.
     """
 

@@ -14,29 +14,29 @@ from ..checkpoints.public_layout import rename_tensors
 
 
 class SnippetDetector(BaseModel):
-    """Base of the methods that learn from frozen snippet features and video labels.
+    """Base class of the methods that are trained on frozen snippet features with video labels.
 
     ::
 
         features (b, c, t, d) --fold crops--> (b*c, t, d) -> score() -> (b*c, t) --mean over crops--> (b, t)
                                                                        --each repeated snippet_len times--> frames
 
-    A method implements :meth:`loss` and :meth:`score`. Which snippets are real and which are padding comes from the
-    samples' ``num_snippets``, never from features that happen to be zero.
+    A method implements :meth:`loss` and :meth:`score`. The samples' ``num_snippets`` tell real snippets from padding;
+    real features may be zero.
 
     Args:
-        snippet_len (int): Frames a snippet, for samples that do not say it themselves.
+        snippet_len (int): Frames per snippet, for samples without their own value.
         data_preprocessor (dict | nn.Module | None): Config of the data preprocessor;
-            ``dict(type='SnippetDataPreprocessor')`` where None.
+            ``dict(type='SnippetDataPreprocessor')`` by default.
 
     Raises:
         ConfigError: ``snippet_len`` is not a whole number of at least 1.
     """
 
-    #: Checkpoint layouts that :meth:`from_public` knows, as repositories, for the message about one that it does not.
+    #: Repositories whose checkpoints :meth:`from_public` reads, for the message about an unknown layout.
     public_layouts: tuple[str, ...] = ()
-    #: Per layout, in the same order: a tensor that it alone has, to the rules that rename its tensors, see
-    #: :func:`~vadlab.models.checkpoints.public_layout.rename_tensors`. If renaming is not enough, override
+    #: Per layout, in the same order: from a tensor that only this layout has to the rules that rename its tensors, see
+    #: : :func:`~vadlab.models.checkpoints.public_layout.rename_tensors`. If renaming is not enough, override :
     #: :meth:`from_public`.
     public_rules: ClassVar[Mapping[str, Mapping[str, str | None]]] = {}
     #: Whether testing makes sense only with trained weights.
@@ -56,39 +56,39 @@ class SnippetDetector(BaseModel):
         Args:
             feats_bctd (Tensor): Snippet features, float32, shape (B, C, T, D), zeros where padded.
             mask_bt (Tensor): True at real snippets, bool, shape (B, T).
-            data_samples (list[VADDataSample]): With ``gt_label``.
+            data_samples (list[VADDataSample]): One per video, with ``gt_label``.
 
         Returns:
-            dict[str, Tensor]: Terms named ``loss_*``, which are added up, and others for the log.
+            dict[str, Tensor]: Terms ``loss_*``, which are summed, and other values for the log.
         """
         raise NotImplementedError
 
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
-        """Anomaly scores of snippets; what it says of padding is dropped.
+        """Anomaly scores of snippets; values at padding are ignored.
 
         Args:
-            feats_btd (Tensor): Snippet features, float32, shape (B, T, D), crops of a video beside each other; in
-                tests T is whatever length a video has.
+            feats_btd (Tensor): Snippet features, float32, shape (B, T, D), crops of a video in consecutive rows; in
+                tests, T is the length of the video.
             mask_bt (Tensor): True at real snippets, bool, shape (B, T).
 
         Returns:
-            dict[str, Tensor]: ``scores``, probabilities, shape (B, T); optional ``logits``, their logits where the
-            method has them before they saturate, shape (B, T); optional ``class_scores``, probabilities with Normal at
-            index 0, shape (B, T, K).
+            dict[str, Tensor]: ``scores``, probabilities, shape (B, T); optional ``logits``, the scores before the
+            sigmoid, which do not saturate, shape (B, T); optional ``class_scores``, probabilities with Normal at index
+            0, shape (B, T, K).
         """
         raise NotImplementedError
 
     def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
-        """The authors' checkpoint in our names.
+        """Convert a checkpoint of the authors to our names.
 
         Args:
-            tensors (dict[str, Tensor]): Their state dict, without DataParallel's ``module.`` prefixes.
+            tensors (dict[str, Tensor]): The authors' state dict, without DataParallel's ``module.`` prefixes.
 
         Returns:
-            dict[str, Tensor] | None: Our state dict; None where it is no layout of this method.
+            dict[str, Tensor] | None: Our state dict; None if the layout is unknown.
 
         Raises:
-            CheckpointError: It has the signature of a layout, and tensors that the layout does not have.
+            CheckpointError: The checkpoint has the signature of a layout, but unknown tensors.
         """
         for layout, (signature, rules) in zip(self.public_layouts, self.public_rules.items(), strict=True):
             renamed = rename_tensors(tensors, rules, signature, method=layout.rpartition('/')[2])
@@ -105,12 +105,12 @@ class SnippetDetector(BaseModel):
 
         Args:
             inputs (Tensor): Snippet features, float32, shape (B, C, T, D), padded to the longest of the batch.
-            data_samples (list[VADDataSample] | None): With ``num_snippets``; may be missing for ``tensor``, where all
-                snippets are then real.
+            data_samples (list[VADDataSample] | None): One per video, with ``num_snippets``; optional for ``tensor``,
+                and without them all snippets are real.
             mode (str): ``tensor``, ``loss`` or ``predict``.
 
         Returns:
-            dict | list: ``tensor``: what :meth:`score` returns, with B * C rows. ``loss``: the loss terms. ``predict``:
+            dict | list: ``tensor``: output of :meth:`score`, with B * C rows. ``loss``: the loss terms. ``predict``:
             the data samples with pred_scores and pred_logits, and pred_class_scores if the method has classes.
         """
         name = type(self).__name__
@@ -128,7 +128,7 @@ class SnippetDetector(BaseModel):
         """True at real snippets, bool, shape (B, T).
 
         Raises:
-            DataError: A sample has fewer than one, or more snippets than ``inputs``.
+            DataError: ``num_snippets`` of a sample is less than 1 or more than the snippets in ``inputs``.
         """
         length = inputs.shape[2]
         if data_samples is None:
@@ -147,14 +147,14 @@ class SnippetDetector(BaseModel):
         return torch.tensor([int(sample.gt_label) for sample in data_samples], device=self.data_preprocessor.device)
 
     def class_shares(self, data_samples: list[VADDataSample], num_classes: int) -> Tensor:
-        """Classes of each video, the shares of several adding up to 1, float32, shape (B, K), on the model's device.
+        """Shares of the classes of each video, sum 1, float32, shape (B, K), on the model's device.
 
         Args:
-            data_samples (list[VADDataSample]): With ``gt_classes``, or ``gt_label`` where a video has one class.
-            num_classes (int): Classes K of the model.
+            data_samples (list[VADDataSample]): One per video, with ``gt_classes``, or ``gt_label`` if it has one class.
+            num_classes (int): Number of classes K of the model.
 
         Raises:
-            DataError: A video of unknown class, or with another number of classes.
+            DataError: The class of a video is unknown, or the number of classes differs.
         """
         targets = torch.zeros(len(data_samples), num_classes)
         for row, sample in zip(targets, data_samples, strict=True):
@@ -171,17 +171,17 @@ class SnippetDetector(BaseModel):
         return (targets / targets.sum(1, keepdim=True)).to(self.data_preprocessor.device)
 
     def split(self, data_samples: list[VADDataSample], equal: bool = False) -> tuple[Tensor, Tensor]:
-        """Places in the batch of its normal and of its abnormal videos, each in the batch's order.
+        """Indices of the normal and of the abnormal videos in the batch, in the batch's order.
 
         Args:
-            data_samples (list[VADDataSample]): With ``gt_label``; every label but 0 is abnormal.
-            equal (bool): Ask for as many normal as abnormal videos, at least one of each.
+            data_samples (list[VADDataSample]): One per video, with ``gt_label``; all labels except 0 are abnormal.
+            equal (bool): Require equal numbers of normal and abnormal videos, at least one of each.
 
         Returns:
-            tuple[Tensor, Tensor]: Normal and abnormal places, int64, on the model's device.
+            tuple[Tensor, Tensor]: Indices of normal and of abnormal videos, int64, on the model's device.
 
         Raises:
-            ConfigError: ``equal``, and the numbers differ or are zero.
+            ConfigError: ``equal`` is set, and the numbers differ or are zero.
         """
         labels = [int(sample.gt_label) for sample in data_samples]
         normal, abnormal = ([i for i, x in enumerate(labels) if bool(x) is kind] for kind in (False, True))
@@ -197,7 +197,7 @@ class SnippetDetector(BaseModel):
         )
 
     def _write(self, out: dict[str, Tensor], data_samples: list[VADDataSample]) -> list[VADDataSample]:
-        """Average over crops, stretch to frames, and put the result on the samples."""
+        """Average over crops, repeat to frames, and write the result to the samples."""
         if 'margins' in out:  # the name of logits in version 0.1
             out = {**out, 'logits': out['margins']}
         folded = {name: value.float().unflatten(0, (len(data_samples), -1)) for name, value in out.items()}
@@ -214,13 +214,13 @@ class SnippetDetector(BaseModel):
 
 
 def safe_logit(scores: Tensor) -> Tensor:
-    """Logits of probabilities of any shape: finite at 0 and 1, and distinct wherever float32 tells scores apart."""
+    """Logits of probabilities of any shape: finite at 0 and 1, and distinct for distinct float32 scores."""
     info = torch.finfo(scores.dtype)
     return scores.clamp_min(info.tiny).log() - torch.log1p(-scores.clamp_max(1 - info.eps / 2))
 
 
 def _mean_logit(logits_bct: Tensor) -> Tensor:
-    """Logit of the crops' mean probability, from their logits: ranks as the mean does, without its saturation."""
+    """Logit of the crops' mean probability, computed from logits: the same ranking, without saturation."""
     if logits_bct.shape[1] == 1:
         return logits_bct[:, 0]
     return F.logsigmoid(logits_bct).logsumexp(1) - F.logsigmoid(-logits_bct).logsumexp(1)

@@ -14,12 +14,12 @@ from ..layers.top_snippets import top_snippets
 from ..losses.probability_bce import probability_bce
 from .snippet_detector import SnippetDetector
 
-ROWS, REACH = 1024, 64  # snippets; how local attention is taken over long videos
+ROWS, REACH = 1024, 64  # snippets per part and neighbours, in the local attention of long videos
 
 
 @MODELS.register_module()
 class URDMU(SnippetDetector):
-    """A memory of normal and one of abnormal snippets, and a normality that is learned under noise.
+    """UR-DMU: a memory of normal and one of abnormal snippets, and a normal latent trained with noise.
 
     Zhou, Yu and Yang, "Dual Memory Units with Uncertainty Regulation for Weakly Supervised Video Anomaly Detection",
     AAAI 2023, arXiv:2302.05160. Authors' code: https://github.com/henrryzh1/UR-DMU.
@@ -28,21 +28,21 @@ class URDMU(SnippetDetector):
 
         features -> conv over t -> transformer (global + local attention) -> x (b, t, e)
                                                                              |
-                x -> normal memory   -> how like a normal snippet (b, t), what it reads -> mean \
-                x -> abnormal memory -> how like an abnormal one  (b, t), what it reads -> mean  + -> [x | sum] -> score
-                     in training, what normal videos read of the normal memory is blurred: mean + std * noise
+                x -> normal memory   -> similarity to normal   (b, t), read vector    -> mean \
+                x -> abnormal memory -> similarity to abnormal (b, t), read vector    -> mean  + -> [x | sum] -> score
+                     in training, noise is added to what normal videos read from the normal memory: mean + std * noise
 
-    Followed is the code that gave the published numbers, also where it is not what one expects:
+    We follow the authors' code, which gave the published numbers, also in these details:
 
-    - The KL term adds up over the snippets of a video and averages over the channels; the divergence of a Gaussian
-      with independent channels would add up over these.
-    - The weights of the local attention are divided by the sums of their columns, not of their rows, so that the
-      first and last snippets of a video get rows that do not sum to 1.
-    - In ``loss_triplet`` both the "positive" and the "negative" snippets come from the abnormal video: those that are
-      most like the normal memory, and those most like the abnormal one.
+    - The KL term is summed over the snippets of a video and averaged over the channels; for a Gaussian with independent
+      channels, it would be summed over the channels.
+    - The weights of local attention are divided by column sums, not row sums, so the rows of the first and last
+      snippets of a video do not sum to 1.
+    - In ``loss_triplet``, both the "positive" and the "negative" snippets come from the abnormal video: those most
+      similar to the normal memory and those most similar to the abnormal one.
 
-    Their batches hold videos of one length; here attention, top-k and every mean take real snippets only, so that what
-    a video is batched with changes nothing. Both codes agree where there is no padding: see docs/parity.md.
+    Their batches have videos of one length. Here attention, top-k and all means use real snippets only, so results do
+    not depend on the rest of the batch. Without padding, both codes agree; see docs/parity.md.
 
     Args:
         feature_dim (int): Channels d of the features.
@@ -52,14 +52,14 @@ class URDMU(SnippetDetector):
         head_dim (int): Channels f of a head.
         mlp_dim (int): Hidden channels of the transformer's MLPs.
         memory_slots (int): Slots k of each memory.
-        dropout (float): In the transformer, 0..1.
-        margin (float): Of the triplet loss.
-        min_distance (float): By how much the length of an abnormal video's latent should exceed a normal one's.
-        memory_weight (float): Of the four memory losses.
-        triplet_weight (float): Of the triplet loss.
-        kl_weight (float): Of the divergence of the normal latent from a standard normal one.
-        distance_weight (float): Of the distance loss.
-        snippet_len (int): Frames a snippet.
+        dropout (float): Dropout in the transformer, 0..1.
+        margin (float): Margin of the triplet loss.
+        min_distance (float): Target difference between the norms of abnormal and normal latents.
+        memory_weight (float): Factor of the four memory losses.
+        triplet_weight (float): Factor of the triplet loss.
+        kl_weight (float): Factor of the KL divergence of the normal latent from a standard normal distribution.
+        distance_weight (float): Factor of the distance loss.
+        snippet_len (int): Frames per snippet.
         data_preprocessor (dict | nn.Module | None): Config of the data preprocessor.
     """
 
@@ -117,8 +117,8 @@ class URDMU(SnippetDetector):
         self.distance_weight = distance_weight
 
     def embed(self, feats_btd: Tensor, mask_bt: Tensor) -> Tensor:
-        """Features to embeddings that know their surroundings and the whole video, shape (b, t, e)."""
-        # The convolution sees one snippet past the end: padding must be what its own padding would be.
+        """Embeddings with local and global temporal context, shape (b, t, e)."""
+        # The convolution reads one snippet past the end, so padding must be zero, like the convolution's own.
         feats_bdt = (feats_btd * mask_bt[..., None]).transpose(1, 2)
         x_bte = self.embedding(feats_bdt).relu().transpose(1, 2)
         for block in self.blocks:
@@ -126,7 +126,7 @@ class URDMU(SnippetDetector):
         return x_bte
 
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
-        """Without noise, see :meth:`SnippetDetector.score`."""
+        """Scores without noise; see :meth:`SnippetDetector.score`."""
         x_bte = self.embed(feats_btd, mask_bt)
         _, from_normal = self.normal_memory(x_bte)
         _, from_abnormal = self.abnormal_memory(x_bte)
@@ -135,21 +135,22 @@ class URDMU(SnippetDetector):
         return {'scores': logits_bt.sigmoid(), 'logits': logits_bt}
 
     def loss(self, feats_bctd: Tensor, mask_bt: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
-        """Loss terms, each times its weight.
+        """Weighted loss terms.
 
-        The i-th normal and the i-th abnormal video of the batch make a pair. Scores and memory hits are averaged over
-        crops before snippets are chosen by them, embeddings after.
+        The i-th normal and the i-th abnormal video of the batch are a pair. Scores and memory similarities are averaged
+        over crops before snippets are chosen, embeddings afterwards.
 
         Returns:
             dict[str, Tensor]: loss_score: cross-entropy of the mean of the highest scores with the video's label.
-            loss_memory_normal, loss_memory_quiet: every snippet of a normal video is in the normal, and none in the
-            abnormal memory. loss_memory_abnormal, loss_memory_missing: some of an abnormal video are in the abnormal
-            memory, and some not in the normal one. loss_triplet: the most normal snippets of normal videos are nearer
-            to the most normal than to the most abnormal ones of abnormal videos. loss_kl: the normal latent is a
-            standard normal one. loss_distance: abnormal latents are longer than normal ones.
+            loss_memory_normal, loss_memory_quiet: all snippets of a normal video match the normal memory, and none the
+            abnormal one. loss_memory_abnormal, loss_memory_missing: some snippets of an abnormal video match the
+            abnormal memory, and some do not match the normal one. loss_triplet: the most normal snippets of normal
+            videos are nearer to the most normal than to the most abnormal snippets of abnormal videos. loss_kl: the
+            normal latent has a standard normal distribution. loss_distance: abnormal latents have larger norms than
+            normal ones.
 
         Raises:
-            ConfigError: Not as many normal as abnormal videos.
+            ConfigError: The numbers of normal and abnormal videos differ.
         """
         normal, abnormal = self.split(data_samples, equal=True)
         order = torch.cat([normal, abnormal])
@@ -160,9 +161,9 @@ class URDMU(SnippetDetector):
 
         like_normal, from_normal = self.normal_memory(x_bte)
         like_abnormal, from_abnormal = self.abnormal_memory(x_bte)
-        rows = num_pairs * crops  # the normal videos' come first
+        rows = num_pairs * crops  # rows of normal videos come first
 
-        # Normality under noise: only what normal videos read of the normal memory is blurred.
+        # Noise is added only to what normal videos read from the normal memory.
         mean_normal, mean_abnormal = self.latent_mean(from_normal), self.latent_mean(from_abnormal)
         log_var_nte = self.latent_log_var(from_normal[:rows])
         noisy_nte = mean_normal[:rows] + (0.5 * log_var_nte).exp() * torch.randn_like(log_var_nte)
@@ -172,7 +173,7 @@ class URDMU(SnippetDetector):
         scores_bt = _mean_over_crops(logits_bt.sigmoid(), crops)
         labels_b = (torch.arange(2 * num_pairs, device=scores_bt.device) >= num_pairs).float()
 
-        # Snippets chosen in each crop by what the memories say of them.
+        # Snippets are chosen in each crop by their similarities to the memories.
         anchor = top_snippets(like_normal[:rows], mask_of_rows[:rows])
         positive = top_snippets(like_normal[rows:], mask_of_rows[rows:])
         negative = top_snippets(like_abnormal[rows:], mask_of_rows[rows:])
@@ -207,7 +208,7 @@ class URDMU(SnippetDetector):
 
 
 class MemoryUnit(nn.Module):
-    """Learned slots that snippets are compared with, and read from as far as they are alike.
+    """Memory of learnt slots; snippets read from it, weighted by their similarity to the slots.
 
     Args:
         slots (int): Number of slots k.
@@ -219,14 +220,14 @@ class MemoryUnit(nn.Module):
         self.slots = nn.Parameter(torch.empty(slots, dim).uniform_(-(dim**-0.5), dim**-0.5))
 
     def forward(self, x_bte: Tensor) -> tuple[Tensor, Tensor]:
-        """Snippets' likeness to the memory and what they read of it.
+        """Similarity of snippets to the memory, and the vectors that they read from it.
 
         Args:
             x_bte (Tensor): Embeddings, shape (b, t, e).
 
         Returns:
-            tuple: The mean of a snippet's k // 16 + 1 highest likenesses to a slot, 0..1, shape (b, t); the sum of all
-            slots, each times its likeness, shape (b, t, e).
+            tuple: Mean of the k // 16 + 1 highest similarities of a snippet to the slots, 0..1, shape (b, t); and the
+            sum of all slots, weighted by their similarities, shape (b, t, e).
         """
         slots, dim = self.slots.shape
         like_btk = (x_bte @ self.slots.T * dim**-0.5).sigmoid()
@@ -234,14 +235,14 @@ class MemoryUnit(nn.Module):
 
 
 class GlobalLocalBlock(nn.Module):
-    """Pre-norm transformer layer whose heads look at the whole video by content and around each snippet by distance.
+    """Pre-norm transformer layer with global attention by content and local attention by distance.
 
     Args:
         dim (int): Channels e.
         heads (int): Heads h.
         head_dim (int): Channels f of a head.
         mlp_dim (int): Hidden channels of the MLP.
-        dropout (float): 0..1.
+        dropout (float): Dropout rate, 0..1.
     """
 
     def __init__(self, dim: int, heads: int, head_dim: int, mlp_dim: int, dropout: float) -> None:
@@ -258,7 +259,7 @@ class GlobalLocalBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_bte: Tensor, mask_bt: Tensor) -> Tensor:
-        """Shape (b, t, e) to (b, t, e); real snippets see real ones only."""
+        """Run the layer, shape (b, t, e) to (b, t, e); real snippets attend only to real ones."""
         x_bte = x_bte + self.dropout(self.out(self._attend(self.norm1(x_bte), mask_bt)))
         return x_bte + self.mlp(self.norm2(x_bte))
 
@@ -268,22 +269,22 @@ class GlobalLocalBlock(nn.Module):
         )
         by_content = F.scaled_dot_product_attention(query, key, value, attn_mask=mask_bt[:, None, None])
         real_bt1 = mask_bt[..., None].to(local.dtype)
-        # Weights of column j divided by their sum: the same as values divided by it. The weights are symmetric.
+        # Dividing column j of the weights by its sum is the same as dividing value j. The weights are symmetric.
         by_distance = sum_nearby(local * (real_bt1 / sum_nearby(real_bt1))[:, None])
         return torch.cat([by_content, by_distance], dim=-1).transpose(1, 2).flatten(2)
 
 
 def sum_nearby(values: Tensor) -> Tensor:
-    """For each snippet i the sum over all j of exp(-|i - j| / e) times the value of j.
+    """For each snippet i, the sum over all j of exp(-|i - j| / e) times the value of j.
 
-    In parts of 1024 snippets, and for longer videos without those more than 64 away from a part, whose weights are
-    below 1e-10: memory grows with the length, not with its square.
+    Computed in parts of 1024 snippets. In longer videos, snippets more than 64 away from a part are skipped, since
+    their weights are below 1e-10. So memory grows linearly with the length.
 
     Args:
-        values (Tensor): Shape (..., t, channels).
+        values (Tensor): Values, shape (..., t, channels).
 
     Returns:
-        Tensor: Of the same shape.
+        Tensor: Sums, same shape.
     """
     length = values.shape[-2]
     steps = torch.arange(length, device=values.device, dtype=torch.float32)
@@ -304,6 +305,6 @@ def _mean_of_top(scores_bt: Tensor, mask_bt: Tensor) -> Tensor:
 
 
 def _latent_kl(mean_nte: Tensor, log_var_nte: Tensor, mask_nt: Tensor) -> Tensor:
-    """Divergence from the standard normal: summed over real snippets, mean over videos, crops and channels."""
+    """KL divergence from the standard normal: summed over real snippets, mean over videos, crops and channels."""
     terms_nte = -0.5 * (1 + log_var_nte - mean_nte**2 - log_var_nte.exp())
     return (terms_nte * mask_nt[..., None]).sum(1).mean()

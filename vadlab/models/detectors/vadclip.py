@@ -1,5 +1,5 @@
-# Shapes: b videos (or chunks of them), c crops, t snippets, p places for snippets, d channels, k classes (0 is Normal),
-# l tokens of a prompt.
+# Shapes: b videos (or chunks of them), c crops, t snippets, p positions for snippets, d channels, k classes (0 is
+# Normal), l tokens of a prompt.
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
@@ -27,14 +27,14 @@ from .snippet_detector import SnippetDetector
 
 @MODELS.register_module()
 class VadCLIP(SnippetDetector):
-    """A frozen CLIP adapted in time and by learnt prompts, with a binary and a text-aligned branch.
+    """VadCLIP: frozen CLIP features with a temporal adapter, learnt prompts, and a binary and a text-aligned branch.
 
     Wu et al., "VadCLIP: Adapting Vision-Language Models for Weakly Supervised Video Anomaly Detection", AAAI 2024,
     arXiv:2308.11681. Authors' code: https://github.com/nwpu-zxr/VadCLIP.
 
     ::
 
-        CLIP features -> adapter in time -> x -+- + MLP -> linear -----> binary logits (b, p)        -> loss_binary
+        CLIP features -> temporal adapter -> x -+- + MLP -> linear -----> binary logits (b, p)        -> loss_binary
                                                |                            |
                                                +-> sum of x * logit -> unit vector of the video
                                                |                            |
@@ -45,48 +45,35 @@ class VadCLIP(SnippetDetector):
                                                                         |
                                                                  class logits (b, p, k)              -> loss_align
 
-    Followed is the code that gave the published numbers, also where it is not what one expects:
+    We follow the authors' code, which gave the published numbers, except that it restarts every epoch from the weights
+    that are best on the test set; see docs/parity.md for the details.
 
-    - Windows of the adapter lie side by side, those of the paper overlap. The graph of near snippets is
-      exp(-distance / e) as it is, no softmax of it, and e is fixed: the parameter that the code holds is never read.
-    - Places past the end of a short video take part: in its last window, in the graph of near snippets, and in the sum
-      over the video that is added to the texts. All videos and chunks have ``max_snippets`` places for that reason.
-      What the losses and the caller get is of real snippets only.
-    - The weights of the sum over the video are the binary logits as they are, negative ones included.
-    - The share of a video's snippets that its losses are taken of is n // 16 + 1, and of the aligned branch for each
-      class apart; the binary branch averages probabilities, the aligned one logits.
-    - ``loss_separation`` is the mean over abnormal classes of the absolute cosine between their text and Normal's,
-      times 0.1 on UCF-Crime and 0.0001 on XD-Violence.
-    - Scores are the binary branch's on UCF-Crime, the aligned one's (1 - probability of Normal) on XD-Violence: the
-      authors chose the checkpoints by these. Class scores are the aligned branch's.
-
-    Not followed: after every epoch the authors go on from the weights that did best on the test set so far.
-
-    Only what is read is computed: prompts end at their end token instead of after 77 positions, padding that is alike
-    passes the transformer once, its single head needs two projections instead of four, the binary MLP's output layer is
-    folded into the classifier behind it, and in tests the texts are encoded once. All of it is exact but for rounding.
+    Computes only what is used: prompts end at their end token instead of position 77, identical padding goes through
+    the transformer once, its single head needs two projections instead of four, the binary MLP's output layer is merged
+    into the classifier, and in tests the texts are encoded once. All of this is exact up to rounding.
 
     Args:
         classes (Sequence[str]): Class names, Normal first.
         text (dict): Config of the text tower, :class:`CLIPTextTransformer`, without long positions.
-        prompts (Mapping[str, str] | None): Phrases that stand for classes; the class name itself for those not named.
-        embed_dim (int): Channels d of the features, which are also those of CLIP's common space.
-        max_snippets (int): Places p; longer videos are tested in chunks of as many.
-        window (int): Places of a window of the adapter's transformer.
-        layers (int): Blocks of that transformer.
-        heads (int): Their attention heads.
-        prompt_prefix (int): Learnt vectors before a class name.
-        prompt_postfix (int): Learnt vectors after it.
-        separation_weight (float): Of ``loss_separation``.
+        prompts (Mapping[str, str] | None): Phrase for each class; the class name by default.
+        embed_dim (int): Channels d of the features and of CLIP's joint space.
+        max_snippets (int): Positions p; longer videos are tested in chunks of p snippets.
+        window (int): Positions per window of the adapter's transformer.
+        layers (int): Number of blocks of that transformer.
+        heads (int): Number of its attention heads.
+        prompt_prefix (int): Number of learnt vectors before a class name.
+        prompt_postfix (int): Number of learnt vectors after it.
+        separation_weight (float): Factor of ``loss_separation``.
         score_branch (str): ``binary`` or ``aligned``.
         pretrained (str | None): CLIP weights of the text tower: a path or Hugging Face id that
-            :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads. They stay as they are.
+            :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads. They are frozen.
         tokenizer (dict | None): Config of the tokenizer; CLIPTokenizer by default.
-        snippet_len (int): Frames a snippet.
+        snippet_len (int): Frames per snippet.
         data_preprocessor (dict | nn.Module | None): Config of the data preprocessor.
 
     Raises:
-        ConfigError: Fewer than two classes, a prompt of an unknown class or of too many tokens, an unknown branch.
+        ConfigError: There are fewer than two classes, a prompt is for an unknown class or too long, or ``score_branch``
+            is unknown.
     """
 
     public_layouts = ('https://github.com/nwpu-zxr/VadCLIP',)
@@ -134,14 +121,14 @@ class VadCLIP(SnippetDetector):
         self.text.requires_grad_(False)
         self.text_projection.requires_grad_(False)
         self.text_mlp = MLP(embed_dim)
-        # By place in the prompt: where one class has a word, another may have a learnt vector.
+        # Indexed by position in the prompt: one class may have a word where another has a learnt vector.
         self.prompt_embedding = nn.Parameter(torch.randn(self.text.context_length, self.text.width) * 0.01)
         phrases = [(prompts or {}).get(name, name) for name in classes]
         self._lay_out(phrases, tokenizer or dict(type='CLIPTokenizer'), prompt_prefix, prompt_postfix)
         self._texts = WeightsCache[Tensor]()
 
     def _lay_out(self, phrases: list[str], tokenizer: dict, prefix: int, postfix: int) -> None:
-        """Where each prompt has words: start, ``prefix`` learnt vectors, phrase, ``postfix`` learnt vectors, end."""
+        """Lay out each prompt: start, ``prefix`` learnt vectors, phrase, ``postfix`` learnt vectors, end."""
         encode = TOKENIZERS.build(tokenizer).encode
         limit = self.text.context_length
         rows, ends = [], []
@@ -163,12 +150,12 @@ class VadCLIP(SnippetDetector):
         """Load ``pretrained`` into the text tower; the Runner calls it before training."""
         if self.is_init:
             return
-        self._is_init = True  # BaseModel's own would list every tensor in the log, and the parts drew theirs when built
+        self._is_init = True  # parts are already initialised; BaseModel's method would log every parameter
         if self.pretrained is not None:
             init_text_from_clip(self, self.pretrained)
         else:
             MMLogger.get_current_instance().warning(
-                'VadCLIP: the frozen text tower has random weights; give pretrained=, the CLIP of the features.'
+                'VadCLIP: the frozen text tower has random weights; set pretrained to the CLIP of the features.'
             )
 
     def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
@@ -178,19 +165,19 @@ class VadCLIP(SnippetDetector):
     # ---- the network -----------------------------------------------------------------------------------------------
 
     def encode_prompts(self) -> Tensor:
-        """Class names between learnt vectors, projected and not normalised, shape (k, d)."""
+        """Text features of class names between learnt vectors, projected, not normalised, shape (k, d)."""
         words_kld = self.text.token_embedding(self.prompt_ids.clamp(min=0))
         is_word = (self.prompt_ids >= 0)[..., None]
         embeds_kld = torch.where(is_word, words_kld, self.prompt_embedding[: self.prompt_ids.shape[1]])
         return self.text_projection(self.text.forward_embeddings(embeds_kld, self.prompt_ends))
 
     def logits_of(self, feats_bpd: Tensor, lengths: Sequence[int], texts_kd: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of both branches at every place.
+        """Logits of both branches at every position.
 
         Args:
             feats_bpd (Tensor): Features, zeros past the end, shape (b, p, d).
-            lengths (Sequence[int]): Real snippets of each video, 1 to p.
-            texts_kd (Tensor): What :meth:`encode_prompts` returns.
+            lengths (Sequence[int]): Number of real snippets of each video, 1 to p.
+            texts_kd (Tensor): Output of :meth:`encode_prompts`.
 
         Returns:
             tuple[Tensor, Tensor]: Binary logits, shape (b, p), and class logits, shape (b, p, k).
@@ -201,15 +188,15 @@ class VadCLIP(SnippetDetector):
     # ---- training --------------------------------------------------------------------------------------------------
 
     def loss(self, feats_bctd: Tensor, mask_bt: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
-        """Loss terms; several crops of a video are as many videos.
+        """Loss terms; each crop of a video counts as a video.
 
         Returns:
             dict[str, Tensor]: loss_binary: cross-entropy of the mean of the highest probabilities with the video's
             label. loss_align: cross-entropy of the means of each class's highest logits with the video's classes.
-            loss_separation: how alike Normal's text and the others' are, times its weight.
+            loss_separation: similarity between Normal's text and the others, times its weight.
 
         Raises:
-            ConfigError: More snippets than ``max_snippets``.
+            ConfigError: A video has more snippets than ``max_snippets``.
         """
         crops = feats_bctd.shape[1]
         lengths = list(chain.from_iterable([int(sample.num_snippets)] * crops for sample in data_samples))
@@ -234,7 +221,7 @@ class VadCLIP(SnippetDetector):
     # ---- test ------------------------------------------------------------------------------------------------------
 
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
-        """In chunks of ``max_snippets``, see :meth:`SnippetDetector.score`."""
+        """Scores, computed in chunks of ``max_snippets``; see :meth:`SnippetDetector.score`."""
         texts_kd = self._texts.get(self.encode_prompts)
 
         def forward(feats_bpd: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:

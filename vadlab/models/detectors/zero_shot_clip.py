@@ -18,23 +18,23 @@ from .snippet_detector import SnippetDetector
 
 @MODELS.register_module()
 class ZeroShotCLIP(SnippetDetector):
-    """CLIP as it is: snippet features against what normal and abnormal scenes are called. The floor for what learns.
+    """Zero-shot CLIP: compares snippet features with descriptions of scenes; the baseline without training.
 
-    Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021, arXiv:2103.00020.
-    The features are CLIP's image embeddings, projected; a snippet's is the mean over its frames, scaled to unit length
-    here. Scores as :class:`~vadlab.models.heads.PromptScoringHead` says.
+    Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021, arXiv:2103.00020. The
+    features are CLIP's projected image embeddings; that of a snippet is the mean over its frames, scaled to unit length
+    here. Scores come from :class:`~vadlab.models.heads.PromptScoringHead`.
 
     Nothing is trained, so there is no checkpoint to test: ``python tools/test.py CONFIG none``.
 
     Args:
         classes (Sequence[str]): Class names, Normal first.
         text (dict): Config of the text tower, :class:`CLIPTextTransformer`, without long positions.
-        embed_dim (int): Channels d of the features and of CLIP's common space.
-        score_head (dict | None): Config of :class:`PromptScoringHead` less its classes: prompts, templates, window.
+        embed_dim (int): Channels d of the features and of CLIP's joint space.
+        score_head (dict | None): Config of :class:`PromptScoringHead` without its classes: prompts, templates, window.
         pretrained (str | None): The CLIP that made the features: a path or Hugging Face id that
             :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads.
         tokenizer (dict | None): Config of the tokenizer; CLIPTokenizer by default.
-        snippet_len (int): Frames a snippet.
+        snippet_len (int): Frames per snippet.
         data_preprocessor (dict | nn.Module | None): Config of the data preprocessor.
     """
 
@@ -65,7 +65,7 @@ class ZeroShotCLIP(SnippetDetector):
         self._prompts = WeightsCache[Tensor]()
 
     def init_weights(self) -> None:
-        """Load ``pretrained``."""
+        """Load ``pretrained`` into the text tower."""
         if self.is_init:
             return
         self._is_init = True
@@ -73,17 +73,19 @@ class ZeroShotCLIP(SnippetDetector):
             init_text_from_clip(self, self.pretrained)
 
     def loss(self, feats_bctd: Tensor, mask_bt: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
-        """There is none.
+        """Not available: this method is not trained.
 
         Raises:
             ConfigError: Always.
         """
-        raise ConfigError('ZeroShotCLIP has nothing to train. Test it as it is: python tools/test.py CONFIG none')
+        raise ConfigError(
+            'ZeroShotCLIP has nothing to train. Test it without a checkpoint: python tools/test.py CONFIG none'
+        )
 
     @torch.no_grad()
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
         """See :meth:`SnippetDetector.score`."""
-        # Padding is zero, and stays so: it turns no mean over a window.
+        # Padding stays zero, so it does not rotate the mean over a window.
         embeds_btd = F.normalize(feats_btd.float(), dim=-1) * mask_bt[..., None]
         prompts_kd = self._prompts.get(self._encode_prompts)
         scale = scale_of(self.logit_scale)
@@ -92,5 +94,5 @@ class ZeroShotCLIP(SnippetDetector):
         return {'scores': logits_bt.sigmoid(), 'logits': logits_bt, 'class_scores': classes}
 
     def _encode_prompts(self) -> Tensor:
-        """One unit vector for each phrase, shape (k, d)."""
+        """One unit vector per phrase, shape (k, d)."""
         return self.score_head.ensemble(F.normalize(self.text_projection(self.text(self._tokens)), dim=-1))
