@@ -48,7 +48,7 @@ class DSANet(SnippetDetector):
         x where scores are low  -> background of the video -> cosine with texts (b, k)                -> loss_background
 
         x of the lowest scores + learnt prototypes -> normal patterns of the video (b, m, d)          -> loss_gather
-        x -> reconstructed from these patterns -> reconstruction error, against binary scores         -> loss_consistency
+        x -> reconstructed from these patterns -> reconstruction error, against binary scores        -> loss_consistency
 
     We follow the authors' code, which gave the published numbers, except that it restarts every epoch from the weights
     that are best on the test set; see docs/parity.md for the details.
