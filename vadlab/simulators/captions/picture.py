@@ -62,7 +62,7 @@ def draw_content(content: Content, scene_seed: int, rng: np.random.Generator) ->
     for x, group, action in items:
         x += float(rng.uniform(-8, 8))
         _draw(image, group, action, x, ground + float(rng.uniform(-4, 4)), facing, rng)
-    # Captions name colours, so the camera is not monochrome; blur and noise are limited.
+    # Captions name colours, so the camera is not monochrome, without blur and with little noise.
     camera = replace(
         scene.camera,
         grey=False,
