@@ -109,7 +109,7 @@ def test_predictions_of_a_subset(tmp_path):
         read_ground_truth(UCF, path, UCF_FRAMES, predicted=wanted)
     truth = read_ground_truth(UCF, path, UCF_FRAMES, predicted=wanted, subset=True)
     assert list(truth) == ['Normal_Videos_317_x264', 'Abuse028_x264']
-    with pytest.raises(DataError, match='1 of 1 predictions are of videos that the annotation does not know'):
+    with pytest.raises(DataError, match='1 of 1 predictions are of videos that are not in the annotation'):
         read_ground_truth(UCF, path, UCF_FRAMES, predicted=['Abuse029_x264'], subset=True)
 
 
@@ -118,7 +118,7 @@ def test_names_are_compared_before_masks_are_read(tmp_path):
     savemat(tmp_path / '2_label.mat', {'volLabel': np.ones((2, 2, 3))})
     with pytest.raises(DataError, match='1 of 2 annotated videos have no predictions'):
         read_ground_truth(AVENUE, tmp_path, predicted=['02'])
-    with pytest.raises(DataError, match='does not know .first: 3'):
+    with pytest.raises(DataError, match='are not in the annotation .first: 3'):
         read_ground_truth(AVENUE, tmp_path, predicted=['01', '02', '3'])
     truth = read_ground_truth(AVENUE, tmp_path, predicted=['02'], subset=True)
     assert {name: video.num_frames for name, video in truth.items()} == {'02': 3}

@@ -35,7 +35,7 @@ def test_scores_are_printed_and_written(main, tmp_path, capsys):
     assert report['num_images'] == 3
     printed = capsys.readouterr().out
     assert 'caption/cider_d' in printed
-    assert '1 to 2 references an image' in printed
+    assert '1 to 2 references per image' in printed
 
 
 def test_coco_files_give_the_same(main, tmp_path):

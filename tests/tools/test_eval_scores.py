@@ -249,7 +249,7 @@ def bad_inputs():
         (shorter, r'Arson002_x264: 219 scores for 224 frames .*1 of 17 videos differ.*policy truncate or pad_last'),
         (nan, r'Arson002_x264: 1 of 224 scores are NaN or infinite'),
         (missing, r'1 of 17 annotated videos have no predictions \(first: Arson002_x264\)'),
-        (extra, r"1 of 18 predictions .*does not know \(first: Arson003_x264\)\. Did you mean 'Arson002_x264'"),
+        (extra, r"1 of 18 predictions .*not in the annotation \(first: Arson003_x264\)\. Did you mean 'Arson002_x264'"),
         (mixed, r'Abuse000_x264 has scores of shape \(N,\), Arson002_x264 class probabilities'),
         (fewer_classes, r'Abuse000_x264: class probabilities .*\(160, 13\); ucf-crime has 14 classes: Normal, Abuse'),
     ]

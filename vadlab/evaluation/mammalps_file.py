@@ -1,4 +1,4 @@
-"""Results in the layout of MammAlps' first benchmark, for its own evaluation."""
+"""Writing results in the format of MammAlps' first benchmark, for its own evaluation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,23 +19,22 @@ def write_mammalps_results(
     multi_label: Mapping[str, bool],
     segments: Sequence[int] | None = None,
 ) -> None:
-    """Write a table without header: id, sample id, segment id, then bracketed arrays, predictions before labels.
+    """Write a table without header: id, sample id, segment id, then arrays in brackets, predictions before labels.
 
-    MammAlps (Gabeff et al., CVPR 2025, arXiv:2503.18223) reads integer ids, expects heads in the order activity,
-    actions, species, and takes predictions above 0 for a label where a clip may have several: these are written as
-    log-odds.
+    MammAlps (Gabeff et al., CVPR 2025, arXiv:2503.18223) reads integer ids, and expects heads in the order activity,
+    actions, species. For multi-label heads, it counts predictions above 0 as labels, so these are written as log-odds.
 
     Args:
-        path (str | Path): Tab-separated text; written whole or not at all.
-        clip_ids (Sequence[str]): Of N clips; an id that is no whole number is replaced by the clip's place in the list,
-            if any is.
-        scores (Mapping[str, np.ndarray]): Probabilities of each head, in the order of the columns, shape (N, C).
-        labels (Mapping[str, np.ndarray]): bool, shape (N, C).
-        multi_label (Mapping[str, bool]): Whether a head knows several labels a clip.
-        segments (Sequence[int] | None): Which part of its clip each row is; 0 where None.
+        path (str | Path): Tab-separated text file; written atomically.
+        clip_ids (Sequence[str]): Ids of N clips; if any of them is not a whole number, positions in the list are
+            written instead.
+        scores (Mapping[str, np.ndarray]): Probabilities per head, in the order of the columns, shape (N, C).
+        labels (Mapping[str, np.ndarray]): Labels per head, bool, shape (N, C).
+        multi_label (Mapping[str, bool]): Whether a head is multi-label.
+        segments (Sequence[int] | None): Number of each row's part of its clip; 0 if None.
 
     Raises:
-        DataError: A head or a row lacks on one side.
+        DataError: A head or a row is missing on one side.
     """
     if set(scores) != set(labels) or any(len(v) != len(clip_ids) for v in (*scores.values(), *labels.values())):
         sizes = {name: (len(scores.get(name, ())), len(labels.get(name, ()))) for name in {*scores, *labels}}

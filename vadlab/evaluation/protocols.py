@@ -1,4 +1,4 @@
-"""The published protocols by name, and the ground truth that each of them scores against."""
+"""Published protocols by name, and reading their ground truth."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -29,17 +29,17 @@ _T = TypeVar('_T')
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a benchmark's published numbers are computed from, and how.
+    """Evaluation protocol of a benchmark.
 
     Attributes:
-        name (str): As ``--protocol`` takes it.
-        dataset (str): As papers call it.
+        name (str): Name for ``--protocol``.
+        dataset (str): Name of the data set in papers.
         headline (str): Key of the number that papers report first.
         classes (tuple[str, ...]): Class names, Normal first.
-        annotation (str): What ``--ann`` is: ``text``, or ``masks`` of a format of its own.
-        normal_name (str): A video whose name matches this regular expression is normal though nothing annotates it;
-            empty where every video is annotated.
-        snippet_len (int): Frames of a snippet in the public feature sets.
+        annotation (str): Kind of ``--ann``: ``text``, or ``masks`` in a format of its own.
+        normal_name (str): Regular expression for names of normal videos that are not annotated; empty if every video
+            is annotated.
+        snippet_len (int): Frames per snippet in the public feature sets.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Protocol:
     snippet_len: int = 16
 
     def by_video_id(self, values: Mapping[str, _T]) -> dict[str, _T]:
-        """The same values by the names that the ground truth has.
+        """The same values under the names in the ground truth.
 
-        Avenue's videos are ``01``, also where a file says 1; Ped2's are ``Test001``, also where a file says 01 or 1.
+        Avenue's videos are ``01``, also for 1; Ped2's are ``Test001``, also for 01 and 1.
 
         Raises:
-            DataError: Two names become one.
+            DataError: Two names become the same.
         """
         rename = {'avenue': _avenue_name, 'ped2': ped2_name}.get(self.name, str)
         renamed = {rename(name): value for name, value in values.items()}
@@ -74,9 +74,9 @@ PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
         Protocol('ucf-crime', 'UCF-Crime', 'frame/auc', UCF_CRIME_CLASSES, annotation='text'),
-        # The public lists name the 500 anomalous test videos only.
+        # The public lists contain only the 500 anomalous test videos.
         Protocol('xd-violence', 'XD-Violence', 'frame/ap', XD_VIOLENCE_CLASSES, 'text', normal_name=r'.*_label_A'),
-        # The weakly supervised split tests on videos of the original training set, too: three digits, all normal.
+        # The weakly supervised test split includes videos of the original training set: three digits, all normal.
         Protocol('shanghaitech', 'ShanghaiTech', 'frame/auc', _ONE_CLASS, normal_name=r'\d\d_\d{3}'),
         Protocol('avenue', 'CUHK Avenue', 'frame/auc', _ONE_CLASS),
         Protocol('ped2', 'UCSD Ped2', 'frame/auc', _ONE_CLASS),
@@ -86,13 +86,13 @@ PROTOCOLS: dict[str, Protocol] = {
 
 @dataclass(frozen=True)
 class VideoTruth:
-    """What is known of one test video.
+    """Ground truth of one test video.
 
     Attributes:
         num_frames (int): N.
         label (int): Class index, 0 is Normal.
-        class_intervals (list[tuple[int, int, int]]): Class index, first frame, frame after the last. The index is -1
-            where the video has several classes and the annotation names none for the interval.
+        class_intervals (list[tuple[int, int, int]]): Class index, first frame, last frame + 1. The index is -1 if the
+            video has several classes and the annotation names none for the interval.
     """
 
     num_frames: int
@@ -114,28 +114,28 @@ def read_ground_truth(
     predicted: Collection[str] | None = None,
     subset: bool = False,
 ) -> dict[str, VideoTruth]:
-    """The truth of every test video.
+    """Read the ground truth of every test video.
 
     Args:
         protocol (Protocol): One of :data:`PROTOCOLS`.
         annotation (str | Path): Its annotation: UCF-Crime's or XD-Violence's text file; ShanghaiTech's folder of
             ``.npy`` masks; Avenue's ``testing_label_mask``; UCSD's ``Test``.
-        num_frames (Mapping[str, int] | None): Frames of each video. Masks tell them; they may be given all the same,
-            and must be where videos without masks (ShanghaiTech's normal ones) are tested.
-        interval_mode (str): What the numbers of a text file mean, see
+        num_frames (Mapping[str, int] | None): Frames of each video. Optional for masks, which contain them, unless
+            videos without masks (ShanghaiTech's normal ones) are tested.
+        interval_mode (str): Meaning of the numbers in a text file, see
             :func:`~vadlab.datasets.formats.temporal_annotations.read_temporal_annotations`.
-        classes (Sequence[str] | None): Class names, Normal first; the protocol's where None.
+        classes (Sequence[str] | None): Class names, Normal first; None for the protocol's.
         predicted (Collection[str] | None): Videos with predictions: they are compared with the annotated ones before
             masks are read, which may take long.
-        subset (bool): Only of ``predicted``, which then need not be all.
+        subset (bool): Read only the ``predicted`` videos, which may then be fewer than the annotated ones.
 
     Returns:
-        dict[str, VideoTruth]: By video id.
+        dict[str, VideoTruth]: Ground truth by video id.
 
     Raises:
-        ConfigError: Frame counts are needed and not given.
-        DataError: Videos without annotation or without frame count, or without prediction; annotations that do not
-            fit, see :func:`~vadlab.datasets.temporal_truth.match_truth`.
+        ConfigError: Frame counts are required and not given.
+        DataError: Videos have no annotation, no frame count or no prediction, or annotations do not match, see
+            :func:`~vadlab.datasets.temporal_truth.match_truth`.
         MissingFileError: There is no annotation.
     """
     classes = tuple(classes or protocol.classes)
@@ -194,7 +194,7 @@ def _match(
 ) -> dict[str, VideoTruth]:
     problems = ProblemList(protocol.name)
     labels: dict[str, VideoLabel | None] = dict.fromkeys(num_frames)
-    if protocol.annotation == 'masks':  # which tell no class: a video is normal, or of the one anomaly class
+    if protocol.annotation == 'masks':  # they have no classes: a video is normal, or has the one anomaly class
         labels |= {name: parse_label(str(len(given.intervals)), classes) for name, given in annotations.items()}
     truth = match_truth(annotations, labels, classes, num_frames, path, problems)
     problems.raise_if_any(path, 'Check the annotation, the frame counts (--frames) and the class names (--classes)')
@@ -204,7 +204,7 @@ def _match(
 
 
 def _same_names(protocol: Protocol, annotated: Mapping, num_frames: Mapping[str, int], path: str) -> list[str]:
-    """The videos, in the order of the frame counts, if annotation and frame counts are of the same ones."""
+    """Check that annotation and frame counts have the same videos; returns them in the order of the frame counts."""
     without = [name for name in num_frames if name not in annotated]
     if protocol.normal_name:
         without = [name for name in without if not re.fullmatch(protocol.normal_name, name)]
@@ -230,7 +230,7 @@ def _check_predicted(predicted: Collection[str] | None, known: Collection[str], 
 
 
 def check_known(names: Collection[str], known: Collection[str], what: str) -> None:
-    """Make sure that every video is one of the annotated ones.
+    """Check that every video is annotated.
 
     Raises:
         DataError: Some are not.
@@ -238,13 +238,13 @@ def check_known(names: Collection[str], known: Collection[str], what: str) -> No
     extra = [name for name in names if name not in known]
     if extra:
         raise DataError(
-            f'{len(extra)} of {len(names)} {what} are of videos that the annotation does not know (first: {extra[0]}). '
+            f'{len(extra)} of {len(names)} {what} are of videos that are not in the annotation (first: {extra[0]}). '
             f'{nearest(extra[0], list(known), limit=3)}'
         )
 
 
 def check_complete(names: Collection[str], known: Collection[str], what: str) -> None:
-    """Make sure that every annotated video is there.
+    """Check that there is no annotated video missing.
 
     Raises:
         DataError: Some are not.
@@ -258,10 +258,10 @@ def check_complete(names: Collection[str], known: Collection[str], what: str) ->
 
 
 def check_classes(truth: Mapping[str, VideoTruth], classes: Sequence[str]) -> None:
-    """Make sure that every interval has a class, which class probabilities are to be compared with.
+    """Check that every interval has a class, for the comparison with class probabilities.
 
     Raises:
-        DataError: Intervals of other classes.
+        DataError: Intervals have no class or another one.
     """
     unknown = without_class(truth)
     if unknown:

@@ -1,4 +1,4 @@
-"""Boxes that were found elsewhere, and tracks to compare them with: one ``NAME.txt`` a video, a row for each box."""
+"""Reading detections of other programs, and true tracks: one ``NAME.txt`` per video, one row per box."""
 
 from pathlib import Path
 
@@ -14,20 +14,19 @@ TRACK_COLUMNS = ('track', 'frame', 'x1', 'y1', 'x2', 'y2')
 
 
 def read_region_files(folder: str | Path, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Read the boxes of videos, as the files of region- and track-based criteria have them.
+    """Read the boxes of videos in the file format of the region- and track-based criteria.
 
     Args:
-        folder (str | Path): One ``NAME.txt`` a video, its rows numbers between commas; an empty file is a video
-            without boxes. Frames count from 0, boxes are in pixels.
-        columns (tuple[str, ...]): What a row holds, :data:`DETECTION_COLUMNS` or :data:`TRACK_COLUMNS`.
+        folder (str | Path): Has one ``NAME.txt`` per video, with rows of comma-separated numbers; an empty file is a
+            video without boxes. Frames count from 0, boxes are in pixels.
+        columns (tuple[str, ...]): Columns of a row, :data:`DETECTION_COLUMNS` or :data:`TRACK_COLUMNS`.
 
     Returns:
-        dict[str, np.ndarray]: By video id, float64, shape (M, len(columns)).
+        dict[str, np.ndarray]: Rows by video id, float64, shape (M, len(columns)).
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: A row that is none, a box whose end lies before its start, a frame below 0, or a value that is not
-            finite.
+        DataError: A row is invalid, a box ends before it starts, a frame is below 0, or a value is not finite.
     """
     paths = natural_sorted(Path(folder).glob('*.txt'))
     if not paths:

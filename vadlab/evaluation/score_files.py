@@ -1,4 +1,4 @@
-"""Predictions that were made elsewhere: score files of videos."""
+"""Reading score files of other programs."""
 
 import re
 from collections import Counter
@@ -27,20 +27,19 @@ def read_scores(
     """Read the scores of videos.
 
     Args:
-        source (str | Path): A folder with one ``NAME.npy`` or ``NAME.csv`` a video, or one ``.npz`` with an array for
-            each video. Where all are called ``NAME__0``, ``NAME__1`` and so on, they are crops. A csv has a row for
-            each frame or snippet, with or without a header; one column, a column called ``score``, or a column for
-            each class. A header that names classes says which column is whose.
-        crop (int | None): Which crop counts; None: their mean.
-        classes (Sequence[str] | None): Class names, Normal first, which headers are held to.
+        source (str | Path): A folder with one ``NAME.npy`` or ``NAME.csv`` per video, or one ``.npz`` with one array
+            per video. If all are called ``NAME__0``, ``NAME__1`` and so on, they are crops. A csv has one row per frame
+            or snippet, with or without a header, and one column, a column called ``score``, or one column per class. A
+            header with class names gives the order of columns.
+        crop (int | None): Number of the crop to use; None: the mean of all.
+        classes (Sequence[str] | None): Class names, Normal first, against which headers are checked.
 
     Returns:
-        dict[str, np.ndarray]: By video id: scores of shape (N,), or class probabilities of shape (N, C).
+        dict[str, np.ndarray]: By video id, scores of shape (N,), or class probabilities of shape (N, C).
 
     Raises:
         MissingFileError: There is nothing to read.
-        DataError: Files that cannot be used, or videos with other crops than the rest; all are counted, the first is
-            shown.
+        DataError: Files cannot be used, or videos have other crops than the rest; all are counted, the first is shown.
     """
     source = Path(source)
     arrays: dict[str, np.ndarray] = {}
@@ -48,7 +47,7 @@ def read_scores(
     for name, load in _entries(source, tuple(classes or ())).items():
         try:
             arrays[name] = _checked(load())
-        except DataError as error:  # names the file itself
+        except DataError as error:  # its message names the file
             faults.append(str(error))
         except ValueError as error:
             faults.append(f'{name}: {error}')
@@ -59,7 +58,7 @@ def read_scores(
 
 
 def _entries(source: Path, classes: tuple[str, ...]) -> dict[str, Callable[[], np.ndarray]]:
-    """How to read each array, by name."""
+    """Functions that read the arrays, by name."""
     if source.is_dir():
         readers: dict[str, Callable[..., np.ndarray]] = {'.npy': read_npy, '.csv': partial(_read_csv, classes=classes)}
         there = (path for path in source.iterdir() if path.suffix in readers and not path.name.startswith('.'))
@@ -132,7 +131,7 @@ def _by_video(arrays: dict[str, np.ndarray], source: Path, crop: int | None) -> 
     parts = {name: _CROP.fullmatch(name) for name in arrays}
     grouped: dict[str, dict[int, np.ndarray]] = {}
     for name, match in parts.items():
-        # Only where all names end so: `__1` may be part of a name.
+        # Only if all names have such a suffix: `__1` may be part of a name.
         base, number = (match[1], int(match[2])) if match and all(parts.values()) else (name, 0)
         group = grouped.setdefault(video_id_of(base), {})
         if number in group:
@@ -154,7 +153,7 @@ def _by_video(arrays: dict[str, np.ndarray], source: Path, crop: int | None) -> 
 
 
 def _check_same_crops(grouped: Mapping[str, Mapping[int, np.ndarray]], source: Path) -> None:
-    """A mean over fewer crops is another score: a file that is lost must not pass unseen."""
+    """Check that all videos have the same crops: a mean over fewer crops is another score."""
     usual, _ = Counter(tuple(sorted(group)) for group in grouped.values()).most_common(1)[0]
     others = [name for name, group in grouped.items() if tuple(sorted(group)) != usual]
     if others:
@@ -166,12 +165,12 @@ def _check_same_crops(grouped: Mapping[str, Mapping[int, np.ndarray]], source: P
 
 
 def choose_unit(scores: Mapping[str, np.ndarray], num_frames: Mapping[str, int], snippet_len: int = 16) -> str:
-    """Whether scores are of frames or of snippets: whose number is nearer, on most videos.
+    """The unit of scores: the one whose number is closer to the number of scores, on most videos.
 
     Args:
         scores (Mapping[str, np.ndarray]): By video, shape (N, ...), N > 0.
-        num_frames (Mapping[str, int]): Of at least these videos.
-        snippet_len (int): Frames of a snippet.
+        num_frames (Mapping[str, int]): Frames of at least these videos.
+        snippet_len (int): Frames per snippet.
 
     Returns:
         str: ``frame`` or ``snippet``.

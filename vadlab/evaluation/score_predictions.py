@@ -1,4 +1,4 @@
-"""Scoring predictions that were made elsewhere, by the same metrics that score our own."""
+"""Scoring predictions of other programs with VADLab's own metrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,11 +23,11 @@ from .score_files import UNITS, choose_unit
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """Every choice that a number depends on; see the metrics for their meaning.
+    """Options of the scoring; see the metrics for their meaning.
 
     Attributes:
-        unit (str): ``frame``, ``snippet``, or ``auto``: told apart by length.
-        snippet_len (int): Frames of a snippet.
+        unit (str): ``frame``, ``snippet``, or ``auto``: decided by length.
+        snippet_len (int): Frames per snippet.
         expand (str): ``repeat`` or ``linear``: from snippets to frames.
         smoothing (str | None): ``forward_window(7)``, ``fixed_blocks(8)``.
         length_policy (str): ``error``, ``truncate`` or ``pad_last``.
@@ -36,11 +36,11 @@ class ScoringOptions:
         far_threshold (float): Scores at or above it are alarms.
         video_mode (str): ``max`` or ``top_mean``.
         segment_mode (str): ``vadclip`` or ``standard``.
-        ious (tuple[float, ...]): Of segments.
-        interval_mode (str): What the numbers of the annotation meant; for the protocol's text.
-        tiou_threshold (float | str): From which score on a frame is called anomalous in TIoU, or ``youden``.
+        ious (tuple[float, ...]): IoU thresholds of segments.
+        interval_mode (str): Meaning of the numbers in the annotation; for the protocol's text.
+        tiou_threshold (float | str): Minimum score of frames predicted as anomalous in TIoU, or ``youden``.
         alpha (float): Share of a track's regions that must be found (TBDC).
-        beta (float): IoU from which on a region is found (RBDC, TBDC).
+        beta (float): Minimum IoU at which a region is found (RBDC, TBDC).
     """
 
     unit: str = 'auto'
@@ -70,16 +70,16 @@ class ScoringOptions:
 
 @dataclass
 class ScoreReport:
-    """What came of it.
+    """Result of a scoring.
 
     Attributes:
-        metrics (dict[str, float]): By key, 0..1.
-        protocol (dict[str, str]): How each number came about, by key.
+        metrics (dict[str, float]): Numbers by key, 0..1.
+        protocol (dict[str, str]): How each number is computed, by key.
         unit (str): ``frame`` or ``snippet``.
-        touched (int): Videos whose scores the length policy brought to another length.
-        scores (dict[str, np.ndarray]): Of the frames of each video, as scored.
-        labels (dict[str, np.ndarray]): bool, likewise.
-        class_values (dict[str, dict[str, float]]): By the name of a measure, of each class that has one.
+        touched (int): Number of videos whose scores the length policy changed.
+        scores (dict[str, np.ndarray]): Frame scores of each video, as evaluated.
+        labels (dict[str, np.ndarray]): Frame labels of each video, bool.
+        class_values (dict[str, dict[str, float]]): By name of a measure, its value for each class that has one.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -105,19 +105,19 @@ def score_predictions(
     Args:
         scores (Mapping[str, np.ndarray]): By video: anomaly scores of frames or snippets, shape (N,), or class
             probabilities, Normal first, shape (N, C), whose anomaly score is ``1 - Normal``.
-        truth (Mapping[str, VideoTruth]): By video.
-        protocol (Protocol): Names the classes.
-        options (ScoringOptions): Everything else.
-        class_scores (Mapping[str, np.ndarray] | None): Class probabilities beside ``scores`` of shape (N,), of methods
-            whose frame scores come from elsewhere.
-        detections (Mapping[str, np.ndarray] | None): Boxes that a method reports, rows of
-            :data:`~vadlab.evaluation.region_files.DETECTION_COLUMNS`; a video that is not named has none.
-        tracks (Mapping[str, np.ndarray] | None): True ones, rows of
-            :data:`~vadlab.evaluation.region_files.TRACK_COLUMNS`, likewise.
+        truth (Mapping[str, VideoTruth]): Ground truth by video.
+        protocol (Protocol): The protocol, with its classes.
+        options (ScoringOptions): All other options.
+        class_scores (Mapping[str, np.ndarray] | None): Class probabilities in addition to ``scores`` of shape (N,), for
+            methods with separate frame scores.
+        detections (Mapping[str, np.ndarray] | None): Predicted boxes, rows of
+            :data:`~vadlab.evaluation.region_files.DETECTION_COLUMNS`; a missing video has no boxes.
+        tracks (Mapping[str, np.ndarray] | None): True boxes, rows of
+            :data:`~vadlab.evaluation.region_files.TRACK_COLUMNS`; a missing video has no boxes.
 
     Raises:
-        ConfigError: ``detections`` without ``tracks``, or a second set of class probabilities.
-        DataError: Videos that are missing or superfluous, shapes that do not fit, lengths that differ.
+        ConfigError: ``detections`` are given without ``tracks``, or there is a second set of class probabilities.
+        DataError: Videos are missing or unexpected, shapes do not match, or lengths differ.
     """
     _check_names(scores, truth, 'predictions')
     dimensions = {array.ndim for array in scores.values()}
@@ -275,7 +275,7 @@ def _anomaly_scores(array: np.ndarray) -> np.ndarray:
 def _class_values(
     protocol: Protocol, frame_metric: FrameScoreMetric, segment_metric: SegmentMetric
 ) -> dict[str, dict[str, float]]:
-    """AUC of each class, and its segment AP, mean over the IoU thresholds."""
+    """AUC of each class, and its segment AP as the mean over the IoU thresholds."""
     areas = dict(zip(protocol.classes[1:], frame_metric.class_areas.tolist(), strict=True))
     aps = dict(zip(protocol.classes, segment_metric.class_aps.mean(axis=0).tolist(), strict=True))
     measured = {'ROC AUC against all other frames': areas, f'segment AP ({segment_metric.mode})': aps}

@@ -29,7 +29,7 @@ def test_numbers_are_those_of_the_functions_and_have_a_protocol():
     expected = caption_scores([s.pred_caption for s in SAMPLES], [s.gt_captions for s in SAMPLES]).numbers
     assert numbers == {f'caption/{name}': value for name, value in expected.items()}
     assert list(numbers) == list(metric.protocol) == KEYS
-    assert '1 to 2 references an image' in metric.protocol['caption/cider_d']
+    assert '1 to 2 references per image' in metric.protocol['caption/cider_d']
     assert set(metric.higher_is_better) == {key.removeprefix('caption/') for key in KEYS}
 
 

@@ -11,19 +11,19 @@ from .ranking import rank_counts, roc_auc, run_starts
 
 
 def class_masks(intervals: Sequence[tuple[int, int, int]], num_frames: int, num_classes: int) -> np.ndarray:
-    """Which frames belong to which class.
+    """Mask of the frames of each class.
 
     Args:
-        intervals (Sequence): Class index, first frame, frame after the last, 0-based, of each interval; parts outside
-            the video are cut off.
+        intervals (Sequence): Class index, first frame, last frame + 1, 0-based, of each interval; parts outside the
+            video are cut off.
         num_frames (int): N.
-        num_classes (int): K, Normal (index 0) included.
+        num_classes (int): K, including Normal (index 0).
 
     Returns:
-        np.ndarray: bool, shape (N, K); the column of Normal is what no interval covers.
+        np.ndarray: bool, shape (N, K); the column of Normal has the frames outside all intervals.
 
     Raises:
-        DataError: A class index outside 1..K-1.
+        DataError: A class index is outside 1..K-1.
     """
     masks = np.zeros((num_frames, num_classes), dtype=bool)
     for index, start, end in intervals:
@@ -39,11 +39,11 @@ def class_wise_auc(scores: np.ndarray, masks: np.ndarray, weights: np.ndarray | 
 
     Args:
         scores (np.ndarray): Class probabilities of all frames, Normal first, shape (N, K).
-        masks (np.ndarray): Which frame belongs to which class, bool, shape (N, K).
-        weights (np.ndarray | None): How often each row counts, see :func:`~vadlab.evaluation.functional.rank_counts`.
+        masks (np.ndarray): Frames of each class, bool, shape (N, K).
+        weights (np.ndarray | None): Weight of each row, see :func:`~vadlab.evaluation.functional.rank_counts`.
 
     Returns:
-        np.ndarray: Of the classes 1..K-1, float64, shape (K - 1,); NaN for a class without a frame, or with all.
+        np.ndarray: AUC of the classes 1..K-1, float64, shape (K - 1,); NaN for a class without frames, or with all.
 
     Raises:
         DataError: The shapes differ.
@@ -66,7 +66,7 @@ def class_wise_auc(scores: np.ndarray, masks: np.ndarray, weights: np.ndarray | 
 
 
 def mean_class_auc(areas: np.ndarray) -> float:
-    """mAUC: mean of :func:`class_wise_auc` over the classes that have frames; NaN, with a warning, where none has."""
+    """mAUC: mean of :func:`class_wise_auc` over the classes with frames; NaN, with a warning, if there are none."""
     if np.isnan(areas).all():
         warnings.warn('mAUC is NaN: no anomaly class has frames', UserWarning, stacklevel=2)
         return float('nan')

@@ -1,4 +1,4 @@
-"""Measures on class probabilities of whole clips: one label a clip, or several."""
+"""Measures on class probabilities of whole clips, with one or several labels per clip."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from .ranking import precision_recall_curve, rank_counts
 
 
 def label_matrix(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Labels as a matrix.
+    """Labels as a bool matrix.
 
     Args:
         labels (np.ndarray): Class indices, integers of shape (N,), or already bool or 0 / 1 of shape (N, C).
@@ -20,7 +20,7 @@ def label_matrix(labels: np.ndarray, num_classes: int) -> np.ndarray:
         np.ndarray: bool, shape (N, C).
 
     Raises:
-        DataError: Indices outside 0..C-1, other shapes, or other values than 0 and 1 in a matrix.
+        DataError: Indices are outside 0..C-1, shapes are wrong, or a matrix has other values than 0 and 1.
     """
     labels = np.asarray(labels)
     if labels.ndim == 1:
@@ -33,25 +33,25 @@ def label_matrix(labels: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def top_1(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Share of clips whose highest-scoring class is (one of) theirs; of equal scores the first class counts.
+    """Top-1 accuracy: share of clips whose highest-scoring class is (one of) their labels; the first of equal scores.
 
     Args:
-        scores (np.ndarray): Of any scale, higher is likelier, shape (N, C), N > 0.
-        labels (np.ndarray): As :func:`label_matrix` takes them; a clip without a label is never right.
+        scores (np.ndarray): Scores of any scale, higher is more likely, shape (N, C), N > 0.
+        labels (np.ndarray): Labels as for :func:`label_matrix`; a clip without a label is never correct.
 
     Raises:
-        DataError: No clip, shapes that do not fit, or scores that are not finite.
+        DataError: There is no clip, the shapes do not match, or scores are not finite.
     """
     scores, truth = _checked(scores, labels)
     return float(truth[np.arange(len(scores)), scores.argmax(axis=1)].mean())
 
 
 def predicted_labels(scores: np.ndarray, multi_label: bool = False, threshold: float = 0.5) -> np.ndarray:
-    """The classes that a model decides for.
+    """Mask of the predicted classes.
 
     Args:
         scores (np.ndarray): Probabilities, shape (N, C).
-        multi_label (bool): Every class from ``threshold`` on, instead of the highest.
+        multi_label (bool): Whether to predict every class with at least ``threshold``, instead of the highest one.
         threshold (float): 0..1.
 
     Returns:
@@ -62,14 +62,14 @@ def predicted_labels(scores: np.ndarray, multi_label: bool = False, threshold: f
 
 
 def class_f1(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """F1 of each class: 2 TP / (2 TP + FP + FN).
+    """F1 per class: 2 TP / (2 TP + FP + FN).
 
     Args:
         predicted (np.ndarray): bool, shape (N, C), from :func:`predicted_labels`.
-        labels (np.ndarray): As :func:`label_matrix` takes them.
+        labels (np.ndarray): Labels as for :func:`label_matrix`.
 
     Returns:
-        np.ndarray: float64, shape (C,); NaN for a class that no clip is of, since predicting it can only be wrong.
+        np.ndarray: float64, shape (C,); NaN for a class without clips, since every prediction of it is wrong.
     """
     predicted, truth = _checked(predicted, labels)
     positives = truth.sum(axis=0)
@@ -79,14 +79,14 @@ def class_f1(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def class_average_precision(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Step-wise average precision of each class against all others, as scikit-learn computes it.
+    """Step-wise average precision per class against all others, as in scikit-learn.
 
     Args:
         scores (np.ndarray): Shape (N, C), N > 0.
-        labels (np.ndarray): As :func:`label_matrix` takes them.
+        labels (np.ndarray): Labels as for :func:`label_matrix`.
 
     Returns:
-        np.ndarray: float64, shape (C,); NaN for a class that no clip is of.
+        np.ndarray: float64, shape (C,); NaN for a class without clips.
     """
     scores, truth = _checked(scores, labels)
     values = np.full(scores.shape[1], np.nan)
@@ -97,21 +97,21 @@ def class_average_precision(scores: np.ndarray, labels: np.ndarray) -> np.ndarra
 
 
 def mean_over_classes(values: np.ndarray) -> tuple[float, int]:
-    """Mean over the classes that are defined, and how many were left out; NaN where none is."""
+    """Mean over the classes whose value is not NaN, and the number of other classes; NaN if all are NaN."""
     known = values[~np.isnan(values)]
     return (float(known.mean()) if len(known) else float('nan')), int(len(values) - len(known))
 
 
 def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How often clips of each class were taken for each class.
+    """Confusion matrix of clips.
 
     Args:
-        scores (np.ndarray): Shape (N, C); the highest decides.
-        labels (np.ndarray): As :func:`label_matrix` takes them. A clip of several labels counts under each, as right
-            where the decision is one of them.
+        scores (np.ndarray): Shape (N, C); the class with the highest score is the prediction.
+        labels (np.ndarray): Labels as for :func:`label_matrix`. A clip with several labels counts once per label, and
+            as correct if the prediction is one of them.
 
     Returns:
-        np.ndarray: int64, shape (C, C): row the truth, column the decision.
+        np.ndarray: int64, shape (C, C): rows are labels, columns are predictions.
     """
     scores, truth = _checked(scores, labels)
     decided = scores.argmax(axis=1)

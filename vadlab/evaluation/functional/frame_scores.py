@@ -1,4 +1,4 @@
-"""Measures on per-frame anomaly scores that know which video a frame belongs to."""
+"""Measures on per-frame anomaly scores, grouped by video."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ VIDEO_MODES = ('max', 'top_mean')
 
 
 def ano_auc(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> float:
-    """ROC AUC over the frames of those videos only that have an anomalous frame.
+    """ROC AUC over the frames of the videos that have an anomalous frame.
 
-    Telling anomalous videos from normal ones earns nothing here; telling when does.
+    It measures localisation in time, not the separation of anomalous and normal videos.
 
     Args:
-        scores (Sequence[np.ndarray]): Of each video, shape (N,).
-        labels (Sequence[np.ndarray]): Of each video, bool, shape (N,).
+        scores (Sequence[np.ndarray]): Scores per video, shape (N,).
+        labels (Sequence[np.ndarray]): Labels per video, bool, shape (N,).
 
     Returns:
-        float: 0..1; NaN, with a warning, where these frames are of one class or there are none.
+        float: 0..1; NaN, with a warning, if these frames have one class or there are none.
     """
     chosen = [i for i, label in enumerate(labels) if np.any(label)]
     if not chosen:
@@ -35,21 +35,21 @@ def ano_auc(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> float
 
 
 def macro_auc(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray], mode: str = 'skip') -> float:
-    """Mean over the videos of each video's own ROC AUC.
+    """Mean of the ROC AUCs of the videos.
 
     Args:
-        scores (Sequence[np.ndarray]): Of each video, shape (N,); 0..1 unless ``mode`` is ``skip``.
-        labels (Sequence[np.ndarray]): Of each video, bool, shape (N,).
-        mode (str): What becomes of videos with frames of one class. ``skip``: left out. ``prepend_normal``: a normal
-            frame of score 0 is put before a video that has none; all-normal videos are left out. ``pad01``: every
-            video gets a normal frame of score 0 and an anomalous one of score 1, whatever its classes.
+        scores (Sequence[np.ndarray]): Scores per video, shape (N,); 0..1 unless ``mode`` is ``skip``.
+        labels (Sequence[np.ndarray]): Labels per video, bool, shape (N,).
+        mode (str): Treatment of videos with frames of one class. ``skip``: skipped. ``prepend_normal``: a normal frame
+            of score 0 is put before a video without normal frames; all-normal videos are skipped. ``pad01``: every
+            video, of any classes, gets a normal frame of score 0 and an anomalous one of score 1.
 
     Returns:
-        float: 0..1; NaN, with a warning, where no video is left.
+        float: 0..1; NaN, with a warning, if no video is left.
 
     Raises:
-        ConfigError: Unknown ``mode``.
-        DataError: Scores outside 0..1 where ``mode`` adds frames of score 0 or 1.
+        ConfigError: ``mode`` is unknown.
+        DataError: Scores are outside 0..1 and ``mode`` adds frames of score 0 or 1.
     """
     if mode not in MACRO_MODES:
         raise ConfigError(f'macro AUC mode is {mode!r}; choose one of {", ".join(MACRO_MODES)}')
@@ -71,15 +71,15 @@ def macro_auc(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray], mode: 
 
 
 def false_alarm_rate(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray], threshold: float = 0.5) -> float:
-    """Share of the frames of all-normal videos whose score reaches the threshold.
+    """FAR: share of the frames of all-normal videos whose score reaches the threshold.
 
     Args:
-        scores (Sequence[np.ndarray]): Anomaly probabilities of each video, 0..1, shape (N,).
-        labels (Sequence[np.ndarray]): Of each video, bool, shape (N,).
+        scores (Sequence[np.ndarray]): Anomaly probabilities per video, 0..1, shape (N,).
+        labels (Sequence[np.ndarray]): Labels per video, bool, shape (N,).
         threshold (float): Scores at or above it are alarms.
 
     Returns:
-        float: 0..1, lower is better; NaN, with a warning, where no video is all-normal.
+        float: 0..1, lower is better; NaN, with a warning, if no video is all-normal.
     """
     normal = [score for score, label in zip(scores, labels, strict=True) if not np.any(label)]
     frames = sum(len(score) for score in normal)
@@ -90,14 +90,14 @@ def false_alarm_rate(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray],
 
 
 def video_score(scores: np.ndarray, mode: str = 'max') -> float:
-    """One score of a video from those of its frames.
+    """Score of a video from the scores of its frames.
 
     Args:
-        scores (np.ndarray): Of its frames, shape (N,).
+        scores (np.ndarray): Scores of its frames, shape (N,).
         mode (str): ``max``, or ``top_mean``: mean of the highest sixteenth, ``max(1, N // 16)`` frames.
 
     Raises:
-        ConfigError: Unknown ``mode``.
+        ConfigError: ``mode`` is unknown.
         DataError: The video has no frame.
     """
     scores = np.asarray(scores)

@@ -1,4 +1,4 @@
-"""Frame labels from annotations and frame counts, and what to do where lengths differ."""
+"""Frame labels from annotations and frame counts, and matching of different lengths."""
 
 from collections.abc import Mapping
 
@@ -13,19 +13,19 @@ LENGTH_POLICIES = ('error', 'truncate', 'pad_last')
 def frame_labels(
     annotations: Mapping[str, tuple[str, np.ndarray]], num_frames: Mapping[str, int]
 ) -> dict[str, np.ndarray]:
-    """Which frames of which video are anomalous.
+    """Labels of the frames of each video: True for anomalous ones.
 
     Args:
-        annotations (Mapping): As :func:`vadlab.datasets.formats.temporal_annotations.read_temporal_annotations` returns
-            them: by video id, the class name and the half-open intervals, shape (K, 2).
-        num_frames (Mapping[str, int]): Frames of each video. UCF-Crime's usual 1,109,680 frames are what the public
-            snippet features hold, 16 for each snippet; published lists of true frame counts differ from them.
+        annotations (Mapping): By video id, the class name and the half-open intervals, shape (K, 2), from
+            :func:`vadlab.datasets.formats.temporal_annotations.read_temporal_annotations`.
+        num_frames (Mapping[str, int]): Frames of each video. UCF-Crime's usual 1,109,680 frames come from the public
+            snippet features, with 16 frames per snippet; published lists of true frame counts differ.
 
     Returns:
         dict[str, np.ndarray]: By video id, in the order of ``num_frames``: bool, shape (N,).
 
     Raises:
-        DataError: Videos without annotation, or annotated videos without a frame count.
+        DataError: Videos have no annotation, or annotated videos have no frame count.
     """
     for there, elsewhere, lack in (
         (num_frames, annotations, 'have no temporal annotation'),
@@ -38,21 +38,21 @@ def frame_labels(
 
 
 def match_lengths(video_id: str, scores: np.ndarray, num_frames: int, policy: str = 'error') -> tuple[np.ndarray, int]:
-    """Bring the scores of a video to the length of its ground truth, if that is allowed.
+    """Change the scores of a video to the length of its ground truth, if the policy allows it.
 
     Args:
         video_id (str): For the message.
-        scores (np.ndarray): Shape (N,), or (N, K) of class scores.
+        scores (np.ndarray): Shape (N,), or (N, K) for class scores.
         num_frames (int): Frames of the ground truth.
-        policy (str): ``error``: the lengths must agree. ``truncate``: only frames that both have count.
-            ``pad_last``: the last score stands for the frames after it; scores beyond the ground truth do not count.
+        policy (str): ``error``: the lengths must be equal. ``truncate``: only frames in both count. ``pad_last``: the
+            last score is repeated for the remaining frames; scores beyond the ground truth do not count.
 
     Returns:
-        tuple[np.ndarray, int]: The scores, and how many frames of the ground truth count.
+        tuple[np.ndarray, int]: The scores, and the number of frames of the ground truth that count.
 
     Raises:
-        ConfigError: Unknown ``policy``.
-        DataError: The lengths differ and ``policy`` is ``error``, or there is no score at all.
+        ConfigError: ``policy`` is unknown.
+        DataError: The lengths differ and ``policy`` is ``error``, or there is no score.
     """
     if policy not in LENGTH_POLICIES:
         raise ConfigError(f'length_policy is {policy!r}; choose one of {", ".join(LENGTH_POLICIES)}')

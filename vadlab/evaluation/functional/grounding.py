@@ -1,4 +1,4 @@
-"""Boxes against boxes."""
+"""IoU of pairs of boxes, and grounding accuracy."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ from vadlab.utils.errors import DataError
 
 
 def aligned_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of each box with its partner.
+    """Intersection over union of corresponding boxes.
 
     Args:
-        boxes (np.ndarray): x1, y1, x2, y2 in any one unit, shape (..., 4). An inverted or empty box has no area.
-        others (np.ndarray): The same shape.
+        boxes (np.ndarray): x1, y1, x2, y2 in any unit, shape (..., 4). An inverted or empty box has no area.
+        others (np.ndarray): Boxes in the same unit and shape.
 
     Returns:
-        np.ndarray: 0..1, float64, shape (...); 0 where both are empty.
+        np.ndarray: 0..1, float64, shape (...); 0 if both are empty.
 
     Raises:
-        DataError: Shapes that differ or do not end in 4.
+        DataError: The shapes differ or do not end in 4.
     """
     boxes, others = np.asarray(boxes, dtype=np.float64), np.asarray(others, dtype=np.float64)
     if boxes.shape != others.shape or boxes.shape[-1:] != (4,):

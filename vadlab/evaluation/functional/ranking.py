@@ -1,4 +1,4 @@
-"""How well scores rank anomalous frames above normal ones: ROC and precision-recall, from a single sort."""
+"""Ranking measures of frame scores: ROC and precision-recall curves, from a single sort."""
 
 import warnings
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ AP_MODES = ('step', 'trapezoid')
 
 @dataclass(frozen=True)
 class RankCounts:
-    """What lies at or above each distinct score, from the highest score down.
+    """Cumulative counts of frames at or above each distinct score, from the highest score down.
 
     Attributes:
         thresholds (np.ndarray): The K distinct scores, descending, shape (K,).
@@ -26,18 +26,18 @@ class RankCounts:
 
     @property
     def single_class(self) -> bool:
-        """Whether there is nothing to tell apart: no anomalous frame, or no normal one."""
+        """Whether there is only one class: no anomalous frame, or no normal one."""
         return self.positives[-1] == 0 or self.negatives[-1] == 0
 
 
 def run_starts(*arrays: np.ndarray) -> np.ndarray:
-    """Where a stretch of equal entries begins.
+    """Start indices of runs of equal entries.
 
     Args:
-        *arrays (np.ndarray): Of one length N > 0, shape (N, ...); a stretch ends where any of them changes.
+        *arrays (np.ndarray): Arrays of one length N > 0, shape (N, ...); a run ends where any of them changes.
 
     Returns:
-        np.ndarray: Ascending, the first is 0, int64, shape (number of stretches,).
+        np.ndarray: Ascending, the first is 0, int64, shape (number of runs,).
     """
     changed = np.zeros(len(arrays[0]) - 1, dtype=bool)
     for array in arrays:
@@ -47,19 +47,19 @@ def run_starts(*arrays: np.ndarray) -> np.ndarray:
 
 
 def rank_counts(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> RankCounts:
-    """Sort once, count at every distinct score. Everything below follows from these counts.
+    """Sort scores and count at every distinct score; all measures below are computed from these counts.
 
     Args:
         scores (np.ndarray): Any float or integer, higher is more anomalous, shape (N,).
         labels (np.ndarray): bool or 0 / 1, shape (N,).
-        weights (np.ndarray | None): How often each entry counts, > 0, shape (N,); for instance the number of frames
-            of each snippet. The result is that of repeating each entry so often.
+        weights (np.ndarray | None): Weight of each entry, > 0, shape (N,), such as the number of frames of a snippet.
+            The result is the same as if each entry were repeated.
 
     Returns:
-        RankCounts: Exact integers where ``weights`` is None or of integers.
+        RankCounts: Exact integers if ``weights`` is None or has integers.
 
     Raises:
-        DataError: Nothing to rank, other shapes than above, scores that are not finite, labels that are not 0 or 1.
+        DataError: There are no scores, shapes differ, scores are not finite, or labels are not 0 or 1.
     """
     scores, labels = np.asarray(scores), np.asarray(labels)
     if labels.dtype != bool and scores.shape == labels.shape:
@@ -74,7 +74,7 @@ def rank_counts(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | No
         bad = int(np.count_nonzero(~np.isfinite(scores)))
         raise DataError(f'{bad} of {scores.size} scores are NaN or infinite; the model has diverged or overflowed')
     if weights is None:
-        # A snippet's score repeats for its 16 frames: sort the stretches of equal frames, not the frames.
+        # A snippet's score repeats for its 16 frames, so runs of equal frames are sorted instead of frames.
         starts = run_starts(scores, labels)
         if 2 * starts.size <= scores.size:
             weights = np.diff(starts, append=scores.size)
@@ -99,7 +99,7 @@ def rank_counts(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | No
 def _nan_for_single_class(counts: RankCounts, what: str) -> bool:
     if counts.single_class:
         kind = 'anomalous' if counts.positives[-1] == 0 else 'normal'
-        warnings.warn(f'{what} is NaN: there is no {kind} frame to tell apart', UserWarning, stacklevel=3)
+        warnings.warn(f'{what} is NaN: there is no {kind} frame', UserWarning, stacklevel=3)
     return counts.single_class
 
 
@@ -120,13 +120,13 @@ def precision_recall_curve(counts: RankCounts) -> tuple[np.ndarray, np.ndarray]:
 
 
 def roc_auc(counts: RankCounts) -> float:
-    """Area under the ROC curve: the chance that an anomalous frame outscores a normal one, ties counting one half.
+    """Area under the ROC curve: probability that an anomalous frame scores higher than a normal one; ties count half.
 
     Args:
         counts (RankCounts): From :func:`rank_counts`.
 
     Returns:
-        float: 0..1; NaN, with a warning, where one class is missing.
+        float: 0..1; NaN, with a warning, if one class is missing.
     """
     if _nan_for_single_class(counts, 'ROC AUC'):
         return float('nan')
@@ -142,14 +142,14 @@ def average_precision(counts: RankCounts, mode: str = 'step') -> float:
 
     Args:
         counts (RankCounts): From :func:`rank_counts`.
-        mode (str): ``step``: precision at each recall gained (scikit-learn's; used by VadCLIP). ``trapezoid``: linear
-            between the points of the curve (used by RTFM and XDVioDet; it is the more optimistic one).
+        mode (str): ``step``: precision at each step of recall (scikit-learn's; used by VadCLIP). ``trapezoid``: linear
+            between the points of the curve (used by RTFM and XDVioDet; more optimistic).
 
     Returns:
-        float: 0..1; NaN, with a warning, where one class is missing.
+        float: 0..1; NaN, with a warning, if one class is missing.
 
     Raises:
-        ConfigError: Unknown ``mode``.
+        ConfigError: ``mode`` is unknown.
     """
     if mode not in AP_MODES:
         raise ConfigError(f'AP mode is {mode!r}; choose one of {", ".join(AP_MODES)}')
@@ -161,18 +161,18 @@ def average_precision(counts: RankCounts, mode: str = 'step') -> float:
 
 
 def equal_error_rate(counts: RankCounts) -> float:
-    """Where the false positive rate meets the miss rate on the ROC curve, linear between its points.
+    """Equal error rate: point of the ROC curve, linear between its points, at which the two error rates are equal.
 
     Args:
         counts (RankCounts): From :func:`rank_counts`.
 
     Returns:
-        float: 0..1, lower is better; NaN, with a warning, where one class is missing.
+        float: 0..1, lower is better; NaN, with a warning, if one class is missing.
     """
     if _nan_for_single_class(counts, 'EER'):
         return float('nan')
     fpr, tpr = roc_curve(counts)
-    excess = fpr - (1 - tpr)  # rises from -1 at the origin to +1
+    excess = fpr - (1 - tpr)  # increases from -1 at the origin to +1
     after = int(np.argmax(excess >= 0))
     before = after - 1
     share = -excess[before] / (excess[after] - excess[before])

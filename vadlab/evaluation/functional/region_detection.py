@@ -1,10 +1,10 @@
-"""Region- and track-based detection criteria.
+"""Region- and track-based detection criteria (RBDC, TBDC).
 
 Ramachandra and Jones, "Street Scene: A new dataset and evaluation protocol for video anomaly detection", WACV 2020
-(arXiv 1902.05872). What the paper leaves open follows the evaluation code that published numbers come from (Georgescu
+(arXiv 1902.05872). Where the paper is not specific, this follows the evaluation code of published numbers (Georgescu
 et al., TPAMI 2021, github.com/lilygeorgescu/AED): a detection that covers several true regions finds all of them; one
-that covers only regions found before counts neither way; boxes include their last pixel; of equal scores, the detection
-that comes first counts first.
+that covers only regions that are already found is neither a true nor a false positive; boxes include their last pixel;
+of equal scores, the first detection counts first.
 """
 
 import warnings
@@ -17,11 +17,11 @@ from vadlab.utils.errors import DataError
 
 @dataclass(frozen=True)
 class Detections:
-    """Anomalous regions that a method reports in all test videos; M of them.
+    """Anomalous regions that a method predicts in all test videos; M of them.
 
     Attributes:
         videos (np.ndarray): Number of the video, integer, shape (M,).
-        frames (np.ndarray): Frame in it, integer, shape (M,).
+        frames (np.ndarray): Frame in the video, integer, shape (M,).
         boxes_xyxy (np.ndarray): x1, y1, x2, y2 in pixels, the last ones included, shape (M, 4).
         scores (np.ndarray): Higher is more anomalous, shape (M,).
     """
@@ -34,7 +34,7 @@ class Detections:
 
 @dataclass(frozen=True)
 class Tracks:
-    """True anomalous regions of all test videos, G of them; those of one anomaly are a track.
+    """True anomalous regions of all test videos, G of them; the regions of one anomaly form a track.
 
     Attributes:
         videos (np.ndarray): Number of the video, integer, shape (G,).
@@ -51,12 +51,12 @@ class Tracks:
 
 @dataclass(frozen=True)
 class RegionCurves:
-    """Detection rates against false positives per frame, up to 1 of these.
+    """Detection rates as functions of the false positives per frame, up to 1.
 
     Attributes:
         false_positives (np.ndarray): Per frame, ascending from 0 to 1, float64, shape (P,).
-        region_rates (np.ndarray): Share of the true regions that are found, shape (P,).
-        track_rates (np.ndarray): Share of the tracks that are found, shape (P,).
+        region_rates (np.ndarray): Share of true regions found, shape (P,).
+        track_rates (np.ndarray): Share of tracks found, shape (P,).
     """
 
     false_positives: np.ndarray
@@ -79,7 +79,7 @@ def _area_under(heights: np.ndarray, at: np.ndarray) -> float:
 
 
 def pixel_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """IoU of each box with its partner, both of whole pixels of which the last ones count, shape (..., 4) to (...)."""
+    """IoU of corresponding boxes in whole pixels, the last ones included, shape (..., 4) to (...)."""
 
     def area(low: np.ndarray, high: np.ndarray) -> np.ndarray:
         return (high - low + 1).prod(axis=-1)
@@ -90,7 +90,7 @@ def pixel_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def matching_pairs(detections: Detections, tracks: Tracks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All pairs of a detection and a true region of the same frame, and their IoU, shape (pairs,) each."""
+    """All pairs of a detection and a true region in the same frame, and their IoU, shape (pairs,) each."""
     keys = np.concatenate(
         [np.stack([part.videos, part.frames], axis=1) for part in (detections, tracks)], dtype=np.int64
     )
@@ -110,21 +110,21 @@ def matching_pairs(detections: Detections, tracks: Tracks) -> tuple[np.ndarray, 
 def region_curves(
     detections: Detections, tracks: Tracks, num_frames: int, alpha: float = 0.1, beta: float = 0.1
 ) -> RegionCurves:
-    """The curves whose areas are RBDC and TBDC.
+    """Curves whose areas are RBDC and TBDC.
 
     Args:
-        detections (Detections): Of all test videos.
-        tracks (Tracks): Of all test videos.
+        detections (Detections): Detections of all test videos.
+        tracks (Tracks): Tracks of all test videos.
         num_frames (int): Frames of all test videos, anomalous or not, > 0.
-        alpha (float): A track is found when this share of its regions is.
-        beta (float): A region is found by a detection of at least this IoU.
+        alpha (float): A track is found if this share of its regions is found.
+        beta (float): A region is found by a detection with at least this IoU.
 
     Returns:
-        RegionCurves: One point for each detection, in the order of falling scores, until more than one false positive
-        a frame; from there flat to 1. NaN rates, with a warning, where there is no true region.
+        RegionCurves: One point per detection, by descending score, until there is more than one false positive per
+            frame; from there constant up to 1. NaN rates, with a warning, if there is no true region.
 
     Raises:
-        DataError: Scores that are not finite, or no frame.
+        DataError: Scores are not finite, or there is no frame.
     """
     scores = np.asarray(detections.scores, dtype=np.float64)
     if not np.isfinite(scores).all():
@@ -142,7 +142,7 @@ def region_curves(
     which, truth, iou = matching_pairs(detections, tracks)
     which, truth = which[iou >= beta], truth[iou >= beta]
 
-    never = scores.size  # the rank of what no detection finds
+    never = scores.size  # rank of regions that no detection finds
     found_at = np.full(len(tracks.videos), never)
     np.minimum.at(found_at, truth, rank[which])
     false_positive = np.ones(scores.size)

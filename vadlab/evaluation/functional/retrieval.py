@@ -1,4 +1,4 @@
-"""Retrieval: at which rank the first right item comes."""
+"""Retrieval measures: the rank of the first hit."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from vadlab.utils.errors import DataError
 
 
 def text_groups(captions: Sequence[str]) -> np.ndarray:
-    """The same number for captions that are the same text, letter case and spacing aside: int64, shape (K,)."""
+    """Group numbers of captions; equal texts, ignoring case and spacing, have one number: int64, shape (K,)."""
     numbers: dict[str, int] = {}
     groups = [numbers.setdefault(' '.join(caption.casefold().split()), len(numbers)) for caption in captions]
     return np.array(groups, dtype=np.int64)
@@ -23,21 +23,21 @@ def retrieval_ranks(
 ) -> np.ndarray:
     """Rank of each query's best hit in the gallery, by dot product.
 
-    An item that is no hit but as similar as the best hit comes before it, so a model that gives all items the same
-    embedding earns nothing by ties.
+    A non-hit with the same similarity as the best hit ranks before it, so a model with equal embeddings for all items
+    gains nothing from ties.
 
     Args:
         queries (np.ndarray): Embeddings, float, shape (Q, D).
         gallery (np.ndarray): Embeddings, float, shape (G, D).
-        query_groups (np.ndarray): Integers, shape (Q,). Gallery items of the query's group are its hits.
+        query_groups (np.ndarray): Integers, shape (Q,). Gallery items with the query's group are its hits.
         gallery_groups (np.ndarray): Integers, shape (G,).
-        chunk_size (int): Queries compared at a time; bounds the memory, does not change the result.
+        chunk_size (int): Number of queries compared at a time; limits the memory, does not change the result.
 
     Returns:
         np.ndarray: 1 is first; int64, shape (Q,).
 
     Raises:
-        DataError: No query, shapes that do not fit, embeddings that are not finite, or a query without a hit.
+        DataError: There is no query, shapes do not match, embeddings are not finite, or a query has no hit.
     """
     queries, gallery = np.asarray(queries), np.asarray(gallery)
     query_groups, gallery_groups = np.asarray(query_groups), np.asarray(gallery_groups)

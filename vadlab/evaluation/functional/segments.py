@@ -1,14 +1,13 @@
 """Temporal segments: proposals from class probabilities, and their mean average precision.
 
 The procedure of VadCLIP's public test code (Wu et al., "VadCLIP: Adapting Vision-Language Models for Weakly Supervised
-Video Anomaly Detection", AAAI 2024, github.com/nwpu-zxr/VadCLIP), which goes back to weakly supervised action
-localisation. Two modes:
+Video Anomaly Detection", AAAI 2024, github.com/nwpu-zxr/VadCLIP), which comes from weakly supervised action
+localisation. There are two modes:
 
-- ``vadclip`` gives the published code's numbers, with what is odd in them: Normal is a class of the mean, which always
-  scores 0 on UCF-Crime (normal videos carry a label there that is no class), and one class without any proposal makes
+- ``vadclip`` reproduces the published code's numbers, including its peculiarities: Normal is a class of the mean, and
+  always scores 0 on UCF-Crime (the label of normal videos is not a class there); one class without any proposal makes
   the whole result 0.
-- ``standard`` takes the mean over the anomaly classes that have a true segment, and a class without proposals is 0 for
-  itself only.
+- ``standard`` is the mean over the anomaly classes with a true segment; a class without proposals scores 0.
 """
 
 from collections.abc import Sequence
@@ -31,8 +30,8 @@ class Segments:
     Attributes:
         classes (np.ndarray): Class index, int64, shape (M,).
         starts (np.ndarray): First frame, int64, shape (M,).
-        ends (np.ndarray): Frame after the last, int64, shape (M,).
-        scores (np.ndarray | None): Of proposals: any float, higher is surer, shape (M,). None for true segments.
+        ends (np.ndarray): Last frame + 1, int64, shape (M,).
+        scores (np.ndarray | None): Confidence of proposals, any float, shape (M,). None for true segments.
     """
 
     classes: np.ndarray
@@ -42,7 +41,7 @@ class Segments:
 
     @classmethod
     def of(cls, intervals: Sequence[tuple[int, int, int]]) -> 'Segments':
-        """True segments from (class index, start, end), half-open."""
+        """Build true segments from (class index, start, end), half-open."""
         columns = np.asarray(intervals, dtype=np.int64).reshape(-1, 3)
         return cls(columns[:, 0], columns[:, 1], columns[:, 2])
 
@@ -50,27 +49,27 @@ class Segments:
 def propose_segments(
     scores: np.ndarray, depth: float = 0.6, top_weight: float = 0.7, min_frames: int = 2, top_share: int = 16
 ) -> Segments:
-    """Stretches in which a class's probability stands out in a video.
+    """Propose segments with a high class probability in a video.
 
-    Of each class: the frames strictly above ``max - depth (max - min)``, in runs of at least ``min_frames``. A run's
+    Proposals of a class are runs of at least ``min_frames`` frames strictly above ``max - depth (max - min)``. A run's
     score is its highest probability plus ``top_weight`` times c, the mean of the class's ``N // top_share`` highest
-    frames in the video. A video shorter than ``top_share`` frames, and a class whose c is not positive, have none.
+    frames in the video. Videos shorter than ``top_share`` frames, and classes whose c is not positive, have none.
 
-    The published code goes on to suppress proposals of an IoU above 0.6; runs of one threshold are disjoint, so nothing
-    is left to suppress here.
+    The published code then suppresses proposals with an IoU above 0.6; runs of one threshold are disjoint, so this has
+    no effect and is omitted.
 
     Args:
         scores (np.ndarray): Class probabilities of the frames, float, shape (N, K).
-        depth (float): How far below the highest a frame may be, as a share of the range, 0..1.
-        top_weight (float): What the level of the whole video counts.
-        min_frames (int): Shortest run.
-        top_share (int): c is taken over the highest one in so many.
+        depth (float): Maximum distance of a frame below the highest one, as a share of the range, 0..1.
+        top_weight (float): Weight of c.
+        min_frames (int): Minimum length of a run.
+        top_share (int): c is the mean over the highest 1 / ``top_share`` of the frames.
 
     Returns:
-        Segments: By class, then by falling score.
+        Segments: Sorted by class, then by descending score.
 
     Raises:
-        DataError: Scores of another shape, or that are not finite.
+        DataError: Scores have another shape, or are not finite.
     """
     scores = np.asarray(scores)
     if scores.ndim != 2:
@@ -82,20 +81,20 @@ def propose_segments(
     if top == 0:
         none = np.zeros(0, np.int64)
         return Segments(none, none, none, np.zeros(0))
-    # A snippet's scores repeat for its frames: everything below works on stretches (r), which weigh their length.
+    # A snippet's scores repeat for its frames, so the code below works on runs of equal frames (r), weighted by length.
     bounds = np.append(run_starts(scores), num_frames)
     values_kr = np.ascontiguousarray(scores[bounds[:-1]].T)
     level_k = _mean_of_highest(values_kr, np.diff(bounds), top)
 
     highest, lowest = values_kr.max(axis=1), values_kr.min(axis=1)
-    # In double precision, as the published code's threshold is; the range and the scores stay in the scores' own.
+    # The threshold is in double precision, as in the published code; the range and the scores stay in their own.
     threshold_k = highest - (highest - lowest).astype(np.float64) * depth
     above_kr = (values_kr > threshold_k[:, None]) & (level_k > 0)[:, None]
     edges = np.diff(np.pad(above_kr, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     classes, first = np.nonzero(edges == 1)
     last = np.nonzero(edges == -1)[1]
     starts, ends = bounds[first], bounds[last]
-    # Highest of each run: reduceat from its first stretch to the one after its last, all classes laid end to end.
+    # Maximum of each proposal: reduceat from its first run of equal frames to its last, over all classes concatenated.
     width = above_kr.shape[1] + 1
     spans = np.stack([classes * width + first, classes * width + last], axis=1).ravel()
     peaks = np.zeros(0, scores.dtype)
@@ -113,12 +112,12 @@ def propose_segments(
 
 
 def _mean_of_highest(values_kr: np.ndarray, lengths_r: np.ndarray, top: int) -> np.ndarray:
-    """Of each class, the mean of its highest ``top`` frames, added up from the highest down as the published code does.
+    """Mean of the highest ``top`` frames per class, summed in descending order as in the published code.
 
-    Single precision makes the order of addition matter: another one would change ties between proposals.
+    In single precision the order of the sum matters: another order would change ties between proposals.
     """
     if len(lengths_r) == lengths_r.sum() and top < len(lengths_r):
-        # Frames that do not repeat: only the highest have to be sorted.
+        # Without repeated frames, only the highest have to be sorted.
         values_kr = np.partition(values_kr, len(lengths_r) - top, axis=1)[:, -top:]
         highest_kt = np.sort(values_kr, axis=1)[:, ::-1]
     else:
@@ -136,18 +135,18 @@ def segment_ap(
 ) -> np.ndarray | None:
     """Average precision of one class at several IoU thresholds.
 
-    From the surest proposal down, each takes the unmatched true segment of its video with the highest IoU, if that
-    reaches the threshold. AP is the sum of the precision at each hit over the number of true segments: not
-    interpolated, a miss costs what it should.
+    In descending order of score, each proposal is matched to the unmatched true segment of its video with the highest
+    IoU, if that reaches the threshold. AP is the sum of the precisions at the hits, divided by the number of true
+    segments, without interpolation.
 
     Args:
-        proposals (Sequence[Segments]): Of each video.
-        truths (Sequence[Segments]): Of each video, in the same order.
-        index (int): The class.
+        proposals (Sequence[Segments]): Proposals per video.
+        truths (Sequence[Segments]): True segments per video, in the same order.
+        index (int): Index of the class.
         ious (Sequence[float]): Thresholds, > 0.
 
     Returns:
-        np.ndarray | None: 0..1, shape (len(ious),); 0 where there is no true segment. None where there is no proposal.
+        np.ndarray | None: 0..1, shape (len(ious),); 0 if there is no true segment. None if there is no proposal.
     """
     found = [_of_class(proposal, index) for proposal in proposals]
     counts = [len(part[0]) for part in found]
@@ -179,7 +178,7 @@ def segment_ap(
         candidates = np.flatnonzero(overlap >= threshold)
         taken: set[int] = set()
         best: dict[int, tuple[float, int]] = {}
-        # Few pairs overlap that much; they come in the order of the proposals, and within one in that of the truths.
+        # Few pairs overlap that much; they are in the order of proposals, then of true segments.
         ahead = candidates.tolist()
         for at, pair in enumerate(ahead):
             proposal, segment = int(which[pair]), int(partner[pair])
@@ -210,20 +209,20 @@ def segment_map(
     """Mean average precision of segments over classes.
 
     Args:
-        proposals (Sequence[Segments]): Of each video.
-        truths (Sequence[Segments]): Of each video, in the same order. Whether a normal video has a true segment of
-            class 0 is the caller's to say: in the published lists those of XD-Violence have, those of UCF-Crime not.
-        num_classes (int): K, Normal (index 0) included.
+        proposals (Sequence[Segments]): Proposals per video.
+        truths (Sequence[Segments]): True segments per video, in the same order. The caller decides whether a normal
+            video has a true segment of class 0: in the published lists, XD-Violence's have one, UCF-Crime's do not.
+        num_classes (int): K, including Normal (index 0).
         mode (str): ``vadclip`` or ``standard``, see above.
         ious (Sequence[float]): IoU thresholds, > 0, up to 1.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: mAP at each threshold, shape (len(ious),); AP of each class, shape
-        (len(ious), K). NaN for what ``standard`` leaves out: Normal, and classes without a true segment.
+            (len(ious), K), NaN for classes that ``standard`` skips: Normal, and classes without a true segment.
 
     Raises:
-        ConfigError: Unknown ``mode``, or thresholds outside 0..1.
-        DataError: Numbers of videos that differ, or none.
+        ConfigError: ``mode`` is unknown, or thresholds are outside 0..1.
+        DataError: The numbers of videos differ, or there are none.
     """
     if mode not in SEGMENT_MODES:
         raise ConfigError(f'segment mode is {mode!r}; choose one of {", ".join(SEGMENT_MODES)}')

@@ -1,4 +1,4 @@
-"""From what a network gives for snippets and crops to one score for each frame."""
+"""Conversion of scores per snippet and crop to one score per frame."""
 
 import re
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ SMOOTHERS = ('forward_window', 'fixed_blocks')
 
 
 def snippet_to_frame(scores: np.ndarray, snippet_len: int = 16, mode: str = 'repeat') -> np.ndarray:
-    """Scores of frames from those of snippets.
+    """Convert snippet scores to frame scores.
 
     Args:
-        scores (np.ndarray): Of consecutive snippets, shape (T,), or (T, K) of class scores.
-        snippet_len (int): Frames of a snippet, > 0.
-        mode (str): ``repeat``: each frame has its snippet's score. ``linear``: a snippet's score belongs to its
-            middle, between two middles the score is interpolated, and before the first and after the last it stays.
+        scores (np.ndarray): Scores of consecutive snippets, shape (T,), or (T, K) for class scores.
+        snippet_len (int): Frames per snippet, > 0.
+        mode (str): ``repeat``: each frame gets its snippet's score. ``linear``: interpolation between the middles of
+            snippets, constant before the first and after the last middle.
 
     Returns:
-        np.ndarray: Shape (T * snippet_len,), or (T * snippet_len, K); of ``linear`` float64.
+        np.ndarray: Shape (T * snippet_len,), or (T * snippet_len, K); float64 for ``linear``.
 
     Raises:
-        ConfigError: Unknown ``mode``, or a ``snippet_len`` below 1.
+        ConfigError: ``mode`` is unknown, or ``snippet_len`` is below 1.
         DataError: There is no snippet.
     """
     scores = np.asarray(scores)
@@ -46,14 +46,14 @@ def frame_to_snippet(scores: np.ndarray, snippet_len: int = 16) -> np.ndarray:
     """Undo :func:`snippet_to_frame`'s ``repeat``.
 
     Args:
-        scores (np.ndarray): Of frames, shape (N, ...), N > 0; the last snippet may be cut short.
-        snippet_len (int): Frames of a snippet, > 0.
+        scores (np.ndarray): Scores of frames, shape (N, ...), N > 0; the last snippet may be shorter.
+        snippet_len (int): Frames per snippet, > 0.
 
     Returns:
         np.ndarray: Shape (ceil(N / snippet_len), ...).
 
     Raises:
-        DataError: Scores differ within a snippet, so that they are no repeated snippet scores.
+        DataError: Scores differ within a snippet, so they are not repeated snippet scores.
     """
     scores = np.asarray(scores)
     snippets = scores[::snippet_len]
@@ -67,18 +67,18 @@ def frame_to_snippet(scores: np.ndarray, snippet_len: int = 16) -> np.ndarray:
 
 
 def reduce_crops(scores: np.ndarray, crop: int | None = None) -> np.ndarray:
-    """One score from those of several crops of the same snippets.
+    """Combine the scores of several crops of the same snippets.
 
     Args:
         scores (np.ndarray): Shape (C, T, ...), C > 0.
-        crop (int | None): None: mean over the crops (10 of UCF-Crime and ShanghaiTech, 5 of XD-Violence in the public
-            features). An index: that crop only (VadCLIP tests crop 5 on UCF-Crime and crop 0 on XD-Violence).
+        crop (int | None): None: mean over the crops (10 for UCF-Crime and ShanghaiTech, 5 for XD-Violence in the
+            public features). An index: only that crop (VadCLIP tests crop 5 on UCF-Crime and crop 0 on XD-Violence).
 
     Returns:
         np.ndarray: Shape (T, ...).
 
     Raises:
-        DataError: There is no crop, or none of that index.
+        DataError: There are no crops, or none with that index.
     """
     scores = np.asarray(scores)
     if len(scores) == 0:
@@ -92,7 +92,7 @@ def reduce_crops(scores: np.ndarray, crop: int | None = None) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Smoothing:
-    """How snippet scores are smoothed, as a config or a command line writes it: ``forward_window(7)``.
+    """Smoothing of snippet scores, written in configs and on the command line as ``forward_window(7)``.
 
     Attributes:
         method (str): ``forward_window`` or ``fixed_blocks``.
@@ -104,14 +104,14 @@ class Smoothing:
 
     @classmethod
     def parse(cls, text: str | None) -> 'Smoothing | None':
-        """The smoothing that the text names; None for None, ``none`` and ``off``.
+        """Parse a smoothing; returns None for None, ``none`` and ``off``.
 
         Args:
-            text (str | None): ``forward_window(7)`` or ``fixed_blocks(8)``; ``forward_window:7`` needs no quotes in a
-                shell.
+            text (str | None): ``forward_window(7)`` or ``fixed_blocks(8)``; ``forward_window:7`` requires no quotes in
+                a shell.
 
         Raises:
-            ConfigError: Anything else.
+            ConfigError: The text is not valid.
         """
         if text is None or text in ('none', 'off'):
             return None
@@ -131,10 +131,10 @@ class Smoothing:
 
 
 def forward_window(scores: np.ndarray, size: int) -> np.ndarray:
-    """Mean of a snippet and the ``size - 1`` that follow it, with zeros after the end of the video.
+    """Mean of each snippet and the ``size - 1`` following ones, with zeros after the end of the video.
 
-    Pu et al., "Learning Prompt-Enhanced Context Features for Weakly-Supervised Video Anomaly Detection", TIP 2024,
-    whose test smooths so on UCF-Crime (7) and ShanghaiTech (3). The zeros pull the last ``size - 1`` snippets down.
+    Pu et al., "Learning Prompt-Enhanced Context Features for Weakly-Supervised Video Anomaly Detection", TIP 2024, use
+    it in testing on UCF-Crime (7) and ShanghaiTech (3). The zeros lower the scores of the last ``size - 1`` snippets.
 
     Args:
         scores (np.ndarray): Of consecutive snippets, shape (T,) or (T, K).
@@ -144,14 +144,14 @@ def forward_window(scores: np.ndarray, size: int) -> np.ndarray:
         np.ndarray: The same shape, float64.
     """
     padded = _with_zeros_after(scores, size - 1)
-    # Each window is summed by itself: a running sum would make ties of equal windows into near misses.
+    # Each window is summed separately: with a running sum, equal windows would get slightly different means.
     return np.lib.stride_tricks.sliding_window_view(padded, size, axis=0).mean(axis=-1)
 
 
 def fixed_blocks(scores: np.ndarray, size: int) -> np.ndarray:
-    """Each snippet gets the mean of its block of ``size`` snippets; zeros fill the last block.
+    """Mean of each block of ``size`` snippets, for all its snippets; the last block is padded with zeros.
 
-    The same authors' test smooths so on XD-Violence (8).
+    The same authors use it in testing on XD-Violence (8).
 
     Args:
         scores (np.ndarray): Of consecutive snippets, shape (T,) or (T, K).

@@ -1,4 +1,4 @@
-"""Where in the frame: boxes against the union of a frame's true boxes, alone and together with when.
+"""Spatial measures: IoU of boxes with the union of a frame's true boxes, and TIoU.
 
 TIoU as in Wu et al., "Weakly Supervised Video Anomaly Detection and Localization with Spatio-Temporal Prompts", ACM
 Multimedia 2024.
@@ -17,11 +17,11 @@ _CELLS_AT_ONCE = 4_000_000
 
 
 def union_area(boxes: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
-    """Area that at least one of several boxes covers, exactly.
+    """Exact area of the union of boxes.
 
     Args:
         boxes (np.ndarray): x1, y1, x2, y2, shape (F, G, 4). An inverted or empty box covers nothing.
-        valid (np.ndarray | None): Which boxes are there, bool, shape (F, G); all where None.
+        valid (np.ndarray | None): Mask of existing boxes, bool, shape (F, G); None for all.
 
     Returns:
         np.ndarray: float64, shape (F,).
@@ -34,7 +34,7 @@ def union_area(boxes: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray
     there = np.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
     if valid is not None:
         there = np.logical_and(there, valid)
-    # The sides of all boxes cut a frame into a grid of cells; each cell is covered wholly or not at all.
+    # The sides of all boxes divide a frame into a grid of cells; each cell is either fully covered or not covered.
     step = max(1, _CELLS_AT_ONCE // (count * (2 * count) ** 2))
     for begin in range(0, frames, step):
         part, shown = boxes[begin : begin + step], there[begin : begin + step]
@@ -54,15 +54,15 @@ def union_iou(boxes: np.ndarray, truths: np.ndarray, valid: np.ndarray | None = 
     """IoU of the predicted box of each frame with the union of that frame's true boxes.
 
     Args:
-        boxes (np.ndarray): x1, y1, x2, y2 in any one unit, shape (F, 4).
-        truths (np.ndarray): In the same unit, shape (F, G, 4).
-        valid (np.ndarray | None): Which of these are there, bool, shape (F, G); all where None.
+        boxes (np.ndarray): x1, y1, x2, y2 in any unit, shape (F, 4).
+        truths (np.ndarray): True boxes in the same unit, shape (F, G, 4).
+        valid (np.ndarray | None): Mask of existing true boxes, bool, shape (F, G); None for all.
 
     Returns:
-        np.ndarray: 0..1, float64, shape (F,); 0 where there is no true box, or all are empty.
+        np.ndarray: 0..1, float64, shape (F,); 0 if there is no true box, or all are empty.
 
     Raises:
-        DataError: The shapes do not fit.
+        DataError: The shapes do not match.
     """
     boxes, truths = np.asarray(boxes, dtype=np.float64), np.asarray(truths, dtype=np.float64)
     if boxes.ndim != 2 or boxes.shape[1] != 4 or truths.ndim != 3 or truths.shape[::2] != boxes.shape:
@@ -75,34 +75,34 @@ def union_iou(boxes: np.ndarray, truths: np.ndarray, valid: np.ndarray | None = 
 
 
 def youden_threshold(counts: RankCounts) -> float:
-    """The score at which the true positive rate exceeds the false positive rate most; the highest of several.
+    """Threshold with the largest difference of true and false positive rate; the highest one of several.
 
     Youden, "Index for rating diagnostic tests", Cancer 1950.
 
     Args:
-        counts (RankCounts): Of all test frames.
+        counts (RankCounts): Counts of all test frames.
 
     Returns:
-        float: Frames that score at least this are called anomalous; NaN, with a warning, where one class is missing.
+        float: Frames that score at least this are called anomalous; NaN, with a warning, if one class is missing.
     """
     if counts.single_class:
         warnings.warn("Youden's threshold is NaN: the frames are of one class", UserWarning, stacklevel=2)
         return float('nan')
-    # tpr - fpr, times both numbers of frames: exact for whole weights, so that ties are ties.
+    # tpr - fpr, times both numbers of frames: exact for integer weights, so that equal values compare equal.
     excess = counts.positives * counts.negatives[-1] - counts.negatives * counts.positives[-1]
     return float(counts.thresholds[np.argmax(excess)])
 
 
 def temporal_iou(ious: np.ndarray, scores: np.ndarray, threshold: float) -> float:
-    """TIoU: mean over anomalous frames of the spatial IoU, of frames that are called anomalous; the others give 0.
+    """TIoU: mean over anomalous frames of the spatial IoU, with 0 for frames that are not predicted as anomalous.
 
     Args:
         ious (np.ndarray): Spatial IoU of each anomalous frame, 0..1, shape (F,).
         scores (np.ndarray): Their anomaly scores, shape (F,).
-        threshold (float): Scores at or above it are called anomalous.
+        threshold (float): Frames with at least this score are predicted as anomalous.
 
     Returns:
-        float: 0..1; NaN, with a warning, where there is no frame, or no threshold.
+        float: 0..1; NaN, with a warning, if there is no frame, or no threshold.
     """
     if len(ious) == 0 or np.isnan(threshold):
         why = 'no anomalous frame has a true box' if len(ious) == 0 else 'there is no threshold'
@@ -112,16 +112,16 @@ def temporal_iou(ious: np.ndarray, scores: np.ndarray, threshold: float) -> floa
 
 
 def proposal_recall(ious: Sequence[np.ndarray], k: int, threshold: float = 0.5) -> float:
-    """Share of the true boxes that one of a frame's first k proposals finds.
+    """Recall at k: share of true boxes that are found by one of the first k proposals of their frame.
 
     Args:
-        ious (Sequence[np.ndarray]): Of each frame, the IoU of its P proposals, surest first, with its G true boxes,
+        ious (Sequence[np.ndarray]): Per frame, the IoU of its P proposals, by descending score, with its G true boxes,
             shape (P, G).
-        k (int): Proposals that count, > 0.
-        threshold (float): A true box is found from this IoU on.
+        k (int): Number of proposals that count, > 0.
+        threshold (float): Minimum IoU at which a true box counts as found.
 
     Returns:
-        float: 0..1; NaN, with a warning, where there is no true box.
+        float: 0..1; NaN, with a warning, if there is no true box.
     """
     total = sum(one.shape[1] for one in ious)
     if total == 0:

@@ -1,4 +1,4 @@
-"""Metrics for the Runner: thin classes over the pure functions of vadlab.evaluation.functional."""
+"""Metrics for the Runner: thin classes over the functions of vadlab.evaluation.functional."""
 
 from vadlab.utils.lazy_package import lazy_names
 

@@ -1,4 +1,4 @@
-"""How well predicted captions fit the references."""
+"""Metric for captions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,10 +17,10 @@ class CaptionMetric(ProtocolMetric):
     """BLEU-1 to 4, METEOR, ROUGE-L, CIDEr and CIDEr-D of ``pred_caption`` against ``gt_captions``.
 
     Args:
-        wordnet (str | None): WordNet's folder or ``.zip``, for METEOR's synonym stage; ``auto`` looks where NLTK and
-            Debian put it and does without if there is none; None does without.
+        wordnet (str | None): WordNet's folder or ``.zip``, for METEOR's synonym stage; ``auto`` searches the folders of
+            NLTK and Debian, and skips the stage if there is none; None skips it.
         collect_device (str): ``cpu`` or ``gpu``.
-        prefix (str | None): ``caption`` where None.
+        prefix (str | None): Prefix of the keys; ``caption`` if None.
     """
 
     default_prefix = 'caption'
@@ -33,7 +33,7 @@ class CaptionMetric(ProtocolMetric):
 
     @property
     def protocol(self) -> dict[str, str]:
-        """How each number is computed; the number of references is known after a test."""
+        """How each number is computed, by its full key; the number of references is known after a test."""
         return self.full_keys(caption_protocol(self._num_references, self.wordnet))
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class CaptionMetric(ProtocolMetric):
         return {'sample_id': image, 'caption': caption, 'references': list(references)}
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """The numbers over all images."""
+        """Compute the numbers over all images."""
         results = self.checked(results)
         captions, references = [r['caption'] for r in results], [r['references'] for r in results]
         self._num_references = [len(found) for found in references]

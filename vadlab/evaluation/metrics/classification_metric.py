@@ -1,4 +1,4 @@
-"""How well the classes of clips are told."""
+"""Classification metrics for clips."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ _NAMES = ('top1', 'macro_f1', 'map')
 
 @dataclass(frozen=True)
 class HeadPredictions:
-    """What one head said of a test set.
+    """Predictions and labels of one head on a test set.
 
     Attributes:
-        clip_ids (tuple[str, ...]): The N clips whose label is known.
+        clip_ids (tuple[str, ...]): Ids of the N clips with a known label.
         classes (tuple[str, ...]): Names of the C classes.
         scores (np.ndarray): Probabilities, shape (N, C).
         labels (np.ndarray): bool, shape (N, C).
@@ -36,10 +36,10 @@ class HeadPredictions:
     multi_label: bool
 
     def of_classes(self, names: Sequence[str]) -> 'HeadPredictions':
-        """The clips that are of one of these classes; what may be predicted stays.
+        """The subset of clips with one of these classes; all classes may still be predicted.
 
         Raises:
-            DataError: A name is no class of the head, or no clip is of any.
+            DataError: A name is not a class of the head, or no clip has any of them.
         """
         unknown = [name for name in names if name not in self.classes]
         if unknown:
@@ -53,23 +53,22 @@ class HeadPredictions:
 
 @METRICS.register_module()
 class ClassificationMetric(ProtocolMetric):
-    """Top-1, macro-F1 and mAP of each head: ``pred_scores`` against ``gt_labels``, both dicts by the heads' names.
+    """Top-1, macro-F1 and mAP per head, from ``pred_scores`` and ``gt_labels``, both dicts by head.
 
-    Of several heads there is also their mean, ``mean/top1`` and so on: one number to choose a checkpoint by.
-
-    Means run over the classes that a tested clip is of; how many were left out is part of the protocol. A clip whose
-    label is not known (-1) does not count for that head.
+    With several heads there is also their mean, ``mean/top1`` and so on: one number to select a checkpoint.
+    Means are over the classes of tested clips; the protocol has the number of skipped classes. A clip with unknown
+    label (-1) does not count for that head.
 
     Args:
-        heads (Sequence[str] | None): Which, in this order; all that the clips have where None.
-        threshold (float): Probability from which a clip has a label, where it may have several, 0..1.
-        tsv (str | None): Also write a results file as MammAlps' first benchmark reads it, see
+        heads (Sequence[str] | None): Heads to evaluate, in this order; None for all heads of the clips.
+        threshold (float): Probability from which a label is predicted by a multi-label head, 0..1.
+        tsv (str | None): Also write a results file in the format of MammAlps' first benchmark, see
             :func:`~vadlab.evaluation.mammalps_file.write_mammalps_results`; ``heads`` give the order of its columns.
         collect_device (str): ``cpu`` or ``gpu``.
-        prefix (str | None): Stands before ``HEAD/top1``; nothing where None.
+        prefix (str | None): Prefix of ``HEAD/top1``; none if None.
 
     Raises:
-        ConfigError: A threshold outside 0..1, a ``tsv`` that cannot be written, or one without ``heads``.
+        ConfigError: The threshold is outside 0..1, ``tsv`` cannot be written, or ``tsv`` is given without ``heads``.
     """
 
     default_prefix = ''
@@ -93,12 +92,12 @@ class ClassificationMetric(ProtocolMetric):
         self.heads = tuple(heads) if heads else None
         self.threshold = threshold
         self.tsv = tsv
-        #: What the last evaluation saw, for pictures and tables; on the main process.
+        #: Predictions of the last evaluation by head, for pictures and tables; on the main process.
         self.predictions: dict[str, HeadPredictions] = {}
 
     @property
     def protocol(self) -> dict[str, str]:
-        """How each number is computed; how many classes counted is known after a test."""
+        """How each number is computed, by its full key; the number of counted classes is known after a test."""
         texts = {}
         for head, found in self.predictions.items():
             lacking = int((~found.labels.any(axis=0)).sum())
@@ -132,7 +131,7 @@ class ClassificationMetric(ProtocolMetric):
         }
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """The numbers of each head over all clips."""
+        """Compute the numbers of each head over all clips."""
         results = self.checked(results)
         self.predictions = {head: self._head(head, results) for head in results[0]['scores']}
         numbers = {}

@@ -1,4 +1,4 @@
-"""Frame-level anomaly scores."""
+"""Metric for frame-level anomaly scores."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,25 +21,25 @@ from .protocol_metric import (
 
 
 class FrameScoreMetric(ProtocolMetric):
-    """AUC, AP, Ano-AUC, macro AUC, EER and FAR of per-frame scores, and mAUC where there are class probabilities.
+    """AUC, AP, Ano-AUC, macro AUC, EER and FAR of frame scores, and mAUC if there are class probabilities.
 
-    Ranking measures look at ``pred_logits`` (a probability close to 1 saturates and would make ties), FAR looks at
-    ``pred_scores``, mAUC at ``pred_class_scores``. Ground truth are ``gt_intervals`` over ``total_frames``, and for
-    mAUC the class of each (``gt_class_intervals`` or ``gt_label``).
+    Ranking measures use ``pred_logits`` (probabilities close to 1 saturate and would cause ties), FAR uses
+    ``pred_scores``, and mAUC ``pred_class_scores``. The ground truth is ``gt_intervals`` over ``total_frames``, and for
+    mAUC the class of each interval (``gt_class_intervals`` or ``gt_label``).
 
     Args:
         ap_mode (str): ``step`` or ``trapezoid``, see :func:`~vadlab.evaluation.functional.average_precision`.
         macro_mode (str): ``skip``, ``prepend_normal`` or ``pad01``, see
             :func:`~vadlab.evaluation.functional.macro_auc`.
         far_threshold (float): Scores at or above it are alarms, 0..1.
-        length_policy (str): ``error``, ``truncate`` or ``pad_last`` where the number of scores is not that of frames,
-            see :func:`~vadlab.evaluation.functional.match_lengths`.
+        length_policy (str): ``error``, ``truncate`` or ``pad_last``, if the numbers of scores and frames differ, see
+            :func:`~vadlab.evaluation.functional.match_lengths`.
         smoothing (str | None): ``forward_window(7)`` or ``fixed_blocks(8)`` over the snippets of a video, see
-            :class:`~vadlab.evaluation.functional.Smoothing`; then ranking, too, looks at ``pred_scores``, and the data
-            set must tell ``snippet_len``. Class probabilities stay as they are.
+            :class:`~vadlab.evaluation.functional.Smoothing`; ranking measures then also use ``pred_scores``, and the
+            data set must provide ``snippet_len``. Class probabilities are not smoothed.
         rank_by (str): ``logits``, or ``scores`` as most published code does.
         collect_device (str): ``cpu`` or ``gpu``.
-        prefix (str | None): ``frame`` where None.
+        prefix (str | None): Prefix of the keys; ``frame`` if None.
     """
 
     default_prefix = 'frame'
@@ -73,13 +73,13 @@ class FrameScoreMetric(ProtocolMetric):
         self.far_threshold = far_threshold
         self.smoothing = snippets.Smoothing.parse(smoothing)
         self.rank_by = 'scores' if self.smoothing else choose('rank_by', rank_by, RANK_BY)
-        # What the numbers of the last evaluation were computed from, for `protocol` and for pictures.
+        # Inputs of the last evaluation, for `protocol` and for pictures.
         self.has_classes = False
         self.class_areas = np.zeros(0)
 
     @property
     def protocol(self) -> dict[str, str]:
-        """How each number is computed."""
+        """How each number is computed, by its full key."""
         common = ''
         mode = (self.dataset_meta or {}).get('interval_mode')
         if mode:
@@ -89,7 +89,7 @@ class FrameScoreMetric(ProtocolMetric):
         smoothed = f', smoothed over snippets by {self.smoothing}' if self.smoothing else ''
         ties = f'{smoothed}, ties count half{common}'
         rule = f'by {"logit" if self.rank_by == "logits" else "score"}{ties}'
-        # Frames that a macro mode adds have a score, no logit.
+        # Frames that a macro mode adds have a score but no logit.
         macro_rule = rule if self.macro_mode == 'skip' else f'by score{ties}'
         macro = {
             'skip': 'videos of one class left out',
@@ -113,9 +113,9 @@ class FrameScoreMetric(ProtocolMetric):
         return self.full_keys(texts)
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
-        """Logits, scores and labels of one video, each of shape (N,), and what mAUC needs.
+        """Logits, scores and labels of one video, each of shape (N,), and the class data for mAUC.
 
-        Class probabilities are kept once for each stretch of equal frames, ``class_weights`` frames long.
+        Class probabilities are stored once per run of equal frames, whose length is in ``class_weights``.
         """
         name, video_id = type(self).__name__, str(field_of(sample, 'video_id', type(self).__name__))
         num_frames = int(field_of(sample, 'total_frames', name))
@@ -164,7 +164,7 @@ class FrameScoreMetric(ProtocolMetric):
         return {'class_scores': values[starts], 'class_masks': masks[starts], 'class_weights': weights}
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """The numbers over all videos."""
+        """Compute the numbers over all videos."""
         results = self.checked(results)
         logits, scores, labels = ([result[key] for result in results] for key in ('logits', 'scores', 'labels'))
         self.log_other_lengths([result['off_by'] for result in results], self.length_policy)
@@ -185,7 +185,7 @@ class FrameScoreMetric(ProtocolMetric):
             return numbers | self._mean_class_auc(results)
 
     def _mean_class_auc(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """mAUC, where the model predicts classes."""
+        """mAUC, if the model predicts classes."""
         unknown = sum('class_unknown' in result for result in results)
         known = [result for result in results if 'class_scores' in result]
         self.has_classes = unknown + len(known) > 0

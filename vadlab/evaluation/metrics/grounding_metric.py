@@ -1,4 +1,4 @@
-"""Finding where in the frame a region's caption is."""
+"""Metric for the grounding of region captions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,13 +16,13 @@ from .protocol_metric import ProtocolMetric, as_array, field_of
 class GroundingMetric(ProtocolMetric):
     """Accuracy at an IoU threshold and mean IoU of the boxes predicted for region captions.
 
-    Every sampled frame of every region that has a true box counts once, each caption's box by itself; ``space/miou`` of
-    :class:`SpaceMetric` looks at a frame's surest box and all its true ones.
+    Every sampled frame of a region with a true box counts once, separately for each caption. In contrast,
+    ``space/miou`` of :class:`SpaceMetric` compares a frame's highest-scoring box with all its true boxes.
 
     Args:
-        iou_threshold (float): A predicted box is right from this IoU on, 0..1.
+        iou_threshold (float): A predicted box with at least this IoU is correct, 0..1.
         collect_device (str): ``cpu`` or ``gpu``.
-        prefix (str | None): ``space`` where None.
+        prefix (str | None): Prefix of the keys; ``space`` if None.
     """
 
     default_prefix = 'space'
@@ -37,7 +37,7 @@ class GroundingMetric(ProtocolMetric):
 
     @property
     def protocol(self) -> dict[str, str]:
-        """How each number is computed."""
+        """How each number is computed, by its full key."""
         rule = 'best proposal per caption, over all sampled frames with a true box'
         return self.full_keys(
             {
@@ -47,7 +47,7 @@ class GroundingMetric(ProtocolMetric):
         )
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
-        """IoU of each region's box in each frame that has one, shape (sum over regions of their frames,)."""
+        """IoU of each region in each frame with a true box, shape (total number of such frames of all regions,)."""
         name = type(self).__name__
         video_id = str(field_of(sample, 'video_id', name))
         truth = sample.get('gt_regions')
@@ -62,7 +62,7 @@ class GroundingMetric(ProtocolMetric):
         return {'sample_id': video_id, 'ious': grounding.aligned_iou(predicted[valid], boxes[valid])}
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """The numbers over all boxes; NaN where the test set has none."""
+        """Compute the numbers over all boxes; NaN if there are none."""
         ious = np.concatenate([result['ious'] for result in self.checked(results)])
         if ious.size == 0:
             self.log('grounding is NaN: no test sample has a region with a box')

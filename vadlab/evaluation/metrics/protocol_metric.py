@@ -1,4 +1,4 @@
-"""What every metric of ours shares."""
+"""The base class of VADLab's metrics, and helpers for its subclasses."""
 
 import logging
 import warnings
@@ -14,47 +14,47 @@ from vadlab.utils.run_log import log
 
 _T = TypeVar('_T')
 
-# What a ranking looks at: unbounded logits, or probabilities.
+# Fields that a ranking may use: unbounded logits, or probabilities.
 RANK_BY = ('logits', 'scores')
-# Values that had another name in version 0.1.
+# Names of values in version 0.1.
 _FORMER = {('rank_by', 'margins'): 'logits'}
 
-# The last frames of a video, which fill no snippet, have no score of their own: that is no mismatch.
+# The last frames of a video that do not fill a snippet have no score; this is not a mismatch.
 SNIPPET_FRAMES = 16
 
 
 class ProtocolMetric(metaclass=ABCMeta):
-    """A metric over :class:`~vadlab.structures.VADDataSample` predictions.
+    """Base class of metrics over data samples, with a protocol for each number.
 
-    A subclass turns one sample into one small result (:meth:`process_sample`: a dict of ``sample_id`` and 1-D arrays,
-    so that results are cheap to gather over ranks) and the results of all videos into numbers
-    (:meth:`compute_metrics`, main process only). It declares ``default_prefix`` and ``higher_is_better``, and says by
-    :attr:`protocol` how each number came about.
+    A subclass converts one sample to one small result (:meth:`process_sample`: a dict of ``sample_id`` and 1-D arrays,
+    so that results are cheap to gather over ranks), and the results of all samples to numbers
+    (:meth:`compute_metrics`, only in the main process). It declares ``default_prefix`` and ``higher_is_better``, and
+    describes in :attr:`protocol` how each number is computed.
 
     It has the interface of MMEngine's ``BaseMetric`` without deriving from it: ``tools/eval_scores.py`` computes with
     the same classes and loads neither MMEngine nor torch.
 
     Args:
-        collect_device (str): ``cpu`` or ``gpu``, the way results of several processes are gathered.
-        prefix (str | None): Stands before the names of the numbers; ``default_prefix`` where None.
+        collect_device (str): ``cpu`` or ``gpu``, on which results of several processes are gathered.
+        prefix (str | None): Prefix of the keys; ``default_prefix`` if None.
     """
 
-    default_prefix: str = ''  # the names of the numbers are complete as they are
+    default_prefix: str = ''  # keys without prefix
     higher_is_better: dict[str, bool] = {}
 
     def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
         self.collect_device = collect_device
         self.collect_dir: str | None = None
         self.prefix = prefix or self.default_prefix
-        #: What :meth:`process_sample` returned, in the order of the samples.
+        #: Results of :meth:`process_sample`, in the order of the samples.
         self.results: list[dict[str, Any]] = []
         self._dataset_meta: dict | None = None
-        #: Numbers of the last evaluation that do not measure the model, by full key, and why.
+        #: Numbers of the last evaluation that do not measure the model, by full key, with the reason.
         self.meaningless: dict[str, str] = {}
 
     @property
     def dataset_meta(self) -> dict | None:
-        """What the data set tells of itself; set before anything is trained or tested."""
+        """Metainfo of the data set; set before training and testing."""
         return self._dataset_meta
 
     @dataset_meta.setter
@@ -68,34 +68,34 @@ class ProtocolMetric(metaclass=ABCMeta):
 
     @abstractmethod
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
-        """The small result of one sample."""
+        """Compute the result of one sample."""
 
     @abstractmethod
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """The numbers over the results of all samples, by name without prefix."""
+        """Compute the numbers over the results of all samples, by name without prefix."""
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Keep one result per sample. MMEngine's evaluator hands the samples over as dicts."""
+        """Store one result per sample. MMEngine's evaluator passes samples as dicts."""
         for sample in data_samples:
             fields = sample if isinstance(sample, Mapping) else sample.to_dict()
             self.results.append(self.process_sample(fields))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """The numbers over the results of all processes, by full key; MMEngine gathers these, and clears them.
+        """Compute the numbers over the results of all processes, by full key; MMEngine gathers and clears these.
 
         Args:
-            size (int): Samples of the data set; what a loader repeats to fill its last batch does not count.
+            size (int): Number of samples of the data set; samples repeated to fill the last batch do not count.
         """
         from mmengine.evaluator import BaseMetric
 
         return BaseMetric.evaluate(self, size)  # type: ignore[arg-type]
 
     def numbers(self) -> dict[str, float]:
-        """The numbers over the results of this process alone, by full key."""
+        """Compute the numbers over the results of this process only, by full key."""
         return self.full_keys(self.compute_metrics(self.results))
 
     def checked(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The results with each video once.
+        """Results without repeated samples.
 
         Raises:
             DataError: There is no result.
@@ -109,19 +109,19 @@ class ProtocolMetric(metaclass=ABCMeta):
         return list(reversed(unique.values()))
 
     def full_keys(self, values: Mapping[str, _T]) -> dict[str, _T]:
-        """The same values under keys that carry the prefix."""
+        """The same values under keys with the prefix."""
         return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in values.items()}
 
     def log(self, message: str, level: int = logging.WARNING) -> None:
-        """Say something in the run's log."""
+        """Write a message to the run's log."""
         log(f'{type(self).__name__}: {message}', level)
 
     def log_other_lengths(self, off_by: Sequence[int], policy: str) -> None:
-        """Say how many videos had more or fewer scores than frames; loudly only where it is a snippet or more.
+        """Log the number of videos with more or fewer scores than frames; as a warning only from one snippet on.
 
         Args:
-            off_by (Sequence[int]): Frames by which each video's scores are off, >= 0.
-            policy (str): What was done about it.
+            off_by (Sequence[int]): Difference of scores and frames of each video, >= 0.
+            policy (str): The length policy.
         """
         touched = sum(frames > 0 for frames in off_by)
         if touched:
@@ -133,12 +133,12 @@ class ProtocolMetric(metaclass=ABCMeta):
             )
 
     def look_for_ties(self, scores: np.ndarray, keys: Sequence[str], what: str) -> None:
-        """Tell that a ranking has nothing to rank: all scores are equal, or 0 and 1 alone.
+        """Warn if a ranking has nothing to rank: all scores are equal, or are only 0 and 1.
 
         Args:
-            scores (np.ndarray): All that is ranked, shape (N,).
-            keys (Sequence[str]): Numbers that come from the ranking, without prefix.
-            what (str): What has a score each, such as ``frames``.
+            scores (np.ndarray): All ranked scores, shape (N,).
+            keys (Sequence[str]): Keys of the numbers from this ranking, without prefix.
+            what (str): Plural noun for the ranked items, such as ``frames``.
         """
         self.meaningless = {}
         if len(scores) < 2:
@@ -158,7 +158,7 @@ class ProtocolMetric(metaclass=ABCMeta):
 
     @contextmanager
     def warnings_to_log(self) -> Iterator[None]:
-        """Warnings of the pure functions ("NaN: no anomalous frame") belong into the run's log."""
+        """Write warnings of the pure functions ("NaN: no anomalous frame") to the run's log."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
             yield
@@ -167,10 +167,10 @@ class ProtocolMetric(metaclass=ABCMeta):
 
 
 def field_of(sample: Mapping[str, Any], name: str, metric: str) -> Any:
-    """A field of a sample, tensors as numpy arrays on the CPU (half precision as float32).
+    """A field of a sample, with tensors as numpy arrays on the CPU (half precision as float32).
 
     Raises:
-        DataError: The sample has no such field; the message says who was to put it there.
+        DataError: The sample has no such field; the message names the model or data set that should provide it.
     """
     value = sample.get(name)
     if value is None:
@@ -183,10 +183,10 @@ def field_of(sample: Mapping[str, Any], name: str, metric: str) -> Any:
 
 
 def class_intervals_of(sample: Mapping[str, Any], metric: str) -> list[tuple[int, int, int]] | None:
-    """Class index, first frame and frame after the last of each anomalous interval of a sample.
+    """Class index, first frame and last frame + 1 of each anomalous interval of a sample.
 
-    ``gt_class_intervals`` where the data set gives them, else ``gt_intervals``, all of the class ``gt_label``. None
-    where an interval is anomalous, and nothing says of which class.
+    Returns ``gt_class_intervals`` if the data set provides them, else ``gt_intervals``, all of class ``gt_label``, and
+    None if the class of an interval is unknown.
 
     Raises:
         DataError: The sample has neither ``gt_class_intervals`` nor ``gt_label``.
@@ -218,7 +218,7 @@ def two_dimensional(value: Any, name: str, sample: Mapping[str, Any]) -> np.ndar
 
 def as_array(value: Any) -> Any:
     """A tensor as a numpy array; anything else unchanged."""
-    if hasattr(value, 'detach'):  # a tensor; asking for its class would load torch
+    if hasattr(value, 'detach'):  # a tensor; an isinstance check would load torch
         value = value.detach().cpu()
         is_half = value.is_floating_point() and value.element_size() == 2  # numpy has no bfloat16
         return (value.float() if is_half else value).numpy()
@@ -238,10 +238,10 @@ def one_dimensional(value: Any, name: str, sample: Mapping[str, Any]) -> np.ndar
 
 
 def choose(option: str, value: str, choices: Sequence[str]) -> str:
-    """The value of an option that has few.
+    """The value of an option, checked against its choices.
 
     Raises:
-        ConfigError: ``value`` is none of ``choices``.
+        ConfigError: ``value`` is not one of ``choices``.
     """
     value = _FORMER.get((option, value), value)
     if value not in choices:

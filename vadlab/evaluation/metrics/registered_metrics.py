@@ -1,6 +1,6 @@
-"""Registers the metrics whose own modules load without MMEngine.
+"""Registration of the metrics whose modules load without MMEngine.
 
-``tools/eval_scores.py`` computes with these classes and never loads MMEngine or torch, so no decorator registers them.
+``tools/eval_scores.py`` uses these classes without loading MMEngine or torch, so no decorator registers them.
 """
 
 from mmengine.evaluator import BaseMetric
@@ -13,7 +13,7 @@ from .segment_metric import SegmentMetric
 from .space_metric import SpaceMetric
 from .video_score_metric import VideoScoreMetric
 
-BaseMetric.register(ProtocolMetric)  # isinstance(metric, BaseMetric) holds, as for any metric of MMEngine
+BaseMetric.register(ProtocolMetric)  # makes isinstance(metric, BaseMetric) true, as for any metric of MMEngine
 
 for _metric in (FrameScoreMetric, SegmentMetric, SpaceMetric, VideoScoreMetric):
     METRICS.register_module(module=_metric)

@@ -1,4 +1,4 @@
-"""Finding the caption of a video or region, and the other way round."""
+"""Metric for retrieval of captions from videos or regions, and vice versa."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from vadlab.utils.errors import ConfigError, DataError
 from ..functional import retrieval
 from .protocol_metric import ProtocolMetric, as_array, field_of
 
-# What is retrieved, and the names of its two directions: by captions, then of captions.
+# Items, and the keys of their two directions: item to caption, caption to item.
 DIRECTIONS = {'video': ('video2caption', 'caption2video'), 'region': ('region', 'caption2region')}
 
 
@@ -19,15 +19,15 @@ DIRECTIONS = {'video': ('video2caption', 'caption2video'), 'region': ('region', 
 class RetrievalMetric(ProtocolMetric):
     """R@k and median rank, both directions, for whole videos and for regions.
 
-    All test captions are the gallery; those that are the same text (letter case and spacing aside) all count as
-    hits. Names: ``video2caption/r@1``, ``caption2video/r@1``, ``region/r@1`` (region to caption) and
+    All test captions are the gallery; all captions with the same text (ignoring case and spacing) count as hits.
+    Keys: ``video2caption/r@1``, ``caption2video/r@1``, ``region/r@1`` (region to caption) and
     ``caption2region/r@1``; ``r@5``, ``r@10``, ``medr`` and ``chance_r@1`` (R@1 of a random ranking) accordingly.
 
     Args:
         items (Sequence[str]): ``video``, ``region`` or both.
         topk (Sequence[int]): The k of R@k.
         collect_device (str): ``cpu`` or ``gpu``.
-        prefix (str | None): Stands before the names; they are complete without one.
+        prefix (str | None): Prefix of the keys, which are complete without one.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class RetrievalMetric(ProtocolMetric):
 
     @property
     def protocol(self) -> dict[str, str]:
-        """How each number is computed."""
+        """How each number is computed, by its full key."""
         texts: dict[str, str] = {}
         for item in self.items:
             for name, query, found in zip(DIRECTIONS[item], (item, 'caption'), ('caption', item), strict=True):
@@ -61,7 +61,7 @@ class RetrievalMetric(ProtocolMetric):
         return self.full_keys(texts)
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
-        """Embeddings and captions of one video; a video without captions or regions gives none."""
+        """Embeddings and captions of one video; empty without captions or regions."""
         name = type(self).__name__
         result: dict[str, Any] = {'sample_id': str(field_of(sample, 'video_id', name))}
         caption = sample.get('gt_caption')
@@ -84,7 +84,7 @@ class RetrievalMetric(ProtocolMetric):
         return result
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """The numbers over all videos and regions; NaN where the test set has no caption of the kind."""
+        """Compute the numbers over all videos and regions; NaN if there are no such captions."""
         results = self.checked(results)
         metrics: dict[str, float] = {}
         for item in self.items:
@@ -103,7 +103,7 @@ class RetrievalMetric(ProtocolMetric):
         return [f'r@{k}' for k in self.topk] + ['medr', 'chance_r@1']
 
     def _rank(self, found: list[tuple[list[str], np.ndarray, np.ndarray]], reverse: bool) -> dict[str, float]:
-        """The numbers of one direction; ``reverse`` starts from the captions."""
+        """Compute the numbers of one direction; with ``reverse``, captions are the queries."""
         groups = retrieval.text_groups([caption for captions, _, _ in found for caption in captions])
         queries, gallery = (np.concatenate([one[i] for one in found]) for i in ((2, 1) if reverse else (1, 2)))
         ranks = retrieval.retrieval_ranks(queries, gallery, groups, groups)

@@ -1,4 +1,4 @@
-"""Temporal segments of anomaly classes."""
+"""Metric for temporal segments of anomaly classes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,20 +12,20 @@ from .protocol_metric import ProtocolMetric, choose, class_intervals_of, field_o
 
 
 class SegmentMetric(ProtocolMetric):
-    """mAP at IoU 0.1 to 0.5 of the segments that class probabilities propose, and its mean over these.
+    """mAP at IoU 0.1 to 0.5 of segments proposed from class probabilities, and its mean over the thresholds.
 
-    Reads ``pred_class_scores`` of the frames, and the class of each true interval (``gt_class_intervals`` or
+    Uses ``pred_class_scores`` of the frames, and the class of each true interval (``gt_class_intervals``, or
     ``gt_label`` and ``gt_intervals``). Keys: ``segment/map``, ``segment/map@0.1`` and so on.
 
     Args:
         mode (str): ``vadclip`` or ``standard``, see :mod:`vadlab.evaluation.functional.segments`.
         ious (Sequence[float]): IoU thresholds, above 0, up to 1.
-        normal_truth (bool | None): Only in mode ``vadclip``: whether all of a normal video is a true segment of class
-            0. The published lists have it on XD-Violence, and not on UCF-Crime. None: where the data set calls its
-            class 0 ``A``, as XD-Violence does.
-        length_policy (str): ``error``, ``truncate`` or ``pad_last`` where the number of scores is not that of frames.
+        normal_truth (bool | None): Only in mode ``vadclip``: whether a whole normal video is a true segment of class
+            0. The published lists have such segments for XD-Violence, but not for UCF-Crime. None: True if the name of
+            class 0 is ``A``, as in XD-Violence.
+        length_policy (str): ``error``, ``truncate`` or ``pad_last``, if the numbers of scores and frames differ.
         collect_device (str): ``cpu`` or ``gpu``.
-        prefix (str | None): ``segment`` where None.
+        prefix (str | None): Prefix of the keys; ``segment`` if None.
     """
 
     default_prefix = 'segment'
@@ -52,10 +52,10 @@ class SegmentMetric(ProtocolMetric):
 
     @property
     def dataset_meta(self) -> dict | None:
-        """What the data set tells of itself; set before anything is trained or tested.
+        """Metainfo of the data set; set before training and testing.
 
         Raises:
-            DataError: The annotation does not tell the class of some intervals.
+            DataError: The class of some intervals is not in the annotation.
         """
         return self._dataset_meta
 
@@ -74,7 +74,7 @@ class SegmentMetric(ProtocolMetric):
 
     @property
     def protocol(self) -> dict[str, str]:
-        """How each number is computed."""
+        """How each number is computed, by its full key."""
         which = 'mean over anomaly classes with a true segment'
         if self.mode == 'vadclip':
             truth = 'normal videos are its true segments' if self._normal_counts else 'which has no true segment'
@@ -85,7 +85,7 @@ class SegmentMetric(ProtocolMetric):
         return self.full_keys(texts)
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
-        """The proposals and the true segments of one video."""
+        """Proposals and true segments of one video."""
         name = type(self).__name__
         video_id = str(field_of(sample, 'video_id', name))
         num_frames = int(field_of(sample, 'total_frames', name))
@@ -120,7 +120,7 @@ class SegmentMetric(ProtocolMetric):
         }
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """The numbers over all videos."""
+        """Compute the numbers over all videos."""
         results = self.checked(results)
         self.log_other_lengths([result['off_by'] for result in results], self.length_policy)
         columns = sorted({result['num_classes'] for result in results})

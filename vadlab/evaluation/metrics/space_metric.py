@@ -1,4 +1,4 @@
-"""Where in the frame the anomaly is."""
+"""Metric for the position of anomalies in the frame."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -16,24 +16,24 @@ ITEMS = ('miou', 'tiou', 'rbdc', 'tbdc')
 
 
 class SpaceMetric(ProtocolMetric):
-    """Spatial IoU, TIoU, RBDC and TBDC, as far as predictions and ground truth allow.
+    """Spatial IoU, TIoU, RBDC and TBDC, as far as predictions and ground truth are available.
 
-    ``miou`` and ``tiou`` look at the anomalous frames (by ``gt_intervals``) that have a true box: the frame's surest
-    predicted box against the union of its true ones; a frame without a predicted box counts 0. ``tiou`` needs
-    ``pred_scores``, too. Boxes are ``pred_detections`` against ``gt_tracks``, which ``rbdc`` and ``tbdc`` need, or else
-    ``pred_regions`` against ``gt_regions`` in the sampled frames.
+    ``miou`` and ``tiou`` are computed over the anomalous frames (by ``gt_intervals``) with a true box: IoU of the
+    frame's highest-scoring predicted box with the union of its true boxes; 0 without a predicted box. ``tiou`` also
+    requires ``pred_scores``. Boxes are ``pred_detections`` and ``gt_tracks``, which ``rbdc`` and ``tbdc`` require, or
+    else ``pred_regions`` and ``gt_regions`` in the sampled frames.
 
     Args:
-        items (Sequence[str]): Which of ``miou``, ``tiou``, ``rbdc``, ``tbdc``.
-        threshold (float | str): From which score on a frame is called anomalous in TIoU; ``youden``: where the true
-            positive rate exceeds the false positive rate most, over all test frames.
+        items (Sequence[str]): Any of ``miou``, ``tiou``, ``rbdc``, ``tbdc``.
+        threshold (float | str): Minimum score of frames predicted as anomalous in TIoU; ``youden``: the threshold with
+            the largest difference of true and false positive rate, over all test frames.
         alpha (float): Share of a track's regions that must be found, 0..1.
-        beta (float): IoU from which on a region is found, 0..1.
-        recall_at (Sequence[int]): Also ``recall@k``: share of the true boxes that one of a frame's k surest detections
-            finds, at an IoU of 0.5.
-        length_policy (str): ``error``, ``truncate`` or ``pad_last`` where the number of scores is not that of frames.
+        beta (float): Minimum IoU at which a region is found, 0..1.
+        recall_at (Sequence[int]): Values of k for ``recall@k``: share of true boxes found by one of the k
+            highest-scoring detections of their frame, at an IoU of 0.5.
+        length_policy (str): ``error``, ``truncate`` or ``pad_last``, if the numbers of scores and frames differ.
         collect_device (str): ``cpu`` or ``gpu``.
-        prefix (str | None): ``space`` where None.
+        prefix (str | None): Prefix of the keys; ``space`` if None.
     """
 
     default_prefix = 'space'
@@ -66,32 +66,28 @@ class SpaceMetric(ProtocolMetric):
         self.recall_at = tuple(recall_at)
         self.length_policy = choose('length_policy', length_policy, ground_truth.LENGTH_POLICIES)
         self.higher_is_better = dict.fromkeys([*items, *(f'recall@{k}' for k in recall_at)], True)
-        # What the last evaluation gave, for `protocol`: its threshold, and its numbers.
+        # Threshold and numbers of the last evaluation, for `protocol`.
         self.used_threshold = float('nan')
         self.given: tuple[str, ...] | None = None
 
     @property
     def protocol(self) -> dict[str, str]:
-        """How each number is computed."""
-        which = (
-            "surest predicted box against the union of the frame's true boxes, over anomalous frames with a true box"
-        )
+        """How each number is computed, by its full key."""
+        which = "highest-scoring box against the union of the frame's true boxes, over anomalous frames with a true box"
         tau = f'>= {self.threshold:g}' if self.threshold != 'youden' else f">= {self.used_threshold:.4g} (Youden's)"
-        curve = f'up to 1 false positive a frame, IoU >= {self.beta:g}'
+        curve = f'up to 1 false positive per frame, IoU >= {self.beta:g}'
         texts = {
             'miou': f'mean IoU, {which}',
             'tiou': f'mean of IoU x [frame score {tau}], {which}',
             'rbdc': f'area under the share of true regions found, {curve}',
             'tbdc': f'area under the share of tracks found (by {self.alpha:g} of their regions), {curve}',
         }
-        texts |= {
-            f'recall@{k}': f"share of true boxes that a frame's {k} surest find, IoU >= 0.5" for k in self.recall_at
-        }
+        texts |= {f'recall@{k}': f"share of true boxes found by a frame's top {k}, IoU >= 0.5" for k in self.recall_at}
         wanted = self.higher_is_better if self.given is None else self.given
         return self.full_keys({key: text for key, text in texts.items() if key in wanted})
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
-        """IoU and score of each anomalous frame with a true box, and what the curves need."""
+        """IoU and score of each anomalous frame with a true box, and the data for the curves."""
         name = type(self).__name__
         video_id = str(field_of(sample, 'video_id', name))
         num_frames = int(field_of(sample, 'total_frames', name))
@@ -121,7 +117,7 @@ class SpaceMetric(ProtocolMetric):
         return result
 
     def _regions_of(self, sample: Mapping[str, Any], video_id: str) -> tuple[np.ndarray, ...]:
-        """Of the sampled frames with a true box: frame, predicted box (F, 4), true boxes (F, R, 4), which are there."""
+        """For sampled frames with a true box: frame, predicted box (F, 4), true boxes (F, R, 4), and their mask."""
         truth = sample.get('gt_regions')
         if truth is None or not len(truth.get('box_valid', ())):
             return np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros((0, 0, 4)), np.zeros((0, 0), bool)
@@ -141,7 +137,7 @@ class SpaceMetric(ProtocolMetric):
         return frames, predicted_rt[surest, shown], boxes_rt[:, shown].swapaxes(0, 1), valid_rt[:, shown].T.astype(bool)
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """The numbers over all videos."""
+        """Compute the numbers over all videos."""
         results = self.checked(results)
         ious = np.concatenate([result['ious'] for result in results])
         numbers: dict[str, float] = {}
@@ -212,7 +208,7 @@ def _tracks_of(sample: Mapping[str, Any], video_id: str) -> region_detection.Tra
 
 
 def _joined(kind: type, parts: Sequence[Any]) -> Any:
-    """The same over all videos, which get numbers."""
+    """Concatenate the parts of all videos, and number the videos."""
     names = [field.name for field in dataclasses.fields(kind)]
     fields = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     fields['videos'] = np.repeat(np.arange(len(parts)), [len(part.frames) for part in parts])
@@ -222,9 +218,9 @@ def _joined(kind: type, parts: Sequence[Any]) -> Any:
 def _surest_of_frames(
     detections: region_detection.Detections, tracks: region_detection.Tracks
 ) -> tuple[np.ndarray, ...]:
-    """Of each frame with a true box: frame, its surest detection (F, 4), true boxes (F, G, 4), which are there.
+    """For frames with a true box: frame, highest-scoring detection (F, 4), true boxes (F, G, 4), and their mask.
 
-    A box of whole pixels ends behind its last one.
+    Boxes of whole pixels are converted: they end after their last pixel.
     """
     frames, of_truth = np.unique(tracks.frames, return_inverse=True)
     at = np.arange(len(of_truth)) - np.searchsorted(np.sort(of_truth), np.sort(of_truth))
@@ -242,7 +238,7 @@ def _surest_of_frames(
 
 
 def _ious_of_frames(detections: region_detection.Detections, tracks: region_detection.Tracks) -> list[np.ndarray]:
-    """Of each frame with a true box, the IoU of its detections, surest first, with its true boxes."""
+    """Per frame with a true box, the IoU of its detections, by descending score, with its true boxes."""
     order = np.argsort(-detections.scores, kind='stable')
     ious = []
     for frame in np.unique(tracks.frames):

@@ -1,4 +1,4 @@
-"""Anomaly scores of whole videos."""
+"""Metric for anomaly scores of whole videos."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,16 +10,16 @@ from .protocol_metric import RANK_BY, ProtocolMetric, choose, field_of, one_dime
 
 
 class VideoScoreMetric(ProtocolMetric):
-    """AUC over videos: is an anomalous video told from a normal one?
+    """AUC over videos: separation of anomalous and normal videos.
 
-    A video is anomalous where ``gt_label`` is not 0, whatever its intervals. All its scores count: where there are more
-    or fewer than frames, no length policy is needed.
+    A video is anomalous if ``gt_label`` is not 0, independent of its intervals. All its scores count, so no length
+    policy is required if the numbers of scores and frames differ.
 
     Args:
         mode (str): ``max`` or ``top_mean``, see :func:`~vadlab.evaluation.functional.video_score`.
-        rank_by (str): What ``max`` looks at: ``logits``, or ``scores`` as most published code does.
+        rank_by (str): Values that ``max`` uses: ``logits``, or ``scores`` as most published code does.
         collect_device (str): ``cpu`` or ``gpu``.
-        prefix (str | None): ``video`` where None.
+        prefix (str | None): Prefix of the keys; ``video`` if None.
     """
 
     default_prefix = 'video'
@@ -30,13 +30,13 @@ class VideoScoreMetric(ProtocolMetric):
     ) -> None:
         super().__init__(collect_device, prefix)
         self.mode = choose('mode', mode, frame_scores.VIDEO_MODES)
-        # The highest logit belongs to the highest probability and does not saturate; means of the two rank differently.
+        # The highest logit has the highest probability and does not saturate; their means rank videos differently.
         by_logits = mode == 'max' and choose('rank_by', rank_by, RANK_BY) == 'logits'
         self.field = 'pred_logits' if by_logits else 'pred_scores'
 
     @property
     def protocol(self) -> dict[str, str]:
-        """How the number is computed."""
+        """How the number is computed, by its full key."""
         rule = {
             'max': f"a video's highest frame {'logit' if self.field == 'pred_logits' else 'score'}",
             'top_mean': "mean of the highest sixteenth of a video's frame scores",
@@ -57,7 +57,7 @@ class VideoScoreMetric(ProtocolMetric):
         }
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """The number over all videos."""
+        """Compute the number over all videos."""
         results = self.checked(results)
         with self.warnings_to_log():
             scores, labels = (np.array([result[key] for result in results]) for key in ('score', 'label'))

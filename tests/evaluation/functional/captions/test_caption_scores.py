@@ -27,10 +27,10 @@ def test_an_empty_candidate_scores_0_for_itself():
 
 def test_the_protocol_says_words_end_token_references_and_stages():
     _, protocol = caption_scores(CAPTIONS[:2], [['a'], ['b', 'c', 'd']])
-    assert all('no end token, 1 to 3 references an image' in text for text in protocol.values())
+    assert all('no end token, 1 to 3 references per image' in text for text in protocol.values())
     assert 'stages exact and stem' in protocol['meteor']
     assert 'any number of references' in caption_protocol([], None)['bleu1']
-    assert '5 references an image' in caption_protocol([5, 5], None)['bleu1']
+    assert '5 references per image' in caption_protocol([5, 5], None)['bleu1']
 
 
 def test_references_without_a_word_are_refused():

@@ -1,4 +1,4 @@
-"""Scores of captions."""
+"""Caption metrics as pure functions."""
 
 from vadlab.utils.lazy_package import lazy_names
 

@@ -1,4 +1,4 @@
-"""BLEU of captions."""
+"""BLEU for captions."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -8,7 +8,7 @@ import numpy as np
 from vadlab.text.corpus import Caption, check_corpus
 from vadlab.text.ngrams import count_ngrams, find, number_words
 
-# As the COCO evaluation has them: no division by zero, and a corpus without any match of some length is near 0.
+# From the COCO evaluation: they avoid division by zero; a corpus without any match of some length scores near 0.
 _TINY, _SMALL = 1e-15, 1e-9
 
 
@@ -16,14 +16,13 @@ def bleu(candidates: Sequence[Caption], references: Sequence[Sequence[Caption]],
     """BLEU-1 to BLEU-``max_n`` of a corpus.
 
     Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation" (ACL 2002): the geometric mean of
-    the n-gram precisions, an n-gram counting as often at most as in the reference that has it most often, times the
-    brevity penalty. Matches, n-grams and lengths are summed over the corpus before dividing. Of the references'
-    lengths, the one closest to the candidate's counts (the shorter of two that are equally close). Equals the COCO
-    evaluation's BLEU.
+    the n-gram precisions, times the brevity penalty. An n-gram counts at most as often as in the reference that has it
+    most often. Matches, n-grams and lengths are summed over the corpus before dividing. The reference length is the one
+    closest to the candidate's (the shorter one if two are equally close). Equals the COCO evaluation's BLEU.
 
     Args:
-        candidates (Sequence[Caption]): Words of a caption for each image.
-        references (Sequence[Sequence[Caption]]): Words of each image's references, one at least.
+        candidates (Sequence[Caption]): Words of one caption per image.
+        references (Sequence[Sequence[Caption]]): Words of each image's references, at least one.
         max_n (int): Longest n-grams, >= 1.
 
     Returns:
@@ -58,9 +57,9 @@ def bleu(candidates: Sequence[Caption], references: Sequence[Sequence[Caption]],
 
 
 def _closest_lengths(candidates: np.ndarray, references: np.ndarray, image_of: np.ndarray) -> np.ndarray:
-    """Of each image's reference lengths the one closest to the candidate's, int64, shape (images,)."""
+    """Per image, the reference length closest to the candidate's, int64, shape (images,)."""
     base = references.max() + 1
-    # The difference first, the length second, in one number.
+    # One number per reference: the difference, then the length.
     distance = np.abs(references - candidates[image_of]) * base + references
     starts = np.flatnonzero(np.diff(image_of, prepend=-1))
     return np.minimum.reduceat(distance, starts) % base

@@ -1,4 +1,4 @@
-"""All caption metrics at once, and how each came about."""
+"""All caption metrics at once, with their protocols."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,7 +17,7 @@ NAMES = ('bleu1', 'bleu2', 'bleu3', 'bleu4', 'meteor', 'rouge_l', 'cider', 'cide
 
 
 class CaptionScores(NamedTuple):
-    """Numbers of a corpus by :data:`NAMES` (0..1, CIDEr 0..10), and the protocol of each."""
+    """Scores of a corpus by name in :data:`NAMES` (0..1, CIDEr 0..10), and their protocols."""
 
     numbers: dict[str, float]
     protocol: dict[str, str]
@@ -26,11 +26,11 @@ class CaptionScores(NamedTuple):
 def caption_scores(
     candidates: Sequence[str], references: Sequence[Sequence[str]], wordnet: WordNet | None = None
 ) -> CaptionScores:
-    """Every caption metric of a corpus, from text.
+    """All caption metrics of a corpus, computed from text.
 
     Args:
-        candidates (Sequence[str]): A caption for each image. One without a word scores 0.
-        references (Sequence[Sequence[str]]): Each image's references, one at least.
+        candidates (Sequence[str]): One caption per image. A caption without a word scores 0.
+        references (Sequence[Sequence[str]]): Each image's references, at least one.
         wordnet (WordNet | None): For METEOR's synonym stage.
 
     Raises:
@@ -51,7 +51,7 @@ def caption_scores(
 
 
 def caption_protocol(num_references: Sequence[int], wordnet: WordNet | None) -> dict[str, str]:
-    """The protocol of each number: the rule, the words, the end token, the references."""
+    """Protocol of each score: the rule, the words, the end token, the references."""
     rules = {
         **{f'bleu{n}': f'BLEU-{n} of the corpus, closest reference length' for n in range(1, 5)},
         'meteor': f'METEOR 1.5 of the corpus, stages {meteor_stages(wordnet)}',
@@ -61,5 +61,5 @@ def caption_protocol(num_references: Sequence[int], wordnet: WordNet | None) -> 
     }
     counts = sorted(set(num_references))
     many = f'{counts[0]}' if len(counts) == 1 else f'{counts[0]} to {counts[-1]}' if counts else 'any number of'
-    signature = f'PTB words in lower case without punctuation, no end token, {many} references an image'
+    signature = f'PTB words in lower case without punctuation, no end token, {many} references per image'
     return {name: f'{rule}; {signature}' for name, rule in rules.items()}

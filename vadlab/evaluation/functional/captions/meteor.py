@@ -1,4 +1,4 @@
-"""METEOR of captions."""
+"""METEOR for captions."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -15,15 +15,15 @@ from vadlab.utils.errors import MissingDependencyError
 
 from .wordnet import WordNet
 
-# English, tuned to rank systems; weights of the stages exact, stem, synonym.
+# Parameters for English, tuned to rank systems; weights of the stages exact, stem, synonym.
 ALPHA, BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
 STAGE_WEIGHTS = (1.0, 0.6, 0.8)
 BEAM = 40
 
-# The words that the metric takes for function words (Denkowski and Lavie 2014): those of which English text has about
-# one in a thousand or more. They carry little meaning, and count 1 - DELTA. Which they are is a parameter of METEOR 1.5
-# like ALPHA to DELTA, estimated on its authors' corpus, as "said" and "-lrb-" show; scikit-learn's stop words share 67
-# of these 93. With those, captions of pictures score 0.0015 more, which is comparable with nothing.
+# Function words (Denkowski and Lavie 2014): words with a frequency of about one in a thousand or more in English text.
+# They have little meaning, and count 1 - DELTA. The list is a parameter of METEOR 1.5 like ALPHA to DELTA, estimated on
+# its authors' corpus, as "said" and "-lrb-" show. scikit-learn's stop words share 67 of these 93; with them, captions
+# of pictures score 0.0015 more, which is not comparable with published numbers.
 _FUNCTION_WORDS = """
 , . : " ' ( ) ? $ - -- -lrb- -rrb- 's 't s “ ” ’ —
 the a an this that all no some other more one two
@@ -37,7 +37,7 @@ FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 
 
 class _Statistics(NamedTuple):
-    """What METEOR is computed from; corpora add theirs up."""
+    """Counts from which METEOR is computed; those of a corpus are sums over its captions."""
 
     matched_weight: float = 0.0
     matched_weight_reference: float = 0.0
@@ -55,23 +55,23 @@ def meteor(
     """METEOR 1.5 of a corpus and of each image.
 
     Denkowski and Lavie, "Meteor Universal: Language Specific Translation Evaluation for Any Target Language" (WMT
-    2014): each candidate is aligned to each reference; precision and recall of words, weighted by stage and function
-    words counting less, are combined to ``Fmean``, and the more chunks the alignment falls into, the more is taken
-    off. The reference with the best score counts; the corpus' score comes from the sums of its statistics, and is no
-    mean.
+    2014): each candidate is aligned to each reference. ``Fmean`` combines precision and recall of words, weighted by
+    stage, with lower weights for function words; a penalty grows with the number of chunks of the alignment. The
+    reference with the best score counts. The score of the corpus is computed from summed statistics and is not a mean.
 
-    Equals the authors' program with the same stages, to 1e-9 (captions that repeat a word many times aside, where its
-    beam may miss the best alignment). By default that program has a paraphrase stage too, whose table of 60 MB we do
-    not have: on descriptions of scenes it adds about 0.003. As in the program, and unlike in the paper, a stem or
-    synonym match that has rivals counts only where it costs no chunk, and words are split further (``t-shirt`` is two).
+    Equals the authors' program with the same stages, to 1e-9, except for captions that repeat a word many times, where
+    its beam may miss the best alignment. By default that program also has a paraphrase stage, with a table of 60 MB
+    that is not included here; on descriptions of scenes it adds about 0.003. As in the program, and unlike in the
+    paper, an ambiguous stem or synonym match counts only if it adds no chunk, and words are split further (``t-shirt``
+    is two words).
 
     Args:
-        candidates (Sequence[Sequence[str]]): Words of a caption for each image, in lower case.
-        references (Sequence[Sequence[Sequence[str]]]): Words of each image's references, one at least.
+        candidates (Sequence[Sequence[str]]): Words of one caption per image, in lower case.
+        references (Sequence[Sequence[Sequence[str]]]): Words of each image's references, at least one.
         wordnet (WordNet | None): For the synonym stage; without it the stages are exact and stem.
 
     Returns:
-        tuple[float, np.ndarray]: Of the corpus, and of the images: 0..1, float64, shape (images,).
+        tuple[float, np.ndarray]: Score of the corpus, and scores of the images: 0..1, float64, shape (images,).
 
     Raises:
         DataError: See :func:`check_corpus`.
@@ -93,7 +93,7 @@ def meteor(
 
 
 def meteor_stages(wordnet: WordNet | None) -> str:
-    """The stages that run, by name."""
+    """Names of the stages that run."""
     return 'exact, stem and synonym' if wordnet else 'exact and stem'
 
 
@@ -118,7 +118,7 @@ def _compare(
         sum(map(_weight, candidate)),
         sum(map(_weight, reference)),
         len(matches),
-        0 if whole else chunks,  # what matches as a whole is not in pieces
+        0 if whole else chunks,  # a full match has no chunk penalty
     )
 
 
@@ -129,20 +129,20 @@ def _weight(word: str) -> float:
 def _align(
     candidate: Sequence[str], reference: Sequence[str], places: dict[str, list[tuple[int, int, int]]]
 ) -> tuple[list[tuple[int, int, int]], int]:
-    """The best alignment: most exact matches, then fewest chunks, then least distance between matched places.
+    """The best alignment: most exact matches, then fewest chunks, then least distance between matched positions.
 
-    Goes through the reference from left to right. Alignments so far that have used the same words of the candidate, and
-    end at the same one, have the same future, so only the best of them is followed.
+    Processes the reference from left to right. Partial alignments that used the same words of the candidate and end at
+    the same word have the same continuations, so only the best of them is kept.
 
     Returns:
-        tuple: Matches (place in the candidate, in the reference, stage), and the number of chunks.
+        tuple: Matches (position in the candidate, position in the reference, stage), and the number of chunks.
     """
     options = [places.get(word, ()) for word in reference]
-    rivals = [0] * len(candidate)  # how many matches each word of the candidate could take part in
+    rivals = [0] * len(candidate)  # number of possible matches of each word of the candidate
     for choices in options:
         for i, _, ways in choices:
             rivals[i] += ways
-    # (used words as bits, word that would go on with the last chunk) -> (cost, matches as a linked list)
+    # (used words as bits, word that would continue the last chunk) -> (cost, matches as a linked list)
     states: dict[tuple[int, int], tuple[tuple[int, int, int], tuple]] = {(0, -1): ((0, 0, 0), ())}
     for j, choices in enumerate(options):
         following: dict[tuple[int, int], tuple[tuple[int, int, int], tuple]] = {}
@@ -157,7 +157,7 @@ def _align(
                 key = (used | 1 << i, i + 1)
                 if key not in following or cost < following[key][0]:
                     following[key] = (cost, (matches, (i, j, stage)))
-                # As in the authors' program, what is passed over costs its distance, and what is chosen does not.
+                # As in the authors' program, skipped words add their distance to the cost, chosen ones do not.
                 distance += ways * abs(i - j)
             cost = (exact, chunks, distance)
             if not certain and ((used, -1) not in following or cost < following[used, -1][0]):
@@ -174,7 +174,7 @@ def _align(
 def _places(
     candidate: Sequence[str], partners: dict[str, dict[str, tuple[int, int]]], wanted: set[str]
 ) -> dict[str, list[tuple[int, int, int]]]:
-    """For words of the references: places in the candidate that they match, the stage, and the number of ways."""
+    """For words of the references: matching positions in the candidate, the stage, and the number of ways."""
     places: dict[str, list[tuple[int, int, int]]] = {}
     for i, word in enumerate(candidate):
         if word in wanted:
@@ -185,7 +185,7 @@ def _places(
 
 
 def _partners(words: Iterable[str], wordnet: WordNet | None) -> dict[str, dict[str, tuple[int, int]]]:
-    """For each word, the others that it matches: first stage, and number of stages, that match them."""
+    """Matching words of each word, with the first stage that matches them and the number of such stages."""
     stages = [{word: frozenset([_stemmer()(word)]) for word in words}]
     if wordnet:
         stages.append({word: wordnet.synsets(word) for word in words})
@@ -222,7 +222,7 @@ def _split(words: Sequence[str]) -> list[str]:
 
 @lru_cache(maxsize=1 << 16)
 def _parts(word: str) -> tuple[str, ...]:
-    """A token as METEOR takes it apart: at hyphens, apostrophes and everything else that is no letter or digit."""
+    """Parts of a token, split as in METEOR: at hyphens, apostrophes and other characters except letters and digits."""
     if re.fullmatch(rf'(?:[{_ALPHA}]\.)+[{_ALPHA}]?\.?', word) and word.count('.') > 1:
         return (word.replace('.', ''),)
     word = re.sub(rf"([^{_ALNUM}.',-])", r' \1 ', re.sub('[‘’`]', "'", word))

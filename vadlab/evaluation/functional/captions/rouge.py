@@ -1,4 +1,4 @@
-"""ROUGE-L of captions."""
+"""ROUGE-L for captions."""
 
 from collections.abc import Hashable, Sequence
 
@@ -8,16 +8,16 @@ from vadlab.text.corpus import Caption, check_corpus
 
 
 def rouge_l(candidates: Sequence[Caption], references: Sequence[Sequence[Caption]], beta: float = 1.2) -> np.ndarray:
-    """ROUGE-L of each image.
+    """ROUGE-L per image.
 
-    Lin, "ROUGE: A Package for Automatic Evaluation of Summaries" (2004), as the COCO evaluation takes it: the F-measure
-    of the longest common subsequence, whose precision (share of the candidate) and recall (share of the reference) are
-    each the best over the references, not of one and the same.
+    Lin, "ROUGE: A Package for Automatic Evaluation of Summaries" (2004), as in the COCO evaluation: the F-measure of
+    the longest common subsequence. Precision (share of the candidate) and recall (share of the reference) are each the
+    maximum over the references, possibly from different ones.
 
     Args:
-        candidates (Sequence[Caption]): Words of a caption for each image.
-        references (Sequence[Sequence[Caption]]): Words of each image's references, one at least.
-        beta (float): Recall counts this many times as much as precision.
+        candidates (Sequence[Caption]): Words of one caption per image.
+        references (Sequence[Sequence[Caption]]): Words of each image's references, at least one.
+        beta (float): Weight of recall relative to precision.
 
     Returns:
         np.ndarray: 0..1, float64, shape (images,).
@@ -47,8 +47,8 @@ def rouge_l(candidates: Sequence[Caption], references: Sequence[Sequence[Caption
 def _common_length(positions: dict[Hashable, int], length: int, other: Caption) -> int:
     """Length of the longest common subsequence of ``other`` and a sentence with its words at ``positions`` (as bits).
 
-    A column of the usual table differs from cell to cell by 0 or 1, so it fits into the bits of one number, and a
-    column follows from the one before by one addition (Hyyrö, "Bit-parallel LCS-length computation revisited", 2004).
+    Neighbouring cells in a column of the usual table differ by 0 or 1, so a column fits into the bits of one number,
+    and follows from the previous one by one addition (Hyyrö, "Bit-parallel LCS-length computation revisited", 2004).
     """
     column = everywhere = (1 << length) - 1
     for word in other:

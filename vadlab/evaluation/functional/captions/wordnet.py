@@ -1,4 +1,4 @@
-"""Which words mean the same, from a WordNet that is on this machine."""
+"""Synonyms from a local copy of WordNet."""
 
 import os
 import zipfile
@@ -33,8 +33,8 @@ class WordNet:
         path (str | Path): The folder with WordNet's ``index.noun``, ``noun.exc`` and so on, or a ``.zip`` of it.
 
     Raises:
-        MissingFileError: These files are not there.
-        DataError: They hold something else.
+        MissingFileError: Files are missing.
+        DataError: They have another content.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -55,9 +55,9 @@ class WordNet:
 
     @classmethod
     def find(cls) -> 'WordNet | None':
-        """The first WordNet where NLTK (``python -m nltk.downloader wordnet``) or Debian (``wordnet-base``) puts it.
+        """First WordNet in the folders of NLTK (``python -m nltk.downloader wordnet``) and Debian (``wordnet-base``).
 
-        ``NLTK_DATA`` and ``WNSEARCHDIR``, the variables that NLTK and WordNet themselves look at, come first.
+        ``NLTK_DATA`` and ``WNSEARCHDIR``, the environment variables of NLTK and WordNet, are searched first.
         """
         folders = [*os.environ.get('NLTK_DATA', '').split(os.pathsep), str(Path.home() / 'nltk_data')]
         folders += [
@@ -76,7 +76,7 @@ class WordNet:
         return None
 
     def synsets(self, word: str) -> frozenset[str]:
-        """Names of the sets that a word, or the form that WordNet lists it under, belongs to; empty if none."""
+        """Names of the synonym sets of a word or of its base form; empty if there are none."""
         forms = [word, *(self._bases.get(word) or self._detached(word))]
         return frozenset(
             f'{part}{offset}'
@@ -113,6 +113,6 @@ def _is_entry(line: str) -> bool:
 
 
 def _offsets(line: str) -> list[str]:
-    """The synonym sets of a line of an index file: its last fields, as many as the third says."""
+    """Synonym sets in a line of an index file: its last fields, whose number is in the third field."""
     fields = line.split()
     return fields[-int(fields[2]) :]
