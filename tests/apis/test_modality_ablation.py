@@ -47,7 +47,7 @@ def test_subsets_that_do_not_fit_are_named(tmp_path):
     with pytest.raises(MissingFileError, match='no such file'):
         ablation.read_subsets([tmp_path / 'none.json'])
     (tmp_path / 'a.json').write_text('{')
-    with pytest.raises(DataError, match='is no JSON'):
+    with pytest.raises(DataError, match='is not valid JSON'):
         ablation.read_subsets([tmp_path / 'a.json'])
     (tmp_path / 'a.json').write_text('{"species": "fox"}')
     with pytest.raises(DataError, match='must hold lists of classes by head'):

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 
 from vadlab.datasets.video import FrameCache
 from vadlab.utils.errors import ConfigError, MissingFileError
@@ -240,6 +241,7 @@ class _Cached(torch.utils.data.Dataset):
 
 
 def test_of_several_workers_one_warns(tmp_path, video, capfd):
+    MMLogger.get_instance(f'workers_{tmp_path.name}')  # an older logger writes to the terminal of its own time
     (tmp_path / 'cache').write_text('not a folder')
     cached = _Cached(FrameCache(str(tmp_path / 'cache')), video)
     assert len(set(map(int, torch.utils.data.DataLoader(cached, num_workers=2)))) == 1
