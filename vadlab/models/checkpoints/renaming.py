@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -29,6 +30,16 @@ _OPENAI_CONSTANTS = re.compile(r'^(visual\.)?(input_resolution|context_length|vo
 _OPENAI_MARKS = {'input_resolution', 'context_length', 'vocab_size'}
 _HF_CONSTANTS = re.compile(r'\.position_ids$|\.mask[12]$')
 
+# Layers of a block, by their names in a file.
+_OPENAI_BLOCK = {'attn.out_proj': 'out', 'ln_1': 'norm1', 'ln_2': 'norm2', 'mlp.c_fc': 'fc1', 'mlp.c_proj': 'fc2'}
+_HF_BLOCK = {
+    'self_attn.out_proj': 'out',
+    'layer_norm1': 'norm1',
+    'layer_norm2': 'norm2',
+    'mlp.fc1': 'fc1',
+    'mlp.fc2': 'fc2',
+}
+
 
 class _Tensors:
     """Tensors of a file by their old names; records which are missing and which are left over."""
@@ -54,6 +65,19 @@ class _Tensors:
     def count_blocks(self, prefix: str) -> int:
         indices = {name[len(prefix) :].split('.')[0] for name in self._left if name.startswith(prefix)}
         return len(indices)
+
+    def take_blocks(
+        self, prefix: str, layers: Mapping[str, str], take_qkv: Callable[[str, str], Tensor]
+    ) -> dict[str, Tensor]:
+        """The blocks of a tower; ``layers`` renames a block's layers, ``take_qkv(block, kind)`` takes its projection."""
+        state = {}
+        for i in range(self.count_blocks(f'{prefix}.')):
+            old, new = f'{prefix}.{i}', f'blocks.{i}'
+            for kind in ('weight', 'bias'):
+                state[f'{new}.qkv.{kind}'] = take_qkv(old, kind)
+            for theirs, ours in layers.items():
+                state.update(self.take_layer(f'{old}.{theirs}', f'{new}.{ours}'))
+        return state
 
     def finish(self, constants: re.Pattern) -> None:
         left = [name for name in self._left if not constants.search(name)]
@@ -87,20 +111,7 @@ def from_openai(tensors: dict[str, Any], source: str, settings: dict | None = No
     file = _Tensors(tensors, source)
 
     def blocks(prefix: str) -> dict[str, Tensor]:
-        state = {}
-        for i in range(file.count_blocks(f'{prefix}.')):
-            old, new = f'{prefix}.{i}', f'blocks.{i}'
-            state[f'{new}.qkv.weight'] = file.take(f'{old}.attn.in_proj_weight')
-            state[f'{new}.qkv.bias'] = file.take(f'{old}.attn.in_proj_bias')
-            for a, b in (
-                ('attn.out_proj', 'out'),
-                ('ln_1', 'norm1'),
-                ('ln_2', 'norm2'),
-                ('mlp.c_fc', 'fc1'),
-                ('mlp.c_proj', 'fc2'),
-            ):
-                state.update(file.take_layer(f'{old}.{a}', f'{new}.{b}'))
-        return state
+        return file.take_blocks(prefix, _OPENAI_BLOCK, lambda old, kind: file.take(f'{old}.attn.in_proj_{kind}'))
 
     vision = {
         'patch_embedding.weight': file.take('visual.conv1.weight'),
@@ -171,23 +182,11 @@ def from_hugging_face(tensors: dict[str, Any], settings: dict | None, source: st
     _refuse_other_kinds(tensors, source)
     file = _Tensors(tensors, source)
 
+    def joined(old: str, kind: str) -> Tensor:
+        return torch.cat([file.take(f'{old}.self_attn.{name}_proj.{kind}') for name in 'qkv'])
+
     def blocks(tower: str) -> dict[str, Tensor]:
-        state = {}
-        prefix = f'{tower}.encoder.layers'
-        for i in range(file.count_blocks(f'{prefix}.')):
-            old, new = f'{prefix}.{i}', f'blocks.{i}'
-            for kind in ('weight', 'bias'):
-                parts = [file.take(f'{old}.self_attn.{name}_proj.{kind}') for name in 'qkv']
-                state[f'{new}.qkv.{kind}'] = torch.cat(parts)
-            for a, b in (
-                ('self_attn.out_proj', 'out'),
-                ('layer_norm1', 'norm1'),
-                ('layer_norm2', 'norm2'),
-                ('mlp.fc1', 'fc1'),
-                ('mlp.fc2', 'fc2'),
-            ):
-                state.update(file.take_layer(f'{old}.{a}', f'{new}.{b}'))
-        return state
+        return file.take_blocks(f'{tower}.encoder.layers', _HF_BLOCK, joined)
 
     vision = {
         'patch_embedding.weight': file.take('vision_model.embeddings.patch_embedding.weight'),
