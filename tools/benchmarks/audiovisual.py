@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .harness import Entry, Report, Row, compete, forget_peak, limit, resident_bytes
+from .harness import Entry, Report, Row, compete, limit, resident_bytes
 from .plain_mbt import PlainMBT
+from .training_step import TrainingStepJob
 
 REFERENCE = 'plain reference'
 CLASSES = {'species': 10, 'behaviour': 12}
@@ -71,7 +72,7 @@ def make_clips(size: str, silent: int, seed: int = 1) -> list[dict[str, Any]]:
     return clips
 
 
-class RecognizerStepJob:
+class RecognizerStepJob(TrainingStepJob):
     """Forward, backward and AdamW's update of one batch.
 
     Batch norm's statistics stay as they are: in the reference silent clips have a share in them.
@@ -95,11 +96,7 @@ class RecognizerStepJob:
         for part in self.model.modules():
             if isinstance(part, nn.BatchNorm2d):
                 part.eval()
-        # Each with what it would be trained with: torch's default, and the fused one of our configs.
-        fused = None if kind == 'reference' else True
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-7, weight_decay=1e-5, fused=fused)
-        forget_peak()
-        self.steps = 0
+        self.start(kind, 1e-5)
 
     @staticmethod
     def _packed(clips: list[dict[str, Any]]) -> dict[str, Any]:
@@ -139,28 +136,6 @@ class RecognizerStepJob:
             return self.model.loss({**batch, 'video': (batch['frames'].float() - batch['mean']) / batch['std']})
         data = self.model.data_preprocessor(self.batch, training=True)
         return {k: v for k, v in self.model(**data, mode='loss').items() if k.startswith('loss')}
-
-    def run(self) -> dict[str, Any]:
-        """One step. The first one also reports the losses and the gradient's norm, for comparison."""
-        losses = self.losses()
-        self.optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        details: dict[str, Any] = {}
-        if self.steps == 0:
-            details = {name: value.item() for name, value in losses.items()}
-            norms = [p.grad.norm() for p in self.model.parameters() if p.grad is not None]
-            details['grad_norm'] = torch.stack(norms).norm().item()
-        self.optimizer.step()
-        self.steps += 1
-        return details
-
-    def finish(self) -> dict[str, Any]:
-        """Bytes of weights, gradients and optimizer state."""
-        tensors: list[Tensor] = [*self.model.parameters(), *self.model.buffers()]
-        tensors += [p.grad for p in self.model.parameters() if p.grad is not None]
-        for state in self.optimizer.state.values():
-            tensors += [value for value in state.values() if torch.is_tensor(value)]
-        return dict(state_bytes=sum(t.numel() * t.element_size() for t in tensors))
 
 
 def compare(reference: dict[str, float], ours: dict[str, float], case: str, name: str) -> list[str]:

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .harness import Entry, Report, compete, forget_peak, limit, resident_bytes
+from .harness import Entry, Report, compete, limit, resident_bytes
 from .plain_fgclip import ARCHITECTURES, LOG_SCALE, PlainFGCLIP, make_batch, make_clip
+from .training_step import TrainingStepJob
 
 MEAN = (122.7709383, 116.7460125, 104.09373615)
 STD = (68.5005327, 66.6321579, 70.32316305)
@@ -79,7 +80,7 @@ def pack(batch: dict[str, Any]) -> dict[str, Any]:
     return dict(inputs=list(batch['videos']), data_samples=samples)
 
 
-class StepJob:
+class StepJob(TrainingStepJob):
     """Forward, backward and AdamW's update of one batch.
 
     Args:
@@ -104,11 +105,7 @@ class StepJob:
             PlainFGCLIP(make_clip(arch)) if kind == 'reference' else build_ours(arch, kind == 'ours_cp', chunk_size)
         )
         self.model.train()
-        # Each with what it would be trained with: torch's default, and the fused one of our configs.
-        fused = None if kind == 'reference' else True
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-7, weight_decay=0.01, fused=fused)
-        forget_peak()
-        self.steps = 0
+        self.start(kind, 0.01)
 
     def losses(self) -> dict[str, Tensor]:
         """Losses of the batch, with their graph."""
@@ -120,29 +117,6 @@ class StepJob:
             data = self.model.data_preprocessor(self.packed, training=True)
             out = self.model(**data, mode='loss')
         return {name: value for name, value in out.items() if name in ('loss_global', 'loss_region')}
-
-    def run(self) -> dict[str, Any]:
-        """One step. The first one also reports the losses and the gradient's norm, for comparison."""
-        losses = self.losses()
-        total = torch.stack([value.reshape(()) for value in losses.values()]).sum()
-        self.optimizer.zero_grad()
-        total.backward()
-        details: dict[str, Any] = {}
-        if self.steps == 0:
-            details = {name: value.item() for name, value in losses.items()}
-            norms = [p.grad.norm() for p in self.model.parameters() if p.grad is not None]
-            details['grad_norm'] = torch.stack(norms).norm().item()
-        self.optimizer.step()
-        self.steps += 1
-        return details
-
-    def finish(self) -> dict[str, Any]:
-        """Bytes of weights, gradients and optimizer state."""
-        tensors: list[Tensor] = [*self.model.parameters(), *self.model.buffers()]
-        tensors += [p.grad for p in self.model.parameters() if p.grad is not None]
-        for state in self.optimizer.state.values():
-            tensors += [value for value in state.values() if torch.is_tensor(value)]
-        return dict(state_bytes=sum(t.numel() * t.element_size() for t in tensors))
 
 
 def compare(reference: dict[str, float], ours: dict[str, float], case: str, name: str) -> list[str]:

@@ -7,26 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .harness import Entry, Report, compete, forget_peak, limit, resident_bytes
+from vadlab.datasets.formats.class_names import UCF_CRIME_CLASSES
+
+from .harness import Entry, Report, compete, limit, resident_bytes
 from .plain_vadclip import PlainVadCLIP
+from .training_step import TrainingStepJob
 
 REFERENCE = 'published structure'
-CLASSES = (
-    'Normal',
-    'Abuse',
-    'Arrest',
-    'Arson',
-    'Assault',
-    'Burglary',
-    'Explosion',
-    'Fighting',
-    'RoadAccidents',
-    'Robbery',
-    'Shooting',
-    'Shoplifting',
-    'Stealing',
-    'Vandalism',
-)
+CLASSES = UCF_CRIME_CLASSES
 # As published for UCF-Crime, with CLIP ViT-B/16's text tower; and small enough to test the benchmark itself.
 SIZES: dict[str, dict[str, Any]] = {
     'published': dict(embed_dim=512, max_snippets=256, text=dict(width=512, layers=12, heads=8)),
@@ -75,7 +63,7 @@ def make_features(lengths: list[int], width: int, seed: int = 1) -> Tensor:
     return feats * (torch.arange(shape[1]) < torch.tensor(lengths)[:, None])[..., None]
 
 
-class VadCLIPStepJob:
+class VadCLIPStepJob(TrainingStepJob):
     """Forward, backward and AdamW's update of one batch, half of it normal.
 
     Args:
@@ -112,33 +100,11 @@ class VadCLIPStepJob:
             self.batch = (feats[:, None], samples)
         self.model.train()
         del model
-        # Each with what it would be trained with: torch's default, and the fused one of our configs.
-        fused = None if kind == 'reference' else True
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-7, weight_decay=0.01, fused=fused)
-        forget_peak()
-        self.steps = 0
+        self.start(kind, 0.01)
 
-    def run(self) -> dict[str, Any]:
-        """One step. The first one also reports the losses and the gradient's norm, for comparison."""
-        losses = self.model.loss(*self.batch) if self.kind == 'reference' else self.model(*self.batch, mode='loss')
-        self.optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        details: dict[str, Any] = {}
-        if self.steps == 0:
-            details = {name: value.item() for name, value in losses.items()}
-            norms = [p.grad.norm() for p in self.model.parameters() if p.grad is not None]
-            details['grad_norm'] = torch.stack(norms).norm().item()
-        self.optimizer.step()
-        self.steps += 1
-        return details
-
-    def finish(self) -> dict[str, Any]:
-        """Bytes of weights, gradients and optimizer state."""
-        tensors: list[Tensor] = [*self.model.parameters(), *self.model.buffers()]
-        tensors += [p.grad for p in self.model.parameters() if p.grad is not None]
-        for state in self.optimizer.state.values():
-            tensors += [value for value in state.values() if torch.is_tensor(value)]
-        return dict(state_bytes=sum(t.numel() * t.element_size() for t in tensors))
+    def losses(self) -> dict[str, Tensor]:
+        """Losses of the batch, with their graph."""
+        return self.model.loss(*self.batch) if self.kind == 'reference' else self.model(*self.batch, mode='loss')
 
 
 class VadCLIPTestJob:
