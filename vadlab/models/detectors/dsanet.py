@@ -5,15 +5,12 @@ from itertools import chain
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from vadlab.registry import MODELS, TOKENIZERS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
-from vadlab.utils.suggest import nearest
 
-from ..checkpoints.clip_loading import init_text_from_clip
 from ..checkpoints.dsanet_layout import from_dsanet
 from ..layers.chunks import over_chunks, to_places
 from ..layers.local_global_adapter import LocalGlobalAdapter
@@ -23,6 +20,7 @@ from ..layers.top_snippets import top_snippets
 from ..layers.two_branch_logits import TEMPERATURE, two_branch_logits
 from ..layers.weights_cache import WeightsCache
 from ..losses.probability_bce import probability_bce
+from .frozen_text import class_phrases, load_frozen_text
 from .snippet_detector import SnippetDetector
 
 SHARPNESS = 10.0  # factor of the scores in the split of a video into event and background
@@ -106,11 +104,7 @@ class DSANet(SnippetDetector):
         data_preprocessor: dict | nn.Module | None = None,
     ) -> None:
         super().__init__(snippet_len=snippet_len, data_preprocessor=data_preprocessor)
-        if len(classes) < 2:
-            raise ConfigError(f'DSANet: needs Normal and at least one abnormal class, got {list(classes)}.')
-        for name in prompts or {}:
-            if name not in classes:
-                raise ConfigError(f'DSANet: prompts name no class {name!r}. {nearest(name, list(classes))}')
+        phrases = class_phrases(classes, prompts, 'DSANet')
         if not 1 <= int(max_snippets * normal_share) <= max_snippets:
             raise ConfigError(
                 f'DSANet: normal_share={normal_share} of max_snippets={max_snippets} must be 1 snippet or more, and '
@@ -140,7 +134,6 @@ class DSANet(SnippetDetector):
 
         self.normality = NormalityBranch(embed_dim, prototypes, decoder_layers)
 
-        phrases = [(prompts or {}).get(name, name) for name in classes]
         self._tokenize(phrases, tokenizer or dict(type='CLIPTokenizer'))
         self._texts = WeightsCache[Tensor]()
 
@@ -163,12 +156,7 @@ class DSANet(SnippetDetector):
         if self.is_init:
             return
         self._is_init = True  # parts are already initialised; BaseModel's method would log every parameter
-        if self.pretrained is not None:
-            init_text_from_clip(self, self.pretrained)
-        else:
-            MMLogger.get_current_instance().warning(
-                'DSANet: the frozen text tower has random weights; set pretrained to the CLIP of the features.'
-            )
+        load_frozen_text(self, self.pretrained)
 
     def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
         """The authors' ``model_ucf.pth`` and ``model_xd.pth``, CLIP's text tower included, in our names."""

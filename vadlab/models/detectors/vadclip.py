@@ -5,15 +5,12 @@ from itertools import chain
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from vadlab.registry import MODELS, TOKENIZERS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
-from vadlab.utils.suggest import nearest
 
-from ..checkpoints.clip_loading import init_text_from_clip
 from ..checkpoints.vadclip_layout import from_vadclip
 from ..layers.chunks import over_chunks, to_places
 from ..layers.local_global_adapter import LocalGlobalAdapter
@@ -22,6 +19,7 @@ from ..layers.top_snippets import top_snippets
 from ..layers.two_branch_logits import two_branch_logits
 from ..layers.weights_cache import WeightsCache
 from ..losses.probability_bce import probability_bce
+from .frozen_text import class_phrases, load_frozen_text
 from .snippet_detector import SnippetDetector
 
 
@@ -98,11 +96,7 @@ class VadCLIP(SnippetDetector):
         data_preprocessor: dict | nn.Module | None = None,
     ) -> None:
         super().__init__(snippet_len=snippet_len, data_preprocessor=data_preprocessor)
-        if len(classes) < 2:
-            raise ConfigError(f'VadCLIP: needs Normal and at least one abnormal class, got {list(classes)}.')
-        for name in prompts or {}:
-            if name not in classes:
-                raise ConfigError(f'VadCLIP: prompts name no class {name!r}. {nearest(name, list(classes))}')
+        phrases = class_phrases(classes, prompts, 'VadCLIP')
         if score_branch not in ('binary', 'aligned'):
             raise ConfigError(f"VadCLIP: score_branch={score_branch!r} is neither 'binary' nor 'aligned'.")
         self.classes = tuple(classes)
@@ -123,7 +117,6 @@ class VadCLIP(SnippetDetector):
         self.text_mlp = MLP(embed_dim)
         # Indexed by position in the prompt: one class may have a word where another has a learnt vector.
         self.prompt_embedding = nn.Parameter(torch.randn(self.text.context_length, self.text.width) * 0.01)
-        phrases = [(prompts or {}).get(name, name) for name in classes]
         self._lay_out(phrases, tokenizer or dict(type='CLIPTokenizer'), prompt_prefix, prompt_postfix)
         self._texts = WeightsCache[Tensor]()
 
@@ -151,12 +144,7 @@ class VadCLIP(SnippetDetector):
         if self.is_init:
             return
         self._is_init = True  # parts are already initialised; BaseModel's method would log every parameter
-        if self.pretrained is not None:
-            init_text_from_clip(self, self.pretrained)
-        else:
-            MMLogger.get_current_instance().warning(
-                'VadCLIP: the frozen text tower has random weights; set pretrained to the CLIP of the features.'
-            )
+        load_frozen_text(self, self.pretrained)
 
     def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
         """The authors' ``model_ucf.pth`` and ``model_xd.pth``, CLIP's text tower included, in our names."""
