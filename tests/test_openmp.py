@@ -20,18 +20,27 @@ class Spy:
             sys.stdout.flush()
             os._exit(0)
 sys.meta_path.insert(0, Spy())
-sys.argv = ['tool', '--help']
+sys.argv = ARGUMENTS
 sys.path.insert(0, os.path.dirname(TOOL))
 runpy.run_path(TOOL, run_name='__main__')
 """
 
 
+ARGUMENTS = {
+    'train.py': ['configs/fgclip_ucf.py'],
+    'extract_features.py': ['configs/features_clip_vit_b16.py', 'README.md', '--out', 'nowhere'],
+    'benchmark.py': ['step', '--quick'],
+}
+
+
 def at_torch(tool, **env):
     clean = {k: v for k, v in os.environ.items() if k not in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY')}
-    script = SPY.replace('TOOL', repr(str(ROOT / 'tools' / tool)))
-    result = subprocess.run([sys.executable, '-c', script], env={**clean, **env}, capture_output=True, text=True)
+    script = SPY.replace('TOOL', repr(str(ROOT / 'tools' / tool))).replace('ARGUMENTS', repr([tool, *ARGUMENTS[tool]]))
+    result = subprocess.run(
+        [sys.executable, '-c', script], env={**clean, **env}, cwd=ROOT, capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stderr
-    return result.stdout.split()
+    return result.stdout.split()[-2:]
 
 
 @pytest.mark.parametrize('tool', ['train.py', 'extract_features.py', 'benchmark.py'])

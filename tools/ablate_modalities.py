@@ -1,31 +1,28 @@
 """What each modality adds: ``python tools/ablate_modalities.py CONFIG CHECKPOINT --out DIR``."""
 
+from __future__ import annotations
+
 import argparse
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vadlab.apis.modality_ablation import (
-    AblationRow,
-    ablation_json,
-    ablation_markdown,
-    ablation_rows,
-    class_recall,
-    read_subsets,
-    tested_with_each,
-)
-from vadlab.checkpoints.checkpoint_io import read_checkpoint
-from vadlab.engine.runner import VADRunner
-from vadlab.evaluation.metrics.classification_metric import HeadPredictions
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.printable import say
+from vadlab.utils.required_files import require_checkpoint, require_config
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
-from vadlab.visualization.figures.class_bars import plot_grouped_bars
+
+if TYPE_CHECKING:
+    from vadlab.apis.modality_ablation import AblationRow
+    from vadlab.engine.runner import VADRunner
+    from vadlab.evaluation.metrics.classification_metric import HeadPredictions
+
 
 _UNUSED = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'val_dataloader', 'val_cfg')
 
@@ -58,9 +55,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError('Give a checkpoint after every config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...].')
     out = Path(args.out)
     check_writable(out / 'results.json', '--out')
-    subsets = read_subsets(args.subset)
     pairs = list(zip(args.experiments[::2], args.experiments[1::2], strict=True))
     names = method_names([config for config, _ in pairs])
+    for config, checkpoint in pairs:
+        require_config(config)
+        require_checkpoint(checkpoint)
+
+    from vadlab.apis.modality_ablation import (
+        ablation_json,
+        ablation_markdown,
+        ablation_rows,
+        read_subsets,
+        tested_with_each,
+    )
+    from vadlab.checkpoints.checkpoint_io import read_checkpoint
+
+    subsets = read_subsets(args.subset)
     for _, checkpoint in pairs:  # a wrong file is found before minutes of testing
         read_checkpoint(checkpoint)
     rows: list[AblationRow] = []
@@ -91,6 +101,8 @@ def method_names(configs: Sequence[str]) -> list[str]:
 
 def build(args: argparse.Namespace, name: str, config_file: str, checkpoint: str, out: Path) -> VADRunner:
     """The experiment, with nothing but its test."""
+    from vadlab.engine.runner import VADRunner
+
     args.config = config_file
     config = config_from_arguments(args)
     if any(config.get(key) is None for key in ('test_dataloader', 'test_evaluator')):
@@ -117,6 +129,9 @@ def draw(
     out: Path,
 ) -> None:
     """Bars of one method: heads and subsets, and the classes of each head."""
+    from vadlab.apis.modality_ablation import class_recall
+    from vadlab.visualization.figures.class_bars import plot_grouped_bars
+
     groups = [f'{row.head}, {row.subset} ({row.clips})' for row in rows]
     values = {given: [row.top1[given] for row in rows] for given in found}
     stem = name.replace(' ', '_')

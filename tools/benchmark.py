@@ -12,6 +12,7 @@ its target is only said, since times depend on the machine.
 """
 
 import argparse
+import importlib
 import json
 import platform
 import shutil
@@ -22,26 +23,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 import vadlab.openmp  # noqa: E402, F401
 
-from benchmarks import (  # noqa: E402
-    audiovisual,
-    beam,
-    captions,
-    decode,
-    loader,
-    metrics,
-    patches,
-    prepare,
-    roi_align,
-    step,
-    text,
-    threads,
-    vadclip,
-)
 from benchmarks.harness import Report, Row, Target  # noqa: E402
 
 from vadlab.utils.cli import run_cli  # noqa: E402
@@ -73,7 +60,7 @@ class Scale:
     arch: str
     wanted: tuple[int, ...]
     video_frames: int
-    files: tuple[str, ...]
+    files: tuple[str, ...] | None
     kinds: list[str] | None
     long_runs: int | None
     loader_videos: int
@@ -88,7 +75,7 @@ class Scale:
     loads: tuple[int, ...] = (0, 2, 5)  # busy programs beside it
 
 
-FULL = Scale(5, (32, 128), 'ViT-B/32', (256, 64), 7000, tuple(decode.SPEED_FILES), None, 3, 4, 1_109_680)
+FULL = Scale(5, (32, 128), 'ViT-B/32', (256, 64), 7000, None, None, 3, 4, 1_109_680)
 _FEW_KINDS = ['edit list hides the beginning', 'open group of pictures', 'MPEG transport stream', 'cut in the middle']
 QUICK = Scale(
     2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), _FEW_KINDS, None, 2, 1_109_680, (4,), 500, 'published', 4,
@@ -99,26 +86,32 @@ TINY = Scale(
     ('tiny VideoMAE', 'tiny CNN'), ('tiny', (2,)), (1, 40), (0, 1),
 )  # fmt: skip
 
+
+def _run(section: str, *arguments: Any, **options: Any) -> Report:
+    """Run a section; its module is loaded now, since most of them load torch."""
+    return importlib.import_module(f'benchmarks.{section}').run(*arguments, **options)
+
+
 SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
-    'decode': lambda scale, cache: decode.run(
-        cache, scale.runs, scale.wanted, scale.video_frames, scale.files, scale.kinds
+    'decode': lambda scale, cache: _run(
+        'decode', cache, scale.runs, scale.wanted, scale.video_frames, scale.files, scale.kinds
     ),
-    'step': lambda scale, cache: step.run(scale.runs, scale.frames, scale.arch, long_runs=scale.long_runs),
-    'text': lambda scale, cache: text.run(scale.runs, scale.arch, repeats=scale.repeats),
-    'loader': lambda scale, cache: loader.run(
-        cache, scale.runs, scale.loader_videos, 2 * scale.frames[0], scale.video_frames, scale.arch
+    'step': lambda scale, cache: _run('step', scale.runs, scale.frames, scale.arch, long_runs=scale.long_runs),
+    'text': lambda scale, cache: _run('text', scale.runs, scale.arch, repeats=scale.repeats),
+    'loader': lambda scale, cache: _run(
+        'loader', cache, scale.runs, scale.loader_videos, 2 * scale.frames[0], scale.video_frames, scale.arch
     ),
-    'metrics': lambda scale, cache: metrics.run(scale.runs, scale.metric_frames),
-    'vadclip': lambda scale, cache: vadclip.run(
-        min(scale.runs, scale.long_runs or scale.runs), scale.vadclip_size, scale.vadclip_videos
+    'metrics': lambda scale, cache: _run('metrics', scale.runs, scale.metric_frames),
+    'vadclip': lambda scale, cache: _run(
+        'vadclip', min(scale.runs, scale.long_runs or scale.runs), scale.vadclip_size, scale.vadclip_videos
     ),
-    'captions': lambda scale, cache: captions.run(scale.runs, scale.caption_images, size=scale.beam[0]),
-    'prepare': lambda scale, cache: prepare.run(cache, scale.runs, *scale.clips),
-    'beam': lambda scale, cache: beam.run(scale.runs, *scale.beam),
-    'patches': lambda scale, cache: patches.run(scale.runs, scale.beam[0]),
-    'audiovisual': lambda scale, cache: audiovisual.run(scale.runs, *scale.recognizers, scale.long_runs),
-    'threads': lambda scale, cache: threads.run(scale.runs, scale.beam[0], scale.loads),
-    'roi_align': lambda scale, cache: roi_align.run(scale.runs, scale.beam[0]),
+    'captions': lambda scale, cache: _run('captions', scale.runs, scale.caption_images, size=scale.beam[0]),
+    'prepare': lambda scale, cache: _run('prepare', cache, scale.runs, *scale.clips),
+    'beam': lambda scale, cache: _run('beam', scale.runs, *scale.beam),
+    'patches': lambda scale, cache: _run('patches', scale.runs, scale.beam[0]),
+    'audiovisual': lambda scale, cache: _run('audiovisual', scale.runs, *scale.recognizers, scale.long_runs),
+    'threads': lambda scale, cache: _run('threads', scale.runs, scale.beam[0], scale.loads),
+    'roi_align': lambda scale, cache: _run('roi_align', scale.runs, scale.beam[0]),
 }
 
 

@@ -4,18 +4,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import vadlab.openmp  # noqa: F401
-
-from PIL import Image
-
-from vadlab.registry import DATASETS
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
 from vadlab.visualization.html_report import picture_name
-from vadlab.visualization.renderers.sample_picture import draw_sample
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -38,6 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.num < 1 or args.frames < 1:
         raise ConfigError(f'--num {args.num} --frames {args.frames}: must be 1 or more.')
     config = config_from_arguments(args, check=False)
+
+    from PIL import Image
+
+    from vadlab.registry import DATASETS
+    from vadlab.visualization.renderers.sample_picture import draw_sample
+
     loader = config.get(f'{args.split}_dataloader')
     if loader is None:
         raise ConfigError(f'{args.config} sets no {args.split}_dataloader.')

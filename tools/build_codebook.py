@@ -5,11 +5,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from vadlab.models.heads.codebook import TEMPLATES, embed_names, read_names, save_codebook
 from vadlab.utils.cli import run_cli
 from vadlab.utils.printable import say
+from vadlab.utils.required_files import require_clip_weights, require_paths
 from vadlab.utils.runtime import quiet_third_parties
-from vadlab.utils.setup_env import register_all_modules
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -21,20 +20,25 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('names', type=Path, help='text file with a concept a line, or a JSON list')
     parser.add_argument('--clip', required=True, help='weights: a file, a folder or a Hugging Face id')
     parser.add_argument('--out', type=Path, required=True, help='a .safetensors file')
-    parser.add_argument(
-        '--templates', nargs='+', default=list(TEMPLATES), metavar='TEXT', help='sentences with one {} for the name'
-    )
+    parser.add_argument('--templates', nargs='+', metavar='TEXT', help='sentences with one {} for the name')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit status."""
     args = parse_args(argv)
+    require_paths([args.names], 'file of names', '; wanted a text file with a concept in each line')
+    require_clip_weights(args.clip)
+
+    from vadlab.models.heads.codebook import TEMPLATES, embed_names, read_names, save_codebook
+    from vadlab.utils.setup_env import register_all_modules
+
     quiet_third_parties()
     register_all_modules()
     names = read_names(args.names)
-    embeds = embed_names(names, args.clip, args.templates)
-    save_codebook(args.out, names, embeds, clip=Path(args.clip).name, templates=json.dumps(args.templates))
+    templates = args.templates or list(TEMPLATES)
+    embeds = embed_names(names, args.clip, templates)
+    save_codebook(args.out, names, embeds, clip=Path(args.clip).name, templates=json.dumps(templates))
     say(f'{args.out}: {len(names)} concepts of {embeds.shape[1]} dimensions.')
     return 0
 

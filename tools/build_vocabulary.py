@@ -6,7 +6,6 @@ from pathlib import Path
 
 from vadlab.datasets.formats.caption_files import read_caption_files
 from vadlab.datasets.problem_list import ProblemList
-from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
@@ -37,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     images = read_caption_files(args.files, args.splits, args.ids, problems)
     problems.raise_if_any(', '.join(args.files), 'Mend the files')
     captions = [caption for image in images for caption in image.captions]
+
+    from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
+
     vocabulary = WordVocabulary.build(captions, args.min_count)
     vocabulary.save(args.out)
     say(f'{args.out}: {vocabulary.vocab_size} words of {len(captions)} captions of {len(images)} images.')

@@ -1,21 +1,22 @@
 """How two feature sets differ, and why: ``python tools/compare_features.py A B``."""
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vadlab.apis.features.comparison import ROUNDING, Comparison, FeatureSet, compare_features
-from vadlab.apis.features.explanation import Attempt, FeatureExplanation
-from vadlab.apis.features.video_list import find_videos
 from vadlab.utils.cli import run_cli
-from vadlab.utils.config import load_config, parse_cfg_options
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.printable import say
+from vadlab.utils.required_files import require_config, require_paths
 from vadlab.utils.runtime import format_table, quiet_third_parties
-from vadlab.utils.setup_env import register_all_modules
-from vadlab.visualization.figures.feature_comparison import plot_feature_comparison
+
+if TYPE_CHECKING:
+    from vadlab.apis.features.comparison import Comparison, FeatureSet
+    from vadlab.apis.features.explanation import Attempt
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -49,11 +50,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError(f'--out {args.out}: must end in .png, .svg, .pdf')
     if args.explain is not None and len(args.explain) < 2:
         raise ConfigError('--explain takes a config and videos: --explain configs/features_clip_vit_b16.py Videos')
+    require_paths([args.a, args.b], 'folder or file')
+    if args.explain is not None:
+        require_config(args.explain[0])
+        require_paths(args.explain[1:], 'video')
+
+    from vadlab.apis.features.comparison import FeatureSet, compare_features
+
     first, second = FeatureSet.scan(args.a), FeatureSet.scan(args.b)
     result = compare_features(first, second, args.max_videos)
     show(result)
     steps = explain(args, second) if args.explain else []
     if args.out is not None and len(result.cosines):
+        from vadlab.visualization.figures.feature_comparison import plot_feature_comparison
+
         plot_feature_comparison(result.cosines, result.chance, result.curves, args.out)
         say(f'figure: {args.out}')
     if args.json is not None:
@@ -70,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def show(result: Comparison) -> None:
     """Print the numbers as a table, and the findings below it."""
+    from vadlab.apis.features.comparison import ROUNDING
+
     lowest = float(result.cosines.min()) if result.cosines.size else 1.0
     say(format_table(list(rows(result.facts)), ('what', 'A against B')))
     say()
@@ -112,6 +124,11 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 def explain(args: argparse.Namespace, target: FeatureSet) -> list[Attempt]:
     """Find out how B was made."""
+    from vadlab.apis.features.explanation import FeatureExplanation
+    from vadlab.apis.features.video_list import find_videos
+    from vadlab.utils.config import load_config, parse_cfg_options
+    from vadlab.utils.setup_env import register_all_modules
+
     register_all_modules()
     config = load_config(args.explain[0], parse_cfg_options(args.cfg_options))
     if config.get('features') is None:

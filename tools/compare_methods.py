@@ -9,22 +9,19 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import vadlab.openmp  # noqa: F401
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING, Any
 
 from vadlab.apis.method_comparison import COLUMNS, MAIN, MethodResult, comparison_markdown
-from vadlab.checkpoints.checkpoint_io import latest_checkpoint
-from vadlab.engine.hooks.run_state_hook import read_run_state
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
-from vadlab.utils.config import config_differences, load_config, parse_cfg_options, runner_config
 from vadlab.utils.errors import ConfigError, TrainingError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.printable import say
-from vadlab.visualization.figures.method_bars import plot_method_bars
+from vadlab.utils.required_files import require_config
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
 
 TOOLS = Path(__file__).resolve().parent
 BLANK_OPTION = 'feature_dir=blank'
@@ -88,6 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise ConfigError(f'Two configs are called {twice[0]}: their runs would share a folder.')
+    for config in args.configs:
+        require_config(config)
     out = Path(args.out)
     given = {config: options_for(config, args.cfg_options, args.configs) for config in args.configs}
     plans = {config: plan(config, args, out, given[config]) for config in args.configs}
@@ -117,6 +116,8 @@ def options_for(config: str, options: Sequence[str], configs: Sequence[str]) -> 
     Raises:
         ConfigError: A change that the config should know and does not.
     """
+    from vadlab.utils.config import load_config, parse_cfg_options
+
     lenient = not is_trained(load_config(config)) and any(is_trained(load_config(other)) for other in configs)
     kept = []
     for option in options:
@@ -133,6 +134,7 @@ def options_for(config: str, options: Sequence[str], configs: Sequence[str]) -> 
 
 def plan(config: str, args: argparse.Namespace, out: Path, cfg_options: Sequence[str]) -> tuple[list[Run], list[Run]]:
     """The runs of one config, and those of its control."""
+    from vadlab.utils.config import load_config, parse_cfg_options, runner_config
 
     def runs(options: list[str], suffix: str) -> list[Run]:
         loaded = load_config(config, parse_cfg_options(options))
@@ -147,7 +149,7 @@ def plan(config: str, args: argparse.Namespace, out: Path, cfg_options: Sequence
     return runs(list(cfg_options), ''), control
 
 
-def is_trained(config: Config) -> bool:
+def is_trained(config: 'Config') -> bool:
     """Whether the experiment trains anything."""
     return config.get('train_cfg') is not None and config.get('optim_wrapper') is not None
 
@@ -158,6 +160,8 @@ def check_settings(run: Run) -> None:
     Raises:
         ConfigError: It was begun with other ones.
     """
+    from vadlab.utils.config import config_differences
+
     file = run.folder / 'settings.json'
     if file.is_file():
         lines = config_differences(json.loads(file.read_text()), run.settings)
@@ -178,6 +182,9 @@ def carry_out(run: Run, place: str) -> None:
     Raises:
         TrainingError: A tool failed; the message has the end of what it said.
     """
+    from vadlab.checkpoints.checkpoint_io import latest_checkpoint
+    from vadlab.engine.hooks.run_state_hook import read_run_state
+
     if run.report_file.is_file():
         say(f'[{place}] {run.folder}: done before')
         return
@@ -214,6 +221,8 @@ def collect(runs: list[Run], control: list[Run]) -> MethodResult:
 
 def write_results(results: list[MethodResult], seeds: Sequence[int], out: Path) -> None:
     """Write table, numbers and picture, and print the table."""
+    from vadlab.visualization.figures.method_bars import plot_method_bars
+
     markdown = comparison_markdown(results, seeds)
     write_text(out / 'table.md', markdown)
     numbers = [

@@ -1,16 +1,20 @@
 """Turn any CLIP that VADLab reads into its own safetensors: ``python tools/convert_checkpoint.py SOURCE OUT``."""
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vadlab.models.checkpoints.clip_loading import load_clip_checkpoint
-from vadlab.models.checkpoints.clip_saving import save_clip
-from vadlab.models.checkpoints.clip_weights import CLIPWeights
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import CheckpointError, ConfigError
 from vadlab.utils.printable import say
+from vadlab.utils.required_files import require_clip_weights
+
+if TYPE_CHECKING:
+    from vadlab.models.checkpoints.clip_weights import CLIPWeights
+
 
 EXAMPLES = """examples:
   python tools/convert_checkpoint.py ViT-B-32.pt clip_vit_b32.safetensors --half
@@ -61,6 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     notes = dict(note.partition('=')[::2] for note in args.note)
     if any('=' not in note or note.startswith('=') for note in args.note):
         raise ConfigError(f'--note {" ".join(args.note)}: each must be KEY=TEXT.')
+    require_clip_weights(args.source)
+
+    from vadlab.models.checkpoints.clip_loading import load_clip_checkpoint
+    from vadlab.models.checkpoints.clip_saving import save_clip
+
     weights = load_clip_checkpoint(args.source)
     for tower, heads in zip(('vision', 'text'), args.heads or (), strict=False):
         _settle(weights, tower, 'heads', heads)

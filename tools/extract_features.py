@@ -1,25 +1,24 @@
 """Snippet features of videos: ``python tools/extract_features.py CONFIG VIDEOS --out DIR``."""
 
+from __future__ import annotations
+
 import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import vadlab.openmp  # noqa: F401
-
-import torch
-from mmengine.logging import MMLogger
-
-from vadlab.apis.features.extraction import ExtractionReport, FeatureExtraction
-from vadlab.apis.features.video_list import VideoItem, find_videos, parse_shard, shard_of
 from vadlab.utils.cli import run_cli
-from vadlab.utils.config import load_config, parse_cfg_options
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
+from vadlab.utils.required_files import require_config, require_paths
 from vadlab.utils.runtime import quiet_third_parties
-from vadlab.utils.setup_env import register_all_modules
+
+if TYPE_CHECKING:
+    from vadlab.apis.features.extraction import ExtractionReport
+    from vadlab.apis.features.video_list import VideoItem
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -50,6 +49,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Extract as the command line says; the exit status."""
     args = parse_args(argv)
+    require_config(args.config)
+    require_paths(args.videos, 'video')
+
+    from mmengine.logging import MMLogger
+
+    from vadlab.apis.features.extraction import FeatureExtraction
+    from vadlab.apis.features.video_list import find_videos, parse_shard, shard_of
+    from vadlab.utils.config import load_config, parse_cfg_options
+    from vadlab.utils.setup_env import register_all_modules
+
     quiet_third_parties()
     register_all_modules()
     shard = parse_shard(args.shard)
@@ -87,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def default_device() -> str:
     """The GPU of this process, as torchrun numbers them."""
+    import torch
+
     if not torch.cuda.is_available():
         return 'cpu'
     return f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()}'

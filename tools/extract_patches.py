@@ -3,19 +3,12 @@
 import argparse
 from collections.abc import Sequence
 
-import vadlab.openmp  # noqa: F401
-
-import torch
-from mmengine.logging import MMLogger
-
-from vadlab.apis.patch_extraction import PatchExtraction
 from vadlab.utils.cli import run_cli
-from vadlab.utils.config import load_config, parse_cfg_options
 from vadlab.utils.errors import DataError
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
+from vadlab.utils.required_files import require_config
 from vadlab.utils.runtime import quiet_third_parties
-from vadlab.utils.setup_env import register_all_modules
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -38,6 +31,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit status."""
     args = parse_args(argv)
+    require_config(args.config)
+
+    import torch
+    from mmengine.logging import MMLogger
+
+    from vadlab.apis.patch_extraction import PatchExtraction
+    from vadlab.utils.config import load_config, parse_cfg_options
+    from vadlab.utils.setup_env import register_all_modules
+
     quiet_third_parties()
     register_all_modules()
     config = load_config(args.config, parse_cfg_options(args.cfg_options))

@@ -13,7 +13,6 @@ from pathlib import Path
 from vadlab.datasets.formats.label_studio import convert_label_studio
 from vadlab.datasets.formats.path_index import PathIndex
 from vadlab.datasets.formats.region_annotations import RecordParser
-from vadlab.datasets.video import index_video
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
@@ -46,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ConfigError(f'--out {out}: {path} exists. Name another file, or give --overwrite.')
     true_frames = None
     if args.data_root:
+        from vadlab.datasets.video import index_video
+
         index = PathIndex.of(args.data_root)
 
         def true_frames(name: str) -> int:

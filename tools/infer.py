@@ -1,20 +1,25 @@
 """Describe images and videos: ``python tools/infer.py CONFIG CHECKPOINT INPUT... --out DIR``."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vadlab.apis.inferencers.caption_inferencer import CaptionInferencer, Described
-from vadlab.apis.inferencers.caption_inputs import CaptionInput, find_inputs, read_inputs
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.printable import say
+from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
 from vadlab.visualization.html_report import Article, HTMLReport, picture_name
-from vadlab.visualization.renderers.concept_picture import ConceptPicture, concept_shares, draw_concepts
+
+if TYPE_CHECKING:
+    from vadlab.apis.inferencers.caption_inferencer import Described
+    from vadlab.apis.inferencers.caption_inputs import CaptionInput
+
 
 NO_CHECKPOINT = 'none'
 _DPI = 110
@@ -45,10 +50,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Describe what the command line names; the exit status, 2 where a file could not be read."""
     args = parse_args(argv)
+    require_config(args.config)
+    if args.checkpoint != NO_CHECKPOINT:
+        require_checkpoint(args.checkpoint)
+    require_paths(args.inputs, 'image, video or folder')
     if args.out:
         check_writable(args.out / 'captions.json', '--out')
     if args.every <= 0 or (args.frames is not None and args.frames < 1):
         raise ConfigError('--every and --frames must be positive.')
+
+    from vadlab.apis.inferencers.caption_inferencer import CaptionInferencer
+    from vadlab.apis.inferencers.caption_inputs import find_inputs, read_inputs
+
     find_inputs(args.inputs)  # what is not there is found before a model is built
     config = config_from_arguments(args, check=False)
     checkpoint = None if args.checkpoint == NO_CHECKPOINT else args.checkpoint
@@ -76,6 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def record_of(found: Described, names: Sequence[str]) -> dict[str, Any]:
     """What ``captions.json`` says of an image."""
+    from vadlab.visualization.renderers.concept_picture import concept_shares
+
     source = found.source
     record: dict[str, Any] = {'name': source.name, 'path': source.path}
     if source.frame is not None:
@@ -86,6 +101,8 @@ def record_of(found: Described, names: Sequence[str]) -> dict[str, Any]:
 
 def draw(found: Described, names: Sequence[str], out: Path, number: int) -> Article:
     """Draw an image's patches into the folder, under a name that no other image has; its part of the page."""
+    from vadlab.visualization.renderers.concept_picture import ConceptPicture, draw_concepts
+
     source = found.source
     name = f'{number:05d}_{picture_name(source.name)}'
     picture = ConceptPicture(source.name, found.seen, found.caption, found.concepts, names)

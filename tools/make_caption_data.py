@@ -6,16 +6,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vadlab.models.heads.codebook import embed_names, save_codebook
-from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
-from vadlab.simulators.captions.caption_set import CONCEPT_TEMPLATES, CONCEPTS, plan_caption_set
-from vadlab.simulators.common.made_folder import check_settings, write_missing
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
+from vadlab.utils.required_files import require_clip_weights
 from vadlab.utils.runtime import quiet_third_parties
-from vadlab.utils.setup_env import register_all_modules
 
 # Raise it when the same seed gives other pictures than before, so that an old folder is not taken for a new one.
 SIMULATOR_VERSION = 1
@@ -44,6 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if args.workers < 1 or args.seed < 0:
         raise ConfigError(f'--workers must be at least 1 and --seed at least 0, not {args.workers} and {args.seed}.')
+    require_clip_weights(args.clip)
+
+    from vadlab.models.heads.codebook import embed_names, save_codebook
+    from vadlab.models.tokenizers.word_vocabulary import WordVocabulary
+    from vadlab.simulators.captions.caption_set import CONCEPT_TEMPLATES, CONCEPTS, plan_caption_set
+    from vadlab.simulators.common.made_folder import check_settings, write_missing
+    from vadlab.utils.setup_env import register_all_modules
+
     quiet_third_parties()
     register_all_modules()
     plan = plan_caption_set(args.train, args.val, args.test, args.seed)

@@ -1,5 +1,7 @@
 """Make synthetic surveillance videos in UCF-Crime's format: ``python tools/make_demo_data.py --out DIR``."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import multiprocessing
@@ -8,18 +10,17 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
-
-from vadlab.simulators.common.made_folder import check_settings
-from vadlab.simulators.surveillance.contact_sheet import contact_sheet
-from vadlab.simulators.surveillance.demo_set import VideoPlan, plan_demo_set
-from vadlab.simulators.surveillance.episode import CLASSES
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from vadlab.simulators.surveillance.demo_set import VideoPlan
+
 
 # Raise it when the same seed gives other videos than before, so that an old folder is not taken for a new one.
 SIMULATOR_VERSION = 1
@@ -71,6 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def preview(folder: Path, seed: int) -> None:
     """Write a contact sheet of each class."""
+    import cv2
+
+    from vadlab.simulators.surveillance.contact_sheet import contact_sheet
+    from vadlab.simulators.surveillance.episode import CLASSES
+
     folder.mkdir(parents=True, exist_ok=True)
     for kind in CLASSES:
         cv2.imwrite(str(folder / f'{kind}.png'), cv2.cvtColor(contact_sheet(kind, seed=seed), cv2.COLOR_RGB2BGR))
@@ -83,6 +89,10 @@ def make(out: Path, train: int, test: int, seed: int, frames: tuple[int, int], w
     Raises:
         ConfigError: The folder holds a data set of other settings.
     """
+    from vadlab.simulators.common.made_folder import check_settings
+    from vadlab.simulators.surveillance.demo_set import plan_demo_set
+    from vadlab.simulators.surveillance.episode import CLASSES
+
     plans = plan_demo_set(train, test, seed, *frames)
     settings = dict(train=train, test=test, seed=seed, frames=list(frames), version=SIMULATOR_VERSION)
     check_settings(out, settings)
@@ -116,6 +126,8 @@ def make(out: Path, train: int, test: int, seed: int, frames: tuple[int, int], w
 
 def make_one(plan: VideoPlan, out: Path) -> tuple[dict, bool]:
     """Write one video, in a worker process; its annotation, and whether the video is new."""
+    import cv2
+
     cv2.setNumThreads(1)
     new = plan.write(out)
     return plan.record(), new

@@ -1,27 +1,28 @@
 """Snippet features of the synthetic videos: ``python tools/make_demo_features.py``, which `make demo-features` runs."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import vadlab.openmp  # noqa: F401
-
-from mmengine.config import Config
-from mmengine.logging import MMLogger
-
-from vadlab.apis.features.extraction import FeatureExtraction
-from vadlab.apis.features.video_list import VideoItem, find_videos
 from vadlab.datasets.formats.feature_recipe import read_recipe
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
-from vadlab.utils.config import config_differences, load_config, parse_cfg_options
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.printable import say
+from vadlab.utils.required_files import require_config
 from vadlab.utils.runtime import quiet_third_parties
-from vadlab.utils.setup_env import register_all_modules
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from vadlab.apis.features.video_list import VideoItem
+
 
 ANNOTATION = 'Temporal_Anomaly_Annotation.txt'
 
@@ -45,10 +46,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Make what the command line says; the exit status."""
     args = parse_args(argv)
+    require_config(args.config)
+    splits = {split: read_split(args.data, split) for split in ('train', 'test')}
+
+    from mmengine.logging import MMLogger
+
+    from vadlab.apis.features.video_list import find_videos
+    from vadlab.utils.config import load_config, parse_cfg_options
+    from vadlab.utils.setup_env import register_all_modules
+
     quiet_third_parties()
     register_all_modules()
     MMLogger.get_instance('vadlab', logger_name='vadlab')
-    splits = {split: read_split(args.data, split) for split in ('train', 'test')}
     videos = find_videos([args.data / 'Videos'])
     known = {video.name for video in videos}
     missing = [name for names in splits.values() for name in names if name not in known]
@@ -90,6 +99,9 @@ def extract(config: Config, videos: list[VideoItem], out: Path, batch_size: int,
     Raises:
         DataError: A video cannot be used.
     """
+    from vadlab.apis.features.extraction import FeatureExtraction
+    from vadlab.utils.config import config_differences
+
     extraction = FeatureExtraction(config, out, 'cpu', batch_size, workers)
     stale = False
     if (out / 'recipe.json').is_file():

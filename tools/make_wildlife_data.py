@@ -1,19 +1,24 @@
 """Make camera-trap clips with sound: ``python tools/make_wildlife_data.py --out data/wildlife_demo``."""
 
+from __future__ import annotations
+
 import argparse
 import csv
 import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vadlab.simulators.common.made_folder import check_settings, write_missing
-from vadlab.simulators.wildlife.wildlife_set import NEEDS_BOTH, WildlifeClip, plan_wildlife_set
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.printable import say
+
+if TYPE_CHECKING:
+    from vadlab.simulators.wildlife.wildlife_set import WildlifeClip
+
 
 # Raise it when the same seed gives other clips than before, so that an old folder is not taken for a new one.
 SIMULATOR_VERSION = 1
@@ -41,6 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if args.workers < 1:
         raise ConfigError(f'--workers must be at least 1, not {args.workers}.')
+
+    from vadlab.simulators.common.made_folder import check_settings, write_missing
+    from vadlab.simulators.wildlife.wildlife_set import NEEDS_BOTH, plan_wildlife_set
+
     plan = plan_wildlife_set(args.train, args.val, args.test, args.seed)
     settings = dict(train=args.train, val=args.val, test=args.test, seed=args.seed, version=SIMULATOR_VERSION)
     check_settings(args.out, settings)

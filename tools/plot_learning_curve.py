@@ -7,7 +7,6 @@ from pathlib import Path
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
-from vadlab.visualization.figures.curves import plot_auc_vs_time
 from vadlab.visualization.figures.learning_curves import read_learning_curve
 
 ENDINGS = ('.png', '.svg', '.pdf')
@@ -35,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for text in args.runs:
         run_dir, _, label = text.partition('=')
         runs.append(read_learning_curve(run_dir, args.key, label or None))
+
+    from vadlab.visualization.figures.curves import plot_auc_vs_time
+
     name = args.name or args.key.replace('/', ' ').replace('auc', 'AUC')
     plot_auc_vs_time(runs, args.out, metric=name, chance=args.chance if args.chance >= 0 else None)
     for run in runs:

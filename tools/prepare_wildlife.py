@@ -1,18 +1,16 @@
 """Frames and spectrograms of clips: ``python tools/prepare_wildlife.py METADATA.csv VIDEOS --out data/processed``."""
 
+from __future__ import annotations
+
 import argparse
 import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import vadlab.openmp  # noqa: F401
-
-from mmengine.logging import MMLogger
-
-from vadlab.apis.preparation.av_clip_preparation import AVClipPreparation, PreparationReport
 from vadlab.apis.preparation.split_files import write_split_files
-from vadlab.datasets.audio import LogMelRecipe
+from vadlab.datasets.audio.log_mel import LogMelRecipe
 from vadlab.datasets.formats.av_clip_metadata import (
     AVClipRecord,
     classes_of,
@@ -26,10 +24,15 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
+from vadlab.utils.required_files import require_paths
 from vadlab.utils.runtime import quiet_third_parties
 
+if TYPE_CHECKING:
+    from vadlab.apis.preparation.av_clip_preparation import PreparationReport
+
+
 _USUAL_HEADS = ('species', 'behaviour')
-_FRAMES, _SOUND = FrameRecipe(), LogMelRecipe()
+_FRAMES, _SOUND = FrameRecipe, LogMelRecipe  # whose attributes are the defaults of their fields
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -81,13 +84,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prepare as the command line says; the exit status."""
     args = parse_args(argv)
     quiet_third_parties()
-    MMLogger.get_instance('vadlab', logger_name='vadlab')
     if len(args.size) > 2:
         raise ConfigError(f'--size takes one or two numbers, not {len(args.size)}')
-    frames = FrameRecipe(args.frames, args.fps, args.size[0], args.size[-1])
     sound = LogMelRecipe(args.sample_rate, args.window, args.hop, args.fft, args.bands, silence=args.silence)
     records = read_metadata(args.metadata, args.heads or ())
+    require_paths([args.videos], 'folder of videos')
     heads = heads_of(records, args.heads, _USUAL_HEADS)
+
+    from mmengine.logging import MMLogger
+
+    from vadlab.apis.preparation.av_clip_preparation import AVClipPreparation
+
+    MMLogger.get_instance('vadlab', logger_name='vadlab')
+    frames = FrameRecipe(args.frames, args.fps, args.size[0], args.size[-1])
     preparation = AVClipPreparation(args.out, args.videos, frames, sound, args.workers)
     folder = args.metadata_out or args.out.parent / 'raw' / 'metadata'
     files = write_split_files(records, folder, args.metadata, args.overwrite_metadata)

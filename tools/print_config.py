@@ -7,10 +7,9 @@ import argparse
 from collections.abc import Sequence
 
 from vadlab.utils.cli import run_cli
-from vadlab.utils.config import load_config, parse_cfg_options, read_config, runner_config
 from vadlab.utils.printable import say
+from vadlab.utils.required_files import require_config
 from vadlab.utils.runtime import quiet_third_parties
-from vadlab.utils.setup_env import register_all_modules
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +19,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change variables, or dotted keys')
     parser.add_argument('--variables', action='store_true', help='print the variables alone')
     args = parser.parse_args(argv)
+    require_config(args.config)
+
+    from vadlab.utils.config import load_config, parse_cfg_options, read_config, runner_config
+    from vadlab.utils.setup_env import register_all_modules
+
     quiet_third_parties()
     register_all_modules()
     options = parse_cfg_options(args.cfg_options)

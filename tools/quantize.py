@@ -16,20 +16,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import vadlab.openmp  # noqa: F401
-
-import torch
-from torch import nn
-
-from vadlab.checkpoints.checkpoint_io import read_checkpoint, write_checkpoint
-from vadlab.checkpoints.quantization import quantized_checkpoint
-from vadlab.engine.runner import VADRunner
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import CheckpointError, ConfigError
 from vadlab.utils.json_file import check_writable
 from vadlab.utils.printable import say
+from vadlab.utils.required_files import require_checkpoint, require_config
 from vadlab.utils.runtime import (
     add_common_arguments,
     config_from_arguments,
@@ -38,12 +31,15 @@ from vadlab.utils.runtime import (
     format_value,
 )
 
+if TYPE_CHECKING:
+    pass
+
 
 @dataclass
 class Measured:
     """A test: the model, its metrics, and seconds of the model alone for each sample."""
 
-    model: nn.Module
+    model: Any
     metrics: dict[str, Any]
     seconds: float
 
@@ -62,7 +58,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Quantise as the command line says; the exit status."""
     args = parse_args(argv)
+    require_config(args.config)
+    require_checkpoint(args.checkpoint)
     config = config_from_arguments(args)
+
+    from vadlab.checkpoints.checkpoint_io import read_checkpoint, write_checkpoint
+    from vadlab.checkpoints.quantization import quantized_checkpoint
+
     missing = [k for k in ('model', 'test_dataloader', 'test_cfg', 'test_evaluator') if config.get(k) is None]
     if missing:
         raise ConfigError(f'{args.config} cannot be tested: it sets no {", ".join(missing)}.')
@@ -87,6 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measure(config: Any, checkpoint: str) -> Measured:
     """Test a checkpoint on the CPU."""
+    from vadlab.engine.runner import VADRunner
+
     config = copy.deepcopy(config)
     config.load_from, config.resume = checkpoint, False
     for part in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
@@ -132,6 +136,8 @@ class _Clock:
 
 
 def _bytes(content: dict[str, Any]) -> int:
+    import torch
+
     file = io.BytesIO()
     torch.save(content, file)
     return file.tell()

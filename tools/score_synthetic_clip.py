@@ -1,27 +1,24 @@
 """How well the small CLIP tells simulated scenes apart: ``python tools/score_synthetic_clip.py WEIGHTS``."""
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-
-import vadlab.openmp  # noqa: F401
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from mmengine.dataset import pseudo_collate
 
-from vadlab.datasets.ucf_crime_regions import UCF_CRIME_CLASSES
 from vadlab.evaluation.functional.ranking import average_precision, rank_counts, roc_auc
 from vadlab.evaluation.functional.retrieval import recall_at, retrieval_ranks, text_groups
-from vadlab.models.heads.prompt_scoring_head import PromptScoringHead
-from vadlab.registry import MODELS
-from vadlab.simulators.surveillance.synthetic_frames import SyntheticFrames
 from vadlab.utils.cli import run_cli
-from vadlab.utils.config import load_config
 from vadlab.utils.json_file import write_json
 from vadlab.utils.printable import say
+from vadlab.utils.required_files import require_clip_weights, require_config
 from vadlab.utils.runtime import format_table, format_value
-from vadlab.utils.setup_env import register_all_modules
+
+if TYPE_CHECKING:
+    import torch
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -38,24 +35,40 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Score as the command line says; the exit status."""
     args = parse_args(argv)
+    require_config(args.config)
+    require_clip_weights(args.weights)
+
+    import torch
+
+    from vadlab.registry import MODELS
+    from vadlab.utils.config import load_config
+    from vadlab.utils.setup_env import register_all_modules
+
     register_all_modules()
     config = load_config(args.config)
     model = MODELS.build({**config.model, 'pretrained': args.weights})
     model.init_weights()
-    figures = score(model.eval(), args.split, args.frames)
+    with torch.no_grad():
+        figures = score(model.eval(), args.split, args.frames)
     say(format_table([(name, format_value(value)) for name, value in figures.items()], ('figure', 'value')))
     if args.json is not None:
         write_json(args.json, figures)
     return 0
 
 
-@torch.no_grad()
 def score(model: torch.nn.Module, split: str, frames: int) -> dict[str, float]:
     """The figures, by name.
 
     Whole frames tell normal from anomalous and one class from another, with the prompts that FG-CLIP scores with;
     close-ups look for their region captions, and whole frames for theirs, among 128 pictures each.
     """
+    import torch
+    from mmengine.dataset import pseudo_collate
+
+    from vadlab.datasets.ucf_crime_regions import UCF_CRIME_CLASSES
+    from vadlab.models.heads.prompt_scoring_head import PromptScoringHead
+    from vadlab.simulators.surveillance.synthetic_frames import SyntheticFrames
+
     dataset = SyntheticFrames(size=2 * frames, seed=1, split=split, chinese=0.0, prompts=0.0)
     head = PromptScoringHead(UCF_CRIME_CLASSES)
     tokens = [torch.tensor(dataset.tokenizer.encode(text)) for text in head.texts]
@@ -69,8 +82,8 @@ def score(model: torch.nn.Module, split: str, frames: int) -> dict[str, float]:
         labels += [sample.gt_label for sample in batch['data_samples']]
     whole = torch.arange(len(dataset)) % 4 < 2
     frame_ne, label_n = torch.cat(embeds)[whole], np.array(labels)[whole.numpy()]
-    logits = head(frame_ne[None], prompts, model.logit_scale.exp())[0].numpy()
-    counts = rank_counts(logits, label_n > 0)
+    anomaly_logits = head(frame_ne[None], prompts, model.logit_scale.exp())[0].numpy()
+    counts = rank_counts(anomaly_logits, label_n > 0)
     figures = {'frame AUC': roc_auc(counts), 'frame AP': average_precision(counts)}
 
     # One logit for each class that the simulator knows: the mean over its phrases.
@@ -83,7 +96,9 @@ def score(model: torch.nn.Module, split: str, frames: int) -> dict[str, float]:
     figures['class accuracy'] = float((found == label_n).mean())
     for k in known[1:]:
         chosen = (label_n == 0) | (label_n == k)
-        figures[f'frame AUC, {UCF_CRIME_CLASSES[k]}'] = roc_auc(rank_counts(logits[chosen], label_n[chosen] > 0))
+        figures[f'frame AUC, {UCF_CRIME_CLASSES[k]}'] = roc_auc(
+            rank_counts(anomaly_logits[chosen], label_n[chosen] > 0)
+        )
 
     for name, wanted in (('frame', (0, 1)), ('close-up', (2, 3))):
         recalls = []
@@ -99,6 +114,8 @@ def score(model: torch.nn.Module, split: str, frames: int) -> dict[str, float]:
 
 
 def _phrases(name: str) -> int:
+    from vadlab.models.heads.prompt_scoring_head import PromptScoringHead
+
     return len(PromptScoringHead((name, 'other'), normal_class=name).phrases) - 1
 
 

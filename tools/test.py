@@ -10,20 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import vadlab.openmp  # noqa: F401
-
-from mmengine.dist import is_main_process
-
-from vadlab.checkpoints.checkpoint_io import read_checkpoint
-from vadlab.engine.hooks.caption_file_hook import CaptionFileHook
-from vadlab.engine.hooks.score_file_hook import ScoreFileHook
-from vadlab.engine.runner import VADRunner
-from vadlab.registry import MODELS
 from vadlab.utils.cli import run_cli
-from vadlab.utils.config import runner_config
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.printable import say
+from vadlab.utils.required_files import require_checkpoint, require_config
 from vadlab.utils.runtime import (
     add_common_arguments,
     config_from_arguments,
@@ -56,14 +47,26 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Test as the command line says; the exit status."""
     args = parse_args(argv)
-    config = config_from_arguments(args)
-    missing = [k for k in ('model', 'test_dataloader', 'test_cfg', 'test_evaluator') if config.get(k) is None]
-    if missing:
-        raise ConfigError(f'{args.config} cannot be tested: it sets no {", ".join(missing)}.')
     if args.out and Path(args.out).suffix != '.json':
         raise ConfigError(f'--out {args.out}: must end with .json.')
     if args.out:
         check_writable(args.out, '--out')
+    require_config(args.config)
+    if args.checkpoint != NO_CHECKPOINT:
+        require_checkpoint(args.checkpoint)
+    config = config_from_arguments(args)
+
+    from mmengine.dist import is_main_process
+
+    from vadlab.checkpoints.checkpoint_io import read_checkpoint
+    from vadlab.engine.hooks.caption_file_hook import CaptionFileHook
+    from vadlab.engine.hooks.score_file_hook import ScoreFileHook
+    from vadlab.engine.runner import VADRunner
+    from vadlab.registry import MODELS
+
+    missing = [k for k in ('model', 'test_dataloader', 'test_cfg', 'test_evaluator') if config.get(k) is None]
+    if missing:
+        raise ConfigError(f'{args.config} cannot be tested: it sets no {", ".join(missing)}.')
     untrained = args.checkpoint == NO_CHECKPOINT
     if not untrained:
         read_checkpoint(args.checkpoint)  # a wrong file is found before minutes of building
@@ -117,6 +120,8 @@ def write_report(
     path: str, metrics: dict[str, Any], protocol: dict[str, str], config: str, checkpoint: str, full: Any
 ) -> None:
     """Write the metrics as JSON; a metric that is not defined (NaN) becomes null."""
+    from vadlab.utils.config import runner_config
+
     report = {
         'metrics': {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()},
         'protocol': protocol,

@@ -1,5 +1,7 @@
 """Train a model: ``python tools/train.py CONFIG``."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import shlex
@@ -7,15 +9,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import vadlab.openmp  # noqa: F401
-
-from mmengine.config import Config
-from mmengine.dist import is_main_process
-
-from vadlab.checkpoints.checkpoint_io import latest_checkpoint
-from vadlab.engine.hooks.run_state_hook import check_work_dir
-from vadlab.engine.runner import VADRunner
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, MissingFileError
 from vadlab.utils.natural_order import natural_sorted
@@ -29,6 +24,12 @@ from vadlab.utils.runtime import (
     use_amp,
     without_caches,
 )
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from vadlab.engine.runner import VADRunner
+
 
 _OVERWRITE = {'type': 'RunStateHook', 'overwrite': True}
 
@@ -60,6 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train as the command line says; the exit status."""
     args = parse_args(argv)
     config = config_from_arguments(args)
+
+    from mmengine.dist import is_main_process
+
+    from vadlab.engine.hooks.run_state_hook import check_work_dir
+    from vadlab.engine.runner import VADRunner
+
     missing = [k for k in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if config.get(k) is None]
     if missing:
         raise ConfigError(f'{args.config} cannot be trained: it sets no {", ".join(missing)}.')
@@ -87,6 +94,8 @@ def choose_resume(config: Config, wish: str | None) -> None:
     Raises:
         MissingFileError: A checkpoint is named that does not exist.
     """
+    from vadlab.checkpoints.checkpoint_io import latest_checkpoint
+
     if wish is None:
         return
     checkpoint = latest_checkpoint(config.work_dir) if wish == 'auto' else Path(wish)
@@ -101,6 +110,10 @@ def choose_resume(config: Config, wish: str | None) -> None:
 
 def dry_run(config: Config) -> int:
     """One batch through everything, in a folder that is gone afterwards."""
+    from mmengine.dist import is_main_process
+
+    from vadlab.engine.runner import VADRunner
+
     with tempfile.TemporaryDirectory() as folder:
         config.work_dir = folder
         without_caches(config._cfg_dict)
@@ -115,6 +128,8 @@ def dry_run(config: Config) -> int:
 
 def summary(runner: VADRunner) -> str:
     """Where everything is."""
+    from vadlab.checkpoints.checkpoint_io import latest_checkpoint
+
     work_dir = Path(runner.work_dir)
     best = natural_sorted(work_dir.glob('best_*.pth'))
     rows = [

@@ -1,16 +1,22 @@
 """Check an experiment before it is run: ``python tools/verify.py CONFIG``."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from vadlab.apis import Finding, Verification
 from vadlab.apis.checked_files import default_cache_dir
 from vadlab.utils.cli import run_cli
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
+
+if TYPE_CHECKING:
+    from vadlab.apis import Finding
+
 
 _SIGNS = {'pass': ('ok', '32'), 'warning': ('WARN', '33'), 'failure': ('FAIL', '31')}
 
@@ -47,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Verify as the command line says; the exit status."""
     args = parse_args(argv)
     config = config_from_arguments(args, check=False)
+
+    from vadlab.apis import Verification
+
     with ProgressBar('files', vanishes=True) as progress:
         verification = Verification(
             config,

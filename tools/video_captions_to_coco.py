@@ -4,23 +4,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import vadlab.openmp  # noqa: F401
-
-import cv2
 import numpy as np
-from mmengine.dataset import Compose
 
 from vadlab.datasets.formats.keyframes import shown_spans
-from vadlab.datasets.transforms.probe_video import ProbeVideo
-from vadlab.datasets.transforms.sample_frames import SampleFrames
-from vadlab.datasets.ucf_crime_regions import UCFCrimeRegions
-from vadlab.datasets.video import read_frames
 from vadlab.utils.atomic import write_bytes
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
+from vadlab.utils.required_files import require_paths
 from vadlab.utils.runtime import quiet_third_parties
 
 _JPEG_QUALITY = 95
@@ -53,6 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if target.exists() and not args.overwrite:
         raise ConfigError(f'{target} exists. Choose another --out or --split, or give --overwrite.')
     check_writable(target, '--out')
+    require_paths([args.annotations], 'file')
+
+    from mmengine.dataset import Compose
+
+    from vadlab.datasets.transforms.probe_video import ProbeVideo
+    from vadlab.datasets.transforms.sample_frames import SampleFrames
+    from vadlab.datasets.ucf_crime_regions import UCFCrimeRegions
+    from vadlab.datasets.video import read_frames
+
     quiet_third_parties()
     videos = UCFCrimeRegions(args.annotations, args.data_root)
     prepare = Compose([ProbeVideo(), SampleFrames(args.frames, min_region_frames=1)])
@@ -91,6 +93,8 @@ def captions_of(video: dict, frame: int) -> list[str]:
 
 def write_image(path: Path, frame: np.ndarray) -> None:
     """Write one RGB frame as JPEG, whole or not at all."""
+    import cv2
+
     _, code = cv2.imencode('.jpg', frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     write_bytes(path, code.tobytes())
 

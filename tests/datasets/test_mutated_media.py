@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vadlab.datasets.audio import read_audio
+from vadlab.datasets.audio.audio_reader import read_audio
 from vadlab.datasets.formats.av_clip_recipe import FrameRecipe, plan_av_clip
 from vadlab.datasets.video import DamagedVideoError, index_video, read_frames
 from vadlab.datasets.video.image_reader import read_image

@@ -23,7 +23,7 @@ from vadlab.apis.features.video_list import find_videos
 from vadlab.apis.modality_ablation import read_subsets
 from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.checkpoints import read_tensor_file
-from vadlab.datasets.audio import read_audio
+from vadlab.datasets.audio.audio_reader import read_audio
 from vadlab.datasets.formats.av_clip_metadata import read_metadata
 from vadlab.datasets.formats.caption_files import read_caption_files
 from vadlab.datasets.formats.feature_files import open_features, read_feature_shape

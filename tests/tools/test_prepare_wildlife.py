@@ -135,7 +135,7 @@ def test_a_validation_split_is_drawn_by_video_and_stays(convert, tmp_path):
 
 def test_import_tells_labels_in_other_letters_and_columns_that_are_not_read(convert, tmp_path, capsys, monkeypatch):
     log_lines: list[str] = []
-    monkeypatch.setattr(MMLogger.get_current_instance(), 'info', log_lines.append)
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'log', lambda level, message: log_lines.append(message))
     table = 'video,split,species,behaviours,night\na,train,Chimp,feeding,0\nb,test,chimp,feeding,1\n'
     (tmp_path / 'labels.csv').write_text(table)
     assert convert(['panaf20k', str(tmp_path), '--out', str(tmp_path / 'out/metadata.csv')]) == 0

@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from vadlab.utils.runtime import versions
@@ -35,11 +37,90 @@ def run_all(commands):
     """Exit status, standard error and slow packages of each command; all run in one process."""
     named = [[str(ROOT / 'tools' / f'{tool}.py'), *map(str, arguments)] for tool, *arguments in commands]
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    result = subprocess.run(
-        [sys.executable, '-c', RUNNER], input=json.dumps(named), capture_output=True, text=True, env=environment
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        result = subprocess.run(
+            [sys.executable, '-c', RUNNER],
+            input=json.dumps(named),
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            env=environment,
+        )
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
+
+
+TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in ('__init__', 'install'))
+CONFIG = 'configs/fgclip_ucf.py'
+# A command with something that does not exist, and what names it in the message.
+WRONG = [
+    ['train', 'nowhere.py'],
+    ['test', 'nowhere.py', 'none'],
+    ['test', ROOT / CONFIG, 'nowhere.pth'],
+    ['verify', 'nowhere.py'],
+    ['print_config', 'nowhere.py'],
+    ['infer', 'nowhere.py', 'none', ROOT / 'README.md'],
+    ['infer', ROOT / CONFIG, 'nowhere.pth', ROOT / 'README.md'],
+    ['infer', ROOT / CONFIG, 'none', 'nowhere'],
+    ['extract_features', 'nowhere.py', ROOT, '--out', 'never'],
+    ['extract_features', ROOT / CONFIG, 'nowhere', '--out', 'never'],
+    ['ablate_modalities', 'nowhere.py', 'none', '--out', 'never'],
+    ['ablate_modalities', ROOT / CONFIG, 'nowhere.pth', '--out', 'never'],
+    ['browse_dataset', 'nowhere.py', '--out', 'never'],
+    ['build_codebook', 'nowhere.txt', '--clip', ROOT / 'README.md', '--out', 'never.safetensors'],
+    ['build_codebook', ROOT / 'README.md', '--clip', 'nowhere.pt', '--out', 'never.safetensors'],
+    ['build_vocabulary', 'nowhere.json', '--out', 'never.json'],
+    ['compare_features', 'nowhere', ROOT],
+    ['compare_features', ROOT, ROOT, '--explain', 'nowhere.py', ROOT],
+    ['compare_methods', 'nowhere.py', '--out', 'never'],
+    ['convert_checkpoint', 'nowhere.pt', 'never.safetensors'],
+    ['eval_captions', 'nowhere.json', ROOT / 'README.md'],
+    ['eval_scores', '--pred', 'nowhere', '--ann', 'none.txt', '--protocol', 'ucf-crime'],
+    ['extract_patches', 'nowhere.py'],
+    ['import_label_studio', 'nowhere.json', '--out', 'never.json'],
+    ['import_wildlife', 'mammalps', 'nowhere', '--out', 'never.csv'],
+    ['make_caption_data', '--clip', 'nowhere.pt', '--out', 'never'],
+    ['make_demo_features', '--data', 'nowhere', '--config', ROOT / CONFIG, '--out', 'never'],
+    ['plot_learning_curve', 'nowhere', '--out', 'never.png'],
+    ['prepare_wildlife', 'nowhere.csv', ROOT, '--out', 'never'],
+    ['quantize', 'nowhere.py', ROOT / 'README.md', '--out', 'never.pth'],
+    ['quantize', ROOT / CONFIG, 'nowhere.pth', '--out', 'never.pth'],
+    ['score_synthetic_clip', 'nowhere.pt', '--config', ROOT / CONFIG],
+    ['video_captions_to_coco', 'nowhere.json', '--out', 'never'],
+]
+
+
+@pytest.fixture(scope='module')
+def answers():
+    """What ``--help`` of each tool loaded."""
+    found = run_all([[tool, '--help'] for tool in TOOLS] + [[tool, '--no-such-option'] for tool in TOOLS])
+    return {tool: [found[i], found[i + len(TOOLS)]] for i, tool in enumerate(TOOLS)}
+
+
+@pytest.mark.parametrize('tool', TOOLS)
+def test_help_and_an_unknown_option_load_no_slow_package(answers, tool):
+    shown, refused = answers[tool]
+    assert shown == [0, '', []]
+    assert refused[::2] == [2, []]
+    assert 'usage:' in refused[1]
+
+
+@pytest.fixture(scope='module')
+def refusals():
+    """What each command of WRONG said and loaded."""
+    return run_all(WRONG)
+
+
+NAMES = [' '.join(map(str, words)).replace(f'{ROOT}/', '') for words in WRONG]
+
+
+@pytest.mark.parametrize('number', range(len(WRONG)), ids=NAMES)
+def test_a_wrong_path_is_found_before_a_slow_package_loads(refusals, number):
+    status, message, loaded = refusals[number]
+    assert status == 2
+    assert message.startswith('error: ')
+    assert 'nowhere' in message
+    assert loaded == []
 
 
 def test_scoring_loads_no_slow_package(tmp_path):

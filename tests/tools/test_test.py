@@ -68,7 +68,7 @@ def test_checkpoint_of_another_model(test, trained):
         (['no.pth'], MissingFileError, r'Checkpoint no\.pth not found'),
         (['no.pth', '--out', 'x.txt'], ConfigError, r'must end with \.json'),
         (['none'], ConfigError, 'no model.pretrained: without a checkpoint its weights would be random'),
-        (['no.pth', '--cfg-options', 'test_cfg=None'], ConfigError, 'cannot be tested: it sets no test_cfg'),
+        ([__file__, '--cfg-options', 'test_cfg=None'], ConfigError, 'cannot be tested: it sets no test_cfg'),
     ],
 )
 def test_mistakes(test, toy_file, arguments, error, message):

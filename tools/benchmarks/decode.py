@@ -197,7 +197,7 @@ def run(
     runs: int = 5,
     wanted: tuple[int, ...] = (256, 64),
     frames: int = 7000,
-    files: tuple[str, ...] = tuple(SPEED_FILES),
+    files: tuple[str, ...] | None = None,
     kinds: list[str] | None = None,
 ) -> Report:
     """Measure sparse decoding.
@@ -207,12 +207,12 @@ def run(
         runs: Turns of each comparison.
         wanted: Numbers of frames to sample.
         frames: Length of the files.
-        files: Keys of :data:`SPEED_FILES`.
+        files: Keys of :data:`SPEED_FILES`; None for all.
         kinds: Which kinds of files to check; None for all.
     """
     report = Report()
     reference = 'ffmpeg_all' if shutil.which('ffmpeg') else 'pyav_all'
-    for file in files:
+    for file in files or SPEED_FILES:
         path = speed_file(cache_dir, file, frames)
         rate = path.stat().st_size * 8 * videos.FPS / frames / 1e6
         # At a high bit rate a turn of five readers takes a minute; the two that matter are enough, for one number.

@@ -90,7 +90,7 @@ class PrepareJob:
 
     def _vadlab(self, path: str, number: int) -> bytes:
         from vadlab.apis.preparation.prepare_av_clip import AVClipJob, prepare_av_clip
-        from vadlab.datasets.audio import LogMelRecipe
+        from vadlab.datasets.audio.log_mel import LogMelRecipe
         from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
         from vadlab.datasets.formats.prepared_av_clips import frames_path, load_frames
         from vadlab.datasets.video import video_index

@@ -1,4 +1,5 @@
-from .verification import Verification
-from .verification_report import Finding, VerificationReport
+"""What commands and notebooks call: inferencers, feature extraction, preparation of clips, verification."""
 
-__all__ = ['Finding', 'Verification', 'VerificationReport']
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)

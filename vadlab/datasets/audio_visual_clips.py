@@ -11,7 +11,7 @@ from mmengine.logging import MMLogger
 from ..registry import DATASETS
 from ..utils.errors import ConfigError, DataError
 from .annotated_dataset import AnnotatedDataset
-from .audio import LogMelRecipe
+from .audio.log_mel import LogMelRecipe
 from .formats.av_clip_metadata import AVClipRecord, classes_of, describe_unseen, read_metadata, unseen_labels
 from .formats.av_clip_recipe import FrameRecipe
 from .formats.path_index import PathIndex

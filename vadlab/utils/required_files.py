@@ -1,9 +1,14 @@
 """Files that a command names: whether they exist, before anything is loaded that takes seconds."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import MissingFileError
 from .suggest import nearest
+
+_HUB_ID = re.compile(r'^[A-Za-z0-9][\w.-]*/[\w.-]+$')
+_WEIGHT_ENDINGS = ('.pt', '.pth', '.bin', '.safetensors', '.ckpt')
 
 
 def require_config(path: str | Path, named_by: str | Path | None = None) -> None:
@@ -43,3 +48,36 @@ def require_checkpoint(path: str | Path) -> None:
         known = [file.name for file in path.parent.glob('*.pth')] if path.parent.is_dir() else []
         hint = nearest(path.name, known) if known else f'There is no .pth file in the folder {path.parent.resolve()}.'
         raise MissingFileError(f'Checkpoint {path} not found. {hint}')
+
+
+def require_paths(paths: Iterable[str | Path], what: str, advice: str = '.') -> None:
+    """Make sure that files or folders exist.
+
+    Args:
+        paths (Iterable[str | Path]): Files or folders.
+        what (str): What each is, for the message.
+        advice (str): How the message ends.
+
+    Raises:
+        MissingFileError: One does not.
+    """
+    for path in paths:
+        if not Path(path).exists():
+            raise MissingFileError(f'There is no {what} {path}{advice}')
+
+
+def require_clip_weights(path_or_id: str) -> None:
+    """Make sure that weights of a CLIP exist, unless they are named by a Hugging Face id.
+
+    Args:
+        path_or_id (str): A file, a folder, or an id such as ``openai/clip-vit-base-patch32``.
+
+    Raises:
+        MissingFileError: It is neither.
+    """
+    is_id = _HUB_ID.match(path_or_id) and not path_or_id.endswith(_WEIGHT_ENDINGS)
+    if not Path(path_or_id).expanduser().exists() and not is_id:
+        raise MissingFileError(
+            f'No CLIP weights at {path_or_id!r}. Give a file (OpenAI .pt, .safetensors, .pth), a Hugging Face folder, '
+            'or a Hugging Face id such as openai/clip-vit-base-patch32.'
+        )

@@ -9,7 +9,7 @@ from vadlab.apis.checks.check_context import CheckContext, SplitUnderTest
 from vadlab.apis.preparation.av_clip_preparation import AVClipPreparation
 from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.apis.verification_report import VerificationReport
-from vadlab.datasets.audio import LogMelRecipe
+from vadlab.datasets.audio.log_mel import LogMelRecipe
 from vadlab.datasets.audio_visual_clips import AudioVisualClips
 from vadlab.datasets.formats.av_clip_metadata import read_metadata
 from vadlab.datasets.formats.av_clip_recipe import FrameRecipe

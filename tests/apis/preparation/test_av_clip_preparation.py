@@ -12,8 +12,8 @@ from tests.datasets.turned_videos import TURNS, turn_mp4
 from tests.datasets.wildlife_clips import METADATA, tone, write_clip, write_set, write_wav
 from vadlab.apis.preparation import av_clip_preparation as module
 from vadlab.apis.preparation.av_clip_preparation import AVClipPreparation, mel_statistics
-from vadlab.datasets.audio import LogMelRecipe, log_mel, read_audio
-from vadlab.datasets.audio.audio_reader import CHANNELS_CANCEL
+from vadlab.datasets.audio.audio_reader import CHANNELS_CANCEL, read_audio
+from vadlab.datasets.audio.log_mel import LogMelRecipe, log_mel
 from vadlab.datasets.formats.av_clip_metadata import AVClipRecord, read_metadata
 from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
 from vadlab.datasets.formats.prepared_av_clips import frames_path, mel_path, read_manifest, reading_note

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vadlab.datasets.audio import read_audio, resample
-from vadlab.datasets.audio.audio_reader import CHANNELS_CANCEL, FURTHER_TRACKS, TRACK_IS_SILENT
+from vadlab.datasets.audio.audio_reader import CHANNELS_CANCEL, FURTHER_TRACKS, TRACK_IS_SILENT, read_audio, resample
 from vadlab.datasets.video import DamagedVideoError
 from vadlab.utils.errors import MissingFileError
 

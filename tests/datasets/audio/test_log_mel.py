@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from vadlab.datasets.audio import LogMelRecipe, log_mel
+from vadlab.datasets.audio.log_mel import LogMelRecipe, log_mel
 from vadlab.utils.errors import ConfigError, MissingDependencyError
 
 from ..wildlife_clips import tone

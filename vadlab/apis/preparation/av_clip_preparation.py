@@ -17,8 +17,7 @@ import torch
 from mmengine.logging import MMLogger
 
 from vadlab.apis.features.recipe import check_recipe
-from vadlab.datasets.audio import LogMelRecipe
-from vadlab.datasets.audio.log_mel import import_librosa
+from vadlab.datasets.audio.log_mel import LogMelRecipe, import_librosa
 from vadlab.datasets.formats.av_clip_metadata import AVClipRecord
 from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
 from vadlab.datasets.formats.path_index import PathIndex

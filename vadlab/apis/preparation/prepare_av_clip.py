@@ -8,7 +8,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from vadlab.datasets.audio import LogMelRecipe, log_mel, read_audio
+from vadlab.datasets.audio.audio_reader import read_audio
+from vadlab.datasets.audio.log_mel import LogMelRecipe, log_mel
 from vadlab.datasets.formats.av_clip_recipe import FrameRecipe, plan_av_clip
 from vadlab.datasets.formats.prepared_av_clips import PreparedAVClip, frames_path, mel_path
 from vadlab.datasets.video import index_video, read_frames

@@ -1,13 +1,16 @@
 """Selection and size of the frames that are kept of a clip."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vadlab.utils.errors import ConfigError, DataError
 
-from ..video import VideoIndex
-from ..video.read_frames import INTERPOLATIONS
+if TYPE_CHECKING:
+    from ..video import VideoIndex
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class FrameRecipe:
     interpolation: str = 'bilinear'
 
     def __post_init__(self) -> None:
+        from ..video.read_frames import INTERPOLATIONS  # here, since it loads PyAV: the defaults are read without it
+
         for name in ('num_frames', 'height', 'width'):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ConfigError(f'FrameRecipe: {name} must be a whole number >= 1, not {getattr(self, name)!r}')

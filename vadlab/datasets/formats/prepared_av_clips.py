@@ -15,7 +15,7 @@ from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import read_json, read_json_lines
 from vadlab.utils.npy_file import map_npy
 
-from ..audio import LogMelRecipe
+from ..audio.log_mel import LogMelRecipe
 from .av_clip_metadata import AVClipRecord
 from .av_clip_recipe import FrameRecipe
 

@@ -4,7 +4,8 @@ from mmengine.logging import MMLogger
 
 from ...registry import TRANSFORMS
 from ...utils.loader_workers import tells_for_all
-from ..audio import log_mel, read_audio
+from ..audio.audio_reader import read_audio
+from ..audio.log_mel import log_mel
 from ..formats.av_clip_recipe import plan_av_clip
 from ..formats.prepared_av_clips import load_frames, load_mel
 from ..video import index_video, read_frames

@@ -1,5 +1,4 @@
 import inspect
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from vadlab.checkpoints.hub import hub_folder, shard_names
 from vadlab.checkpoints.saved_config import read_saved_config
 from vadlab.checkpoints.tensor_files import read_tensor_file
 from vadlab.checkpoints.weights import check_float_weights, check_weights, weights_in
-from vadlab.utils.errors import CheckpointError, DataError, MissingFileError
+from vadlab.utils.errors import CheckpointError, DataError
 from vadlab.utils.json_file import parse_json, read_json
+from vadlab.utils.required_files import require_clip_weights
 
 from ..backbones.clip_text_transformer import CLIPTextTransformer
 from ..backbones.clip_vision_transformer import CLIPVisionTransformer
@@ -23,7 +23,6 @@ from .clip_weights import CLIPWeights
 from .renaming import from_hugging_face, from_openai, from_vadlab
 from .tower_settings import CONFIG_FILES, tower_settings
 
-_HUB_ID = re.compile(r'^[A-Za-z0-9][\w.-]*/[\w.-]+$')
 _WEIGHT_FILES = (
     'model.safetensors',
     'model.safetensors.index.json',
@@ -36,7 +35,6 @@ _FILE_SETS = [
     *(('open_clip_config.json', name) for name in _OPEN_CLIP_FILES),
 ]
 _BEYOND_CLIP = ('adapters.', 'prompts.')
-_FILE_ENDINGS = ('.pt', '.pth', '.bin', '.safetensors', '.ckpt')
 
 
 def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
@@ -62,14 +60,13 @@ def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
     """
     path, name = Path(path_or_id).expanduser(), str(path_or_id)
     try:
+        require_clip_weights(name)
         if path.is_dir():
             weights = _read_folder(path, str(path))
         elif path.is_file():
             weights = _read_file(path)
-        elif _HUB_ID.match(name) and not name.endswith(_FILE_ENDINGS):
-            weights = _read_folder(hub_folder(name, _FILE_SETS), name)
         else:
-            raise _no_such_weights(name)
+            weights = _read_folder(hub_folder(name, _FILE_SETS), name)
     except CheckpointError:
         raise
     except (
@@ -82,13 +79,6 @@ def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
         raise CheckpointError(f"{name} is no CLIP: its tensors have other shapes than a CLIP's ({reason}).") from error
     check_float_weights(weights.state_dict(), weights.source)
     return weights
-
-
-def _no_such_weights(name: str) -> MissingFileError:
-    return MissingFileError(
-        f'No CLIP weights at {name!r}. Give a file (OpenAI .pt, .safetensors, .pth), a Hugging Face folder, or a '
-        'Hugging Face id such as openai/clip-vit-base-patch32.'
-    )
 
 
 def _read_file(path: Path) -> CLIPWeights:

@@ -1,7 +1,6 @@
 """Figures of results: ROC and precision-recall, and a metric against training time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,9 @@ from vadlab.utils.errors import DataError
 
 from ..renderers.video_picture import GRID, INK, MUTED, SCORE, TRUTH
 from ..text import PlainTextCanvas, drawable, font_families
+from .learning_curves import LearningCurve
 
 COLOURS = (SCORE, TRUTH, '#2a9d3a', '#7a4fd0', '#e08600', '#00909e')
-
-
-@dataclass(frozen=True)
-class LearningCurve:
-    """A metric in the course of one training run.
-
-    Attributes:
-        label (str): Name in the legend; runs of the same label (seeds) are drawn with their mean.
-        minutes (np.ndarray): Training time of each value, ascending, shape (K,).
-        values (np.ndarray): Shape (K,).
-    """
-
-    label: str
-    minutes: np.ndarray
-    values: np.ndarray
 
 
 def plot_roc_pr(scores: np.ndarray, labels: np.ndarray, out: str | Path) -> None:

@@ -1,5 +1,6 @@
 """Reading what MMEngine's local backend wrote of a run."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,20 @@ import numpy as np
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import read_json_lines
 
-from .curves import LearningCurve
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """A metric in the course of one training run.
+
+    Attributes:
+        label (str): Name in the legend; runs of the same label (seeds) are drawn with their mean.
+        minutes (np.ndarray): Training time of each value, ascending, shape (K,).
+        values (np.ndarray): Shape (K,).
+    """
+
+    label: str
+    minutes: np.ndarray
+    values: np.ndarray
 
 
 def _records(path: Path) -> list[dict[str, Any]]:

@@ -1,12 +1,11 @@
 import os
 from pathlib import Path
 
-from mmengine.logging import MMLogger
-
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import read_json, shape_fault
 from vadlab.utils.natural_order import natural_sorted
+from vadlab.utils.run_log import log
 
 from ..av_clip_metadata import AVClipRecord
 from .layout_files import joined, read_table
@@ -110,7 +109,7 @@ def _read_tables(root: Path, tables: list[Path]) -> list[AVClipRecord]:
             )
         shown_in = [label] if label else flags
         unread = [name for name in header if name not in (video, *shown_in, 'split', 'species')]
-        MMLogger.get_current_instance().info(
+        log(
             f'PanAf20K: {table}: videos are in {video!r}, behaviours in {", ".join(shown_in)}; '
             f'columns not read: {", ".join(unread) or "none"}'
         )
