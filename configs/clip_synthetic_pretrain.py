@@ -1,4 +1,4 @@
-# The small CLIP that the demo starts from: plain image-text contrast on endless fresh frames of the simulator.
+# Pre-training of the demo's small CLIP: image-text contrast on an endless stream of new frames from the simulator.
 #   python tools/train.py configs/clip_synthetic_pretrain.py
 #   python tools/score_synthetic_clip.py work_dirs/clip_synthetic_pretrain/iter_6000.pth
 #   python tools/convert_checkpoint.py work_dirs/clip_synthetic_pretrain/iter_6000.pth small.safetensors --half
@@ -7,16 +7,16 @@ _base_ = ['./default_runtime.py']
 
 seed = 0
 steps = 6000
-batch_size = 64  # a multiple of 32: eight scenes with four pictures each hold every class
+batch_size = 64  # a multiple of 32: eight scenes with four images each cover all classes
 num_workers = 1
 lr = 1e-3
 image_size = 128
-pretrained = None  # weights to go on from
+pretrained = None  # weights to continue from
 checkpoint_interval = 250  # iterations
 save_best = None
 log_interval = 25
 
-# GELU rather than OpenAI's quick form: it is one fused kernel on a CPU, where the other takes a third of a step.
+# GELU instead of OpenAI's QuickGELU: on a CPU it is one fused kernel; QuickGELU takes a third of a step.
 model = dict(
     type='CLIP',
     embed_dim=64,
@@ -35,7 +35,7 @@ model = dict(
     data_preprocessor=dict(type='VADDataPreprocessor'),
 )
 
-# One epoch, in order: no picture is seen twice, and four in a row come from one scene.
+# One epoch, in order: each image is used once, and four consecutive images are from one scene.
 train_dataloader = dict(
     dataset=dict(type='SyntheticFrames', size=steps * batch_size, seed=seed, split='train', image_size=image_size),
     sampler=dict(type='DefaultSampler', shuffle=False),

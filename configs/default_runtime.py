@@ -1,14 +1,14 @@
-# What every experiment shares: hooks, logging, checkpoints. Experiments change the variables, not the dicts.
+# Shared by all experiments: hooks, logging, checkpoints. Experiments change the variables, not the dicts.
 default_scope = 'vadlab'
 
 checkpoint_interval = 1  # epochs
 max_keep_ckpts = 3
-save_best = 'frame/auc'  # None keeps no best checkpoint
+save_best = 'frame/auc'  # None: keep no best checkpoint
 save_best_rule = 'greater'
 log_interval = 10  # iterations
 seed = 0
 diagnostics = False  # embedding norms, logits, gradients of the projections
-nan_check_weights_every = 0  # iterations between looks at all weights
+nan_check_weights_every = 0  # iterations between checks of all weights
 tensorboard = True
 wandb = False  # needs: pip install "vadlab[wandb]"
 wandb_project = 'vadlab'
@@ -19,7 +19,7 @@ default_hooks = dict(
         type='LoggerHook',
         interval=log_interval,
         interval_exp_name=10**9,
-        log_metric_by_epoch=False,  # metrics stand at the iteration, as losses do
+        log_metric_by_epoch=False,  # metrics are logged by iteration, as losses are
     ),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
@@ -46,7 +46,7 @@ custom_hooks = [dict(type='DiagnosticsHook')] if diagnostics else []
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),  # gloo where there is no GPU
+    dist_cfg=dict(backend='nccl'),  # gloo without a GPU
 )
 randomness = dict(seed=seed)
 log_level = 'INFO'

@@ -2,7 +2,7 @@
 #   python tools/train.py configs/dsanet_demo.py
 _base_ = ['dsanet_ucf.py']
 data_root = 'data/demo_features'
-feature_dir = 'features'  # blank: features of blanked frames
+feature_dir = 'features'  # or 'blank': features of blanked frames
 ann_file = 'train.txt'
 test_ann_file = 'test.txt'
 frames_file = 'frames.json'
@@ -18,7 +18,7 @@ decoder_layers = 2
 max_snippets = 96  # the longest video has 90
 batch_size = 16
 num_workers = 0
-lr = 3e-4  # a small model, and a minute instead of hours
+lr = 3e-4  # for a small model and a training of one minute
 max_epochs = 8
 val_interval = 4  # epochs
 warmup_steps = 20

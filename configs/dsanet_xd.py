@@ -1,15 +1,15 @@
 # DSANet on XD-Violence: CLIP ViT-B/16 features (VadCLIP's), the training of https://github.com/lessiYin/DSANet.
 #   python tools/train.py configs/dsanet_xd.py
 #   python tools/test.py configs/dsanet_xd.py model_xd.pth      (their checkpoint)
-# The authors tested after every epoch, kept the best by AP on the test videos, and began every further epoch from it:
-# their 86.95 was chosen by test score. Epochs here go on from their own weights.
+# The authors tested after every epoch, kept the best by AP on the test videos, and started every epoch from it:
+# their 86.95 was selected on the test set. Here each epoch continues from the previous one.
 _base_ = [
     '_base_/models/dsanet.py',
     '_base_/datasets/xd_violence_features.py',
     '_base_/schedules/dsanet.py',
     'default_runtime.py',
 ]
-crops = 'separate'  # each of the five is a training sample; the public test list names crop 0
+crops = 'separate'  # each of the five is a training sample; the public test list has crop 0
 max_snippets = 256
 resample = 'uniform'
 balanced = False

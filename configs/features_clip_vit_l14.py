@@ -1,4 +1,4 @@
-# 768 channels a snippet.
+# 768 channels per snippet.
 _base_ = ['_base_/features/clip.py']
 pretrained = 'openai/clip-vit-large-patch14'
 patch_size = 14

@@ -1,15 +1,15 @@
-# 768 channels a snippet: all 16 frames pass VideoMAE-B at once.
-pretrained = 'MCG-NJU/videomae-base-finetuned-kinetics'  # id or folder; None draws random weights, to try the command
+# 768 channels per snippet: VideoMAE-B encodes all 16 frames at once.
+pretrained = 'MCG-NJU/videomae-base-finetuned-kinetics'  # id or folder; None: random weights, to try the command
 image_size = 224  # pixels, height and width of a crop
 snippet_len = 16  # frames
-tail = 'drop'  # a last snippet that the video does not fill: drop, pad, shift
+tail = 'drop'  # an incomplete last snippet: drop, pad, shift
 resize = 256  # pixels, the shorter side; or (height, width)
 interpolation = 'bilinear'
 resizer = 'swscale'
 crops = 1  # 1, 5 or 10
 crop_order = 'torchvision'
 precision = 'float32'
-blank = False  # zeroed pixels: the control
+blank = False  # control experiment: all pixels are zero
 
 model = dict(
     type='SnippetFeatureExtractor',

@@ -1,4 +1,4 @@
-# FG-CLIP on the simulator's videos, from the small CLIP that ships with VADLab. What `make demo` runs.
+# FG-CLIP on the simulator's videos, from the small CLIP that ships with VADLab. Run by `make demo`.
 #   python tools/make_demo_data.py
 #   python tools/train.py configs/fgclip_demo.py
 #   python tools/test.py configs/fgclip_demo.py work_dirs/fgclip_demo/epoch_6.pth --show-dir work_dirs/pictures
@@ -19,8 +19,8 @@ batch_size = 8
 accumulative_counts = 1
 num_workers = 1
 max_epochs = 6
-lr_scale = 10.0  # a small model, and minutes instead of hours
-lr_projections = 5e-5  # the small CLIP has never seen a region: roi_projection has far to go
+lr_scale = 10.0  # for a small model and a training of minutes
+lr_projections = 5e-5  # high, because the small CLIP was not trained on regions
 amp_dtype = None
 with_cp = False
 
@@ -28,6 +28,6 @@ model = dict(
     vision=dict(patch_size=16, width=128, layers=6, heads=4, hidden_act='gelu'),
     text=dict(width=64, layers=4, heads=4, hidden_act='gelu'),
     embed_dim=64,
-    loss_region=dict(loss_weight=1.0),  # as above; the whole videos need little more training
-    logit_scale_init=2.6,  # the small CLIP's own, x13.5; ln 100 is where CLIPs end that were trained for weeks
+    loss_region=dict(loss_weight=1.0),  # as above; whole videos need little further training
+    logit_scale_init=2.6,  # the small CLIP's own value, x13.5; ln 100 is for CLIPs with long training
 )

@@ -1,4 +1,4 @@
-# fgclip_ucf.py in small: does everything run, and does the loss fall? Ten videos are enough.
+# Small version of fgclip_ucf.py, to check that everything runs and the loss decreases. Ten videos are enough.
 _base_ = ['fgclip_ucf.py']
 num_frames = 64
 batch_size = 2

@@ -5,9 +5,9 @@ _base_ = [
     '_base_/schedules/fsgr.py',
     'default_runtime.py',
 ]
-save_best = 'caption/cider_d'  # what COCO's evaluation calls CIDEr
-patience = 5  # epochs that it may not rise for ...
-min_epochs = 15  # ... before training ends, but not sooner than this
+save_best = 'caption/cider_d'  # named CIDEr in COCO's evaluation
+patience = 5  # stop after this many epochs without improvement ...
+min_epochs = 15  # ... but not before this epoch
 
 default_hooks = dict(
     early_stopping=dict(type='EarlyStoppingHook', monitor=save_best, patience=patience, min_epochs=min_epochs)

@@ -8,10 +8,10 @@ _base_ = [
 ]
 save_best = 'caption/cider_d'
 train_rows = 'images'
-pretrained = None  # load_from has it all
+pretrained = None  # load_from has all weights
 word_init = None
-num_captions = 5  # of the beam
-frequencies_dir = 'work_dirs/document_frequencies'  # n-grams of the training captions, counted once
+num_captions = 5  # captions per image, from the beam
+frequencies_dir = 'work_dirs/document_frequencies'  # cache of the n-gram counts of the training captions
 
 model = dict(
     type='SelfCriticalFSGR',
@@ -29,7 +29,7 @@ model = dict(
     max_words=_base_.max_words,
     cache_dir=frequencies_dir,
 )
-log_processor = dict(  # like losses, of all steps since the last line
+log_processor = dict(  # mean over all steps since the last log line, as for losses
     custom_cfg=[
         dict(data_src=name, method_name='mean', window_size=_base_.log_interval) for name in ('reward', 'baseline')
     ]

@@ -1,4 +1,4 @@
-# FSGR on rendered scenes, from the small CLIP that ships with VADLab. What `make captions` runs first.
+# FSGR on rendered scenes, from the small CLIP that ships with VADLab. Run first by `make captions`.
 #   python tools/make_caption_data.py
 #   python tools/train.py configs/fsgr_demo.py
 _base_ = ['fsgr_coco.py']
@@ -17,7 +17,7 @@ num_workers = 0
 max_epochs = 6
 val_interval = 2
 lr = 2e-3
-lr_vision = 1e-3  # all of a small CLIP learns: as it is, it tells neither nouns nor actions nor counts
+lr_vision = 1e-3  # train the whole small CLIP: it does not distinguish nouns, actions or counts yet
 clip_grad_norm = 1.0
 amp_dtype = None
 
@@ -27,6 +27,6 @@ model = dict(
     width=128,
     encoder=dict(layers=1, heads=4, ffn_width=256, dropout=0.05),
     decoder=dict(layers=2, heads=4, ffn_width=512, dropout=0.05),
-    loss_concept=None,  # while the backbone still learns what things are, it is in the way
+    loss_concept=None,  # it hinders training while the backbone still changes
 )
 param_scheduler = [dict(type='WarmupCosineLR', warmup_steps=50, by_epoch=False)]

@@ -1,4 +1,4 @@
-# Self-critical training of the captioner of configs/fsgr_demo.py. What `make captions` runs second.
+# Self-critical training of the captioner of configs/fsgr_demo.py. Run second by `make captions`.
 _base_ = ['fsgr_coco_scst.py']
 data_root = 'data/captions_demo'
 ann_file = 'dataset.json'

@@ -9,5 +9,5 @@ _base_ = [
 ]
 batch_size = 8
 max_epochs = 50
-save_best = 'mean/map'  # of the heads, on the validation clips
-max_keep_ckpts = 1  # the latest, and the best
+save_best = 'mean/map'  # mean over heads, on the validation clips
+max_keep_ckpts = 1  # keep the latest and the best

@@ -1,4 +1,4 @@
-# MBT on the simulator's clips, with small encoders that start from nothing. What `make wildlife` runs.
+# MBT on the simulator's clips, with small encoders from random weights. Run by `make wildlife`.
 #   D=data/wildlife_demo
 #   python tools/make_wildlife_data.py --out $D
 #   python tools/prepare_wildlife.py $D/metadata.csv $D/videos --out $D/processed --size 64
@@ -11,7 +11,7 @@ image_size = 64
 fusion_width = 128
 batch_size = 16
 num_workers = 0
-drop_video = 0.1  # so that tests of one modality alone are fair
+drop_video = 0.1  # for fair tests with a single modality
 drop_audio = 0.1
 max_epochs = 20
 val_interval = 4

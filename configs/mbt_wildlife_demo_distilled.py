@@ -1,4 +1,4 @@
-# A quarter as wide as configs/mbt_wildlife_demo.py, from which it learns; train that first.
+# A quarter of the width of configs/mbt_wildlife_demo.py, and distilled from it; train that first.
 _base_ = ['mbt_wildlife_demo.py']
 teacher_config = 'configs/mbt_wildlife_demo.py'
 teacher_checkpoint = 'work_dirs/mbt_wildlife_demo/epoch_20.pth'

@@ -1,4 +1,4 @@
-# A small model that learns from a trained configs/mbt_wildlife.py as well as from labels; for CPUs in the field.
+# A small model, trained on labels and distilled from a trained configs/mbt_wildlife.py; for CPUs in the field.
 #   python tools/train.py configs/mbt_wildlife_distilled.py --cfg-options teacher_checkpoint=CHECKPOINT
 _base_ = ['mbt_wildlife.py']
 teacher_config = 'configs/mbt_wildlife.py'

@@ -2,7 +2,7 @@
 #   python tools/train.py configs/mil_demo.py
 _base_ = ['mil_ucf.py']
 data_root = 'data/demo_features'
-feature_dir = 'features'  # blank: features of blanked frames
+feature_dir = 'features'  # or 'blank': features of blanked frames
 ann_file = 'train.txt'
 test_ann_file = 'test.txt'
 frames_file = 'frames.json'
@@ -10,6 +10,6 @@ interval_mode = 'half_open'
 classes = ('Normal', 'Arson', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery', 'Vandalism')
 feature_dim = 64
 num_workers = 0
-max_epochs = 100  # of 3 iterations
+max_epochs = 100  # 3 iterations each
 val_interval = 50  # epochs
 checkpoint_interval = 50  # epochs

@@ -19,7 +19,7 @@ batch_size = 60  # 30 normal, 30 abnormal
 rank_by = 'scores'
 save_best = 'frame/ap'
 
-max_epochs = 320  # of 63 iterations: 20,160
+max_epochs = 320  # 63 iterations each: 20,160
 checkpoint_interval = 10  # epochs
 
 model = dict(feature_dim=feature_dim)

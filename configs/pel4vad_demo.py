@@ -2,7 +2,7 @@
 #   python tools/train.py configs/pel4vad_demo.py
 _base_ = ['pel4vad_ucf.py']
 data_root = 'data/demo_features'
-feature_dir = 'features'  # blank: features of blanked frames
+feature_dir = 'features'  # or 'blank': features of blanked frames
 ann_file = 'train.txt'
 test_ann_file = 'test.txt'
 frames_file = 'frames.json'
@@ -11,7 +11,7 @@ feature_dim = 64
 prompts = 'configs/concepts/ucf_crime.json'
 clip = 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors'
 prompt_dim = 64
-smoothing = None  # the videos have a dozen snippets
+smoothing = None  # off: the videos have only a dozen snippets
 batch_size = 16
 num_workers = 0
 max_epochs = 15

@@ -1,8 +1,8 @@
 # PEL4VAD on ShanghaiTech, weakly supervised split: the authors' I3D features of ten crops, the training of
-# https://github.com/yujiangpu20/PEL4VAD. Its training list needs a class for each video: docs/weakly_supervised.md.
+# https://github.com/yujiangpu20/PEL4VAD. Its training list needs a class per video: docs/weakly_supervised.md.
 #   python tools/train.py configs/pel4vad_shanghaitech.py
 #   python tools/test.py configs/pel4vad_shanghaitech.py SH__98.pkl      (their checkpoint)
-# The authors kept the epoch of the best AUC on the test videos: their 98.14 (smoothed) was chosen by test score.
+# The authors kept the epoch of the best AUC on the test videos: their 98.14 (smoothed) was selected on the test set.
 _base_ = [
     '_base_/models/pel4vad.py',
     '_base_/datasets/shanghaitech_features.py',
@@ -20,10 +20,10 @@ classes = (
 max_snippets = 200
 resample = 'pick'
 crops = 'separate'
-balanced = False  # shuffled files
+balanced = False  # shuffled
 batch_size = 128
 ap_mode = 'trapezoid'
-smoothing = 'forward_window(3)'  # of snippet scores, part of the published test; None switches it off
+smoothing = 'forward_window(3)'  # smoothing of snippet scores, part of the published test; None turns it off
 
 # Text features of the classes: the authors' list/sh/sh-prompt.npy. Or your own, from concepts and CLIP weights:
 # prompts = 'configs/concepts/shanghaitech.json', clip = 'ViT-B-16.pt'.

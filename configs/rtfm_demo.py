@@ -2,7 +2,7 @@
 #   python tools/train.py configs/rtfm_demo.py
 _base_ = ['rtfm_ucf.py']
 data_root = 'data/demo_features'
-feature_dir = 'features'  # blank: features of blanked frames
+feature_dir = 'features'  # or 'blank': features of blanked frames
 ann_file = 'train.txt'
 test_ann_file = 'test.txt'
 frames_file = 'frames.json'
@@ -11,5 +11,5 @@ classes = ('Normal', 'Arson', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery
 batch_size = 32
 feature_dim = 64
 num_workers = 0
-max_epochs = 20  # of 6 iterations
+max_epochs = 20  # 6 iterations each
 val_interval = 10  # epochs

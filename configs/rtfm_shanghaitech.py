@@ -3,7 +3,7 @@
 #   python tools/train.py configs/rtfm_shanghaitech.py
 #   python tools/test.py configs/rtfm_shanghaitech.py their_checkpoint.pkl
 # The authors tested every 5 iterations of at most 15,000 and kept the best by AUC on the test videos: their 97.21 was
-# chosen by test score.
+# selected on the test set.
 _base_ = [
     '_base_/models/rtfm.py',
     '_base_/datasets/shanghaitech_features.py',
@@ -21,10 +21,10 @@ epoch_length = 'max'
 ap_mode = 'trapezoid'
 rank_by = 'scores'
 
-max_epochs = 3000  # of 5 iterations: 15,000
+max_epochs = 3000  # 5 iterations each: 15,000
 val_interval = 20  # epochs
 checkpoint_interval = 20  # epochs
 lr = 1e-3
-weight_decay = 5e-3  # the code's; the paper says 5e-4
+weight_decay = 5e-3  # as in the code; the paper has 5e-4
 
 model = dict(feature_dim=feature_dim)

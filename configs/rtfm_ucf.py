@@ -2,7 +2,7 @@
 #   python tools/train.py configs/rtfm_ucf.py
 #   python tools/test.py configs/rtfm_ucf.py their_checkpoint.pkl
 # The authors tested every 5 iterations of at most 15,000 and kept the best by AUC on the test videos: their 84.30 was
-# chosen by test score. Their paper trains for 50 epochs, as here.
+# selected on the test set. Their paper trains for 50 epochs, as here.
 _base_ = [
     '_base_/models/rtfm.py',
     '_base_/datasets/ucf_crime_features.py',
@@ -21,8 +21,8 @@ interval_mode = 'inclusive'
 ap_mode = 'trapezoid'
 rank_by = 'scores'
 
-max_epochs = 50  # of 25 iterations
+max_epochs = 50  # 25 iterations each
 lr = 1e-3
-weight_decay = 5e-3  # the code's; the paper says 5e-4
+weight_decay = 5e-3  # as in the code; the paper has 5e-4
 
 model = dict(feature_dim=feature_dim)

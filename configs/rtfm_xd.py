@@ -1,7 +1,7 @@
 # RTFM on XD-Violence: I3D features (RGB) of five crops, the training of https://github.com/tianyu0207/RTFM.
 #   python tools/train.py configs/rtfm_xd.py
 # The authors published neither code nor weights for this data set; their paper reports an AP of 77.81. Their code for
-# the others keeps the best of many tests on the test videos.
+# the other data sets keeps the best of many tests on the test videos.
 _base_ = [
     '_base_/models/rtfm.py',
     '_base_/datasets/xd_violence_features.py',
@@ -21,8 +21,8 @@ ap_mode = 'trapezoid'
 rank_by = 'scores'
 save_best = 'frame/ap'
 
-max_epochs = 50  # of 59 iterations
-lr = 1e-4  # as the paper says for this data set
-weight_decay = 5e-3  # the code's; the paper says 5e-4
+max_epochs = 50  # 59 iterations each
+lr = 1e-4  # as in the paper for this data set
+weight_decay = 5e-3  # as in the code; the paper has 5e-4
 
 model = dict(feature_dim=feature_dim)

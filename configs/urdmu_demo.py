@@ -2,7 +2,7 @@
 #   python tools/train.py configs/urdmu_demo.py
 _base_ = ['urdmu_ucf.py']
 data_root = 'data/demo_features'
-feature_dir = 'features'  # blank: features of blanked frames
+feature_dir = 'features'  # or 'blank': features of blanked frames
 ann_file = 'train.txt'
 test_ann_file = 'test.txt'
 frames_file = 'frames.json'
@@ -12,6 +12,6 @@ width = 128
 max_snippets = 32  # the videos have 15 to 90
 batch_size = 32
 num_workers = 0
-lr = 2e-4  # a small model
+lr = 2e-4  # for a small model
 max_epochs = 20
 val_interval = 5  # epochs

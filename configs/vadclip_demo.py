@@ -2,7 +2,7 @@
 #   python tools/train.py configs/vadclip_demo.py
 _base_ = ['vadclip_ucf.py']
 data_root = 'data/demo_features'
-feature_dir = 'features'  # blank: features of blanked frames
+feature_dir = 'features'  # or 'blank': features of blanked frames
 ann_file = 'train.txt'
 test_ann_file = 'test.txt'
 frames_file = 'frames.json'
@@ -17,4 +17,4 @@ text_act = 'gelu'
 max_snippets = 96  # the longest video has 90
 batch_size = 16
 num_workers = 0
-lr = 5e-4  # a small model, and a minute instead of hours
+lr = 5e-4  # for a small model and a training of one minute

@@ -2,7 +2,7 @@
 #   python tools/test.py configs/zero_shot_clip_demo.py none
 _base_ = ['zero_shot_clip_ucf.py']
 data_root = 'data/demo_features'
-feature_dir = 'features'  # blank: features of blanked frames
+feature_dir = 'features'  # or 'blank': features of blanked frames
 test_ann_file = 'test.txt'
 frames_file = 'frames.json'
 classes = ('Normal', 'Arson', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery', 'Vandalism')

@@ -1,4 +1,4 @@
-# Zero-shot CLIP on UCF-Crime's CLIP ViT-B/16 features: the floor that every method must beat. Nothing is trained.
+# Zero-shot CLIP on UCF-Crime's CLIP ViT-B/16 features: the baseline for all methods. Nothing is trained.
 #   python tools/test.py configs/zero_shot_clip_ucf.py none
 _base_ = [
     '_base_/models/zero_shot_clip.py',
@@ -7,7 +7,7 @@ _base_ = [
 ]
 segment_mode = 'vadclip'
 
-score_head = dict(score_window=1)  # prompts and templates too; those of PromptScoringHead by default
+score_head = dict(score_window=1)  # also for prompts and templates; by default those of PromptScoringHead
 
 model = dict(classes=_base_.classes, score_head=score_head)
 test_cfg = dict()

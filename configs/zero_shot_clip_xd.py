@@ -1,4 +1,4 @@
-# Zero-shot CLIP on XD-Violence's CLIP ViT-B/16 features: the floor that every method must beat. Nothing is trained.
+# Zero-shot CLIP on XD-Violence's CLIP ViT-B/16 features: the baseline for all methods. Nothing is trained.
 #   python tools/test.py configs/zero_shot_clip_xd.py none
 _base_ = [
     '_base_/models/zero_shot_clip.py',

@@ -1,11 +1,11 @@
-# COCO 2014 with captions, by the Karpathy split.
-# Everything is named below data_root. With Karpathy's dataset_coco.json the splits are taken by name; with COCO's own
-# caption files set ann_file to them, splits to None and id_file to the .npy lists of annotation ids, e.g.
+# COCO 2014 with captions, with the Karpathy split.
+# All paths are relative to data_root. With Karpathy's dataset_coco.json, splits are selected by name. With COCO's own
+# caption files, set ann_file to them, splits to None and id_file to the .npy lists of annotation ids, e.g.
 #   ann_file = ['annotations/captions_train2014.json', 'annotations/captions_val2014.json']
 #   train_splits = val_splits = test_splits = None
 #   train_id_file = ['annotations/coco_train_ids.npy', 'annotations/coco_restval_ids.npy']
 data_root = 'data/coco'
-image_dir = 'images'  # or '.': images may lie in folders in it, such as train2014 and val2014, train2017 and val2017
+image_dir = 'images'  # or '.': images may be in subfolders, such as train2014 and val2014, train2017 and val2017
 val_image_dir = image_dir
 test_image_dir = image_dir
 ann_file = 'dataset_coco.json'
@@ -17,20 +17,20 @@ test_splits = ('test',)
 train_id_file = None
 val_id_file = None
 test_id_file = None
-vocab_file = 'data/coco/vocab.json'  # python tools/build_vocabulary.py makes it
-train_rows = 'pairs'  # images: each with all its captions, for self-critical training
-captions_per_image = None  # K: rows of training are images, each with K of its captions, and pass the backbone once
+vocab_file = 'data/coco/vocab.json'  # built by python tools/build_vocabulary.py
+train_rows = 'pairs'  # or 'images': each with all its captions, for self-critical training
+captions_per_image = None  # K: train on images with K captions each, encoded once per image
 max_len = 54  # tokens of a caption, start and end included
 
 image_size = 224
-crop = True  # the middle square, as CLIP's own preprocessing; False scales the whole image to a square
-blank_pixels = False  # a control: every image black
-shuffled_images = False  # another: images of the test stand with the captions of others
-patch_store = None  # folder that tools/extract_patches.py made: training reads it instead of images
+crop = True  # crop the centre square, as CLIP does; False resizes the whole image to a square
+blank_pixels = False  # control experiment: all images are black
+shuffled_images = False  # control experiment: test images are paired with captions of other images
+patch_store = None  # folder written by tools/extract_patches.py; training reads it instead of images
 batch_size = 50
 num_workers = 4
 
-# ---- From here on the same for all sets of captions. ----
+# ---- The rest is the same for all caption data sets. ----
 tokenizer = dict(type='WordVocabulary', vocab_file=vocab_file)
 image_pipeline = [
     dict(type='LoadImage'),

@@ -1,41 +1,41 @@
-# Any data set as snippet features; ucf_crime_features.py and the like say what is theirs alone. That they build on
-# another base is an exception: what they share stands once.
-# Lists are named below data_root, features below its feature_dir, where files are found by name: VadCLIP's csv, RTFM's,
-# UR-DMU's and PEL4VAD's lists can be used as their authors publish them.
+# Snippet features of any data set. As an exception, other bases inherit from this one: ucf_crime_features.py and the
+# others set only what differs.
+# Lists are relative to data_root, features to its feature_dir, where files are found by name. So the lists of VadCLIP
+# (csv), RTFM, UR-DMU and PEL4VAD can be used as published.
 data_root = 'data'
 feature_dir = ''  # all of data_root
 ann_file = 'train.txt'
 test_ann_file = 'test.txt'
-temporal_ann_file = 'annotations.txt'  # or a folder of frame masks, which also tell the videos' lengths
-frames_file = None  # JSON with frame counts of the test videos; None takes the masks' or the features' length
-video_dir = None  # a folder with the test videos: their frames are counted, and frames_file is not read
-# The usual data sets have no validation split, and the published methods chose checkpoints by the test split. Name one
-# of your own to choose fairly.
+temporal_ann_file = 'annotations.txt'  # or a folder of frame masks, which also give the lengths of videos
+frames_file = None  # JSON with frame counts of the test videos; None: the length of the masks or the features
+video_dir = None  # folder of the test videos, to count frames; then frames_file is not read
+# The usual data sets have no validation split, and published methods selected checkpoints on the test split. For a fair
+# selection, set your own validation split.
 val_ann_file = test_ann_file
 val_temporal_ann_file = temporal_ann_file
 val_frames_file = frames_file
-interval_mode = 'half_open'  # how temporal lists count: half_open, inclusive (RTFM), matlab (Sultani)
-label_from = 'auto'  # where labels are, see vadlab/datasets/formats/feature_labels.py
-length_tolerance = 0  # snippets by which features may miss their video's length
+interval_mode = 'half_open'  # interval convention of temporal lists: half_open, inclusive (RTFM), matlab (Sultani)
+label_from = 'auto'  # source of the labels, see vadlab/datasets/formats/feature_labels.py
+length_tolerance = 0  # allowed difference between the lengths of features and video, in snippets
 classes = ('Normal', 'Anomaly')
 
 snippet_len = 16  # frames
 feature_dim = 512
-crops = 'separate'  # in training: all in one sample, separate samples, or the number of one
+crops = 'separate'  # in training: all (one sample), separate (one sample per crop), or the number of a crop
 test_crops = 'all'  # scores are averaged over the crops that the list names
 max_snippets = 256  # in training; tests take whole videos
 resample = 'uniform'  # see vadlab/datasets/transforms/resample_snippets.py
 normalize_snippets = False  # scale the resampled snippets to unit length
-balanced = True  # half of each batch normal, half abnormal
-epoch_length = 'min'  # an epoch ends with the smaller (min) or the larger (max) of the two classes
-batch_size = 128  # where balanced: both halves together
+balanced = True  # each batch is half normal, half abnormal
+epoch_length = 'min'  # an epoch has the length of the smaller (min) or the larger (max) class
+batch_size = 128  # if balanced: both halves together
 num_workers = 4
 
-length_policy = 'truncate'  # where scores and frames differ in number: error, truncate or pad_last
-smoothing = None  # of snippet scores in tests: forward_window(7), fixed_blocks(8)
-rank_by = 'logits'  # frames and videos are ranked by logits; scores: by probabilities, as most published code
-ap_mode = 'step'  # trapezoid: RTFM's, UR-DMU's and PEL4VAD's
-segment_mode = None  # vadclip or standard, for methods that tell classes apart
+length_policy = 'truncate'  # if the numbers of scores and frames differ: error, truncate or pad_last
+smoothing = None  # smoothing of snippet scores in tests: forward_window(7), fixed_blocks(8)
+rank_by = 'logits'  # or 'scores': rank frames and videos by probabilities, as most published code does
+ap_mode = 'step'  # or 'trapezoid', as RTFM, UR-DMU and PEL4VAD compute it
+segment_mode = None  # vadclip or standard, for methods that predict classes
 
 train_pipeline = [
     dict(type='LoadFeatures'),

@@ -1,33 +1,33 @@
-# UCF-Crime with captions and regions. Files are named below data_root; videos are found there by file name.
+# UCF-Crime with captions and regions. Paths are relative to data_root; videos are found there by file name.
 data_root = 'data/ucf_crime'
 ann_file = 'train.json'
-train_temporal_ann_file = None  # as val_temporal_ann_file; also tells classes that paths do not name
-val_ann_file = 'test.json'  # UCF-Crime has no validation split: name one of your own to choose checkpoints fairly
-val_temporal_ann_file = None  # None: anomalous frames are those in which a region is shown
+train_temporal_ann_file = None  # as val_temporal_ann_file; also gives classes that are not in the paths
+val_ann_file = 'test.json'  # UCF-Crime has no validation split; for fair checkpoint selection, set your own
+val_temporal_ann_file = None  # None: frames with a region are anomalous
 test_ann_file = 'test.json'
 temporal_ann_file = 'Temporal_Anomaly_Annotation.txt'  # of the test split; None as above
 classes = (
     'Normal', 'Abuse', 'Arrest', 'Arson', 'Assault', 'Burglary', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery',
     'Shooting', 'Shoplifting', 'Stealing', 'Vandalism',
 )  # fmt: skip
-interval_mode = 'half_open'  # how temporal lists count: half_open, inclusive (RTFM), matlab (Sultani)
+interval_mode = 'half_open'  # interval convention of temporal lists: half_open, inclusive (RTFM), matlab (Sultani)
 caption_type = 'caption'  # of regions; short and long are FG-CLIP's other expressions
-max_bad_videos = 0  # missing or damaged videos that may be left out
+max_bad_videos = 0  # maximum number of missing or damaged videos to skip
 
 num_frames = 256  # sampled from each video
-min_region_frames = 4  # of them, at least this many inside each region, in training
-test_min_region_frames = 0  # more than 0 lets the truth choose which frames are scored
+min_region_frames = 4  # minimum number of them within each region, in training
+test_min_region_frames = 0  # more than 0 lets the ground truth influence which frames are scored
 min_box_area = 0.005  # share of the frame; smaller boxes are dropped
 image_size = 224  # pixels; height and width
 flip_prob = 0.5
 color_jitter = 0.2  # of brightness, contrast and saturation
 backend = 'auto'  # video reader: auto, pyav, opencv, decord
-blank_pixels = False  # control: what is scored if the model sees nothing
+blank_pixels = False  # control experiment: all pixels are blank
 
-cache_dir = None  # a folder keeps decoded frames, so that later epochs read instead of decode
+cache_dir = None  # folder for decoded frames, so that later epochs need no decoding
 cache_format = 'jpeg'  # quality 95; raw is exact and nine times larger
 cache_gb = 50.0
-cache_candidates = 4  # with a cache, training draws from this many frames a slot
+cache_candidates = 4  # with a cache, training draws from this many frames per slot
 
 batch_size = 2
 num_workers = 4

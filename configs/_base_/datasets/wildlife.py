@@ -1,34 +1,34 @@
 # Clips of animals, with or without sound: species and behaviour.
-# Metadata and prepared clips lie below data_root, as tools/prepare_wildlife.py leaves them:
+# Metadata and prepared clips are in data_root, as written by tools/prepare_wildlife.py:
 #   raw/metadata/{train,val,test}.csv, processed/{video_frames/*.pt,mel_spectrograms/*.npy}
 data_root = 'data'
 ann_file = 'raw/metadata/train.csv'  # classes come from here, for all splits
 val_ann_file = 'raw/metadata/val.csv'
 test_ann_file = 'raw/metadata/test.csv'
-train_metadata = f'{data_root}/{ann_file}'  # what heads of the model read their classes from
+train_metadata = f'{data_root}/{ann_file}'  # source of the classes of the model's heads
 heads = ('species', 'behaviour')  # columns of the metadata
-multi_label = ()  # names of the heads that take several labels; True: all
-unseen_labels = 'error'  # drop: leave out clips with a label that train lacks
-source = 'processed'  # videos: decode each time, from video_dir
+multi_label = ()  # heads with several labels per clip; True: all heads
+unseen_labels = 'error'  # or 'drop': skip clips with a label that is not in train
+source = 'processed'  # or 'videos': decode from video_dir each time
 processed_dir = 'processed'
 video_dir = 'raw/videos'
-audio_statistics = f'{data_root}/{processed_dir}/statistics.json'  # made of the training clips by the preparation
+audio_statistics = f'{data_root}/{processed_dir}/statistics.json'  # computed from the training clips in the preparation
 
-num_frames = 16  # sampled of each clip
+num_frames = 16  # sampled from each clip
 sampling = 'jitter'  # a random frame of each of num_frames slots; dense: neighbouring frames; uniform: the middle ones
 test_sampling = 'uniform'
 image_size = 224  # pixels; prepared frames must have it
-audio_columns = 1024  # the most of a spectrogram, 10 ms each; longer ones are cut
-audio_bands = None  # fewer than were prepared: cut from a random place
+audio_columns = 1024  # maximum length of a spectrogram, 10 ms per column; longer ones are cut
+audio_bands = None  # fewer than prepared: crop at a random position
 flip_prob = 0.5
 color_jitter = 0.2  # of brightness, contrast and saturation
 spec_augment = 1.0  # share of clips whose spectrogram is masked
-drop_video = 0.0  # share of the training clips that are heard only
-drop_audio = 0.0  # and of those that are seen only
+drop_video = 0.0  # share of training clips without video
+drop_audio = 0.0  # share of training clips without sound
 mix_up = None  # alpha of MixUp, such as 0.2
-frame_recipe = None  # of source='videos': options of vadlab/datasets/formats/av_clip_recipe.py
-sound_recipe = None  # of source='videos': options of vadlab/datasets/audio/log_mel.py
-blank_pixels = False  # control: what is scored if the model sees nothing
+frame_recipe = None  # for source='videos': options of vadlab/datasets/formats/av_clip_recipe.py
+sound_recipe = None  # for source='videos': options of vadlab/datasets/audio/log_mel.py
+blank_pixels = False  # control experiment: all pixels are blank
 
 batch_size = 8
 num_workers = 4

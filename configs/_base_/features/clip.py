@@ -1,24 +1,24 @@
-# Snippet features of CLIP's vision tower, as VadCLIP's public ones are made as far as that is known (docs/features.md).
-pretrained = 'openai/clip-vit-base-patch16'  # path or Hugging Face id; None draws random weights, to try the command
+# Snippet features of CLIP's vision tower, like VadCLIP's public features as far as known (docs/features.md).
+pretrained = 'openai/clip-vit-base-patch16'  # path or Hugging Face id; None: random weights, to try the command
 image_size = 224  # pixels, height and width of a crop
 patch_size = 16
 width = 768
 layers = 12
 heads = 12
 hidden_act = 'quick_gelu'  # OpenAI's weights
-embed_dim = 512  # through visual_projection, as VadCLIP's; None: the tower's own channels
+embed_dim = 512  # of visual_projection, as VadCLIP's; None: the tower's own channels
 normalize = False  # public CLIP features are not of length 1
 
 snippet_len = 16  # frames
-frames = 'middle'  # of a snippet: middle, first, all, or a number of evenly spaced ones, whose features are averaged
-tail = 'drop'  # a last snippet that the video does not fill: drop, pad, shift
+frames = 'middle'  # used per snippet: middle, first, all, or a number of evenly spaced frames to average
+tail = 'drop'  # an incomplete last snippet: drop, pad, shift
 resize = (256, 340)  # height and width in pixels, or the shorter side as one number
 interpolation = 'bilinear'
-resizer = 'swscale'  # opencv: scale after converting, as scripts that read videos with OpenCV do
+resizer = 'swscale'  # or 'opencv': resize after the conversion to RGB, as scripts based on OpenCV do
 crops = 1  # 1, 5 or 10
-crop_order = 'centre_first'  # VadCLIP's: 0 the centre, 1-4 the corners, 5-9 the same mirrored
-precision = 'float32'  # bfloat16 or float16: faster on a GPU, other digits
-blank = False  # zeroed pixels: the control
+crop_order = 'centre_first'  # VadCLIP's: 0 is the centre, 1-4 the corners, 5-9 the same mirrored
+precision = 'float32'  # bfloat16 or float16: faster on a GPU, slightly different features
+blank = False  # control experiment: all pixels are zero
 
 model = dict(
     type='SnippetFeatureExtractor',

@@ -1,4 +1,4 @@
-# DSANet on CLIP ViT-B/16 features. An experiment adds what its data decide: classes, max_snippets, prompts.
+# DSANet on CLIP ViT-B/16 features. An experiment sets what depends on its data: classes, max_snippets, prompts.
 pretrained = 'openai/clip-vit-base-patch16'  # of the features; its text tower stays frozen
 text_width = 512
 text_layers = 12

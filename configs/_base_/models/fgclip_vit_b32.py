@@ -1,14 +1,14 @@
 # FG-CLIP on CLIP ViT-B/32. Other sizes: change the towers in an experiment: model = dict(vision=dict(patch_size=16)).
 pretrained = 'openai/clip-vit-base-patch32'  # path or Hugging Face id; None trains from random weights
 image_size = 224  # pixels; height and width
-chunk_size = 32  # frames that pass the vision tower at once; the result does not depend on it
+chunk_size = 32  # frames encoded at once; the result does not depend on it
 with_cp = True  # activation checkpointing: less memory, about a third more compute
-queue_size = 128  # past pairs that serve as negatives
+queue_size = 128  # past pairs used as negatives
 classes = (
     'Normal', 'Abuse', 'Arrest', 'Arson', 'Assault', 'Burglary', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery',
     'Shooting', 'Shoplifting', 'Stealing', 'Vandalism',
 )  # fmt: skip
-score_window = 1  # sampled frames averaged for a score, odd
+score_window = 1  # sampled frames averaged per score, odd
 
 model = dict(
     type='FGCLIP',
@@ -36,12 +36,12 @@ model = dict(
     tokenizer=dict(type='CLIPTokenizer'),
     loss_global=dict(type='InfoNCELoss', loss_weight=1.0),
     loss_region=dict(type='InfoNCELoss', loss_weight=0.1),
-    loss_hard_negative=None,  # where regions have hard negatives: dict(type='HardNegativeLoss', loss_weight=0.5)
+    loss_hard_negative=None,  # if regions have hard negatives: dict(type='HardNegativeLoss', loss_weight=0.5)
     queue=dict(type='NegativeQueue', size=queue_size, warmup='auto'),
     score_head=dict(type='PromptScoringHead', classes=classes, score_window=score_window),
     grounding_head=dict(type='GroundingHead', proposals=dict(type='GridProposals')),
     pretrained=pretrained,
 )
-# Long positions, text_filip_projection and logit_scale_hardneg see no gradient in batches without a long caption or
+# Long positions, text_filip_projection and logit_scale_hardneg get no gradient in batches without a long caption or
 # hard negatives.
 model_wrapper_cfg = dict(type='MMDistributedDataParallel', broadcast_buffers=False, find_unused_parameters=True)

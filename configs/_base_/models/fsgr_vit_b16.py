@@ -1,14 +1,14 @@
-# FSGR on CLIP ViT-B/16: frozen but for adapters in its upper half and deep prompts.
+# FSGR on a frozen CLIP ViT-B/16 with adapters in its upper half and deep prompts.
 pretrained = 'openai/clip-vit-base-patch16'  # path or Hugging Face id
 image_size = 224  # pixels; height and width
 vocab_file = 'data/coco/vocab.json'
-codebook = 'data/coco/codebook.safetensors'  # python tools/build_codebook.py makes it; any number of concepts
+codebook = 'data/coco/codebook.safetensors'  # built by python tools/build_codebook.py; any number of concepts
 max_len = 54  # tokens of a caption, start and end included
 with_cp = False  # activation checkpointing of the backbone
 word_init = 'clip'  # word embeddings start from CLIP's text encoder; None: random
 beam_size = 5
-max_words = 20  # of a caption that is written, its end included
-remove_repeats = True  # leave out words that equal the one before
+max_words = 20  # maximum words of a generated caption, including its end
+remove_repeats = True  # remove words that equal the word before
 prototypical_memory = False  # PMA-Net's memory in the decoder's self-attention
 
 model = dict(

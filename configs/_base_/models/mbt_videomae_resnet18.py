@@ -1,30 +1,30 @@
-# VideoMAE on frames, ResNet-18 on log-mel spectrograms, a bottleneck transformer between them, a head a question.
+# VideoMAE on frames, ResNet-18 on log-mel spectrograms, a bottleneck transformer, and one head per label column.
 # Another encoder: model = dict(video_encoder=dict(_delete_=True, type='Simple3DCNN')).
 data_root = 'data'
 ann_file = 'raw/metadata/train.csv'
-train_metadata = f'{data_root}/{ann_file}'  # classes are the labels in it
+train_metadata = f'{data_root}/{ann_file}'  # classes are the labels in this file
 heads = ('species', 'behaviour')  # columns of the metadata
-multi_label = ()  # names of the heads that take several labels; True: all
-class_weights = None  # 'inverse' or 'effective': rare classes count more
+multi_label = ()  # heads with several labels per clip; True: all heads
+class_weights = None  # 'inverse' or 'effective': larger weights for rare classes
 label_smoothing = 0.0
 head_dropout = 0.0
 
 pretrained_video = 'MCG-NJU/videomae-base-finetuned-kinetics'  # Hugging Face id or folder; None: random weights
 pretrained_audio = 'timm/resnet18.tv_in1k'  # Hugging Face id or file, with torchvision's names; None: random weights
 missing_weights = 'stop'  # or 'fall_back': a small 3-D CNN and random weights, with a warning
-frozen_video = False  # learn on the encoder as it is
+frozen_video = False  # freeze the video encoder
 frozen_audio = False
-pooled = False  # one vector a modality instead of its tokens
+pooled = False  # one vector per modality instead of its tokens
 with_cp = True  # activation checkpointing of VideoMAE
 num_frames = 16
 image_size = 224  # pixels; height and width
 
 fusion_width = 512
 fusion_layers = 2
-fusion_layer = 0  # the first layer in which modalities exchange
-bottlenecks = 4  # tokens through which they do
-readout = 'cls'  # or 'mean': with pooled encoders each modality is then a sequence of one
-modalities = ('video', 'audio')  # of these; one alone trains or tests without the other
+fusion_layer = 0  # first layer that exchanges information between modalities
+bottlenecks = 4  # tokens for this exchange
+readout = 'cls'  # or 'mean'; with pooled encoders, each modality has a single token
+modalities = ('video', 'audio')  # one alone trains or tests without the other
 
 several_labels = heads if multi_label is True else multi_label or ()
 model = dict(

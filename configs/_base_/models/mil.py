@@ -1,4 +1,4 @@
-# MIL ranking (Sultani et al.). An experiment adds the features' width: model = dict(feature_dim=_base_.feature_dim).
+# MIL ranking (Sultani et al.). An experiment sets the features' width: model = dict(feature_dim=_base_.feature_dim).
 weight_l2 = 1e-3
 dropout = 0.6
 

@@ -1,6 +1,6 @@
-# PEL4VAD. An experiment adds what its data decide: classes, feature_dim, and text features of the classes (prompts).
-prompt_classes = None  # classes of the file's rows, where they are not those of the data set
-clip = None  # CLIP weights, where prompts are concepts
+# PEL4VAD. An experiment sets what depends on its data: classes, feature_dim, and text features of classes (prompts).
+prompt_classes = None  # classes of the file's rows, if they differ from the data set's
+clip = None  # CLIP weights, if prompts are concepts
 prompt_dim = 512
 window = 9
 decay = 0.6
@@ -10,7 +10,7 @@ kernel_size = 9
 temperature = 0.09
 align_weight = 1.0
 dropout = 0.1
-train_on_padding = True  # as the authors'; False masks what fills up short videos in training, too
+train_on_padding = True  # as the authors' code; False masks padding in training, too
 
 model = dict(
     type='PEL4VAD',

@@ -1,4 +1,4 @@
-# UR-DMU. An experiment adds the features' width: model = dict(feature_dim=_base_.feature_dim).
+# UR-DMU. An experiment sets the features' width: model = dict(feature_dim=_base_.feature_dim).
 width = 512
 
 model = dict(

@@ -1,4 +1,4 @@
-# Zero-shot CLIP on CLIP ViT-B/16 features. An experiment adds what its data decide: classes and prompts.
+# Zero-shot CLIP on CLIP ViT-B/16 features. An experiment sets what depends on its data: classes and prompts.
 pretrained = 'openai/clip-vit-base-patch16'  # of the features
 text_width = 512
 text_layers = 12

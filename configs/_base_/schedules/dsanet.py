@@ -1,5 +1,5 @@
-# DSANet's training. Theirs are two optimizers, AdamW and, for the normality branch, one that clips its updates; here
-# two groups of one. An experiment adds the schedules of both (param_scheduler).
+# DSANet's training. The authors have two optimizers: AdamW, and one with update clipping for the normality branch. Here
+# they are two parameter groups of one. An experiment sets the schedules of both (param_scheduler).
 max_epochs = 10
 val_interval = 1  # epochs
 lr = 7e-5

@@ -1,9 +1,9 @@
-# AdamW with a learning rate for each part; linear warm-up, then cosine, counted in optimizer steps.
+# AdamW with one learning rate per part; linear warm-up, then cosine, counted in optimizer steps.
 max_epochs = 10
 val_interval = 1  # epochs
 accumulative_counts = 8
 warmup_ratio = 0.1  # share of the optimizer steps
-lr_scale = 1.0  # scales all of the rates below
+lr_scale = 1.0  # factor of all rates below
 lr_vision = 1e-5
 lr_text = 5e-6
 lr_projections = 1e-6
@@ -20,7 +20,7 @@ test_cfg = dict()
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='NamedGroupsConstructor',
-    # Fused: one pass over the weights instead of a dozen, on a CPU four times as fast.
+    # Fused: one pass over the weights instead of a dozen, four times as fast on a CPU.
     optimizer=dict(type='AdamW', lr=lr_scale * lr_vision, weight_decay=weight_decay, fused=True),
     paramwise_cfg=dict(
         groups=dict(

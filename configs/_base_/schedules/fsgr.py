@@ -1,4 +1,4 @@
-# Cross-entropy: Adam, rates by epoch, the backbone at a tenth.
+# Cross-entropy: Adam, learning rate by epoch, a tenth of it for the backbone.
 max_epochs = 40
 val_interval = 1  # epochs
 accumulative_counts = 1

@@ -1,4 +1,4 @@
-# Self-critical training. Epochs of rates are counted from the start of cross-entropy, which load_from comes from.
+# Self-critical training. Epochs of the schedule count from the start of the cross-entropy training that gave load_from.
 stage1_epochs = 15  # epochs of cross-entropy
 last_epoch = 40
 val_interval = 1  # epochs

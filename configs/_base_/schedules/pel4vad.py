@@ -2,7 +2,7 @@
 max_epochs = 50
 val_interval = 1  # epochs
 lr = 5e-4
-cosine_epochs = 60  # the learning rate would reach 0 after these
+cosine_epochs = 60  # length of the cosine: the learning rate would reach 0 after it
 
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=lr, fused=True))
 param_scheduler = dict(type='CosineAnnealingLR', T_max=cosine_epochs, by_epoch=True)

@@ -1,4 +1,4 @@
-# VadCLIP's training: AdamW, whose learning rate falls by ten at milestones.
+# VadCLIP's training: AdamW; the learning rate is divided by 10 at milestones.
 max_epochs = 10
 val_interval = 1  # epochs
 lr = 2e-5
@@ -7,7 +7,7 @@ weight_decay = 0.01
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    constructor='NamedGroupsConstructor',  # leaves the frozen tower out
+    constructor='NamedGroupsConstructor',  # skips the frozen tower
     optimizer=dict(type='AdamW', lr=lr, weight_decay=weight_decay, fused=True),
 )
 param_scheduler = dict(type='MultiStepLR', milestones=lr_milestones, gamma=0.1, by_epoch=True)
