@@ -1,8 +1,8 @@
 # UR-DMU on UCF-Crime: I3D features of ten crops, the training of https://github.com/henrryzh1/UR-DMU.
 #   python tools/train.py configs/urdmu_ucf.py
 #   python tools/test.py configs/urdmu_ucf.py ucf_trans_2022.pkl      (their checkpoint)
-# The authors tested every 10 iterations and kept the best by AUC on the test videos: their 86.97 was selected on the test
-# set.
+# The authors tested every 10 iterations and kept the best by AUC on the test videos: their 86.97 was selected on the
+# test set.
 _base_ = [
     '_base_/models/urdmu.py',
     '_base_/datasets/ucf_crime_features.py',

@@ -1,8 +1,8 @@
 # UR-DMU on XD-Violence: I3D features (RGB) of five crops, the training of https://github.com/henrryzh1/UR-DMU.
 #   python tools/train.py configs/urdmu_xd.py
 #   python tools/test.py configs/urdmu_xd.py xd_trans_2022.pkl      (their checkpoint)
-# The authors tested every 10 iterations and kept the best by AP on the test videos: their 81.66 was selected on the test
-# set.
+# The authors tested every 10 iterations and kept the best by AP on the test videos: their 81.66 was selected on the
+# test set.
 _base_ = [
     '_base_/models/urdmu.py',
     '_base_/datasets/xd_violence_features.py',
