@@ -1,4 +1,4 @@
-"""One page that shows all pictures of a run."""
+"""HTML page with all pictures of a run."""
 
 import html
 import re
@@ -57,16 +57,16 @@ _ARTICLE = """<article>
 
 @dataclass(frozen=True)
 class Article:
-    """Pictures side by side under a heading. All text is escaped on the page.
+    """Pictures side by side under a heading. All text is escaped in the page.
 
     Attributes:
-        heading (str): The name of what is shown.
+        heading (str): Heading, such as the name of a video.
         pictures (Sequence[str]): File names, relative to the page.
-        text (str): Below the heading.
-        label (str): Beside the heading, such as a class.
-        verdict (str): At the right of the heading, such as a score.
+        text (str): Text below the heading.
+        label (str): Text beside the heading, such as a class.
+        verdict (str): Text at the right of the heading, such as a score.
         alarm (bool): Whether the verdict is drawn as a warning.
-        order (float): Articles with a higher number come first, equal ones by heading.
+        order (float): Articles with a higher number come first; equal ones are sorted by heading.
     """
 
     heading: str
@@ -78,7 +78,7 @@ class Article:
     order: float = 0.0
 
     def as_html(self) -> str:
-        """The article's part of the page."""
+        """HTML of the article."""
         images = ''.join(
             f'<a href="{html.escape(quote(name))}"><img src="{html.escape(quote(name))}" '
             f'alt="{html.escape(self.heading)}" loading="lazy"></a>'
@@ -95,11 +95,11 @@ class Article:
 
 
 class HTMLReport:
-    """A page of articles, for light and dark screens of any width.
+    """HTML page of articles, for light and dark screens of any width.
 
     Args:
-        title (str): Of the page.
-        articles (Sequence[Article]): What it shows.
+        title (str): Title of the page.
+        articles (Sequence[Article]): Articles of the page.
     """
 
     def __init__(self, title: str, articles: Sequence[Article] = ()) -> None:
@@ -110,11 +110,11 @@ class HTMLReport:
         """Write ``index.html``.
 
         Args:
-            folder (str | Path): Where the pictures are.
-            note (str): Below the title.
+            folder (str | Path): Folder with the pictures.
+            note (str): Sentence below the title.
 
         Returns:
-            Path: The page.
+            Path: Path of the page.
         """
         ordered = sorted(self.articles, key=lambda article: (-article.order, article.heading))
         articles = '\n'.join(article.as_html() for article in ordered)
@@ -124,7 +124,7 @@ class HTMLReport:
 
 
 def picture_name(name: str) -> str:
-    """A file name for a sample's picture that every file system takes, and that no other sample gets."""
+    """A unique file name for a sample's picture, valid on every file system."""
     safe = re.sub(r'[^A-Za-z0-9._-]+', '_', name).strip('._')[:100]
     if not safe or safe != name:
         safe = f'{safe or "video"}-{zlib.crc32(name.encode(errors="surrogateescape")):08x}'

@@ -1,4 +1,4 @@
-"""Captions of any language in pictures: fonts where the system has them, escapes where it has none."""
+"""Text of any language in pictures: with fonts of the system, or as escapes if there is no font."""
 
 import functools
 import logging
@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from mmengine.logging import print_log
 
 BASE_FONT = 'DejaVu Sans'  # comes with matplotlib
-# Fonts with Chinese characters that common systems carry, the better-looking first.
+# Fonts with Chinese characters on common systems, the better-looking first.
 CJK_FONTS = (
     'Noto Sans CJK SC',
     'Noto Sans CJK JP',
@@ -32,7 +32,7 @@ CJK_FONTS = (
 
 
 class PlainTextCanvas(FigureCanvasAgg):
-    """Draws every text of its figure as it is: in a video's name, ``$`` begins no formula.
+    """Canvas that draws all text literally, so that ``$`` in a video's name does not begin a formula.
 
     Characters that no font can draw are shown as escapes.
     """
@@ -43,7 +43,7 @@ class PlainTextCanvas(FigureCanvasAgg):
         super().draw()
 
     def print_figure(self, *args: Any, **kwargs: Any) -> Any:
-        """What ``Figure.savefig`` calls."""
+        """Print the figure; ``Figure.savefig`` calls it."""
         self._make_plain()
         return super().print_figure(*args, **kwargs)
 
@@ -55,7 +55,7 @@ class PlainTextCanvas(FigureCanvasAgg):
 
 @functools.cache
 def _fonts() -> tuple[tuple[str, frozenset[int]], ...]:
-    """Usable font families with the characters that each can draw, the preferred one first."""
+    """Usable font families and the characters of each, the preferred one first."""
     present = {entry.name for entry in font_manager.fontManager.ttflist}
     families = [BASE_FONT] + [name for name in CJK_FONTS if name in present]
     return tuple(
@@ -64,7 +64,7 @@ def _fonts() -> tuple[tuple[str, frozenset[int]], ...]:
 
 
 def font_families() -> list[str]:
-    """Families for matplotlib's ``fontfamily``; a later one draws what those before it lack."""
+    """Families for matplotlib's ``fontfamily``; later ones draw characters that earlier ones do not have."""
     return [name for name, _ in _fonts()]
 
 
@@ -74,13 +74,13 @@ def _say_once(message: str) -> None:
 
 
 def drawable(text: str) -> str:
-    """The text on one line; characters that no font can draw become escapes, which the log says once.
+    """The text on one line; characters that no font can draw become escapes, with one warning in the log.
 
     Args:
-        text (str): Any.
+        text (str): Any text.
 
     Returns:
-        str: Only characters that :func:`font_families` can draw.
+        str: Text with only characters that :func:`font_families` can draw.
     """
     return _escaped(' '.join(text.split()))
 
@@ -97,7 +97,7 @@ def _escaped(text: str) -> str:
 
 
 def _longest(text: str, fits: Callable[[str], bool], end: str = '') -> int:
-    """How many leading characters, followed by ``end``, fit."""
+    """Number of leading characters that fit, followed by ``end``."""
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
@@ -106,7 +106,7 @@ def _longest(text: str, fits: Callable[[str], bool], end: str = '') -> int:
 
 
 def shortened(text: str, fits: Callable[[str], bool]) -> str:
-    """The text, cut and ended by an ellipsis where it does not fit.
+    """The text, cut and ended by an ellipsis if it does not fit.
 
     Args:
         text (str): One line.
@@ -116,12 +116,12 @@ def shortened(text: str, fits: Callable[[str], bool]) -> str:
 
 
 def wrapped(text: str, fits: Callable[[str], bool], lines: int) -> list[str]:
-    """The text in at most so many lines, broken at spaces or after Chinese characters; the last one is shortened.
+    """The text in at most ``lines`` lines, broken at spaces or after Chinese characters; the last one is shortened.
 
     Args:
         text (str): One line.
         fits (Callable): Whether a line is narrow enough.
-        lines (int): How many at most, 1 or more.
+        lines (int): Maximum number of lines, >= 1.
     """
     result: list[str] = []
     while text and len(result) < lines - 1:

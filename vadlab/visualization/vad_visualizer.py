@@ -16,14 +16,14 @@ from .renderers.video_picture import draw_video
 
 @VISUALIZERS.register_module()
 class VADVisualizer(Visualizer):
-    """Draws per video the score of every frame, the true intervals, and a strip of frames with boxes.
+    """Visualizer that draws the score of every frame, the true intervals, and a strip of frames with boxes.
 
     Args:
-        name (str): Of this visualizer, as MMEngine manages them.
-        vis_backends (list[dict] | None): MMEngine's backends that pictures and scalars go to.
-        save_dir (str | None): Where these backends write.
-        num_tiles (int): Frames of a strip at most, 1..12.
-        threshold (float): Scores from here on are drawn as alarms, 0..1.
+        name (str): Name of this visualizer in MMEngine.
+        vis_backends (list[dict] | None): MMEngine's backends for pictures and scalars.
+        save_dir (str | None): Folder of these backends.
+        num_tiles (int): Maximum number of frames in a strip, 1..12.
+        threshold (float): Minimum score that is drawn as an alarm, 0..1.
         dpi (int): Pixels per inch; a picture is 12.8 inches wide.
     """
 
@@ -46,23 +46,23 @@ class VADVisualizer(Visualizer):
         self.dpi = dpi
 
     def render(self, frames: torch.Tensor | np.ndarray, data_sample: VADDataSample) -> np.ndarray:
-        """The picture of one video.
+        """Draw the picture of one video.
 
         Args:
-            frames (Tensor): The sampled frames, RGB, uint8, shape (T, 3, H, W). Snippet features, floating point of
-                shape (C, T, D), are no pictures: there is then the curve alone.
-            data_sample (VADDataSample): With ``pred_scores``; everything else is drawn where it is there.
+            frames (Tensor): The sampled frames, RGB, uint8, shape (T, 3, H, W); or snippet features, floating point,
+                shape (C, T, D), for which only the curve is drawn.
+            data_sample (VADDataSample): Sample with ``pred_scores``; all other fields are optional.
 
         Returns:
             np.ndarray: RGB, uint8, shape (height, width, 3).
 
         Raises:
-            DataError: No prediction, or no frame.
+            DataError: There is no prediction, or no frame.
         """
         frames = np.asarray(frames)
         video_id = data_sample.get('video_id')
         if data_sample.get('pred_scores') is None or len(data_sample.pred_scores) == 0:
-            raise DataError(f'{video_id}: nothing to draw, the model has left no pred_scores on the sample')
+            raise DataError(f'{video_id}: nothing to draw, the sample has no pred_scores from the model')
         if frames.ndim == 3 and frames.dtype.kind == 'f':
             frames = np.zeros((0, 3, 1, 1), np.uint8)
         elif frames.ndim != 4 or frames.shape[1] != 3 or len(frames) == 0:
@@ -80,12 +80,12 @@ class VADVisualizer(Visualizer):
         out_file: str | Path | None = None,
         step: int = 0,
     ) -> None:
-        """Draw a video and write it to ``out_file``, or else send it to the backends.
+        """Draw a video, and write the picture to ``out_file`` or, if that is None, to the backends.
 
         Args:
-            name (str): Of the picture in the backends.
+            name (str): Name of the picture in the backends.
             image (Tensor): The sampled frames, or snippet features, as for :meth:`render`.
-            data_sample (VADDataSample): What to draw.
+            data_sample (VADDataSample): The sample to draw.
             out_file (str | Path | None): A PNG file.
             step (int): Training progress, for the backends.
         """
@@ -100,7 +100,7 @@ class VADVisualizer(Visualizer):
 
 
 def _plain(sample: VADDataSample) -> dict[str, Any]:
-    """What :func:`draw_video` reads, as numpy arrays."""
+    """Fields of a sample for :func:`draw_video`, as numpy arrays."""
 
     def array(owner: Any, field: str) -> np.ndarray | None:
         value = None if owner is None else owner.get(field)

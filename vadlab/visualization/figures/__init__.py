@@ -1,4 +1,4 @@
-"""Curves, bars and matrices over many samples."""
+"""Figures over many samples: curves, bars and matrices."""
 
 from vadlab.utils.lazy_package import lazy_names
 

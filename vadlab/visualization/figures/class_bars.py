@@ -1,4 +1,4 @@
-"""Several measures of each class side by side: F1 beside AP, video alone beside sound alone."""
+"""Figure of several measures per class side by side, such as F1 and AP, or video alone and sound alone."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from ..renderers.video_picture import INK, MUTED
 from ..text import PlainTextCanvas, drawable, font_families
 from .curves import COLOURS, _save, _tidy
 
-_ROW = 0.17  # inches a bar
+_ROW = 0.17  # inches per bar
 
 
 def plot_grouped_bars(
@@ -24,20 +24,20 @@ def plot_grouped_bars(
     chance: float | None = None,
     colours: Sequence[str] = COLOURS,
 ) -> None:
-    """Write a figure of a group of horizontal bars for each name.
+    """Write a figure with one group of horizontal bars per name.
 
     Args:
-        names (Sequence[str]): Of G groups, from the top.
-        values (Mapping[str, Sequence[float]]): What is measured, and its value of each group, 0..1; NaN is drawn as a
-            dash.
-        out (str | Path): PNG, SVG or PDF by its ending.
-        title (str): Stands above it.
-        marked (Sequence[int]): Groups whose name is bold.
-        chance (float | None): Drawn as a line.
-        colours (Sequence[str]): Of the measures.
+        names (Sequence[str]): Names of G groups, from the top.
+        values (Mapping[str, Sequence[float]]): By name of the measure, its value for each group, 0..1; NaN is drawn as
+            a dash.
+        out (str | Path): Output file; PNG, SVG or PDF by its extension.
+        title (str): Title of the figure.
+        marked (Sequence[int]): Groups with a bold name.
+        chance (float | None): Value of a random result, drawn as a line.
+        colours (Sequence[str]): Colours of the measures.
 
     Raises:
-        DataError: No name, no measure, or a measure of another length.
+        DataError: There is no name or no measure, or a measure has another length.
     """
     if not names or not values or any(len(v) != len(names) for v in values.values()):
         lengths = {label: len(v) for label, v in values.items()}

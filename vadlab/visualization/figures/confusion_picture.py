@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture."""
+"""Figure of a confusion matrix."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +13,18 @@ from ..renderers.video_picture import INK, MUTED, SCORE
 from ..text import PlainTextCanvas, drawable, font_families
 from .curves import _save
 
-MAX_NUMBERED = 24  # classes; numbers in more cells than that could not be read
+MAX_NUMBERED = 24  # classes; with more, numbers in the cells would be unreadable
 _MAP = LinearSegmentedColormap.from_list('calm', ['#ffffff', '#c9dcf0', SCORE, '#12365e'])
 
 
 def plot_confusion(matrix: np.ndarray, classes: Sequence[str], out: str | Path, title: str = '') -> None:
-    """Write a figure of who was taken for whom: each row in shares of its clips, a number where there is any.
+    """Write a figure of a confusion matrix: each row in shares of its clips, with numbers in non-empty cells.
 
     Args:
-        matrix (np.ndarray): Clips, row the truth, column the decision, shape (C, C).
-        classes (Sequence[str]): Names, C of them.
-        out (str | Path): PNG, SVG or PDF by its ending.
-        title (str): Stands above it.
+        matrix (np.ndarray): Numbers of clips, rows are labels, columns are predictions, shape (C, C).
+        classes (Sequence[str]): Names of the C classes.
+        out (str | Path): Output file; PNG, SVG or PDF by its extension.
+        title (str): Title of the figure.
 
     Raises:
         DataError: The matrix is not square or has another number of classes.

@@ -1,4 +1,4 @@
-"""Figures of results: ROC and precision-recall, and a metric against training time."""
+"""Figures of ROC and precision-recall curves, and of a metric against training time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,15 +19,15 @@ COLOURS = (SCORE, TRUTH, '#2a9d3a', '#7a4fd0', '#e08600', '#00909e')
 
 
 def plot_roc_pr(scores: np.ndarray, labels: np.ndarray, out: str | Path) -> None:
-    """Write a figure of the ROC and of the precision-recall curve, with the areas under them.
+    """Write a figure of the ROC and precision-recall curves, with the areas under them.
 
     Args:
         scores (np.ndarray): Higher is more anomalous, shape (N,).
         labels (np.ndarray): bool, shape (N,).
-        out (str | Path): PNG, SVG or PDF by its ending.
+        out (str | Path): Output file; PNG, SVG or PDF by its extension.
 
     Raises:
-        DataError: Only one class, or what :func:`~vadlab.evaluation.functional.rank_counts` cannot rank.
+        DataError: There is only one class, or :func:`~vadlab.evaluation.functional.rank_counts` fails.
     """
     counts = rank_counts(scores, labels)
     if counts.single_class:
@@ -54,16 +54,16 @@ def plot_roc_pr(scores: np.ndarray, labels: np.ndarray, out: str | Path) -> None
 def plot_auc_vs_time(
     runs: Sequence[LearningCurve], out: str | Path, metric: str = 'frame AUC', chance: float | None = 0.5
 ) -> None:
-    """Write a figure of a metric against training time: a thin line per run, a thick one for the mean of a label.
+    """Write a figure of a metric against training time: a thin line per run, a thick line for the mean of a label.
 
     Args:
-        runs (Sequence[LearningCurve]): Any number; a mean covers the time that all runs of the label cover.
-        out (str | Path): PNG, SVG or PDF by its ending.
-        metric (str): What the vertical axis shows.
-        chance (float | None): Drawn as a line.
+        runs (Sequence[LearningCurve]): Runs, any number; a mean covers the time span that all runs of the label share.
+        out (str | Path): Output file; PNG, SVG or PDF by its extension.
+        metric (str): Label of the vertical axis.
+        chance (float | None): Value of a random result, drawn as a line.
 
     Raises:
-        DataError: There is no run, or a run without a value.
+        DataError: There is no run, or a run has no value.
     """
     if not runs:
         raise DataError('There is no run to draw')
@@ -96,13 +96,13 @@ def plot_auc_vs_time(
     axes.set_xlim(left=0)
     axes.set_ylim(max(0, np.floor((lowest - 0.02) * 20) / 20), 1.0)
     _tidy(axes)
-    # Above the axes, where it covers no line.
+    # The legend is above the axes, where it covers no line.
     figure.legend(loc='outside upper center', ncols=2, frameon=False, prop={'family': font_families()})
     _save(figure, out)
 
 
 def _thinned(x: np.ndarray, y: np.ndarray, points: int = 4000) -> tuple[np.ndarray, np.ndarray]:
-    """A curve of a million points does not need them all to be drawn."""
+    """A curve reduced to at most ``points`` points."""
     keep = np.unique(np.linspace(0, len(x) - 1, min(points, len(x))).astype(np.int64))
     return x[keep], y[keep]
 

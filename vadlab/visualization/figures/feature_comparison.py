@@ -1,4 +1,4 @@
-"""A figure of how two feature sets agree."""
+"""Figure of the agreement of two feature sets."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from .curves import COLOURS, _save, _tidy
 def plot_feature_comparison(
     cosines: np.ndarray, chance: np.ndarray, curves: dict[str, np.ndarray], out: str | Path
 ) -> None:
-    """Write a figure: histogram of the cosines per snippet beside what chance gives, and curves along single videos.
+    """Write a figure: histograms of the cosines per snippet, for matching and random pairs, and curves along videos.
 
     Args:
-        cosines (np.ndarray): Of snippets that belong together, shape (n,).
-        chance (np.ndarray): Of snippets that do not, shape (m,).
-        curves (dict[str, np.ndarray]): Cosine along the snippets of a video, shape (T,), by its name.
-        out (str | Path): PNG, SVG or PDF by its ending.
+        cosines (np.ndarray): Cosines of matching snippets, shape (n,).
+        chance (np.ndarray): Cosines of non-matching snippets, shape (m,).
+        curves (dict[str, np.ndarray]): By name of a video, cosines along its snippets, shape (T,).
+        out (str | Path): Output file; PNG, SVG or PDF by its extension.
     """
     figure = Figure(figsize=(9.6, 4.0), layout='constrained', facecolor='white')
     PlainTextCanvas(figure)

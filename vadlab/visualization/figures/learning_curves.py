@@ -1,4 +1,4 @@
-"""Reading what MMEngine's local backend wrote of a run."""
+"""Reading learning curves from the logs of MMEngine's local backend."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from vadlab.utils.json_file import read_json_lines
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """A metric in the course of one training run.
+    """Values of a metric over one training run.
 
     Attributes:
-        label (str): Name in the legend; runs of the same label (seeds) are drawn with their mean.
-        minutes (np.ndarray): Training time of each value, ascending, shape (K,).
-        values (np.ndarray): Shape (K,).
+        label (str): Name in the legend; runs with the same label (seeds) are drawn with their mean.
+        minutes (np.ndarray): Training time of each value, in minutes, ascending, shape (K,).
+        values (np.ndarray): Values of the metric, shape (K,).
     """
 
     label: str
@@ -26,28 +26,28 @@ class LearningCurve:
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
-    """The lines of a ``scalars.json``; a last line that a killed run left unfinished is dropped."""
+    """Records of a ``scalars.json``; an incomplete last line, left by a killed run, is skipped."""
     # A loss that is not finite is logged as NaN.
     return [record for _, record in read_json_lines(path, is_finite=False) if isinstance(record, dict)]
 
 
 def read_learning_curve(run_dir: str | Path, key: str = 'frame/auc', label: str | None = None) -> LearningCurve:
-    """A metric against the time spent in training iterations (validation and checkpoints do not count).
+    """Read a metric against the time spent in training iterations, without validation and checkpoints.
 
-    The time is the sum over the logged iterations of their mean time, so it is exact where the log's ``window_size`` is
-    its interval, as in our default runtime. Where a run was resumed, what it repeats counts once.
+    The time is the sum of the mean times of logged iterations, so it is exact if the log's ``window_size`` equals its
+    interval, as in our default runtime. Iterations that a resumed run repeats count once.
 
     Args:
         run_dir (str | Path): A work dir with ``*/vis_data/scalars.json``, or such a file.
-        key (str): The metric.
-        label (str | None): Name of the run; the folder's name where None.
+        key (str): Key of the metric.
+        label (str | None): Name of the run; None for the folder's name.
 
     Returns:
-        LearningCurve: Values in the order they were measured.
+        LearningCurve: Values in the order of measurement.
 
     Raises:
-        MissingFileError: No log there.
-        DataError: The log cannot be read, or holds no such metric; the message lists those that it holds.
+        MissingFileError: There is no log.
+        DataError: The log cannot be read, or does not have the metric; the message lists the metrics that it has.
     """
     run_dir = Path(run_dir)
     files = [run_dir] if run_dir.is_file() else sorted(run_dir.glob('*/vis_data/scalars.json'))
@@ -58,7 +58,7 @@ def read_learning_curve(run_dir: str | Path, key: str = 'frame/auc', label: str 
     minutes: list[float] = []
     values: list[float] = []
     known: set[str] = set()
-    # Iteration up to which time is known, and the seconds until then.
+    # Last iteration with a known time, and the seconds up to it.
     clock = [(0, 0.0)]
     for file in files:
         first_of_file = True
@@ -66,7 +66,7 @@ def read_learning_curve(run_dir: str | Path, key: str = 'frame/auc', label: str 
             if isinstance(record.get('iter'), int) and isinstance(record.get('time'), int | float):
                 iteration = record['iter']
                 if first_of_file:
-                    # A resumed run goes on from an earlier iteration: forget what came after that.
+                    # A resumed run continues from an earlier iteration: drop what came after it.
                     clock = [entry for entry in clock if entry[0] < iteration] or clock[:1]
                     while minutes and minutes[-1] * 60 > clock[-1][1] + 1e-9:
                         minutes.pop()

@@ -1,4 +1,4 @@
-"""A figure of methods side by side."""
+"""Figure that compares methods side by side."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,19 +21,19 @@ def plot_method_bars(
     measure: str = 'frame AUC',
     chance: float | None = 0.5,
 ) -> None:
-    """Write a figure with a bar for each method: the mean of its runs, each run a dot upon it.
+    """Write a figure with one bar per method for the mean of its runs, and one dot per run.
 
     Args:
-        names (Sequence[str]): Of M methods, in the order to draw.
-        values (Sequence[Sequence[float]]): Of each method's runs, 0..1, at least one.
-        out (str | Path): PNG, SVG or PDF by its ending.
-        control (Sequence[Sequence[float]] | None): The same without content in the frames, drawn as a second bar;
-            a method may have none.
-        measure (str): What the values are.
-        chance (float | None): Drawn as a line.
+        names (Sequence[str]): Names of M methods, in drawing order.
+        values (Sequence[Sequence[float]]): Values of each method's runs, 0..1, at least one.
+        out (str | Path): Output file; PNG, SVG or PDF by its extension.
+        control (Sequence[Sequence[float]] | None): Values with blanked frames, drawn as a second bar; a method may
+            have none.
+        measure (str): Name of the measure.
+        chance (float | None): Value of a random result, drawn as a line.
 
     Raises:
-        DataError: There is no method, or one without a value.
+        DataError: There is no method, or a method has no value.
     """
     if not names or not all(len(runs) for runs in values):
         raise DataError(f'Every method needs a {measure} to draw')

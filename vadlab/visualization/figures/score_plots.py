@@ -1,4 +1,4 @@
-"""Figures of a scored test set: curves over all frames, bars of classes, the score of single videos."""
+"""Figures of a scored test set: curves over all frames, bars per class, and scores of single videos."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def plot_class_bars(values: Mapping[str, float], measure: str, out: str | Path) -> None:
-    """Write a figure with a bar for each class, and a line at their mean.
+    """Write a figure with one bar per class, and a line at their mean.
 
     Args:
-        values (Mapping[str, float]): 0..1, by class, in the order to draw.
-        measure (str): What the values are.
-        out (str | Path): PNG, SVG or PDF by its ending.
+        values (Mapping[str, float]): Values by class, 0..1, in drawing order.
+        measure (str): Name of the measure.
+        out (str | Path): Output file; PNG, SVG or PDF by its extension.
 
     Raises:
         DataError: There is no class.
@@ -52,13 +52,13 @@ def plot_class_bars(values: Mapping[str, float], measure: str, out: str | Path) 
 
 
 def plot_score_curve(name: str, scores: np.ndarray, labels: np.ndarray, out: str | Path) -> None:
-    """Write a figure of a video's score, its anomalous frames shaded.
+    """Write a figure of a video's score, with its anomalous frames shaded.
 
     Args:
-        name (str): Of the video.
-        scores (np.ndarray): Of its frames, shape (N,), N > 0.
-        labels (np.ndarray): bool, shape (N,).
-        out (str | Path): PNG, SVG or PDF by its ending.
+        name (str): Name of the video.
+        scores (np.ndarray): Scores of its frames, shape (N,), N > 0.
+        labels (np.ndarray): Labels of its frames, bool, shape (N,).
+        out (str | Path): Output file; PNG, SVG or PDF by its extension.
     """
     figure = Figure(figsize=(9.6, 2.4), layout='constrained', facecolor='white')
     PlainTextCanvas(figure)
@@ -68,9 +68,9 @@ def plot_score_curve(name: str, scores: np.ndarray, labels: np.ndarray, out: str
     x, y = envelope(np.asarray(scores, dtype=np.float64))
     axes.plot(x, y, color=SCORE, lw=1.3, label='score')
     low, high = float(np.min(scores)), float(np.max(scores))
-    # Probabilities are drawn from 0 to 1; any other score between its own ends.
+    # The axis is 0 to 1 for probabilities, and the range of the values for any other score.
     bottom, top = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high if high > low else low + 1)
-    # A little beyond both ends, where the axes would hide the curve.
+    # A small margin, since the frame of the axes would hide the curve.
     room = 0.03 * (top - bottom)
     axes.set(xlim=(0, max(len(scores) - 1, 1)), ylim=(bottom - room, top + room), xlabel='frame', ylabel='score')
     axes.set_title(drawable(name), loc='left', fontsize=10, color=INK, fontfamily=font_families())
@@ -88,11 +88,11 @@ def draw_report(report: 'ScoreReport', folder: str | Path, num_videos: int = 24)
 
     Args:
         report (ScoreReport): From :func:`vadlab.evaluation.score_predictions.score_predictions`.
-        folder (str | Path): Where to.
-        num_videos (int): Videos whose scores are drawn: spread over the anomalous ones, then over the normal ones.
+        folder (str | Path): Folder for the figures.
+        num_videos (int): Number of videos whose scores are drawn, spread over the anomalous and the normal ones.
 
     Returns:
-        list[Path]: The files.
+        list[Path]: Files of the figures.
     """
     folder = Path(folder)
     written: list[Path] = []
@@ -111,7 +111,7 @@ def draw_report(report: 'ScoreReport', folder: str | Path, num_videos: int = 24)
 
 
 def _spread(labels: Mapping[str, np.ndarray], count: int) -> list[str]:
-    """Names of so many videos: three of four of them anomalous, where there are as many."""
+    """Names of ``count`` videos; three of four are anomalous, if there are enough."""
     anomalous = [name for name, mask in labels.items() if mask.any()]
     normal = [name for name, mask in labels.items() if not mask.any()]
     wanted = min(len(anomalous), max(count - len(normal), -(-3 * count // 4)))

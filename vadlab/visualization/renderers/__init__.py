@@ -1,4 +1,4 @@
-"""Pictures of one sample and its predictions."""
+"""Renderers: pictures of one sample and its predictions."""
 
 from vadlab.utils.lazy_package import lazy_names
 

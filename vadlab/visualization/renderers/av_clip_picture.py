@@ -1,4 +1,4 @@
-"""One picture of one classified clip: what was seen, heard and decided, and where the model looked."""
+"""Picture of one classified clip: frames, spectrogram, attention and predicted classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,20 +12,20 @@ from matplotlib.figure import Figure
 from ..text import PlainTextCanvas, drawable, font_families, shortened
 from .video_picture import GRID, INK, MUTED, SCORE, TRUTH, WIDTH_IN, _narrower_than
 
-_LEFT, _RIGHT = 0.75, 3.9  # inches: of the axis of bands, of the column with the classes
+_LEFT, _RIGHT = 0.75, 3.9  # inches: width of the axis of bands, of the column with the classes
 _SOUND = LinearSegmentedColormap.from_list('sound', ['#10141c', '#33415c', '#7d8fb3', '#f4f6fb'])
 _LOOK = LinearSegmentedColormap.from_list('look', [(0.894, 0.341, 0.18, 0.0), (0.894, 0.341, 0.18, 0.85)])
 
 
 @dataclass(frozen=True)
 class HeadDecision:
-    """What one head says of a clip.
+    """Prediction of one head for a clip.
 
     Attributes:
-        name (str): Of the head.
-        classes (Sequence[str]): C names.
+        name (str): Name of the head.
+        classes (Sequence[str]): Names of the C classes.
         scores (np.ndarray): Probabilities, shape (C,).
-        truth (Sequence[int]): The true classes; empty where they are not known.
+        truth (Sequence[int]): Indices of the true classes; empty if unknown.
     """
 
     name: str
@@ -41,18 +41,18 @@ class HeadDecision:
 
 @dataclass(frozen=True)
 class AVClipPicture:
-    """What is drawn.
+    """Content of the picture.
 
     Attributes:
-        clip_id (str): Its title.
-        frames (np.ndarray): As the model got them, RGB, uint8, shape (T, H, W, 3).
-        times (np.ndarray): When they are shown, seconds, shape (T,).
-        duration (float): Of the clip, seconds.
-        heads (Sequence[HeadDecision]): At least one.
-        spectrogram (np.ndarray | None): Shape (F, L), low bands first; None of a clip without sound.
-        audio_span (tuple[float, float]): Seconds at which it begins and ends.
-        attention (Mapping[str, np.ndarray]): ``video`` of shape (T',), ``audio`` of shape (F', L'); may lack either.
-        note (str): Stands beside the title.
+        clip_id (str): Id of the clip, the title of the picture.
+        frames (np.ndarray): Input frames of the model, RGB, uint8, shape (T, H, W, 3).
+        times (np.ndarray): Presentation times of the frames, seconds, shape (T,).
+        duration (float): Duration of the clip, seconds.
+        heads (Sequence[HeadDecision]): Predictions of the heads, at least one.
+        spectrogram (np.ndarray | None): Shape (F, L), low bands first; None for a clip without sound.
+        audio_span (tuple[float, float]): Start and end of the spectrogram, seconds.
+        attention (Mapping[str, np.ndarray]): ``video`` of shape (T',), ``audio`` of shape (F', L'); both optional.
+        note (str): Text beside the title.
     """
 
     clip_id: str
@@ -67,12 +67,12 @@ class AVClipPicture:
 
 
 def draw_av_clip(clip: AVClipPicture, num_tiles: int = 6, num_classes: int = 6) -> Figure:
-    """Draw the picture: frames over the sound, both along one axis of time; beside them the heads' probabilities.
+    """Draw the picture: frames above the spectrogram, on one time axis, and the heads' probabilities beside them.
 
     Args:
-        clip (AVClipPicture): What.
-        num_tiles (int): Frames to show at most.
-        num_classes (int): Classes to show of a head at most: the most probable ones, and what is true.
+        clip (AVClipPicture): Content of the picture.
+        num_tiles (int): Maximum number of frames.
+        num_classes (int): Maximum number of classes per head: the most probable ones and the true ones.
 
     Returns:
         Figure: On an Agg canvas.
@@ -130,10 +130,10 @@ def draw_av_clip(clip: AVClipPicture, num_tiles: int = 6, num_classes: int = 6) 
 
 
 def _draw_look(axes: Axes, clip: AVClipPicture, tiles: np.ndarray) -> None:
-    """How much the model looked at each stretch of frames, as times of an even look."""
+    """Draw the attention to each group of frames, relative to uniform attention."""
     weights = np.asarray(clip.attention['video'], dtype=np.float64)
     weights = weights / max(weights.mean(), 1e-12)
-    # The frames stand in a row, evenly; so do their stretches.
+    # The frames are evenly spaced in a row, and so are their groups.
     edges = np.linspace(0, 1, len(weights) + 1)
     axes.stairs(weights, edges, fill=True, color=TRUTH, alpha=0.35)
     axes.stairs(weights, edges, color=TRUTH, lw=1.2)
@@ -145,7 +145,7 @@ def _draw_look(axes: Axes, clip: AVClipPicture, tiles: np.ndarray) -> None:
 
 
 def _draw_sound(axes: Axes, clip: AVClipPicture) -> None:
-    """The spectrogram, and over it where the model listened."""
+    """Draw the spectrogram, with the attention over it."""
     if clip.spectrogram is None:
         axes.set(xticks=[], yticks=[], facecolor='#f6f8fa')
         axes.text(0.5, 0.5, 'no sound', transform=axes.transAxes, ha='center', va='center', color=MUTED)
@@ -167,7 +167,7 @@ def _draw_sound(axes: Axes, clip: AVClipPicture) -> None:
     )
     if 'audio' in clip.attention:
         weights = np.atleast_2d(np.asarray(clip.attention['audio'], dtype=np.float64))
-        # From an even look on: half of all places lie below it and stay as they sound.
+        # Only attention above uniform is drawn; about half of all positions are below it and are not covered.
         even = weights.mean()
         axes.imshow(
             weights, origin='lower', aspect='auto', extent=extent, cmap=_LOOK, interpolation='bilinear',

@@ -18,13 +18,13 @@ from .renderer import DPI, Renderer
 
 @RENDERERS.register_module(name='AudioVisualDataSample')
 class AVClipRenderer(Renderer):
-    """Confusion matrix and bars of all classes per head; clips with spectrogram and attention."""
+    """Renderer of confusion matrices and class bars per head, and of clips with spectrogram and attention."""
 
     title = 'Tested clips'
     max_samples = 24
 
     def draw(self, inputs: Mapping[str, Any], sample: AudioVisualDataSample) -> Article:
-        """See :meth:`Renderer.draw`; ``inputs`` are ``video`` and ``audio`` as :func:`av_clip_picture` takes them."""
+        """Draw one clip, see :meth:`Renderer.draw`; ``inputs`` are ``video`` and ``audio``."""
         classes = self.dataset.metainfo.get('classes') or {}
         clip = av_clip_picture(sample, inputs['video'], inputs.get('audio'), classes)
         name = picture_name(clip.clip_id)
@@ -40,7 +40,7 @@ class AVClipRenderer(Renderer):
         )
 
     def overview(self, metrics: Sequence[Any]) -> list[Article]:
-        """See :meth:`Renderer.overview`: each head over all clips."""
+        """One article per head over all clips, see :meth:`Renderer.overview`."""
         return [
             self._head_article(head, found)
             for metric in metrics
@@ -49,7 +49,7 @@ class AVClipRenderer(Renderer):
         ]
 
     def note(self, drawn: int, total: int) -> str:
-        """See :meth:`Renderer.note`."""
+        """The sentence below the title, see :meth:`Renderer.note`."""
         return f'All classes of each head, then {drawn} of {total} clips, those with mistakes first.'
 
     def _head_article(self, head: str, found: HeadPredictions) -> Article:
@@ -57,7 +57,7 @@ class AVClipRenderer(Renderer):
         top1 = classification.top_1(found.scores, found.labels)
         title = f'{head}: top-1 {top1:.3f} of {len(found.scores)} clips'
         matrix = classification.confusion_matrix(found.scores, found.labels)
-        # In a folder of their own: a clip may be called confusion_species.
+        # In a separate folder, since a clip may be called confusion_species.
         confusion, bars = f'heads/confusion_{picture_name(head)}', f'heads/classes_{picture_name(head)}'
         plot_confusion(matrix, found.classes, self.folder / confusion, title)
         decided = classification.predicted_labels(found.scores, found.multi_label)
@@ -78,13 +78,13 @@ def av_clip_picture(
     spectrogram: torch.Tensor | None,
     classes: Mapping[str, Sequence[str]],
 ) -> AVClipPicture:
-    """What to draw of a sample.
+    """Content of the picture of a sample.
 
     Args:
-        sample (AudioVisualDataSample): With predictions.
-        video (Tensor): As loaded, uint8, shape (T, 3, H, W).
-        spectrogram (Tensor | None): As loaded, shape (1, F, L); None of a clip without sound.
-        classes (Mapping[str, Sequence[str]]): Names of each head's classes; numbers where they lack.
+        sample (AudioVisualDataSample): Sample with predictions.
+        video (Tensor): Loaded frames, uint8, shape (T, 3, H, W).
+        spectrogram (Tensor | None): Loaded spectrogram, shape (1, F, L); None for a clip without sound.
+        classes (Mapping[str, Sequence[str]]): Class names per head; missing names are replaced by numbers.
     """
     frames = video.cpu().permute(0, 2, 3, 1).numpy()
     duration = float(sample.get('duration') or 1.0)

@@ -10,13 +10,13 @@ from .renderer import DPI, Renderer
 
 @RENDERERS.register_module(name='CaptionDataSample')
 class CaptionRenderer(Renderer):
-    """Images with their captions, references and the concepts of their patches."""
+    """Renderer of images with their captions, references and the concepts of their patches."""
 
     title = 'Tested captions'
     max_samples = 60
 
     def draw(self, inputs: torch.Tensor, sample: CaptionDataSample) -> Article:
-        """See :meth:`Renderer.draw`; ``inputs`` is the image, uint8, shape (3, H, W)."""
+        """Draw one image, see :meth:`Renderer.draw`; ``inputs`` is the image, uint8, shape (3, H, W)."""
         title = str(sample.image_id)
         picture = ConceptPicture(
             title=title,
@@ -31,5 +31,5 @@ class CaptionRenderer(Renderer):
         return Article(picture.caption or '(no word)', [name], ' / '.join(picture.references), verdict=title)
 
     def note(self, drawn: int, total: int) -> str:
-        """See :meth:`Renderer.note`."""
+        """The sentence below the title, see :meth:`Renderer.note`."""
         return f'{drawn} of {total} images.'

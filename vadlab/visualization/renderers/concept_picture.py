@@ -1,4 +1,4 @@
-"""One picture of one captioned image: what the model saw, and what it took each patch for."""
+"""Picture of one captioned image, with the concept of each patch."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from ..text import PlainTextCanvas, drawable, font_families, shortened, wrapped
 from .video_picture import INK, MUTED, REGION_COLOURS, SCORE, TRUTH, _narrower_than
 
-COLOURS = (SCORE, TRUTH, *REGION_COLOURS)  # of the concepts with the most patches; the others share a grey
+COLOURS = (SCORE, TRUTH, *REGION_COLOURS)  # for the concepts with the most patches; all others are grey
 _OTHER = '#b9c2ce'
 _WIDTH, _SIDE, _MARGIN = 10.6, 3.6, 0.3  # inches
 _OPACITY = 0.55
@@ -23,15 +23,15 @@ _OPACITY = 0.55
 
 @dataclass(frozen=True)
 class ConceptPicture:
-    """What is drawn.
+    """Content of the picture.
 
     Attributes:
-        title (str): The image's name.
-        image (np.ndarray): As the model got it, RGB, uint8, shape (H, W, 3).
-        caption (str): What the model writes.
-        concepts (np.ndarray): Concept of each patch of a square grid, rows one after another, int64, shape (P,).
-        names (Sequence[str]): Of all concepts.
-        references (Sequence[str]): What people wrote; may be empty.
+        title (str): Name of the image.
+        image (np.ndarray): Input image of the model, RGB, uint8, shape (H, W, 3).
+        caption (str): Predicted caption.
+        concepts (np.ndarray): Concept of each patch of a square grid, in row-major order, int64, shape (P,).
+        names (Sequence[str]): Names of all concepts.
+        references (Sequence[str]): Reference captions; may be empty.
     """
 
     title: str
@@ -43,11 +43,11 @@ class ConceptPicture:
 
 
 def concept_shares(concepts: np.ndarray, names: Sequence[str]) -> dict[str, float]:
-    """Share of the patches that each concept has, the largest first; equal ones by name.
+    """Share of patches per concept, in descending order; equal ones are sorted by name.
 
     Args:
         concepts (np.ndarray): See :class:`ConceptPicture`.
-        names (Sequence[str]): Of all concepts.
+        names (Sequence[str]): Names of all concepts.
     """
     found, counts = np.unique(concepts, return_counts=True)
     shares = {names[index]: int(count) / len(concepts) for index, count in zip(found, counts, strict=True)}
@@ -55,16 +55,16 @@ def concept_shares(concepts: np.ndarray, names: Sequence[str]) -> dict[str, floa
 
 
 def draw_concepts(picture: ConceptPicture) -> Figure:
-    """Draw the image, the image under its patches' concepts, their legend, the caption and the references.
+    """Draw the image, the image with concepts of patches, their legend, the caption and the references.
 
     Args:
-        picture (ConceptPicture): What.
+        picture (ConceptPicture): Content of the picture.
 
     Returns:
         Figure: On an Agg canvas.
     """
     wide = _WIDTH - 2 * _MARGIN
-    # Captions are in lower case and without an end: they are shown as they are written.
+    # Captions are shown unchanged, in lower case and without a full stop.
     caption = wrapped(drawable(picture.caption or '(no word)'), _narrower_than(wide, 14), 2)
     references = [shortened(drawable(text), _narrower_than(wide - 1.1, 9.5)) for text in picture.references]
     top = 0.62 + 0.3 * len(caption)
@@ -104,14 +104,14 @@ def draw_concepts(picture: ConceptPicture) -> Figure:
 
 
 def _draw_patches(axes: Axes, picture: ConceptPicture, colour_of: dict[str, str]) -> None:
-    """Colours over the patches, and lines where the concept changes."""
+    """Draw colours over the patches, and lines where the concept changes."""
     side = math.isqrt(len(picture.concepts))
     if side * side != len(picture.concepts):
         raise ValueError(f'{len(picture.concepts)} patches are no square grid.')
     grid = np.asarray(picture.concepts).reshape(side, side)
     colours = np.array([[to_rgb(colour_of[picture.names[index]]) for index in row] for row in grid])
     axes.imshow(colours, extent=(0, 1, 1, 0), aspect='auto', interpolation='nearest', alpha=_OPACITY)
-    upright = np.argwhere(grid[:, 1:] != grid[:, :-1]) + (0, 1)  # row and column of the corner where a line begins
+    upright = np.argwhere(grid[:, 1:] != grid[:, :-1]) + (0, 1)  # row and column of the corner at which a line begins
     level = np.argwhere(grid[1:] != grid[:-1]) + (1, 0)
     lines = [[(c / side, r / side), (c / side, (r + 1) / side)] for r, c in upright]
     lines += [[(c / side, r / side), ((c + 1) / side, r / side)] for r, c in level]
@@ -119,7 +119,7 @@ def _draw_patches(axes: Axes, picture: ConceptPicture, colour_of: dict[str, str]
 
 
 def _draw_legend(axes: Axes, shares: dict[str, float], colour_of: dict[str, str], width: float) -> None:
-    """A square, a name and a share for each concept; the rare ones together."""
+    """Draw a square, a name and a share per concept, with one entry for all rare ones."""
     rows = [(name, share, colour_of[name]) for name, share in list(shares.items())[: len(COLOURS)]]
     if len(shares) > len(COLOURS):
         rest = list(shares.values())[len(COLOURS) :]

@@ -1,4 +1,4 @@
-"""The base of what draws tested samples."""
+"""Base class of renderers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ DPI = 110
 
 
 class Renderer(ABC):
-    """Draws the tested samples of one class. A subclass is registered under the name of that class.
+    """Renderer for the tested samples of one class. A subclass is registered under the name of that class.
 
     Args:
-        folder (Path): Where pictures go.
+        folder (Path): Folder for the pictures.
         model (nn.Module): The tested model.
         dataset (Any): The tested data set, with ``metainfo``.
     """
 
     #: Title of the page.
     title: str = 'Tested samples'
-    #: How many samples are drawn where the user does not say; None for all.
+    #: Default number of samples to draw; None for all.
     max_samples: int | None = None
 
     def __init__(self, folder: Path, model: nn.Module, dataset: Any) -> None:
@@ -38,18 +38,18 @@ class Renderer(ABC):
         """Draw one sample.
 
         Args:
-            inputs (Any): What the loader gave for this sample, before it was normalised.
+            inputs (Any): Inputs of this sample from the loader, before normalisation.
             sample (Any): The data sample, with predictions.
 
         Returns:
-            Article: Its part of the page; the pictures are written.
+            Article: Its article for the page; the pictures are already written.
         """
 
     def overview(self, metrics: Sequence[Any]) -> list[Article]:
-        """Pictures of the whole test, which stand before all samples; none by default.
+        """Articles about the whole test, shown before all samples; none by default.
 
         Args:
-            metrics (Sequence[Any]): The test's metrics, computed.
+            metrics (Sequence[Any]): Metrics of the test, already computed.
         """
         return []
 
@@ -62,7 +62,7 @@ def name_of(sample: Any) -> str:
     """The id of a data sample of any class.
 
     Raises:
-        ConfigError: It has none.
+        ConfigError: It has no id.
     """
     for field in ('video_id', 'clip_id', 'image_id'):
         if sample.get(field) is not None:

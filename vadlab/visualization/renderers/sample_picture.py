@@ -1,4 +1,4 @@
-"""One picture of one sample as the model gets it: frames, boxes and captions, before any prediction."""
+"""Picture of one input sample: frames, boxes and captions, without predictions."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,18 +11,18 @@ from .video_picture import INK, MUTED, REGION_COLOURS, TRUTH
 
 _COLUMNS = 8
 _WIDTH_IN = 14.0
-_CHARACTERS = 150  # of a caption on one line
+_CHARACTERS = 150  # per line of a caption
 
 
 def draw_sample(frames: np.ndarray, sample: VADDataSample, max_frames: int = 16) -> np.ndarray:
-    """Draw frames in rows, with the boxes of every region, and list the captions below.
+    """Draw frames in rows, with the boxes of all regions, and the captions below.
 
-    A frame inside an anomalous interval has a thick red edge.
+    Frames in an anomalous interval have a thick red border.
 
     Args:
         frames: RGB, uint8, shape (T, H, W, 3).
         sample: Ground truth of these frames.
-        max_frames: How many of them to show, spread evenly, >= 1.
+        max_frames: Maximum number of frames to show, evenly spaced, >= 1.
 
     Returns:
         RGB, uint8, shape (height, width, 3).

@@ -1,4 +1,4 @@
-"""One picture of one tested video: its score over time, and some of its frames with boxes."""
+"""Picture of one tested video: its score over time, and some of its frames with boxes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,14 +22,14 @@ WIDTH_IN = 12.8
 
 
 def choose_tiles(scores: np.ndarray, has_box: np.ndarray, count: int) -> np.ndarray:
-    """Which of the sampled frames to show: one of each equal stretch of the video, so that all of it is seen.
+    """Choose the sampled frames to show: one from each of equal parts of the video.
 
-    Within a stretch a frame with a true box goes before one without, then the highest score decides.
+    Within a part, frames with a true box are preferred, then the highest score.
 
     Args:
         scores (np.ndarray): Score of each sampled frame, shape (T,).
         has_box (np.ndarray): Whether it has a true box, bool, shape (T,).
-        count (int): How many at most.
+        count (int): Maximum number of frames.
 
     Returns:
         np.ndarray: Positions 0..T-1, ascending, int64.
@@ -40,7 +40,7 @@ def choose_tiles(scores: np.ndarray, has_box: np.ndarray, count: int) -> np.ndar
 
 
 def envelope(scores: np.ndarray, max_points: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """Frames and scores of a curve that looks like the whole: of a long video, each stretch's lowest and highest."""
+    """Frames and scores of a curve with the same look; for long videos, the minimum and maximum of each part."""
     if len(scores) <= max_points:
         return np.arange(len(scores)), scores
     edges = np.linspace(0, len(scores), max_points // 2 + 1).astype(np.int64)
@@ -49,16 +49,16 @@ def envelope(scores: np.ndarray, max_points: int = MAX_POINTS) -> tuple[np.ndarr
 
 
 def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, threshold: float = 0.5) -> Figure:
-    """Draw the picture.
+    """Draw the picture of one video.
 
     Args:
-        sample (dict): Numpy arrays and plain values, all optional but ``pred_scores``: ``pred_scores`` (N,),
+        sample (dict): Numpy arrays and plain values, all optional except ``pred_scores``: ``pred_scores`` (N,),
             ``gt_intervals`` (K, 2), ``frame_inds`` (T,), ``fps``, ``video_id``, ``class_name``, ``caption``,
             ``ori_shape``, ``region_captions`` (R), ``true_boxes`` and ``predicted_boxes`` (R, T, 4) in ``xyxyn``,
             ``box_valid`` (R, T).
         frames (np.ndarray): The sampled frames, RGB, uint8, shape (T, H, W, 3); with T = 0 there is no strip.
-        num_tiles (int): How many of them to show at most.
-        threshold (float): Drawn as a line, 0..1.
+        num_tiles (int): Maximum number of frames to show.
+        threshold (float): Threshold to draw as a line, 0..1.
 
     Returns:
         Figure: On an Agg canvas.
@@ -75,11 +75,11 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
 
     caption = wrapped(drawable(sample.get('caption') or '')[:1000], _narrower_than(WIDTH_IN - 0.85, 10.5), 2)
     listed = min(len(captions), MAX_REGIONS) + (len(captions) > MAX_REGIONS)
-    # Everything is placed in inches from the top, so that no part can run into another.
+    # All positions are in inches from the top, so that parts do not overlap.
     step = (WIDTH_IN - 0.85 + 0.08) / num_tiles
     tile_h = min((step - 0.08) * height / width, 2.6)
     tile_w = tile_h * width / height  # narrower than a step for upright videos
-    # Above the curve there is room for the seconds, below it for the legend.
+    # There is space for the seconds above the curve, and for the legend below it.
     head, curve, gap = 0.72 + 0.24 * len(caption) + (0.35 if sample.get('fps') else 0.05), 1.75, 0.62
     strip = 0.4 + tile_h if len(tiles) else 0.0
     foot = (0.25 if strip else 0.0) + (0.24 * listed + 0.1 if listed else 0)
@@ -95,7 +95,7 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
         figure.text(x / WIDTH_IN, 1 - y / total, text, **full)
 
     title = shortened(drawable(str(sample.get('video_id', ''))), _narrower_than(WIDTH_IN - 5.5, 14.5))
-    # A bold face may lack letters that the regular one has.
+    # A bold font may have fewer characters than the regular one.
     write(0.55, 0.45, title, fontsize=14, fontweight='bold' if title.isascii() else 'normal')
     highest = float(scores.max())
     write(
@@ -168,14 +168,14 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
 
 
 def _narrower_than(width_in: float, size: float) -> Callable[[str], bool]:
-    """Whether a text of a font size is narrower than so many inches."""
+    """A function that returns whether a text in a font size is narrower than ``width_in`` inches."""
     renderer = PlainTextCanvas(Figure(dpi=100)).get_renderer()
     font = FontProperties(family=font_families(), size=size)
     return lambda text: renderer.get_text_width_height_descent(text, font, ismath=False)[0] <= width_in * 100
 
 
 def _draw_curve(axes: Axes, scores: np.ndarray, sample: dict[str, Any], shown: np.ndarray, threshold: float) -> None:
-    """The score of every frame, true intervals shaded, the shown frames marked by number."""
+    """Draw the score of every frame, with true intervals shaded and the shown frames numbered."""
     intervals = np.asarray(sample.get('gt_intervals', ())).reshape(-1, 2)
     for start, end in intervals:
         axes.axvspan(start, end, color=TRUTH, alpha=0.16, lw=0)
@@ -187,7 +187,7 @@ def _draw_curve(axes: Axes, scores: np.ndarray, sample: dict[str, Any], shown: n
     at = shown.clip(0, len(scores) - 1)
     axes.plot(at, scores[at], 'o', ms=4.5, color='white', mec=SCORE, mew=1.3, clip_on=False, zorder=5)
     _number_points(axes, at, scores[at], last)
-    # A little beyond both ends, where the axes would hide a score of exactly 0 or 1.
+    # A small margin, since the frame of the axes would hide scores of exactly 0 and 1.
     axes.set(xlim=(0, last), ylim=(-0.02, 1.04), yticks=[0, 0.5, 1])
     axes.set_ylabel('anomaly score', color=MUTED, fontsize=9)
     axes.set_xlabel('frame', color=MUTED, fontsize=9, labelpad=2)
@@ -223,7 +223,7 @@ def _draw_curve(axes: Axes, scores: np.ndarray, sample: dict[str, Any], shown: n
 
 
 def _number_points(axes: Axes, x: np.ndarray, y: np.ndarray, last: int) -> None:
-    """The tile's number at each point, above it, or below where there is no room; close ones step sideways."""
+    """Write the tile's number above each point, or below it without space; close numbers are moved sideways."""
     before = -np.inf
     for i, (frame, score) in enumerate(zip(x, y, strict=True)):
         close = frame - before < 0.012 * last
@@ -251,7 +251,7 @@ def _draw_tile(
     valid: np.ndarray,
     shape: tuple[int, int],
 ) -> None:
-    """A frame in the video's own proportions; per region the true box, and the predicted one where there is a true."""
+    """Draw a frame in the video's aspect ratio; per region with a true box, both the true and the predicted box."""
     height, width = shape
     axes.imshow(frame, extent=(0, width, height, 0), aspect='auto', interpolation='antialiased')
     axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
@@ -265,7 +265,7 @@ def _draw_tile(
         for name, style in (('true_boxes', {'lw': 2.2}), ('predicted_boxes', {'lw': 1.8, 'ls': (0, (3, 1.5))})):
             if sample.get(name) is None:
                 continue
-            # A side on the frame's border would be hidden by it.
+            # The frame's border would hide a side of the box on it.
             box = np.asarray(sample[name][region][tile]).clip(0.01, 0.99)
             x1, y1, x2, y2 = box * [width, height, width, height]
             axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, **style))

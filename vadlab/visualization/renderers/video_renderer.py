@@ -14,14 +14,14 @@ from .renderer import Renderer
 
 @RENDERERS.register_module(name='VADDataSample')
 class VideoRenderer(Renderer):
-    """Score of every frame, the annotated intervals, and a strip of frames with boxes.
+    """Renderer of the score of every frame, the annotated intervals, and a strip of frames with boxes.
 
     Args:
         folder (Path): See :class:`Renderer`.
         model (nn.Module): See :class:`Renderer`.
         dataset (Any): See :class:`Renderer`.
-        num_tiles (int): Frames of a strip at most.
-        threshold (float): Scores from here on are drawn as alarms, 0..1.
+        num_tiles (int): Maximum number of frames in a strip.
+        threshold (float): Minimum score that is drawn as an alarm, 0..1.
     """
 
     title = 'Tested videos'
@@ -33,7 +33,7 @@ class VideoRenderer(Renderer):
         self.visualizer = VADVisualizer(name='test_pictures', num_tiles=num_tiles, threshold=threshold)
 
     def draw(self, inputs: torch.Tensor, sample: VADDataSample) -> Article:
-        """See :meth:`Renderer.draw`; ``inputs`` are the sampled frames, uint8, shape (T, 3, H, W), or features."""
+        """Draw one video, see :meth:`Renderer.draw`; ``inputs`` are frames, uint8, shape (T, 3, H, W), or features."""
         name = str(sample.video_id)
         picture, score = picture_name(name), float(sample.pred_scores.max())
         self.visualizer.add_datasample(name, inputs.cpu(), sample, self.folder / picture)
@@ -48,5 +48,5 @@ class VideoRenderer(Renderer):
         )
 
     def note(self, drawn: int, total: int) -> str:
-        """See :meth:`Renderer.note`."""
+        """The sentence below the title, see :meth:`Renderer.note`."""
         return f'{drawn} videos, the highest anomaly score first.'
