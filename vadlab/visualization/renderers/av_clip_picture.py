@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from ..text import PlainTextCanvas, drawable, font_families, shortened
+from ..text import drawable, font_families, shortened
+from .page import Page
 from .video_picture import GRID, INK, MUTED, SCORE, TRUTH, WIDTH_IN, _narrower_than
 
 _LEFT, _RIGHT = 0.75, 3.9  # inches: width of the axis of bands, of the column with the classes
@@ -87,15 +88,11 @@ def draw_av_clip(clip: AVClipPicture, num_tiles: int = 6, num_classes: int = 6) 
     head, gap = 0.75, 0.14
     lists = [min(num_classes, len(h.classes)) for h in clip.heads]
     total = max(head + tile_h + gap + look_h + gap + sound_h + 0.62, head + sum(0.5 + 0.23 * n for n in lists) + 0.1)
-    figure = Figure(figsize=(WIDTH_IN, total), facecolor='white')
-    PlainTextCanvas(figure)
-
-    def box(left: float, top: float, w: float, h: float) -> tuple[float, float, float, float]:
-        return left / WIDTH_IN, 1 - (top + h) / total, w / WIDTH_IN, h / total
+    page = Page(WIDTH_IN, total, INK)
+    figure, box = page.figure, page.box
 
     def write(x: float, y: float, text: str, **style: Any) -> None:
-        full: dict[str, Any] = {'color': INK, 'fontsize': 10, 'fontfamily': font_families(), 'va': 'baseline'} | style
-        figure.text(x / WIDTH_IN, 1 - y / total, drawable(text), **full)
+        page.write(x, y, drawable(text), **style)
 
     title = shortened(drawable(clip.clip_id), _narrower_than(wide - 2.5, 14.5))
     write(_LEFT, 0.36, title, fontsize=14, fontweight='bold' if title.isascii() else 'normal')

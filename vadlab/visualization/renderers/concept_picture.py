@@ -12,7 +12,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..text import PlainTextCanvas, drawable, font_families, shortened, wrapped
+from ..text import drawable, font_families, shortened, wrapped
+from .page import Page
 from .video_picture import INK, MUTED, REGION_COLOURS, SCORE, TRUTH, _narrower_than
 
 COLOURS = (SCORE, TRUTH, *REGION_COLOURS)  # for the concepts with the most patches; all others are grey
@@ -69,15 +70,8 @@ def draw_concepts(picture: ConceptPicture) -> Figure:
     references = [shortened(drawable(text), _narrower_than(wide - 1.1, 9.5)) for text in picture.references]
     top = 0.62 + 0.3 * len(caption)
     total = top + _SIDE + 0.3 + (0.22 * len(references) + 0.1 if references else 0.0)
-    figure = Figure(figsize=(_WIDTH, total), facecolor='white')
-    PlainTextCanvas(figure)
-
-    def box(left: float, upper: float, w: float, h: float) -> tuple[float, float, float, float]:
-        return left / _WIDTH, 1 - (upper + h) / total, w / _WIDTH, h / total
-
-    def write(x: float, y: float, text: str, **style: Any) -> None:
-        full: dict[str, Any] = {'color': INK, 'fontsize': 10, 'fontfamily': font_families(), 'va': 'baseline'} | style
-        figure.text(x / _WIDTH, 1 - y / total, text, **full)
+    page = Page(_WIDTH, total, INK)
+    figure, box, write = page.figure, page.box, page.write
 
     write(_MARGIN, 0.34, shortened(drawable(picture.title), _narrower_than(wide, 10)), color=MUTED)
     for i, line in enumerate(caption):

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from ..text import PlainTextCanvas, drawable, font_families, shortened, wrapped
+from .page import Page
 
 INK, MUTED, GRID = '#1f2933', '#69778a', '#e4e8ee'
 SCORE, TRUTH = '#2563a8', '#e4572e'
@@ -84,15 +85,8 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
     strip = 0.4 + tile_h if len(tiles) else 0.0
     foot = (0.25 if strip else 0.0) + (0.24 * listed + 0.1 if listed else 0)
     total = head + curve + gap + strip + foot
-    figure = Figure(figsize=(WIDTH_IN, total), facecolor='white')
-    PlainTextCanvas(figure)
-
-    def box(left: float, top: float, w: float, h: float) -> tuple[float, float, float, float]:
-        return left / WIDTH_IN, 1 - (top + h) / total, w / WIDTH_IN, h / total
-
-    def write(x: float, y: float, text: str, **style: Any) -> None:
-        full: dict[str, Any] = {'color': INK, 'fontsize': 10, 'fontfamily': font_families(), 'va': 'baseline'} | style
-        figure.text(x / WIDTH_IN, 1 - y / total, text, **full)
+    page = Page(WIDTH_IN, total, INK)
+    figure, box, write = page.figure, page.box, page.write
 
     title = shortened(drawable(str(sample.get('video_id', ''))), _narrower_than(WIDTH_IN - 5.5, 14.5))
     # A bold font may have fewer characters than the regular one.
