@@ -236,7 +236,7 @@ def _check_lengths(
         raise DataError(
             f'{name}: {of_snippets}{count * each} scores for {truth[name].num_frames} frames of ground truth '
             f'({len(wrong)} of {len(scores)} videos differ). If that is intended, choose the length policy truncate or '
-            'pad_last; if scores are taken for the wrong unit, say frame or snippet'
+            'pad_last; if the unit of the scores was detected wrongly, give frame or snippet'
         )
 
 

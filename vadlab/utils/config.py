@@ -110,7 +110,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
 
     Args:
         path (str | Path): The config file.
-        cfg_options (Mapping[str, Any] | None): As :func:`read_config` takes them.
+        cfg_options (Mapping[str, Any] | None): New values, as for :func:`read_config`.
 
     Returns:
         Config: Keys of the Runner and the variables; ``filename`` and ``text`` are those of ``path``.

@@ -1,4 +1,4 @@
-"""Progress of long commands: one bar of rich on a terminal, a line now and then elsewhere."""
+"""Progress of long commands: a bar of rich on a terminal, occasional lines elsewhere."""
 
 import sys
 import time
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class ProgressBar:
-    """Shows on standard error how much of a job is done and how long the rest takes; use it in a ``with``.
+    """Progress bar on standard error, with an estimate of the remaining time; a context manager.
 
-    It can be called as the ``progress`` argument of functions that report ``(done, total)``.
+    It can be passed as the ``progress`` argument of functions that report ``(done, total)``.
 
     Args:
-        what (str): What is counted, such as ``videos``.
-        total (float | None): How many there are; None takes it from the calls.
-        line_every_s (float | None): Seconds between lines where standard error is not a terminal; None writes none.
+        what (str): Plural noun for the counted items, such as ``videos``.
+        total (float | None): Number of items; None takes it from the calls.
+        line_every_s (float | None): Seconds between lines if standard error is not a terminal; None writes none.
         as_share (bool): Show percent instead of counts.
         vanishes (bool): Remove the bar when everything is done; the next call draws a new one.
     """
@@ -51,10 +51,10 @@ class ProgressBar:
         """Show progress.
 
         Args:
-            done (float): How much is done. What the first call reports, or any call in the first second, was there
-                before: it does not count for the estimate.
-            total (float | None): How much there is, if it changed.
-            note (str): Shown beside the bar, such as the name of a file.
+            done (float): Number of finished items. Items of the first call, and of calls in the first second, were done
+                before: they do not count for the estimate.
+            total (float | None): Number of items, if it changed.
+            note (str): Text beside the bar, such as the name of a file.
         """
         self.done, self.total = done, self.total if total is None else total
         if self._at_start is None or time.monotonic() - self._start < 1.0:
@@ -66,7 +66,7 @@ class ProgressBar:
             say(self._line(note), file=sys.stderr)
 
     def advance(self, note: str = '') -> None:
-        """Show that one more is done."""
+        """Count one more item as done."""
         self(self.done + 1, note=note)
 
     def _draw(self, note: str) -> None:
@@ -84,7 +84,7 @@ class ProgressBar:
             self._bar = None
 
     def _new_bar(self) -> 'Progress':
-        # Most commands that can show a bar end before they do, and rich takes a tenth of a second to load.
+        # Most commands end before they show a bar, and rich takes a tenth of a second to load.
         from rich.console import Console
         from rich.progress import (
             BarColumn,

@@ -1,4 +1,4 @@
-"""Files that a command names: whether they exist, before anything is loaded that takes seconds."""
+"""Checks that files of a command line exist, before slow packages are loaded."""
 
 import re
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ _WEIGHT_ENDINGS = ('.pt', '.pth', '.bin', '.safetensors', '.ckpt')
 
 
 def require_config(path: str | Path, named_by: str | Path | None = None) -> None:
-    """Make sure that a config file exists.
+    """Check that a config file exists.
 
     Args:
         path (str | Path): The config.
         named_by (str | Path | None): The config whose ``_base_`` names it.
 
     Raises:
-        MissingFileError: It does not; the message lists the nearest names in its folder.
+        MissingFileError: It does not exist; the message lists the nearest names in its folder.
     """
     path = Path(path)
     if path.is_file():
@@ -32,10 +32,10 @@ def require_config(path: str | Path, named_by: str | Path | None = None) -> None
 
 
 def require_checkpoint(path: str | Path) -> None:
-    """Make sure that a checkpoint exists, and is a file.
+    """Check that a checkpoint exists and is a file.
 
     Raises:
-        MissingFileError: It does not, or is a folder; the message lists the checkpoints there.
+        MissingFileError: It does not exist, or is a folder; the message lists the checkpoints in the folder.
     """
     path = Path(path)
     if path.is_dir():
@@ -51,15 +51,15 @@ def require_checkpoint(path: str | Path) -> None:
 
 
 def require_paths(paths: Iterable[str | Path], what: str, advice: str = '.') -> None:
-    """Make sure that files or folders exist.
+    """Check that files or folders exist.
 
     Args:
         paths (Iterable[str | Path]): Files or folders.
-        what (str): What each is, for the message.
-        advice (str): How the message ends.
+        what (str): Noun for each of them, for the message.
+        advice (str): End of the message.
 
     Raises:
-        MissingFileError: One does not.
+        MissingFileError: One does not exist.
     """
     for path in paths:
         if not Path(path).exists():
@@ -67,13 +67,13 @@ def require_paths(paths: Iterable[str | Path], what: str, advice: str = '.') -> 
 
 
 def require_clip_weights(path_or_id: str) -> None:
-    """Make sure that weights of a CLIP exist, unless they are named by a Hugging Face id.
+    """Check that CLIP weights exist, unless they are given by a Hugging Face id.
 
     Args:
         path_or_id (str): A file, a folder, or an id such as ``openai/clip-vit-base-patch32``.
 
     Raises:
-        MissingFileError: It is neither.
+        MissingFileError: It is none of these.
     """
     is_id = _HUB_ID.match(path_or_id) and not path_or_id.endswith(_WEIGHT_ENDINGS)
     if not Path(path_or_id).expanduser().exists() and not is_id:

@@ -1,4 +1,4 @@
-"""Messages that belong into the log of a run."""
+"""Writing messages to the log of a run."""
 
 import logging
 import sys
@@ -7,11 +7,11 @@ from .printable import say
 
 
 def log(message: str, level: int = logging.WARNING) -> None:
-    """Write a message into MMEngine's log, or onto standard output in a command that has not loaded MMEngine.
+    """Write a message to MMEngine's log, or to standard output if the command has not loaded MMEngine.
 
     Args:
-        message (str): What to write.
-        level (int): As in :mod:`logging`.
+        message (str): The message.
+        level (int): Level of :mod:`logging`.
     """
     if 'mmengine' not in sys.modules:
         say(f'{logging.getLevelName(level)}: {message}')

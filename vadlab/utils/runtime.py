@@ -123,8 +123,9 @@ def versions() -> dict[str, str]:
 
 
 def _torch_version() -> str:
-    """``torch.__version__``, read from its file: loading torch takes a second, and the package's metadata lack the
-    build (``+cu128``).
+    """``torch.__version__``, read from its file.
+
+    Loading torch takes a second, and the package's metadata do not have the build (``+cu128``).
     """
     torch = importlib.util.find_spec('torch')
     for folder in (torch and torch.submodule_search_locations) or ():

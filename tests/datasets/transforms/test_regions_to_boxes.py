@@ -52,7 +52,7 @@ def test_a_box_that_shrinks_is_dropped_only_where_it_is_small(region):
 def test_report_counts_over_all_frames(region):
     data_list = [dict(video_id='v', regions=[region, small_region(region, 0.05)])]
     [line] = RegionsToBoxes().report(data_list)
-    assert line == '60 boxes below 0.5% of the frame dropped, which leaves nothing of 1 regions (v region 1)'
+    assert line == '60 boxes below 0.5% of the frame dropped, so 1 regions have no box left (v region 1)'
     assert RegionsToBoxes().report([dict(video_id='v', regions=[region])]) == []
 
 

@@ -96,7 +96,7 @@ def test_nothing_to_find_is_nan(samples):
 def test_samples_that_cannot_be_used(samples):
     del samples[1].gt_class_intervals
     samples[1].gt_label = -1
-    with pytest.raises(DataError, match='Fighting1 is anomalous, but nothing says of which class'):
+    with pytest.raises(DataError, match='Fighting1 is anomalous, but its class is unknown'):
         run(SegmentMetric(), samples, UCF)
     samples[1].gt_label = 3
     with pytest.raises(DataError, match='Fighting1 has an interval of class index 3, but .* 3 columns'):

@@ -143,7 +143,7 @@ def convert_label_studio(
     twice = [name for name, count in Counter(name for name, _ in newest).items() if count > 1]
     if twice:
         raise DataError(
-            f'{os.fspath(path)}: several tasks are of one video ({", ".join(twice[:5])}). Videos are told apart by '
+            f'{os.fspath(path)}: several tasks are of one video ({", ".join(twice[:5])}). Videos are identified by '
             'their file names: rename one, or remove a task'
         )
     class_field = _choose_class_field([results for _, results in newest], class_field, counts)

@@ -72,7 +72,7 @@ class RegionsToBoxes(BaseTransform):
             return []
         line = f'{n_small} boxes below {self.min_box_area:.1%} of the frame dropped'
         if emptied:
-            line += f', which leaves nothing of {len(emptied)} regions ({", ".join(emptied[:5])}'
+            line += f', so {len(emptied)} regions have no box left ({", ".join(emptied[:5])}'
             line += ', ...)' if len(emptied) > 5 else ')'
         return [line]
 

@@ -26,7 +26,7 @@ class RankCounts:
 
     @property
     def single_class(self) -> bool:
-        """Whether there is only one class: no anomalous frame, or no normal one."""
+        """Whether there is at most one class: no anomalous frame, or no normal one."""
         return self.positives[-1] == 0 or self.negatives[-1] == 0
 
 

@@ -137,8 +137,8 @@ def forward_window(scores: np.ndarray, size: int) -> np.ndarray:
     it in testing on UCF-Crime (7) and ShanghaiTech (3). The zeros lower the scores of the last ``size - 1`` snippets.
 
     Args:
-        scores (np.ndarray): Of consecutive snippets, shape (T,) or (T, K).
-        size (int): Snippets in the window, > 0.
+        scores (np.ndarray): Scores of consecutive snippets, shape (T,) or (T, K).
+        size (int): Number of snippets in the window, > 0.
 
     Returns:
         np.ndarray: The same shape, float64.
@@ -154,8 +154,8 @@ def fixed_blocks(scores: np.ndarray, size: int) -> np.ndarray:
     The same authors use it in testing on XD-Violence (8).
 
     Args:
-        scores (np.ndarray): Of consecutive snippets, shape (T,) or (T, K).
-        size (int): Snippets in a block, > 0.
+        scores (np.ndarray): Scores of consecutive snippets, shape (T,) or (T, K).
+        size (int): Number of snippets in a block, > 0.
 
     Returns:
         np.ndarray: The same shape, float64.

@@ -174,7 +174,7 @@ class ClassificationMetric(ProtocolMetric):
         tables = self.predictions
         ids = next(iter(tables.values())).clip_ids
         if any(found.clip_ids != ids for found in tables.values()):
-            raise DataError(f'{path} needs all labels of all clips, but some clips lack one of {", ".join(tables)}')
+            raise DataError(f'{path} requires all labels of all clips, but some have no label of {", ".join(tables)}')
         write_mammalps_results(
             path,
             ids,

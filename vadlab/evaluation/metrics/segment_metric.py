@@ -95,7 +95,7 @@ class SegmentMetric(ProtocolMetric):
         intervals = class_intervals_of(sample, name)
         if intervals is None:
             raise DataError(
-                f'{video_id} is anomalous, but nothing says of which class, and {name} counts classes. Check the '
+                f'{video_id} is anomalous, but its class is unknown, and {name} requires classes. Check the '
                 'annotation, or remove it from the evaluator'
             )
         wrong = [index for index, _, _ in intervals if not 0 < index < scores.shape[1]]
