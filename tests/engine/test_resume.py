@@ -325,6 +325,20 @@ def test_averaged_weights_are_not_trained_on(toy_runner, tmp_path, capsys):
     assert 'was saved without an EMAHook' in ''.join(capsys.readouterr())
 
 
+@pytest.mark.parametrize(
+    'spoil', [lambda saved: {'x': 1}, lambda saved: [1], lambda saved: dict(list(saved.items())[:-1])]
+)
+def test_weights_beside_the_average_must_be_there(toy_runner, tmp_path, spoil):
+    average = {'custom_hooks': [dict(type='EMAHook', momentum=0.3)]}
+    toy_runner(tmp_path / 'run', max_epochs=1, **average).train()
+    path = tmp_path / 'run' / 'epoch_1.pth'
+    checkpoint = read_checkpoint(path)
+    checkpoint['ema_state_dict'] = spoil(checkpoint['ema_state_dict'])
+    torch.save(checkpoint, path)
+    with pytest.raises(CheckpointError, match='ema_state_dict'):
+        toy_runner(tmp_path / 'other', resume=path, **average).train()
+
+
 def test_a_run_with_nothing_left_to_train_is_told(toy_runner, tmp_path, capsys):
     toy_runner(tmp_path, max_epochs=2).train()
     toy_runner(tmp_path, resume=tmp_path / 'epoch_2.pth', max_epochs=1).train()

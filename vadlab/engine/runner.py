@@ -407,7 +407,14 @@ class VADRunner(Runner):
     def _check_average(self, checkpoint: dict, filename: str) -> None:
         """Refuse to train on from averaged weights: with an EMAHook, what is trained lies beside them."""
         averaged = 'ema_state_dict' in checkpoint
-        if averaged == any(isinstance(hook, EMAHook) for hook in self.hooks):
+        hook = next((hook for hook in self.hooks if isinstance(hook, EMAHook)), None)
+        if averaged and hook is not None:  # MMEngine's hook passes over keys that the file lacks
+            check_same_kind(
+                checkpoint['ema_state_dict'], own := hook.ema_model.state_dict(), 'ema_state_dict', filename
+            )
+            if lacking := own.keys() - checkpoint['ema_state_dict'].keys():
+                raise CheckpointError(f'{filename} cannot be resumed from: its ema_state_dict has no {min(lacking)}.')
+        if averaged == (hook is not None):
             return
         if not averaged:
             self.logger.warning(f'{filename} was saved without an EMAHook: its average starts with these weights.')

@@ -30,6 +30,12 @@ def test_unknown_class():
         parse_label('B1-B3-0', XD_VIOLENCE_CLASSES)
 
 
+@pytest.mark.parametrize('text', ['NaN', 'inf', '2', '-1', '0.5', '', 'Normal-Abuse', 'Abuse,Normal'])
+def test_what_is_no_label(text):
+    with pytest.raises(ValueError, match='is no class|normal and anomalous at once'):
+        parse_label(text, UCF_CRIME_CLASSES)
+
+
 def test_sources_in_their_order():
     def label(video_id, name, text=None, classes=UCF_CRIME_CLASSES, source='auto'):
         found = find_label(video_id, name, text, classes, source)

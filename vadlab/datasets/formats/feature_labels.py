@@ -1,5 +1,6 @@
 """Video labels from lists and file names of the public feature sets."""
 
+import contextlib
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -71,22 +72,22 @@ def parse_label(text: str, classes: Sequence[str]) -> VideoLabel:
     VideoLabel(class_name='Anomaly', label=1, class_labels=(1,))
 
     Raises:
-        ValueError: The class is not one of ``classes``.
+        ValueError: The class is not one of ``classes``, or Normal is joined with another.
     """
     index = {name.lower(): i for i, name in enumerate(classes)}
     index.setdefault('normal', 0)
     if text.lower() not in index:
-        try:
-            is_anomalous = float(text) != 0
-        except ValueError:
-            pass
-        else:
-            if not is_anomalous:
+        with contextlib.suppress(ValueError):
+            number = float(text)
+            if number == 0:
                 return VideoLabel(classes[0], 0, (0,))
-            return VideoLabel(classes[1], 1, (1,)) if len(classes) == 2 else VideoLabel(None, -1, ())
+            if number == 1:  # not NaN, which tables have where nobody gave a label
+                return VideoLabel(classes[1], 1, (1,)) if len(classes) == 2 else VideoLabel(None, -1, ())
     parts = [text] if text.lower() in index else [part for part in re.split('[-,]', text) if part != '0']
     unknown = [part for part in parts if part.lower() not in index]
     if unknown or not parts:
         raise ValueError(f'{unknown[0] if unknown else text!r} is no class')
     found = tuple(dict.fromkeys(index[part.lower()] for part in parts))
+    if 0 in found and len(found) > 1:
+        raise ValueError(f'{text!r} is normal and anomalous at once')
     return VideoLabel(classes[0] if text.lower() == 'normal' else text, found[0], found)

@@ -24,6 +24,7 @@ from ..video_names import VIDEO_ENDINGS, video_id_of
 INTERVAL_MODES = ('half_open', 'inclusive', 'matlab')
 
 _INTEGER = re.compile(r'[+-]?\d+')
+_MOST_DIGITS = 12  # the sign included; int64 holds them, whatever interval_mode adds
 _XD_LABEL = re.compile(r'_label_([A-Z0-9-]+)$')
 _FILE_NAME = re.compile(rf'\s*(\S.*?(?:{"|".join(map(re.escape, VIDEO_ENDINGS))}))(?=\s|$)', re.IGNORECASE)
 
@@ -83,6 +84,8 @@ def _parse_line(line: str) -> tuple[str, str, list[ClassInterval]]:
     for token in rest.split():
         before, numbers = parts[-1]
         if _INTEGER.fullmatch(token):
+            if len(token) > _MOST_DIGITS:
+                raise ValueError(f'has a frame number of {len(token)} digits: {token[:20]}')
             numbers.append(int(token))
         elif before and not numbers:
             parts[-1] = f'{before} {token}', numbers
