@@ -160,7 +160,7 @@ def read_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
 
 
 def _import_modules(wanted: Any, where: str) -> None:
-    """Import what ``custom_imports`` names."""
+    """Import the modules in ``custom_imports``."""
     if not wanted:
         return
     names = wanted.get('imports') if isinstance(wanted, Mapping) else None
@@ -253,7 +253,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> _Source:
 
 
 def _base_path(base: str, path: Path) -> Path:
-    """The file that a ``_base_`` entry means: beside the config, or ``package::file`` of an installed package."""
+    """Path of a ``_base_`` entry: a file relative to the config, or ``package::file`` of an installed package."""
     if '::' not in base:
         return path.parent / base
     if base.startswith('vadlab::'):

@@ -38,7 +38,6 @@ class PlainTextCanvas(FigureCanvasAgg):
     """
 
     def draw(self) -> None:
-        """Draw the figure."""
         self._make_plain()
         super().draw()
 

@@ -102,8 +102,8 @@ def test_written_metadata_reads_as_it_was(tmp_path):
         ('clip_id,video,split,species\n../a,b,train,fox\n', 'clip_ids cannot name a file'),
         ('clip_id,video,split,species\n/a,b,train,fox\n', 'clip_ids cannot name a file'),
         ('clip_id,video,split,species\na/.b,b,train,fox\n', 'clip_ids cannot name a file'),
-        ('clip_id,video,split,species,start\na,b,train,fox,soon\n', "starts are no seconds >= 0 .*line 2: 'soon'"),
-        ('clip_id,video,split,species,start\na,b,train,fox,-1\n', 'starts are no seconds'),
+        ('clip_id,video,split,species,start\na,b,train,fox,soon\n', "starts are not seconds >= 0 .*line 2: 'soon'"),
+        ('clip_id,video,split,species,start\na,b,train,fox,-1\n', 'starts are not seconds'),
         ('clip_id,video,split,species,start,end\na,b,train,fox,3,2\n', 'ends are not after their starts .*3 to 2 s'),
         (
             'clip_id,video,split,species\na,b,train,fox\na,c,val,fox\n',

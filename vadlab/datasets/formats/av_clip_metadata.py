@@ -258,7 +258,7 @@ def _seconds(text: str, name: str, where: str, problems: ProblemList) -> float |
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or value < 0:
-        problems.note(f'{name}s are no seconds >= 0', f'{where}: {text!r}')
+        problems.note(f'{name}s are not seconds >= 0', f'{where}: {text!r}')
         return None
     return value
 

@@ -9,8 +9,8 @@ from .random_generator import new_generator
 class DropModality(BaseTransform):
     """Remove the pictures or the sound of some training clips, never both.
 
-    A model trained only on both modalities fails on one alone: on clips without sound, or in an ablation of a
-    modality. A clip without sound keeps its pictures.
+    A model that always gets both modalities in training does not learn to use one alone, as for clips without sound or
+    in an ablation. A clip without sound keeps its pictures.
 
     Required keys: inputs, data_samples, from :class:`PackAudioVisualInputs`
 

@@ -203,10 +203,10 @@ def class_intervals_of(sample: Mapping[str, Any], metric: str) -> list[tuple[int
 
 
 def two_dimensional(value: Any, name: str, sample: Mapping[str, Any]) -> np.ndarray:
-    """The array itself.
+    """The value as an array, checked to have two dimensions.
 
     Raises:
-        DataError: It has more or fewer dimensions than two.
+        DataError: It has another number of dimensions.
     """
     value = np.asarray(value)
     if value.ndim != 2:
@@ -226,10 +226,10 @@ def as_array(value: Any) -> Any:
 
 
 def one_dimensional(value: Any, name: str, sample: Mapping[str, Any]) -> np.ndarray:
-    """The array itself.
+    """The value as an array, checked to have one dimension.
 
     Raises:
-        DataError: It has more or fewer dimensions than one.
+        DataError: It has another number of dimensions.
     """
     value = np.asarray(value)
     if value.ndim != 1:

@@ -1,4 +1,4 @@
-"""A figure that is laid out in inches, from its upper left corner."""
+"""Figure with a layout in inches from its upper left corner."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from ..text import PlainTextCanvas, font_families
 
 
 class Page:
-    """A white figure; text is drawn as it is, in any language.
+    """White figure; text of any language is drawn literally.
 
     Args:
-        width (float): Inches.
-        height (float): Inches.
-        colour (str): Of text without a colour.
+        width (float): Width in inches.
+        height (float): Height in inches.
+        colour (str): Default colour of text.
     """
 
     def __init__(self, width: float, height: float, colour: str) -> None:
@@ -24,11 +24,11 @@ class Page:
         PlainTextCanvas(self.figure)
 
     def box(self, left: float, top: float, width: float, height: float) -> tuple[float, float, float, float]:
-        """A rectangle in inches as matplotlib's ``add_axes`` takes it."""
+        """Convert a rectangle in inches to the fractions that matplotlib's ``add_axes`` takes."""
         bottom = 1 - (top + height) / self.height
         return left / self.width, bottom, width / self.width, height / self.height
 
     def write(self, x: float, y: float, text: str, **style: Any) -> None:
-        """Write a text whose baseline starts at (x, y); ``style`` is matplotlib's."""
+        """Write text with its baseline from (x, y), in inches; ``style`` are matplotlib's options."""
         usual: dict[str, Any] = {'color': self.colour, 'fontsize': 10, 'fontfamily': font_families(), 'va': 'baseline'}
         self.figure.text(x / self.width, 1 - y / self.height, text, **(usual | style))
