@@ -203,7 +203,7 @@ def test_other_batches_inside_an_epoch_are_refused(toy_runner, tmp_path, change,
 def test_another_seed_is_refused_unless_allowed(toy_runner, tmp_path, capsys):
     run = tmp_path / 'run'
     toy_runner(run, seed=3).train()
-    with pytest.raises(ConfigError, match='trained with seed 3, the config says 4. Resume with --seed 3'):
+    with pytest.raises(ConfigError, match='trained with seed 3, the config has 4. Resume with --seed 3'):
         toy_runner(run, resume=run / 'epoch_1.pth', seed=4).train()
     toy_runner(run, resume=run / 'epoch_1.pth', seed=4, allow_config_change=True).train()
     assert 'seed: 3 -> 4' in ''.join(capsys.readouterr())
@@ -222,7 +222,7 @@ def test_a_seed_that_the_config_leaves_open_is_the_saved_one(toy_runner, tmp_pat
 def test_schedule_shorter_than_the_run_is_told(toy_runner, tmp_path, capsys):
     toy_runner(tmp_path / 'run', max_epochs=2).train()
     toy_runner(tmp_path / 'run', resume=tmp_path / 'run' / 'epoch_2.pth', max_epochs=3).train()
-    told = 'WarmupCosineLR keeps the length that the run began with, 8 steps. This run has 12: its last 4 steps'
+    told = 'WarmupCosineLR keeps its original length, 8 steps. This run has 12: its last 4 steps'
     assert told in ''.join(capsys.readouterr())
 
 
@@ -231,8 +231,8 @@ def test_same_settings_tell_nothing(toy_runner, tmp_path, capsys):
     capsys.readouterr()
     toy_runner(tmp_path / 'run', resume=tmp_path / 'run' / 'epoch_1.pth', max_epochs=2).train()
     printed = ''.join(capsys.readouterr())
-    assert 'under other settings' not in printed
-    assert 'keeps the length' not in printed
+    assert 'with other settings' not in printed
+    assert 'keeps its original length' not in printed
 
 
 def test_checkpoint_that_does_not_say_its_place(toy_runner, tmp_path):

@@ -88,10 +88,14 @@ SPOILT = {
     'a schedule None': (('param_schedulers', 0), None, r'param_schedulers\.0 is missing, not a dict'),
     'a schedule with methods': (('param_schedulers', 0, 'step'), 3, r'param_schedulers\.0\.step is not known'),
     'a schedule at a word': (('param_schedulers', 0, 'last_step'), 'x', r'0\.last_step is a str'),
-    'random None': (('random_state',), None, "its 'random_state' is no state"),
-    'random of bytes': (('random_state', 'torch'), torch.zeros(3, dtype=torch.uint8), "its 'random_state' is no state"),
-    'random of words': (('random_state', 'python'), [3, ['x'], None], "its 'random_state' is no state"),
-    'random of another kind': (('random_state', 'numpy', 0), 'Other', "its 'random_state' is no state"),
+    'random None': (('random_state',), None, "its 'random_state' is not a state"),
+    'random of bytes': (
+        ('random_state', 'torch'),
+        torch.zeros(3, dtype=torch.uint8),
+        "its 'random_state' is not a state",
+    ),
+    'random of words': (('random_state', 'python'), [3, ['x'], None], "its 'random_state' is not a state"),
+    'random of another kind': (('random_state', 'numpy', 0), 'Other', "its 'random_state' is not a state"),
 }
 
 

@@ -76,7 +76,7 @@ def test_rewards_with_accumulation_and_mixed_precision(train, captions_file, rew
 
 
 def test_rewards_without_a_trained_captioner_are_refused(train, rewards_file, tmp_path):
-    with pytest.raises(ConfigError, match='SelfCriticalFSGR goes on from a trained model: set load_from'):
+    with pytest.raises(ConfigError, match='SelfCriticalFSGR continues from a trained model: set load_from'):
         train([str(rewards_file), '--work-dir', str(tmp_path / 'w')])
 
 

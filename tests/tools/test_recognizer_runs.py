@@ -39,7 +39,7 @@ def test_run_without_its_weights(train, test, clips_file, tmp_path):
     without = metrics_of(test, clips_file, checkpoint, tmp_path, *lacking)
     assert metrics_of(test, clips_file, checkpoint, tmp_path) == without
     assert metrics_of(test, clips_file, checkpoint, tmp_path, *lacking, 'missing_weights=fall_back') == without
-    with pytest.raises(CheckpointError, match='make the config build these'):
+    with pytest.raises(CheckpointError, match='change the config so that it builds the same components'):
         train([str(clips_file), '--work-dir', str(tmp_path / 'c'), '--cfg-options', f'load_from={checkpoint}'])
 
 

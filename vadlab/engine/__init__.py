@@ -1,4 +1,4 @@
-"""The runner and its hooks, loops and optimizers."""
+"""The runner, and its hooks, loops and optimizers."""
 
 from vadlab.utils.lazy_package import lazy_names
 

@@ -1,7 +1,7 @@
-"""Turning what is thrown while a config's parts are built into one message.
+"""Convert exceptions raised while a config is built to a ConfigError with one message.
 
-Unknown options, types and ranges are found before, by :mod:`~vadlab.utils.config_check`. What is left is known only
-when a part is built: an option that nobody gives, and what a part of MMEngine or torch refuses.
+:mod:`~vadlab.utils.config_check` finds unknown options, wrong types and ranges earlier. Two kinds of errors appear only
+when a component is built: a missing option, and a value that a class of MMEngine or torch refuses.
 """
 
 import inspect
@@ -18,10 +18,10 @@ _LIBRARIES = ('mmengine', 'mmcv', 'mmdet', 'torch')
 
 @contextmanager
 def config_mistakes() -> Iterator[None]:
-    """Within it, a missing option, or one that a library's part refuses, is a :class:`ConfigError`.
+    """Context in which a missing option, or one that a library's class refuses, raises :class:`ConfigError`.
 
-    Only errors of the call that builds a part count. One from inside a constructor of VADLab or of the user's own is a
-    fault of the program and passes unchanged.
+    Only errors of the call that builds a component are converted. An error inside a constructor of VADLab or of the
+    user is a bug in the program, and is raised unchanged.
     """
     try:
         yield
@@ -32,11 +32,11 @@ def config_mistakes() -> Iterator[None]:
         text = str(error.args[0]) if error.args else ''
         target = _callee(frames[-1])
         if isinstance(error, TypeError) and target is not None and (match := _MISSING.search(text)):
-            raise ConfigError(f'{target.__name__} needs {match[1]}, which the config does not give.') from error
+            raise ConfigError(f'{target.__name__} needs {match[1]}, which the config does not set.') from error
         if isinstance(error, KeyError) and 'registry' in text:
             raise ConfigError(text.split('. Please check')[0] + '.') from error
         if isinstance(error, KeyError) and 'must contain the key "type"' in text:
-            raise ConfigError(f'A part of the config has no type: {text[:300]}') from error
+            raise ConfigError(f'A component of the config has no type: {text[:300]}') from error
         if isinstance(error, ValueError) and frames[-1].f_code.co_filename.endswith('mmengine/runner/runner.py'):
             raise ConfigError(text.split(', but got')[0] + '.') from error  # what it got is whole parts of the config
         built = next((found for frame in reversed(frames) if (found := _callee(frame)) is not None), None)
@@ -46,6 +46,6 @@ def config_mistakes() -> Iterator[None]:
 
 
 def _callee(frame) -> type | None:  # type: ignore[no-untyped-def]
-    """The class that ``build_from_cfg``, if this is its frame, was calling."""
+    """The class that ``build_from_cfg`` was calling, if this is its frame."""
     target = frame.f_locals.get('obj_cls')
     return target if inspect.isclass(target) else None

@@ -1,4 +1,4 @@
-"""Taking back the files of a run that a mistake ends before it begins."""
+"""Remove log files when set-up fails."""
 
 import contextlib
 import logging
@@ -13,11 +13,11 @@ from .mmengine_compat import forget_instances
 
 
 class LogFolder:
-    """What a runner's constructor leaves in the work dir: the folder of its log, and a copy of the config.
+    """The files that a runner's constructor writes to the work dir: its log folder and a copy of the config.
 
     Args:
-        work_dir (str | Path): As it is before the runner is built.
-        config_name (str): Of the copy.
+        work_dir (str | Path): The work dir, before the runner is built.
+        config_name (str): File name of the copy.
     """
 
     def __init__(self, work_dir: str | Path, config_name: str) -> None:
@@ -26,13 +26,13 @@ class LogFolder:
         self._had_folders = {path.name for path in self._work_dir.glob('*/')}
 
     def remove(self, runner: Runner) -> None:
-        """Remove what was not there before; the runner, however far it was built, logs no more."""
+        """Remove the new files. The runner, even if only partly built, stops logging."""
         log_dir = getattr(runner, '_log_dir', None)
         if log_dir is not None and Path(log_dir).name in self._had_folders:
-            return  # another run began in this second, and logs there too
+            return  # another run started in the same second and uses the same folder
         visualizer, logger = getattr(runner, 'visualizer', None), getattr(runner, 'logger', None)
         if visualizer is not None:
-            visualizer.close()  # a writer that lives on would make its folder anew
+            visualizer.close()  # an open writer would create its folder again
         if logger is not None:
             for handler in [h for h in logger.handlers if isinstance(h, logging.FileHandler)]:
                 logger.removeHandler(handler)
@@ -45,5 +45,5 @@ class LogFolder:
         if not self._had_copy:
             self._copy.unlink(missing_ok=True)
         if not self._had_work_dir:
-            with contextlib.suppress(OSError):  # another process may have put something there
+            with contextlib.suppress(OSError):  # another process may have written files there
                 os.rmdir(self._work_dir)

@@ -1,7 +1,7 @@
 """Workarounds for behaviour of MMEngine, each with its reason. Seen in onedl-mmengine 0.10.12.
 
 The functions below can go when MMEngine changes. After an upgrade, check them and these places, which must stay where
-they are because they override a method or lie on a lower floor:
+they are because they override a method or belong to a lower layer:
 
 ======================================================== ==============================================================
 place                                                    what MMEngine does
@@ -81,7 +81,7 @@ def broadcast_tensors(model: nn.Module) -> None:
 
 
 def prepare_resume(checkpoint: dict[str, Any], metainfo: Any) -> None:
-    """Change a checkpoint, in place, into what ``Runner.resume`` handles without harm.
+    """Change a checkpoint in place, so that ``Runner.resume`` can use it.
 
     * ``Runner.resume`` executes ``meta.config``, so it is removed.
     * The log's histories become objects again; files hold plain values only.
@@ -90,7 +90,7 @@ def prepare_resume(checkpoint: dict[str, Any], metainfo: Any) -> None:
 
     Args:
         checkpoint (dict): With ``meta`` and ``message_hub``.
-        metainfo (Any): Of the training data set.
+        metainfo (Any): ``metainfo`` of the training data set.
     """
     meta, hub = checkpoint['meta'], checkpoint['message_hub']
     meta.pop('config', None)
@@ -101,7 +101,7 @@ def prepare_resume(checkpoint: dict[str, Any], metainfo: Any) -> None:
 
 
 def forget_instances(*parts: Any) -> None:
-    """Forget managers such as loggers. MMEngine keeps them by name and second, and the next run would get them."""
+    """Remove managers such as loggers. MMEngine stores them by name and second, and the next run would reuse them."""
     for part in parts:
         if part is not None:
             type(part)._instance_dict.pop(part.instance_name, None)

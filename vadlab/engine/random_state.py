@@ -24,18 +24,18 @@ def capture_random_state() -> dict[str, Any]:
 
 
 def check_random_state(state: Any, name: str) -> None:
-    """Refuse states that the generators do not take; they are left as they are.
+    """Check that the generators accept the states, without changing the generators.
 
     Raises:
-        CheckpointError: The file called ``name`` holds other states than :func:`capture_random_state` gives.
+        CheckpointError: The states in the file ``name`` are not of the form that :func:`capture_random_state` returns.
     """
     now = capture_random_state()
     try:
         restore_random_state(state)
-    except Exception as error:  # each generator refuses in its own way
+    except Exception as error:  # each generator raises another type
         reason = (str(error).splitlines() or [''])[0][:100] or type(error).__name__
         raise CheckpointError(
-            f"{name} cannot be resumed from: its 'random_state' is no state of the random generators ({reason})."
+            f"{name} cannot be resumed from: its 'random_state' is not a state of the random generators ({reason})."
         ) from error
     finally:
         restore_random_state(now)

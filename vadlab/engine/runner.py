@@ -1,4 +1,4 @@
-"""MMEngine's Runner with the promises that VADLab makes about runs."""
+"""VADLab's runner: MMEngine's Runner with exact resuming, safe checkpoints and clear errors."""
 
 import hashlib
 import logging
@@ -57,14 +57,14 @@ from .work_dir_lock import WorkDirLock
 class VADRunner(Runner):
     """Runs one experiment from its config.
 
-    What it adds to MMEngine's Runner:
+    It adds to MMEngine's Runner:
 
-    * Checkpoints hold tensors and plain values only, are written whole or not at all, must fit the model exactly, and
-      carry the config; resuming under a changed model says what differs.
-    * Resuming restores the random generators, gradients that wait for a step, and the place inside an epoch: a resumed
-      run equals one that was never stopped, bit for bit.
-    * Schedules count optimizer steps, whatever the accumulation.
-    * Mistakes in the config end with one message; long listings go to the log file, not to the terminal.
+    * Checkpoints contain only tensors and plain values, are written completely or not at all, must fit the model
+      exactly, and include the config. Resuming with a changed model is an error that lists the differences.
+    * Resuming restores the random generators, accumulated gradients and the position inside an epoch: a resumed run
+      equals an uninterrupted run, bit for bit.
+    * Schedules count optimizer steps, with and without gradient accumulation.
+    * User errors in the config end with one message; long listings go to the log file, not to the terminal.
     """
 
     @classmethod
@@ -86,12 +86,12 @@ class VADRunner(Runner):
         self._lock = WorkDirLock(work_dir)
         self._begun = False
         self._list_digest: str | None = None
-        with self._nothing_left_of_mistakes():
+        with self._clean_up_on_user_error():
             super().__init__(model, work_dir, **options)
 
     @contextmanager
-    def _nothing_left_of_mistakes(self) -> Iterator[None]:
-        """A mistake of the user's, found before the first step, leaves no log and no work dir."""
+    def _clean_up_on_user_error(self) -> Iterator[None]:
+        """Remove the log and the work dir if a user error occurs before the first step."""
         try:
             with config_mistakes():
                 yield
@@ -102,7 +102,7 @@ class VADRunner(Runner):
                     self._log_folder.remove(self)
             raise
 
-    # Mypy cannot see what MMEngine's constructor makes of these.
+    # MMEngine's constructor sets these; declared for mypy.
     _train_loop: Any
     _load_from: str | None
     _resume: bool
@@ -115,33 +115,33 @@ class VADRunner(Runner):
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """As MMEngine's, with batches that can start inside an epoch and samples that are each seeded."""
+        """Like MMEngine's, with batches that can start inside an epoch, and one seed per sample."""
         if isinstance(dataloader, DataLoader):
             return dataloader
         config = dict(dataloader)
         sampler = config.get('sampler') or {}
-        # An infinite sampler knows how to skip by itself.
+        # InfiniteSampler has its own way to skip samples.
         if 'batch_sampler' not in config and 'batch_size' in config and sampler.get('type') != 'InfiniteSampler':
             config['batch_sampler'] = {'type': ResumableBatchSampler, 'drop_last': config.pop('drop_last', False)}
         config.setdefault('worker_init_fn', {'type': end_where_batches_cannot_be_sent})
         config.setdefault('pin_memory', torch.cuda.is_available())
         with config_mistakes():
             loader = Runner.build_dataloader(config, seed, diff_rank_seed)
-        # torch's fetcher calls it, in this process or in a worker. The loader's own seed then means nothing; drawn from
-        # a generator of its own, it leaves the global one, which a model may use, as it is.
+        # torch's fetcher calls __getitems__, in this process or in a worker. The loader draws a base seed, which has no
+        # effect here. Its own generator keeps this draw from changing the global generator, which a model may use.
         loader.dataset.__getitems__ = SeededSamples(loader.dataset)
         loader.generator = torch.Generator()
         loader.generator.manual_seed(7919 * get_rank() + (torch.initial_seed() if seed is None else seed))
         return loader
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """As MMEngine's, which names a GPU for each process even where there is none."""
+        """Like MMEngine's, but without device ids on a CPU (MMEngine always sets one GPU per process)."""
         if self.distributed and not torch.cuda.is_available():
             model_wrapper_cfg = cpu_wrapper_config(model_wrapper_cfg)
         return super().wrap_model(model_wrapper_cfg, model)
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """As MMEngine's; training by epochs is resumable inside an epoch."""
+        """Like MMEngine's; training by epochs can be resumed inside an epoch."""
         if isinstance(loop, dict) and loop.get('by_epoch'):
             loop = {'type': ResumableEpochLoop, **{k: v for k, v in loop.items() if k != 'by_epoch'}}
         built = super().build_train_loop(loop)
@@ -149,13 +149,13 @@ class VADRunner(Runner):
         return built
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """As MMEngine's; what follows from weights alone is computed once per validation."""
+        """Like MMEngine's; results that depend only on weights are computed once per validation."""
         built = super().build_val_loop(loop)
         built.run = steady_weights()(built.run)
         return built
 
     def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """As MMEngine's; what follows from weights alone is computed once per test."""
+        """Like MMEngine's; results that depend only on weights are computed once per test."""
         built = super().build_test_loop(loop)
         built.run = steady_weights()(built.run)
         return built
@@ -168,17 +168,17 @@ class VADRunner(Runner):
             accumulated = wrapper._accumulative_counts
         else:
             accumulated = (wrapper or {}).get('accumulative_counts', 1)
-        return -(-self.max_iters // accumulated)  # what is left over at the end makes one more step
+        return -(-self.max_iters // accumulated)  # the remaining batches at the end make one more step
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
-        """As MMEngine's; a scheduler that does not go by epoch ends with the last optimizer step by default."""
+        """Like MMEngine's; a scheduler with ``by_epoch=False`` ends with the last optimizer step by default."""
         single = isinstance(scheduler, dict) and 'type' in scheduler
         for config in [scheduler] if single else scheduler if isinstance(scheduler, (list, tuple)) else []:
             if not isinstance(config, dict):
                 continue
             if config.get('convert_to_iter_based'):
                 raise ConfigError(
-                    f'{config.get("type")}: convert_to_iter_based counts batches. Use by_epoch=False and give begin '
+                    f'{config.get("type")}: convert_to_iter_based counts batches. Use by_epoch=False and set begin '
                     'and end in optimizer steps.'
                 )
             if config.get('type') == 'WarmupCosineLR':
@@ -193,33 +193,33 @@ class VADRunner(Runner):
         """Train.
 
         Raises:
-            ConfigError: The config names an unknown part or option, or another process uses the work dir.
+            ConfigError: The config contains an unknown component or option, or another process uses the work dir.
         """
         if is_main_process():
             self._lock.acquire()
         try:
-            with self._nothing_left_of_mistakes():
+            with self._clean_up_on_user_error():
                 return super().train()
         finally:
             self._lock.release()
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
-        """As MMEngine's; the first batch tells that everything is built, and has stood the sanity check."""
+        """Like MMEngine's; the first batch marks the run as begun: everything is built and the sanity check passed."""
         self._begun = self._begun or fn_name in ('before_train_iter', 'before_val_iter', 'before_test_iter')
         super().call_hook(fn_name, **kwargs)
 
     def init_weights(self) -> None:
-        """Give the model what its config says that it starts from, for a test without a checkpoint."""
-        with self._nothing_left_of_mistakes():
+        """Initialise the model as its config says, for a test without a checkpoint."""
+        with self._clean_up_on_user_error():
             self.bare_model.init_weights()
 
     def test(self) -> dict:
-        """Test; the metrics by name."""
-        with self._nothing_left_of_mistakes():
+        """Test, and return the metrics by name."""
+        with self._clean_up_on_user_error():
             return super().test()
 
     def dry_run(self) -> dict[str, float]:
-        """Build everything, then take one batch of each loader through loss, gradients and evaluation.
+        """Build everything, then run one batch of each loader through loss, gradients and evaluation.
 
         Returns:
             dict[str, float]: The loss terms and the metrics of that batch.
@@ -234,27 +234,27 @@ class VADRunner(Runner):
             return sanity_check(self, backward=True)
 
     def setup_env(self, env_cfg: dict) -> None:
-        """As MMEngine's; ``tf32`` in ``env_cfg`` lets a GPU use TF32 for what is not in bfloat16 (True by default)."""
+        """Like MMEngine's; ``tf32`` in ``env_cfg`` allows TF32 for float32 products on a GPU (default: True)."""
         if self.distributed and not is_distributed() and not torch.cuda.is_available():
             start_cpu_processes(self.launcher)
         super().setup_env(env_cfg)
         if self._train_loop is not None and is_main_process():
-            self._lock.acquire()  # nothing is written before this
+            self._lock.acquire()  # before any file is written
         if torch.cuda.is_available():
             torch.set_float32_matmul_precision('high' if env_cfg.get('tf32', True) else 'highest')
 
     def _init_model_weights(self) -> None:
-        # A checkpoint that is resumed from holds all weights: what training once started from is not needed again.
+        # A checkpoint to resume from contains all weights, so the pre-trained weights are not needed.
         if self._resume or not hasattr(self.bare_model, 'init_weights'):
             return
         self.bare_model.init_weights()
         broadcast_tensors(self.bare_model)
 
     def load_or_resume(self) -> None:
-        """As MMEngine's; a model that only refines another one must be told which.
+        """Like MMEngine's; a model that fine-tunes a trained one requires ``load_from``.
 
         Raises:
-            ConfigError: It is not.
+            ConfigError: The model requires ``load_from``, and it is not set.
         """
         if self._resume and self._load_from is None:
             found = latest_checkpoint(self.work_dir)
@@ -262,13 +262,13 @@ class VADRunner(Runner):
         refines = getattr(self.bare_model, 'needs_load_from', False)
         if self._train_loop is not None and refines and not (self._load_from or self._resume):
             raise ConfigError(
-                f'{type(self.bare_model).__name__} goes on from a trained model: set load_from to its checkpoint '
+                f'{type(self.bare_model).__name__} continues from a trained model: set load_from to its checkpoint '
                 '(--cfg-options load_from=FILE).'
             )
         super().load_or_resume()
 
     def dump_config(self) -> None:
-        """Keep the config beside the run; a test keeps it beside its log, not over that of the training."""
+        """Save the config in the work dir. A test saves it in its log folder, to keep the config of the training."""
         if self._train_loop is not None:
             super().dump_config()
         elif self.rank == 0:
@@ -278,7 +278,7 @@ class VADRunner(Runner):
 
     @property
     def bare_model(self) -> nn.Module:
-        """The model without the wrapper that distributes it."""
+        """The model without its distributed wrapper."""
         return self.model.module if is_model_wrapper(self.model) else self.model
 
     def load_checkpoint(
@@ -288,15 +288,15 @@ class VADRunner(Runner):
         strict: bool = True,
         revise_keys: list | None = None,
     ) -> dict:
-        """Load weights; they must fit exactly.
+        """Load weights; they must fit the model exactly.
 
-        Checkpoints of the authors of a method load too, if the model's ``from_public`` knows their layout.
+        Checkpoints of a method's authors can be loaded, too, if the model's ``from_public`` reads their layout.
 
         Raises:
             MissingFileError: There is no such file.
-            CheckpointError: It holds code, is damaged, belongs to another model, or is in an unknown layout.
+            CheckpointError: The file contains code, is damaged, belongs to another model, or has an unknown layout.
         """
-        # Kept for callers that know MMEngine's signature; a partial fit is never wanted.
+        # Parameters of MMEngine's signature; weights are never loaded partially.
         del map_location, strict, revise_keys
         checkpoint = read_checkpoint(filename)
         checkpoint['state_dict'] = in_our_names(self.bare_model, checkpoint['state_dict'], str(filename))
@@ -313,18 +313,18 @@ class VADRunner(Runner):
         resume_param_scheduler: bool = True,
         map_location: str | Callable = 'cpu',
     ) -> None:
-        """Go on with the run that saved ``filename``.
+        """Continue the run that saved ``filename``.
 
         Raises:
-            ConfigError: The model's config is not the saved one; the message lists the differences.
-            CheckpointError: The file holds weights alone, or a part that the run cannot go on from.
+            ConfigError: The config of the model differs from the saved one; the message lists the differences.
+            CheckpointError: The file contains only weights, or state that does not fit the run.
         """
         checkpoint = read_checkpoint(filename)
-        lacking = [k for k in ('meta', 'optimizer', 'message_hub') if k not in checkpoint]
-        if lacking:
+        missing = [k for k in ('meta', 'optimizer', 'message_hub') if k not in checkpoint]
+        if missing:
             raise CheckpointError(
-                f'{filename} cannot be resumed from: it has no {", ".join(lacking)} (a "best" checkpoint holds weights '
-                'only). Resume from an epoch_*.pth or iter_*.pth, or start anew from it with load_from.'
+                f'{filename} cannot be resumed from: it has no {", ".join(missing)} (a "best" checkpoint contains only '
+                'weights). Resume from an epoch_*.pth or iter_*.pth, or start a new run from it with load_from.'
             )
         lines = self._check_same_config(checkpoint, filename)
         self._check_parts(checkpoint, filename)
@@ -332,7 +332,7 @@ class VADRunner(Runner):
         lines += self._data_differences(checkpoint, filename)
         if lines:
             listing = '\n  '.join(lines)
-            self.logger.warning(f'Resuming {filename} under other settings (saved -> now):\n  {listing}')
+            self.logger.warning(f'Resuming {filename} with other settings (saved -> now):\n  {listing}')
         prepare_resume(checkpoint, getattr(self.train_dataloader.dataset, 'metainfo', None))
         resume_param_scheduler = resume_param_scheduler and self.param_schedulers is not None
         planned = [scheduler.end for scheduler in self._schedulers]
@@ -348,7 +348,7 @@ class VADRunner(Runner):
                 self.logger.warning(
                     f'{filename} has {self.epoch} epochs, max_epochs is {self.max_epochs}: nothing is left to train.'
                 )
-        self._tell_schedules(planned)
+        self._warn_schedules(planned)
 
     def _resume_loop(self, loop: ResumableEpochLoop, checkpoint: dict, filename: str) -> None:
         place = _place(checkpoint, filename, len(loop.dataloader))
@@ -360,8 +360,8 @@ class VADRunner(Runner):
                 f'{type(sampler).__name__} can only start at the beginning of one. Resume from an epoch_*.pth.'
             )
         if isinstance(sampler, ResumableBatchSampler) and hasattr(sampler.sampler, 'seed'):
-            sampler.sampler.seed = self.seed  # the saved one where the config leaves it open
-        # An epoch that was complete is complete, however many batches an epoch has now.
+            sampler.sampler.seed = self.seed  # the saved seed if the config does not set one
+        # A complete epoch stays complete if the number of batches per epoch has changed.
         loop.resume_at(len(loop.dataloader) if done == batches else done, place['validated'])
         states = checkpoint.get('random_states')
         if isinstance(states, list) and len(states) == get_world_size():
@@ -374,24 +374,24 @@ class VADRunner(Runner):
     def _schedulers(self) -> list[Any]:
         return self.param_schedulers if isinstance(self.param_schedulers, list) else []
 
-    def _tell_schedules(self, planned: list[int]) -> None:
-        """Warn where a schedule, which keeps its saved length, does not fit the length of the resumed run."""
+    def _warn_schedules(self, planned: list[int]) -> None:
+        """Warn if a schedule, which keeps its saved length, does not fit the length of the resumed run."""
         for scheduler, end in zip(self._schedulers, planned, strict=True):
             total, unit = (self.max_epochs, 'epochs') if scheduler.by_epoch else (self.max_steps, 'steps')
             if end == scheduler.end and (scheduler.by_epoch or end == total):
                 continue
             rest = (
-                f'its last {total - scheduler.end} {unit} keep the rate that the schedule ends with'
+                f'its last {total - scheduler.end} {unit} use the final rate of the schedule'
                 if total > scheduler.end
-                else f'it ends {scheduler.end - total} {unit} before the schedule does'
+                else f'it ends {scheduler.end - total} {unit} before the schedule'
             )
             self.logger.warning(
-                f'{type(scheduler).__name__} keeps the length that the run began with, {scheduler.end} {unit}. This '
+                f'{type(scheduler).__name__} keeps its original length, {scheduler.end} {unit}. This '
                 f'run has {total}: {rest}. For a schedule of the new length, start a new run with load_from.'
             )
 
     def _check_parts(self, checkpoint: dict, filename: str) -> None:
-        """Compare what training goes on from with what is built here, before anything of it is used."""
+        """Compare the saved training state with the built components, before any of it is used."""
         check_training_state(checkpoint, filename)
         if isinstance(self.optim_wrapper, OptimWrapper):
             saved, own = checkpoint['optimizer'], self.optim_wrapper.state_dict()
@@ -435,51 +435,51 @@ class VADRunner(Runner):
 
     def _load_weights(self, checkpoint: dict, filename: str) -> None:
         trained = isinstance(self.optim_wrapper, OptimWrapper)
-        before = list(self.bare_model.parameters())  # held, so that no new parameter gets the id of an old one
+        before = list(self.bare_model.parameters())  # keep references, so no new parameter gets the id of an old one
         if 'quantization' in checkpoint:
             if trained:
                 raise CheckpointError(f'{filename} was made by tools/quantize.py for inference; it cannot be trained.')
             prepare_quantized(self.bare_model, checkpoint, str(filename))
         load_weights(self.bare_model, checkpoint['state_dict'], str(filename))
         if trained and {id(p) for p in self.bare_model.parameters()} - {id(p) for p in before}:
-            # A model may become what a checkpoint was trained as, but the optimizer would not follow.
+            # Loading may replace modules of the model, but the optimizer still has the old parameters.
             raise CheckpointError(
-                f'{filename} was trained with other parts than the config builds here (above: which, and why). To go '
-                'on training it, make the config build these.'
+                f'{filename} was trained with other components than this config builds here (listed above, with the '
+                'reason). To continue training it, change the config so that it builds the same components.'
             )
 
     def _check_same_config(self, checkpoint: dict, filename: str) -> list[str]:
-        """Differences of the config that a run may go on under, as ``key: saved -> now``.
+        """Differences of the config with which a run may continue, as ``key: saved -> now``.
 
         Raises:
-            ConfigError: The model or its optimizer differ, and nothing allows it.
+            ConfigError: The model or its optimizer differ, and ``allow_config_change`` is not set.
         """
         saved = checkpoint['meta'].get('cfg')
         if not saved:
             return []
         old = read_saved_config(saved, str(filename))
-        lines, told = (
+        errors, warnings = (
             [
                 line
                 for line in config_differences({k: old.get(k) for k in keys}, {k: self.cfg.get(k) for k in keys})
                 if line.split(':')[0].rpartition('.')[2] not in _WITHOUT_EFFECT
             ]
-            for keys in (_FIXED, _TOLD)
+            for keys in (_FIXED, _REPORTED)
         )
-        if not lines or self.cfg.get('allow_config_change'):
-            return lines + told
-        listing = '\n  '.join(lines)
+        if not errors or self.cfg.get('allow_config_change'):
+            return errors + warnings
+        listing = '\n  '.join(errors)
         raise ConfigError(
-            f'{filename} was saved under another config (saved -> now):\n  {listing}\n'
-            'Resume with the config it was trained with, or accept the change by '
+            f'{filename} was saved with another config (saved -> now):\n  {listing}\n'
+            'Resume with the config it was trained with, or accept the change with '
             '--cfg-options allow_config_change=True.'
         )
 
     def _data_differences(self, checkpoint: dict, filename: str) -> list[str]:
-        """What the order of the batches and the schedules depend on and is not as saved, as ``key: saved -> now``.
+        """Differences that change the order of batches or the schedules, as ``key: saved -> now``.
 
         Raises:
-            ConfigError: The seed differs, or the place inside an epoch cannot be kept.
+            ConfigError: The seed differs, or the run cannot continue inside the epoch.
         """
         meta = checkpoint['meta']
         lines = config_differences(meta.get('data') or {}, self._data_settings()) if meta.get('data') else []
@@ -487,8 +487,8 @@ class VADRunner(Runner):
         if None not in (seed, configured) and seed != configured:
             if not self.cfg.get('allow_config_change'):
                 raise ConfigError(
-                    f'{filename} was trained with seed {seed}, the config says {configured}. Resume with '
-                    f'--seed {seed}, or accept the change by --cfg-options allow_config_change=True.'
+                    f'{filename} was trained with seed {seed}, the config has {configured}. Resume with '
+                    f'--seed {seed}, or accept the change with --cfg-options allow_config_change=True.'
                 )
             meta['seed'] = configured
             lines.append(f'seed: {seed} -> {configured}')
@@ -499,14 +499,14 @@ class VADRunner(Runner):
             listing = '\n  '.join(lines)
             raise ConfigError(
                 f'{filename} was saved inside epoch {meta["epoch"] + 1}, after {place["batches_done"]} of '
-                f'{place["batches"]} batches. The rest of that epoch cannot be trained, because its batches are made '
-                f'in another way now (saved -> now):\n  {listing}\n'
-                'Resume with the settings it was trained with, or from a checkpoint of the end of an epoch.'
+                f'{place["batches"]} batches. The rest of that epoch cannot be trained, because its batches would be '
+                f'different (saved -> now):\n  {listing}\n'
+                'Resume with the settings it was trained with, or from a checkpoint saved at the end of an epoch.'
             )
         return lines
 
     def _data_settings(self) -> dict[str, Any]:
-        """What decides which samples a batch is made of, beside the seed."""
+        """Settings, apart from the seed, that determine the samples of each batch."""
         loader = self.train_dataloader
         if self._list_digest is None:
             self._list_digest = list_digest(loader.dataset)
@@ -528,23 +528,23 @@ class VADRunner(Runner):
         by_epoch: bool = True,
         backend_args: dict | None = None,
     ) -> None:
-        """Save weights and all that training depends on. Every process must call it; the first one writes.
+        """Save the weights and the training state. Every process must call it; rank 0 writes the file.
 
         Args:
             out_dir (str): Folder.
-            filename (str): Name in it.
+            filename (str): File name in ``out_dir``.
             file_client_args (dict | None): Not supported; must be None.
             save_optimizer (bool): Save the optimizer's state.
             save_param_scheduler (bool): Save the schedulers' states.
-            meta (dict | None): More to keep beside the config, seed and versions.
-            by_epoch (bool): Whether it is called at the end of an epoch, or of an iteration.
+            meta (dict | None): Additional entries of ``meta``, besides config, seed and versions.
+            by_epoch (bool): True at the end of an epoch, False after an iteration.
             backend_args (dict | None): Not supported; must be None.
 
         Raises:
-            CheckpointError: It cannot be written; earlier files are untouched.
+            CheckpointError: The file cannot be written; earlier files are unchanged.
         """
         if file_client_args or backend_args:
-            raise ConfigError('Checkpoints are written to local folders: leave file_client_args and backend_args out.')
+            raise ConfigError('Checkpoints are written to local folders: remove file_client_args and backend_args.')
         meta = dict(meta or {})
         meta.setdefault('epoch', self.epoch + 1 if by_epoch else self.epoch)
         meta.setdefault('iter', self.iter if by_epoch else self.iter + 1)
@@ -585,7 +585,7 @@ class VADRunner(Runner):
     # ---- the log --------------------------------------------------------------------------------------------------
 
     def build_logger(self, log_level: int | str = 'INFO', log_file: str | None = None, **kwargs: Any) -> MMLogger:
-        """As MMEngine's; long listings and notes that no user can act on stay off the terminal."""
+        """Like MMEngine's; long listings and notes without use for the user go only to the log file."""
         logger = super().build_logger(log_level, log_file, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
@@ -594,18 +594,18 @@ class VADRunner(Runner):
         return logger
 
 
-#: What a resumed run must have as it was, and what it is told about.
+#: Parts of the config that must be the same in a resumed run, and parts whose changes are a warning.
 _FIXED = ('model', 'optim_wrapper')
-_TOLD = ('param_scheduler', 'train_dataloader', 'val_dataloader', 'val_evaluator')
-#: Options of loaders on which no result depends, and those that :meth:`VADRunner._data_settings` has.
+_REPORTED = ('param_scheduler', 'train_dataloader', 'val_dataloader', 'val_evaluator')
+#: Options of loaders that do not change results, and those that :meth:`VADRunner._data_settings` compares.
 _WITHOUT_EFFECT = {'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'batch_size'}
 
 
 def _place(checkpoint: dict, filename: str, batches: int) -> dict[str, Any]:
-    """Where in an epoch a checkpoint was saved: ``batches_done`` of ``batches``, and ``validated``.
+    """Position in the epoch of a checkpoint: ``batches_done`` of ``batches``, and ``validated``.
 
     Raises:
-        ConfigError: It does not say, and cannot be inside an epoch of so many batches.
+        ConfigError: The file does not contain it, and its iteration does not fit an epoch of ``batches`` batches.
     """
     meta = checkpoint['meta']
     if 'place' in meta:
@@ -625,14 +625,14 @@ def _checked_place(place: Any, filename: str) -> dict[str, Any]:
     fits = isinstance(place, dict) and all(type(place.get(key)) is kind for key, kind in kinds.items())
     if not fits or not 0 <= place['batches_done'] <= place['batches']:
         raise CheckpointError(
-            f'{filename} cannot be resumed from: meta.place is damaged. Take an earlier checkpoint, or start over from '
-            'its weights with --cfg-options load_from=FILE.'
+            f'{filename} cannot be resumed from: meta.place is damaged. Use an earlier checkpoint, or start a new run '
+            'from its weights with --cfg-options load_from=FILE.'
         )
     return place
 
 
 def list_digest(dataset: Any) -> str:
-    """A short digest of a data set's sample ids in their order; empty where it knows none."""
+    """A short digest of a data set's sample ids in their order; empty for data sets without ids."""
     if not isinstance(dataset, BaseDataset):
         return ''
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""One batch through everything before hours are spent."""
+"""The sanity check: one batch of each loader through loss and evaluation before training."""
 
 import logging
 import time
@@ -15,9 +15,9 @@ from .random_state import capture_random_state, restore_random_state
 
 
 def first_batch(loader: DataLoader) -> Any:
-    """The first samples of a loader's data set as one batch, loaded here: no worker is started for it.
+    """The first samples of a loader's data set as one batch, loaded without worker processes.
 
-    Where batches are composed by kind, it is the first of these: the first samples may all be of one class.
+    With a balanced batch sampler it is the first batch of the sampler, since the first samples may all have one class.
     """
     size = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', 1)
     inds = list(range(min(size, len(loader.dataset))))  # type: ignore[arg-type]
@@ -27,14 +27,14 @@ def first_batch(loader: DataLoader) -> Any:
 
 
 def sanity_check(runner: Any, backward: bool = False) -> dict[str, float]:
-    """Take one batch of each loader through the loss, prediction and the evaluators, and leave no trace.
+    """Run one batch of each loader through the loss, prediction and the evaluators.
 
-    Weights, queues, random generators and metrics are afterwards as they were. The test loader is left out where it
-    equals the validation loader.
+    Weights, queues, random generators and metrics are restored afterwards. The test loader is skipped if it equals the
+    validation loader.
 
     Args:
-        runner (VADRunner): With its training loop built and its weights loaded.
-        backward (bool): Also compute gradients (and drop them).
+        runner (VADRunner): The runner, with its training loop built and its weights loaded.
+        backward (bool): Also compute gradients, and discard them.
 
     Returns:
         dict[str, float]: Loss terms, ``val/...`` and ``test/...`` metrics.
@@ -84,7 +84,7 @@ def _evaluate(model: Any, loop: Any, prefix: str) -> dict[str, float]:
     logger = MMLogger.get_current_instance()
     level = logger.level
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # a metric of one video is often not defined, and says so
+        warnings.simplefilter('ignore')  # a metric of one batch is often undefined and warns
         logger.setLevel(logging.ERROR)
         try:
             metrics = loop.evaluator.evaluate(len(outputs))

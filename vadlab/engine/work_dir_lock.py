@@ -1,4 +1,4 @@
-"""One training per work dir at a time."""
+"""A lock that allows one training run per work dir."""
 
 import errno
 import fcntl
@@ -13,19 +13,20 @@ from pathlib import Path
 from vadlab.utils.errors import ConfigError
 
 LOCK_FILE = '.lock'
-#: File systems without locks, over some networks.
+#: Errors of file systems without locks, such as some network file systems.
 _NOT_SUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
-#: By path; the system would grant a process the lock that it holds already, and take both back with the first.
+#: Locks of this process by path. The system grants a process a lock that it already holds, and closing one of the files
+#: releases both.
 _held: dict[str, 'WorkDirLock'] = {}
 
 
 class WorkDirLock:
-    """A lock that the system releases when the process ends, however it ends; what forks do not inherit.
+    """A file lock that the system releases when the process ends, even after a crash. Forks do not inherit it.
 
-    The file says who holds it. One left by a killed process means nothing.
+    The file names the process that holds the lock. A file left by a killed process has no effect.
 
     Args:
-        work_dir (str | Path): The folder; made by :meth:`acquire` where it is missing.
+        work_dir (str | Path): The folder; :meth:`acquire` creates it if it is missing.
     """
 
     def __init__(self, work_dir: str | Path) -> None:
@@ -33,10 +34,10 @@ class WorkDirLock:
         self._file: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock; does nothing where this object, or a run of this process that is over, has it.
+        """Take the lock, also from a finished run of this process. Does nothing if this object holds it.
 
         Raises:
-            ConfigError: Another process has it.
+            ConfigError: Another process holds the lock.
         """
         if self._file is not None:
             return
@@ -58,7 +59,7 @@ class WorkDirLock:
                     ) from None
             if self._is_on_disk(file):
                 break
-            os.close(file)  # its holder removed it between our two calls
+            os.close(file)  # the holder removed the file between our two calls
         about = {
             'pid': os.getpid(),
             'host': socket.gethostname(),
@@ -76,7 +77,7 @@ class WorkDirLock:
             return False
 
     def release(self) -> None:
-        """Give it back; does nothing where it is not held."""
+        """Release the lock. Does nothing if it is not held."""
         if self._file is None:
             return
         self.path.unlink(missing_ok=True)
@@ -88,6 +89,6 @@ class WorkDirLock:
 def _describe(text: bytes) -> str:
     try:
         found = json.loads(text)
-        return f'process {found["pid"]} on {found["host"]} trains there since {found["since"]} ({found["command"]})'
+        return f'process {found["pid"]} on {found["host"]} has used it since {found["since"]} ({found["command"]})'
     except (ValueError, KeyError, TypeError):
-        return 'another process trains there'
+        return 'another process uses it'

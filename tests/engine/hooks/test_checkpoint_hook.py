@@ -10,7 +10,7 @@ from vadlab.utils.errors import ConfigError
 def test_save_best_that_is_no_metric_names_the_nearest(toy_runner, sanity_check):
     runner = toy_runner(save_best='toy/closenes')
     runner.cfg.sanity_check = sanity_check
-    with pytest.raises(ConfigError, match="save_best='toy/closenes' is no metric .* Did you mean 'toy/closeness'"):
+    with pytest.raises(ConfigError, match="save_best='toy/closenes' is not a metric .* Did you mean 'toy/closeness'"):
         runner.train()
     assert runner.iter == (0 if sanity_check else 4)  # found before the first step, or at the first validation
 

@@ -1,4 +1,4 @@
-"""Hooks: one per module."""
+"""Hooks, one per module."""
 
 from vadlab.utils.lazy_package import lazy_names
 

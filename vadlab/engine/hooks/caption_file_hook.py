@@ -1,4 +1,4 @@
-"""Keeping the captions of a test."""
+"""Save the captions of a test."""
 
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from vadlab.utils.json_file import write_json
 
 @HOOKS.register_module()
 class CaptionFileHook(Hook):
-    """Writes every test image's caption into one JSON, in the form of COCO's result files.
+    """Writes the captions of all test images to one JSON, in the format of COCO's result files.
 
-    ``[{"image_id": ..., "caption": ..., "log_prob": ...}, ...]``, in the order of the image ids:
+    ``[{"image_id": ..., "caption": ..., "log_prob": ...}, ...]``, in the order of the image ids.
     ``tools/eval_captions.py`` and COCO's own evaluation read it.
 
     Args:
@@ -30,11 +30,11 @@ class CaptionFileHook(Hook):
         self._captions: dict[int | str, dict[str, Any]] = {}
 
     def before_test(self, runner: Any) -> None:
-        """Start empty."""
+        """Remove captions of an earlier test."""
         self._captions, self.written = {}, False
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Collect."""
+        """Collect the captions of a batch."""
         for sample in outputs or []:
             if 'pred_caption' not in sample:
                 continue
@@ -42,7 +42,7 @@ class CaptionFileHook(Hook):
             self._captions[sample.image_id] = record | {'log_prob': round(float(sample.pred_score), 6)}
 
     def after_test(self, runner: Any) -> None:
-        """Gather over ranks, where padding may have given an image to two of them, and write."""
+        """Gather over ranks and write. Padding of the sampler may give one image to two ranks; it is written once."""
         captions: dict[int | str, dict[str, Any]] = {}
         for part in all_gather_object(self._captions):
             captions |= part

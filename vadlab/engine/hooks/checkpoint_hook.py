@@ -1,4 +1,4 @@
-"""Saving checkpoints."""
+"""Save checkpoints."""
 
 import contextlib
 import os
@@ -20,10 +20,10 @@ from ..mmengine_compat import DeferredRemovals
 
 @HOOKS.register_module()
 class CheckpointHook(MMCheckpointHook):
-    """MMEngine's hook, which removes old checkpoints only once the new one is on disk.
+    """MMEngine's hook, but old checkpoints are removed only after the new one is on disk.
 
-    MMEngine removes first; a disk that is full at that moment then costs the last good checkpoint. Paths that a resumed
-    checkpoint holds are those of its work dir when it was saved: only the names in them are used.
+    MMEngine removes them first; if the disk is full then, the last good checkpoint is lost. Paths in a resumed
+    checkpoint refer to the work dir at the time of saving, so only their file names are used.
     """
 
     out_dir: str
@@ -32,7 +32,7 @@ class CheckpointHook(MMCheckpointHook):
     best_ckpt_path_dict: dict[str, str | None]
 
     def before_train(self, runner: Any) -> None:
-        """Clear away what an interrupted save left behind; go on with the best checkpoint of a resumed run."""
+        """Remove files of an interrupted save, and find the best checkpoint of a resumed run."""
         super().before_train(runner)
         if self.save_best is not None:
             self._forget_another_metric(runner)
@@ -42,7 +42,7 @@ class CheckpointHook(MMCheckpointHook):
         if not runner._resume:
             return
         if 'last_ckpt' in runner.message_hub.runtime_info:
-            # Where it is not None, a new best score is also kept in the checkpoint of its epoch.
+            # If this is not None, MMEngine also writes a new best score to the checkpoint of its epoch.
             name = os.path.basename(runner.message_hub.get_info('last_ckpt'))
             self.last_ckpt = os.path.join(self.out_dir, name)
         if self.save_best is not None:
@@ -53,7 +53,7 @@ class CheckpointHook(MMCheckpointHook):
                     self._remove_replaced(runner, key, Path(path))
 
     def _remove_replaced(self, runner: Any, key: str, best: Path) -> None:
-        """Remove those that the best checkpoint so far has replaced, in case the run was killed before it did."""
+        """Remove checkpoints that were replaced by the best one, in case the run was killed before their removal."""
         if not best.is_file():
             runner.logger.warning(f'The best checkpoint so far, {best.name}, is not in {self.out_dir}.')
         pattern = re.escape(f'best_{key}_{self.filename_tmpl}'.replace('/', '_')).replace(r'\{\}', r'(\d+)')
@@ -77,7 +77,7 @@ class CheckpointHook(MMCheckpointHook):
             runner.logger.warning(f'{name} was chosen by another metric: the choice by {key} starts over.')
 
     def _find_best_here(self, runner: Any) -> None:
-        """The best checkpoint so far is removed for a better one: a resumed file may name no other file than ours."""
+        """Find the best checkpoint in the work dir. It is removed later, so paths in a resumed file are not used."""
 
         def here(path: str | None) -> str | None:
             name = Path(path or '').name
@@ -94,7 +94,7 @@ class CheckpointHook(MMCheckpointHook):
                 runner.message_hub.update_info(key, path)
 
     def check_save_best(self, metrics: Iterable[str]) -> None:
-        """Refuse a ``save_best`` that no metric of the validation is called.
+        """Check that ``save_best`` is a metric of the validation.
 
         Raises:
             ConfigError: The message names the nearest metrics.
@@ -103,7 +103,7 @@ class CheckpointHook(MMCheckpointHook):
         for name in self.key_indicators if self.save_best else []:
             if name != 'auto' and name not in known:
                 raise ConfigError(
-                    f'CheckpointHook: save_best={name!r} is no metric of the validation. {nearest(name, known)}'
+                    f'CheckpointHook: save_best={name!r} is not a metric of the validation. {nearest(name, known)}'
                 )
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
@@ -118,8 +118,8 @@ class CheckpointHook(MMCheckpointHook):
             for key in self.key_indicators if self.save_best else []:
                 if why := getattr(metric, 'meaningless', {}).get(key):
                     runner.logger.warning(
-                        f'save_best: {key} = {metrics[key]:.4f} does not measure the model ({why}). A best checkpoint '
-                        'that is chosen by it is no better than another.'
+                        f'save_best: {key} = {metrics[key]:.4f} does not measure the model ({why}). The checkpoint '
+                        'that it selects as the best is no better than another.'
                     )
         with self._remove_afterwards(runner):
             super()._save_best_checkpoint(runner, metrics)
@@ -127,7 +127,7 @@ class CheckpointHook(MMCheckpointHook):
     @contextlib.contextmanager
     def _remove_afterwards(self, runner: Any) -> Iterator[None]:
         backend: Any = self.file_backend  # type: ignore[has-type]
-        if isinstance(backend, DeferredRemovals):  # the best one is saved through the ordinary path
+        if isinstance(backend, DeferredRemovals):  # _save_best_checkpoint calls _save_checkpoint_with_step
             yield
             return
         later = self.file_backend = DeferredRemovals(backend)

@@ -1,4 +1,4 @@
-"""Looking at the device before training."""
+"""Check the device before training."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from vadlab.utils.errors import MissingDependencyError
 
 @HOOKS.register_module()
 class DeviceCheckHook(Hook):
-    """Logs where the model runs, and which RoIAlign it takes if it pools regions and mmcv has no ops for the device."""
+    """Logs the device, the size of the model, and whether RoIAlign falls back to plain torch."""
 
     priority = 'VERY_HIGH'
 
     def before_run(self, runner: Any) -> None:
-        """Check.
+        """Log the device and check mmcv's ops, if the model needs them.
 
         Raises:
             MissingDependencyError: The model contains a detector of MMDetection, and mmcv has no ops for the device.

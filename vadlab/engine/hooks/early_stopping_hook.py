@@ -1,4 +1,4 @@
-"""Ending a training that no longer gets better."""
+"""Early stopping."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,20 +13,20 @@ from vadlab.utils.suggest import nearest
 
 @HOOKS.register_module()
 class EarlyStoppingHook(MMEarlyStoppingHook):
-    """MMEngine's hook, which does not stop before ``min_epochs`` and goes on counting in a resumed run.
+    """MMEngine's hook with a minimum number of epochs, and with a count that is restored in a resumed run.
 
     Args:
         monitor (str): Metric of the validation.
-        rule (str): What is better, ``greater`` or ``less``.
-        min_delta (float): A smaller gain is none.
-        patience (int): Validations without a gain.
-        min_epochs (int): Epochs that are trained in any case.
+        rule (str): Which values are better, ``greater`` or ``less``.
+        min_delta (float): Smallest change that counts as an improvement.
+        patience (int): Number of validations without improvement after which training stops.
+        min_epochs (int): Training does not stop before this many epochs.
 
     Raises:
         ConfigError: The validation has no such metric.
     """
 
-    # Before the checkpoint hook, which keeps the count when it saves a new best score.
+    # Runs before the checkpoint hook, which saves the count together with a new best score.
     priority = 'LOW'
 
     def __init__(
@@ -41,10 +41,10 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
         self.min_epochs = min_epochs
 
     def before_run(self, runner: Any) -> None:
-        """Do without MMEngine's question whether the training can be stopped: ours can, and a test has none."""
+        """Skip MMEngine's check of the training loop: ours can be stopped, and a test has no training loop."""
 
     def check_monitor(self, metrics: Iterable[str]) -> None:
-        """Refuse a ``monitor`` that no metric of the validation is called; the sanity check asks before training.
+        """Check that ``monitor`` is a metric of the validation. The sanity check calls this before training.
 
         Raises:
             ConfigError: The message names the nearest metrics.
@@ -52,27 +52,27 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
         known = sorted(metrics)
         if self.monitor not in known:
             raise ConfigError(
-                f'EarlyStoppingHook: monitor={self.monitor!r} is no metric of the validation. '
+                f'EarlyStoppingHook: monitor={self.monitor!r} is not a metric of the validation. '
                 f'{nearest(self.monitor, known)}'
             )
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
-        """Count, and stop the training if it is time."""
+        """Update the count, and stop the training if ``patience`` is exhausted."""
         self.check_monitor(metrics or {})
         super().after_val_epoch(runner, metrics)
         if runner.train_loop.stop_training and runner.epoch < self.min_epochs:
             runner.train_loop.stop_training = False
-            runner.logger.info(f'... but at least {self.min_epochs} epochs are trained.')
+            runner.logger.info(f'Training continues: at least {self.min_epochs} epochs are trained (min_epochs).')
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Keep the count."""
+        """Save the count."""
         checkpoint['early_stopping'] = self._state()
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Go on with it, if this run is the one that was saved.
+        """Restore the count if the run is resumed.
 
         Raises:
-            CheckpointError: The saved count is no count.
+            CheckpointError: The saved count is damaged.
         """
         if runner._resume and 'early_stopping' in checkpoint:
             saved, own = checkpoint['early_stopping'], self._state()
@@ -90,7 +90,7 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
         return {k: getattr(self, k) for k in ('wait_count', 'best_score', 'monitor', 'rule')}
 
     def before_train(self, runner: Any) -> None:
-        """Train no further where the validation that the checkpoint was saved after had ended the training."""
+        """Stop at once if the last validation before the checkpoint had ended the training."""
         counted = getattr(runner.train_loop, 'validated_epoch', None) == runner.epoch
         if counted and self.wait_count >= self.patience and runner.epoch >= self.min_epochs:
             runner.train_loop.stop_training = True

@@ -1,4 +1,4 @@
-"""Telling that a model is used on features of another recipe."""
+"""Warn if a model is used with features of another recipe."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from vadlab.utils.config import config_differences
 
 @HOOKS.register_module()
 class FeatureRecipeHook(Hook):
-    """Keeps the recipe of the training features in checkpoints, and compares it with that of other features.
+    """Saves the recipe of the training features in checkpoints, and compares it with the recipe of other features.
 
-    Two backbones may give features of the same width: a model that was trained on those of one gives scores of those
-    of the other, and they mean nothing. A difference is a warning, not an error: crops or library versions may well
-    differ. Features without a ``recipe.json`` and checkpoints without a recipe are not compared.
+    Two backbones may give features of the same width. A model trained with one of them accepts features of the other,
+    but its scores are meaningless. A difference is a warning, not an error, since crops or library versions may differ.
+    Features without a ``recipe.json`` and checkpoints without a recipe are not compared.
     """
 
     priority = 'VERY_HIGH'
@@ -23,30 +23,30 @@ class FeatureRecipeHook(Hook):
         self._loaded: dict[str, Any] | None = None
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Put the recipe of the training features into ``meta``."""
+        """Save the recipe of the training features in ``meta``."""
         recipe = _recipe_of(runner.train_dataloader)
         if recipe is not None:
             checkpoint['meta']['feature_recipe'] = recipe
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Note the recipe that the weights come from."""
+        """Read the recipe of the features that the weights were trained on."""
         self._loaded = (checkpoint.get('meta') or {}).get('feature_recipe')
 
     def before_train(self, runner: Any) -> None:
-        """Compare training features with those of the checkpoint that is loaded, and with those of the validation."""
+        """Compare the training features with those of the loaded checkpoint and with those of the validation."""
         recipe = _recipe_of(runner.train_dataloader)
         _tell(runner, 'that the checkpoint was trained on', self._loaded, 'training', recipe)
         if runner.val_loop is not None:
             _tell(runner, 'of the training', recipe, 'validation', _recipe_of(runner.val_dataloader))
 
     def before_test(self, runner: Any) -> None:
-        """Compare."""
+        """Compare the test features with those of the checkpoint."""
         _tell(runner, 'that the checkpoint was trained on', self._loaded, 'test', _recipe_of(runner.test_dataloader))
 
 
 def _recipe_of(loader: Any) -> dict[str, Any] | None:
     dataset = getattr(loader, 'dataset', None)
-    while dataset is not None and not hasattr(dataset, 'feature_recipe'):  # wrapped, as by RepeatDataset
+    while dataset is not None and not hasattr(dataset, 'feature_recipe'):  # unwrap RepeatDataset and the like
         dataset = getattr(dataset, 'dataset', None)
     return None if dataset is None else dataset.feature_recipe
 

@@ -1,4 +1,4 @@
-"""What training depends on, in the log."""
+"""Log learning rates, temperatures and queues."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from vadlab.registry import HOOKS
 class LogScalarsHook(Hook):
     """Logs each optimizer group's learning rate, the temperatures and the fill of negative queues.
 
-    Rates are logged as ``<group>_lr``: one per group. Groups without names are ``group0_lr`` and so on, a single one is
-    ``lr``. MMEngine's own ``lr`` (of the first group) and ``base_lr`` (of the optimizer's defaults) are removed.
-    The rest is logged as ``<name>`` of every scalar parameter called ``logit_scale...`` (its exponential, the factor
-    on cosines) and ``<name>_fill`` of every module with a ``fill``.
+    Each group's rate is logged as ``<group>_lr``. Groups without names are ``group0_lr`` and so on; a single group
+    without a name is ``lr``. MMEngine's own ``lr`` (of the first group) and ``base_lr`` (of the optimizer's defaults)
+    are removed. Every scalar parameter called ``logit_scale...`` is logged under its name (its exponential, the factor
+    on cosines), and every module with a ``fill`` as ``<name>_fill``.
 
     Args:
-        interval (int): Iterations between looks; each waits for the device once a temperature.
+        interval (int): Iterations between logs; each log waits for the device once per temperature.
     """
 
     priority = 'NORMAL'
@@ -27,7 +27,7 @@ class LogScalarsHook(Hook):
         self.interval = interval
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Log."""
+        """Log the scalars every ``interval`` iterations."""
         update = runner.message_hub.update_scalar
         for name in ('lr', 'base_lr'):
             runner.message_hub.log_scalars.pop(f'train/{name}', None)

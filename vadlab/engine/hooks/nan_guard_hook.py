@@ -1,4 +1,4 @@
-"""Stopping at the first number that is none."""
+"""Stop training on the first NaN or infinity."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ from ..loops.resumable_epoch_loop import sample_names
 class NaNGuardHook(Hook):
     """Stops when a loss, a gradient or a weight is not finite, and names the samples.
 
-    It acts before any checkpoint of that iteration is written, so that the newest one on disk is good.
+    It runs before the checkpoint of the same iteration is written, so the newest checkpoint on disk is good.
 
     Args:
-        check_weights_every (int): Iterations between looks at all weights, which a gradient without clipping may have
-            spoilt unseen; 0 for never.
+        check_weights_every (int): Iterations between checks of all weights; 0 for never. Without gradient clipping, the
+            gradient norm is not computed, and only this check finds damaged weights.
     """
 
     priority = 'VERY_HIGH'
@@ -30,14 +30,14 @@ class NaNGuardHook(Hook):
         self._names: list[str] = []
 
     def before_train(self, runner: Any) -> None:
-        """Start with a clean slate."""
+        """Clear the sample names of an earlier run."""
         self._names = []
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Look at the loss terms, and after an optimizer step at the gradient.
+        """Check the loss terms, and after an optimizer step the gradient norm.
 
         Raises:
-            TrainingError: One is not finite.
+            TrainingError: One of them is not finite.
         """
         names = sample_names(data_batch)
         bad = [k for k, v in (outputs or {}).items() if not bool(torch.isfinite(torch.as_tensor(v)).all())]
@@ -51,13 +51,13 @@ class NaNGuardHook(Hook):
         if norms is not None and len(norms.data[0]):
             norm = norms.current()
             scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
-            # float16's loss scaling meets infinities on purpose and skips the step.
+            # float16's loss scaling expects infinities and skips such steps.
             if not torch.isfinite(torch.tensor(float(norm))) and not (scaler is not None and scaler.is_enabled()):
                 self._stop(runner, f'the gradient norm is {norm}', names)
         if self.check_weights_every and (runner.iter + 1) % self.check_weights_every == 0:
-            spoilt = [n for n, p in runner.bare_model.named_parameters() if not bool(torch.isfinite(p).all())]
-            if spoilt:
-                self._stop(runner, f'{len(spoilt)} weights are not finite (first: {spoilt[0]})', names)
+            damaged = [n for n, p in runner.bare_model.named_parameters() if not bool(torch.isfinite(p).all())]
+            if damaged:
+                self._stop(runner, f'{len(damaged)} weights are not finite (first: {damaged[0]})', names)
 
     @staticmethod
     def _stop(runner: Any, what: str, names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Telling modules about optimizer steps."""
+"""Call modules after optimizer steps."""
 
 from typing import Any
 
@@ -9,23 +9,23 @@ from vadlab.registry import HOOKS
 
 @HOOKS.register_module()
 class OptimizerStepHook(Hook):
-    """Calls ``after_optimizer_step()`` on every module that has it, after each real optimizer step.
+    """Calls ``after_optimizer_step()`` of every module that has this method, after each optimizer step.
 
-    With accumulation several batches make one step; what counts training progress (a queue's warm-up, the clamping of
-    a temperature) counts these. Before training ``before_train(max_steps)`` is called where a module has it, with the
-    number of optimizer steps in the whole run.
+    With gradient accumulation several batches make one step. Modules that depend on training progress (a queue's
+    warm-up, the clamping of a temperature) count steps. Before training, ``before_train(max_steps)`` of every module
+    that has this method is called with the number of optimizer steps in the whole run.
     """
 
     priority = 'HIGH'
 
     def before_train(self, runner: Any) -> None:
-        """Tell the modules how long the run is."""
+        """Call ``before_train`` of the modules with the number of steps."""
         for module in runner.bare_model.modules():
             if hasattr(module, 'before_train'):
                 module.before_train(runner.max_steps)
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Tell the modules, if this batch completed a step."""
+        """Call ``after_optimizer_step`` of the modules, if this batch completed a step."""
         if not runner.optim_wrapper.should_update():
             return
         for module in runner.bare_model.modules():

@@ -1,4 +1,4 @@
-"""Schedules that count optimizer steps."""
+"""Step schedulers once per optimizer step."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from vadlab.registry import HOOKS
 
 @HOOKS.register_module()
 class ParamSchedulerHook(MMParamSchedulerHook):
-    """MMEngine's hook, stepping the schedulers that do not go by epoch once an optimizer step, not once a batch."""
+    """MMEngine's hook, but schedulers with ``by_epoch=False`` step once per optimizer step, not once per batch."""
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Step the schedulers, if this batch completed an optimizer step."""

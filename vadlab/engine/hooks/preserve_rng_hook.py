@@ -1,4 +1,4 @@
-"""Validation that training does not notice."""
+"""Keep validation from changing the random generators."""
 
 from typing import Any
 
@@ -11,18 +11,18 @@ from ..random_state import capture_random_state, restore_random_state
 
 @HOOKS.register_module()
 class PreserveRNGHook(Hook):
-    """Puts the random generators back after validation.
+    """Restores the random generators after validation.
 
-    Training is then the same with and without it, and a run resumed from a checkpoint saved just before a validation
-    goes on as the run that was not stopped.
+    Training then gives the same result with and without validation, and a run resumed from a checkpoint saved just
+    before a validation gives the same result as an uninterrupted run.
     """
 
     priority = 'VERY_HIGH'
 
     def before_val(self, runner: Any) -> None:
-        """Note the states."""
+        """Save the states."""
         self._state = capture_random_state()
 
     def after_val_epoch(self, runner: Any, metrics: Any = None) -> None:
-        """Restore them: here already, since the checkpoint with the new best score is saved next."""
+        """Restore the states here, before the checkpoint with the new best score is saved."""
         restore_random_state(self._state)

@@ -1,4 +1,4 @@
-"""A bar on the terminal."""
+"""A progress bar on the terminal."""
 
 import sys
 import time
@@ -12,12 +12,12 @@ from vadlab.registry import HOOKS
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """Shows how far an epoch is while a batch is computed; silent where standard error is not a terminal.
+    """Shows the progress of an epoch while a batch is computed. Off if standard error is not a terminal.
 
-    The bar is drawn before a batch and cleared after it, so that lines of the log never run into it.
+    The bar is drawn before a batch and cleared after it, so it does not mix with lines of the log.
 
     Args:
-        width (int): Characters of the bar.
+        width (int): Width of the bar in characters.
     """
 
     priority = 'HIGH'
@@ -26,7 +26,7 @@ class ProgressBarHook(Hook):
         self.width = width
 
     def before_run(self, runner: Any) -> None:
-        """See whether anybody is looking."""
+        """Switch the bar on if standard error is a terminal."""
         self.is_on = sys.stderr.isatty() and is_main_process()
         self._started = time.monotonic()
 
@@ -48,26 +48,26 @@ class ProgressBarHook(Hook):
             sys.stderr.flush()
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Draw."""
+        """Draw the bar."""
         total = len(runner.train_dataloader)
         self._draw(f'epoch {runner.epoch + 1}/{runner.max_epochs}', batch_idx % max(total, 1), total)
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Clear."""
+        """Clear the bar."""
         self._clear()
 
     def before_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Draw."""
+        """Draw the bar."""
         self._draw('validation', batch_idx, len(runner.val_dataloader))
 
     def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Clear."""
+        """Clear the bar."""
         self._clear()
 
     def before_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Draw."""
+        """Draw the bar."""
         self._draw('test', batch_idx, len(runner.test_dataloader))
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Clear."""
+        """Clear the bar."""
         self._clear()

@@ -1,4 +1,4 @@
-"""Keeping book of whether the run in a work dir is finished."""
+"""Record whether the run in a work dir is finished."""
 
 import json
 import time
@@ -17,7 +17,7 @@ STATE_FILE = 'run.json'
 
 
 def read_run_state(work_dir: str | Path) -> str | None:
-    """``'unfinished'`` or ``'finished'`` for the run in a work dir; None where there is none."""
+    """``'unfinished'`` or ``'finished'`` for the run in a work dir; None if there is no run."""
     work_dir = Path(work_dir)
     file = work_dir / STATE_FILE
     if file.is_file():
@@ -29,10 +29,10 @@ def read_run_state(work_dir: str | Path) -> str | None:
 
 
 def check_work_dir(work_dir: str | Path, resume: bool, overwrite: bool) -> None:
-    """Refuse to write over a run.
+    """Check that a new run does not overwrite an existing one.
 
     Raises:
-        ConfigError: The folder holds a run and neither ``resume`` nor ``overwrite`` is chosen, or both are.
+        ConfigError: The folder contains a run and neither ``resume`` nor ``overwrite`` is set, or both are set.
     """
     if resume and overwrite:
         raise ConfigError('--resume and --overwrite exclude each other.')
@@ -46,26 +46,26 @@ def check_work_dir(work_dir: str | Path, resume: bool, overwrite: bool) -> None:
     )
     raise ConfigError(
         f'{work_dir} holds {"an unfinished" if state == "unfinished" else "a finished"} run. Choose: {resume_text}; '
-        'another folder with --work-dir DIR; or throw the old run away with --overwrite.'
+        'use another folder with --work-dir DIR; or replace the old run with --overwrite.'
     )
 
 
 @HOOKS.register_module()
 class RunStateHook(Hook):
-    """Writes ``run.json`` in the work dir: unfinished when the first step is taken, finished after the last.
+    """Writes ``run.json`` to the work dir: ``unfinished`` before the first step, ``finished`` after the last.
 
     Args:
-        overwrite (bool): Remove checkpoints of an earlier run, once this one is about to take its first step.
+        overwrite (bool): Remove checkpoints of an earlier run before the first step.
     """
 
-    # After the sanity check (a run that fails there has not begun), before anything is saved.
+    # After the sanity check (a run that fails there has not begun), and before anything is saved.
     priority = 'LOW'
 
     def __init__(self, overwrite: bool = False) -> None:
         self.overwrite = overwrite
 
     def before_train(self, runner: Any) -> None:
-        """Begin."""
+        """Remove an earlier run, if ``overwrite`` is set, and write ``unfinished``."""
         if not is_main_process():
             return
         if self.overwrite:
@@ -75,7 +75,7 @@ class RunStateHook(Hook):
         self._write(runner, 'unfinished')
 
     def after_train(self, runner: Any) -> None:
-        """End."""
+        """Write ``finished``."""
         if is_main_process():
             self._write(runner, 'finished')
 

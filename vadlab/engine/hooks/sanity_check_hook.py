@@ -13,15 +13,15 @@ from .early_stopping_hook import EarlyStoppingHook
 
 @HOOKS.register_module()
 class SanityCheckHook(Hook):
-    """Takes one batch of each loader through loss and evaluation before training, so that what is broken fails now.
+    """Runs one batch of each loader through loss and evaluation before training, to find errors early.
 
-    ``sanity_check=False`` in the config leaves it out.
+    ``sanity_check=False`` in the config skips it.
     """
 
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Any) -> None:
-        """Run it."""
+        """Run the sanity check, and check the metric names of other hooks."""
         if not runner.cfg.get('sanity_check', runner.cfg.get('smoke_pass', True)):  # smoke_pass: its name in 0.1
             return
         found = sanity_check(runner)

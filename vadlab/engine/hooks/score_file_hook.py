@@ -1,4 +1,4 @@
-"""Keeping the scores of a test."""
+"""Save the scores of a test."""
 
 import zipfile
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from vadlab.utils.atomic import atomic_path
 
 @HOOKS.register_module()
 class ScoreFileHook(Hook):
-    """Writes every test video's frame scores into one ``.npz``: an array per video, named by its id.
+    """Writes the frame scores of all test videos to one ``.npz``, with one array per video under its id.
 
-    Of classified clips it writes ``clip_id`` (N,) and for each head its probabilities (N, C), under the head's name.
+    For classified clips it writes ``clip_id`` (N,) and the probabilities (N, C) of each head under the head's name.
 
-    Scores are probabilities in float64, computed from the logits: in float32 a sigmoid saturates into ties, and a
-    metric computed from the file would not be the one that was reported.
+    Scores are float64 probabilities, computed from the logits. In float32 a sigmoid saturates and causes ties, so a
+    metric computed from the file would differ from the reported one.
 
     Args:
         path (str): The file to write.
@@ -36,11 +36,11 @@ class ScoreFileHook(Hook):
         self._heads: dict[str, dict[str, np.ndarray]] = {}
 
     def before_test(self, runner: Any) -> None:
-        """Start empty."""
+        """Remove scores of an earlier test."""
         self._scores, self._heads, self.written = {}, {}, False
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Collect."""
+        """Collect the scores of a batch."""
         for sample in outputs or []:
             logits = getattr(sample, 'pred_logits', None)
             scores = getattr(sample, 'pred_scores', None)
@@ -69,7 +69,7 @@ class ScoreFileHook(Hook):
 
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """As ``np.savez_compressed``, but whole or not at all, and with any array name."""
+    """Like ``np.savez_compressed``, but written atomically, and any array name is allowed."""
     with atomic_path(path) as part, zipfile.ZipFile(part, 'w', zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             with archive.open(f'{name}.npy', 'w', force_zip64=True) as file:

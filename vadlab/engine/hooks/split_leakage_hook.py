@@ -1,4 +1,4 @@
-"""Telling that videos to evaluate on are also trained on."""
+"""Warn if validation videos are also in the training set."""
 
 import logging
 from typing import Any
@@ -11,9 +11,9 @@ from vadlab.registry import HOOKS
 
 @HOOKS.register_module()
 class SplitLeakageHook(Hook):
-    """Warns before training if videos of the validation set are in the training set, too.
+    """Warns before training if videos of the validation set are also in the training set.
 
-    A warning only: someone who tries an experiment on a handful of videos means it.
+    It is not an error, since a quick experiment may use the same few videos for both.
     """
 
     def before_train(self, runner: Any) -> None:
@@ -31,7 +31,7 @@ class SplitLeakageHook(Hook):
 
 
 def _video_ids(dataset: Any) -> set[str]:
-    """Ids of a data set's videos; empty where it knows none."""
+    """Ids of a data set's videos; empty for data sets without ids."""
     if not isinstance(dataset, BaseDataset):
         return set()
     ids = (dataset.get_data_info(i).get('video_id') for i in range(len(dataset)))

@@ -17,16 +17,16 @@ from vadlab.visualization.renderers.renderer import Renderer, name_of
 
 @HOOKS.register_module()
 class VisualizationHook(Hook):
-    """Draws tested samples into a folder, and a page that shows them all.
+    """Draws test samples to a folder, with an HTML page that shows all of them.
 
-    The class of the data samples chooses the renderer: videos, captioned images, clips with sound.
+    The class of the data samples selects the renderer: videos, captioned images, clips with sound.
 
     Args:
-        show_dir (str): The folder; made where it is missing.
-        max_samples (int | None | str): How many are drawn at most, spread over the test set; None for all, ``auto``
-            for what the renderer finds reasonable.
+        show_dir (str): The folder; created if it is missing.
+        max_samples (int | None | str): Maximum number of samples, spread over the test set; None for all, ``auto`` for
+            the default of the renderer.
         samples (Sequence[str] | None): Ids of the samples to draw, instead of a number.
-        renderer (dict | None): Options of the renderer, such as ``num_tiles`` and ``threshold`` of videos.
+        renderer (dict | None): Options of the renderer, such as ``num_tiles`` and ``threshold`` for videos.
 
     Raises:
         ConfigError: ``max_samples`` below 1.
@@ -42,7 +42,7 @@ class VisualizationHook(Hook):
         renderer: dict[str, Any] | None = None,
     ) -> None:
         if max_samples not in (None, 'auto') and (not isinstance(max_samples, int) or max_samples < 1):
-            raise ConfigError(f'max_samples is {max_samples}; give None for all, "auto", or 1 and more')
+            raise ConfigError(f'max_samples is {max_samples}; use None for all, "auto", or a number of at least 1')
         self.show_dir = Path(show_dir)
         self.max_samples = max_samples
         self.samples = None if samples is None else frozenset(samples)
@@ -53,7 +53,7 @@ class VisualizationHook(Hook):
         self._articles: dict[str, Article] = {}
 
     def before_test(self, runner: Runner) -> None:
-        """Start with an empty page, ask the model for its attention, and fail now if the folder cannot be made."""
+        """Start an empty page, switch on the model's attention output, and create the folder."""
         self.show_dir.mkdir(parents=True, exist_ok=True)
         self._renderer, self._articles, self._seen = None, {}, 0
         self._collect_attention(runner, True)
@@ -65,17 +65,17 @@ class VisualizationHook(Hook):
         data_batch: dict[str, Any] | None = None,
         outputs: Sequence[Any] | None = None,
     ) -> None:
-        """Draw the chosen samples of a batch from their inputs as loaded, before they were normalised."""
+        """Draw the chosen samples of a batch from the loaded inputs, which are not normalised."""
         for row, sample in enumerate(outputs or ()):
             renderer = self._renderer or self._choose(runner, sample)
-            # Processes take turns over the test set.
+            # The distributed sampler gives each process every n-th sample.
             position, self._seen = self._seen * runner.world_size + runner.rank, self._seen + 1
             name = name_of(sample)
             if name in self.samples if self.samples is not None else position in self._positions:
                 self._articles[name] = renderer.draw(_row((data_batch or {})['inputs'], row), sample)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Gather the articles over the processes and write the page."""
+        """Gather the articles of all processes and write the page."""
         self._collect_attention(runner, False)
         articles: dict[str, Article] = {}
         for part in all_gather_object(self._articles):
@@ -85,7 +85,7 @@ class VisualizationHook(Hook):
         overview = self._renderer.overview(runner.test_evaluator.metrics)
         note = self._renderer.note(len(articles), len(runner.test_dataloader.dataset))
         page = HTMLReport(self._renderer.title, [*overview, *articles.values()]).write(self.show_dir, note)
-        runner.logger.info(f'{len(articles)} pictures of samples: {page}')
+        runner.logger.info(f'{len(articles)} sample figures: {page}')
 
     def _choose(self, runner: Runner, sample: Any) -> Renderer:
         """The renderer of a sample's class, and the positions in the test set that it draws."""
@@ -110,7 +110,7 @@ def _bare(runner: Runner) -> nn.Module:
 
 
 def _row(inputs: Any, row: int) -> Any:
-    """One sample's part of a batch of inputs: of a tensor or list, or of each entry of a dict of lists."""
+    """The inputs of one sample in a batch: an entry of a tensor or list, or of each value of a dict of lists."""
     if isinstance(inputs, Mapping):
         return {name: None if values is None else values[row] for name, values in inputs.items()}
     return inputs[row]

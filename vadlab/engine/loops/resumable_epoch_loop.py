@@ -27,26 +27,27 @@ def sample_names(data_batch: Any) -> list[str]:
 
 @LOOPS.register_module()
 class ResumableEpochLoop(EpochBasedTrainLoop):
-    """MMEngine's loop by epochs; resumed from a checkpoint, it goes on as the run that was never stopped, bit for bit.
+    """MMEngine's loop by epochs. Resumed from a checkpoint, it equals an uninterrupted run, bit for bit.
 
-    The order of the samples and what each of them draws follow from the seed and the epoch. The random generators are
-    restored before anything else happens. A validation that was due when the checkpoint was saved is made up for.
+    The order of the samples and their random choices depend on the seed and the epoch. The random generators are
+    restored first. A validation that was due when the checkpoint was saved runs before training continues.
 
-    A failure of the device stops the run at once and names the samples: what comes after it on a GPU cannot be trusted.
+    A failure of the device stops the run at once, and the message names the samples: later results on a failed GPU are
+    not reliable.
     """
 
     #: Set by the runner when it resumes.
     random_state: dict[str, Any] | None = None
-    #: Batches of the current epoch that are done; only right between epochs and in what is called after an iteration.
+    #: Finished batches of the current epoch; valid only between epochs and in hooks that run after an iteration.
     batches_done = 0
-    #: The last epoch whose validation is done, or has come to its hooks.
+    #: The last epoch whose validation is finished, or has reached its final hooks.
     validated_epoch = 0
 
     def resume_at(self, batches_done: int, validated: bool) -> None:
-        """Go on inside the current epoch, or at its start.
+        """Continue inside the current epoch, or at its start.
 
         Args:
-            batches_done (int): Batches of it that are done.
+            batches_done (int): Finished batches of the current epoch.
             validated (bool): Whether the epoch before it was validated, if that was due.
         """
         self.batches_done = batches_done
@@ -54,7 +55,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self._max_iters = self._iter - batches_done + (self._max_epochs - self._epoch) * len(self.dataloader)
 
     def run(self) -> nn.Module:
-        """Train, after what a resumed run still has to validate."""
+        """Run the validation that a resumed run still has to do, then train."""
         self.runner.call_hook('before_train')
         if self.random_state is not None:
             restore_random_state(self.random_state)
@@ -75,7 +76,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
             self.runner.val_loop.run()
 
     def run_epoch(self) -> None:
-        """Iterate one epoch, or what is left of it."""
+        """Train one epoch, or the rest of it."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         sampler = self.dataloader.batch_sampler
@@ -89,7 +90,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
-        """Iterate one batch.
+        """Train one batch.
 
         Raises:
             TrainingError: The device failed or is out of memory; the message names the samples.

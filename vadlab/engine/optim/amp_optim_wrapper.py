@@ -1,4 +1,4 @@
-"""Mixed precision that also runs where there is no GPU."""
+"""Mixed precision on GPUs, float32 on CPUs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,20 +18,20 @@ from .waiting_gradients import WaitingGradients
 
 @OPTIM_WRAPPERS.register_module()
 class AmpOptimWrapper(WaitingGradients, MMAmpOptimWrapper):
-    """MMEngine's mixed-precision wrapper, usable with the same config on a CPU.
+    """MMEngine's mixed-precision wrapper, which also runs on a CPU with the same config.
 
-    On a GPU it is MMEngine's. On a CPU training is in float32, with one line in the log that says so, or under bfloat16
-    autocast where ``amp_on_cpu`` asks for it (slower than float32 on CPUs without bfloat16 arithmetic). bfloat16 has
-    float32's range, so its losses are never scaled.
+    On a GPU it is MMEngine's wrapper. On a CPU it trains in float32 and logs one line, or in bfloat16 autocast with
+    ``amp_on_cpu=True`` (slower than float32 on CPUs without bfloat16 arithmetic). bfloat16 has the range of float32, so
+    its losses are not scaled.
 
     Args:
-        dtype (str): ``bfloat16`` or ``float16``; the second on a GPU only.
-        amp_on_cpu (bool): Use autocast on a CPU too.
-        loss_scale (str | float | dict): For float16, as MMEngine's.
-        **kwargs: ``optimizer``, ``accumulative_counts``, ``clip_grad``, as MMEngine's ``OptimWrapper`` takes them.
+        dtype (str): ``bfloat16``, or ``float16`` (GPU only).
+        amp_on_cpu (bool): Use autocast on a CPU, too.
+        loss_scale (str | float | dict): For float16, as in MMEngine.
+        **kwargs: ``optimizer``, ``accumulative_counts``, ``clip_grad``, as in MMEngine's ``OptimWrapper``.
 
     Raises:
-        ConfigError: ``dtype`` is neither of the two.
+        ConfigError: ``dtype`` is another type.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class AmpOptimWrapper(WaitingGradients, MMAmpOptimWrapper):
             self.loss_scaler = torch.amp.GradScaler('cuda' if self.on_gpu else 'cpu', enabled=False)
 
     def state_dict(self) -> dict[str, Any]:
-        """State of the optimizer, and of the loss scaling where there is one."""
+        """State of the optimizer, and of the loss scaler if there is one."""
         state = super().state_dict()
         if not state['loss_scaler']:
-            del state['loss_scaler']  # an empty state could not be loaded where scaling is on
+            del state['loss_scaler']  # an empty state cannot be loaded by a run with loss scaling
         return state
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast, and no gradient exchange between steps of an accumulation."""
+        """Autocast, without gradient exchange inside an accumulated step."""
         device = 'cuda' if self.on_gpu else 'cpu'
         with OptimWrapper.optim_context(self, model):  # noqa: SIM117
             with torch.autocast(device, dtype=self.cast_dtype, enabled=self.enabled):

@@ -1,4 +1,4 @@
-"""A learning rate over a run for one group of parameters."""
+"""Cosine learning-rate schedule of one parameter group."""
 
 import math
 from typing import Any
@@ -11,23 +11,23 @@ from vadlab.utils.errors import ConfigError
 
 @PARAM_SCHEDULERS.register_module()
 class GroupCosineLR(_ParamScheduler):
-    """Half a cosine for the parameter group of one name, leaving the others to schedules of their own.
+    """Half a cosine for one named parameter group. Other groups need their own schedules.
 
     Counted in optimizer steps. During the ``w`` steps of warm-up, step ``s`` (from 0) uses ``s / (w - 1)`` of the
     group's rate. After it, ``min + (1 - min) (1 + cos(pi (s - w) / (stretch * n - w))) / 2`` of it.
 
     Args:
-        optimizer (Optimizer | OptimWrapper): With groups that have a ``name``, as NamedGroupsConstructor makes them.
-        group (str): The group's name.
-        end (int): Steps in the run, n; the runner fills it in.
-        warmup_steps (int): Steps of warm-up, w; the first one has a rate of 0.
-        min_ratio (float): Where the cosine ends, relative to the group's rate, 0..1.
-        stretch (float): Length of the cosine by that of the run, >= 1: at 2 the run ends half-way down.
-        stairs (int | None): Hold the rate between so many equal parts of the run, such as its epochs; None changes it
-            at each step.
-        last_step (int): Of a run that goes on without its saved state; -1 to start.
-        by_epoch (bool): Must be False; there for the Runner, which reads it.
-        epoch_length (int | None): Given by the Runner, not used.
+        optimizer (Optimizer | OptimWrapper): An optimizer whose groups have a ``name``, see NamedGroupsConstructor.
+        group (str): Name of the group.
+        end (int): Steps of the run, n; set by the runner.
+        warmup_steps (int): Warm-up steps, w; the first one has a rate of 0.
+        min_ratio (float): Rate at the end of the cosine, relative to the group's rate, 0..1.
+        stretch (float): Length of the cosine divided by that of the run, >= 1: at 2 the run ends half-way down.
+        stairs (int | None): Number of equal parts of the run, such as epochs, with a constant rate each; None changes
+            the rate at each step.
+        last_step (int): Last step of a run that continues without its saved state; -1 to start.
+        by_epoch (bool): Must be False; the Runner reads it.
+        epoch_length (int | None): Set by the Runner, not used.
         verbose (bool): Log every change.
 
     Raises:
@@ -51,7 +51,7 @@ class GroupCosineLR(_ParamScheduler):
         del epoch_length
         names = [g.get('name') for g in optimizer.param_groups]
         if group not in names:
-            raise ConfigError(f'GroupCosineLR: the optimizer has no group {group!r}, but {names}.')
+            raise ConfigError(f'GroupCosineLR: the optimizer has no group {group!r}, only {names}.')
         if by_epoch:
             raise ConfigError('GroupCosineLR counts optimizer steps: leave by_epoch=False.')
         if not 0 <= min_ratio <= 1 or stretch < 1 or warmup_steps < 0 or (stairs is not None and stairs < 1):

@@ -13,20 +13,20 @@ from vadlab.utils.errors import ConfigError
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class NamedGroupsConstructor:
-    r"""Builds an optimizer whose parameters are sorted into a few named groups.
+    r"""Builds an optimizer with a few named parameter groups.
 
-    MMEngine's ``custom_keys`` match any part of a name, so that ``text`` also catches ``text_projection``, and give
-    every parameter a group of its own. Here a group takes the parameters whose *whole* name its regular expression
-    matches; the first group that matches wins, and every trainable parameter must fall into one. Each group's learning
-    rate is logged as ``<name>_lr``.
+    MMEngine's ``custom_keys`` match any part of a name, so ``text`` also matches ``text_projection``, and every
+    parameter becomes its own group. Here the regular expression of a group must match the *whole* name of a parameter.
+    The first matching group is used, and every trainable parameter must be in a group. The learning rate of a group is
+    logged as ``<name>_lr``.
 
     Args:
         optim_wrapper_cfg (dict): Config of the wrapper, with ``optimizer``.
-        paramwise_cfg (dict | None): ``groups``, a dict from group name to ``pattern`` and anything else that the
-            optimizer takes for a group (``lr``, ``weight_decay``, ...).
+        paramwise_cfg (dict | None): ``groups``, a dict from group name to ``pattern`` and options of the optimizer for
+            this group (``lr``, ``weight_decay``, ...).
 
     Raises:
-        ConfigError: A pattern matches nothing, or a parameter is matched by none.
+        ConfigError: A pattern matches no parameter, or a trainable parameter matches no pattern.
 
     Example:
         >>> paramwise_cfg = dict(groups=dict(
@@ -48,7 +48,7 @@ class NamedGroupsConstructor:
                 raise ConfigError(f'NamedGroupsConstructor: group {name!r} has no pattern.')
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        """The wrapper with its optimizer over the model's trainable parameters."""
+        """Build the wrapper with an optimizer of the model's trainable parameters."""
         model = getattr(model, 'module', model)
         members: dict[str, list[nn.Parameter]] = {name: [] for name in self.groups}
         hits = dict.fromkeys(self.groups, 0)

@@ -1,4 +1,4 @@
-"""AdamW that takes shorter steps where gradients outrun what it knows of them."""
+"""AdamW with update clipping."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,21 +16,21 @@ class StableAdamW(Optimizer):
 
     Wortsman et al., "Stable and low-precision training for large-scale vision-language models", NeurIPS 2023,
     arXiv:2304.13013, algorithm 2; the RMS is AdaFactor's (Shazeer and Stern, ICML 2018, arXiv:1804.04235). As in the
-    code that DSANet's authors train with, the second moment is corrected for bias, and ``eps`` added to its root.
+    code of DSANet's authors, the second moment is bias-corrected, and ``eps`` is added to its root.
 
-    With ``clip_threshold=None`` it is torch's AdamW, so that one optimizer serves groups with clipping and without.
+    With ``clip_threshold=None`` it equals torch's AdamW, so one optimizer can have groups with and without clipping.
 
     Args:
-        params (Any): Parameters or groups of them.
+        params (Any): Parameters or parameter groups.
         lr (float): Learning rate, >= 0.
         betas (tuple[float, float]): Decay of both moments, each 0 <= beta < 1.
         eps (float): Added to the root of the second moment, >= 0.
-        weight_decay (float): Decoupled, times the learning rate, >= 0.
+        weight_decay (float): Decoupled weight decay, multiplied by the learning rate, >= 0.
         amsgrad (bool): Use the largest second moment so far.
-        clip_threshold (float | None): Where clipping begins, > 0; None never clips.
+        clip_threshold (float | None): Clip updates with an RMS above this, > 0; None never clips.
 
     Raises:
-        ConfigError: A value out of range.
+        ConfigError: A value is out of range.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class StableAdamW(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One optimizer step; nothing in it waits for the device.
+        """One optimizer step, without synchronisation with the device.
 
         Args:
-            closure (Callable | None): Evaluates the model again and returns the loss.
+            closure (Callable | None): A function that evaluates the model again and returns the loss.
         """
         loss = None
         if closure is not None:

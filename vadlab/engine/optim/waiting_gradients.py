@@ -1,4 +1,4 @@
-"""Accumulation of gradients that a checkpoint does not interrupt."""
+"""Save and restore accumulated gradients."""
 
 import logging
 from typing import Any
@@ -13,19 +13,19 @@ from vadlab.utils.errors import CheckpointError
 
 
 class WaitingGradients(MMOptimWrapper):
-    """Keeps gradients that wait for the rest of their step, and how many batches they are of, in the state.
+    """Saves accumulated gradients of an incomplete step, and their number of batches, in the state.
 
-    A resumed run then makes the same steps as one that was never stopped. Of several processes the state holds the
-    mean, which is what their next exchange makes of them, up to rounding.
+    A resumed run then makes the same steps as an uninterrupted run. With several processes the state contains the mean
+    of their gradients. The next all-reduce gives the same mean, up to rounding.
     """
 
-    _waiting = 0  # batches whose gradients were loaded
+    _waiting = 0  # number of batches whose gradients were loaded
 
     def _parameters(self) -> list[nn.Parameter]:
         return [p for group in self.optimizer.param_groups for p in group['params']]
 
     def state_dict(self) -> dict[str, Any]:
-        """As MMEngine's, with ``waiting`` where a step is not complete; every process must call it."""
+        """Like MMEngine's, with ``waiting`` if a step is incomplete. Every process must call it."""
         state = super().state_dict()
         if not self.should_update():
             gradients = [None if p.grad is None else p.grad.detach().clone() for p in self._parameters()]
@@ -38,7 +38,7 @@ class WaitingGradients(MMOptimWrapper):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As MMEngine's; a step that was begun with another accumulation starts over, which the log tells.
+        """Like MMEngine's. If ``accumulative_counts`` has changed, accumulated gradients are dropped with a warning.
 
         Raises:
             CheckpointError: The gradients do not fit the parameters.
@@ -49,7 +49,7 @@ class WaitingGradients(MMOptimWrapper):
             return
         if not self._fits(waiting):
             raise CheckpointError(
-                'The checkpoint cannot be resumed from: its optimizer.waiting holds no gradients of these parameters.'
+                'The checkpoint cannot be resumed from: its optimizer.waiting holds no gradients for these parameters.'
             )
         if waiting['of'] != self._accumulative_counts:
             print_log(
@@ -79,11 +79,11 @@ class WaitingGradients(MMOptimWrapper):
         )
 
     def initialize_count_status(self, model: nn.Module, init_counts: int, max_counts: int) -> None:
-        """As MMEngine's, counted from the first batch whose gradient is not yet in the weights."""
+        """Like MMEngine's, but the count starts at the first batch whose gradient is not yet applied to the weights."""
         super().initialize_count_status(model, 0, self._waiting + max_counts - init_counts)
         self._inner_count = self._waiting
 
 
 @OPTIM_WRAPPERS.register_module()
 class OptimWrapper(WaitingGradients):
-    """MMEngine's wrapper with :class:`WaitingGradients`."""
+    """MMEngine's wrapper, which also saves accumulated gradients, see :class:`WaitingGradients`."""

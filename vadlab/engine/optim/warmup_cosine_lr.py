@@ -1,4 +1,4 @@
-"""The learning rate over a run."""
+"""Learning-rate schedule with linear warm-up and cosine decay."""
 
 import math
 from typing import Any
@@ -13,18 +13,18 @@ from vadlab.utils.errors import ConfigError
 class WarmupCosineLR(_ParamScheduler):
     """Linear warm-up, then half a cosine down to ``min_ratio`` of each group's learning rate.
 
-    Counted in optimizer steps, whatever the accumulation: step ``s`` of ``n`` (from 0) uses ``(s + 1) / w`` of the rate
-    during the ``w`` steps of warm-up, and ``min + (1 - min) (1 + cos(pi (s - w) / (n - w))) / 2`` after it.
+    It counts optimizer steps, with and without gradient accumulation: step ``s`` of ``n`` (from 0) uses ``(s + 1) / w``
+    of the rate during the ``w`` warm-up steps, and ``min + (1 - min) (1 + cos(pi (s - w) / (n - w))) / 2`` after them.
 
     Args:
-        optimizer (Optimizer | OptimWrapper): Whose ``lr`` is set.
-        end (int): Steps in the run, n; the runner fills it in.
-        warmup_ratio (float): Share of the steps spent on warm-up, 0..1.
-        warmup_steps (int | None): Their number, instead of a share.
-        min_ratio (float): Where the cosine ends, relative to the peak, 0..1.
-        last_step (int): Of a run that goes on without its saved state; -1 to start.
-        by_epoch (bool): Must be False; there for the Runner, which reads it.
-        epoch_length (int | None): Given by the Runner, not used.
+        optimizer (Optimizer | OptimWrapper): The optimizer whose ``lr`` is set.
+        end (int): Steps of the run, n; set by the runner.
+        warmup_ratio (float): Share of warm-up steps, 0..1.
+        warmup_steps (int | None): Number of warm-up steps, instead of a share.
+        min_ratio (float): Rate at the end of the cosine, relative to the peak, 0..1.
+        last_step (int): Last step of a run that continues without its saved state; -1 to start.
+        by_epoch (bool): Must be False; the Runner reads it.
+        epoch_length (int | None): Set by the Runner, not used.
         verbose (bool): Log every change.
 
     Raises:
