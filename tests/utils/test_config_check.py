@@ -210,6 +210,7 @@ REFUSED = {
     'env_cfg.mp_cfg.mp_start_method=thread': "env_cfg.mp_cfg.mp_start_method must be 'fork' or 'spawn'",
     'custom_imports=3': 'custom_imports must be a dict',
     'load_from=3': 'load_from must be a string or None',
+    'sanity_check=maybe': 'sanity_check must be True or False',
     'smoke_pass=maybe': 'smoke_pass must be True or False',
 }  # fmt: skip
 
