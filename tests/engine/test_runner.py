@@ -62,7 +62,7 @@ def test_resume_between_epochs_equals_run_never_stopped(toy_runner, tmp_path):
         torch.testing.assert_close(weights(resumed)[name], value, rtol=0, atol=0, msg=name)
 
 
-def test_smoke_pass_and_validation_leave_training_as_it_is(toy_runner):
+def test_sanity_check_and_validation_leave_training_as_it_is(toy_runner):
     plain = toy_runner(**{'default_hooks.sanity_check.priority': 'VERY_HIGH', 'val_interval': 1})
     plain.train()
     config_without = {'val_interval': 1000}

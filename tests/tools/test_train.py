@@ -141,7 +141,7 @@ def test_wandb_without_its_package_names_the_command(train, toy_file, tmp_path, 
         train([str(toy_file), '--work-dir', str(tmp_path / 'w'), '--cfg-options', 'wandb=True'])
 
 
-def test_run_that_fails_in_the_smoke_pass_has_not_begun(train, toy_file, tmp_path):
+def test_run_that_fails_in_the_sanity_check_has_not_begun(train, toy_file, tmp_path):
     options = ['--work-dir', str(tmp_path / 'w'), '--cfg-options', 'val_evaluator.type=ToyMetrik']
     with pytest.raises(ConfigError, match="'ToyMetrik'. Did you mean 'ToyMetric'"):
         train([str(toy_file), *options])
