@@ -1,4 +1,4 @@
-"""What each modality adds: ``python tools/ablate_modalities.py CONFIG CHECKPOINT --out DIR``."""
+"""Measure what each modality adds: ``python tools/ablate_modalities.py CONFIG CHECKPOINT --out DIR``."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ _UNUSED = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Test trained models with each modality alone and with all: one table, by head, on all classes '
-        'and on chosen ones.'
+        description='Test trained models with each modality alone and with all of them. Writes one table of all heads, '
+        'for all classes and for chosen ones.'
     )
     parser.add_argument(
-        'experiments', nargs='+', metavar='CONFIG CHECKPOINT', help='one pair, or several to be put into one table'
+        'experiments', nargs='+', metavar='CONFIG CHECKPOINT', help='one pair, or several pairs for one table'
     )
-    parser.add_argument('--out', required=True, metavar='DIR', help='folder for table.md, results.json and pictures')
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder for table.md, results.json and figures')
     parser.add_argument(
         '--subset',
         nargs='+',
         default=[],
         metavar='FILE.json',
-        help='also count the clips of these classes by themselves: lists of classes by head',
+        help='JSON with a list of classes per head: also report the metrics of clips of these classes',
     )
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Ablate as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if len(args.experiments) % 2:
-        raise ConfigError('Give a checkpoint after every config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...].')
+        raise ConfigError('Each config needs a checkpoint after it: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...].')
     out = Path(args.out)
     check_writable(out / 'results.json', '--out')
     pairs = list(zip(args.experiments[::2], args.experiments[1::2], strict=True))
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from vadlab.checkpoints.checkpoint_io import read_checkpoint
 
     subsets = read_subsets(args.subset)
-    for _, checkpoint in pairs:  # a wrong file is found before minutes of testing
+    for _, checkpoint in pairs:  # find a wrong file before minutes of testing
         read_checkpoint(checkpoint)
     rows: list[AblationRow] = []
     soundless = 0
@@ -84,12 +84,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     markdown = ablation_markdown(rows, soundless)
     write_text(out / 'table.md', markdown)
     write_json(out / 'results.json', {'experiments': pairs, 'rows': ablation_json(rows)})
-    say(f'\n{markdown}\n{out}: table.md, results.json, pictures')
+    say(f'\n{markdown}\n{out}: table.md, results.json, figures')
     return 0
 
 
 def method_names(configs: Sequence[str]) -> list[str]:
-    """The configs' stems, numbered where one occurs twice."""
+    """The file names of the configs without suffix, numbered if one occurs twice."""
     stems = [Path(config).stem for config in configs]
     count, seen = Counter(stems), Counter[str]()
     names = []
@@ -100,7 +100,7 @@ def method_names(configs: Sequence[str]) -> list[str]:
 
 
 def build(args: argparse.Namespace, name: str, config_file: str, checkpoint: str, out: Path) -> VADRunner:
-    """The experiment, with nothing but its test."""
+    """Build the experiment for a test only."""
     from vadlab.engine.runner import VADRunner
 
     args.config = config_file
@@ -111,12 +111,12 @@ def build(args: argparse.Namespace, name: str, config_file: str, checkpoint: str
         config[key] = None
     config.work_dir = str(out / 'log')
     config.load_from, config.resume = checkpoint, False
-    config.experiment_name = name.replace(' ', '_')  # MMEngine keeps logs and scopes by name
+    config.experiment_name = name.replace(' ', '_')  # MMEngine stores logs and scopes by name
     return VADRunner.from_cfg(config)
 
 
 def without_sound(runner: VADRunner) -> int:
-    """How many tested clips have no sound, as far as the data set says."""
+    """Number of test clips without sound, if the data set has this information."""
     dataset = runner.test_dataloader.dataset
     return sum(dataset.get_data_info(i).get('has_audio') is False for i in range(len(dataset)))
 
@@ -128,7 +128,7 @@ def draw(
     subsets: dict[str, dict[str, list[str]]],
     out: Path,
 ) -> None:
-    """Bars of one method: heads and subsets, and the classes of each head."""
+    """Draw the bars of one method: heads and subsets, and the classes of each head."""
     from vadlab.apis.modality_ablation import class_recall
     from vadlab.visualization.figures.class_bars import plot_grouped_bars
 

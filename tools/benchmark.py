@@ -3,12 +3,12 @@
 Usage::
 
     python tools/benchmark.py                      # everything, about 50 minutes
-    python tools/benchmark.py --quick              # everything, small and rough, about 4 minutes
+    python tools/benchmark.py --quick              # everything, small and less exact, about 4 minutes
     python tools/benchmark.py decode step --runs 7 --json figures.json
 
-Every figure comes with its spread, and with a reference that was measured in turns with it in the same run. The exit
-status is 1 where VADLab's *results* are wrong (another loss than the reference's, a wrong frame); a figure that misses
-its target is only said, since times depend on the machine.
+Each result has its spread, and a reference that was measured alternately with it in the same run. The exit status is 1
+if VADLab's *results* are wrong (a loss that differs from the reference, a wrong frame). A missed speed target is only
+reported, since times depend on the machine.
 """
 
 import argparse
@@ -53,7 +53,7 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Scale:
-    """How much work the benchmark does: for real, for a quick look, or to test the benchmark itself."""
+    """Amount of work: full, ``--quick``, or small enough for a test of the benchmark."""
 
     runs: int
     frames: tuple[int, ...]
@@ -71,8 +71,8 @@ class Scale:
     vadclip_videos: int = 128
     recognizers: tuple[str | None, str] = ('VideoMAE-B', '3-D CNN')
     beam: tuple[str, tuple[int, ...]] = ('published', (10, 1))
-    clips: tuple[int, int] = (4, 300)  # how many, and frames of each
-    loads: tuple[int, ...] = (0, 2, 5)  # busy programs beside it
+    clips: tuple[int, int] = (4, 300)  # number of videos, and frames per video
+    loads: tuple[int, ...] = (0, 2, 5)  # number of busy processes during the measurement
 
 
 FULL = Scale(5, (32, 128), 'ViT-B/32', (256, 64), 7000, None, None, 3, 4, 1_109_680)
@@ -116,23 +116,28 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description='Measure VADLab against references on this machine.')
     parser.add_argument('sections', nargs='*', metavar='SECTION', help=f'{", ".join(SECTIONS)}, or all (default: all)')
-    parser.add_argument('--runs', type=int, help='measured turns of each comparison (default: 5)')
-    parser.add_argument('--long-runs', type=int, help='turns of long steps (default: 3)')
-    parser.add_argument('--videos', type=int, help='videos of a training step of VadCLIP (default: 128, about 8 GiB)')
+    parser.add_argument('--runs', type=int, help='runs per comparison (default: 5)')
+    parser.add_argument('--long-runs', type=int, help='runs of long steps (default: 3)')
     parser.add_argument(
-        '--frames', type=int, nargs='+', help='frames of each of the two videos of a training step (default: 32 128)'
+        '--videos', type=int, help='batch size of VadCLIP training steps, in videos (default: 128, about 8 GiB)'
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write every figure to this file')
-    parser.add_argument('--quick', action='store_true', help='small and rough, about 4 minutes')
+    parser.add_argument(
+        '--frames',
+        type=int,
+        nargs='+',
+        help='frames per video in FG-CLIP training steps of two videos (default: 32 128)',
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all results to this file')
+    parser.add_argument('--quick', action='store_true', help='small and less exact, about 4 minutes')
     parser.add_argument('--tiny', action='store_true', help=argparse.SUPPRESS)
     parser.add_argument(
         '--cache-dir',
         type=Path,
         default=Path('work_dirs/benchmark'),
-        help='where test videos are kept (default: %(default)s)',
+        help='folder for test videos (default: %(default)s)',
     )
     args = parser.parse_args(arguments)
     unknown = [name for name in args.sections if name not in SECTIONS and name != 'all']
@@ -147,7 +152,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, the machine and the packages that matter here."""
+    """Versions of Python, the machine and the measured packages."""
     found = {'python': platform.python_version(), 'machine': f'{platform.machine()}, {platform.system()}'}
     for package in PACKAGES:
         try:
@@ -165,7 +170,7 @@ def _cell(value: object, spec: str) -> str:
 
 
 def format_rows(rows: Sequence[Row]) -> str:
-    """A table of rows, one block for each case."""
+    """A table of rows, one block per case."""
     header = ('', 'runs', 'wall s', 'CPU s', 'x reference', 'CPU', 'rate', 'peak MiB', 'activations MiB', '')
     lines: list[tuple[str, ...]] = []
     titles: dict[int, str] = {}
@@ -198,7 +203,7 @@ def format_rows(rows: Sequence[Row]) -> str:
 
 
 def format_kinds(rows: Sequence[Row]) -> str:
-    """A table of the kinds of files against the readers."""
+    """A table with one row per kind of file and one column per reader."""
     readers = list(dict.fromkeys(row.name for row in rows))
     notes = {(row.case, row.name): row.note for row in rows}
     lines = [('right frames, by burnt-in numbers', *readers)]
@@ -208,13 +213,13 @@ def format_kinds(rows: Sequence[Row]) -> str:
 
 
 def format_targets(targets: Sequence[Target]) -> str:
-    """One line for each target."""
+    """One line per target."""
     words = {True: 'met', False: 'MISSED', None: '-'}
     return '\n'.join(f'{words[t.met]:7} {t.name}: {t.found} (wanted {t.wanted})' for t in targets)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the sections that are asked for; returns 1 where a result of VADLab's is wrong."""
+    """Run the chosen sections; return 1 if a result of VADLab is wrong."""
     args = parse_args(arguments)
     scale = TINY if args.tiny else QUICK if args.quick else FULL
     asked = dict(

@@ -1,4 +1,4 @@
-"""Draw what the model gets to see: ``python tools/browse_dataset.py CONFIG --out DIR``."""
+"""Draw samples as the model gets them: ``python tools/browse_dataset.py CONFIG --out DIR``."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,24 +13,24 @@ from vadlab.visualization.html_report import picture_name
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Write one picture for each sample: its frames after all transforms, with boxes and captions.'
+        description='Write one picture per sample: its frames after all transforms, with boxes and captions.'
     )
     parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
     parser.add_argument('--split', choices=['train', 'val', 'test'], default='train', help='default: train')
     parser.add_argument('--out', metavar='DIR', required=True, help='folder for the pictures')
-    parser.add_argument('--num', type=int, default=20, help='samples to draw at most (default: 20)')
-    parser.add_argument('--frames', type=int, default=16, help='frames shown of each at most (default: 16)')
+    parser.add_argument('--num', type=int, default=20, help='maximum number of samples (default: 20)')
+    parser.add_argument('--frames', type=int, default=16, help='maximum number of frames per sample (default: 16)')
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draw as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if args.num < 1 or args.frames < 1:
-        raise ConfigError(f'--num {args.num} --frames {args.frames}: must be 1 or more.')
+        raise ConfigError(f'--num {args.num} --frames {args.frames}: both must be at least 1.')
     config = config_from_arguments(args, check=False)
 
     from PIL import Image

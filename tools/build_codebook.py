@@ -12,20 +12,20 @@ from vadlab.utils.runtime import quiet_third_parties
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Embed a list of concepts with the text tower of a CLIP. The file holds names and embeddings, so '
-        'a model that reads it needs no other list and no number of concepts.'
+        description='Embed a list of concepts with the text tower of a CLIP. The file contains names and embeddings, '
+        'so a model needs only this file, and no number of concepts.'
     )
-    parser.add_argument('names', type=Path, help='text file with a concept a line, or a JSON list')
+    parser.add_argument('names', type=Path, help='text file with one concept per line, or a JSON list')
     parser.add_argument('--clip', required=True, help='weights: a file, a folder or a Hugging Face id')
     parser.add_argument('--out', type=Path, required=True, help='a .safetensors file')
-    parser.add_argument('--templates', nargs='+', metavar='TEXT', help='sentences with one {} for the name')
+    parser.add_argument('--templates', nargs='+', metavar='TEXT', help='prompt templates with one {} for the name')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     require_paths([args.names], 'file of names', '; wanted a text file with a concept in each line')
     require_clip_weights(args.clip)

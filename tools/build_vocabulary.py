@@ -1,4 +1,4 @@
-"""Collect the words of training captions: ``python tools/build_vocabulary.py FILES --out FILE``."""
+"""Build the vocabulary of training captions: ``python tools/build_vocabulary.py FILES --out FILE``."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,21 +13,27 @@ from vadlab.utils.runtime import quiet_third_parties
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Write the vocabulary of a captioner: words that occur often enough in the captions of the '
-        'training images, most frequent first, after <pad> <unk> <bos> <eos>.'
+        description='Write the vocabulary of a captioner: the frequent words of the training captions (--min-count), '
+        'most frequent first, after <pad> <unk> <bos> <eos>.'
     )
     parser.add_argument('files', nargs='+', help="Karpathy's JSON, or COCO's caption files")
     parser.add_argument('--out', type=Path, required=True, help='the JSON file to write')
-    parser.add_argument('--splits', nargs='+', metavar='NAME', help="of Karpathy's layout, e.g. train restval")
-    parser.add_argument('--ids', nargs='+', default=[], metavar='NPY', help="annotation ids, of COCO's layout")
-    parser.add_argument('--min-count', type=int, default=5, help='rarer words are unknown (default: %(default)s)')
+    parser.add_argument(
+        '--splits', nargs='+', metavar='NAME', help="for Karpathy's layout: splits to use, e.g. train restval"
+    )
+    parser.add_argument(
+        '--ids', nargs='+', default=[], metavar='NPY', help="for COCO's layout: .npy files of annotation ids"
+    )
+    parser.add_argument(
+        '--min-count', type=int, default=5, help='rarer words are replaced by <unk> (default: %(default)s)'
+    )
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if args.min_count < 1:
         raise ConfigError(f'--min-count must be at least 1, not {args.min_count}.')

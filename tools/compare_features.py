@@ -1,4 +1,4 @@
-"""How two feature sets differ, and why: ``python tools/compare_features.py A B``."""
+"""Compare two feature sets and explain the differences: ``python tools/compare_features.py A B``."""
 
 from __future__ import annotations
 
@@ -20,28 +20,30 @@ if TYPE_CHECKING:
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description='Compare two sets of snippet features of the same videos: names, lengths, channels, order of the '
-        'crops, scale, offset, cosine per snippet; and say what the differences point to.'
+        'crops, scale, offset, cosine per snippet; and print the likely cause of the differences.'
     )
     parser.add_argument('a', metavar='A', help='a folder of .npy files, or one file')
     parser.add_argument('b', metavar='B', help='another')
-    parser.add_argument('--max-videos', type=int, default=50, help='videos whose numbers are read (default: 50)')
-    parser.add_argument('--out', type=Path, help='also draw: .png, .svg or .pdf')
-    parser.add_argument('--json', type=Path, help='also write all numbers here')
+    parser.add_argument(
+        '--max-videos', type=int, default=50, help='number of videos whose features are compared (default: 50)'
+    )
+    parser.add_argument('--out', type=Path, help='also write a figure: .png, .svg or .pdf')
+    parser.add_argument('--json', type=Path, help='also write all results to this file')
     parser.add_argument(
         '--explain', nargs='+', metavar=('CONFIG', 'VIDEOS'),
-        help="make B's features of these videos (files or folders) in the ways that are known to go wrong, with the "
-        'weights of a features config, and say which way agrees best',
+        help='extract features of these videos (files or folders) with a features config and with common mistakes, '
+        'and print which variant is closest to B',
     )  # fmt: skip
-    parser.add_argument('--device', default='cpu', help='for --explain')
+    parser.add_argument('--device', default='cpu', help='device for --explain (default: cpu)')
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config of --explain')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     quiet_third_parties()
     if args.max_videos < 1:
@@ -79,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def show(result: Comparison) -> None:
-    """Print the numbers as a table, and the findings below it."""
+    """Print the results as a table, and the findings below it."""
     from vadlab.apis.features.comparison import ROUNDING
 
     lowest = float(result.cosines.min()) if result.cosines.size else 1.0
@@ -99,7 +101,7 @@ def show(result: Comparison) -> None:
 
 
 def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """The facts as lines of a table."""
+    """The facts as rows of a table."""
 
     def number(key: str) -> str:
         return f'{facts[key]:.4f}'
@@ -123,7 +125,7 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def explain(args: argparse.Namespace, target: FeatureSet) -> list[Attempt]:
-    """Find out how B was made."""
+    """Search for the settings that B was made with."""
     from vadlab.apis.features.explanation import FeatureExplanation
     from vadlab.apis.features.video_list import find_videos
     from vadlab.utils.config import load_config, parse_cfg_options
@@ -132,9 +134,9 @@ def explain(args: argparse.Namespace, target: FeatureSet) -> list[Attempt]:
     register_all_modules()
     config = load_config(args.explain[0], parse_cfg_options(args.cfg_options))
     if config.get('features') is None:
-        raise ConfigError(f'{args.explain[0]} says nothing about features.')
+        raise ConfigError(f'{args.explain[0]} has no settings of features.')
     explanation = FeatureExplanation(config, target, find_videos(args.explain[1:]), args.device)
-    say('\nB made anew:')
+    say('\nVariants compared with B:')
     steps = explanation.run(lambda attempt: say(f'  {attempt.cosine:.5f}  {attempt.changed or "as the config says"}'))
     changes = '; '.join(explanation.changes(steps)) or 'as the config says'
     say(f'Best: {changes}: cosine {steps[-1].cosine:.5f} with crop {steps[-1].crop} of B')

@@ -1,4 +1,4 @@
-"""Train and test methods over seeds, one table: ``python tools/compare_methods.py CONFIG... --out DIR``."""
+"""Train and test methods with several seeds: ``python tools/compare_methods.py CONFIG... --out DIR``."""
 
 import argparse
 import json
@@ -29,14 +29,14 @@ BLANK_OPTION = 'feature_dir=blank'
 
 @dataclass(frozen=True)
 class Run:
-    """One training and its test, or one test of what is not trained.
+    """One training run with its test, or one test of a method without training.
 
     Attributes:
-        config (str): The experiment's file.
-        folder (Path): Where everything of it goes.
-        seed (int): Of all random generators.
+        config (str): Config file of the experiment.
+        folder (Path): Folder for all files of the run.
+        seed (int): Seed of all random generators.
         options (tuple[str, ...]): ``KEY=VALUE`` changes of the config.
-        trained (bool): Whether there is something to train.
+        trained (bool): Whether the method is trained.
         settings (dict): The whole config, as plain values.
     """
 
@@ -49,18 +49,20 @@ class Run:
 
     @property
     def report_file(self) -> Path:
-        """What the test writes."""
+        """The metrics file that the test writes."""
         return self.folder / 'metrics.json'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Train and test methods over several seeds and put them into one table. What is finished is not '
-        'done again; what was interrupted goes on.'
+        description='Train and test methods with several seeds, and write one table. Finished runs are skipped, '
+        'interrupted runs continue.'
     )
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='experiments; one without training is tested once')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='(default: 0 1 2)')
+    parser.add_argument(
+        'configs', nargs='+', metavar='CONFIG', help='configs of experiments; one without training is tested once'
+    )
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds (default: 0 1 2)')
     parser.add_argument(
         '--blank',
         nargs='?',
@@ -71,13 +73,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out', required=True, metavar='DIR', help='folder for the runs, table.md, results.json, bars.png'
     )
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='change all configs alike')
-    parser.add_argument('--jobs', type=int, default=1, help='runs at the same time (default: 1)')
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='change all configs')
+    parser.add_argument('--jobs', type=int, default=1, help='number of parallel runs (default: 1)')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if args.jobs < 1 or len(set(args.seeds)) != len(args.seeds):
         raise ConfigError('--jobs must be at least 1, and --seeds must differ.')
@@ -91,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = {config: options_for(config, args.cfg_options, args.configs) for config in args.configs}
     plans = {config: plan(config, args, out, given[config]) for config in args.configs}
     runs = [run for pair in plans.values() for part in pair for run in part]
-    for run in runs:  # a mistake is found before hours of training
+    for run in runs:  # find errors before hours of training
         check_settings(run)
     with ThreadPoolExecutor(args.jobs) as pool:
         futures = [pool.submit(carry_out, run, f'{i}/{len(runs)}') for i, run in enumerate(runs, 1)]
@@ -111,10 +113,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def options_for(config: str, options: Sequence[str], configs: Sequence[str]) -> list[str]:
-    """The changes that a config takes: one that trains nothing does without those of training.
+    """The changes that apply to a config: a method without training ignores settings of training.
 
     Raises:
-        ConfigError: A change that the config should know and does not.
+        ConfigError: A change that does not apply to a config that it should apply to.
     """
     from vadlab.utils.config import load_config, parse_cfg_options
 
@@ -126,14 +128,14 @@ def options_for(config: str, options: Sequence[str], configs: Sequence[str]) -> 
         except ConfigError as error:
             if not lenient:
                 raise ConfigError(f'{config}: {error}') from error
-            say(f'{config} trains nothing and knows no {option.split("=")[0]}: it is tested without.')
+            say(f'{config} is not trained and has no setting {option.split("=")[0]}: it is tested without it.')
         else:
             kept.append(option)
     return kept
 
 
 def plan(config: str, args: argparse.Namespace, out: Path, cfg_options: Sequence[str]) -> tuple[list[Run], list[Run]]:
-    """The runs of one config, and those of its control."""
+    """The runs of one config, and the runs of its control."""
     from vadlab.utils.config import load_config, parse_cfg_options, runner_config
 
     def runs(options: list[str], suffix: str) -> list[Run]:
@@ -155,10 +157,10 @@ def is_trained(config: 'Config') -> bool:
 
 
 def check_settings(run: Run) -> None:
-    """Keep the run's settings beside it.
+    """Save the settings in the folder of the run.
 
     Raises:
-        ConfigError: It was begun with other ones.
+        ConfigError: The run was started with other settings.
     """
     from vadlab.utils.config import config_differences
 
@@ -168,8 +170,8 @@ def check_settings(run: Run) -> None:
         if lines:
             listing = '\n  '.join(lines[:20])
             raise ConfigError(
-                f'{run.folder} was begun with other settings (then -> now):\n  {listing}\n'
-                'Remove the folder to run it anew, or give another --out.'
+                f'{run.folder} was started with other settings (then -> now):\n  {listing}\n'
+                'Remove the folder to run it again, or use another --out.'
             )
         return
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -177,10 +179,10 @@ def check_settings(run: Run) -> None:
 
 
 def carry_out(run: Run, place: str) -> None:
-    """Train and test, as far as it is not done.
+    """Train and test, except for finished steps.
 
     Raises:
-        TrainingError: A tool failed; the message has the end of what it said.
+        TrainingError: A tool failed; the message has the last lines of its output.
     """
     from vadlab.checkpoints.checkpoint_io import latest_checkpoint
     from vadlab.engine.hooks.run_state_hook import read_run_state
@@ -213,14 +215,14 @@ def _call(tool: str, arguments: list[str], folder: Path) -> None:
 
 
 def collect(runs: list[Run], control: list[Run]) -> MethodResult:
-    """What the runs of one method reached."""
+    """The metrics of all runs of one method."""
     name = runs[0].settings['model']['type']
     reports, blanked = ([json.loads(run.report_file.read_text()) for run in part] for part in (runs, control))
     return MethodResult(name, runs[0].trained, reports, blanked)
 
 
 def write_results(results: list[MethodResult], seeds: Sequence[int], out: Path) -> None:
-    """Write table, numbers and picture, and print the table."""
+    """Write the table, the metrics and the figure, and print the table."""
     from vadlab.visualization.figures.method_bars import plot_method_bars
 
     markdown = comparison_markdown(results, seeds)

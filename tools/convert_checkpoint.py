@@ -1,4 +1,4 @@
-"""Turn any CLIP that VADLab reads into its own safetensors: ``python tools/convert_checkpoint.py SOURCE OUT``."""
+"""Convert any CLIP that VADLab reads to its own safetensors: ``python tools/convert_checkpoint.py SOURCE OUT``."""
 
 from __future__ import annotations
 
@@ -25,40 +25,44 @@ EXAMPLES = """examples:
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Turn a CLIP (OpenAI .pt, OpenCLIP, Hugging Face folder or id, FG-CLIP, a training checkpoint of '
-        "VADLab) into VADLab's own safetensors. Nothing in the source is executed.",
+        description='Convert a CLIP (OpenAI .pt, OpenCLIP, Hugging Face folder or id, FG-CLIP, a checkpoint of '
+        "VADLab) to VADLab's own safetensors. Nothing in the source is executed.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('source', help='a file, a folder, or a Hugging Face id')
     parser.add_argument('out', type=Path, help='the file to write, *.safetensors')
     parser.add_argument('--half', action='store_true', help='store float16: half the size')
-    parser.add_argument('--no-long', action='store_true', help='leave out the long position table, if there is one')
+    parser.add_argument('--no-long', action='store_true', help='omit the position table of long texts, if there is one')
     parser.add_argument(
         '--towers-only',
         action='store_true',
-        help='leave out what plain CLIP has not: roi and text_filip projections, further temperatures',
+        help='omit everything that plain CLIP does not have: roi and text_filip projections, further temperatures',
     )
     parser.add_argument(
         '--heads',
         type=int,
         nargs=2,
         metavar=('VISION', 'TEXT'),
-        help='attention heads of the towers, where neither the file nor open_clip_config.json or config.json '
-        'beside it tells, or in place of what these tell',
+        help='attention heads of the towers (default: from the file, or from open_clip_config.json or config.json '
+        'in its folder)',
     )
-    parser.add_argument('--hidden-act', choices=('quick_gelu', 'gelu'), help='activation, likewise')
+    parser.add_argument('--hidden-act', choices=('quick_gelu', 'gelu'), help='activation (default: as for --heads)')
     parser.add_argument(
-        '--note', action='append', default=[], metavar='KEY=TEXT', help="a line for the file's metadata; may repeat"
+        '--note',
+        action='append',
+        default=[],
+        metavar='KEY=TEXT',
+        help="an entry of the file's metadata; may be repeated",
     )
     parser.add_argument('--force', action='store_true', help='replace the file if it exists')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if args.out.exists() and not args.force:
         raise ConfigError(f'{args.out} exists; give another name, or --force to replace it.')
@@ -80,8 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         width, heads = weights.arch[tower]['width'], weights.arch[tower]['heads']
         if heads is None or weights.arch[tower]['hidden_act'] is None:
             raise CheckpointError(
-                f'{weights.source} does not tell the heads and activation of its {tower} tower. Give --heads VISION '
-                'TEXT and --hidden-act, or put its open_clip_config.json or config.json beside it.'
+                f'{weights.source} does not contain the heads and activation of its {tower} tower. Set --heads VISION '
+                'TEXT and --hidden-act, or put its open_clip_config.json or config.json into its folder.'
             )
         if heads < 1 or width % heads:
             raise CheckpointError(f'{heads} heads do not divide the {tower} width of {width}.')
@@ -102,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _settle(weights: CLIPWeights, tower: str, name: str, value: Any) -> None:
-    """An option counts more than what the file or the JSON beside it tells."""
+    """Use an option instead of the value of the file or of the JSON in its folder."""
     told = weights.arch[tower][name]
     if told is not None and told != value:
         say(f'{weights.source} tells {tower} {name}={told}; the option sets {value}.')

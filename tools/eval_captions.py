@@ -1,4 +1,4 @@
-"""Score captions made elsewhere.
+"""Evaluate captions that were made elsewhere.
 
 Usage::
 
@@ -25,18 +25,18 @@ _FORMATS = '{"ID": ...}, or a list of {"image_id": ..., "caption": ...}'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description='Score captions against references: BLEU, METEOR, ROUGE-L, CIDEr.')
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description='Evaluate captions with references: BLEU, METEOR, ROUGE-L, CIDEr.')
     parser.add_argument('references', help='{"ID": ["caption", ...]}, COCO annotations, or dataset_coco.json')
     parser.add_argument('candidates', help='{"ID": "caption"}, or a COCO result file')
-    parser.add_argument('--split', default='test', help="images of Karpathy's file to take (default: %(default)s)")
-    parser.add_argument('--out', metavar='metrics.json', help='write the metrics here')
-    parser.add_argument('--wordnet', metavar='PATH', help="WordNet's folder or .zip (default: where NLTK puts it)")
+    parser.add_argument('--split', default='test', help="split of Karpathy's file (default: %(default)s)")
+    parser.add_argument('--out', metavar='metrics.json', help='write the metrics to this JSON file')
+    parser.add_argument('--wordnet', metavar='PATH', help="folder or .zip of WordNet (default: NLTK's data folders)")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Score as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if args.out and Path(args.out).suffix != '.json':
         raise ConfigError(f'--out {args.out}: must end with .json.')
@@ -75,11 +75,11 @@ def read_captions(path: str, split: str = 'test') -> dict[str, list[str]]:
 
     Args:
         path (str): ``{"ID": ["caption", ...]}``, COCO's annotations or results, or Karpathy's file.
-        split (str): Of Karpathy's file, the images of this split.
+        split (str): Split of Karpathy's file.
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: It is no such JSON, names an id twice, or has a caption that is no text.
+        DataError: The file is not such a JSON, lists an id twice, or has a caption that is not text.
     """
     content = read_json(path, unique_keys=True)
     if isinstance(content, dict) and isinstance(content.get('annotations'), list):

@@ -1,13 +1,13 @@
-"""Score predictions that were made elsewhere, under a published protocol.
+"""Evaluate predictions that were made elsewhere, with a published protocol.
 
 Usage::
 
     python tools/eval_scores.py --pred scores/ --ann Temporal_Anomaly_Annotation.txt --frames test_num_frames.json \
         --protocol ucf-crime --out metrics.json --plots pictures/
 
-``scores/`` holds one ``NAME.npy`` (or ``.csv``) a video, or is one ``.npz``: anomaly scores of frames or snippets,
-shape (N,), or class probabilities with Normal first, shape (N, C). The same metrics score VADLab's own methods, and
-each number is printed with the protocol that it follows.
+``scores/`` contains one ``NAME.npy`` (or ``.csv``) per video, or is one ``.npz``: anomaly scores of frames or snippets,
+shape (N,), or class probabilities with Normal first, shape (N, C). VADLab's own methods are evaluated with the same
+metrics. Each metric is printed with its protocol.
 """
 
 import argparse
@@ -38,51 +38,122 @@ from vadlab.utils.suggest import nearest
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description='Score predictions that were made elsewhere.')
-    parser.add_argument('--pred', required=True, metavar='DIR_OR_NPZ', help='one NAME.npy or NAME.csv a video, or .npz')
-    parser.add_argument('--ann', required=True, help='the annotation: a text file, or the folder of masks')
-    parser.add_argument('--frames', metavar='FRAMES.json', help='frames of each video, {"NAME": 1408}')
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description='Evaluate predictions that were made elsewhere.')
+    parser.add_argument(
+        '--pred', required=True, metavar='DIR_OR_NPZ', help='folder with one NAME.npy or NAME.csv per video, or an .npz'
+    )
+    parser.add_argument('--ann', required=True, help='annotation: a text file, or the folder of masks')
+    parser.add_argument(
+        '--frames', metavar='FRAMES.json', help='JSON with the number of frames per video, {"NAME": 1408}'
+    )
     parser.add_argument('--protocol', required=True, help=', '.join(PROTOCOLS))
-    parser.add_argument('--class-pred', metavar='DIR_OR_NPZ', help='class probabilities beside --pred, for segments')
-    parser.add_argument('--detections', metavar='DIR', help='one NAME.txt a video, rows frame,x1,y1,x2,y2,score')
-    parser.add_argument('--tracks', metavar='DIR', help='true boxes, one NAME.txt a video, track,frame,x1,y1,x2,y2')
+    parser.add_argument(
+        '--class-pred', metavar='DIR_OR_NPZ', help='class probabilities in addition to --pred, for segments'
+    )
+    parser.add_argument(
+        '--detections', metavar='DIR', help='folder with one NAME.txt per video, rows frame,x1,y1,x2,y2,score'
+    )
+    parser.add_argument(
+        '--tracks', metavar='DIR', help='true boxes: folder with one NAME.txt per video, rows track,frame,x1,y1,x2,y2'
+    )
     parser.add_argument('--classes', metavar='A,B,..', help="class names, Normal first (default: the protocol's)")
-    parser.add_argument('--crop', type=int, help='where files are NAME__0, NAME__1, ..: this one (default: their mean)')
+    parser.add_argument(
+        '--crop', type=int, help='crop to use, for files NAME__0, NAME__1, .. (default: mean of all crops)'
+    )
 
     defaults = ScoringOptions()
-    knobs = parser.add_argument_group('choices, each named in the printed protocol')
-    knobs.add_argument('--mode', choices=SEGMENT_MODES, default=defaults.segment_mode, help='of segment mAP')
-    knobs.add_argument('--unit', choices=UNITS, default=defaults.unit, help='what a score is of (auto: by length)')
-    knobs.add_argument('--snippet-len', type=int, default=defaults.snippet_len, help='frames (default: %(default)s)')
-    knobs.add_argument('--expand', choices=EXPANSIONS, default=defaults.expand, help='from snippets to frames')
-    knobs.add_argument('--smoothing', metavar='METHOD:K', help='forward_window:7, fixed_blocks:8 (default: none)')
+    knobs = parser.add_argument_group('settings, each named in the printed protocol')
     knobs.add_argument(
-        '--length-policy', choices=LENGTH_POLICIES, default=defaults.length_policy, help='where lengths differ'
+        '--mode',
+        choices=SEGMENT_MODES,
+        default=defaults.segment_mode,
+        help='rules of segment mAP (default: %(default)s)',
     )
     knobs.add_argument(
-        '--interval-mode', choices=INTERVAL_MODES, default=defaults.interval_mode, help='what frame numbers mean'
+        '--unit', choices=UNITS, default=defaults.unit, help='unit of the scores (auto: by their number)'
     )
-    knobs.add_argument('--ap', choices=AP_MODES, default=defaults.ap_mode, help='average precision')
-    knobs.add_argument('--macro', choices=MACRO_MODES, default=defaults.macro_mode, help='videos of one class')
     knobs.add_argument(
-        '--far-threshold', type=float, default=defaults.far_threshold, help='alarm (default: %(default)s)'
+        '--snippet-len', type=int, default=defaults.snippet_len, help='frames per snippet (default: %(default)s)'
     )
-    knobs.add_argument('--video', choices=VIDEO_MODES, default=defaults.video_mode, help="a video's score")
-    knobs.add_argument('--tiou-threshold', type=_threshold, default='youden', help='a score (default: %(default)s)')
-    knobs.add_argument('--alpha', type=float, default=defaults.alpha, help='share of a track (default: %(default)s)')
-    knobs.add_argument('--beta', type=float, default=defaults.beta, help='IoU of a region (default: %(default)s)')
-    knobs.add_argument('--ious', type=float, nargs='+', default=list(SEGMENT_IOUS), help='of segment mAP')
+    knobs.add_argument(
+        '--expand',
+        choices=EXPANSIONS,
+        default=defaults.expand,
+        help='how snippet scores become frame scores (default: %(default)s)',
+    )
+    knobs.add_argument(
+        '--smoothing',
+        metavar='METHOD:K',
+        help='smoothing of snippet scores: forward_window:7, fixed_blocks:8 (default: none)',
+    )
+    knobs.add_argument(
+        '--length-policy',
+        choices=LENGTH_POLICIES,
+        default=defaults.length_policy,
+        help='for scores of another length than the video (default: %(default)s)',
+    )
+    knobs.add_argument(
+        '--interval-mode',
+        choices=INTERVAL_MODES,
+        default=defaults.interval_mode,
+        help='convention of frame numbers in the annotation (default: %(default)s)',
+    )
+    knobs.add_argument(
+        '--ap', choices=AP_MODES, default=defaults.ap_mode, help='kind of average precision (default: %(default)s)'
+    )
+    knobs.add_argument(
+        '--macro',
+        choices=MACRO_MODES,
+        default=defaults.macro_mode,
+        help='macro AUC of videos with frames of one class only (default: %(default)s)',
+    )
+    knobs.add_argument(
+        '--far-threshold',
+        type=float,
+        default=defaults.far_threshold,
+        help='frames with this score or more are alarms (default: %(default)s)',
+    )
+    knobs.add_argument(
+        '--video',
+        choices=VIDEO_MODES,
+        default=defaults.video_mode,
+        help='how frame scores become the score of a video (default: %(default)s)',
+    )
+    knobs.add_argument(
+        '--tiou-threshold',
+        type=_threshold,
+        default='youden',
+        help='TIoU: frames with this score or more are anomalous (default: %(default)s)',
+    )
+    knobs.add_argument(
+        '--alpha',
+        type=float,
+        default=defaults.alpha,
+        help='TBDC: share of regions to find per track (default: %(default)s)',
+    )
+    knobs.add_argument(
+        '--beta', type=float, default=defaults.beta, help='RBDC, TBDC: IoU of a found region (default: %(default)s)'
+    )
+    knobs.add_argument(
+        '--ious',
+        type=float,
+        nargs='+',
+        default=list(SEGMENT_IOUS),
+        help='IoU thresholds of segment mAP (default: 0.1 to 0.5)',
+    )
 
-    parser.add_argument('--subset', action='store_true', help='score the videos with predictions, though not all have')
-    parser.add_argument('--out', metavar='metrics.json', help='write numbers, protocols and choices here')
-    parser.add_argument('--plots', metavar='DIR', help='draw ROC, precision-recall, classes and score curves')
-    parser.add_argument('--plot-videos', type=int, default=24, help='score curves to draw (default: %(default)s)')
+    parser.add_argument('--subset', action='store_true', help='evaluate only the videos with predictions')
+    parser.add_argument('--out', metavar='metrics.json', help='write metrics, protocols and settings to this JSON file')
+    parser.add_argument(
+        '--plots', metavar='DIR', help='folder for figures: ROC, precision-recall, classes, score curves'
+    )
+    parser.add_argument('--plot-videos', type=int, default=24, help='number of score curves (default: %(default)s)')
     return parser.parse_args(argv)
 
 
 def options_of(args: argparse.Namespace) -> ScoringOptions:
-    """The choices among the arguments."""
+    """The evaluation settings of the arguments."""
     return ScoringOptions(
         unit=args.unit,
         snippet_len=args.snippet_len,
@@ -107,7 +178,7 @@ def _threshold(text: str) -> float | str:
 
 
 def protocol_of(args: argparse.Namespace) -> Protocol:
-    """The protocol by its name, with the classes that were asked for."""
+    """The protocol of the given name, with the given classes."""
     if args.protocol not in PROTOCOLS:
         raise ConfigError(f'There is no protocol {args.protocol!r}. {nearest(args.protocol, list(PROTOCOLS))}')
     protocol = PROTOCOLS[args.protocol]
@@ -118,7 +189,7 @@ def protocol_of(args: argparse.Namespace) -> Protocol:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Score as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     quiet_third_parties()
     protocol, options = protocol_of(args), options_of(args)
@@ -169,7 +240,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def write_report(
     path: str, report: ScoreReport, protocol: Protocol, options: ScoringOptions, args: argparse.Namespace
 ) -> None:
-    """Write the numbers as JSON; one that is not defined (NaN) becomes null."""
+    """Write the metrics as JSON; an undefined metric (NaN) becomes null."""
     content: dict[str, Any] = {
         'metrics': {key: None if math.isnan(value) else value for key, value in report.metrics.items()},
         'protocol': report.protocol,

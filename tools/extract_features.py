@@ -22,32 +22,39 @@ if TYPE_CHECKING:
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Make snippet features: NAME__k.npy of shape (snippets, channels) for each video and crop k, with '
-        "the videos' folders mirrored under --out, recipe.json and frames.json. Started again it goes on where it was."
+        description='Extract snippet features: NAME__k.npy of shape (snippets, channels) per video and crop k, in the '
+        'same subfolders of --out as the videos, with recipe.json and frames.json. The same command continues an '
+        'interrupted extraction.'
     )
-    parser.add_argument('config', help='such as configs/features_clip_vit_b16.py')
+    parser.add_argument('config', help='a features config, such as configs/features_clip_vit_b16.py')
     parser.add_argument('videos', nargs='+', help='videos, folders of videos or of frames, .txt lists of videos')
     parser.add_argument('--out', required=True, type=Path, help='folder of the features')
-    parser.add_argument('--root', help='features are called by the path of their video below this folder')
-    parser.add_argument('--crops', type=int, choices=[1, 5, 10], help="another number of crops than the config's")
-    parser.add_argument('--blank', action='store_true', help='zeroed pixels: the control')
-    parser.add_argument('--batch-size', type=int, default=64, help='frames and crops that pass the model at once')
-    parser.add_argument('--workers', type=int, default=min(os.cpu_count() or 1, 8), help='threads that decode')
+    parser.add_argument('--root', help='name features by the path of their video below this folder')
+    parser.add_argument('--crops', type=int, choices=[1, 5, 10], help='number of crops (default: as in the config)')
+    parser.add_argument('--blank', action='store_true', help='set all pixels to zero, as a control')
+    parser.add_argument(
+        '--batch-size', type=int, default=64, help='frames per forward pass, crops counted (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--workers', type=int, default=min(os.cpu_count() or 1, 8), help='decoding threads (default: %(default)s)'
+    )
     parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: the GPU of this process, if there is one)')
     parser.add_argument(
-        '--shard', metavar='I/N', help='only every N-th video from the I-th on (default: torchrun says)'
+        '--shard', metavar='I/N', help='extract only every N-th video from video I on (default: from torchrun)'
     )
-    parser.add_argument('--max-bad-videos', type=int, default=0, help='more than these end with status 2 (default: 0)')
-    parser.add_argument('--overwrite', action='store_true', help='remove the features there and make them anew')
-    parser.add_argument('--seed', type=int, default=0, help='of random weights')
+    parser.add_argument(
+        '--max-bad-videos', type=int, default=0, help='exit status 2 if there are more bad videos (default: 0)'
+    )
+    parser.add_argument('--overwrite', action='store_true', help='remove existing features and extract all again')
+    parser.add_argument('--seed', type=int, default=0, help='seed of random weights (default: 0)')
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Extract as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     require_config(args.config)
     require_paths(args.videos, 'video')
@@ -64,9 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     shard = parse_shard(args.shard)
     config = load_config(args.config, parse_cfg_options(args.cfg_options))
     if config.get('features') is None or config.get('model') is None:
-        raise ConfigError(f'{args.config} says nothing about features. Take a config such as features_clip_vit_b16.py.')
+        raise ConfigError(f'{args.config} has no settings of features. Use a config such as features_clip_vit_b16.py.')
     if args.overwrite and shard[1] > 1:
-        raise ConfigError('--overwrite with several shards would remove what another shard makes. Empty --out first.')
+        raise ConfigError('--overwrite with several shards would remove features of another shard. Empty --out first.')
     if args.crops is not None:
         config.features['crops'] = args.crops
     if args.blank:
@@ -95,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def default_device() -> str:
-    """The GPU of this process, as torchrun numbers them."""
+    """The GPU of this process, by torchrun's local rank."""
     import torch
 
     if not torch.cuda.is_available():
@@ -104,12 +111,12 @@ def default_device() -> str:
 
 
 def bad_file(out: Path, shard: tuple[int, int]) -> Path:
-    """Where the videos that were left out are listed."""
+    """The file that lists skipped videos."""
     return out / ('bad_videos.json' if shard[1] == 1 else f'bad_videos.{shard[0]}-of-{shard[1]}.json')
 
 
 def tell(out: Path, report: ExtractionReport, shard: tuple[int, int]) -> None:
-    """Say what was done, and list the bad videos in a file."""
+    """Print a summary, and write the list of bad videos."""
     file = bad_file(out, shard)
     if report.bad:
         write_json(file, [{'video': name, 'reason': reason} for name, reason in report.bad.items()])
@@ -119,10 +126,12 @@ def tell(out: Path, report: ExtractionReport, shard: tuple[int, int]) -> None:
     say(
         f'{out}{part}: {len(report.done)} videos, {report.snippets} snippets of {report.frames} frames in '
         f'{report.seconds:.1f} s ({report.frames / max(report.seconds, 1e-9):.0f} frames/s); '
-        f'{len(report.skipped)} were there; {len(report.bad)} left out'
+        f'{len(report.skipped)} already done; {len(report.bad)} skipped'
     )
     if report.short:
-        say(f'{len(report.short)} videos are shorter than one snippet; their last frame stands in: {report.short[:3]}')
+        say(
+            f'{len(report.short)} videos are shorter than one snippet; their last frame is repeated: {report.short[:3]}'
+        )
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Patches of a frozen backbone: ``python tools/extract_patches.py CONFIG --cfg-options patch_store=DIR``."""
+"""Store patches of a frozen backbone: ``python tools/extract_patches.py CONFIG --cfg-options patch_store=DIR``."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,24 +12,24 @@ from vadlab.utils.runtime import quiet_third_parties
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Run the part of a backbone that learns nothing over all images once, and keep what it makes of '
-        'them in the folder that the config calls patch_store; training from there does not run that part again. '
-        'Started again it goes on where it was.'
+        description='Run the frozen part of a backbone once on all images, and store its output in the folder '
+        'patch_store of the config. Training then reads the output instead of running this part. '
+        'The same command continues an interrupted extraction.'
     )
-    parser.add_argument('config', help='of a captioner, such as configs/fsgr_coco.py')
-    parser.add_argument('--dtype', default='float16', help='float16 (default), or float32 at twice the size')
-    parser.add_argument('--batch-size', type=int, default=64, help='images that pass the backbone at once')
+    parser.add_argument('config', help='config of a captioner, such as configs/fsgr_coco.py')
+    parser.add_argument('--dtype', default='float16', help='float16 (default), or float32, which needs twice the space')
+    parser.add_argument('--batch-size', type=int, default=64, help='images per forward pass (default: %(default)s)')
     parser.add_argument('--workers', type=int, default=2, help='processes that read images (default: %(default)s)')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: the GPU, if there is one)')
-    parser.add_argument('--overwrite', action='store_true', help='remove the patches there and make them anew')
+    parser.add_argument('--overwrite', action='store_true', help='remove existing patches and extract all again')
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     require_config(args.config)
 
@@ -50,13 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         report = extraction.run(args.overwrite, progress)
     recipe = extraction.recipe
     say(
-        f'{extraction.folder}: {report.written} images in {report.seconds:.1f} s, {report.skipped} were there; '
+        f'{extraction.folder}: {report.written} images in {report.seconds:.1f} s, {report.skipped} already done; '
         f'{recipe["shape"][0]} tokens of {recipe["shape"][1]} numbers before block {recipe["block"]}, {recipe["dtype"]}'
     )
     if report.bad:
         raise DataError(
             f'{len(report.bad)} images could not be used (first: {next(iter(report.bad.values()))}); all others are '
-            'done. Mend or remove them, and start again'
+            'done. Fix or remove them, and start again'
         )
     return 0
 

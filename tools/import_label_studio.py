@@ -1,7 +1,7 @@
-"""Turn a Label Studio export into annotations: ``python tools/import_label_studio.py EXPORT.json --out train.json``.
+"""Convert a Label Studio export to annotations: ``python tools/import_label_studio.py EXPORT.json --out train.json``.
 
-Boxes and captions go to ``--out``. Where the export has spans of time or classes, these go to a temporal annotation
-beside it, ``train_temporal.txt``: the config's ``train_temporal_ann_file``.
+Boxes and captions are written to ``--out``. If the export has time spans or classes, they are written to a temporal
+annotation in the same folder, ``train_temporal.txt``: the config's ``train_temporal_ann_file``.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from vadlab.utils.printable import say
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description='Convert a Label Studio export ("JSON") of videos.')
     parser.add_argument('export', help="Label Studio's JSON file")
     parser.add_argument('--out', required=True, metavar='FILE', help='annotations to write, such as train.json')
@@ -29,14 +29,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--default-caption', metavar='TEXT', help='caption of videos that have none')
     parser.add_argument(
-        '--class-field', metavar='NAME', help="the Choices tag that names the video's class (default: the only one)"
+        '--class-field', metavar='NAME', help='the Choices tag with the class of the video (default: the only one)'
     )
     parser.add_argument('--overwrite', action='store_true', help='replace an existing file')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     out = Path(args.out)
     temporal_out = out.with_name(f'{out.stem}_temporal.txt')
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             'temporal_ann_file), with these names among the classes of the config'
         )
     else:
-        temporal_out.unlink(missing_ok=True)  # of an earlier export
+        temporal_out.unlink(missing_ok=True)  # file of an earlier export
     for what, count in counts.items():
         if count:
             say(f'  {count} {what}')

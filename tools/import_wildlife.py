@@ -1,4 +1,4 @@
-"""Metadata from a public data set's annotations: ``python tools/import_wildlife.py LAYOUT PATH --out metadata.csv``."""
+"""Convert public annotations to metadata: ``python tools/import_wildlife.py LAYOUT PATH --out metadata.csv``."""
 
 import argparse
 import hashlib
@@ -15,24 +15,24 @@ from vadlab.utils.printable import say
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Turn a public data set's annotations into one metadata CSV.")
-    parser.add_argument('layout', choices=list(LAYOUTS), help='whose annotations these are')
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description="Convert a public data set's annotations to one metadata CSV.")
+    parser.add_argument('layout', choices=list(LAYOUTS), help='layout of the annotations')
     parser.add_argument('path', type=Path, help="the data set's folder; paths in the CSV are relative to it")
     parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='the CSV to write')
     parser.add_argument(
-        '--val-share', type=float, default=0.0, metavar='SHARE', help='make a validation split of this share of the '
-        'training clips, chosen by their names, where the data set has none'
+        '--val-share', type=float, default=0.0, metavar='SHARE', help='move this share of the training '
+        'clips to a validation split, selected by their names, if the data set has none (default: 0)'
     )  # fmt: skip
     parser.add_argument('--overwrite', action='store_true', help='replace an existing file')
     return parser.parse_args(argv)
 
 
 def with_validation(records: list[AVClipRecord], share: float) -> list[AVClipRecord]:
-    """Move a share of the training clips to validation: the same ones each time, whatever else is in the list.
+    """Move a share of the training clips to validation. The selection depends only on the name of each video.
 
     Raises:
-        ConfigError: The share is not below 1, or there is a validation split.
+        ConfigError: The share is not below 1, or there is already a validation split.
     """
     if not 0 <= share < 1:
         raise ConfigError(f'--val-share {share}: must be in 0..1, and below 1')
@@ -40,7 +40,7 @@ def with_validation(records: list[AVClipRecord], share: float) -> list[AVClipRec
         raise ConfigError('--val-share: the data set has a validation split of its own')
 
     def drawn(record: AVClipRecord) -> bool:
-        # Parts of one video stay together.
+        # All clips of a video stay in one split.
         digest = hashlib.sha256(record.video.encode()).digest()
         return record.split == 'train' and int.from_bytes(digest[:8], 'big') < share * 2**64
 
@@ -48,7 +48,7 @@ def with_validation(records: list[AVClipRecord], share: float) -> list[AVClipRec
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if args.out.exists() and not args.overwrite:
         raise ConfigError(f'--out {args.out}: exists. Name another file, or give --overwrite.')
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def first_missing(records: Sequence[AVClipRecord], folder: Path) -> str:
-    """The first video that is not there."""
+    """The first video that is missing."""
     return next(record.video for record in records if not (folder / record.video).is_file())
 
 

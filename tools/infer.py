@@ -1,4 +1,4 @@
-"""Describe images and videos: ``python tools/infer.py CONFIG CHECKPOINT INPUT... --out DIR``."""
+"""Caption images and videos: ``python tools/infer.py CONFIG CHECKPOINT INPUT... --out DIR``."""
 
 from __future__ import annotations
 
@@ -26,29 +26,31 @@ _DPI = 110
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Write a caption for each image, and for frames of each video; with --out also as captions.json, '
-        'with a picture of what each patch was taken for and a page that shows all.'
+        description='Print a caption for each image, and for frames of each video. --out also writes captions.json, '
+        'a picture with the concept of each patch, and an HTML page of all.'
     )
     parser.add_argument('config', help='the experiment, such as configs/fsgr_coco.py')
-    parser.add_argument('checkpoint', help='trained weights; none: the model loads them itself (an ensemble)')
-    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='images, videos, folders of them')
+    parser.add_argument(
+        'checkpoint', help='trained weights; "none" if the model loads its weights itself (an ensemble)'
+    )
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='images, videos, or folders of them')
     parser.add_argument('--out', type=Path, metavar='DIR', help='folder for captions.json, pictures and index.html')
     frames = parser.add_mutually_exclusive_group()
     frames.add_argument(
-        '--every', type=float, default=2.0, metavar='S', help='of a video, a frame every S seconds (default: 2)'
+        '--every', type=float, default=2.0, metavar='S', help='caption a frame every S seconds of a video (default: 2)'
     )
-    frames.add_argument('--frames', type=int, metavar='N', help='of a video, N frames spread evenly')
-    parser.add_argument('--no-pictures', action='store_true', help='leave the pictures out')
-    parser.add_argument('--batch-size', type=int, default=16, help='images at once (default: 16)')
-    parser.add_argument('--device', help='such as cpu or cuda:1 (default: a GPU where there is one)')
+    frames.add_argument('--frames', type=int, metavar='N', help='caption N evenly spaced frames of a video')
+    parser.add_argument('--no-pictures', action='store_true', help='do not draw pictures')
+    parser.add_argument('--batch-size', type=int, default=16, help='images per forward pass (default: 16)')
+    parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Describe what the command line names; the exit status, 2 where a file could not be read."""
+    """Run the command; return the exit status, 2 if a file cannot be read."""
     args = parse_args(argv)
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from vadlab.apis.inferencers.caption_inferencer import CaptionInferencer
     from vadlab.apis.inferencers.caption_inputs import find_inputs, read_inputs
 
-    find_inputs(args.inputs)  # what is not there is found before a model is built
+    find_inputs(args.inputs)  # find missing files before the model is built
     config = config_from_arguments(args, check=False)
     checkpoint = None if args.checkpoint == NO_CHECKPOINT else args.checkpoint
     inferencer = CaptionInferencer(config, checkpoint, args.device, args.batch_size)
@@ -88,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def record_of(found: Described, names: Sequence[str]) -> dict[str, Any]:
-    """What ``captions.json`` says of an image."""
+    """The entry of an image in ``captions.json``."""
     from vadlab.visualization.renderers.concept_picture import concept_shares
 
     source = found.source
@@ -100,7 +102,7 @@ def record_of(found: Described, names: Sequence[str]) -> dict[str, Any]:
 
 
 def draw(found: Described, names: Sequence[str], out: Path, number: int) -> Article:
-    """Draw an image's patches into the folder, under a name that no other image has; its part of the page."""
+    """Draw the patches of an image to a file with a unique name; return its part of the page."""
     from vadlab.visualization.renderers.concept_picture import ConceptPicture, draw_concepts
 
     source = found.source
@@ -111,7 +113,7 @@ def draw(found: Described, names: Sequence[str], out: Path, number: int) -> Arti
 
 
 def _readable(inputs: Iterator[CaptionInput], unread: list[CaptionInput]) -> Iterator[CaptionInput]:
-    """Those that could be read; the others go onto a list."""
+    """Yield the images that can be read; add the others to a list."""
     for source in inputs:
         if source.error is None:
             yield source

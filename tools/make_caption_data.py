@@ -1,4 +1,4 @@
-"""Draw a small caption set: ``python tools/make_caption_data.py --out data/captions_demo``."""
+"""Render a small caption data set: ``python tools/make_caption_data.py --out data/captions_demo``."""
 
 import argparse
 import json
@@ -13,30 +13,30 @@ from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_clip_weights
 from vadlab.utils.runtime import quiet_third_parties
 
-# Raise it when the same seed gives other pictures than before, so that an old folder is not taken for a new one.
+# Raise it when the same seed gives other pictures than before, so that old folders are recognised.
 SIMULATOR_VERSION = 1
 CLIP = Path(__file__).parents[1] / 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description='Draw pictures of people, vehicles and shapes in ten kinds of places, with five captions each, as '
         "dataset.json in Karpathy's layout, a vocabulary of the training captions, and a codebook of what patches may "
-        'be called. Pictures that are there already stay.'
+        'be called. Existing pictures are kept.'
     )
     parser.add_argument('--out', type=Path, default=Path('data/captions_demo'), help='default: %(default)s')
     parser.add_argument('--train', type=int, default=6000, help='training pictures (default: %(default)s)')
     parser.add_argument('--val', type=int, default=240, help='validation pictures (default: %(default)s)')
     parser.add_argument('--test', type=int, default=240, help='test pictures (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='another seed, another data set (default: 0)')
-    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes (default: one a core)')
-    parser.add_argument('--clip', default=str(CLIP), help='weights whose text tower embeds the codebook')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the data set (default: 0)')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes (default: one per core)')
+    parser.add_argument('--clip', default=str(CLIP), help='CLIP weights whose text tower embeds the codebook')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make what the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if args.workers < 1 or args.seed < 0:
         raise ConfigError(f'--workers must be at least 1 and --seed at least 0, not {args.workers} and {args.seed}.')
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     content = {'dataset': 'vadlab-captions-demo', 'images': records}
     write_text(args.out / 'dataset.json', json.dumps(content, indent=0) + '\n')
     captions = [s['raw'] for record in records if record['split'] == 'train' for s in record['sentences']]
-    # Words that so small a set has but once are words all the same.
+    # The set is small, so words that occur once are in the vocabulary, too.
     vocabulary = WordVocabulary.build(captions, min_count=1)
     vocabulary.save(args.out / 'vocab.json')
     embeds = embed_names(CONCEPTS, args.clip, CONCEPT_TEMPLATES)

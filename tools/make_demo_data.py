@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vadlab.simulators.surveillance.demo_set import VideoPlan
 
 
-# Raise it when the same seed gives other videos than before, so that an old folder is not taken for a new one.
+# Raise it when the same seed gives other videos than before, so that old folders are recognised.
 SIMULATOR_VERSION = 1
 
 README = """# Synthetic surveillance videos
@@ -34,8 +34,8 @@ version {version}): drawn scenes with camera noise, no real person or place.
 - `train.json`, `test.json`: captions and keyframed boxes (`end_frame` inclusive), one in ten in Chinese.
 - `Temporal_Anomaly_Annotation.txt`: anomalous frames of the test videos, half-open and 0-based.
 
-Training and test videos share no scene, camera or person. An event may run over a video's end and go on at its start,
-so that the place in a video tells nothing.
+Training and test videos share no scene, camera or person. An event may run past the end of a video and continue at its
+start, so that the position in the video gives no information.
 
 | class | train | test |
 | --- | --- | --- |
@@ -44,23 +44,23 @@ so that the place in a video tells nothing.
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Make synthetic surveillance videos in UCF-Crime's format.")
     parser.add_argument('--out', type=Path, help='folder of the data set')
     parser.add_argument('--train', type=int, default=240, help='training videos (default: 240)')
     parser.add_argument('--test', type=int, default=84, help='test videos (default: 84)')
-    parser.add_argument('--seed', type=int, default=0, help='another seed, another data set (default: 0)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the data set (default: 0)')
     parser.add_argument('--frames', type=int, nargs=2, default=(240, 360), metavar=('MIN', 'MAX'), help='video lengths')
-    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes (default: one a core)')
-    parser.add_argument('--preview', type=Path, metavar='DIR', help='write a contact sheet for each class there')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes (default: one per core)')
+    parser.add_argument('--preview', type=Path, metavar='DIR', help='write one contact sheet per class to this folder')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make what the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if args.out is None and args.preview is None:
-        raise ConfigError('Nothing to do: give --out DIR for videos, or --preview DIR for contact sheets.')
+        raise ConfigError('Nothing to do: set --out DIR for videos, or --preview DIR for contact sheets.')
     if args.workers < 1:
         raise ConfigError(f'--workers must be at least 1, not {args.workers}.')
     if args.preview is not None:
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def preview(folder: Path, seed: int) -> None:
-    """Write a contact sheet of each class."""
+    """Write one contact sheet per class."""
     import cv2
 
     from vadlab.simulators.surveillance.contact_sheet import contact_sheet
@@ -84,10 +84,10 @@ def preview(folder: Path, seed: int) -> None:
 
 
 def make(out: Path, train: int, test: int, seed: int, frames: tuple[int, int], workers: int) -> None:
-    """Write a data set; videos that are there already stay.
+    """Write a data set; existing videos are kept.
 
     Raises:
-        ConfigError: The folder holds a data set of other settings.
+        ConfigError: The folder contains a data set with other settings.
     """
     from vadlab.simulators.common.made_folder import check_settings
     from vadlab.simulators.surveillance.demo_set import plan_demo_set
@@ -101,7 +101,7 @@ def make(out: Path, train: int, test: int, seed: int, frames: tuple[int, int], w
     # A forked child of a process in which OpenCV has already used its threads can hang.
     context = multiprocessing.get_context('spawn')
     with ProgressBar('videos', len(plans)) as bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        # The long ones first, so that no worker is left with one at the end.
+        # Long videos first, so that all workers finish at about the same time.
         order = sorted(plans, key=lambda plan: -plan.num_frames)
         futures = {pool.submit(make_one, plan, out): plan for plan in order}
         try:
@@ -125,7 +125,7 @@ def make(out: Path, train: int, test: int, seed: int, frames: tuple[int, int], w
 
 
 def make_one(plan: VideoPlan, out: Path) -> tuple[dict, bool]:
-    """Write one video, in a worker process; its annotation, and whether the video is new."""
+    """Write one video in a worker process; return its annotation, and whether the video is new."""
     import cv2
 
     cv2.setNumThreads(1)

@@ -1,4 +1,4 @@
-"""Snippet features of the synthetic videos: ``python tools/make_demo_features.py``, which `make demo-features` runs."""
+"""Extract features of the synthetic videos: ``python tools/make_demo_features.py``; `make demo-features` runs it."""
 
 from __future__ import annotations
 
@@ -28,23 +28,28 @@ ANNOTATION = 'Temporal_Anomaly_Annotation.txt'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description='Make the feature set that the *_demo configs of weakly supervised methods train on: features/ and '
-        'blank/ (of zeroed pixels), train.txt, test.txt, frames.json and the temporal annotation. What is there and '
-        'made by the same recipe stays; what was made by another is made anew.'
+        'blank/ (of zeroed pixels), train.txt, test.txt, frames.json and the temporal annotation. Existing features '
+        'of the same recipe are kept; features of another recipe are extracted again.'
     )
-    parser.add_argument('--data', type=Path, default=Path('data/demo'), help='made by tools/make_demo_data.py')
+    parser.add_argument(
+        '--data',
+        type=Path,
+        default=Path('data/demo'),
+        help='folder made by tools/make_demo_data.py (default: %(default)s)',
+    )
     parser.add_argument('--out', type=Path, default=Path('data/demo_features'), help='default: %(default)s')
     parser.add_argument('--config', default='configs/features_clip_demo.py', help='default: %(default)s')
-    parser.add_argument('--workers', type=int, default=1, help='threads that decode')
-    parser.add_argument('--batch-size', type=int, default=64, help='frames that pass the model at once')
+    parser.add_argument('--workers', type=int, default=1, help='decoding threads (default: %(default)s)')
+    parser.add_argument('--batch-size', type=int, default=64, help='frames per forward pass (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make what the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     require_config(args.config)
     splits = {split: read_split(args.data, split) for split in ('train', 'test')}
@@ -79,22 +84,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read_split(data: Path, split: str) -> list[str]:
-    """Names of a split's videos: their paths below ``Videos``, without ending.
+    """Names of a split's videos: their paths below ``Videos``, without file extension.
 
     Raises:
-        MissingFileError: The synthetic videos are not there.
+        MissingFileError: The synthetic videos are missing.
     """
     path = data / f'{split}.json'
     if not path.is_file() or not (data / ANNOTATION).is_file():
         raise MissingFileError(
-            f'{data} is no set of synthetic videos. Make it: python tools/make_demo_data.py --out {data}'
+            f'{data} is not a set of synthetic videos. Make one with: python tools/make_demo_data.py --out {data}'
         )
     records = json.loads(path.read_text(encoding='utf-8'))
     return [Path(record['f_path']).relative_to('Videos').with_suffix('').as_posix() for record in records]
 
 
 def extract(config: Config, videos: list[VideoItem], out: Path, batch_size: int, workers: int) -> None:
-    """Bring a folder of features up to date.
+    """Update a folder of features.
 
     Raises:
         DataError: A video cannot be used.
@@ -109,12 +114,12 @@ def extract(config: Config, videos: list[VideoItem], out: Path, batch_size: int,
         differences = config_differences(read_recipe(out)['recipe'], new)
         stale = bool(differences)
         if stale:
-            say(f'{out}: made anew, for the recipe is another ({"; ".join(differences[:3])})')
+            say(f'{out}: extracted again, since the recipe has changed ({"; ".join(differences[:3])})')
     extraction.prepare(overwrite=stale)
     report = extraction.run(videos)
     if report.bad:
         raise DataError(f'{len(report.bad)} videos cannot be used (first: {next(iter(report.bad.values()))})')
-    say(f'{out}: {len(report.done)} videos in {report.seconds:.0f} s, {len(report.skipped)} were there')
+    say(f'{out}: {len(report.done)} videos in {report.seconds:.0f} s, {len(report.skipped)} already done')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Make camera-trap clips with sound: ``python tools/make_wildlife_data.py --out data/wildlife_demo``."""
+"""Render camera-trap clips with sound: ``python tools/make_wildlife_data.py --out data/wildlife_demo``."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from vadlab.simulators.wildlife.wildlife_set import WildlifeClip
 
 
-# Raise it when the same seed gives other clips than before, so that an old folder is not taken for a new one.
+# Raise it when the same seed gives other clips than before, so that old folders are recognised.
 SIMULATOR_VERSION = 1
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description='Make camera-trap clips of invented animals, mp4 files with sound tracks (one in twelve without), '
         'and metadata.csv. Some species look alike and call differently, some call alike and look different; some '
-        'behaviours differ by motion, some by the rate of the calls: needs_both.json names the classes that neither '
-        'pictures nor sound tell by themselves. Clips that are there already stay.'
+        'behaviours differ by motion, some by the rate of the calls: needs_both.json lists the classes that need both '
+        'video and sound. Existing clips are kept.'
     )
     parser.add_argument('--out', type=Path, default=Path('data/wildlife_demo'), help='default: %(default)s')
     parser.add_argument('--train', type=int, default=432, help='training clips (default: %(default)s)')
     parser.add_argument('--val', type=int, default=72, help='validation clips (default: %(default)s)')
     parser.add_argument('--test', type=int, default=216, help='test clips (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='another seed, another data set (default: 0)')
-    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes (default: one a core)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the data set (default: 0)')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes (default: one per core)')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make what the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if args.workers < 1:
         raise ConfigError(f'--workers must be at least 1, not {args.workers}.')
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def metadata(plan: Sequence[WildlifeClip]) -> str:
-    """The table of all clips."""
+    """The metadata table of all clips."""
     text = io.StringIO()
     records = [clip.record() for clip in plan]
     writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator='\n')

@@ -13,20 +13,25 @@ ENDINGS = ('.png', '.svg', '.pdf')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description='Draw a validation metric of training runs against training time.')
     parser.add_argument(
-        'runs', nargs='+', metavar='RUN_DIR[=LABEL]', help='work dirs; runs of one label are drawn with their mean'
+        'runs',
+        nargs='+',
+        metavar='RUN_DIR[=LABEL]',
+        help='work dirs; runs with the same label are drawn with their mean',
     )
-    parser.add_argument('--key', default='frame/auc', help='the metric (default: %(default)s)')
-    parser.add_argument('--name', help='its name on the axis (default: from the key)')
-    parser.add_argument('--chance', type=float, default=0.5, help='drawn as a line; negative for none (default: 0.5)')
+    parser.add_argument('--key', default='frame/auc', help='metric to draw (default: %(default)s)')
+    parser.add_argument('--name', help='label of the axis (default: from the key)')
+    parser.add_argument(
+        '--chance', type=float, default=0.5, help='chance level, drawn as a line; negative for none (default: 0.5)'
+    )
     parser.add_argument('--out', required=True, help='the figure: .png, .svg or .pdf')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draw as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if Path(args.out).suffix.lower() not in ENDINGS:
         raise ConfigError(f'--out {args.out}: must end in {", ".join(ENDINGS)}')

@@ -1,4 +1,4 @@
-"""Frames and spectrograms of clips: ``python tools/prepare_wildlife.py METADATA.csv VIDEOS --out data/processed``."""
+"""Prepare frames and spectrograms: ``python tools/prepare_wildlife.py METADATA.csv VIDEOS --out data/processed``."""
 
 from __future__ import annotations
 
@@ -36,52 +36,56 @@ _FRAMES, _SOUND = FrameRecipe, LogMelRecipe  # whose attributes are the defaults
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description='Make video_frames/ID.pt and mel_spectrograms/ID.npy of each clip, with recipe.json, '
-        'manifest.jsonl and statistics.json. Started again it goes on where it was.'
+        'manifest.jsonl and statistics.json. The same command continues an interrupted preparation.'
     )
     parser.add_argument(
-        'metadata', type=Path, help='CSV with the columns clip_id, video, split and one for each head; or a folder '
+        'metadata', type=Path, help='CSV with the columns clip_id, video, split and one per head; or a folder '
         'with train.csv, val.csv and test.csv'
     )  # fmt: skip
     parser.add_argument('videos', type=Path, help='folder of the videos')
     parser.add_argument('--out', required=True, type=Path, help='folder of the prepared clips, such as data/processed')
     parser.add_argument(
-        '--metadata-out', type=Path, metavar='DIR', help='where train.csv, val.csv and test.csv are written (default: '
-        'raw/metadata beside --out)'
+        '--metadata-out', type=Path, metavar='DIR', help='folder for train.csv, val.csv and test.csv (default: '
+        'raw/metadata next to --out)'
     )  # fmt: skip
-    parser.add_argument(
-        '--heads', nargs='+', metavar='COLUMN', help='columns to be predicted (default: species behaviour)'
-    )
+    parser.add_argument('--heads', nargs='+', metavar='COLUMN', help='label columns (default: species behaviour)')
     frames = parser.add_argument_group('pictures')
-    frames.add_argument(
-        '--frames', type=int, default=_FRAMES.num_frames, help='frames kept of each clip (default: %(default)s)'
-    )
-    frames.add_argument('--fps', type=float, help='keep frames at this rate instead, at most --frames of them')
+    frames.add_argument('--frames', type=int, default=_FRAMES.num_frames, help='frames per clip (default: %(default)s)')
+    frames.add_argument('--fps', type=float, help='sample at this frame rate instead, at most --frames frames')
     frames.add_argument(
         '--size', type=int, nargs='+', default=[_FRAMES.height], metavar='N', help='height and width, or one number '
         'for both, in pixels (default: %(default)s)'
     )  # fmt: skip
     sound = parser.add_argument_group('sound')
-    sound.add_argument('--sample-rate', type=int, default=_SOUND.sample_rate, help='Hz (default: %(default)s)')
-    sound.add_argument('--window', type=int, default=_SOUND.window, help='samples (default: %(default)s)')
-    sound.add_argument('--hop', type=int, default=_SOUND.hop, help='samples (default: %(default)s)')
-    sound.add_argument('--fft', type=int, default=_SOUND.fft, help='samples (default: %(default)s)')
-    sound.add_argument('--bands', type=int, default=_SOUND.bands, help='mel bands (default: %(default)s)')
     sound.add_argument(
-        '--silence', choices=['mask', 'keep'], default=_SOUND.silence, help='a track of zeros counts as no sound, or '
-        'is heard as silence (default: %(default)s)'
+        '--sample-rate', type=int, default=_SOUND.sample_rate, help='sample rate in Hz (default: %(default)s)'
+    )
+    sound.add_argument(
+        '--window', type=int, default=_SOUND.window, help='window length in samples (default: %(default)s)'
+    )
+    sound.add_argument('--hop', type=int, default=_SOUND.hop, help='hop length in samples (default: %(default)s)')
+    sound.add_argument('--fft', type=int, default=_SOUND.fft, help='FFT length in samples (default: %(default)s)')
+    sound.add_argument('--bands', type=int, default=_SOUND.bands, help='number of mel bands (default: %(default)s)')
+    sound.add_argument(
+        '--silence', choices=['mask', 'keep'], default=_SOUND.silence, help='sound tracks of zeros: mask treats them '
+        'as missing, keep encodes them as silence (default: %(default)s)'
     )  # fmt: skip
-    parser.add_argument('--workers', type=int, default=min(os.cpu_count() or 1, 16), help='processes that decode')
-    parser.add_argument('--max-bad-videos', type=int, default=0, help='more than these end with status 2 (default: 0)')
-    parser.add_argument('--overwrite', action='store_true', help='remove the prepared clips there and make them anew')
+    parser.add_argument(
+        '--workers', type=int, default=min(os.cpu_count() or 1, 16), help='decoding processes (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--max-bad-videos', type=int, default=0, help='exit status 2 if there are more bad clips (default: 0)'
+    )
+    parser.add_argument('--overwrite', action='store_true', help='remove prepared clips and prepare all again')
     parser.add_argument('--overwrite-metadata', action='store_true', help='replace CSVs in --metadata-out that differ')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prepare as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     quiet_third_parties()
     if len(args.size) > 2:
@@ -107,8 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         name, reason = next(iter(report.bad.items()))
         raise DataError(
             f'{len(report.bad)} of {len(records)} clips could not be used (first: {name}: {reason}); all others are '
-            f'done. See {args.out / "bad_clips.json"}; --max-bad-videos {len(report.bad)} accepts them, and they are '
-            'left out of training and tests.'
+            f'done. See {args.out / "bad_clips.json"}; --max-bad-videos {len(report.bad)} accepts them, and '
+            'training and tests skip them.'
         )
     return 0
 
@@ -121,11 +125,11 @@ def tell(
     files: Sequence[Path],
     recipe: LogMelRecipe,
 ) -> None:
-    """Say what was done, and what is worth a second look."""
+    """Print a summary and warnings."""
     say(
         f'{out}: {len(report.done)} clips of {report.frames} frames in {report.seconds:.1f} s '
-        f'({report.frames / max(report.seconds, 1e-9):.0f} frames/s); {len(report.skipped)} were there; '
-        f'{len(report.bad)} left out'
+        f'({report.frames / max(report.seconds, 1e-9):.0f} frames/s); {len(report.skipped)} already done; '
+        f'{len(report.bad)} skipped'
     )
     sounds = [clip.sound for clip in report.clips]
     silent = f', {sounds.count("silent")} with a silent track ({recipe.silence})' if 'silent' in sounds else ''

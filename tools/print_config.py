@@ -1,6 +1,6 @@
-"""Print a config with everything it builds on: ``python tools/print_config.py CONFIG``.
+"""Print a config with all values of its bases: ``python tools/print_config.py CONFIG``.
 
-Settings that cannot be used are named below it, with exit status 2.
+Invalid settings are listed below it, with exit status 2.
 """
 
 import argparse
@@ -13,11 +13,11 @@ from vadlab.utils.runtime import quiet_third_parties
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print what the Runner would get."""
-    parser = argparse.ArgumentParser(description='Print a config with everything it builds on.')
+    """Print the config that the Runner gets; return the exit status."""
+    parser = argparse.ArgumentParser(description='Print a config with all values of its bases.')
     parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change variables, or dotted keys')
-    parser.add_argument('--variables', action='store_true', help='print the variables alone')
+    parser.add_argument('--variables', action='store_true', help='print only the variables')
     args = parser.parse_args(argv)
     require_config(args.config)
 

@@ -1,12 +1,13 @@
-"""Make the linear layers of a trained model 8-bit integers, for inference on CPUs.
+"""Convert the linear layers of a trained model to 8-bit integers, for inference on CPUs.
 
 Usage::
 
     python tools/quantize.py configs/mbt_wildlife.py work_dirs/mbt_wildlife/epoch_50.pth --out mbt_wildlife_int8.pth
     python tools/test.py configs/mbt_wildlife.py mbt_wildlife_int8.pth
 
-Weights are rounded with a scale for each output channel, activations while the model runs ("dynamic"): no calibration
-data. The model is tested before and after, and what changes is printed. Convolutions stay as they are.
+Weights are rounded with one scale per output channel. Activations are rounded while the model runs (dynamic
+quantization), so no calibration data are needed. The model is tested before and after, and the changes are printed.
+Convolutions are not changed.
 """
 
 import argparse
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Measured:
-    """A test: the model, its metrics, and seconds of the model alone for each sample."""
+    """Result of a test: the model, its metrics, and the model's time per sample in seconds."""
 
     model: Any
     metrics: dict[str, Any]
@@ -45,8 +46,8 @@ class Measured:
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description='Make the linear layers of a trained model 8-bit integers.')
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description='Convert the linear layers of a trained model to 8-bit integers.')
     parser.add_argument('config', help='the experiment, such as configs/mbt_wildlife.py')
     parser.add_argument('checkpoint', help='its weights, such as work_dirs/mbt_wildlife/epoch_50.pth')
     parser.add_argument('--out', required=True, metavar='FILE.pth', help='the checkpoint to write')
@@ -56,7 +57,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Quantise as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     require_config(args.config)
     require_checkpoint(args.checkpoint)
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sizes.append(_bytes({'state_dict': quantized['state_dict']}))
     after = measure(config, args.out)
     say('\n' + format_table(compare(before, after, sizes), ('', 'before', 'int8', 'change')))
-    say(f'\n{len(quantized["quantization"]["layers"])} linear layers are 8-bit integers now: {out}')
+    say(f'\n{len(quantized["quantization"]["layers"])} linear layers converted to 8-bit integers: {out}')
     return 0
 
 
@@ -122,7 +123,7 @@ def compare(before: Measured, after: Measured, sizes: Sequence[int]) -> list[tup
 
 
 class _Clock:
-    """Seconds between a module's hooks."""
+    """Measures the forward time of a module in seconds."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

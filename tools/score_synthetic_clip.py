@@ -1,4 +1,4 @@
-"""How well the small CLIP tells simulated scenes apart: ``python tools/score_synthetic_clip.py WEIGHTS``."""
+"""Measure the zero-shot accuracy of the small CLIP: ``python tools/score_synthetic_clip.py WEIGHTS``."""
 
 from __future__ import annotations
 
@@ -22,18 +22,22 @@ if TYPE_CHECKING:
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description='Zero-shot figures of a CLIP on single frames of unseen scenes.')
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description='Zero-shot metrics of a CLIP on single frames of held-out scenes.')
     parser.add_argument('weights', help='a training checkpoint or a .safetensors file of the small CLIP')
-    parser.add_argument('--config', default='configs/clip_synthetic_pretrain.py', help='which model the weights are of')
-    parser.add_argument('--split', default='val', choices=('train', 'val', 'test'), help='whose scenes (default: val)')
-    parser.add_argument('--frames', type=int, default=2048, help='pictures (default: 2048)')
-    parser.add_argument('--json', type=Path, help='also write the figures there')
+    parser.add_argument(
+        '--config', default='configs/clip_synthetic_pretrain.py', help='config of the model (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--split', default='val', choices=('train', 'val', 'test'), help='split of the scenes (default: val)'
+    )
+    parser.add_argument('--frames', type=int, default=2048, help='number of frames (default: 2048)')
+    parser.add_argument('--json', type=Path, help='also write the metrics to this file')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Score as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     require_config(args.config)
     require_clip_weights(args.weights)
@@ -57,10 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def score(model: torch.nn.Module, split: str, frames: int) -> dict[str, float]:
-    """The figures, by name.
+    """The metrics by name.
 
-    Whole frames tell normal from anomalous and one class from another, with the prompts that FG-CLIP scores with;
-    close-ups look for their region captions, and whole frames for theirs, among 128 pictures each.
+    Whole frames are classified as normal or anomalous and into classes, with FG-CLIP's prompts. Close-ups retrieve
+    their region captions, and whole frames their captions, among 128 pictures each.
     """
     import torch
     from mmengine.dataset import pseudo_collate
@@ -86,7 +90,7 @@ def score(model: torch.nn.Module, split: str, frames: int) -> dict[str, float]:
     counts = rank_counts(anomaly_logits, label_n > 0)
     figures = {'frame AUC': roc_auc(counts), 'frame AP': average_precision(counts)}
 
-    # One logit for each class that the simulator knows: the mean over its phrases.
+    # One logit per class of the simulator: the mean over its phrases.
     owners = [name for name in UCF_CRIME_CLASSES for _ in range(_phrases(name))]
     known = sorted(set(label_n.tolist()))
     logits = torch.stack(

@@ -1,6 +1,7 @@
 """Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``.
 
-``none`` for the checkpoint tests the model as its config's ``pretrained`` leaves it, without training: zero-shot.
+Use ``none`` as the checkpoint to test the model with the ``pretrained`` weights of its config, without training
+(zero-shot).
 """
 
 import argparse
@@ -29,23 +30,23 @@ _VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description='Test a checkpoint.')
     parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
-    parser.add_argument('checkpoint', help='weights, such as work_dirs/fgclip_ucf/epoch_10.pth; none: zero-shot')
+    parser.add_argument('checkpoint', help='weights, such as work_dirs/fgclip_ucf/epoch_10.pth; "none" for zero-shot')
     parser.add_argument('--work-dir', help='folder for the log (default: work_dirs/CONFIG)')
     parser.add_argument(
-        '--out', metavar='metrics.json', help='write the metrics here; beside, scores as .npz or captions'
+        '--out',
+        metavar='metrics.json',
+        help='write the metrics to this file, and the scores or captions to the same folder',
     )
-    parser.add_argument(
-        '--show-dir', metavar='DIR', help='draw what was predicted into this folder, with a page that shows all'
-    )
+    parser.add_argument('--show-dir', metavar='DIR', help='draw predictions to this folder, with an HTML page of all')
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Test as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if args.out and Path(args.out).suffix != '.json':
         raise ConfigError(f'--out {args.out}: must end with .json.')
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError(f'{args.config} cannot be tested: it sets no {", ".join(missing)}.')
     untrained = args.checkpoint == NO_CHECKPOINT
     if not untrained:
-        read_checkpoint(args.checkpoint)  # a wrong file is found before minutes of building
+        read_checkpoint(args.checkpoint)  # find a wrong file before minutes of building
     elif config.model.get('pretrained') is None:
         raise ConfigError(
             f'{args.config} has no model.pretrained: without a checkpoint its weights would be random. '
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     elif getattr(MODELS.get(config.model.type), 'needs_training', False):
         raise ConfigError(
-            f'{args.config}: {config.model.type} is a method that is trained; without a checkpoint most of its weights '
+            f'{args.config}: {config.model.type} is a trained method; without a checkpoint most of its weights '
             'would be random. Give a checkpoint.'
         )
     config.work_dir = args.work_dir or config.get('work_dir') or default_work_dir(args.config)
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config.resume = False
     hooks = list(config.get('custom_hooks') or [])
     if args.out:
-        for kind in (ScoreFileHook, CaptionFileHook):  # each writes what it finds on the samples
+        for kind in (ScoreFileHook, CaptionFileHook):  # each writes the fields that the samples have
             hooks.append({'type': kind, 'path': str(Path(args.out).with_suffix(kind.suffix))})
     if args.show_dir:
         hooks.append({'type': 'VisualizationHook', 'show_dir': args.show_dir})
@@ -119,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def write_report(
     path: str, metrics: dict[str, Any], protocol: dict[str, str], config: str, checkpoint: str, full: Any
 ) -> None:
-    """Write the metrics as JSON; a metric that is not defined (NaN) becomes null."""
+    """Write the metrics as JSON; an undefined metric (NaN) becomes null."""
     from vadlab.utils.config import runner_config
 
     report = {

@@ -35,30 +35,30 @@ _OVERWRITE = {'type': 'RunStateHook', 'overwrite': True}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description='Train a model.')
     parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
-    parser.add_argument('--work-dir', help='folder for log, checkpoints, pictures (default: work_dirs/CONFIG)')
+    parser.add_argument('--work-dir', help='folder for log and checkpoints (default: work_dirs/CONFIG)')
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         metavar='CKPT',
-        help='go on with the unfinished run in the work dir, or from this checkpoint',
+        help='continue the unfinished run in the work dir, or from this checkpoint',
     )
-    parser.add_argument('--overwrite', action='store_true', help='throw away the run that the work dir holds')
+    parser.add_argument('--overwrite', action='store_true', help='replace the run in the work dir')
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16)')
     parser.add_argument(
         '--dry-run',
         action='store_true',
-        help='one batch of each loader, one loss with gradients, one evaluation; leaves no files',
+        help='run one batch of each loader through loss, gradients and evaluation; leaves no files',
     )
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     config = config_from_arguments(args)
 
@@ -89,10 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def choose_resume(config: Config, wish: str | None) -> None:
-    """Set what the run starts from.
+    """Set the checkpoint that the run starts from.
 
     Raises:
-        MissingFileError: A checkpoint is named that does not exist.
+        MissingFileError: The given checkpoint does not exist.
     """
     from vadlab.checkpoints.checkpoint_io import latest_checkpoint
 
@@ -109,7 +109,7 @@ def choose_resume(config: Config, wish: str | None) -> None:
 
 
 def dry_run(config: Config) -> int:
-    """One batch through everything, in a folder that is gone afterwards."""
+    """Run one batch through everything, in a temporary folder."""
     from mmengine.dist import is_main_process
 
     from vadlab.engine.runner import VADRunner
@@ -117,7 +117,8 @@ def dry_run(config: Config) -> int:
     with tempfile.TemporaryDirectory() as folder:
         config.work_dir = folder
         without_caches(config._cfg_dict)
-        # Nobody reads such a log: Weights & Biases would keep it, TensorBoard write on where the folder was.
+        # Without these backends: Weights & Biases would upload the log, and TensorBoard would write to the removed
+        # folder.
         config.visualizer = None
         found = VADRunner.from_cfg(config).dry_run()
     if is_main_process():
@@ -127,7 +128,7 @@ def dry_run(config: Config) -> int:
 
 
 def summary(runner: VADRunner) -> str:
-    """Where everything is."""
+    """Print the paths of log and checkpoints."""
     from vadlab.checkpoints.checkpoint_io import latest_checkpoint
 
     work_dir = Path(runner.work_dir)
@@ -142,12 +143,12 @@ def summary(runner: VADRunner) -> str:
 
 
 def resume_command(argv: Sequence[str]) -> str:
-    """The command that goes on with the run that ``argv`` started."""
+    """The command that continues the run that ``argv`` started."""
     if 'TORCHELASTIC_RUN_ID' in os.environ or 'SLURM_PROCID' in os.environ:
         return 'the same command with --resume'
     kept: list[str] = []
     for before, argument in zip(['', *argv], argv, strict=False):
-        named = before == '--resume' and not argument.startswith('-')  # the checkpoint that it once began from
+        named = before == '--resume' and not argument.startswith('-')  # the checkpoint that the run started from
         if not named and argument.split('=')[0] not in ('--overwrite', '--resume'):
             kept.append(argument)
     return shlex.join(['python', *kept, '--resume'])

@@ -1,4 +1,4 @@
-"""Check an experiment before it is run: ``python tools/verify.py CONFIG``."""
+"""Check an experiment before training: ``python tools/verify.py CONFIG``."""
 
 from __future__ import annotations
 
@@ -22,25 +22,28 @@ _SIGNS = {'pass': ('ok', '32'), 'warning': ('WARN', '33'), 'failure': ('FAIL', '
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description='Check environment, weights, annotations, videos or features, captions, splits and one batch. '
-        'Exit status 0 if nothing fails (warnings do not count), 2 if something does.'
+        'Exit status 0 if no check fails (warnings are allowed), otherwise 2.'
     )
     parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
-    parser.add_argument('--json', metavar='FILE', help='also write the findings here')
+    parser.add_argument('--json', metavar='FILE', help='also write the findings to this JSON file')
     parser.add_argument(
-        '--workers', type=int, default=min(os.cpu_count() or 1, 8), help='processes or threads that read files'
+        '--workers',
+        type=int,
+        default=min(os.cpu_count() or 1, 8),
+        help='processes or threads that read files (default: %(default)s)',
     )
-    parser.add_argument('--frames', type=int, default=32, help='frames decoded of each video (default: 32)')
-    parser.add_argument('--no-cache', action='store_true', help='look at files again that were looked at before')
-    parser.add_argument('--no-smoke', action='store_true', help='leave out the batch through the model')
+    parser.add_argument('--frames', type=int, default=32, help='frames to decode per video (default: 32)')
+    parser.add_argument('--no-cache', action='store_true', help='check files again that were checked before')
+    parser.add_argument('--no-smoke', action='store_true', help='skip the batch through the model')
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
 
 def show(finding: Finding) -> None:
-    """One line of the table."""
+    """Print one row of the table."""
     sign, colour = _SIGNS[finding.level]
     padded = f'{sign:<4}'
     if sys.stdout.isatty():
@@ -50,7 +53,7 @@ def show(finding: Finding) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Verify as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     config = config_from_arguments(args, check=False)
 

@@ -1,4 +1,4 @@
-"""Turn captioned videos into captioned images: ``python tools/video_captions_to_coco.py ANN.json --out DIR``."""
+"""Convert captioned videos to captioned images: ``python tools/video_captions_to_coco.py ANN.json --out DIR``."""
 
 import argparse
 from collections.abc import Sequence
@@ -20,23 +20,23 @@ _JPEG_QUALITY = 95
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description='Write frames of videos with captions and regions as images with captions: DIR/SPLIT.json in '
         "Karpathy's layout, and DIR/images/SPLIT/. An image's captions are the video's and those of the regions that "
         'the frame shows. Run it once for each split, with the annotations of that split.'
     )
     parser.add_argument('annotations', help='captions and regions, such as train.json')
-    parser.add_argument('--data-root', default='', metavar='DIR', help='folder below which the videos lie')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write into')
-    parser.add_argument('--split', default='train', help='what the images are for (default: train)')
-    parser.add_argument('--frames', type=int, default=8, help='frames of each video (default: %(default)s)')
+    parser.add_argument('--data-root', default='', metavar='DIR', help='folder of the videos')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='output folder')
+    parser.add_argument('--split', default='train', help='name of the split (default: train)')
+    parser.add_argument('--frames', type=int, default=8, help='frames per video (default: %(default)s)')
     parser.add_argument('--overwrite', action='store_true', help='replace an existing DIR/SPLIT.json')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert as the command line says; the exit status."""
+    """Run the command; return the exit status."""
     args = parse_args(argv)
     if args.frames < 1:
         raise ConfigError(f'--frames {args.frames}: at least 1 is needed.')
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with ProgressBar('videos', len(videos)) as bar:
         for i in range(len(videos)):
             video = prepare(videos.get_data_info(i))
-            frame_inds = np.unique(video['frame_inds'])  # a short video may be asked for one frame twice
+            frame_inds = np.unique(video['frame_inds'])  # for a short video, sampling may give one frame twice
             for index, frame in zip(frame_inds.tolist(), read_frames(video['video_path'], frame_inds), strict=True):
                 name = f'{video["video_id"]}_{index:06d}.jpg'
                 write_image(folder / name, frame)
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def captions_of(video: dict, frame: int) -> list[str]:
-    """The video's caption and those of the regions that are shown in a frame, each once."""
+    """The captions of the video and of the regions that are visible in a frame, without duplicates."""
     shown = [
         region['caption']
         for region in video['regions']
@@ -92,7 +92,7 @@ def captions_of(video: dict, frame: int) -> list[str]:
 
 
 def write_image(path: Path, frame: np.ndarray) -> None:
-    """Write one RGB frame as JPEG, whole or not at all."""
+    """Write one RGB frame as JPEG, atomically."""
     import cv2
 
     _, code = cv2.imencode('.jpg', frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])

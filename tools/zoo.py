@@ -3,10 +3,10 @@
 Usage::
 
     python tools/zoo.py            # write them
-    python tools/zoo.py --check    # say which page is not up to date; status 1 if one is
+    python tools/zoo.py --check    # print outdated pages; status 1 if there are any
     python tools/zoo.py --demos    # print the demo configs of the weakly supervised methods
 
-A table stands between the lines ``<!-- zoo: NAME -->`` and ``<!-- zoo end -->``.
+A table is between the lines ``<!-- zoo: NAME -->`` and ``<!-- zoo end -->``.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def read_index(path: Path = INDEX) -> list[dict[str, Any]]:
     """The entries of the index.
 
     Raises:
-        ConfigError: An entry lacks a field, has an unknown one, or names a file that does not exist.
+        ConfigError: An entry has a missing or unknown field, or names a file that does not exist.
     """
     entries = yaml.safe_load(path.read_text(encoding='utf-8'))
     for entry in entries:
@@ -48,18 +48,18 @@ def read_index(path: Path = INDEX) -> list[dict[str, Any]]:
 
 
 def configs_of(entry: dict[str, Any]) -> list[str]:
-    """All configs of a method, the demo's first."""
+    """All configs of a method, the demo config first."""
     return [entry['demo'], *(row['config'] for row in entry.get('configs', []))]
 
 
 def name_of(entry: dict[str, Any]) -> str:
-    """A method's name, linked to its authors' code, and its paper."""
+    """The name of a method, with a link to the authors' code, and its paper."""
     name = f'[{entry["name"]}]({entry["code"]})' if 'code' in entry else entry['name']
     return f'{name}, {entry["paper"]}'
 
 
 def methods_table(entries: Sequence[dict[str, Any]]) -> list[str]:
-    """One row per method: what it is for, where to start."""
+    """One row per method: its task, its demo config, its page."""
     rows = ['| task | method | start with | then | explained in |', '| --- | --- | --- | --- | --- |']
     for entry in entries:
         then = ', '.join(f'`{config}`' for config in configs_of(entry)[1:2])
@@ -79,7 +79,7 @@ def published_table(entries: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def measured_table(entries: Sequence[dict[str, Any]]) -> list[str]:
-    """One row per weakly supervised method: its numbers on the demo's test videos."""
+    """One row per weakly supervised method: its metrics on the demo's test videos."""
     keys = {
         'frame/auc': 'frame AUC',
         'frame/ap': 'frame AP',
@@ -97,7 +97,7 @@ def measured_table(entries: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def config_table(entries: Sequence[dict[str, Any]]) -> list[str]:
-    """One row per config of the folder: the first sentence of its own comment."""
+    """One row per config of the folder: the first sentence of its comment."""
     rows = ['| config | what it is |', '| --- | --- |']
     for path in sorted((ROOT / 'configs').glob('*.py')):
         comment = []
@@ -119,7 +119,7 @@ TABLES: dict[str, Callable[[Sequence[dict[str, Any]]], list[str]]] = {
 
 
 def with_tables(text: str, entries: Sequence[dict[str, Any]], page: str) -> str:
-    """The text of a page with its tables written again.
+    """The text of a page with updated tables.
 
     Raises:
         ConfigError: The page asks for a table that does not exist.
@@ -134,10 +134,10 @@ def with_tables(text: str, entries: Sequence[dict[str, Any]], page: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write or check the tables; the exit status."""
+    """Write or check the tables; return the exit status."""
     parser = argparse.ArgumentParser(description='Write the tables of methods into README.md and docs/.')
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument('--check', action='store_true', help='write nothing; status 1 if a page is not up to date')
+    mode.add_argument('--check', action='store_true', help='write nothing; exit status 1 if a page is outdated')
     mode.add_argument('--demos', action='store_true', help='print the demo configs of the weakly supervised methods')
     args = parser.parse_args(argv)
     entries = read_index()

@@ -109,7 +109,7 @@ def test_checkpoint_of_another_model_names_its_keys(toy_runner, tmp_path):
 def test_best_checkpoint_cannot_be_resumed_from(toy_runner, tmp_path):
     toy_runner(tmp_path / 'run').train()
     best = next((tmp_path / 'run').glob('best_*.pth'))
-    with pytest.raises(CheckpointError, match='holds weights only'):
+    with pytest.raises(CheckpointError, match='contains only weights'):
         toy_runner(tmp_path / 'run', resume=best).train()
 
 

@@ -73,7 +73,7 @@ def test_results_of_other_settings_are_not_mixed_in(compare, experiments, tmp_pa
     main, _ = compare
     arguments = [experiments[0], '--seeds', '0', '--out', str(tmp_path / 'out')]
     main(arguments)
-    with pytest.raises(ConfigError, match=r'seed0 was begun with other settings.*\n.*lr: 0\.01 -> 0\.1'):
+    with pytest.raises(ConfigError, match=r'seed0 was started with other settings.*\n.*lr: 0\.01 -> 0\.1'):
         main([*arguments, '--cfg-options', 'lr=0.1'])
 
 
@@ -123,7 +123,7 @@ def test_an_untrained_config_does_without_options_of_training(load_tool, capsys)
     floor, trained = (str(ROOT / f'configs/{name}_demo.py') for name in ('zero_shot_clip', 'mil'))
     options = ['max_epochs=1', 'ap_mode=step']
     assert options_for(floor, options, [floor, trained]) == ['ap_mode=step']
-    assert 'zero_shot_clip_demo.py trains nothing and knows no max_epochs' in capsys.readouterr().out
+    assert 'zero_shot_clip_demo.py is not trained and has no setting max_epochs' in capsys.readouterr().out
     assert options_for(trained, options, [floor, trained]) == options
     with pytest.raises(ConfigError, match='mil_demo.py: --cfg-options max_epoch: no such key'):
         options_for(trained, ['max_epoch=1'], [floor, trained])

@@ -90,7 +90,7 @@ def test_a_bare_state_dict_needs_heads_and_activation(main, trained, tmp_path, c
     bare, out = tmp_path / 'bare.pth', str(tmp_path / 'out.safetensors')
     torch.save(trained[1], bare)
     with pytest.raises(
-        CheckpointError, match='does not tell the heads and activation of its vision tower. Give --heads'
+        CheckpointError, match='does not contain the heads and activation of its vision tower. Set --heads'
     ):
         main([str(bare), out])
     with pytest.raises(CheckpointError, match='3 heads do not divide the vision width of 16'):

@@ -53,7 +53,7 @@ def test_public_naming_recipe_and_frame_counts(main, videos, tmp_path, capsys):
     assert 'torch' in recipe['facts']['versions']
     assert '3 videos, 6 snippets of 108 frames' in capsys.readouterr().out
     assert main(arguments(videos, out, '--crops', '5')) == 0
-    assert '3 were there' in capsys.readouterr().out
+    assert '3 already done' in capsys.readouterr().out
 
 
 def test_shards_and_torchrun(main, videos, tmp_path, monkeypatch):
@@ -84,7 +84,7 @@ def test_bad_videos_are_reported_and_the_rest_is_done(main, videos, tmp_path, ca
 
 
 def test_mistakes(main, videos, tmp_path):
-    with pytest.raises(ConfigError, match='says nothing about features'):
+    with pytest.raises(ConfigError, match='has no settings of features'):
         main([str(ROOT / 'configs/fgclip_demo.py'), str(videos), '--out', str(tmp_path / 'out')])
     with pytest.raises(MissingFileError, match='There is no video'):
         main(arguments(tmp_path / 'gone', tmp_path / 'out'))
@@ -116,7 +116,7 @@ def test_killed_in_the_middle_it_goes_on(tiny, tmp_path):
     for name in there:
         assert np.load(tmp_path / 'out' / name).shape == (10, 8)
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert f'{len(there)} were there' in done.stdout or f'{len(there) - 1} were there' in done.stdout
+    assert f'{len(there)} already done' in done.stdout or f'{len(there) - 1} already done' in done.stdout
     command[command.index(str(tmp_path / 'out'))] = str(tmp_path / 'fresh')
     subprocess.run(command, env=env, cwd=ROOT, check=True, capture_output=True)
     assert len(found(tmp_path / 'fresh')) == 10

@@ -105,7 +105,7 @@ def test_a_killed_extraction_goes_on_where_it_was(extract, config, tmp_path, mon
     monkeypatch.setattr(PatchWriter, 'write', write)
     assert extract([config, '--batch-size', '5', '--workers', '0']) == 0
     assert '2 images in' in (out := capsys.readouterr().out)
-    assert '10 were there' in out
+    assert '10 already done' in out
     whole = {i: PatchStore(tmp_path / 'store').read(i) for i in range(12)}
     assert extract([config, '--overwrite', '--workers', '0']) == 0
     again = PatchStore(tmp_path / 'store')

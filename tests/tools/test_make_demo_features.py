@@ -44,7 +44,7 @@ def test_layout(main, demo, tmp_path, capsys):
     assert '0 videos in' in capsys.readouterr().out
     assert main([*command, '--cfg-options', 'frames=first']) == 0  # as after other weights were shipped
     said = capsys.readouterr().out
-    assert 'made anew, for the recipe is another (frame_offsets' in said
+    assert 'extracted again, since the recipe has changed (frame_offsets' in said
     assert not (np.load(out / 'features' / f'{NORMAL}__0.npy') == feats).all()
 
 

@@ -45,7 +45,7 @@ def test_one_command_makes_all_that_training_reads(prepare, folder, capsys):
     assert '3 train, 1 val, 1 test' in said
     assert 'species: 2 classes' in said
     assert prepare(arguments(folder)) == 0
-    assert '5 were there' in capsys.readouterr().out
+    assert '5 already done' in capsys.readouterr().out
     assert prepare(arguments(folder, metadata='data/raw/metadata')) == 0
 
 

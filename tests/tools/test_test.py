@@ -114,7 +114,7 @@ def test_without_a_checkpoint_pretrained_weights_are_tested(test, tmp_path):
 
 
 def test_a_method_that_learns_is_not_tested_without_a_checkpoint(test):
-    with pytest.raises(ConfigError, match='VadCLIP is a method that is trained'):
+    with pytest.raises(ConfigError, match='VadCLIP is a trained method'):
         test([str(CONFIGS / 'vadclip_demo.py'), 'none'])
 
 

@@ -74,7 +74,7 @@ def test_each_modality_alone_and_both_in_one_table(trained, load_tool, capsys):
 def test_mistakes_of_the_ablation_are_named(trained, load_tool, tmp_path):
     _, checkpoint, options = trained
     ablate = load_tool('ablate_modalities').main
-    with pytest.raises(ConfigError, match='a checkpoint after every config'):
+    with pytest.raises(ConfigError, match='Each config needs a checkpoint after it'):
         ablate([CONFIG, '--out', str(tmp_path)])
     with pytest.raises(MissingFileError, match=r'none\.json: there is no such file'):
         ablate([CONFIG, checkpoint, '--out', str(tmp_path), '--subset', 'none.json'])

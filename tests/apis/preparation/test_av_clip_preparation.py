@@ -247,7 +247,7 @@ def test_killed_in_the_middle_it_goes_on(tmp_path):
     there = lines_done()
     assert 3 <= there < 12
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert f'{there} were there' in done.stdout
+    assert f'{there} already done' in done.stdout
     interrupted = files(tmp_path)
     subprocess.run([*command, '--overwrite'], cwd=ROOT, capture_output=True, check=True)
     assert len(interrupted) == 24

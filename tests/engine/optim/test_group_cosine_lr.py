@@ -58,7 +58,7 @@ def test_stairs_equal_torch_cosine_by_epoch():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(group='c'), r"no group 'c', but \['a', 'b'\]"),
+        (dict(group='c'), r"no group 'c', only \['a', 'b'\]"),
         (dict(group='a', by_epoch=True), 'by_epoch=False'),
         (dict(group='a', stretch=0.5), 'stretch=0.5'),
         (dict(group='a', min_ratio=2.0), r'min_ratio=2\.0'),
