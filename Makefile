@@ -1,4 +1,4 @@
-# Every target does its own set-up. `make help` lists them.
+# Every target installs what it needs. `make help` lists the targets.
 PYTHON ?= python3.11
 VENV   ?= .venv
 CONFIG ?= configs/fgclip_ucf.py
@@ -13,7 +13,7 @@ FSGR_DIR  = work_dirs/fsgr_demo
 # The newest checkpoint of a work dir.
 last = $(1)/$$(basename "$$(cat $(1)/last_checkpoint)")
 BIN    := $(VENV)/bin
-# The environment's own tools come first, so that anything a tool starts is the environment's too.
+# The environment's tools come first, so programs started by a tool are from the environment, too.
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -22,15 +22,15 @@ export PATH := $(abspath $(BIN)):$(PATH)
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-install:  ## Set up .venv: torch, mmcv's ops (compiled, about 7 minutes once), the rest
+install:  ## Create .venv and install torch, mmcv with its ops (compiled once, about 7 minutes) and the other packages
 	@$(PYTHON) -c '' 2>/dev/null || { \
 	  echo "error: there is no working '$(PYTHON)'. Install Python 3.11 (Debian, Ubuntu: apt install python3.11" \
-	       "python3.11-venv python3.11-dev), or name one that is there: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
+	       "python3.11-venv python3.11-dev), or set the path of one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
 	  exit 2; }
 	@$(PYTHON) tools/install.py --venv $(VENV)
 
-# An interrupted demo goes on where it was; a finished one is only tested again. To start anew: ARGS=--overwrite.
-demo: install  ## Make synthetic videos, train FG-CLIP on them, test it: about 15 minutes on 2 cores
+# An interrupted demo continues; a finished one is only tested again. ARGS=--overwrite starts over.
+demo: install  ## Render synthetic videos, train FG-CLIP on them, test it: about 15 minutes on 2 cores
 	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA)
 	$(BIN)/python tools/train.py configs/fgclip_demo.py --work-dir $(DEMO_DIR) $(or $(ARGS),--resume)
 	$(BIN)/python tools/test.py configs/fgclip_demo.py "$(call last,$(DEMO_DIR))" \
@@ -42,17 +42,17 @@ demo: install  ## Make synthetic videos, train FG-CLIP on them, test it: about 1
 	@echo "metrics      $(DEMO_DIR)/metrics.json, scores of every frame in $(DEMO_DIR)/metrics.npz"
 	@echo "pictures     $(DEMO_DIR)/pictures"
 
-demo-features: install  ## Features of the synthetic videos (and of blanked frames), for the weakly supervised demos
+demo-features: install  ## Extract features of the synthetic videos and of blanked frames, for the weakly supervised demos
 	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA)
 	$(BIN)/python tools/make_demo_features.py --data $(DEMO_DATA) --out $(DEMO_DATA)_features
 
-# One protocol for all, whatever each one published with. ARGS goes to the comparison, e.g. ARGS="--seeds 0".
-methods: demo-features  ## Train every weakly supervised method on them with three seeds and blanked controls: one table
+# One protocol for all methods, not the published ones. ARGS is passed to compare_methods.py, e.g. ARGS="--seeds 0".
+methods: demo-features  ## Train all weakly supervised methods on these features with three seeds and blanked controls: one table
 	$(BIN)/python tools/compare_methods.py $$($(BIN)/python tools/zoo.py --demos) --blank --out work_dirs/methods \
 	  --cfg-options ap_mode=step rank_by=logits smoothing=None $(ARGS)
 
-# As the demo: an interrupted run goes on, a finished one is only tested again; to start anew: ARGS=--overwrite.
-wildlife: install  ## Make clips of animals with sound, train MBT on them, test it with and without sound: 10 minutes
+# As for the demo: an interrupted run continues, a finished one is only tested again; ARGS=--overwrite starts over.
+wildlife: install  ## Render clips of animals with sound, train MBT on them, test it with each modality: 10 minutes
 	$(BIN)/python tools/make_wildlife_data.py --out $(CLIPS)
 	$(BIN)/python tools/prepare_wildlife.py $(CLIPS)/metadata.csv $(CLIPS)/videos --out $(CLIPS)/processed --size 64
 	$(BIN)/python tools/train.py configs/mbt_wildlife_demo.py --work-dir $(CLIPS_DIR) $(or $(ARGS),--resume)
@@ -64,10 +64,10 @@ wildlife: install  ## Make clips of animals with sound, train MBT on them, test 
 	@echo "checkpoint   $(call last,$(CLIPS_DIR))"
 	@echo "metrics      $(CLIPS_DIR)/metrics.json, probabilities of every clip in $(CLIPS_DIR)/metrics.npz"
 	@echo "pictures     $(CLIPS_DIR)/pictures/index.html"
-	@echo "modalities   $(CLIPS_DIR)/modalities/table.md, and pictures beside it"
+	@echo "modalities   $(CLIPS_DIR)/modalities/table.md, and figures in the same folder"
 
-# As the demo. Shuffled pictures are the control: what remains of CIDEr-D is what captions have in common.
-captions: install  ## Make pictures with captions, train FSGR on them, then by rewards, test it, describe pictures: 20 minutes
+# As for the demo. Shuffled pictures are the control: the remaining CIDEr-D is what all captions have in common.
+captions: install  ## Render pictures with captions, train FSGR (cross-entropy, then self-critical), test it, caption pictures: 20 minutes
 	$(BIN)/python tools/make_caption_data.py --out $(CAPTIONS)
 	$(BIN)/python tools/train.py configs/fsgr_demo.py --work-dir $(FSGR_DIR) $(or $(ARGS),--resume)
 	$(BIN)/python tools/test.py configs/fsgr_demo.py $(FSGR_DIR)/best_*.pth --work-dir $(FSGR_DIR)/test \
@@ -81,18 +81,18 @@ captions: install  ## Make pictures with captions, train FSGR on them, then by r
 	$(BIN)/python tools/infer.py configs/fsgr_demo_scst.py $(FSGR_DIR)_scst/best_*.pth \
 	  $$(ls $(CAPTIONS)/images/test/* | head -n 5)
 	@echo
-	@echo "checkpoints  $$(ls $(FSGR_DIR)/best_*.pth) and, by rewards, $$(ls $(FSGR_DIR)_scst/best_*.pth)"
-	@echo "metrics      metrics.json beside them, and metrics_shuffled.json of shuffled pictures"
+	@echo "checkpoints  $$(ls $(FSGR_DIR)/best_*.pth) and, self-critical, $$(ls $(FSGR_DIR)_scst/best_*.pth)"
+	@echo "metrics      metrics.json in their folders, and metrics_shuffled.json for shuffled pictures"
 	@echo "pictures     $(FSGR_DIR)_scst/pictures/index.html"
 
 train: install  ## Train: make train CONFIG=configs/fgclip_ucf.py ARGS="--cfg-options data_root=..."
 	$(BIN)/python tools/train.py $(CONFIG) $(ARGS)
 
-# One thread a process: two test processes that each start a thread a core stand in each other's way.
-test: install check  ## Run the checks and the tests (ARGS goes to pytest, e.g. ARGS=--runslow)
+# One thread per process avoids oversubscription by the two test processes.
+test: install check  ## Run the checks and the tests (ARGS is passed to pytest, e.g. ARGS=--runslow)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
-check: install  ## Lint, formatting, types, spelling, floors, doctests
+check: install  ## Check style, formatting, types, spelling, layers of imports, doctests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -100,9 +100,9 @@ check: install  ## Lint, formatting, types, spelling, floors, doctests
 	$(BIN)/lint-imports --no-cache
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --doctest-modules vadlab tools/install.py
 
-bench: install  ## Measure decoding, a training step, text encoding, data loading
+bench: install  ## Measure speed and memory against references (ARGS is passed to benchmark.py, e.g. ARGS=--quick)
 	$(BIN)/python tools/benchmark.py $(ARGS)
 
-clean:  ## Remove build leftovers and caches; .venv, data and work_dirs stay
+clean:  ## Remove build files and caches; keep .venv, data and work_dirs
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Packaging. Requirements live in requirements/, as ranges; requirements/constraints.txt holds the tested pins."""
+"""Packaging. requirements/ has ranges of versions; requirements/constraints.txt pins the tested versions."""
 
 import re
 from pathlib import Path

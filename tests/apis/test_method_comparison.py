@@ -38,7 +38,7 @@ def test_the_table_has_the_columns_that_somebody_fills_and_says_how_numbers_came
     assert 'over the seeds 0, 7' in text
     assert 'last weights' in text
     assert 'Blanked:' in text
-    assert 'Not computed alike for all methods, so compare with care: frame AUC.' in text
+    assert 'Computed differently for some methods, so compare with care: frame AUC.' in text
     assert '- frame AUC (RTFM, ZeroShotCLIP): micro' in text
     assert '- frame AUC (VadCLIP): other' in text
 

@@ -63,7 +63,7 @@ def test_different_recipes_are_the_verdict(main, two_sets, tmp_path, capsys, noi
     main([*two_sets, '--json', str(tmp_path / 'x.json')])
     said = capsys.readouterr().out
     assert "1. The sets were made by different recipes: frames: 'middle' -> 'first'." in said
-    assert ('2. The numbers are the same, up to rounding' in said) == (noise == 0)
+    assert ('2. The features are the same, up to rounding' in said) == (noise == 0)
     assert 'otherwise' not in said
     assert 'same weights' not in said
     assert json.loads((tmp_path / 'x.json').read_text())['recipes'] == ["frames: 'middle' -> 'first'"]

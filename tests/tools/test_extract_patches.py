@@ -154,7 +154,7 @@ def test_images_that_are_missing_or_broken_are_named(extract, config, tmp_path):
 def test_pictures_that_are_drawn_anew_cannot_be_stored(config):
     changed = load_config(config)
     changed.train_dataloader.dataset.pipeline[0].pipeline.append(dict(type='RandomFlip'))
-    with pytest.raises(ConfigError, match='stay the same from epoch to epoch; RandomFlip.* draws anew'):
+    with pytest.raises(ConfigError, match='stay the same from epoch to epoch; RandomFlip.* is random'):
         PatchExtraction(changed)
 
 

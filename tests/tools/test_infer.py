@@ -100,7 +100,7 @@ def test_mistakes_end_before_a_model_is_built(infer, captions_file, tiny_file, c
         infer([str(captions_file), str(checkpoint), image, '--every', '0'])
     with pytest.raises(ConfigError, match='reads no images'):
         infer([str(tiny_file), str(checkpoint), image])
-    with pytest.raises(ConfigError, match='FSGR is a method that is trained. Give a checkpoint'):
+    with pytest.raises(ConfigError, match='FSGR is a trained method. Give a checkpoint'):
         infer([str(captions_file), 'none', image])
 
 

@@ -1,4 +1,4 @@
-"""What earlier looks at files found, so that a second verification takes seconds."""
+"""Cache of file checks, so that a second verification takes seconds."""
 
 import hashlib
 import json
@@ -13,21 +13,21 @@ from vadlab.utils.json_file import read_json
 
 
 def default_cache_dir() -> Path:
-    """Where results of earlier checks lie."""
+    """The folder with results of earlier checks."""
     return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'vadlab' / 'verify'
 
 
 def remembered(path: str, recipe: str, cache_dir: str | None, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result of an earlier look at this very file, or of a new one.
+    """The cached result of a check of this file, or the result of a new check.
 
     Args:
-        path (str): The file; its size and time of change belong to the key.
-        recipe (str): What is looked for; another recipe, another look.
-        cache_dir (str | None): Folder with results; None looks anew and keeps nothing.
-        look (Callable): Looks at the file; its result must survive JSON.
+        path (str): The file; its size and modification time are part of the key.
+        recipe (str): Name and version of the check; part of the key.
+        cache_dir (str | None): Folder with results; None always checks and stores nothing.
+        look (Callable): Checks the file; its result must be serialisable as JSON.
 
     Returns:
-        dict[str, Any]: The result, or ``error`` where the file is gone.
+        dict[str, Any]: The result, or ``error`` if the file does not exist.
     """
     if cache_dir is None:
         return look()
@@ -42,7 +42,7 @@ def remembered(path: str, recipe: str, cache_dir: str | None, look: Callable[[],
             if isinstance(found := read_json(cached), dict):
                 return found
         except (DataError, MissingFileError):
-            pass  # cut short by a kill: look again
+            pass  # truncated when the process was killed: check again
     result = look()
     write_text(cached, json.dumps(result))
     return result

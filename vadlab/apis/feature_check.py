@@ -1,4 +1,4 @@
-"""Looking at one feature file: are its numbers usable."""
+"""Check one feature file."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from vadlab.utils.errors import VADLabError
 from .checked_files import remembered
 
 _RECIPE = 'features v1'  # part of the key: change it when the check changes
-_ROWS = 4096  # read at once
+_ROWS = 4096  # rows read at once
 
 
 def check_feature_file(path: str, cache_dir: str | None) -> dict[str, Any]:
@@ -21,8 +21,8 @@ def check_feature_file(path: str, cache_dir: str | None) -> dict[str, Any]:
         cache_dir (str | None): Folder with results of earlier checks.
 
     Returns:
-        dict[str, Any]: ``snippets`` (T), ``zeros`` (snippets in which every number is 0), ``norm`` (mean L2 norm of
-        the others, 0.0 if there is none); or ``error``.
+        dict[str, Any]: ``snippets`` (T), ``zeros`` (number of snippets with only zeros), ``norm`` (mean L2 norm of the
+        other snippets, 0.0 if there are none); or ``error``.
     """
 
     def look() -> dict[str, Any]:
@@ -42,6 +42,6 @@ def check_feature_file(path: str, cache_dir: str | None) -> dict[str, Any]:
 
 
 def _norms(feats: np.ndarray) -> np.ndarray:
-    """L2 norm of each snippet, the mean over crops, shape (T,); not finite where a number is not."""
+    """L2 norm of each snippet, averaged over crops, shape (T,); not finite if a value of the snippet is not finite."""
     norms = np.linalg.norm(np.asarray(feats, np.float32), axis=-1)
     return norms if norms.ndim == 1 else norms.mean(axis=1)

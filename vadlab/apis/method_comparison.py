@@ -1,4 +1,4 @@
-"""Methods side by side: means over seeds, and what is left of them without pixels."""
+"""Compare methods: means over seeds, and the blanked control."""
 
 import math
 import statistics
@@ -18,13 +18,13 @@ MAIN = 'frame/auc'
 
 @dataclass
 class MethodResult:
-    """What one method reached.
+    """The metrics of one method.
 
     Attributes:
-        name (str): For the table.
-        trained (bool): False for a floor that learns nothing from the videos.
-        reports (list[dict]): What ``tools/test.py --out`` wrote, a report for each seed.
-        blanked (list[dict]): The same for the control; empty where there is none.
+        name (str): Name in the table.
+        trained (bool): False for a baseline without training.
+        reports (list[dict]): Contents of ``tools/test.py --out``, one report per seed.
+        blanked (list[dict]): The same for the control; empty if there is none.
     """
 
     name: str
@@ -37,12 +37,12 @@ def mean_and_spread(reports: Sequence[dict[str, Any]], key: str) -> tuple[float,
     """Mean and sample standard deviation of a metric over seeds.
 
     Args:
-        reports (Sequence[dict]): With ``metrics``.
+        reports (Sequence[dict]): Reports with ``metrics``.
         key (str): The metric, such as ``frame/auc``.
 
     Returns:
-        tuple[float, float] | None: The spread is NaN for a single seed; None where a report lacks the metric or where
-        it is not defined (null).
+        tuple[float, float] | None: The standard deviation is NaN for a single seed. None if the metric is missing in a
+        report or undefined (null).
     """
     values = [report['metrics'].get(key) for report in reports]
     if not values or any(value is None for value in values):
@@ -51,14 +51,14 @@ def mean_and_spread(reports: Sequence[dict[str, Any]], key: str) -> tuple[float,
 
 
 def comparison_markdown(results: Sequence[MethodResult], seeds: Sequence[int]) -> str:
-    """A Markdown table of methods, and below it how the numbers came about.
+    """A Markdown table of methods, followed by the protocol.
 
     Args:
-        results (Sequence[MethodResult]): A row each, in this order.
-        seeds (Sequence[int]): Of the trained methods.
+        results (Sequence[MethodResult]): One row each, in this order.
+        seeds (Sequence[int]): Seeds of the trained methods.
 
     Returns:
-        str: Ends with a line break.
+        str: Markdown that ends with a line break.
     """
     columns = {k: v for k, v in COLUMNS.items() if any(mean_and_spread(r.reports, k) for r in results)}
     control = any(r.blanked for r in results)
@@ -74,13 +74,13 @@ def comparison_markdown(results: Sequence[MethodResult], seeds: Sequence[int]) -
     if len(seeds) > 1:
         notes.append(f'Mean ± standard deviation over the seeds {", ".join(map(str, seeds))}.')
     if any(r.trained for r in results):
-        notes.append('Each run is tested with its last weights, not with the best on any test.')
+        notes.append('Each run is tested with its last checkpoint; no checkpoint is selected by test score.')
     if control:
         notes.append('Blanked: trained and tested on features of frames without content; 0.5 is chance.')
     protocols = {key: _protocols(results, key) for key in columns}
     unlike = [columns[key] for key, ways in protocols.items() if len(ways) > 1]
     if unlike:
-        notes.append(f'Not computed alike for all methods, so compare with care: {", ".join(unlike)}.')
+        notes.append(f'Computed differently for some methods, so compare with care: {", ".join(unlike)}.')
     return '\n'.join([*lines, '', ' '.join(notes), '', *_legend(protocols)]).rstrip() + '\n'
 
 

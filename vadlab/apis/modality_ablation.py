@@ -1,4 +1,4 @@
-"""What each modality adds: one trained model, tested with the other modality masked, and with both."""
+"""Measure what each modality adds: test one trained model with single modalities and with all."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class AblationRow:
 
     Attributes:
         method (str): Name of the experiment.
-        head (str): Which head.
-        subset (str): Which classes; :data:`ALL`, or a subset's name.
-        clips (int): How many clips are of these.
-        top1 (dict[str, float]): By what the model was given: ``video``, ``audio``, ``video and audio``.
+        head (str): Name of the head.
+        subset (str): Classes of the row: :data:`ALL`, or the name of a subset.
+        clips (int): Number of clips of these classes.
+        top1 (dict[str, float]): Top-1 by the modalities given to the model: ``video``, ``audio``, ``video and audio``.
     """
 
     method: str
@@ -37,17 +37,17 @@ class AblationRow:
 
     @property
     def gain(self) -> float:
-        """Of all modalities together over the best single one."""
+        """Gain of all modalities together over the best single one."""
         *single, together = self.top1.values()
         return together - max(single)
 
 
 def read_subsets(paths: Sequence[str | Path]) -> dict[str, dict[str, list[str]]]:
-    """Read files that name classes of heads, ``{"species": ["dusky whistler", ...]}``, by their stems.
+    """Read files with lists of classes per head, ``{"species": ["dusky whistler", ...]}``; keys are the file stems.
 
     Raises:
-        MissingFileError: There is no such file.
-        DataError: It is no JSON, or of another form.
+        MissingFileError: A file does not exist.
+        DataError: A file is not JSON, or has another form.
     """
     subsets = {}
     for path in map(Path, paths):
@@ -65,13 +65,13 @@ def tested_with_each(runner: VADRunner) -> dict[str, dict[str, HeadPredictions]]
     """Test a built experiment with every single modality of its model, then with all.
 
     Args:
-        runner (VADRunner): Whose evaluator has a :class:`~vadlab.evaluation.metrics.ClassificationMetric`.
+        runner (VADRunner): A runner whose evaluator has a :class:`~vadlab.evaluation.metrics.ClassificationMetric`.
 
     Returns:
-        dict: What each head said, by what the model was given and by head.
+        dict: The predictions by modalities and by head.
 
     Raises:
-        ConfigError: The model has not several modalities, or nothing tells classes.
+        ConfigError: The model does not have several modalities, or there is no ClassificationMetric.
     """
     model = runner.bare_model
     names = tuple(getattr(model, 'modalities', ()))
@@ -97,10 +97,10 @@ def tested_with_each(runner: VADRunner) -> dict[str, dict[str, HeadPredictions]]
 def ablation_rows(
     method: str, found: Mapping[str, Mapping[str, HeadPredictions]], subsets: Subsets
 ) -> list[AblationRow]:
-    """Top-1 of every head on all classes, and on those of each subset that names the head.
+    """Top-1 of every head on all classes, and on the classes of each subset that lists the head.
 
     Raises:
-        DataError: A subset names no head of the model, or a class that the head does not know.
+        DataError: A subset lists an unknown head, or a class that the head does not have.
     """
     rows = []
     heads = next(iter(found.values()))
@@ -127,18 +127,18 @@ def _row(method: str, head: str, subset: str, tables: Mapping[str, HeadPredictio
 
 
 def class_recall(table: HeadPredictions) -> np.ndarray:
-    """Share of each class's clips that are taken for it, shape (C,); NaN without clips."""
+    """Recall of each class, shape (C,); NaN for classes without clips."""
     matrix = classification.confusion_matrix(table.scores, table.labels)
     totals = matrix.sum(axis=1)
     return np.where(totals > 0, matrix.diagonal() / np.maximum(totals, 1), np.nan)
 
 
 def ablation_markdown(rows: Sequence[AblationRow], soundless: int) -> str:
-    """A Markdown table, and below it how its numbers came about.
+    """A Markdown table, followed by the protocol.
 
     Args:
-        rows (Sequence[AblationRow]): Of one or several methods.
-        soundless (int): Tested clips without sound.
+        rows (Sequence[AblationRow]): Rows of one or several methods.
+        soundless (int): Number of test clips without sound.
     """
     given = list(rows[0].top1)
     header = ['method', 'head', 'classes', 'clips', *given, 'gain']

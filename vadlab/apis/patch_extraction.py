@@ -1,4 +1,4 @@
-"""What a frozen backbone makes of the images of a config, written to the store that the config trains from."""
+"""Run a frozen backbone once on the images of a config, and write its output to the patch store for training."""
 
 import re
 import time
@@ -20,18 +20,18 @@ from vadlab.utils.errors import ConfigError, DataError, VADLabError
 from vadlab.utils.loader_workers import end_where_batches_cannot_be_sent
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-_DRAWS = re.compile('random|jitter', re.IGNORECASE)  # all steps that draw say so in their name or options
+_DRAWS = re.compile('random|jitter', re.IGNORECASE)  # random steps are recognised by their name or options
 
 
 @dataclass
 class PatchReport:
-    """What a run of :class:`PatchExtraction` did.
+    """Result of a run of :class:`PatchExtraction`.
 
     Attributes:
-        written: Images whose patches were made.
-        skipped: Images whose patches were there already.
+        written: Images whose patches were written.
+        skipped: Images whose patches already existed.
         bad: Images that could not be used, by id, with the reason.
-        seconds: Wall time.
+        seconds: Wall time in seconds.
     """
 
     written: int = 0
@@ -41,22 +41,24 @@ class PatchReport:
 
 
 class PatchExtraction:
-    """Runs the blocks of a backbone below the first that learns over all images that a config reads from a store.
+    """Runs the frozen first blocks of a backbone on all images for which a config reads stored patches.
 
-    What is exact: patches are computed in float32 as the tower computes them in evaluation, so a store of float32
-    gives the very features of the images, and one of float16 those of patches rounded to 11 bits. Training from images
-    under automatic mixed precision is coarser than either. It holds as long as pictures do not change from epoch to
-    epoch, so steps of the pipeline that draw are refused.
+    Precision: patches are computed in float32, as by the tower in evaluation. A float32 store gives exactly the
+        features
+    of the images, a float16 store those of patches rounded to 11 bits. Training from images with automatic mixed
+    precision is less exact than both. Stored patches require images that are the same in every epoch, so random steps
+    in the pipeline are refused.
 
     Args:
-        config (Config): Of a captioner, with a ``LoadPatches`` in the pipeline of a loader (``patch_store=DIR``).
+        config (Config): Config of a captioner, with a ``LoadPatches`` in the pipeline of a loader
+            (``patch_store=DIR``).
         dtype (str): ``float16`` or ``float32``.
-        device (str): The backbone's.
-        batch_size (int): Images that pass it at once.
+        device (str): Device of the backbone.
+        batch_size (int): Images per forward pass.
         workers (int): Processes that read images.
 
     Raises:
-        ConfigError: Nothing reads from a store, nothing of the backbone can be reused, or pictures are drawn.
+        ConfigError: No loader reads a store, no block of the backbone is frozen, or the pipeline is random.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class PatchExtraction:
         self.steps = [TRANSFORMS.build(step) for step in found[0][1]['pipeline']]
         if drawn := [repr(step) for step in self.steps if _DRAWS.search(repr(step))]:
             raise ConfigError(
-                f'Patches can be stored only of pictures that stay the same from epoch to epoch; {drawn[0]} draws anew.'
+                f'Patches can be stored only of pictures that stay the same from epoch to epoch; {drawn[0]} is random.'
             )
         self.device, self.batch_size, self.workers = torch.device(device), batch_size, workers
         self.preprocessor = MODELS.build(config.model.get('data_preprocessor') or dict(type='CaptionDataPreprocessor'))
@@ -98,14 +100,14 @@ class PatchExtraction:
         ]
 
     def run(self, overwrite: bool = False, progress: Callable[[int, int], None] | None = None) -> PatchReport:
-        """Write what is not there yet.
+        """Write the missing patches.
 
         Args:
-            overwrite (bool): Begin anew.
-            progress (Callable): Told the images done and all of them.
+            overwrite (bool): Start over.
+            progress (Callable): Called with (images done, all images).
 
         Raises:
-            DataError: The store holds other patches, or there is no room for it.
+            DataError: The store contains other patches, or has no room for more.
         """
         started = time.perf_counter()
         report = PatchReport()
@@ -135,7 +137,7 @@ class PatchExtraction:
         return report
 
     def _images(self) -> dict[int | str, tuple[BaseDataset, int, str]]:
-        """Where each image is: its data set, its place in there, its path."""
+        """Data set, index in the data set, and path of each image."""
         images: dict[int | str, tuple[BaseDataset, int, str]] = {}
         for dataset in self.datasets:
             for place in range(len(dataset)):
@@ -159,7 +161,7 @@ class _Bad:
 
 
 class _Rows(Dataset):
-    """Rows of data sets; one that cannot be read is no end."""
+    """Rows of data sets; unreadable rows are skipped."""
 
     def __init__(self, places: list[tuple[BaseDataset, int]]) -> None:
         self.places = places

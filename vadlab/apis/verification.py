@@ -1,4 +1,4 @@
-"""Everything that can be known to be wrong before a run starts."""
+"""Pre-flight checks of an experiment."""
 
 import copy
 import logging
@@ -29,20 +29,19 @@ from .verification_report import VerificationReport
 
 
 class Verification:
-    """Checks an experiment: environment, weights, annotations, splits, one batch, and what its data sets ask for.
+    """Checks an experiment: environment, weights, annotations, splits, one batch, and the checks of its data sets.
 
-    A data set names the checks that fit it in its ``verification``, see :mod:`vadlab.apis.checks`, and tells what is
-    worth a second look in its ``notes``.
+    A data set lists its checks in ``verification``, see :mod:`vadlab.apis.checks`, and its warnings in ``notes``.
 
-    Nothing raises for what is wrong with the experiment; it becomes a finding, so that all of it is seen at once.
+    Errors in the experiment are not raised but added as findings, so that all of them are listed at once.
 
     Args:
-        config (Config): The experiment, of :func:`~vadlab.utils.config.load_config`.
-        workers (int): Processes or threads that look at files, > 0.
-        num_frames (int): Frames decoded of each video, > 0.
-        cache_dir (str | Path | None): Results of earlier looks at files; None looks at all of them anew.
-        smoke (bool): Also take one batch of each loader through the model.
-        progress (Callable | None): Called with (done, total) while files are looked at.
+        config (Config): The experiment, from :func:`~vadlab.utils.config.load_config`.
+        workers (int): Processes or threads that check files, > 0.
+        num_frames (int): Frames to decode per video, > 0.
+        cache_dir (str | Path | None): Folder with results of earlier file checks; None checks all files again.
+        smoke (bool): Also run one batch of each loader through the model.
+        progress (Callable | None): Called with (done, total) while files are checked.
         listener (Callable | None): Called with each finding.
     """
 
@@ -67,7 +66,7 @@ class Verification:
         self._model: Any = None
 
     def run(self) -> VerificationReport:
-        """Do all checks, the cheap ones first."""
+        """Run all checks, fast ones first."""
         with _quiet():
             self.check_environment()
             self.check_weights()
@@ -85,7 +84,7 @@ class Verification:
     # ---- environment ------------------------------------------------------------------------------------------------
 
     def check_environment(self) -> None:
-        """Versions, compiled ops, log backends, disk."""
+        """Check versions, compiled ops, log backends and disk space."""
         self.report.passed('versions', ', '.join(f'{k} {v}' for k, v in versions().items()))
         for device in ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]:
             problem = mmcv_ops_problem(device)
@@ -113,7 +112,7 @@ class Verification:
         self._free = free
 
     def check_weights(self) -> None:
-        """Build the model and load what it starts from."""
+        """Build the model and load its initial weights."""
         pretrained = self.config.model.get('pretrained')
         with self.report.failing('model') as ok, config_mistakes():
             self._model = MODELS.build(copy.deepcopy(self.config.model))
@@ -146,7 +145,7 @@ class Verification:
     # ---- annotations ------------------------------------------------------------------------------------------------
 
     def check_annotations(self) -> None:
-        """Read every annotation file; find every video's path."""
+        """Read every annotation file, and find the path of every video."""
         for split in ('train', 'val', 'test'):
             loader = self.config.get(f'{split}_dataloader')
             if loader is None:
@@ -169,7 +168,7 @@ class Verification:
             listed = hasattr(dataset, 'get_data_info')
             samples = [dataset.get_data_info(i) for i in range(len(dataset))] if listed else []
             self._splits[split] = SplitUnderTest(split, loader['dataset'], dataset, samples)
-            labelled = [s for s in samples if 'label' in s]  # normal or anomalous: other tasks know no such thing
+            labelled = [s for s in samples if 'label' in s]  # only this task has normal and anomalous videos
             normal = sum(s['label'] == 0 for s in labelled)
             message = f'{len(dataset)} samples' + (f', {normal} normal' if labelled else '')
             if any('regions' in s for s in samples):
@@ -199,7 +198,7 @@ class Verification:
         return a is not None and b is not None and a['dataset'] == b['dataset']
 
     def check_splits(self) -> None:
-        """Videos that are trained on and tested on."""
+        """Find videos that are in more than one split."""
         train = {s['video_id'] for s in self._samples('train') if 'video_id' in s}
         if not train:
             return
@@ -215,7 +214,7 @@ class Verification:
             self.report.passed('splits', 'no video is in train and in another split')
 
     def check_data(self) -> None:
-        """What the data sets ask for beside all this."""
+        """Run the checks of the data sets."""
         context = CheckContext(
             config=self.config,
             model=self._model,
@@ -234,7 +233,7 @@ class Verification:
     # ---- one batch --------------------------------------------------------------------------------------------------
 
     def check_smoke_batch(self) -> None:
-        """One batch of each loader through loss, gradients and evaluation, in a folder that is gone afterwards."""
+        """Run one batch of each loader through loss, gradients and evaluation, in a temporary folder."""
         self._model = None  # frees its memory
         config = copy.deepcopy(self.config)
         without_caches(config._cfg_dict)
@@ -257,7 +256,7 @@ class Verification:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the log of the parts that are built off the terminal: the findings say it."""
+    """Keep the log of built components off the terminal, since the findings have the same information."""
     logger = MMLogger.get_current_instance()
     previous = logger.level, logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What a verification found."""
+"""The findings of a verification."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,12 +14,12 @@ LEVELS = ('pass', 'warning', 'failure')
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the table.
+    """One row of the table.
 
     Attributes:
-        level (str): ``pass``, ``warning`` (the run goes on without it, or mends it) or ``failure``.
-        check (str): What was looked at, such as ``videos``.
-        message (str): What is so, or what is wrong and where.
+        level (str): ``pass``, ``warning`` (the run skips or fixes it) or ``failure``.
+        check (str): Name of the check, such as ``videos``.
+        message (str): The result, or what is wrong and where.
     """
 
     level: str
@@ -28,10 +28,10 @@ class Finding:
 
 
 class VerificationReport:
-    """Findings in their order.
+    """A list of findings, in order.
 
     Args:
-        listener (Callable | None): Called with each finding as it is made.
+        listener (Callable | None): Called with each new finding.
     """
 
     def __init__(self, listener: Callable[[Finding], None] | None = None) -> None:
@@ -39,27 +39,27 @@ class VerificationReport:
         self._listener = listener
 
     def add(self, level: str, check: str, message: str) -> None:
-        """Note a finding."""
+        """Add a finding."""
         finding = Finding(level, check, message)
         self.findings.append(finding)
         if self._listener:
             self._listener(finding)
 
     def passed(self, check: str, message: str) -> None:
-        """Note that something is as it should be."""
+        """Add a pass."""
         self.add('pass', check, message)
 
     def warn(self, check: str, message: str) -> None:
-        """Note what can be mended or tolerated."""
+        """Add a warning: something that a run fixes or tolerates."""
         self.add('warning', check, message)
 
     def fail(self, check: str, message: str) -> None:
-        """Note what makes a run meaningless."""
+        """Add a failure: something that makes a run meaningless."""
         self.add('failure', check, message)
 
     @contextmanager
     def failing(self, check: str) -> Iterator[Callable[[], bool]]:
-        """A user's error inside it becomes a failure of ``check``; what it yields tells whether there was none."""
+        """Context that converts a user error to a failure of ``check``; yields a function that returns the success."""
         state = {'ok': False}
         try:
             yield lambda: state['ok']
@@ -68,12 +68,12 @@ class VerificationReport:
             self.fail(check, str(error))
 
     def count(self, level: str) -> int:
-        """Findings of a level."""
+        """Number of findings of a level."""
         return Counter(f.level for f in self.findings)[level]
 
     @property
     def is_ok(self) -> bool:
-        """Whether nothing failed."""
+        """Whether there is no failure."""
         return not self.count('failure')
 
     def write_json(self, path: str | Path) -> None:

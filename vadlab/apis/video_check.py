@@ -1,4 +1,4 @@
-"""Looking at one video: can it be decoded, and does it hold what its annotations say."""
+"""Check that one video can be decoded."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ def check_video(path: str, num_frames: int, backend: str, cache_dir: str | None)
 
     Args:
         path (str): The file.
-        num_frames (int): How many to decode, spread evenly, > 0.
+        num_frames (int): Number of evenly spaced frames to decode, > 0.
         backend (str): Reader, as for :func:`~vadlab.datasets.video.read_frames`.
-        cache_dir (str | None): Folder with results of earlier checks, by path, size and time of change.
+        cache_dir (str | None): Folder with results of earlier checks, by path, size and modification time.
 
     Returns:
         dict[str, Any]: ``total_frames`` and ``fps``, or ``error``.

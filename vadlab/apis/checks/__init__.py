@@ -1,4 +1,4 @@
-"""Checks that fit one kind of data set; a data set names those that fit it in its ``verification``."""
+"""Checks for one kind of data set each; a data set lists its checks in ``verification``."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from .feature_checks import check_features
 from .region_checks import check_boxes, check_captions
 from .video_checks import check_videos
 
-#: In the order in which they run, the cheap ones first. Each gets the splits of the data sets that name it.
+#: In the order in which they run, fast ones first. Each gets the splits of the data sets that list it.
 CHECKS: dict[str, Callable[[list[SplitUnderTest], CheckContext], None]] = {
     'boxes': check_boxes,
     'captions': check_captions,

@@ -1,4 +1,4 @@
-"""Clips with pictures and sound: prepared files or videos, classes, and how much is heard."""
+"""Checks of clips with sound: prepared files or videos, classes, and the share of clips with sound."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,7 +13,7 @@ from vadlab.utils.errors import VADLabError
 from .check_context import CheckContext, SplitUnderTest, names
 from .video_checks import look_at_videos
 
-_SHARE = 0.3  # by which the shares of clips with sound may differ between training and test
+_SHARE = 0.3  # allowed difference between training and test in the share of clips with sound
 
 
 def check_av_clips(splits: list[SplitUnderTest], context: CheckContext) -> None:
@@ -68,7 +68,7 @@ def _check_prepared(splits: list[SplitUnderTest], context: CheckContext) -> None
 
 
 def _look_at(sample: dict[str, Any]) -> dict[str, Any]:
-    """What is in a clip's files: ``frames``, ``blank``, ``constant``; or ``error``."""
+    """Properties of a clip's files: ``frames``, ``blank``, ``constant``; or ``error``."""
     try:
         frames = load_frames(sample['frames_path'], sample['frames_shape'])
         found = dict(frames=len(frames), blank=bool(frames.amin() == frames.amax()), constant=False)
@@ -83,7 +83,7 @@ def _look_at(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_sound(splits: list[SplitUnderTest], context: CheckContext) -> None:
-    """A model that learns from sound and is tested without it, or the other way, tells little."""
+    """Warn if training and test differ in their share of clips with sound, since test metrics then mean little."""
     shares = {split.name: float(np.mean([s['has_audio'] for s in split.samples])) for split in splits if split.samples}
     for name, share in shares.items():
         text = f'{share:.0%} of the clips have sound'
@@ -101,7 +101,7 @@ def _check_statistics(context: CheckContext) -> None:
 
 
 def _check_classes(split: SplitUnderTest, context: CheckContext) -> None:
-    """How many clips each class has; classes of a single training clip cannot be learnt."""
+    """Count the clips of each class; a class with a single training clip cannot be learned."""
     for head, classes in split.dataset.classes.items():
         seen = Counter(index for sample in split.samples for index in sample['labels'][head])
         counts = {name: seen[index] for index, name in enumerate(classes)}

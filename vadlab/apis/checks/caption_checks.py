@@ -1,4 +1,4 @@
-"""Captioned images: their pixels, and their captions' words."""
+"""Checks of captioned images: their pixels, and the words of their captions."""
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
@@ -8,11 +8,11 @@ from vadlab.utils.errors import VADLabError
 
 from .check_context import CheckContext, SplitUnderTest, names
 
-_MANY = 0.05  # share of words that a vocabulary may not know before it must be another one's
+_MANY = 0.05  # above this share of unknown words, the vocabulary is probably of another data set
 
 
 def check_images(splits: list[SplitUnderTest], context: CheckContext) -> None:
-    """Decode every image; find those that are trained on and tested on."""
+    """Decode every image; find images that are in training and test."""
     paths = list(dict.fromkeys(sample['image_path'] for split in splits for sample in split.samples))
     errors: dict[str, str] = {}
     context.progress(0, len(paths))
@@ -39,7 +39,7 @@ def check_images(splits: list[SplitUnderTest], context: CheckContext) -> None:
 
 
 def check_words(splits: list[SplitUnderTest], context: CheckContext) -> None:
-    """What the vocabulary knows of the captions, what is cut, and whether the model counts words alike."""
+    """Find unknown words and truncated captions; check that pipeline and model use the same vocabulary."""
     for split in splits:
         check = f'{split.name} words'
         step = split.transform('TokenizeWords')

@@ -1,4 +1,4 @@
-"""What a check is given."""
+"""The arguments of a check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _SHOWN = 8  # names in one message
 
 
 def names(found: list[str]) -> str:
-    """The first of many names."""
+    """The first names of a list, as text."""
     return ', '.join(found[:_SHOWN]) + (f', ... ({len(found)} in all)' if len(found) > _SHOWN else '')
 
 
@@ -22,9 +22,9 @@ class SplitUnderTest:
 
     Attributes:
         name (str): ``train``, ``val`` or ``test``.
-        settings (dict): Its part of the config, with the pipeline.
+        settings (dict): Its settings in the config, with the pipeline.
         dataset (Any): The data set.
-        samples (list[dict]): What is known of each sample; empty where the data set has no annotations.
+        samples (list[dict]): The record of each sample; empty if the data set has no annotations.
     """
 
     name: str
@@ -39,16 +39,16 @@ class SplitUnderTest:
 
 @dataclass
 class CheckContext:
-    """What all checks share.
+    """The arguments that all checks share.
 
     Attributes:
         config (Config): The experiment.
-        model (Any): Its model with its first weights; None where it could not be built.
-        report (VerificationReport): Takes the findings.
-        workers (int): Files looked at side by side, > 0.
-        num_frames (int): Frames decoded of each video, > 0.
-        cache_dir (str | None): Results of earlier looks at files.
-        progress (Callable): Called with (done, total) while files are looked at.
+        model (Any): Its model with initial weights; None if it could not be built.
+        report (VerificationReport): Collects the findings.
+        workers (int): Files checked in parallel, > 0.
+        num_frames (int): Frames to decode per video, > 0.
+        cache_dir (str | None): Folder with results of earlier file checks.
+        progress (Callable): Called with (done, total) while files are checked.
     """
 
     config: Config

@@ -1,4 +1,4 @@
-"""Snippet features on disk, and ground truth held to them."""
+"""Checks of snippet features, and of the ground truth against them."""
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
@@ -7,11 +7,11 @@ import numpy as np
 from ..feature_check import check_feature_file
 from .check_context import CheckContext, SplitUnderTest, names
 
-_SCALE = 1.5  # times by which the norms of training and test may differ before something must be wrong
+_SCALE = 1.5  # largest allowed ratio of the norms of training and test features
 
 
 def check_features(splits: list[SplitUnderTest], context: CheckContext) -> None:
-    """Read every number; compare the scale of the splits; hold intervals to their videos' lengths."""
+    """Read all features; compare the scale of the splits; compare intervals with the lengths of their videos."""
     paths = sorted({path for split in splits for sample in split.samples for path in sample['feature_paths']})
     results = _look_at_files(paths, context)
     scales = {}
@@ -38,7 +38,7 @@ def check_features(splits: list[SplitUnderTest], context: CheckContext) -> None:
 
 
 def _check_lengths(split: SplitUnderTest, context: CheckContext) -> None:
-    """Where videos are scored: their lengths, and intervals within them."""
+    """Check the lengths of test videos, and that intervals lie within them."""
     if not split.settings.get('test_mode'):
         return
     check = f'{split.name} lengths'
@@ -56,7 +56,7 @@ def _check_lengths(split: SplitUnderTest, context: CheckContext) -> None:
 
 
 def _check_scales(scales: dict[str, float], context: CheckContext) -> None:
-    """Features of one kind have one scale; where training and test differ, one of them is normalised or another set."""
+    """Warn if training and test features differ in scale: one set is normalised, or they are different sets."""
     train = scales.get('train')
     for name, scale in scales.items():
         if name != 'train' and train and scale and not 1 / _SCALE < scale / train < _SCALE:
@@ -67,7 +67,7 @@ def _check_scales(scales: dict[str, float], context: CheckContext) -> None:
 
 
 def _look_at_files(paths: list[str], context: CheckContext) -> dict[str, dict]:
-    """What :func:`~vadlab.apis.feature_check.check_feature_file` finds of each file, in threads."""
+    """Results of :func:`~vadlab.apis.feature_check.check_feature_file` for each file, in threads."""
     results: dict[str, dict] = {}
     context.progress(0, len(paths))
     with ThreadPoolExecutor(context.workers) as pool:

@@ -1,4 +1,4 @@
-"""Boxes and captions of regions."""
+"""Checks of the boxes and captions of regions."""
 
 import copy
 
@@ -11,7 +11,7 @@ from .check_context import CheckContext, SplitUnderTest, names
 
 
 def check_boxes(splits: list[SplitUnderTest], context: CheckContext) -> None:
-    """Regions of which the pipeline's minimum area leaves nothing."""
+    """Find boxes below the pipeline's minimum area, and regions that lose all of their boxes."""
     for split in splits:
         step = split.transform('RegionsToBoxes')
         if step is None or not any(s.get('regions') for s in split.samples):
@@ -38,7 +38,7 @@ def check_boxes(splits: list[SplitUnderTest], context: CheckContext) -> None:
 
 
 def check_captions(splits: list[SplitUnderTest], context: CheckContext) -> None:
-    """Token lengths, ids within the vocabulary, captions that are not English."""
+    """Check token lengths and ids, and count captions with non-ASCII text."""
     has_long_path = bool(getattr(getattr(context.model, 'text', None), 'long_context_length', None))
     for split in splits:
         step, samples = split.transform('TokenizeCaptions'), split.samples

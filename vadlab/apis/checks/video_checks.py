@@ -1,4 +1,4 @@
-"""Videos on disk, held to their annotations."""
+"""Checks of videos, and of their annotations against them."""
 
 import multiprocessing
 from collections import Counter
@@ -11,7 +11,7 @@ from .check_context import CheckContext, SplitUnderTest, names
 
 
 def check_videos(splits: list[SplitUnderTest], context: CheckContext) -> None:
-    """Decode frames of every video, and hold annotations to its true length."""
+    """Decode frames of every video, and compare its annotations with its true length."""
     paths = sorted({s['video_path'] for split in splits for s in split.samples})
     if not paths:
         return
@@ -37,7 +37,7 @@ def check_videos(splits: list[SplitUnderTest], context: CheckContext) -> None:
 
 
 def _check_lengths(check: str, samples: list[dict], results: dict[str, dict], context: CheckContext) -> None:
-    """Annotated frames lie within their videos."""
+    """Check that annotated frames lie within their videos."""
     counts: Counter[str] = Counter()
     where: dict[str, list[str]] = {}
 
@@ -67,7 +67,7 @@ def _backend(splits: list[SplitUnderTest]) -> str:
 
 
 def look_at_videos(paths: list[str], backend: str, context: CheckContext) -> dict[str, dict]:
-    """What :func:`~vadlab.apis.video_check.check_video` finds of each video, in worker processes."""
+    """Results of :func:`~vadlab.apis.video_check.check_video` for each video, in worker processes."""
     results: dict[str, dict] = {}
     context.progress(0, len(paths))
     if context.workers <= 1:
@@ -75,7 +75,7 @@ def look_at_videos(paths: list[str], backend: str, context: CheckContext) -> dic
             results[path] = check_video(path, context.num_frames, backend, context.cache_dir)
             context.progress(len(results), len(paths))
         return results
-    # Spawned, not forked: torch and its threads are loaded here.
+    # Spawned, not forked, since torch has started threads in this process.
     spawning = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(context.workers, mp_context=spawning) as pool:
         futures = {pool.submit(check_video, p, context.num_frames, backend, context.cache_dir): p for p in paths}

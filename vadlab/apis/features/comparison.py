@@ -1,5 +1,5 @@
 # Shapes: t snippets, c crops, d channels.
-"""How two sets of snippet features differ, and what that points to."""
+"""Compare two sets of snippet features, and find likely causes of the differences."""
 
 import os
 from collections import Counter
@@ -20,8 +20,8 @@ from .crops import CROP_ORDERS, CropViews
 
 MAX_LAG = 3  # snippets
 _FACTOR = ': a constant factor.'
-ROUNDING = 0.9999  # cosines of features that differ by their rounding to float16 alone lie above this
-_SAME = 0.999  # cosine: float16 and another library version still reach it
+ROUNDING = 0.9999  # cosines of features that differ only by rounding to float16 are above this
+_SAME = 0.999  # cosine that is still reached with float16 and another library version
 _KNOWN_DIMS = {
     512: 'CLIP ViT-B through its projection',
     768: 'CLIP ViT-B before or ViT-L through the projection, or VideoMAE-B',
@@ -37,7 +37,7 @@ class FeatureSet:
 
     Attributes:
         source (str): Folder or file.
-        files (dict): Paths by video and number of the crop; crop None for a file that may hold several.
+        files (dict): Paths by video and crop number; crop None for a file that may contain several crops.
     """
 
     source: str
@@ -45,10 +45,10 @@ class FeatureSet:
 
     @classmethod
     def scan(cls, source: str | os.PathLike) -> 'FeatureSet':
-        """Find the ``.npy`` files of a folder (at any depth), or take one file.
+        """Find the ``.npy`` files of a folder (at any depth), or use one file.
 
         Raises:
-            MissingFileError: There is no such thing, or no feature file in it.
+            MissingFileError: The path does not exist, or contains no feature file.
         """
         path = Path(source)
         if path.is_file():
@@ -66,7 +66,7 @@ class FeatureSet:
         return cls(str(path), files)
 
     def read(self, name: str) -> np.ndarray:
-        """Features of a video, floating point, shape (c, t, d); crops cut to the shortest.
+        """Features of a video, floating point, shape (c, t, d); all crops truncated to the shortest.
 
         Raises:
             DataError: A file cannot be read, or is neither (t, d) nor (t, c, d).
@@ -88,14 +88,14 @@ class FeatureSet:
 
 @dataclass
 class Comparison:
-    """What :func:`compare_features` found.
+    """Result of :func:`compare_features`.
 
     Attributes:
-        facts (dict): Numbers by name; JSON can hold them.
-        findings (list[str]): What they point to, in plain words.
-        recipes (list[str] | None): In what the recipes differ; None where one of the sets has none.
-        cosines (np.ndarray): Of snippets after matching crops, lag and stride, float64, shape (n,).
-        chance (np.ndarray): Of snippets that do not belong together, shape (n,).
+        facts (dict): Measurements by name; serialisable as JSON.
+        findings (list[str]): Their likely causes, as text.
+        recipes (list[str] | None): Differences of the recipes; None if one of the sets has no recipe.
+        cosines (np.ndarray): Cosines of snippets after matching crops, lag and stride, float64, shape (n,).
+        chance (np.ndarray): Cosines of snippets that do not correspond, shape (n,).
         curves (dict): Cosine along the snippets of single videos, by name.
     """
 
@@ -108,21 +108,21 @@ class Comparison:
 
     @property
     def is_same(self) -> bool:
-        """Whether nothing but rounding tells the sets apart."""
+        """Whether the sets differ only by rounding."""
         return not self.findings
 
 
 def compare_features(a: FeatureSet, b: FeatureSet, max_videos: int = 50, seed: int = 0) -> Comparison:
     """Compare two feature sets of the same videos.
 
-    Names and lengths are compared for all videos, numbers for ``max_videos`` of them, drawn at random. Where the
-    recipes of both sets are known and differ, that is the first finding, and causes are not guessed from the numbers.
+    Names and lengths are compared for all videos, features for ``max_videos`` of them, chosen at random. If both sets
+    have recipes that differ, this is the first finding, and causes are not guessed from the features.
 
     Args:
         a (FeatureSet): One set.
         b (FeatureSet): The other.
-        max_videos (int): Videos whose numbers are read.
-        seed (int): Of the draw.
+        max_videos (int): Number of videos whose features are read.
+        seed (int): Seed of the choice.
 
     Raises:
         DataError: The sets have no video in common, or a file cannot be read.
@@ -186,7 +186,7 @@ def _common_names(a: FeatureSet, b: FeatureSet, result: Comparison) -> list[str]
 def _compare_shapes(
     a: FeatureSet, b: FeatureSet, names: list[str], result: Comparison
 ) -> dict[str, tuple[int, int, int, int]]:
-    """Snippets and crops of every video on both sides, from the files' headers."""
+    """Compare the numbers of snippets and crops of every video, read from the headers of the files."""
     shapes: dict[str, tuple[int, int, int, int]] = {}
     for name in names:
         sides = []
@@ -243,13 +243,13 @@ def _compare_norms(sample: dict[str, tuple[np.ndarray, np.ndarray]], result: Com
 
 
 def _is_alike(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two samples of lengths are spread alike: a factor leaves no more between them."""
+    """Whether two samples of lengths have the same distribution, so that only a factor differs."""
     at = (5, 25, 50, 75, 95)
     return bool(np.abs(np.percentile(a, at) / np.percentile(b, at) - 1).max() < 0.02)
 
 
 def _compare_strides(shapes: dict[str, tuple[int, int, int, int]], result: Comparison) -> int | float:
-    """Snippets of A for one of B, where that is (nearly) a whole number, or one over it."""
+    """Snippets of A per snippet of B, if that is nearly an integer or the inverse of one."""
     long = [(x, y) for x, y, _, _ in shapes.values() if min(x, y) >= 8]
     differing = [(x, y) for x, y, _, _ in shapes.values() if x != y]
     if not differing:
@@ -281,7 +281,8 @@ def _compare_strides(shapes: dict[str, tuple[int, int, int, int]], result: Compa
         most = max(differing, key=lambda pair: abs(pair[0] - pair[1]))
         result.findings.append(
             f'{len(differing)} of {len(shapes)} videos differ in length without a common rule (up to {most[0]} against '
-            f'{most[1]} snippets): another frame rate, other cuts of the videos, or videos that were read to a fault.'
+            f'{most[1]} snippets): another frame rate, other cuts of the videos, or videos that '
+            'were read up to a damaged part.'
         )
     return 1
 
@@ -300,7 +301,7 @@ def _unit(x: np.ndarray) -> np.ndarray:
 
 
 def _match_crops(sample: dict[str, tuple[np.ndarray, np.ndarray]], result: Comparison) -> list[tuple[int, int]]:
-    """Which crop of B is which of A, by the mean cosine over all videos."""
+    """Match the crops of B to those of A by the mean cosine over all videos."""
     n_a, n_b = (min(pair[side].shape[0] for pair in sample.values()) for side in (0, 1))
     if n_a == n_b == 1:
         return [(0, 0)]
@@ -322,7 +323,7 @@ def _match_crops(sample: dict[str, tuple[np.ndarray, np.ndarray]], result: Compa
 
 
 def _assign(table: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of a row and a column, the most similar ones first, each taken once."""
+    """Pairs of a row and a column, the most similar first; each row and column is used once."""
     table = table.copy()
     pairs = []
     for _ in range(min(table.shape)):
@@ -353,7 +354,7 @@ def _known_orders(matched: dict[int, int], count: int) -> str:
 def _compare_lags(
     sample: dict[str, tuple[np.ndarray, np.ndarray]], pairs: list[tuple[int, int]], result: Comparison
 ) -> int:
-    """How many snippets B is late."""
+    """Find the lag of B in snippets."""
     sums: dict[int, list[float]] = {lag: [] for lag in range(-MAX_LAG, MAX_LAG + 1)}
     for x, y in sample.values():
         u, v = _unit(x[[i for i, _ in pairs]]), _unit(y[[j for _, j in pairs]])
@@ -366,7 +367,7 @@ def _compare_lags(
     result.facts['cosine_by_lag'] = {str(lag): round(value, 5) for lag, value in means.items()}
     best = max(means, key=lambda lag: (means[lag], -abs(lag)))
     gain = means[best] - means[0]
-    # Neighbouring snippets look alike: only a clear gain, or an exact match, is an offset.
+    # Neighbouring snippets are similar, so only a clear gain, or an exact match, is a lag.
     if best != 0 and (gain > 0.1 * (1 - means[0]) + 1e-4):
         side = 'late' if best > 0 else 'early'
         result.facts['lag'] = best
@@ -415,16 +416,18 @@ def _compare_numbers(
     )
     if result.recipes:
         if result.cosines.min() >= ROUNDING:
-            result.findings.append('The numbers are the same, up to rounding: that difference does not reach them.')
+            result.findings.append('The features are the same, up to rounding: that difference has no effect on them.')
         return
     if median >= _SAME and percentiles[0] >= 0.99:
         if percentiles[0] < _SAME:
-            result.findings.append('A few snippets differ (see the 5th percentile): single frames were read otherwise.')
+            result.findings.append(
+                'A few snippets differ (see the 5th percentile): single frames were read differently.'
+            )
         return
     if median >= _SAME:
         result.findings.append(
             f'Most snippets agree, but 5 % have a cosine below {percentiles[0]:.3f}: some videos or frames were read '
-            'otherwise (another decoder, a video cut differently).'
+            'differently (another decoder, a video cut differently).'
         )
         return
     if centred > 0.3:
@@ -433,7 +436,7 @@ def _compare_numbers(
             'missing mean and deviation, another resize, crop or choice of frames. --explain CONFIG VIDEOS finds out.'
         )
         return
-    # Of other numbers, lengths tell nothing.
+    # The features have nothing in common, so a constant factor of lengths is no evidence of another stride.
     result.findings = [finding for finding in result.findings if not finding.endswith(_FACTOR)]
     if cka > 0.5:
         result.findings.append(
@@ -448,17 +451,17 @@ def _compare_numbers(
 
 
 def linear_cka(a: np.ndarray, b: np.ndarray) -> float:
-    """How alike two sets order the same snippets, whatever their channels mean: linear centred kernel alignment.
+    """Linear centred kernel alignment: how similarly two sets order the same snippets, for any meaning of the channels.
 
     Kornblith et al., ICML 2019, arXiv:1905.00414, with the unbiased estimate of Song et al., JMLR 13 (2012), section
-    2.2, so that unrelated numbers give 0 however few the snippets.
+    2.2, so unrelated features give 0 on average for any number of snippets.
 
     Args:
         a (np.ndarray): Shape (n, d), n > 3.
         b (np.ndarray): Shape (n, e).
 
     Returns:
-        float: At most 1, which a rotation or a factor leaves; NaN for fewer than 4 snippets or constant features.
+        float: At most 1. A rotation or a factor does not change it. NaN for fewer than 4 snippets or constant features.
     """
     n = len(a)
     if n < 4:

@@ -10,21 +10,21 @@ CROP_ORDERS: dict[str, tuple[str, ...]] = {
     'centre_first': ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right'),
     # torchvision's FiveCrop and TenCrop, which RTFM used; XD-Violence's I3D features.
     'torchvision': ('top_left', 'top_right', 'bottom_left', 'bottom_right', 'centre'),
-    # The ResNet-50 I3D script that many extract with for RTFM.
+    # The I3D ResNet-50 script that many use for RTFM.
     'i3d_resnet': ('top_left', 'top_right', 'centre', 'bottom_left', 'bottom_right'),
 }
-# These mirror the whole frame and then cut, so that crop 5 shows the mirrored top RIGHT corner; VadCLIP's script cuts
+# These mirror the whole frame before they crop, so crop 5 is the mirrored top RIGHT corner; VadCLIP's script crops
 # first.
 _MIRROR_THEN_CUT = frozenset({'torchvision', 'i3d_resnet'})
 NUM_CROPS = (1, 5, 10)
 
 
 class CropViews:
-    """Cut one, five or ten squares from frames that were decoded once.
+    """Cut one, five or ten square crops from decoded frames.
 
     Args:
         size (int): Height and width of a crop, in pixels.
-        count (int): 1 (the centre, whatever the order), 5, or 10.
+        count (int): 1 (the centre in every order), 5, or 10.
         order (str): A key of :data:`CROP_ORDERS`.
 
     Raises:
@@ -42,7 +42,7 @@ class CropViews:
 
     @property
     def names(self) -> list[str]:
-        """What each crop shows, by its number; ``flip_`` for mirrored ones."""
+        """Position of each crop by its number; ``flip_`` for mirrored crops."""
         if self.count == 1:
             return ['centre']
         names = list(CROP_ORDERS[self.order])
@@ -62,7 +62,7 @@ class CropViews:
         return top, left
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """Cut.
+        """Cut the crops.
 
         Args:
             frames (Tensor): uint8, shape (s, f, h, w, 3), no side smaller than ``size``.

@@ -1,5 +1,5 @@
 # Shapes: s snippets, f frames of a snippet, c crops, d channels.
-"""Find out how a feature set was made, by making some of its features in the ways that are known to go wrong."""
+"""Find out how a feature set was made, by extracting some of its features with common mistakes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from .snippet_plan import SnippetPlan
 from .snippet_source import Snippet, SnippetSource
 from .video_list import VideoItem
 
-#: What is tried.
+#: The settings that are tried.
 CHOICES: dict[str, tuple[Any, ...]] = {
     'channels': ('RGB', 'BGR'),
     'pixels': ('as the config', '0..255 as they are', '0..1 without mean and deviation', 'ImageNet mean and deviation'),
@@ -29,20 +29,20 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     'mirrored': (False, True),
     'crop': ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right'),
 }
-#: What a cosine falls short of 1 by the rounding of features to float16.
+#: Difference of a cosine from 1 that is caused by rounding to float16.
 ROUNDING = 1e-6
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One way of making the features, and how well they agree.
+    """One variant of the settings, and the similarity of its features to the set.
 
     Attributes:
-        changed (str): What was changed in the way from which it came; empty for the config's own.
-        settings (dict): The whole way.
-        cosine (float): Mean over the snippets, with the best of the set's crops.
-        crop (int): That crop's place in the set.
+        changed (str): The change from the previous variant; empty for the config's own settings.
+        settings (dict): All settings of the variant.
+        cosine (float): Mean cosine over the snippets, with the best crop of the set.
+        crop (int): Number of that crop.
     """
 
     changed: str
@@ -52,18 +52,18 @@ class Attempt:
 
 
 class FeatureExplanation:
-    """Makes features of a few videos in many ways, and says which agrees best with a set.
+    """Extracts features of a few videos with several settings, and finds those that agree best with a set.
 
     Args:
-        config (Config): Of features; its weights are taken for granted.
+        config (Config): A features config; its weights are assumed to be right.
         target (FeatureSet): The set to explain.
-        videos (list[VideoItem]): Videos of the set; the first ``max_videos`` that it has are used.
-        device (str): The model's.
-        max_videos (int): Videos to use.
-        max_snippets (int): Snippets of each, from its start.
+        videos (list[VideoItem]): Videos of the set; the first ``max_videos`` that are in the set are used.
+        device (str): Device of the model.
+        max_videos (int): Number of videos.
+        max_snippets (int): Number of snippets per video, from its start.
 
     Raises:
-        DataError: None of the videos is in the set, or its channels are not the model's.
+        DataError: None of the videos is in the set, or it has another number of channels than the model.
     """
 
     def __init__(
@@ -93,13 +93,13 @@ class FeatureExplanation:
         self._decoded: dict[tuple, dict[str, torch.Tensor]] = {}
 
     def run(self, tell: Callable[[Attempt], None] | None = None) -> list[Attempt]:
-        """Change one thing after the other, always the one that helps most, until nothing does.
+        """Change one setting after the other, each time the one that helps most, until no change helps (greedy search).
 
         Args:
-            tell (Callable | None): Told every way that is tried.
+            tell (Callable | None): Called with every variant that is tried.
 
         Returns:
-            list[Attempt]: The config's own way, and the ways that came out of each change; the last is the best.
+            list[Attempt]: The config's own settings, and the variant after each change; the last is the best.
         """
         settings: dict[str, Any] = {key: values[0] for key, values in CHOICES.items()}
         own = self._extraction.settings
@@ -120,14 +120,14 @@ class FeatureExplanation:
             ]
             best = max(ways, key=lambda way: way.cosine)
             missing, gain = 1 - steps[-1].cosine, best.cosine - steps[-1].cosine
-            # Near 1 a small gain tells as much as a large one elsewhere: the exact way may be the last few 1e-5.
+            # Near 1 small gains count: the exact settings may differ by only a few 1e-5.
             if missing < ROUNDING or gain < min(1e-4, missing / 2):
                 break
             steps.append(best)
         return steps
 
     def changes(self, steps: list[Attempt]) -> list[str]:
-        """In what the best way differs from the config's, each as ``what: how``."""
+        """Differences of the best variant from the config, each as ``what: how``."""
         first, last = steps[0].settings, steps[-1].settings
         return [f'{key}: {last[key]}' for key in CHOICES if last[key] != first[key]]
 
@@ -157,7 +157,7 @@ class FeatureExplanation:
         """Scaled frames of every video, uint8, shape (s, f, h, w, 3)."""
         key = tuple(str(settings[name]) for name in ('frames', 'resize', 'interpolation', 'resizer'))
         if key not in self._decoded:
-            while len(self._decoded) > 2:  # frames of all ways would fill the memory
+            while len(self._decoded) > 2:  # frames of all variants would fill the memory
                 del self._decoded[next(iter(self._decoded))]
             plan = SnippetPlan(self._extraction.plan.snippet_len, self._extraction.plan.stride, settings['frames'])
             size = self._extraction.crops.size
@@ -168,7 +168,7 @@ class FeatureExplanation:
             }
             resize: int | tuple[int, int] = named.get(settings['resize'], settings['resize'])
             if size > (resize if isinstance(resize, int) else min(resize)):
-                resize = size  # a way for smaller crops
+                resize = size  # a variant for smaller crops
             source = SnippetSource(plan, resize, size, settings['interpolation'], settings['resizer'])
             self._decoded[key] = {}
             for video in self._videos:

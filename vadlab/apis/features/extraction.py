@@ -46,16 +46,16 @@ _SETTINGS = {
 
 @dataclass
 class ExtractionReport:
-    """What a run of :class:`FeatureExtraction` did.
+    """Result of a run of :class:`FeatureExtraction`.
 
     Attributes:
-        done: Videos whose features were made.
-        skipped: Videos whose features were there already.
+        done: Videos whose features were extracted.
+        skipped: Videos whose features already existed.
         bad: Videos that could not be used, with the reason.
-        snippets: Snippets of ``done``.
-        frames: Frames of ``done``, whether the backbone saw them or not.
-        short: Videos of ``done`` that are shorter than one snippet.
-        seconds: Wall time.
+        snippets: Number of snippets in ``done``.
+        frames: Number of frames in ``done``, including frames that are not sampled.
+        short: Videos in ``done`` that are shorter than one snippet.
+        seconds: Wall time in seconds.
     """
 
     done: list[str] = field(default_factory=list)
@@ -69,31 +69,31 @@ class ExtractionReport:
 
 @dataclass
 class _Open:
-    """A video of which snippets are still to come."""
+    """A video with snippets that are not yet extracted."""
 
     writer: FeatureWriter
     opened: Opened
     ended: Ended | None = None
-    told: float = 0.0  # share of it that the progress knows of
+    told: float = 0.0  # share of the video that was reported as progress
 
 
 class FeatureExtraction:
-    """Makes snippet features of videos: one ``NAME__k.npy`` of shape (T, D) for a video and crop.
+    """Extracts snippet features of videos: one ``NAME__k.npy`` of shape (T, D) per video and crop.
 
-    Videos are decoded once for all crops, in threads, while the model runs; a batch holds snippets of several videos.
-    A video's files appear when all of them are complete, so a run that was killed is taken up where it was.
+    Videos are decoded once for all crops, in threads, while the model runs. A batch has snippets of several videos.
+    The files of a video appear when all of them are complete, so a killed run can continue.
 
     Args:
         config (Config): With ``model``, an extractor such as
             :class:`~vadlab.models.extractors.SnippetFeatureExtractor`, and ``features``, see docs/features.md.
         out (Path): Folder of the features.
-        device (str): The model's.
-        batch_size (int): Frames (crops counted) that pass an image backbone at once.
-        workers (int): Threads that decode.
-        seed (int): Of random weights, where the config names none.
+        device (str): Device of the model.
+        batch_size (int): Frames per forward pass of an image backbone, crops counted.
+        workers (int): Decoding threads.
+        seed (int): Seed of random weights, if the config has no pre-trained ones.
 
     Raises:
-        ConfigError: An unknown or unfit setting.
+        ConfigError: An unknown or invalid setting.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class FeatureExtraction:
         self._model_config = config.model.to_dict()
 
     def recipe(self) -> dict[str, Any]:
-        """What the numbers depend on."""
+        """All settings that the features depend on."""
         model = {k: v for k, v in self._model_config.items() if k != 'pretrained'}
         vision = dict(model.get('vision') or {})
         for setting in ('chunk_size', 'with_cp', 'pretrained'):
@@ -156,7 +156,7 @@ class FeatureExtraction:
         }
 
     def facts(self) -> dict[str, Any]:
-        """What is worth knowing beside the recipe."""
+        """Additional information, stored with the recipe."""
         pretrained = self._model_config.get('pretrained') or (self._model_config.get('vision') or {}).get('pretrained')
         found = {'pretrained': pretrained, 'device': self.device.type, 'versions': versions()}
         if pretrained is not None and Path(pretrained).is_file():
@@ -165,10 +165,10 @@ class FeatureExtraction:
         return found
 
     def prepare(self, overwrite: bool = False) -> None:
-        """Write the recipe beside the features, or compare with the one there.
+        """Write the recipe to the folder, or compare it with the existing one.
 
         Raises:
-            DataError: The folder holds features of another recipe.
+            DataError: The folder contains features of another recipe.
         """
         if overwrite and self.out.is_dir():
             remove_features(self.out)
@@ -178,15 +178,15 @@ class FeatureExtraction:
     def run(
         self, videos: list[VideoItem], progress: Callable[[VideoItem, float], None] | None = None
     ) -> ExtractionReport:
-        """Make the features of these videos that are not there yet.
+        """Extract the missing features of these videos.
 
         Args:
             videos (list[VideoItem]): Usually one shard of :func:`~vadlab.apis.features.find_videos`.
-            progress (Callable | None): Told a video and the share of it that was done since the last call; 1 at once
-                for one that was done before or is bad.
+            progress (Callable | None): Called with a video and the share of it that was finished since the last call;
+                1 at once for a video that was finished before or is bad.
 
         Returns:
-            ExtractionReport: What was done. Bad videos are in it and in the log, and raise nothing.
+            ExtractionReport: The result. Bad videos are listed in it and in the log, and raise no error.
         """
         start = time.perf_counter()
         report = ExtractionReport()
@@ -222,7 +222,7 @@ class FeatureExtraction:
         return report
 
     def _is_of_stored_pictures(self, video: VideoItem) -> bool:
-        """Whether features are of before pictures were turned as a player turns them, where that matters."""
+        """Whether features of a rotated video are from an older version, which did not rotate frames."""
         if self.settings['blank'] or (read_marker(self.out, video.name) or {}).get('as_shown'):
             return False
         try:
@@ -239,7 +239,7 @@ class FeatureExtraction:
         report: ExtractionReport,
         tell: Callable[[VideoItem, float], None],
     ) -> Iterator[list[Snippet]]:
-        """Group snippets, keeping account of videos that begin and that fail."""
+        """Group snippets to batches, and register videos that start or fail."""
         per_snippet = self.crops.count * len(self.plan.offsets)
         wanted = max(self.batch_size // per_snippet, 1)
         batch: list[Snippet] = []
@@ -261,7 +261,7 @@ class FeatureExtraction:
                 MMLogger.get_current_instance().warning(f'left out: {item.reason}')
                 tell(item.video, 1.0 - (failed.told if failed is not None else 0.0))
             else:
-                # Frames that are scaled to a width that follows their aspect ratio stack only with their like.
+                # With a kept aspect ratio, only frames of the same size can be stacked.
                 if batch and batch[0].frames.shape != item.frames.shape:
                     yield batch
                     batch = []
@@ -291,7 +291,7 @@ class FeatureExtraction:
 
     @torch.inference_mode()
     def encode(self, frames: np.ndarray) -> np.ndarray:
-        """Features of snippets.
+        """Encode snippets.
 
         Args:
             frames (np.ndarray): RGB, uint8, shape (s, f, h, w, 3), scaled and not yet cropped.
@@ -343,10 +343,10 @@ class FeatureExtraction:
             report.short.append(name)
 
     def _write_frames(self) -> None:
-        """Frame counts of all videos that are done, by file name, as SnippetFeatures reads them."""
+        """Write the frame counts of all finished videos by file name, in the format of SnippetFeatures."""
         notes = all_markers(self.out)
         stems = [name.rsplit('/', 1)[-1] for name in notes]
-        # Two folders may hold videos of one file name; then the folder tells them apart.
+        # Two folders may contain videos with the same file name; then the name includes the folder.
         keys = stems if len(set(stems)) == len(stems) else list(notes)
         frames = {key: note['total_frames'] for key, note in zip(keys, notes.values(), strict=True)}
         write_json(self.out / 'frames.json', frames)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what says that a video is done."""
+"""Write feature files atomically, and mark finished videos."""
 
 import math
 import os
@@ -14,25 +14,26 @@ from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.npy_file import read_npy_header
 
 _MARKERS = '.videos'
-_HEADER_BYTES = 128  # a multiple of 64, as the format asks
+_HEADER_BYTES = 128  # a multiple of 64, as the format requires
 
 
 def crop_path(out: Path, name: str, crop: int) -> Path:
-    """Where the features of one crop lie: ``Abuse/Abuse001_x264__0.npy``."""
+    """Path of the features of one crop: ``Abuse/Abuse001_x264__0.npy``."""
     return out / f'{name}__{crop}.npy'
 
 
 class FeatureWriter:
-    """Writes the ``.npy`` files of a video's crops row by row; they appear together when all rows are there.
+    """Writes the ``.npy`` files of a video's crops row by row. They appear together when all rows are written.
 
-    Memory does not grow with the video. A kill leaves at most temporary files, whose names begin with a dot.
+    Memory does not grow with the length of the video. A killed run leaves only temporary files, whose names begin with
+    a dot.
 
     Args:
         out (Path): Folder of the features.
-        name (str): Of the video.
+        name (str): Name of the video.
         dim (int): Channels D.
         crops (int): Number of files.
-        dtype (str): Of the numbers in the files.
+        dtype (str): Data type of the files.
     """
 
     def __init__(self, out: Path, name: str, dim: int, crops: int, dtype: str = 'float16') -> None:
@@ -64,13 +65,13 @@ class FeatureWriter:
 
     def _flush(self) -> None:
         for part, buffer in zip(self._parts, self._buffers, strict=True):
-            # Opened for each flush: with ten crops of many videos at once, open files would run out.
+            # Opened for each flush: with ten crops of many videos, the limit of open files would be reached.
             with open(part, 'ab') as file:
                 file.write(b''.join(buffer))
             buffer.clear()
 
     def _header(self) -> bytes:
-        """The header of format 1.0 for the rows written so far, of the same length however many there are."""
+        """The header of format 1.0 for the rows written so far; its length does not depend on their number."""
         descr = np.lib.format.dtype_to_descr(self._dtype)
         text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({self.written}, {self._dim}), }}"
         magic = np.lib.format.magic(1, 0)
@@ -78,7 +79,7 @@ class FeatureWriter:
         return magic + length.to_bytes(2, 'little') + text.ljust(length - 1).encode('latin1') + b'\n'
 
     def finish(self) -> None:
-        """Put the files into place."""
+        """Move the files to their final names."""
         self._flush()
         for part in self._parts:
             with open(part, 'r+b') as file:
@@ -87,13 +88,13 @@ class FeatureWriter:
             os.replace(part, path)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove the temporary files."""
         for part in self._parts:
             part.unlink(missing_ok=True)
 
 
 def is_whole(path: Path, dim: int | None = None, dtype: str | None = None, rows: int | None = None) -> bool:
-    """Whether a ``.npy`` has as many bytes as its header says, and is of the kind expected."""
+    """Whether a ``.npy`` has the size that its header gives, and the expected type."""
     try:
         with open(path, 'rb') as file:
             size = os.fstat(file.fileno()).st_size
@@ -110,12 +111,12 @@ def is_whole(path: Path, dim: int | None = None, dtype: str | None = None, rows:
 
 
 def marker_path(out: Path, name: str) -> Path:
-    """The note that a video is done, written after all of its crops."""
+    """Path of the note of a finished video, which is written after all of its crops."""
     return out / _MARKERS / f'{name}.json'
 
 
 def read_marker(out: Path, name: str) -> dict[str, Any] | None:
-    """What the note of a video says; None without one that can be read."""
+    """Contents of the note of a video; None if there is no readable note."""
     try:
         content = read_json(marker_path(out, name))
     except (DataError, MissingFileError):
@@ -132,17 +133,17 @@ def is_done(out: Path, name: str, size: int, crops: int, dim: int, dtype: str) -
 
 
 def all_markers(out: Path) -> dict[str, dict[str, Any]]:
-    """The notes of all videos that are done, by name."""
+    """The notes of all finished videos, by name."""
     folder = out / _MARKERS
     names = natural_sorted(path.relative_to(folder).with_suffix('').as_posix() for path in folder.rglob('[!.]*.json'))
     return {name: note for name in names if (note := read_marker(out, name)) is not None}
 
 
 def remove_features(out: Path) -> None:
-    """Remove the features that the notes name, the notes and the recipe; nothing else.
+    """Remove the features listed in the notes, the notes and the recipe; nothing else.
 
     Raises:
-        DataError: The folder has a recipe but something of it cannot be removed.
+        DataError: A file of a folder with a recipe cannot be removed.
     """
     try:
         for name, note in all_markers(out).items():

@@ -1,4 +1,4 @@
-"""What features were made by, kept beside them."""
+"""Store the recipe of features in their folder."""
 
 import json
 from pathlib import Path
@@ -11,19 +11,19 @@ from vadlab.utils.json_file import write_json
 
 
 def check_recipe(out: Path, recipe: dict[str, Any], facts: dict[str, Any], what: str = 'features') -> list[str]:
-    """Write the recipe into a folder of features, or compare it with the one there.
+    """Write the recipe to a folder of features, or compare it with the existing one.
 
     Args:
         out (Path): Folder of the features.
-        recipe (dict): What the numbers depend on. Features made by another recipe must not lie in one folder.
-        facts (dict): What is worth knowing beside it: library versions, device, where the weights came from.
-        what (str): What the folder holds, for messages.
+        recipe (dict): All settings that the features depend on. A folder contains features of one recipe only.
+        facts (dict): Additional information: library versions, device, source of the weights.
+        what (str): Name of the contents, for messages.
 
     Returns:
-        list[str]: Facts that differ from those of the features there, each as ``key: old -> new``.
+        list[str]: Facts that differ from the stored ones, each as ``key: old -> new``.
 
     Raises:
-        DataError: The folder holds features of another recipe, or features without one.
+        DataError: The folder contains features of another recipe, or features without a recipe.
     """
     path = out / RECIPE_FILE
     recipe = json.loads(json.dumps(recipe))
@@ -41,6 +41,6 @@ def check_recipe(out: Path, recipe: dict[str, Any], facts: dict[str, Any], what:
     if differences:
         raise DataError(
             f'{out} holds {what} of another recipe ({"; ".join(differences[:6])}). Choose another --out, or make '
-            'them anew: --overwrite.'
+            'them again: --overwrite.'
         )
     return config_differences(found.get('facts', {}), json.loads(json.dumps(facts)))

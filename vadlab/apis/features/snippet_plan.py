@@ -6,21 +6,21 @@ TAILS = ('drop', 'pad', 'shift')
 
 
 class SnippetPlan:
-    """Which frames of a video make which snippet.
+    """The frames of each snippet of a video.
 
     Snippet s covers the frames ``s * stride`` to ``s * stride + snippet_len - 1``. Public sets of 16 frames have
-    floor(N / 16) of them: what is left at the end belongs to none.
+    floor(N / 16) snippets: the remaining frames at the end are not used.
 
     Args:
         snippet_len (int): Frames that a snippet covers, >= 1.
-        stride (int | None): Frames from one snippet's start to the next one's; ``snippet_len`` by default.
-        frames (str | int): Which of them the backbone sees: ``all``; ``middle`` (frame 8 of 0..15); ``first``; or a
-            number of evenly spaced ones, each in the middle of its share.
-        tail (str): The last snippet, where the video ends within it. ``drop``: none, unless it is the video's only one.
-            ``pad``: the video's last frame is repeated. ``shift``: it is moved back to end with the video.
+        stride (int | None): Frames between the starts of two snippets; ``snippet_len`` by default.
+        frames (str | int): Frames of a snippet that are encoded: ``all``; ``middle`` (frame 8 of 0..15); ``first``; or
+            a number of evenly spaced frames, each in the middle of its part.
+        tail (str): An incomplete last snippet. ``drop``: it is dropped, unless it is the only one. ``pad``: the last
+            frame of the video is repeated. ``shift``: it is moved back to end with the video.
 
     Raises:
-        ConfigError: A value out of range.
+        ConfigError: A value is out of range.
 
     Example:
         >>> SnippetPlan(16, frames='middle').frame_inds(40)
@@ -54,16 +54,16 @@ class SnippetPlan:
         return ((np.arange(count) + 0.5) * self.snippet_len / count).astype(np.int64)
 
     def count(self, total_frames: int) -> int:
-        """Snippets of a video of so many frames, at least 1."""
+        """Number of snippets of a video with the given number of frames, at least 1."""
         whole = max((total_frames - self.snippet_len) // self.stride + 1, 0)
         covered = (whole - 1) * self.stride + self.snippet_len if whole else 0
         return max(whole + (self.tail != 'drop' and covered < total_frames), 1)
 
     def frame_inds(self, total_frames: int) -> np.ndarray:
-        """Frames that the backbone sees.
+        """Indices of the frames to encode.
 
         Args:
-            total_frames (int): Of the video, >= 1.
+            total_frames (int): Frames of the video, >= 1.
 
         Returns:
             np.ndarray: int64, shape (S, F), 0-based, ascending along both axes unless ``stride`` is smaller than

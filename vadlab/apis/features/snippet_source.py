@@ -21,7 +21,7 @@ RESIZERS = ('swscale', 'opencv')
 
 @dataclass
 class Opened:
-    """A video is about to deliver its snippets; ``snippets`` is how many, as far as is known (for the progress)."""
+    """Start of a video; ``snippets`` is their number, exact or estimated (for the progress)."""
 
     video: VideoItem
     snippets: int
@@ -30,7 +30,7 @@ class Opened:
 
 @dataclass
 class Snippet:
-    """Frames of the next snippet of a video, RGB, uint8, shape (F, H, W, 3)."""
+    """The next snippet of a video: frames, RGB, uint8, shape (F, H, W, 3)."""
 
     video: VideoItem
     frames: np.ndarray = field(repr=False)
@@ -38,7 +38,7 @@ class Snippet:
 
 @dataclass
 class Ended:
-    """A video has delivered all of its snippets."""
+    """End of a video: all of its snippets were delivered."""
 
     video: VideoItem
     snippets: int
@@ -47,7 +47,7 @@ class Ended:
 
 @dataclass
 class Failed:
-    """A video that cannot be decoded, or not to its end."""
+    """A video that cannot be decoded completely."""
 
     video: VideoItem
     reason: str
@@ -59,22 +59,23 @@ class _Crashed:
 
 
 class SnippetSource:
-    """Decodes videos in threads (FFmpeg works outside Python's lock) and hands their snippets to one consumer.
+    """Decodes videos in threads (FFmpeg releases Python's lock) and delivers their snippets to one consumer.
 
-    The snippets of one video come in order; those of several videos mix. Threads wait when ``max_bytes`` of frames are
-    waiting, so memory depends neither on the length nor on the number of videos.
+    The snippets of one video are in order; those of several videos are interleaved. Threads wait when ``max_bytes`` of
+    frames are queued, so memory depends neither on the length nor on the number of videos.
 
     Args:
-        plan (SnippetPlan): Which frames make which snippet.
-        resize (int | tuple): Frames' height and width in pixels; an int is the shorter side, the aspect ratio kept.
-        crop_size (int): Neither side may become smaller than this.
+        plan (SnippetPlan): The frames of each snippet.
+        resize (int | tuple): Height and width of frames in pixels; an int is the shorter side, with the aspect ratio
+            kept.
+        crop_size (int): Minimum height and width after resizing.
         interpolation (str): ``bilinear``, ``bicubic`` or ``area``.
         resizer (str): ``swscale`` scales while it converts colours; ``opencv`` converts first and then scales with
             ``cv2.resize``, as scripts that read videos with OpenCV do.
-        blank (bool): Black frames instead of the video's, which is not decoded: the control that shows what a method
-            learns from lengths and file names alone.
+        blank (bool): Deliver black frames without decoding the video: the control that shows what a method learns only
+            from lengths and file names.
         workers (int): Threads, >= 1.
-        max_bytes (int): Of frames that may wait.
+        max_bytes (int): Maximum size of queued frames in bytes.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class SnippetSource:
         todo: queue.SimpleQueue[VideoItem] = queue.SimpleQueue()
         for video in videos:
             todo.put(video)
-        # A first guess of a frame's size; snippets of one run have about the same.
+        # Initial estimate of a frame's size; snippets of one run have similar sizes.
         side = self.resize if isinstance(self.resize, int) else max(self.resize)
         snippet_bytes = 3 * side * side * 4 // 3 * len(self.plan.offsets)
         ready: queue.Queue[Any] = queue.Queue(maxsize=int(np.clip(self.max_bytes // snippet_bytes, 2, 512)))
@@ -138,7 +139,7 @@ class SnippetSource:
                 put(None)
             except _StoppedError:
                 pass
-            except BaseException as error:  # a fault of ours: shown by the consumer with its traceback
+            except BaseException as error:  # a bug: the consumer raises it with its traceback
                 if not stop.is_set():
                     ready.put(_Crashed(error))
 
@@ -163,12 +164,12 @@ class SnippetSource:
     def snippets_of(self, video: VideoItem) -> Iterator[Opened | Snippet | Ended]:
         """Decode one video.
 
-        Where only decoding tells the number of frames, it is counted while the snippets are made, unless the rule for
-        the last one asks for it beforehand.
+        If the number of frames is only known after decoding, frames are counted while snippets are made, unless the
+        rule for the last snippet needs the number before.
 
         Raises:
-            DataError: It cannot be decoded.
-            OSError: It cannot be read.
+            DataError: The video cannot be decoded.
+            OSError: The file cannot be read.
         """
         index = index_video(video.path, remember=False, count=self.blank or self.plan.tail != 'drop')
         yield Opened(video, self.plan.count(index.total_frames), index.fps)
@@ -188,7 +189,7 @@ class SnippetSource:
         yield Ended(video, self.plan.count(index.total_frames), index.total_frames)
 
     def _whole_snippets(self, index: VideoIndex) -> Iterator[tuple[int, np.ndarray | None]]:
-        """Number of each frame of a video of unknown length, and the snippet where one ends with it."""
+        """Index of each frame of a video of unknown length, and the snippet that ends with this frame, if any."""
         plan = self.plan
         starts = {int(offset) % plan.stride: int(offset) for offset in plan.offsets[::-1]}
         kept: dict[int, np.ndarray] = {}
@@ -217,8 +218,8 @@ class SnippetSource:
             for _ in inds:
                 yield black
             return
-        # Snippets that overlap, or that repeat the last frame, share frames: each is decoded once and kept while
-        # snippets to come need it.
+        # Overlapping snippets, and those that repeat the last frame, share frames. Each frame is decoded once and kept
+        # while later snippets need it.
         distinct = np.unique(inds)
         last_use = {int(i): s for s, row in enumerate(inds) for i in row}
         kept: dict[int, np.ndarray] = {}
@@ -233,11 +234,11 @@ class SnippetSource:
                 del kept[i]
 
     def frame_size(self, index: VideoIndex) -> tuple[int, int]:
-        """Height and width that frames of a video are scaled to."""
+        """Height and width of the scaled frames of a video."""
         if not isinstance(self.resize, int):
             return self.resize[0], self.resize[1]
         scale = self.resize / min(index.height, index.width)
-        # The shorter side exactly; the longer one cut to whole pixels, as torchvision does.
+        # The shorter side is exact; the longer side is rounded down, as in torchvision.
         return max(int(index.height * scale + 1e-6), self.resize), max(int(index.width * scale + 1e-6), self.resize)
 
     def _pictures(self, index: VideoIndex, inds: np.ndarray, size: tuple[int, int]) -> Iterator[np.ndarray]:
@@ -263,4 +264,4 @@ class SnippetSource:
 
 
 class _StoppedError(Exception):
-    """The consumer wants no more."""
+    """The consumer has stopped."""

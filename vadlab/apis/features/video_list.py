@@ -14,13 +14,12 @@ from vadlab.utils.text_file import read_lines
 
 @dataclass(frozen=True)
 class VideoItem:
-    """A video, and what its features are called.
+    """A video, and the name of its features.
 
     Attributes:
         path (str): The file.
-        name (str): Where it lies under the folder that was named, with ``/`` and without its ending:
-            ``Abuse/Abuse001_x264``.
-        size (int): In bytes.
+        name (str): Path below the given folder, with ``/`` and without file extension: ``Abuse/Abuse001_x264``.
+        size (int): Size in bytes.
     """
 
     path: str
@@ -31,20 +30,20 @@ class VideoItem:
 def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | None = None) -> list[VideoItem]:
     """Videos from files, folders (searched to any depth) and ``.txt`` lists (one path per line).
 
-    In a folder without any video file, each folder of images is a video: frames by their names, in natural order.
-    Folders ``NAME_gt`` are left out: they hold masks.
+    In a folder without video files, each subfolder of images is a video, with frames in natural order of their names.
+    Folders ``NAME_gt`` are skipped, since they contain masks.
 
     Args:
         sources (Sequence): Files, folders, lists.
-        root (str | None): Names are paths below this folder. By default a file of a folder is named below that folder,
-            one that was named itself by its file name.
+        root (str | None): Names are paths below this folder. By default, names of files in a given folder are paths
+            below that folder, and the name of a given file is its file name.
 
     Returns:
-        list[VideoItem]: By name, each file once.
+        list[VideoItem]: Videos sorted by name, each file once.
 
     Raises:
-        MissingFileError: Something named does not exist.
-        DataError: Two videos have the same name, or there is none.
+        MissingFileError: A given path does not exist.
+        DataError: Two videos have the same name, or there is no video.
     """
     found: dict[str, str] = {}
     for source in map(Path, sources):
@@ -85,13 +84,13 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
 
 
 def shard_of(videos: list[VideoItem], shard: tuple[int, int]) -> list[VideoItem]:
-    """The videos of shard i of n; together the shards are all videos, none twice."""
+    """The videos of shard i of n. Each video is in exactly one shard."""
     index, count = shard
     return videos[index::count]
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:
-    """``i/n`` as two numbers; without it, torchrun's RANK and WORLD_SIZE; else 0 of 1.
+    """``i/n`` as two numbers; by default torchrun's RANK and WORLD_SIZE, or 0 and 1.
 
     Raises:
         ConfigError: Not ``i/n`` with 0 <= i < n.
@@ -105,7 +104,7 @@ def parse_shard(text: str | None) -> tuple[int, int]:
 
 
 def _listed(source: Path, folder: Path) -> Iterator[Path]:
-    """The paths of a list. A line is a path as it is, or the first part of what other lists of videos hold."""
+    """The paths of a list. A line is a path, or a path followed by the other columns of a list of videos."""
     for line in read_lines(source):
         whole = folder / line.strip()
         if line.strip() and os.path.isfile(whole):
@@ -115,7 +114,7 @@ def _listed(source: Path, folder: Path) -> Iterator[Path]:
 
 
 def _frame_folders(source: Path, root: str | os.PathLike | None) -> dict[str, str]:
-    """Folders of images, with their names."""
+    """Folders of images and their names."""
     found = {}
     for folder, subfolders, files in os.walk(source, followlinks=True):
         subfolders[:] = sorted(s for s in subfolders if not s.startswith('.') and not s.endswith('_gt'))
@@ -126,7 +125,7 @@ def _frame_folders(source: Path, root: str | os.PathLike | None) -> dict[str, st
 
 
 def _size(path: str) -> int:
-    """Of a file, or of all files of a folder, in bytes."""
+    """Size of a file, or of all files of a folder, in bytes."""
     return os.path.getsize(path) if os.path.isfile(path) else sum(entry.stat().st_size for entry in os.scandir(path))
 
 

@@ -1,4 +1,4 @@
-"""From a checkpoint and files to predictions."""
+"""Inferencers: predictions for files with a trained model."""
 
 from vadlab.utils.lazy_package import lazy_names
 

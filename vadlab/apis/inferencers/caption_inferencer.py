@@ -1,4 +1,4 @@
-"""Captions of any images, by a trained captioner."""
+"""Caption images with a trained captioner."""
 
 import copy
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ from .caption_inputs import CaptionInput
 
 @dataclass(frozen=True)
 class Described:
-    """An image with what a captioner made of it.
+    """An image with its caption and concepts.
 
     Attributes:
         source (CaptionInput): The image.
@@ -38,16 +38,16 @@ class Described:
 
 
 class CaptionInferencer:
-    """Describes images, prepared as the config prepares them for a test.
+    """Captions images, with the test preprocessing of the config.
 
     Args:
-        config (Config): The experiment, of :func:`~vadlab.utils.config.load_config`.
-        checkpoint (str | None): Trained weights; None where the model itself loads them (an ensemble).
-        device (str | None): The model's; a GPU where there is one by default.
-        batch_size (int): Images that pass the model at once, >= 1.
+        config (Config): The experiment, from :func:`~vadlab.utils.config.load_config`.
+        checkpoint (str | None): Trained weights; None if the model loads its weights itself (an ensemble).
+        device (str | None): Device of the model; by default the GPU, if there is one.
+        batch_size (int): Images per forward pass, >= 1.
 
     Raises:
-        ConfigError: The config is not of a captioner, or a test of it would not read images.
+        ConfigError: The config is not of a captioner, or its test pipeline does not read images.
         CheckpointError: The weights do not fit the model.
     """
 
@@ -60,25 +60,25 @@ class CaptionInferencer:
         with config_mistakes():
             self.model = MODELS.build(copy.deepcopy(config.model))
         if not hasattr(self.model, 'concepts'):
-            raise ConfigError(f'{config.model.type} is no captioner: it has no concepts to name patches by.')
+            raise ConfigError(f'{config.model.type} is not a captioner: it has no concepts of patches.')
         if weights is not None:
             load_weights(self.model, weights, str(checkpoint))
         elif getattr(self.model, 'needs_training', False):
-            raise ConfigError(f'{config.model.type} is a method that is trained. Give a checkpoint.')
+            raise ConfigError(f'{config.model.type} is a trained method. Give a checkpoint.')
         else:
             self.model.init_weights()
         self.model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu')).eval()
 
     @property
     def concepts(self) -> list[str]:
-        """Names of what patches are taken for, by number."""
+        """Names of the concepts, by number."""
         return self.model.concepts
 
     def __call__(self, inputs: Iterable[CaptionInput]) -> Iterator[Described]:
-        """Describe images, a batch at a time.
+        """Caption images, one batch at a time.
 
         Args:
-            inputs (Iterable[CaptionInput]): Images; those with an error must not be among them.
+            inputs (Iterable[CaptionInput]): Images, without inputs that have an error.
 
         Yields:
             Described: In the same order.
@@ -94,19 +94,19 @@ class CaptionInferencer:
                 yield Described(source, sample.pred_caption, float(sample.pred_score), concepts, seen)
 
     def _prepare(self, source: CaptionInput) -> dict:
-        assert source.image is not None  # the caller's promise
+        assert source.image is not None  # guaranteed by the caller
         shape = source.image.shape[:2]
         results = dict(frames=source.image[None], ori_shape=shape, img_shape=shape, captions=[])
         return self.pipeline({**results, 'image_id': source.name, 'image_path': source.path})
 
 
 def _pipeline(config: Config) -> Compose:
-    """What a test does to an image after it was read."""
+    """The test pipeline after the image is loaded."""
     steps = (config.get('test_dataloader') or {}).get('dataset', {}).get('pipeline') or []
     kinds = [step['type'] for step in steps]
     if 'LoadImage' not in kinds:
         raise ConfigError(
             f'The test of this config reads no images (its pipeline is {", ".join(kinds) or "empty"}): it cannot '
-            'describe any.'
+            'caption any.'
         )
     return Compose([TRANSFORMS.build(dict(step)) for step in steps[kinds.index('LoadImage') + 1 :]])

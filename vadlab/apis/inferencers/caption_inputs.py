@@ -1,4 +1,4 @@
-"""Images and frames of videos to be described, from files and folders."""
+"""Read images and frames of videos to caption, from files and folders."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -13,20 +13,20 @@ from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError, VADLabError
 from vadlab.utils.natural_order import natural_sorted
 
-_AT_ONCE = 32  # frames of a video that are decoded before the first of them is described
+_AT_ONCE = 32  # frames of a video that are decoded at once
 
 
 @dataclass(frozen=True)
 class CaptionInput:
-    """An image to be described, or why there is none.
+    """An image to caption, or the reason why it cannot be read.
 
     Attributes:
         path (str): The file.
-        name (str): What it is called: its path below the folder that was named, with the time for a video's frame.
+        name (str): Path below the given folder, with the time for a frame of a video.
         image (np.ndarray | None): RGB, uint8, shape (H, W, 3).
         frame (int | None): Number of the frame in its video.
-        time_s (float | None): When it is shown.
-        error (str | None): Why it cannot be read.
+        time_s (float | None): Time of the frame in seconds.
+        error (str | None): The reason why it cannot be read.
     """
 
     path: str
@@ -38,17 +38,17 @@ class CaptionInput:
 
 
 def find_inputs(sources: Sequence[str | os.PathLike]) -> list[tuple[str, str]]:
-    """Images and videos among files and folders, which are searched to any depth.
+    """Find images and videos in files and folders (at any depth).
 
     Args:
-        sources (Sequence): Files and folders. A file that is named is taken whatever its ending.
+        sources (Sequence): Files and folders. A given file may have any extension.
 
     Returns:
         list[tuple[str, str]]: Path and name of each, in the order of ``sources``, each file once.
 
     Raises:
-        MissingFileError: Something named does not exist.
-        DataError: There is neither image nor video in them.
+        MissingFileError: A given path does not exist.
+        DataError: The paths contain no image and no video.
     """
     found: dict[str, str] = {}
     for source in map(Path, sources):
@@ -75,8 +75,8 @@ def read_inputs(
 
     Args:
         sources (Sequence): Files and folders.
-        every_s (float): Seconds between the frames that are taken of a video, > 0; the first is its first frame.
-        num_frames (int | None): Take so many frames of each video instead, spread evenly: the middle of each stretch.
+        every_s (float): Seconds between the sampled frames of a video, > 0, starting with its first frame.
+        num_frames (int | None): Sample this number of frames per video instead, in the middle of equal parts.
 
     Raises:
         ConfigError: ``every_s`` or ``num_frames`` is not positive.

@@ -1,4 +1,4 @@
-"""Frames and spectrograms of clips with sound."""
+"""Preparation of frames and spectrograms of clips with sound."""
 
 from vadlab.utils.lazy_package import lazy_names
 

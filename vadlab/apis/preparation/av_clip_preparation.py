@@ -47,15 +47,15 @@ _BAD_FILE = 'bad_clips.json'
 
 @dataclass
 class PreparationReport:
-    """What a run of :class:`AVClipPreparation` did.
+    """Result of a run of :class:`AVClipPreparation`.
 
     Attributes:
         done: Clips that were prepared.
-        skipped: Clips that were there already.
+        skipped: Clips that were already prepared.
         bad: Clips that cannot be used, with the reason.
-        clips: All clips of the metadata that can be used, whether done now or before.
-        frames: Frames of ``done`` in their videos, whether kept or not.
-        seconds: Wall time.
+        clips: All usable clips of the metadata, prepared now or before.
+        frames: Number of frames in the videos of ``done``, including frames that are not kept.
+        seconds: Wall time in seconds.
     """
 
     done: list[str] = field(default_factory=list)
@@ -67,23 +67,23 @@ class PreparationReport:
 
 
 class AVClipPreparation:
-    """Makes ``video_frames/ID.pt`` and ``mel_spectrograms/ID.npy`` of clips.
+    """Writes ``video_frames/ID.pt`` and ``mel_spectrograms/ID.npy`` of clips.
 
-    A file is in place when it is whole, and a clip's line is appended to ``manifest.jsonl`` when its files are, so a
-    run that was killed is taken up where it was. Each line holds the sizes of the files, by which whoever reads them
-    finds out that one was cut later.
+    A file appears when it is complete, and a clip's line is appended to ``manifest.jsonl`` when all of its files are,
+    so a killed run can continue. Each line has the sizes of the files, so that truncated files are found when they are
+    read.
 
     Args:
         out (Path): Folder of prepared clips.
         videos (Path): Folder of the videos.
-        frames (FrameRecipe | None): What is made of the pictures.
-        sound (LogMelRecipe | None): What is made of the sound.
-        workers (int): Processes that decode; 1 decodes in this one.
+        frames (FrameRecipe | None): Settings of the frames.
+        sound (LogMelRecipe | None): Settings of the spectrograms.
+        workers (int): Decoding processes; 1 decodes in this process.
 
     Raises:
         ConfigError: ``workers`` is less than 1.
         MissingDependencyError: librosa is not installed.
-        MissingFileError: There is no folder of videos.
+        MissingFileError: The folder of videos does not exist.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class AVClipPreparation:
         self.workers = workers
 
     def recipe(self) -> dict:
-        """What the numbers depend on."""
+        """All settings that the files depend on."""
         return {'read_as': READ_AS, 'frames': asdict(self.frames), 'sound': asdict(self.sound)}
 
     def run(
@@ -115,19 +115,19 @@ class AVClipPreparation:
         overwrite: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> PreparationReport:
-        """Prepare the clips that are not there yet, and the statistics of the training clips.
+        """Prepare the missing clips, and compute the statistics of the training clips.
 
         Args:
-            records (Sequence[AVClipRecord]): Of :func:`~vadlab.datasets.formats.av_clip_metadata.read_metadata`.
-            overwrite (bool): Remove what was prepared in this folder before.
-            progress (Callable | None): Called with (clips done, clips in all).
+            records (Sequence[AVClipRecord]): From :func:`~vadlab.datasets.formats.av_clip_metadata.read_metadata`.
+            overwrite (bool): Remove the files of an earlier preparation in this folder.
+            progress (Callable | None): Called with (clips done, all clips).
 
         Returns:
-            PreparationReport: Bad clips are in it and in ``bad_clips.json``, and raise nothing.
+            PreparationReport: The result. Bad clips are listed in it and in ``bad_clips.json``, and raise no error.
 
         Raises:
-            DataError: The folder holds clips of another recipe, or another process is at work in it.
-            MissingFileError: Videos that do not exist, all of them in one message.
+            DataError: The folder contains clips of another recipe, or another process is using it.
+            MissingFileError: Some videos do not exist; the message lists all of them.
         """
         start = time.perf_counter()
         jobs = self._jobs(records)
@@ -151,11 +151,11 @@ class AVClipPreparation:
         return report
 
     def _jobs(self, records: Sequence[AVClipRecord]) -> list[AVClipJob]:
-        """What is to be made of each record.
+        """The job of each record.
 
         Raises:
-            MissingFileError: Files that do not exist, all of them in one message.
-            DataError: Names that several files carry.
+            MissingFileError: Some files do not exist; the message lists all of them.
+            DataError: Several files have the same name.
         """
         index, problems = PathIndex(self.videos), ProblemList('Preparation')
         found: dict[str, str] = {}
@@ -195,7 +195,7 @@ class AVClipPreparation:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """One process at a time; the system drops the lock of one that was killed."""
+        """Allow one process at a time; the system releases the lock of a killed process."""
         self.out.mkdir(parents=True, exist_ok=True)
         with open(self.out / '.lock', 'w') as file:
             try:
@@ -205,7 +205,7 @@ class AVClipPreparation:
             yield
 
     def _remove_all(self) -> None:
-        """Remove what was prepared here, and nothing else."""
+        """Remove the prepared files, and nothing else."""
         with contextlib.suppress(MissingFileError, DataError):
             for clip_id in read_manifest(self.out):
                 frames_path(self.out, clip_id).unlink(missing_ok=True)
@@ -214,7 +214,7 @@ class AVClipPreparation:
             (self.out / name).unlink(missing_ok=True)
 
     def _tidy_up(self) -> dict[str, PreparedAVClip]:
-        """Remove what a kill left behind; what is known of the clips whose files are whole."""
+        """Remove temporary files of a killed run; return the manifest entries of clips with complete files."""
         for folder in (self.out / FRAMES_DIR, self.out / MELS_DIR):
             for part in folder.rglob('.*.part'):
                 part.unlink()
@@ -251,14 +251,14 @@ class AVClipPreparation:
                 progress(len(report.skipped) + len(report.done) + len(report.bad), total)
 
     def _prepared(self, jobs: list[AVClipJob]) -> Iterator[PreparedAVClip]:
-        """The clips of these jobs, in the order in which they get done."""
+        """The clips of these jobs, in the order in which they finish."""
         if self.workers == 1 or len(jobs) < 2:
             yield from map(prepare_av_clip, jobs)
             return
         suspects: list[AVClipJob] = []
         left = iter(jobs)
         while (yield from self._in_pool(left, self.workers, 2 * self.workers, suspects)):
-            # A file on which the decoder itself crashes takes its process along. One at a time they show which it is.
+            # A file that crashes the decoder ends the worker process. Running the suspects one at a time finds it.
             alone = iter(suspects.copy())
             suspects.clear()
             while (yield from self._in_pool(alone, 1, 1, suspects)):
@@ -269,17 +269,17 @@ class AVClipPreparation:
     def _in_pool(
         jobs: Iterator[AVClipJob], workers: int, most: int, suspects: list[AVClipJob]
     ) -> Generator[PreparedAVClip, None, bool]:
-        """Clips out of a pool of processes, ``most`` of them under way at a time.
+        """Run jobs in a pool of processes, at most ``most`` at a time, and yield their clips.
 
         Returns:
-            bool: Whether a process died, and with it the pool. Then ``suspects`` gets the jobs that were under way.
+            bool: Whether a process died, and the pool with it. Then the unfinished jobs are added to ``suspects``.
         """
         pool = ProcessPoolExecutor(workers, mp_context=_processes(), initializer=_one_thread)
         pending: dict[Future, AVClipJob] = {}
         try:
             while True:
                 for job in islice(jobs, most - len(pending)):
-                    suspects.append(job)  # lost otherwise where the pool dies right here
+                    suspects.append(job)  # otherwise lost if the pool dies here
                     pending[pool.submit(prepare_av_clip, job)] = suspects.pop()
                 if not pending:
                     return False
@@ -307,7 +307,7 @@ class AVClipPreparation:
 
 
 def mel_statistics(clips: Sequence[PreparedAVClip]) -> dict[str, float | int | None]:
-    """Mean and standard deviation over all numbers of the clips' spectrograms, in decibels; None without sound."""
+    """Mean and standard deviation of all values of the clips' spectrograms, in decibels; None without sound."""
     count = sum(int(np.prod(clip.mel_shape)) for clip in clips)
     if not count:
         return {'clips': 0, 'mean': None, 'std': None}
@@ -321,12 +321,12 @@ def _is_done(clip: PreparedAVClip | None, job: AVClipJob) -> bool:
 
 
 def _processes() -> BaseContext:
-    """How processes start: forked from one that has imported everything, and has no threads."""
+    """Start method of processes: forked from a process that has imported everything and has no threads."""
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['__main__', prepare_av_clip.__module__, 'librosa'])
     return context
 
 
 def _one_thread() -> None:
-    """Processes work side by side; threads of each would stand in each other's way."""
+    """Use one thread per process, to avoid oversubscription."""
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""One clip, from its video to its files: what a worker process does."""
+"""Prepare the files of one clip, in a worker process."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ from vadlab.utils.errors import DataError, MissingDependencyError, VADLabError
 
 @dataclass(frozen=True)
 class AVClipJob:
-    """What is to be prepared.
+    """A clip to prepare.
 
     Attributes:
-        clip_id (str): As in the metadata.
+        clip_id (str): Id in the metadata.
         video (str): Path below the folder of videos.
-        video_path (str): The file.
-        video_bytes (int): Its size.
-        start (float | None): In seconds.
-        end (float | None): In seconds.
-        audio (str): The sound's own file below the folder of videos, if it has one.
-        audio_path (str): The file with the sound, the video mostly.
-        audio_bytes (int): Size of the sound's own file.
+        video_path (str): Path of the file.
+        video_bytes (int): Size of the file.
+        start (float | None): Start in seconds.
+        end (float | None): End in seconds.
+        audio (str): Separate sound file below the folder of videos, if there is one.
+        audio_path (str): File with the sound, usually the video.
+        audio_bytes (int): Size of the separate sound file.
         out (str): Folder of prepared clips.
-        frames (FrameRecipe): What is made of the pictures.
-        sound (LogMelRecipe): What is made of the sound.
+        frames (FrameRecipe): Settings of the frames.
+        sound (LogMelRecipe): Settings of the spectrogram.
     """
 
     clip_id: str
@@ -50,16 +50,16 @@ class AVClipJob:
     sound: LogMelRecipe
 
     def facts(self) -> dict[str, Any]:
-        """What the manifest says of the clip whether it can be used or not."""
+        """Manifest fields that usable and unusable clips share."""
         names = ('clip_id', 'video', 'video_bytes', 'start', 'end', 'audio', 'audio_bytes')
         return {name: getattr(self, name) for name in names}
 
 
 def prepare_av_clip(job: AVClipJob) -> PreparedAVClip:
-    """Make a clip's files; both are in place, whole, when this returns.
+    """Write the files of a clip; both are complete when this returns.
 
     Returns:
-        PreparedAVClip: The manifest's line; one with ``bad`` set where the video cannot be used.
+        PreparedAVClip: The entry of the manifest; ``bad`` is set if the video cannot be used.
 
     Raises:
         MissingDependencyError: librosa is not installed.
@@ -114,7 +114,7 @@ def _sound(job: AVClipJob) -> dict[str, Any]:
 
 
 def _write(path: Path, save: Callable[[BinaryIO], None]) -> int:
-    """Write a file under another name and put it into place when it is whole; its size in bytes."""
+    """Write a file atomically; return its size in bytes."""
     with atomic_path(path) as part, open(part, 'wb') as file:
         save(file)
         return file.tell()

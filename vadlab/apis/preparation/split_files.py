@@ -1,4 +1,4 @@
-"""``raw/metadata/{train,val,test}.csv``, made of whatever metadata was given."""
+"""Write ``raw/metadata/{train,val,test}.csv``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,22 +11,21 @@ from vadlab.utils.text_file import read_text
 def write_split_files(
     records: Sequence[AVClipRecord], folder: Path, source: Path, overwrite: bool = False
 ) -> list[Path]:
-    """Write one CSV a split, where they are not what the metadata was read from.
+    """Write one CSV per split, unless the metadata was read from these files.
 
-    A file that is there and says something else is left alone, and is an error: nobody could tell whether it was
-    made here or by hand.
+    An existing file with other contents is not changed and is an error, since it may have been edited by hand.
 
     Args:
-        records (Sequence[AVClipRecord]): Of all splits.
+        records (Sequence[AVClipRecord]): Records of all splits.
         folder (Path): Folder of the CSVs.
-        source (Path): What the metadata was read from.
-        overwrite (bool): Replace files that say something else.
+        source (Path): File or folder that the metadata was read from.
+        overwrite (bool): Replace files with other contents.
 
     Returns:
         list[Path]: The files of the splits that have clips.
 
     Raises:
-        DataError: A file that is there says something else.
+        DataError: An existing file has other contents.
     """
     paths = {split: folder / f'{split}.csv' for split in SPLITS if any(r.split == split for r in records)}
     if source.resolve() == folder.resolve():
