@@ -36,7 +36,7 @@ def test_the_table_has_the_columns_that_somebody_fills_and_says_how_numbers_came
     ]
     text = '\n'.join(lines[5:])
     assert 'over the seeds 0, 7' in text
-    assert 'last weights' in text
+    assert 'last checkpoint' in text
     assert 'Blanked:' in text
     assert 'Computed differently for some methods, so compare with care: frame AUC.' in text
     assert '- frame AUC (RTFM, ZeroShotCLIP): micro' in text
