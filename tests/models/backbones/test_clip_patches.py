@@ -1,4 +1,4 @@
-"""What captioning adds to CLIP's vision tower: adapters, prompts, aligned patches, what is frozen."""
+"""Captioning's additions to CLIP's vision tower: adapters, prompts, aligned patches, frozen weights."""
 
 import pytest
 import torch
@@ -31,14 +31,14 @@ def heads_of(x, heads=4):
 
 
 def plain(model, frames, use_adapters=True):
-    """The forward pass in a few lines, nothing shared or saved."""
+    """Plain reference of the forward pass."""
     patches = model.patch_embedding(frames).flatten(2).transpose(1, 2)
     x = torch.cat([model.class_embedding.expand(len(frames), 1, -1), patches], 1) + model.positional_embedding
     x = model.pre_norm(x)
     for number, block in enumerate(model.blocks):
         if model.prompts is not None:
             prompts = model.prompts.project(model.prompts.tokens[number]).expand(len(frames), -1, -1)
-            x = torch.cat([x[:, :1], prompts, x[:, -9:]], 1)  # between CLS and patches: their place is all the same
+            x = torch.cat([x[:, :1], prompts, x[:, -9:]], 1)  # between CLS and patches: their position does not matter
         before = x
         q, k, v = (heads_of(part) for part in block.qkv(block.norm1(x)).chunk(3, -1))
         mixed = ((q @ k.transpose(2, 3) / 2).softmax(-1) @ v).transpose(1, 2).flatten(2)
@@ -59,7 +59,7 @@ def plain(model, frames, use_adapters=True):
 
 
 def shake(model):
-    """Adapters that do something, and a norm of prompts that is not its start."""
+    """Random weights for adapters and the norm of prompts, so that they have an effect."""
     for name, parameter in model.named_parameters():
         if 'adapters' in name or 'prompts.norm' in name:
             nn.init.normal_(parameter, std=0.3)
@@ -95,7 +95,7 @@ def test_ordinary_patches_are_an_option():
     assert not torch.allclose(tower().forward_patches(images()).aligned, seen.aligned, atol=1e-3)
 
 
-def test_features_equal_those_of_a_random_transformers_clip_loaded_into_a_tower_with_adapters(tmp_path):
+def test_features_equal_transformers_clip_loaded_into_a_tower_with_adapters(tmp_path):
     transformers = pytest.importorskip('transformers')
     vision = dict(
         hidden_size=16, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4, image_size=24, patch_size=8
@@ -117,7 +117,7 @@ def test_features_equal_those_of_a_random_transformers_clip_loaded_into_a_tower_
 
 
 @pytest.mark.parametrize('with_cp', [False, True])
-def test_gradients_reach_adapters_and_prompts_alone(with_cp):
+def test_gradients_reach_only_adapters_and_prompts(with_cp):
     model = tower(adapters=ADAPTERS, prompts=PROMPTS, frozen=True, with_cp=with_cp)
     sum(part.square().sum() for part in model.forward_patches(images())).backward()
     for name, parameter in model.named_parameters():
@@ -126,7 +126,7 @@ def test_gradients_reach_adapters_and_prompts_alone(with_cp):
         assert (parameter.grad is not None) == learns, name
 
 
-def test_checkpointing_changes_neither_values_nor_gradients_though_prompts_are_dropped_at_random():
+def test_checkpointing_changes_neither_values_nor_gradients_with_prompt_dropout():
     grads = []
     for with_cp in (False, True):
         model = tower(adapters=ADAPTERS, prompts=PROMPTS, with_cp=with_cp)
@@ -143,11 +143,11 @@ def test_no_graph_below_the_first_adapter():
     for block in model.blocks:
         block.register_forward_hook(lambda _, args, __: seen.append(args[0].requires_grad))
     model.forward_patches(images())
-    assert seen == [False, False]  # the last block is entered by another door
+    assert seen == [False, False]  # the last block is called through another method
 
 
 @pytest.mark.parametrize('adapters', [None, dict(first=1, last=2), dict(first=2, last=2)])
-def test_going_on_from_stored_patches_equals_the_whole_way(adapters):
+def test_forward_from_stored_patches_equals_the_full_forward(adapters):
     model = shake(tower(adapters=adapters, frozen=True))
     assert model.first_trained_block == (2 if adapters is None else adapters['first'])
     stored = model.embed_frozen(images())
@@ -164,7 +164,7 @@ def test_chunks_change_nothing():
             close(a, b, 1e-5)
 
 
-def test_prompts_start_in_the_range_of_patches_and_stand_in_every_block():
+def test_prompts_start_in_the_range_of_patches_and_are_in_every_block():
     model = tower(prompts=dict(num_tokens=50, dropout=0.0))
     reach = (6 / (3 * 8 * 8 + 16)) ** 0.5
     assert model.prompts.tokens.shape == (3, 50, 16)
@@ -177,14 +177,14 @@ def test_prompts_start_in_the_range_of_patches_and_stand_in_every_block():
     assert seen.patches.shape == seen.aligned.shape == (4, 9, 16)
 
 
-def test_adapters_stand_in_the_upper_half_unless_told():
+def test_adapters_are_in_the_upper_half_by_default():
     assert list(tower(layers=12, adapters={}).adapters) == ['6', '7', '8', '9', '10', '11']
     adapter = tower(adapters=dict(first=0, last=0, ratio=0.5)).adapters['0']
     assert adapter.down.weight.shape == (8, 16)
     assert not adapter.up.weight.any()
 
 
-def test_bad_options_are_refused():
+def test_invalid_options_are_rejected():
     with pytest.raises(ConfigError, match='adapters from block 1 to 3, but blocks are 0 to 2'):
         tower(adapters=dict(first=1, last=3))
     with pytest.raises(ConfigError, match="BottleneckAdapter takes no option 'ration'.*ratio"):

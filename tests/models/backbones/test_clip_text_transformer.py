@@ -15,7 +15,7 @@ def _tower(**options):
 
 
 def _full_length(tower, texts, table):
-    """Padded to the whole table, every text by itself in the batch, read where it ends."""
+    """Reference: texts padded to the whole table, encoded one by one, state at the end token."""
     ids = torch.zeros(len(texts), len(table), dtype=torch.long)
     for row, text in zip(ids, texts, strict=True):
         row[: len(text)] = text
@@ -43,7 +43,7 @@ def test_values_and_gradients_equal_full_length_without_deduplication(long, with
         torch.testing.assert_close(p.grad, q.grad, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f'{n}: {m}')
 
 
-def test_embeddings_of_words_are_encoded_as_the_words_are_whatever_follows_the_end():
+def test_embeddings_of_words_are_encoded_like_the_words_for_any_padding():
     tower = _tower()
     ids = nn.utils.rnn.pad_sequence(TEXTS, batch_first=True, padding_value=3)
     end = torch.tensor([len(t) - 1 for t in TEXTS])
@@ -58,7 +58,7 @@ def test_gradients_reach_learnt_vectors_through_a_frozen_tower():
     assert (embeds.grad[0, 3] == 0).all()
 
 
-def test_more_embeddings_than_positions_are_refused():
+def test_more_embeddings_than_positions_are_rejected():
     with pytest.raises(DataError, match='31 tokens, but the short position table takes at most 30'):
         _tower().forward_embeddings(torch.zeros(1, 31, 16), torch.tensor([30]))
 
@@ -71,11 +71,11 @@ def test_pads_to_the_longest_and_encodes_each_text_once():
     assert shapes == [(4, 5, 16)]
 
 
-def test_no_text_is_no_row():
+def test_no_texts_give_no_rows():
     assert _tower()([]).shape == (0, 16)
 
 
-def test_stretching_keeps_twenty_rows_and_makes_the_rest_four_times_as_long():
+def test_stretching_keeps_twenty_rows_and_stretches_the_rest_by_four():
     tower = CLIPTextTransformer(vocab_size=10, width=4, layers=1, heads=1)
     short, long = tower.positional_embedding, tower.positional_embedding_long
     assert long.shape == (248, 4)
@@ -95,7 +95,7 @@ def test_stretching_keeps_twenty_rows_and_makes_the_rest_four_times_as_long():
         ([torch.tensor([8, 10])], False, DataError, r'token id 10 is beyond the vocabulary of 10'),
     ],
 )
-def test_texts_that_do_not_fit_are_refused(texts, long, error, message):
+def test_texts_that_do_not_fit_are_rejected(texts, long, error, message):
     with pytest.raises(error, match=message):
         _tower()(texts, long=long)
 

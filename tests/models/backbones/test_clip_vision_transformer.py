@@ -17,7 +17,7 @@ def _frames(n=5):
 
 
 def _plain(tower, frames):
-    """Everything for every frame, as if nothing were thrown away."""
+    """Reference: all features of all frames."""
     patches = tower.patch_embedding(frames).flatten(2).transpose(1, 2)
     cls = tower.class_embedding.expand(len(frames), 1, -1)
     x = tower.pre_norm(torch.cat([cls, patches], 1) + tower.positional_embedding)
@@ -67,7 +67,7 @@ def test_no_mask_gives_no_dense_features_and_an_empty_mask_gives_none_of_them():
     assert (cls.shape, dense.shape) == ((0, 16), (0, 16, 3, 3))
 
 
-def test_last_block_mixes_for_cls_only_and_dense_features_are_made_for_masked_frames_only():
+def test_last_block_attends_for_cls_only_and_dense_features_are_for_masked_frames_only():
     tower = _tower()
     seen = []
     tower.blocks[-1].fc1.register_forward_hook(lambda module, args, out: seen.append(args[0].shape[:-1].numel()))
@@ -76,7 +76,7 @@ def test_last_block_mixes_for_cls_only_and_dense_features_are_made_for_masked_fr
     assert seen == [5, 5, 3 * 9]  # CLS of 5 frames; CLS again, and the 9 patches of 3 frames
 
 
-def test_checkpointing_keeps_less():
+def test_checkpointing_keeps_fewer_tensors():
     def kept(with_cp):
         sizes = []
         tower = _tower(with_cp=with_cp, layers=4)
@@ -84,7 +84,7 @@ def test_checkpointing_keeps_less():
             tower(_frames(), MASK)
         return sum(sizes)
 
-    # Tensors inside a checkpointed block pass the hooks of the checkpoint itself, not ours.
+    # Tensors inside a checkpointed block go through the hooks of the checkpoint, not through these.
     assert kept(True) < 0.4 * kept(False)
 
 
@@ -98,7 +98,7 @@ def test_bfloat16_autocast_stays_close():
         torch.testing.assert_close(b.float(), a, rtol=0.1, atol=0.1)
 
 
-def test_frames_of_another_size_are_refused():
+def test_frames_of_another_size_are_rejected():
     with pytest.raises(DataError, match='frames of 16x24 pixels, but image_size=24'):
         _tower()(torch.zeros(1, 3, 16, 24))
 
@@ -112,7 +112,7 @@ def test_frames_of_another_size_are_refused():
         (dict(heads=3), 'width=16 is not a multiple of heads=3'),
     ],
 )
-def test_impossible_sizes_are_refused(options, message):
+def test_invalid_sizes_are_rejected(options, message):
     with pytest.raises(ConfigError, match=message):
         _tower(**options)
 
@@ -123,7 +123,7 @@ def test_weight_gradients_of_a_block_are_done_before_the_block_below_starts(with
     events = []
     for i, block in enumerate(tower.blocks):
         block.fc1.weight.register_post_accumulate_grad_hook(lambda _, i=i: events.append(i))
-    # Runs in the forward pass of block 0's first chunk; its gradient arrives when block 0 starts to go backward.
+    # Runs in the forward pass of block 0's first chunk; its gradient arrives at the start of block 0's backward pass.
     tower.blocks[0].register_forward_hook(
         lambda module, args, out: out.register_hook(lambda grad: events.append('block 0')) and None
     )

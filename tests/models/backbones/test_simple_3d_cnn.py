@@ -5,7 +5,7 @@ from vadlab.models.backbones.simple_3d_cnn import Simple3DCNN
 from vadlab.utils.errors import ConfigError, DataError
 
 
-def test_tokens_lie_as_the_grid_says():
+def test_order_of_tokens_matches_the_grid():
     torch.manual_seed(0)
     model = Simple3DCNN(channels=(8, 16), strides=(1, 2)).eval()
     clips = torch.randn(1, 6, 3, 20, 28)
@@ -14,8 +14,8 @@ def test_tokens_lie_as_the_grid_says():
     assert grid == (3, 5, 7)
     assert tokens.shape == (1, 105, 16)
     assert model.width == 16
-    # Away from the norm, which looks at the whole clip, a token sees its own place.
-    first = model.stages[0][0]  # halves space, not time
+    # Without the norm, which uses the whole clip, a token depends only on its own position.
+    first = model.stages[0][0]  # halves height and width, not time
     other = clips.clone()
     other[:, 5, :, 19:, 27:] += 1
     changed = (first(clips.transpose(1, 2)) != first(other.transpose(1, 2))).any(1)[0]
@@ -32,14 +32,14 @@ def test_pooled_is_the_mean_of_tokens_and_clips_do_not_mix():
     torch.testing.assert_close(model(clips[1:2])[0], tokens[1].mean(0))  # in training mode too: no batch statistics
 
 
-def test_sees_the_direction_of_motion():
+def test_direction_of_motion_can_be_learnt():
     torch.manual_seed(0)
     model = Simple3DCNN(channels=(8, 16), strides=(1, 2), pooled=True)
     clips = torch.randn(1, 4, 3, 16, 16)
     assert not torch.allclose(model(clips), model(clips.flip(1)))
 
 
-def test_wrong_settings_and_clips():
+def test_invalid_settings_and_clips_are_rejected():
     with pytest.raises(ConfigError, match=r'channels=\(8, 12\) must be multiples of 8'):
         Simple3DCNN(channels=(8, 12), strides=(1, 1))
     with pytest.raises(ConfigError, match='as many'):

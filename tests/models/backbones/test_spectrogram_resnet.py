@@ -9,7 +9,7 @@ from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 def build(seed=0, **options):
     torch.manual_seed(seed)
     model = SpectrogramResNet(**{**dict(base_channels=8), **options})
-    for layer in model.modules():  # statistics as after training, with which the image of zero is not zero
+    for layer in model.modules():  # statistics as after training, so that zero inputs give nonzero outputs
         if isinstance(layer, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(layer.running_mean, -1, 1)
             torch.nn.init.uniform_(layer.bias, -1, 1)
@@ -39,7 +39,7 @@ def test_tokens_equal_mmdet():
 
 @pytest.mark.parametrize('pooled', [False, True])
 @pytest.mark.parametrize('length', [1, 31, 32, 33, 64, 77, 99, 100])
-def test_clip_is_the_same_beside_a_longer_one(length, pooled):
+def test_padding_does_not_change_a_clip(length, pooled):
     model = build(pooled=pooled).eval().double()
     mels = torch.randn(2, 1, 40, 100, dtype=torch.float64)
     mels[1, ..., length:] = 1e5
@@ -71,7 +71,7 @@ def test_averaged_stem_equals_mmdet_on_a_third_of_the_spectrogram_in_each_channe
             )
 
 
-def test_factor_of_the_stem_is_gone_where_batch_norm_learns(tmp_path):
+def test_batch_norm_in_training_removes_the_factor_of_the_stem(tmp_path):
     torch.save(three_channels().state_dict(), tmp_path / 'resnet.pth')
     mels = 10 * torch.randn(2, 1, 64, 64)
     mean, summed = (
@@ -88,7 +88,7 @@ def test_frozen_keeps_its_statistics():
     assert torch.equal(model[0].resnet.bn1.running_mean, before)
 
 
-def test_weights_that_do_not_fit(tmp_path):
+def test_weights_that_do_not_fit_are_rejected(tmp_path):
     torch.save(three_channels().state_dict(), tmp_path / 'resnet.pth')
     with pytest.raises(CheckpointError, match='does not fit ResNet-34'):
         SpectrogramResNet(depth=34, base_channels=8, pretrained=str(tmp_path / 'resnet.pth'))
@@ -96,7 +96,7 @@ def test_weights_that_do_not_fit(tmp_path):
         SpectrogramResNet(pretrained=str(tmp_path / 'none.pth'))
 
 
-def test_wrong_settings_and_spectrograms():
+def test_invalid_settings_and_spectrograms_are_rejected():
     with pytest.raises(ConfigError, match='depth=20 must be 18'):
         SpectrogramResNet(depth=20)
     with pytest.raises(ConfigError, match="stem='first'"):

@@ -15,7 +15,7 @@ def stored(preprocessor=None, **options):
     return StoredPatches(CLIPVisionTransformer(**options), preprocessor or CaptionDataPreprocessor())
 
 
-def test_hash_is_that_of_all_that_patches_depend_on_and_of_nothing_else():
+def test_hash_covers_exactly_what_patches_depend_on():
     first = dict(adapters=dict(first=1, last=2))
     here = stored(**first)
     assert here.weights() == stored(**first).weights()
@@ -50,7 +50,7 @@ def test_hash_is_computed_once_per_run_of_a_loop(monkeypatch):
     assert len(calls) == 2
 
 
-def test_weights_written_by_hand_are_seen():
+def test_manual_changes_of_weights_change_the_hash():
     here = stored()
     with steady_weights(learning=True):
         before = here.weights()
@@ -58,7 +58,7 @@ def test_weights_written_by_hand_are_seen():
     assert here.weights() != before
 
 
-def test_patches_of_other_weights_are_refused():
+def test_patches_of_other_weights_are_rejected():
     here = stored()
     here.check([CaptionDataSample(metainfo=dict(image_id=3, patches_of=here.weights()))])
     for patches_of in ('0123', None):

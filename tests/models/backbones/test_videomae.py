@@ -9,7 +9,7 @@ TINY = dict(image_size=16, patch_size=8, num_frames=4, tubelet_size=2, width=16,
 
 
 def save(folder, kind, **options):
-    """A tiny model of transformers on disk."""
+    """Save a tiny model of transformers to disk."""
     torch.manual_seed(0)
     config = transformers.VideoMAEConfig(
         image_size=16, patch_size=8, num_frames=4, tubelet_size=2, hidden_size=16, num_hidden_layers=2,
@@ -24,7 +24,7 @@ def save(folder, kind, **options):
     return model
 
 
-def test_fine_tuned_feature_is_what_transformers_classifies(tmp_path):
+def test_fine_tuned_feature_equals_the_input_of_transformers_classifier(tmp_path):
     reference = save(tmp_path, 'VideoMAEForVideoClassification', num_labels=5)
     model = VideoMAE(pretrained=str(tmp_path)).eval()
     clips = torch.randn(2, 4, 3, 16, 16)
@@ -78,7 +78,7 @@ def test_tokens_of_fine_tuned_weights_equal_those_of_transformers(tmp_path):
     assert model.token_grid((4, 3, 16, 16)) == (2, 2, 2)
 
 
-def test_tokens_lie_as_the_grid_says():
+def test_order_of_tokens_matches_the_grid():
     model = VideoMAE(**TINY, pooled=False).eval()
     clips = torch.randn(1, 4, 3, 16, 16)
     other = clips.clone()
@@ -106,17 +106,17 @@ def test_checkpointing_changes_memory_not_gradients():
         model(torch.linspace(-1, 1, 2 * 4 * 3 * 256).view(2, 4, 3, 16, 16)).square().sum().backward()
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
     torch.testing.assert_close(gradients[0], gradients[1])
-    assert len(calls) == 1 + 2  # once, and once more on the way back
+    assert len(calls) == 1 + 2  # once forward, and again in the backward pass
 
 
-def test_wrong_clips_and_settings():
+def test_invalid_clips_and_settings_are_rejected():
     with pytest.raises(ConfigError, match='must be a multiple'):
         VideoMAE(**{**TINY, 'num_frames': 3})
     with pytest.raises(DataError, match=r'takes \(4, 3, 16, 16\).*Give it 4 frames per snippet'):
         VideoMAE(**TINY)(torch.zeros(1, 16, 3, 16, 16))
 
 
-def test_what_is_no_videomae(tmp_path):
+def test_other_models_are_rejected(tmp_path):
     with pytest.raises(CheckpointError, match='cannot be loaded'):
         VideoMAE(pretrained=str(tmp_path))
     (tmp_path / 'bert').mkdir()

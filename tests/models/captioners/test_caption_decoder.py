@@ -20,7 +20,7 @@ def _with_memory():
 
 
 @pytest.mark.parametrize('build', [decoder, _with_memory])
-def test_steps_with_kept_keys_equal_the_whole_prefix(build):
+def test_steps_with_cached_keys_equal_the_full_prefix(build):
     model, images = build(), encoded(3)
     words = torch.randint(VOCAB, (6, 10))
     cache = model.init_cache(images, captions=2)
@@ -56,13 +56,13 @@ def test_a_layer_equals_the_transformer_written_out():
     torch.testing.assert_close(model(words, images)[0], expected, atol=1e-5, rtol=0)
 
 
-def test_what_follows_a_caption_changes_nothing_before_it():
+def test_tokens_after_a_caption_do_not_affect_it():
     model, images = decoder(), encoded(1)
     one, other = torch.tensor([[2, 4, 5, 3, 0, 0]]), torch.tensor([[2, 4, 5, 3, 5, 4]])
     torch.testing.assert_close(model(one, images)[:, :4], model(other, images)[:, :4])
 
 
-def test_images_of_a_batch_do_not_meet():
+def test_images_of_a_batch_are_independent():
     model, images = decoder(), encoded(3)
     words = torch.randint(VOCAB, (6, 4))
     together = model(words, images)
@@ -70,7 +70,7 @@ def test_images_of_a_batch_do_not_meet():
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
-def test_reordered_rows_go_on_where_they_came_from():
+def test_reordered_rows_continue_their_source_rows():
     model, images = decoder(), encoded(2)
     words = torch.randint(VOCAB, (4, 3))
     cache = model.init_cache(images, captions=2)
@@ -84,7 +84,7 @@ def test_reordered_rows_go_on_where_they_came_from():
     torch.testing.assert_close(model.step(new, cache), whole, atol=1e-5, rtol=0)
 
 
-def test_keys_of_an_image_are_computed_once_however_many_captions(monkeypatch):
+def test_keys_of_an_image_are_computed_once_for_all_captions(monkeypatch):
     model, images = decoder(), encoded(2)
     lengths = []
     key = model.layers[0].cross_attention.key
@@ -95,13 +95,13 @@ def test_keys_of_an_image_are_computed_once_however_many_captions(monkeypatch):
     assert lengths == [(2, 9, WIDTH)]
 
 
-def test_positions_are_learnt_from_sines():
+def test_positions_start_from_sines_and_are_learnt():
     model = decoder()
     assert model.positional_embedding.requires_grad
     torch.testing.assert_close(model.positional_embedding[1, 0], torch.tensor(1.0).sin())
 
 
-def test_limits_are_said():
+def test_limits_are_in_the_messages():
     with pytest.raises(DataError, match='captions of 13 words, but max_len=12'):
         decoder()(torch.zeros(1, 13, dtype=torch.long), encoded(1))
     with pytest.raises(ConfigError, match='up to 13 words, but the decoder has 12'):

@@ -22,14 +22,14 @@ WORDS = range(4, VOCAB)
 
 
 def _score(model, images, caption):
-    """Log-probability of a caption from the uncached decoder."""
+    """Log-probability of a caption from the decoder without a cache."""
     with torch.no_grad():
         log_probs = model(torch.tensor([[BOS, *caption[:-1]]]), images)[0]
     return float(log_probs.gather(1, torch.tensor(caption)[:, None]).sum())
 
 
 def _all_captions(max_len):
-    """Every caption that can be written: words and an end, or ``max_len`` words."""
+    """All possible captions: words and an end, or ``max_len`` words."""
     for length in range(max_len + 1):
         for words in product(WORDS, repeat=length):
             yield [*words, EOS] if length < max_len else list(words)
@@ -53,7 +53,7 @@ def test_a_wide_beam_equals_brute_force_over_all_captions(seed):
 
 
 @pytest.mark.parametrize('seed', range(5))
-def test_a_narrow_beam_equals_a_search_written_with_lists(seed):
+def test_a_narrow_beam_equals_a_search_with_python_lists(seed):
     model, images = decoder(vocab_size=12, seed=seed), encoded(1, seed)
     beams = [(0.0, [])]
     for _ in range(6):
@@ -85,7 +85,7 @@ def test_greedy_equals_a_loop_and_a_beam_of_one():
     assert torch.equal(found.scores, one.scores)
 
 
-def test_images_are_searched_as_if_alone():
+def test_images_are_searched_independently():
     model, images = decoder(vocab_size=12), encoded(4)
     together = beam_search(model, images, max_len=6)
     for number in range(4):
@@ -110,7 +110,7 @@ def test_search_stops_when_every_caption_has_ended(find):
     assert found.tokens.view(2, -1, 12)[:, 0, :4].tolist() == [[5, 5, EOS, PAD]] * 2
 
 
-def test_search_for_the_best_alone_stops_when_no_other_can_become_it():
+def test_search_for_the_best_caption_stops_when_it_cannot_change():
     model, images = decoder(vocab_size=12), encoded(3)
     asked, step = [], model.step
     model.step = lambda words, cache: asked.append(len(words)) or step(words, cache)
@@ -122,7 +122,7 @@ def test_search_for_the_best_alone_stops_when_no_other_can_become_it():
     assert torch.equal(best.scores, every.scores[:, 0])
 
 
-def test_what_has_ended_keeps_its_place_and_score():
+def test_finished_captions_keep_their_score():
     model = decoder()
     chances = torch.tensor([[0, 0, 0, 0.6, 0.3, 0.1]]).log()
     model.step = lambda words, cache: chances.expand(len(words), -1)
@@ -131,7 +131,7 @@ def test_what_has_ended_keeps_its_place_and_score():
     torch.testing.assert_close(found.scores[0].exp(), torch.tensor([0.6, 0.18]))
 
 
-def test_length_penalty_ranks_and_leaves_scores_alone():
+def test_length_penalty_changes_the_ranking_but_not_the_scores():
     model = decoder()
     chances = torch.tensor([[0, 0, 0, 0.45, 0.5, 0.05]]).log()
     model.step = lambda words, cache: chances.expand(len(words), -1)
@@ -181,7 +181,7 @@ def words_and_end(tokens):
     return [word for word in tokens.tolist() if word != PAD]
 
 
-def test_words_that_nobody_can_read_are_never_written():
+def test_special_tokens_are_never_generated():
     model = decoder()
     model.step = lambda words, cache: torch.tensor([[0.3, 0.3, 0.3, 1e-9, 0.06, 0.04]]).log().expand(len(words), -1)
     for find in (greedy_search, beam_search, nucleus_sample):
@@ -190,7 +190,7 @@ def test_words_that_nobody_can_read_are_never_written():
         assert written & {4, 5}
 
 
-def test_repeated_words_are_removed_where_they_follow_each_other():
+def test_consecutive_repeated_words_are_removed():
     tokens = [4, 4, 5, 5, 5, 4, EOS, PAD, PAD]
     assert words_of(tokens) == [4, 4, 5, 5, 5, 4]
     assert words_of(tokens, remove_repeats=True) == [4, 5, 4]
@@ -222,6 +222,6 @@ def test_decoding_of_a_config_is_checked():
         (nucleus_sample, dict(seed=1, generator=torch.Generator()), 'not both'),
     ],
 )
-def test_arguments_out_of_range_are_refused(find, options, message):
+def test_arguments_out_of_range_are_rejected(find, options, message):
     with pytest.raises(ConfigError, match=message):
         find(decoder(), encoded(1), **options)

@@ -58,7 +58,7 @@ def _images(count=2):
     return torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
-def test_visual_and_text_grid_reach_the_decoder_as_the_design_says(parts):
+def test_visual_and_text_grid_reach_the_decoder_as_specified(parts):
     model, inputs = _model(parts).eval(), _images()
     found = model(inputs)
     seen = model.vision.forward_patches(inputs)
@@ -73,7 +73,7 @@ def test_visual_and_text_grid_reach_the_decoder_as_the_design_says(parts):
     torch.testing.assert_close(found.grid, model.encoder(visual, text))
 
 
-def test_losses_equal_cross_entropy_and_the_contrast_of_units(parts):
+def test_losses_equal_cross_entropy_and_contrastive_loss_of_unit_vectors(parts):
     model, inputs = _model(parts, decoder=parts['decoder'] | dict(dropout=0.0)), _images()
     for layer in model.modules():
         if isinstance(layer, torch.nn.Dropout):
@@ -92,7 +92,7 @@ def test_losses_equal_cross_entropy_and_the_contrast_of_units(parts):
     torch.testing.assert_close(losses['loss_concept'], model.loss_concept(units, images.concepts.flatten()))
 
 
-def test_captions_of_a_batch_are_scored_as_if_alone(parts):
+def test_captions_of_a_batch_are_scored_independently(parts):
     model, inputs = _model(parts).eval(), _images(3)
     samples = [_sample(text) for text in ('a', 'a red car runs a dog runs', 'a dog')]
     together = model(inputs, samples, mode='loss')['loss_caption']
@@ -101,7 +101,7 @@ def test_captions_of_a_batch_are_scored_as_if_alone(parts):
     torch.testing.assert_close(together, (torch.stack(alone) * lengths).sum() / lengths.sum())
 
 
-def test_several_captions_of_an_image_are_the_loss_of_its_pairs(parts):
+def test_loss_of_several_captions_per_image_equals_the_loss_of_pairs(parts):
     model, inputs = _model(parts, loss_concept=None).eval(), _images(2)
     texts = [('a', 'a red car runs'), ('a dog runs', 'a dog')]
     pairs = [_sample(text) for of_image in texts for text in of_image]
@@ -116,7 +116,7 @@ def test_several_captions_of_an_image_are_the_loss_of_its_pairs(parts):
         model(inputs, [images[0], pairs[2]], mode='loss')
 
 
-def test_what_learns_gets_gradients_and_the_common_space_stays(parts):
+def test_trained_parts_get_gradients_and_the_joint_space_is_frozen(parts):
     vision = parts['vision'] | dict(frozen=True, adapters=dict(first=1, last=1), prompts=dict(num_tokens=2), layers=3)
     model = _model(parts, vision=vision).train()
     losses = model(_images(), [_sample('a dog'), _sample('a red car')], mode='loss')
@@ -128,7 +128,7 @@ def test_what_learns_gets_gradients_and_the_common_space_stays(parts):
     assert without == set()
 
 
-def test_predictions_are_the_search_in_words(parts):
+def test_predictions_are_the_words_of_the_search(parts):
     model, inputs = _model(parts).eval(), _images()
     samples = model(inputs, [_sample(), _sample()], mode='predict')
     found = beam_search(model.decoder, model(inputs), 3, 6)
@@ -140,7 +140,7 @@ def test_predictions_are_the_search_in_words(parts):
         assert sample.pred_concepts.shape == (4,)
 
 
-def test_repeated_words_stay_if_they_may(parts):
+def test_repeated_words_are_kept_on_request(parts):
     model = _model(parts, remove_repeats=False, decoding=dict(method='greedy', max_len=5)).eval()
     model.decoder.step = lambda words, cache: F.one_hot(torch.full((len(words),), 5), 9).float().log()
     assert model(_images(1), [_sample()], mode='predict')[0].pred_caption == 'dog dog dog dog dog'
@@ -148,7 +148,7 @@ def test_repeated_words_stay_if_they_may(parts):
     assert model(_images(1), [_sample()], mode='predict')[0].pred_caption == 'dog'
 
 
-def test_log_probs_of_several_captions_an_image_equal_the_search_s_scores(parts):
+def test_log_probs_of_several_captions_per_image_equal_scores_of_the_search(parts):
     model, inputs = _model(parts).eval(), _images()
     images = model(inputs)
     found = beam_search(model.decoder, images, 3, 6, return_all=True)
@@ -157,7 +157,7 @@ def test_log_probs_of_several_captions_an_image_equal_the_search_s_scores(parts)
     torch.testing.assert_close(scores.view(2, 3), found.scores, atol=1e-5, rtol=0)
 
 
-def test_weights_of_the_small_clip_are_read(parts, tmp_path):
+def test_weights_of_the_small_clip_are_loaded(parts, tmp_path):
     log = []
     handler = logging.Handler()
     handler.emit = lambda record: log.append(record.getMessage())
@@ -186,14 +186,14 @@ def test_weights_of_the_small_clip_are_read(parts, tmp_path):
         _model(parts, word_init='clip').init_weights()
 
 
-# ---- what does not belong together ----------------------------------------------------------------------------------
+# ---- contradictory settings -----------------------------------------------------------------------------------------
 
 
 def _load(model, state):
     load_weights(model, state, 'old.pth')
 
 
-def test_a_checkpoint_comes_back_as_it_was(parts, tmp_path):
+def test_a_checkpoint_restores_the_model(parts, tmp_path):
     memory = dict(steps=4, pairs_per_step=4, num_prototypes=2, min_pairs=4, neighbours=2, refresh_every=1)
     options = dict(decoder=parts['decoder'] | dict(memory=memory))
     model, other = _model(parts, **options).train(), _model(parts, seed=1, **options)
@@ -205,7 +205,7 @@ def test_a_checkpoint_comes_back_as_it_was(parts, tmp_path):
     assert [s.pred_score for s in one] == [s.pred_score for s in same]
 
 
-def test_a_checkpoint_of_another_vocabulary_is_refused(parts):
+def test_a_checkpoint_of_another_vocabulary_is_rejected(parts):
     state = _model(parts).state_dict()
     for words in (WORDS[:-1], (*WORDS[:-2], 'car', 'red')):
         other = _model(parts, tokenizer=dict(type='WordVocabulary', words=words))
@@ -214,7 +214,7 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(parts):
             _load(other, state)
 
 
-def test_a_checkpoint_of_another_codebook_is_refused(parts, tmp_path):
+def test_a_checkpoint_of_another_codebook_is_rejected(parts, tmp_path):
     state = _model(parts).state_dict()
     path = tmp_path / 'other.safetensors'
     save_codebook(path, ['dog', 'car'], torch.ones(2, 8))
@@ -225,7 +225,7 @@ def test_a_checkpoint_of_another_codebook_is_refused(parts, tmp_path):
         _load(_model(parts, codebook=str(path)), state)
 
 
-def test_a_codebook_of_another_width_is_refused_when_built(parts, tmp_path):
+def test_a_codebook_of_another_width_is_rejected_when_built(parts, tmp_path):
     save_codebook(tmp_path / 'wide.safetensors', ['dog'], torch.ones(1, 16))
     with pytest.raises(DataError, match='its concepts have 16 dimensions, the model has embed_dim=8'):
         _model(parts, codebook=str(tmp_path / 'wide.safetensors'))
@@ -240,14 +240,14 @@ def test_a_codebook_of_another_width_is_refused_when_built(parts, tmp_path):
         ([2, *[4] * 10, 3], 'has 12 tokens, start and end included; the decoder takes 2 to 11'),
     ],
 )
-def test_captions_that_cannot_be_learnt_are_named(parts, tokens, message):
+def test_invalid_captions_are_named(parts, tokens, message):
     sample = _sample()
     sample.gt_caption_tokens = torch.tensor(tokens)
     with pytest.raises(DataError, match=message):
         _model(parts)(_images(1), [sample], mode='loss')
 
 
-def test_images_without_a_caption_cannot_be_trained_on(parts):
+def test_training_images_without_a_caption_are_rejected(parts):
     with pytest.raises(DataError, match='image 7 has no gt_caption_tokens'):
         _model(parts)(_images(1), [_sample()], mode='loss')
 
@@ -261,7 +261,7 @@ def test_images_without_a_caption_cannot_be_trained_on(parts):
         (dict(decoding=dict(beam=3)), "beam takes no 'beam'"),
     ],
 )
-def test_settings_that_do_not_go_together_are_refused(parts, options, message):
+def test_contradictory_settings_are_rejected(parts, options, message):
     with pytest.raises(ConfigError, match=message):
         _model(parts, **options)
 
@@ -281,7 +281,7 @@ def _ensemble(parts, paths, **options):
 
 
 @pytest.mark.parametrize('average', ['log_probs', 'probs'])
-def test_two_equal_checkpoints_equal_one(parts, tmp_path, average):
+def test_ensemble_of_two_equal_checkpoints_equals_one(parts, tmp_path, average):
     model = _model(parts).eval()
     path = _saved(model, tmp_path / 'a.pth')
     both = _ensemble(parts, [path, path], average=average)
@@ -291,7 +291,7 @@ def test_two_equal_checkpoints_equal_one(parts, tmp_path, average):
 
 
 @pytest.mark.parametrize('average', ['log_probs', 'probs'])
-def test_an_ensemble_says_the_mean_of_what_its_members_say(parts, tmp_path, average):
+def test_an_ensemble_predicts_the_mean_of_its_members(parts, tmp_path, average):
     members = [_model(parts, seed).eval() for seed in range(3)]
     paths = [_saved(m, tmp_path / f'{i}.pth') for i, m in enumerate(members)]
     model = _ensemble(parts, paths, average=average)
@@ -307,7 +307,7 @@ def test_an_ensemble_says_the_mean_of_what_its_members_say(parts, tmp_path, aver
     assert [w for w in found.tokens[0].tolist() if w] == words[1:]
 
 
-def test_an_ensemble_is_refused_what_its_members_are(parts, tmp_path):
+def test_an_ensemble_rejects_what_its_members_reject(parts, tmp_path):
     path = _saved(_model(parts), tmp_path / 'a.pth')
     other = parts | dict(tokenizer=dict(type='WordVocabulary', words=WORDS[:-1]))
     with pytest.raises(CheckpointError, match='another vocabulary'):

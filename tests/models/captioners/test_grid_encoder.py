@@ -15,7 +15,7 @@ def _encoder(**options):
 
 
 def _waves_of_two_cells(m, n, grid_size):
-    """Hu et al., 2018, written out for one pair of cells, from their boxes."""
+    """Formula of Hu et al., 2018, for one pair of cells, from their boxes."""
     boxes = []
     for cell in (m, n):
         y, x = divmod(cell, grid_size)
@@ -78,7 +78,7 @@ def test_the_visual_grid_starts_from_patch_and_global_feature():
     torch.testing.assert_close(encoder.embed(patches, whole)[1, 5], expected)
 
 
-def test_constants_of_the_grid_are_no_part_of_a_checkpoint():
+def test_constants_of_the_grid_are_not_in_checkpoints():
     assert not {'positions', 'relations'} & set(_encoder().state_dict())
 
 

@@ -50,7 +50,7 @@ def test_k_means_equals_scikit_learn_from_the_same_start():
     assert spread == pytest.approx(distance.mean(), rel=1e-4)
 
 
-def test_a_centre_without_points_goes_to_the_farthest_point():
+def test_a_centre_without_points_moves_to_the_farthest_point():
     points = torch.tensor([[0.0], [0.1], [5.0], [9.0]])
     found, _ = k_means(points, torch.tensor([[0.0], [-50.0], [9.0]]), 10)
     assert sorted(found.flatten().tolist()) == pytest.approx([0.05, 5.0, 9.0])
@@ -68,7 +68,7 @@ def test_value_prototypes_equal_a_loop_over_prototypes(weighting):
         torch.testing.assert_close(found[number], (weight / weight.sum()) @ values[nearest])
 
 
-def test_prototypes_stand_beside_the_own_keys_with_their_segments():
+def test_prototypes_are_additional_keys_with_segment_embeddings():
     memory = _filled().eval()
     torch.nn.init.normal_(memory.own_segment)
     torch.nn.init.normal_(memory.prototype_segment)
@@ -87,7 +87,7 @@ def test_prototypes_stand_beside_the_own_keys_with_their_segments():
     torch.testing.assert_close(found[0], attention.out(torch.cat(parts, -1)), atol=1e-6, rtol=1e-5)
 
 
-def test_nothing_changes_before_there_are_prototypes_and_something_after():
+def test_output_changes_only_after_the_first_prototypes():
     options = dict(steps=5, pairs_per_step=4, num_prototypes=2, refresh_every=2, min_pairs=6, neighbours=2)
     plain, model = decoder(), decoder(memory=options)
     plain.load_state_dict({k: v for k, v in model.state_dict().items() if 'memory' not in k})
@@ -109,7 +109,7 @@ def test_padding_is_never_kept():
     assert torch.equal(memory.bank_keys, memory.bank_values)
 
 
-def test_a_decoder_keeps_words_of_captions_alone():
+def test_a_decoder_keeps_only_words_of_captions():
     model = decoder(memory=dict(steps=2, pairs_per_step=50, num_prototypes=2, min_pairs=4, neighbours=2)).train()
     is_word = torch.tensor([[True] * 4 + [False] * 2, [True] * 6])
     model(torch.randint(6, (2, 6)), encoded(2), is_word)
@@ -118,7 +118,7 @@ def test_a_decoder_keeps_words_of_captions_alone():
     assert [layer.memory.num_enqueued for layer in model.layers] == [10, 10], 'testing must not fill the banks'
 
 
-def test_banks_hold_the_last_steps_of_which_accumulated_batches_are_one():
+def test_banks_hold_the_last_steps_and_one_batch_per_step():
     memory = _memory(steps=3, pairs_per_step=2, refresh_every=100, min_pairs=4)
     for step in range(5):
         for _ in range(2):
@@ -127,7 +127,7 @@ def test_banks_hold_the_last_steps_of_which_accumulated_batches_are_one():
     assert sorted(memory.bank_keys[:, 0].tolist()) == [2, 2, 3, 3, 4, 4]
 
 
-def test_it_says_when_it_starts_and_when_it_cannot(log):
+def test_log_tells_when_prototypes_start_and_when_they_never_do(log):
     memory = _memory(name='memory 1', refresh_every=2, pairs_per_step=2, steps=20)
     memory.before_train(100)
     assert log == [
@@ -144,7 +144,7 @@ def test_it_says_when_it_starts_and_when_it_cannot(log):
     assert log[-1].startswith('memory 2: this run has 40 optimizer steps, so it never has prototypes')
 
 
-def test_a_run_without_the_hook_is_warned(log):
+def test_a_run_without_the_hook_gets_a_warning(log):
     memory = _memory(name='memory 1')
     for _ in range(256):
         memory.enqueue(torch.randn(1, 1, 4), torch.randn(1, 1, 4))
@@ -177,6 +177,6 @@ def test_state_survives_a_checkpoint():
         (dict(neighbours=7), 'neighbours=7'),
     ],
 )
-def test_settings_that_can_never_work_are_refused(options, message):
+def test_impossible_settings_are_rejected(options, message):
     with pytest.raises(ConfigError, match=message):
         _memory(**options)

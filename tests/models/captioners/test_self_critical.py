@@ -1,4 +1,4 @@
-"""Self-critical training against few-line computations."""
+"""Self-critical training compared with plain computations."""
 
 import json
 
@@ -113,7 +113,7 @@ def test_reward_equals_cider_d_of_the_words_with_their_end(build):
         assert found[image].tolist() == pytest.approx(expected, abs=1e-5)
 
 
-def test_few_steps_after_cross_entropy_raise_the_reward(build):
+def test_a_few_steps_after_cross_entropy_raise_the_reward(build):
     model = build()
     inputs, samples = batch()
     for sample in samples:
@@ -136,7 +136,7 @@ def test_few_steps_after_cross_entropy_raise_the_reward(build):
     assert sum(rewards[-5:]) > 2 * sum(rewards[:5])
 
 
-def test_image_is_encoded_once_and_dropout_is_off_in_the_search_alone(build, monkeypatch):
+def test_image_is_encoded_once_and_dropout_is_off_only_in_the_search(build, monkeypatch):
     model = build(decoder=dict(layers=1, heads=2, ffn_width=16, dropout=0.1, max_len=16))
     seen = []
     encode = model.vision.forward_patches
@@ -151,7 +151,7 @@ def test_image_is_encoded_once_and_dropout_is_off_in_the_search_alone(build, mon
     assert all(part.training for part in model.decoder.modules())
 
 
-def test_frequencies_are_counted_once_and_anew_for_other_captions(build, tmp_path):
+def test_frequencies_are_counted_once_and_again_for_other_captions(build, tmp_path):
     folder = tmp_path / 'cache'
     counted = build(cache_dir=str(folder)).frequencies
     read = build(cache_dir=str(folder)).frequencies
@@ -165,12 +165,12 @@ def test_frequencies_are_counted_once_and_anew_for_other_captions(build, tmp_pat
     assert len(list(folder.iterdir())) == 2
 
 
-def test_single_caption_is_refused(build):
+def test_single_caption_is_rejected(build):
     with pytest.raises(ConfigError, match='its own baseline'):
         build(num_captions=1)
 
 
-def test_more_words_than_positions_are_refused(build):
+def test_more_words_than_positions_are_rejected(build):
     with pytest.raises(ConfigError, match='16 positions'):
         build(max_words=17)
 

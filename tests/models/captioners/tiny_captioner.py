@@ -1,10 +1,10 @@
-"""Small parts of a captioner with weights that matter."""
+"""Small parts of a captioner with random weights."""
 
 import torch
 
 from vadlab.models.captioners.caption_decoder import CaptionDecoder, EncodedImages
 
-WIDTH, PATCHES, VOCAB = 8, 9, 6  # two words beside the four special ones
+WIDTH, PATCHES, VOCAB = 8, 9, 6  # two words and the four special ones
 
 
 def encoded(images=2, seed=0):
@@ -15,7 +15,7 @@ def encoded(images=2, seed=0):
 
 
 def row(images, number):
-    """One image alone."""
+    """Select one image."""
     return EncodedImages(
         images.grid[number : number + 1],
         images.positions,
@@ -28,5 +28,5 @@ def decoder(vocab_size=VOCAB, seed=0, **options):
     torch.manual_seed(seed)
     settings = dict(width=WIDTH, layers=2, heads=2, ffn_width=16, max_len=12) | options
     model = CaptionDecoder(vocab_size, **settings)
-    torch.nn.init.normal_(model.classifier.weight)  # far from uniform, so that an order of captions is one
+    torch.nn.init.normal_(model.classifier.weight)  # far from uniform, so that captions have a clear order
     return model.eval()

@@ -1,4 +1,4 @@
-"""CLIP models of random weights, as others save them, with the libraries' own computation as oracle."""
+"""Random CLIP models in the formats of other libraries, with these libraries as oracle."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ TINY = dict(
 
 
 def randomise(model, seed=0, std=0.15):
-    """Random biases and norms as well, or a slip in one of them would not show."""
+    """Draw random biases and norms as well, so that errors in them are visible."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -53,7 +53,7 @@ def transformers_clip(text=None, vision=None, embed_dim=12, **options):
 
 
 class OpenAIBlock(nn.Module):
-    """A block under OpenAI's names, over torch's own multi-head attention."""
+    """A block with OpenAI's names, based on torch's multi-head attention."""
 
     def __init__(self, width, heads, causal):
         super().__init__()
@@ -109,7 +109,7 @@ class OpenAIClip(nn.Module):
 
     def encode_text(self, ids):
         x = self.transformer.resblocks(self.token_embedding(ids) + self.positional_embedding[: ids.shape[1]])
-        ends = ids.argmax(1)  # OpenAI's: the end id is the highest of all
+        ends = ids.argmax(1)  # as OpenAI does: the end id is the highest id
         return self.ln_final(x)[torch.arange(len(ids)), ends] @ self.text_projection
 
     def forward(self, frames, ids):

@@ -108,7 +108,7 @@ def test_sharded_and_bin_and_half_folders_equal_the_plain_one(tmp_path, make_tra
 
 def _save_openai(clip, path, kind, frames, texts):
     if kind == 'state_dict':
-        # As some mirrors store it, with the constants that OpenAI keeps among the weights.
+        # As some mirrors store it, with OpenAI's constants.
         torch.save(clip.state_dict(), path)
         return
     clip = clip.half() if kind == 'half archive' else clip
@@ -169,7 +169,7 @@ def test_fgclip_names(tmp_path, folder):
     torch.testing.assert_close(model.text.positional_embedding_long.data, long, rtol=0, atol=0)
 
 
-def test_what_the_file_lacks_is_filled_and_said(folder, log):
+def test_missing_tensors_are_initialised_and_logged(folder, log):
     weights = load_clip_checkpoint(folder)
     model = _build(weights.arch, long=248)
     model.roi_projection = torch.nn.Linear(24, 12, bias=False)
@@ -185,7 +185,7 @@ def test_what_the_file_lacks_is_filled_and_said(folder, log):
     assert 'logit_scale_finegrained = 2.6592 (x14.3)' in log.text
 
 
-def test_another_image_size_interpolates_positions_and_says_so(folder, log):
+def test_another_image_size_interpolates_positions_with_a_log_entry(folder, log):
     weights = load_clip_checkpoint(folder)
     model = _build(weights.arch, image_size=40)
     init_from_clip(model, folder)
@@ -195,7 +195,7 @@ def test_another_image_size_interpolates_positions_and_says_so(folder, log):
     torch.testing.assert_close(model.vision.positional_embedding[0].data, table[0], rtol=0, atol=0)
 
 
-def test_interpolation_keeps_a_ramp_and_the_same_grid():
+def test_interpolation_is_exact_for_a_ramp_and_for_the_same_grid():
     rows, columns = torch.meshgrid(torch.arange(4.0), torch.arange(4.0), indexing='ij')
     table = torch.cat([torch.tensor([[9.0, 9.0]]), torch.stack([rows, columns], -1).flatten(0, 1)])
     torch.testing.assert_close(resize_positions(table, 4), table)
@@ -205,7 +205,7 @@ def test_interpolation_keeps_a_ramp_and_the_same_grid():
     torch.testing.assert_close(double[4, 3:5, 1], torch.tensor([1.25, 1.75]))
 
 
-def test_own_file_and_training_checkpoint(tmp_path, folder):
+def test_exported_file_and_training_checkpoint(tmp_path, folder):
     weights = load_clip_checkpoint(folder)
     model = _load(folder, long=248)
     state = model.state_dict()
@@ -233,7 +233,7 @@ def _kwargs(settings):
     return ', '.join(f'{k}={v!r}' for k, v in settings.items())
 
 
-def test_config_in_a_checkpoint_is_never_run(tmp_path, folder):
+def test_config_in_a_checkpoint_is_never_executed(tmp_path, folder):
     state = _load(folder).state_dict()
     witness = tmp_path / 'ran'
     config = f'model = dict(vision=open({str(witness)!r}, "w"))'
@@ -242,7 +242,7 @@ def test_config_in_a_checkpoint_is_never_run(tmp_path, folder):
     assert not witness.exists()
 
 
-def test_another_model_is_refused_with_every_difference(folder):
+def test_another_model_is_rejected_with_all_differences(folder):
     arch = load_clip_checkpoint(folder).arch
     arch['vision'] |= dict(heads=6, layers=4)
     arch['text'] |= dict(vocab_size=101)
@@ -266,7 +266,7 @@ def test_missing_and_unknown_tensors_are_named(folder):
         load_clip_checkpoint(folder)
 
 
-def test_a_gap_in_a_tensor_list_of_ours_is_named(tmp_path, folder):
+def test_a_missing_tensor_of_our_layout_is_named(tmp_path, folder):
     state = _load(folder).state_dict()
     arch = load_clip_checkpoint(folder).arch
     del state['vision.blocks.1.out.bias']
@@ -279,7 +279,7 @@ def test_a_gap_in_a_tensor_list_of_ours_is_named(tmp_path, folder):
         load_clip_checkpoint(tmp_path / 'gap.safetensors')
 
 
-def test_files_that_are_no_clip_are_refused(tmp_path, folder):
+def test_files_that_are_not_a_clip_are_rejected(tmp_path, folder):
     save_file({'conv.weight': torch.zeros(1)}, tmp_path / 'other.safetensors')
     with pytest.raises(CheckpointError, match='is not a CLIP model: its first tensors are conv.weight'):
         load_clip_checkpoint(tmp_path / 'other.safetensors')
@@ -305,7 +305,7 @@ def test_an_index_cannot_reach_outside_its_folder(tmp_path, folder):
         load_clip_checkpoint(folder)
 
 
-def test_another_layer_norm_epsilon_is_refused(folder):
+def test_another_layer_norm_epsilon_is_rejected(folder):
     config = json.loads((folder / 'config.json').read_text())
     config['vision_config']['layer_norm_eps'] = 1e-6
     (folder / 'config.json').write_text(json.dumps(config))
@@ -313,12 +313,12 @@ def test_another_layer_norm_epsilon_is_refused(folder):
         load_clip_checkpoint(folder)
 
 
-def test_missing_file_says_what_can_be_given(tmp_path):
+def test_missing_file_message_lists_accepted_inputs(tmp_path):
     with pytest.raises(MissingFileError, match=r'No CLIP weights at .*nowhere.pt.*Hugging Face folder'):
         load_clip_checkpoint(tmp_path / 'nowhere.pt')
 
 
-def test_hub_id_reads_what_the_hub_has(monkeypatch, folder):
+def test_hub_id_reads_the_files_of_the_hub(monkeypatch, folder):
     asked = []
 
     def hub_folder(repo_id, alternatives):

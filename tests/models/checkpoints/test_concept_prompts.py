@@ -39,7 +39,7 @@ def clip(monkeypatch):
     return tower, projection, weights
 
 
-def test_concepts_that_are_less_related_than_the_mean_are_left_out(tmp_path):
+def test_concepts_less_related_than_the_mean_are_skipped(tmp_path):
     path = _save(
         tmp_path,
         {
@@ -55,7 +55,7 @@ def test_concepts_that_are_less_related_than_the_mean_are_left_out(tmp_path):
     }
 
 
-def test_lists_of_concepts_count_whole_and_entries_take_the_names_given(tmp_path):
+def test_lists_of_concepts_are_used_whole_and_entries_can_be_renamed(tmp_path):
     path = _save(tmp_path, {'nonviolence': ['calm'], 'riot': ['riot', 'a mob']})
     assert read_concepts(path, ('Normal', 'B4')) == {'Normal': ['calm'], 'B4': ['riot', 'a mob']}
 
@@ -79,7 +79,7 @@ def test_authors_array_is_read_in_the_order_of_its_classes(tmp_path):
 
 
 @pytest.mark.parametrize('content', ['{"a": ', '[]', '{}', '{"a": []}', '{"a": [1]}', '{"a": {"b": "c"}}', '{"a": ""}'])
-def test_what_is_no_file_of_concepts_is_an_error(tmp_path, content):
+def test_an_invalid_file_of_concepts_is_an_error(tmp_path, content):
     with pytest.raises(DataError, match='not valid JSON|expected'):
         read_concepts(_save(tmp_path, content))
 
@@ -101,7 +101,7 @@ def test_damaged_array_is_an_error(tmp_path):
         read_concept_features(tmp_path / 'p.npy', ('Normal',))
 
 
-def test_array_of_objects_is_refused(tmp_path):
+def test_array_of_objects_is_rejected(tmp_path):
     np.save(tmp_path / 'p.npy', np.array([{'a': 1}], object), allow_pickle=True)
     with pytest.raises(DataError, match='holds Python objects'):
         read_concept_features(tmp_path / 'p.npy', ('Normal',))
@@ -123,13 +123,13 @@ def test_unknown_ending_is_an_error(tmp_path):
         read_concept_features(_save(tmp_path, 'x', 'p.txt'), ('Normal',))
 
 
-def test_clip_that_hides_its_heads_is_an_error(clip):
+def test_clip_with_unknown_heads_is_an_error(clip):
     clip[2].arch['text']['heads'] = None
     with pytest.raises(CheckpointError, match='does not tell the heads'):
         encode_texts(['fire'], 'x')
 
 
-def test_demo_clip_encodes_texts_of_one_meaning_alike():
+def test_demo_clip_gives_similar_embeddings_to_texts_of_the_same_meaning():
     features = encode_texts(
         ['an explosion', 'people fighting', 'a person hitting another person'],
         'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors',

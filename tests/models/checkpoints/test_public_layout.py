@@ -11,7 +11,7 @@ def _names(*names):
     return {name: torch.zeros(1) for name in names}
 
 
-def test_numbers_and_endings_go_along_and_what_is_not_needed_is_left_out():
+def test_numbers_and_endings_are_kept_and_unneeded_tensors_skipped():
     tensors = _names('net.0.fc.weight', 'net.11.fc.bias', 'net.0.fc.running_mean', 'memory', 'unused.weight')
     renamed = rename_tensors(tensors, RULES, signature='memory', method='X')
     assert set(renamed) == {
@@ -27,7 +27,7 @@ def test_without_the_signature_it_is_another_layout():
     assert rename_tensors(_names('net.0.fc.weight'), RULES, signature='memory', method='X') is None
 
 
-def test_a_rule_holds_for_the_whole_name_and_unknown_tensors_are_named():
+def test_a_rule_matches_the_whole_name_and_unknown_tensors_are_named():
     tensors = _names('memory', 'my.memory', *(f'extra{i}' for i in range(8)))
     with pytest.raises(CheckpointError, match=r"X's authors has 9 tensors .*: my\.memory, extra0, .*extra4, \.\.\."):
         rename_tensors(tensors, RULES, signature='memory', method='X')

@@ -1,4 +1,4 @@
-"""OpenCLIP's released layouts, by shapes alone, and what tells their heads and activation."""
+"""OpenCLIP's released models, by tensor shapes, and the sources of their heads and activation."""
 
 import importlib.util
 import json
@@ -103,7 +103,7 @@ def test_released_layouts_are_read_with_their_heads(name, quick_gelu):
         assert {k: v.shape for k, v in tower.state_dict().items()} == {k: v.shape for k, v in own.items()}
 
 
-def test_settings_are_those_that_open_clip_ships_for_these_names():
+def test_settings_equal_those_of_open_clip_for_the_same_names():
     spec = importlib.util.find_spec('open_clip')
     if spec is None or spec.origin is None:
         pytest.skip('open_clip is not installed')
@@ -113,7 +113,7 @@ def test_settings_are_those_that_open_clip_ships_for_these_names():
 
 
 def _openai_names(clip):
-    """State of transformers' CLIPModel under OpenAI's names."""
+    """State dict of transformers' CLIPModel with OpenAI's names."""
     old, new = clip.state_dict(), {}
     for source, target in (('vision_model', 'visual.transformer'), ('text_model', 'transformer')):
         for i in range(len(getattr(clip, source).encoder.layers)):
@@ -150,7 +150,7 @@ def _openai_names(clip):
 
 @pytest.fixture
 def bare(tmp_path, make_transformers_clip):
-    """A GELU model of four heads of 6 channels in OpenAI's names, which tell neither."""
+    """A GELU model with four heads of 6 channels; OpenAI's names determine neither."""
     clip = make_transformers_clip(text=dict(hidden_act='gelu'), vision=dict(hidden_act='gelu'))
     torch.save(_openai_names(clip), tmp_path / 'bare.pt')
     return tmp_path / 'bare.pt', clip
@@ -165,13 +165,13 @@ def _build(arch, **both):
     ).eval()
 
 
-def test_what_a_bare_file_does_not_tell_is_none(bare):
+def test_unknown_settings_of_a_bare_file_are_none(bare):
     arch = load_clip_checkpoint(bare[0]).arch
     assert [arch[tower][key] for tower in ('vision', 'text') for key in ('heads', 'hidden_act')] == [None] * 4
 
 
 @pytest.mark.parametrize('kind', ['open_clip_config.json', 'config.json'])
-def test_the_json_beside_it_tells_and_features_are_right(bare, frames, kind):
+def test_settings_come_from_the_json_beside_the_file_and_features_are_right(bare, frames, kind):
     path, clip = bare
     if kind == 'config.json':
         (path.parent / kind).write_text(json.dumps(clip.config.to_dict()))
@@ -191,7 +191,7 @@ def test_the_json_beside_it_tells_and_features_are_right(bare, frames, kind):
         torch.testing.assert_close(model.visual_projection(model.vision(frames)[0]), want, rtol=1e-4, atol=1e-4)
 
 
-def test_a_config_of_a_model_counts_where_no_file_tells(bare, frames, log):  # noqa: F811
+def test_the_model_config_is_used_if_no_file_has_the_settings(bare, frames, log):  # noqa: F811
     path, _ = bare
     model = _build(load_clip_checkpoint(path).arch, heads=2, hidden_act='gelu')
     init_from_clip(model, path)
@@ -199,7 +199,7 @@ def test_a_config_of_a_model_counts_where_no_file_tells(bare, frames, log):  # n
     assert 'does not tell vision.heads=2, vision.hidden_act=gelu, text.heads=2' in log.text
 
 
-def test_a_json_of_another_model_is_refused(bare):
+def test_a_json_of_another_model_is_rejected(bare):
     path, _ = bare
     (path.parent / 'config.json').write_text('{"vision_config": {}, "text_config": {}}')  # that is ViT-B/32
     with pytest.raises(CheckpointError, match=r'its config is of another model: vision width is 768 there, 24 in the'):
@@ -234,14 +234,14 @@ def test_a_folder_of_open_clip_is_read(bare):
         ('logit_bias', 'a SigLIP: its logits have a bias'),
     ],
 )
-def test_other_kinds_of_clip_are_refused_by_name(bare, name, message):
+def test_other_kinds_of_clip_are_rejected_by_name(bare, name, message):
     path, _ = bare
     torch.save(torch.load(path) | {name: torch.zeros(2)}, path)
     with pytest.raises(CheckpointError, match=rf'bare\.pt is {message}'):
         load_clip_checkpoint(path)
 
 
-def test_a_clipa_is_refused_by_name(bare):
+def test_a_clipa_is_rejected_by_name(bare):
     path, _ = bare
     torch.save({k: v for k, v in torch.load(path).items() if 'ln_pre' not in k}, path)
     with pytest.raises(CheckpointError, match=r'bare\.pt is a CLIPA: it has no norm before its blocks'):
@@ -265,7 +265,7 @@ def test_a_clipa_is_refused_by_name(bare):
         ({'vision_config': {'layer_norm_eps': 1e-6}}, 'layer_norm_eps=1e-06'),
     ],
 )
-def test_settings_that_the_towers_do_not_have_are_named(config, message):
+def test_unsupported_settings_are_named(config, message):
     with pytest.raises(CheckpointError, match=rf'x\.json: {message}'):
         tower_settings(config, 'x.json')
 
@@ -280,7 +280,7 @@ def test_settings_that_the_towers_do_not_have_are_named(config, message):
         ({'hidden_act': ['gelu']}, 'is not one of'),
     ],
 )
-def test_settings_that_no_tower_can_have_are_named(bare, part, message):
+def test_impossible_settings_are_named(bare, part, message):
     path, clip = bare
     config = clip.config.to_dict()
     config['vision_config'] |= part
@@ -301,14 +301,14 @@ def test_settings_that_no_tower_can_have_are_named(bare, part, message):
         ('ln_final.weight', torch.ones(16, dtype=torch.int8), r'as weights: text\.final_norm\.weight is int8'),
     ],
 )
-def test_tensors_that_are_no_weights_of_a_clip_are_one_error(bare, name, value, message):
+def test_tensors_that_are_not_a_clip_give_one_error(bare, name, value, message):
     path, _ = bare
     torch.save(torch.load(path) | {name: value}, path)
     with pytest.raises(CheckpointError, match=message):
         load_clip_checkpoint(path)
 
 
-def test_every_file_set_of_the_hub_is_one_that_a_folder_is_read_from():
+def test_every_file_set_of_the_hub_can_be_read_from_a_folder():
     for config, weights in clip_loading._FILE_SETS:
         assert config in clip_loading.CONFIG_FILES
         assert weights in (*clip_loading._WEIGHT_FILES, *clip_loading._OPEN_CLIP_FILES)

@@ -27,7 +27,7 @@ def batch():
     return dict(inputs=dict(video=videos, audio=audios), data_samples=samples)
 
 
-def test_pictures_are_normalised_and_sound_is_of_those_that_have_it():
+def test_frames_are_normalised_and_sound_has_rows_only_for_clips_with_sound():
     inputs = AudioVisualDataPreprocessor(**LEVELS)(batch())['inputs']
     assert inputs['video'].shape == (3, 2, 3, 4, 4)
     assert inputs['video'][1, 0, :, 0, 0].tolist() == [10.0, 2.5, 0.0]
@@ -49,7 +49,7 @@ def test_a_batch_without_sound_has_an_empty_tensor():
     assert len(inputs['audio_lengths']) == 0
 
 
-def test_a_clip_without_pictures_is_masked_zeros():
+def test_a_clip_without_video_is_masked_zeros():
     data = batch()
     data['inputs']['video'][0] = None
     inputs = AudioVisualDataPreprocessor(**LEVELS)(data)['inputs']
@@ -57,7 +57,7 @@ def test_a_clip_without_pictures_is_masked_zeros():
     assert not inputs['video'][0].any()
 
 
-def test_a_batch_without_pictures_has_an_empty_tensor():
+def test_a_batch_without_video_has_an_empty_tensor():
     data = batch()
     data['inputs']['video'] = [None] * 3
     inputs = AudioVisualDataPreprocessor(**LEVELS)(data)['inputs']
@@ -79,7 +79,7 @@ def test_statistics_come_from_the_file_and_then_from_the_checkpoint(tmp_path):
 
 
 @pytest.mark.parametrize('text', ['', '{}', '{"sound": {"mean": 1, "std": 0}}', '[1]'])
-def test_statistics_that_are_none(tmp_path, text):
+def test_invalid_statistics_are_rejected(tmp_path, text):
     path = tmp_path / 'statistics.json'
     path.write_text(text)
     with pytest.raises(DataError, match='is not a file of statistics of prepared clips'):
@@ -93,7 +93,7 @@ def test_a_training_set_without_sound_has_no_statistics(tmp_path):
         AudioVisualDataPreprocessor(audio_statistics=str(path))(batch())
 
 
-def test_clips_that_do_not_fit_are_named():
+def test_clips_of_different_shapes_are_named():
     preprocess = AudioVisualDataPreprocessor(**LEVELS)
     data = batch()
     data['inputs']['video'][2] = torch.zeros(2, 3, 4, 5, dtype=torch.uint8)
@@ -121,7 +121,7 @@ def test_clips_that_do_not_fit_are_named():
         (dict(batch_augment=dict(type='MixUp', prob=2)), 'prob must be in 0..1'),
     ],
 )
-def test_options_that_cannot_be(options, match):
+def test_invalid_options_are_rejected(options, match):
     with pytest.raises(ConfigError, match=match):
         AudioVisualDataPreprocessor(**options)
 
@@ -132,7 +132,7 @@ def mixed(seed=0, alpha=1.0, data=None):
     return preprocess(data or batch(), training=True)
 
 
-def test_mix_up_is_the_papers_equation_for_pictures_sound_and_labels():
+def test_mix_up_equals_the_papers_equation_for_frames_sound_and_labels():
     plain = AudioVisualDataPreprocessor(**LEVELS)(batch())['inputs']
     for seed in range(10):
         found = mixed(seed)
@@ -150,7 +150,7 @@ def test_mix_up_is_the_papers_equation_for_pictures_sound_and_labels():
         assert found['inputs']['audio_lengths'].tolist() == [6, 6]
 
 
-def test_mix_up_keeps_clips_without_sound_among_themselves():
+def test_mix_up_pairs_clips_without_sound_with_each_other():
     found = mixed()
     alone = found['data_samples'][1]
     assert 'mixed_with' not in alone
@@ -160,7 +160,7 @@ def test_mix_up_keeps_clips_without_sound_among_themselves():
     torch.testing.assert_close(found['inputs']['video'][1], plain['video'][1])
 
 
-def test_mix_up_keeps_clips_without_pictures_among_themselves():
+def test_mix_up_pairs_clips_without_video_with_each_other():
     data = batch()
     data['inputs']['video'] = [None, data['inputs']['video'][1], data['inputs']['video'][2]]
     found = mixed(data=data)
@@ -172,7 +172,7 @@ def test_mix_up_keeps_clips_without_pictures_among_themselves():
     assert found['inputs']['video'].shape == (3, 0, 3, 0, 0)
 
 
-def test_mix_up_partners_are_never_oneself_and_differ():
+def test_mix_up_partners_are_distinct_other_clips():
     names = 'abcdef'
     partners = set()
     for seed in range(30):
@@ -187,7 +187,7 @@ def test_mix_up_partners_are_never_oneself_and_differ():
     assert partners == set('bcdef')
 
 
-def test_mix_up_is_for_training_and_may_leave_batches_alone():
+def test_mix_up_is_for_training_and_can_skip_batches():
     preprocess = AudioVisualDataPreprocessor(**LEVELS, batch_augment=dict(type='MixUp', alpha=1.0))
     assert preprocess(batch())['data_samples'][0].gt_labels['species'].ndim == 0
     preprocess.batch_augment = MixUp(1.0, prob=0.0)

@@ -17,7 +17,7 @@ def test_normalised_values():
     assert batch['more'] == 1
 
 
-def test_images_that_do_not_go_together():
+def test_images_of_different_shapes_are_rejected():
     samples = [CaptionDataSample(metainfo=dict(image_id=i)) for i in (5, 8)]
     with pytest.raises(DataError, match='image 8 is 4x5 pixels, but others of its batch 4x4'):
         CaptionDataPreprocessor()({'inputs': [image(), image(4, 5)], 'data_samples': samples})
@@ -25,6 +25,6 @@ def test_images_that_do_not_go_together():
         CaptionDataPreprocessor()({'inputs': [image().float()]})
 
 
-def test_means_that_cannot_be():
+def test_invalid_means_are_rejected():
     with pytest.raises(ConfigError, match='three numbers each, std positive'):
         CaptionDataPreprocessor(std=(1, 0, 1))

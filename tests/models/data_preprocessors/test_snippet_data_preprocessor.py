@@ -37,6 +37,6 @@ def test_other_keys_and_missing_samples_are_passed_on():
         (torch.ones(1, 2, 4), "video 'v1' has 1 crops of 4 features"),
     ],
 )
-def test_batches_that_do_not_fit(video, message):
+def test_batches_of_different_shapes_are_rejected(video, message):
     with pytest.raises(DataError, match=message):
         SnippetDataPreprocessor()(batch(torch.ones(1, 2, 3), video))

@@ -33,13 +33,13 @@ def test_names_pass_and_videos_are_stacked():
     assert out['data_samples'] is samples
 
 
-def test_pixels_come_back():
+def test_pixels_can_be_restored():
     preprocessor = VADDataPreprocessor()
     video = _video(2, 3, 5, 5)
     assert torch.equal(preprocessor.to_pixels(preprocessor({'inputs': [video]})['inputs'][0]), video)
 
 
-def test_has_no_state_that_checkpoints_would_carry():
+def test_has_no_state_in_checkpoints():
     assert not VADDataPreprocessor().state_dict()
 
 
@@ -50,11 +50,11 @@ def test_videos_of_different_lengths_are_named():
 
 
 @pytest.mark.parametrize('video', [torch.zeros(2, 3, 4, 4), torch.zeros(2, 4, 4, 3, dtype=torch.uint8)])
-def test_what_is_not_uint8_frames_is_refused(video):
+def test_other_inputs_than_uint8_frames_are_rejected(video):
     with pytest.raises(DataError, match=r'video 0 of the batch is .* wanted uint8 \(T, 3, H, W\)'):
         VADDataPreprocessor()({'inputs': [video]})
 
 
-def test_bad_statistics_are_refused():
+def test_invalid_statistics_are_rejected():
     with pytest.raises(ConfigError, match='std positive'):
         VADDataPreprocessor(std=(1, 0, 1))

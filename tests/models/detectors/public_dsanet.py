@@ -1,4 +1,4 @@
-"""A checkpoint as DSANet's authors save it, small, with weights that anyone can make again."""
+"""A small checkpoint in the layout of DSANet's authors, with reproducible weights."""
 
 import torch
 
@@ -65,7 +65,7 @@ SHAPES = {
 
 
 def public_tensors():
-    """As VadCLIP's; norms of the refiner around 1, and CLIP twice, as in the authors' files."""
+    """As for VadCLIP; norms of the refiner are around 1, and CLIP is stored twice, as in the authors' files."""
     tensors = vadclip.public_tensors(SHAPES)
     for name in tensors:
         if 'refiner' in name and ('.norm' in name or 'learn_scale' in name) and not name.endswith('bias'):

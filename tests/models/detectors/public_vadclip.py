@@ -1,4 +1,4 @@
-"""A checkpoint as VadCLIP's authors save it, small, with weights that anyone can make again."""
+"""A small checkpoint in the layout of VadCLIP's authors, with reproducible weights."""
 
 import torch
 
@@ -60,7 +60,7 @@ SHAPES = {
 
 
 def public_tensors(shapes=None):
-    """Sines at scattered places, of the size that random weights would have."""
+    """Sines at scattered arguments, with the scale of random weights."""
     tensors = {}
     for i, (name, shape) in enumerate(sorted((shapes or SHAPES).items())):
         ticks = torch.arange(torch.Size(shape).numel())
@@ -71,7 +71,7 @@ def public_tensors(shapes=None):
 
 
 def features(lengths, width=WIDTH):
-    """Snippets that resemble each other, zeros past each end, shape (videos, 1, longest, width)."""
+    """Similar snippets, zeros past the end of each video, shape (videos, 1, longest, width)."""
     ticks = torch.arange(len(lengths) * max(lengths) * width, dtype=torch.float64)
     waves = (torch.sin(ticks * 0.73) + torch.cos(ticks**2 * 0.011)).view(len(lengths), max(lengths), width)
     feats = (1.5 * torch.sin(torch.arange(width) * 1.1 + 0.4) + waves).float()

@@ -99,7 +99,7 @@ def log(caplog):
     logger.removeHandler(caplog.handler)
 
 
-def test_temperature_is_said_at_start(log):
+def test_initial_temperature_is_logged(log):
     _model().init_weights()
     assert 'logit_scale = 2.6593 (x14.3): random weights, ln(1 / 0.07)' in log.text
 
@@ -121,12 +121,12 @@ def test_pretrained_weights_are_loaded_once(tmp_path, log):
     assert (model.visual_projection.weight == 0).all()
 
 
-def test_a_single_pair_is_refused():
+def test_a_single_pair_is_rejected():
     with pytest.raises(ConfigError, match='one pair per batch has no negatives.*batch_size to 2'):
         _model()(*_batch(1), mode='loss')
 
 
-def test_unknown_modes_and_missing_samples_are_refused():
+def test_unknown_modes_and_missing_samples_are_rejected():
     inputs, samples = _batch()
     with pytest.raises(ValueError, match=r"mode='train' is not one of tensor, loss, predict"):
         _model()(inputs, samples, mode='train')

@@ -15,7 +15,7 @@ from .public_dsanet import CLASSES, MULTI_HOT, PLACES, PROMPTS, SIZES, TEXT, WID
 
 LENGTHS = [16, 5, 9, 13]
 
-# What the authors' code (commit 1417406, torch 2.13) gave on these weights and features, its loss2 times 1.1.
+# Results of the authors' code (commit 1417406, torch 2.13) for these weights and features, its loss2 times 1.1.
 AUTHORS_LOSSES = {
     'loss_binary': 0.70097661,
     'loss_align': 1.2840395,
@@ -74,7 +74,7 @@ def test_scores_of_a_video_of_several_chunks_equal_those_of_the_authors_code():
     )
 
 
-def test_scores_of_a_video_do_not_depend_on_what_it_is_batched_with_nor_on_what_fills_the_padding():
+def test_scores_of_a_video_depend_neither_on_the_batch_nor_on_the_padding():
     model = _public_model().eval()
     lengths = [39, 5, 16]
     feats = features(lengths)
@@ -86,20 +86,20 @@ def test_scores_of_a_video_do_not_depend_on_what_it_is_batched_with_nor_on_what_
         torch.testing.assert_close(samples[i].pred_class_scores, alone.pred_class_scores, rtol=1e-5, atol=1e-6)
 
 
-def test_class_scores_add_up_to_1_and_reach_every_frame():
+def test_class_scores_sum_to_1_and_cover_every_frame():
     (sample,) = _public_model().eval()(features([5]), _samples([5]), mode='predict')
     assert sample.pred_scores.shape == (80,)
     assert sample.pred_class_scores.shape == (80, 3)
     torch.testing.assert_close(sample.pred_class_scores.sum(1), torch.ones(80))
 
 
-def test_a_class_temperature_of_1_leaves_normal_what_the_binary_branch_gives_it():
+def test_with_class_temperature_1_normal_has_its_binary_probability():
     with torch.no_grad():
         out = _public_model(class_temperature=1.0).eval()(features([20]))
     torch.testing.assert_close(1 - out['class_scores'][..., 0], out['scores'])
 
 
-def test_what_fills_the_padding_changes_no_loss():
+def test_values_in_the_padding_change_no_loss():
     model = _public_model()
     feats = features(LENGTHS)
     junk = torch.where(torch.arange(16)[:, None] < torch.tensor(LENGTHS).view(4, 1, 1, 1), feats, -7.0)
@@ -108,7 +108,7 @@ def test_what_fills_the_padding_changes_no_loss():
         torch.testing.assert_close(value, expected[name], msg=name)
 
 
-def test_crops_are_as_many_training_videos():
+def test_each_crop_counts_as_a_training_video():
     model = _public_model()
     feats = features(LENGTHS)
     crops = torch.cat([feats, feats.flip(-1)], dim=1)
@@ -128,7 +128,7 @@ def test_event_and_background_by_hand():
     torch.testing.assert_close(background, expected)
 
 
-def test_training_moves_all_but_the_text_tower_and_tells_videos_apart():
+def test_training_changes_all_but_the_text_tower_and_separates_videos():
     model = _model()
     frozen = {name: value.clone() for name, value in model.text.state_dict().items()}
     inputs = torch.randn(8, 1, PLACES, WIDTH)
@@ -151,7 +151,7 @@ def test_training_moves_all_but_the_text_tower_and_tells_videos_apart():
     assert all(torch.equal(value, frozen[name]) for name, value in model.text.state_dict().items())
 
 
-def test_snippets_taken_for_normal_pass_no_gradient_to_the_adapter():
+def test_snippets_treated_as_normal_pass_no_gradient_to_the_adapter():
     model = _public_model()
     losses = model(features(LENGTHS), _samples(LENGTHS), mode='loss')
     losses['loss_gather'].backward()
@@ -175,7 +175,7 @@ def test_texts_are_encoded_once_in_a_test_and_again_in_the_next(monkeypatch):
     assert len(calls) == 2
 
 
-def test_the_text_adapter_keeps_the_length_of_what_it_is_mixed_with():
+def test_the_text_adapter_is_scaled_to_the_length_of_its_residual():
     model = _public_model(adapter_weight=1.0)
     lengths = []
     model.text.blocks[0].register_forward_hook(lambda *args: lengths.append(args[2].norm(dim=-1)))
@@ -184,7 +184,7 @@ def test_the_text_adapter_keeps_the_length_of_what_it_is_mixed_with():
     torch.testing.assert_close(lengths[1], lengths[0], rtol=1e-4, atol=1e-5)
 
 
-def test_random_text_towers_are_warned_of(monkeypatch):
+def test_a_random_text_tower_gives_a_warning(monkeypatch):
     warned = []
     monkeypatch.setattr(MMLogger.get_current_instance(), 'warning', warned.append)
     _model().init_weights()
@@ -216,7 +216,7 @@ def test_the_checkpoint_of_the_authors_fills_every_weight_and_other_layouts_are_
         (dict(embed_dim=12), 'dim=12 is not a multiple'),
     ],
 )
-def test_what_cannot_be_built_is_named(options, message):
+def test_invalid_options_are_named(options, message):
     with pytest.raises(ConfigError, match=message):
         _model(**options)
 

@@ -32,7 +32,7 @@ T = 4
 
 @TOKENIZERS.register_module(force=True)
 class LetterTokenizer:
-    """One token a letter."""
+    """One token per letter."""
 
     def encode(self, text, max_len=248):
         return [1, *(3 + ord(c) % 60 for c in text), 2][:max_len]
@@ -71,7 +71,7 @@ def sample(name, caption, regions=(), seed=0):
 
 
 def batch():
-    """Three videos: two regions (one with hard negatives), none, and two of which one has no frame."""
+    """Three videos with two regions (one with hard negatives), no region, and two regions (one without a frame)."""
     generator = torch.Generator().manual_seed(3)
     videos = [torch.randint(0, 256, (T, 3, 16, 16), dtype=torch.uint8, generator=generator) for _ in range(3)]
     samples = [
@@ -94,7 +94,7 @@ def total_of(losses):
 
 
 def _plain_losses(model, inputs, data_samples):
-    """The three losses as the paper tells them: one video, one region, one text at a time, nothing left out."""
+    """Reference of the three losses in the paper: one video, one region, one text at a time."""
 
     def unit_text(tokens):
         return F.normalize(model.text_projection(model.text([tokens]))[0], dim=0)
@@ -131,7 +131,7 @@ def _plain_losses(model, inputs, data_samples):
 
 
 @pytest.mark.parametrize('chunk_size', [None, 1, 5])
-def test_losses_and_gradients_equal_a_plain_loop_whatever_the_chunks(chunk_size):
+def test_losses_and_gradients_equal_a_plain_loop_for_any_chunks(chunk_size):
     model = build(vision={**VISION, 'chunk_size': chunk_size}, loss_hard_negative=dict(type='HardNegativeLoss'))
     inputs, data = model.data_preprocessor(batch())['inputs'], batch()
     losses = model(inputs, data['data_samples'], mode='loss')
@@ -139,7 +139,7 @@ def test_losses_and_gradients_equal_a_plain_loop_whatever_the_chunks(chunk_size)
         torch.testing.assert_close(losses[name], value, atol=1e-5, rtol=1e-5)
     assert losses['region_negatives'] == 2
 
-    model.double()  # gradients of these random towers are large: rounding would hide a small mistake
+    model.double()  # float64, because gradients of these random towers are large and rounding would hide small errors
     losses = model(inputs.double(), data['data_samples'], mode='loss')
     plain = _plain_losses(model, inputs.double(), data['data_samples'])
     total_of(losses).backward()
@@ -151,11 +151,11 @@ def test_losses_and_gradients_equal_a_plain_loop_whatever_the_chunks(chunk_size)
             torch.testing.assert_close(gradients[name], parameter.grad, atol=1e-8, rtol=1e-6, msg=name)
 
 
-def test_every_parameter_learns_and_prediction_follows():
+def test_every_parameter_is_trained_and_predictions_change():
     options = dict(loss_hard_negative=dict(type='HardNegativeLoss'), queue=dict(size=8, warmup=0))
     model = build(score_head=SCORES, grounding_head=GROUND, **options)
     data = batch()
-    data['data_samples'][1].gt_caption_tokens = text(*range(3, 40))  # the long path too
+    data['data_samples'][1].gt_caption_tokens = text(*range(3, 40))  # with long positions, too
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     first = total_of(losses_of(model, data))
     first.backward()
@@ -164,7 +164,7 @@ def test_every_parameter_learns_and_prediction_follows():
         optimizer.step()
         model.after_optimizer_step()
         optimizer.zero_grad()
-        model.queue_region.num_enqueued = 0  # the same batch again is no queue of others
+        model.queue_region.num_enqueued = 0  # keep the queue empty: it would hold the same batch
         last = total_of(losses_of(model, data))
         last.backward()
     assert last < 0.8 * first
@@ -190,7 +190,7 @@ def test_samples_without_region_annotation_are_videos_without_regions():
     assert total_of(losses_of(model, data)) == total_of(with_empty)
 
 
-def test_equal_captions_are_no_negatives_of_each_other():
+def test_equal_captions_are_not_negatives_of_each_other():
     model = build()
     same = [sample(str(i), text(5), [(text(6), (0,), [])], i) for i in range(3)]
     losses = losses_of(model, dict(inputs=batch()['inputs'], data_samples=same))
@@ -198,7 +198,7 @@ def test_equal_captions_are_no_negatives_of_each_other():
     assert losses['loss_region'] == 0
 
 
-def test_dense_features_are_asked_for_frames_with_a_box_only(monkeypatch):
+def test_dense_features_are_computed_only_for_frames_with_a_box(monkeypatch):
     model, asked = build(), []
     forward = model.vision.forward
     monkeypatch.setattr(model.vision, 'forward', lambda x, mask=None: (asked.append(mask), forward(x, mask))[1])
@@ -206,7 +206,7 @@ def test_dense_features_are_asked_for_frames_with_a_box_only(monkeypatch):
     assert asked[0].view(3, T).tolist() == [[True, False, True, False], [False] * 4, [False, True, True, True]]
 
 
-def test_text_tower_runs_once_for_the_short_and_once_for_the_long_path(monkeypatch):
+def test_text_tower_runs_once_for_short_and_once_for_long_positions(monkeypatch):
     model, data, calls = build(), batch(), []
     forward = model.text.forward
     monkeypatch.setattr(
@@ -218,10 +218,10 @@ def test_text_tower_runs_once_for_the_short_and_once_for_the_long_path(monkeypat
     assert calls == [(False, 7), (False, 7), (True, 3)]
 
 
-def test_long_captions_add_a_contrast_over_the_long_path():
+def test_long_captions_add_a_contrastive_loss_with_long_positions():
     model, data = build(), batch()
     long = text(*range(3, 40))
-    data['data_samples'][0].gt_caption_tokens = torch.cat([long[:23], long[-1:]])  # as the short path cuts it
+    data['data_samples'][0].gt_caption_tokens = torch.cat([long[:23], long[-1:]])  # cut to the short positions
     short_loss = losses_of(model, data)['loss_global']
     data['data_samples'][0].gt_caption_tokens = long
     losses = losses_of(model, data)
@@ -263,7 +263,7 @@ def test_queue_is_filled_in_training_only():
     assert model.queue_region.fill == 0
 
 
-def test_queue_serves_the_global_loss_of_every_batch_on_request():
+def test_queue_is_used_in_the_global_loss_of_every_batch_on_request():
     model = build(queue=dict(size=16, warmup=0), queue_global=True)
     plain = build()
     losses_of(model, batch())
@@ -278,7 +278,7 @@ def _lone():
     return {name: values[:1] for name, values in data.items()}
 
 
-def test_one_video_a_batch_without_queue_is_an_error():
+def test_one_video_per_batch_without_queue_is_an_error():
     with pytest.raises(ConfigError, match=r'one video per batch.*batch_size=2 or more.*model\.queue'):
         losses_of(build(), _lone())
     with pytest.raises(ConfigError, match='one video per batch'):
@@ -287,13 +287,13 @@ def test_one_video_a_batch_without_queue_is_an_error():
     build(queue=dict(size=4)).check_negatives(batch_size=1)
 
 
-def test_a_lone_last_batch_of_an_epoch_is_none():
+def test_a_single_video_in_the_last_batch_is_not_an_error():
     model = build()
     losses_of(model, batch())
     assert losses_of(model, _lone())['loss_global'] == 0
 
 
-def test_one_video_a_batch_is_told_from_the_queue():
+def test_one_video_per_batch_is_trained_with_the_queue():
     model = build(queue=dict(size=16, warmup=0))
     losses_of(model, batch())
     data = _lone()
@@ -329,7 +329,7 @@ def _rank_batch(rows, step):
 
 @pytest.mark.slow
 def test_two_ranks_equal_one_process_in_gradients_and_queues(tmp_path):
-    # Rank 0 has two regions with a frame, rank 1 has one; only rank 1's videos carry two kinds of negatives.
+    # Rank 0 has two regions with a frame, rank 1 has one; only rank 1's videos have both kinds of negatives.
     mp.spawn(_train_rank, args=(2, str(tmp_path), [slice(0, 2), slice(2, 4)]), nprocs=2)
     ranks = [torch.load(tmp_path / f'{rank}.pth') for rank in range(2)]
     model = build(loss_hard_negative=dict(type='HardNegativeLoss'), queue=dict(size=5, warmup=0))
@@ -365,7 +365,7 @@ def _saved_clip(tmp_path, **text_options):
     return clip, str(path)
 
 
-def test_temperatures_start_low_from_scratch_and_the_log_says_why(caplog):
+def test_temperatures_start_low_from_scratch_and_the_log_gives_the_reason(caplog):
     model = build()
     messages = []
     model_log = fgclip.log_logit_scales
@@ -378,7 +378,7 @@ def test_temperatures_start_low_from_scratch_and_the_log_says_why(caplog):
     assert messages == ['ln(1 / 0.07), for random weights']
 
 
-def test_pretrained_weights_start_at_ln_100_and_fill_what_they_lack(tmp_path):
+def test_pretrained_weights_start_at_ln_100_and_missing_ones_are_initialised(tmp_path):
     clip, path = _saved_clip(tmp_path)
     model = build(pretrained=path)
     model.init_weights()
@@ -390,7 +390,7 @@ def test_pretrained_weights_start_at_ln_100_and_fill_what_they_lack(tmp_path):
     assert torch.equal(model.text.positional_embedding_long[:20], clip.text.positional_embedding[:20])
 
 
-def test_start_of_the_temperatures_can_be_given(tmp_path):
+def test_initial_temperatures_can_be_set(tmp_path):
     model = build(pretrained=_saved_clip(tmp_path)[1], logit_scale_init=2.0)
     model.init_weights()
     assert _scales(model) == [2.0] * 3
@@ -404,7 +404,7 @@ def test_pretrained_weights_of_another_size_are_named(tmp_path):
         model.init_weights()
 
 
-def test_temperatures_never_pass_ln_100():
+def test_temperatures_never_exceed_ln_100():
     model = build()
     for name in ('logit_scale', 'logit_scale_finegrained', 'logit_scale_hardneg'):
         getattr(model, name).data.fill_(7.0)
@@ -437,7 +437,7 @@ def test_losses_gradients_and_boxes_are_the_same_without_mmcvs_ops(monkeypatch):
 # ------------------------------------------------------------------------------------------------------------ predict
 
 
-def test_predictions_have_the_promised_shapes():
+def test_predictions_have_the_documented_shapes():
     model = build(score_head=SCORES, grounding_head=GROUND).eval()
     out = model.val_step(batch())
     for s, n in zip(out, (2, 0, 2), strict=True):
@@ -511,7 +511,7 @@ def test_tensor_mode_needs_no_annotation():
     assert {k: tuple(v.shape) for k, v in out.items()} == {'frame_embeds': (3, T, 8), 'video_embeds': (3, 8)}
 
 
-def test_unknown_mode_and_missing_samples_are_refused():
+def test_unknown_mode_and_missing_samples_are_rejected():
     model, inputs = build(), torch.zeros(1, T, 3, 16, 16)
     with pytest.raises(ValueError, match="mode='train' is not one of"):
         model(inputs, [], mode='train')

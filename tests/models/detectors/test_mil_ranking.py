@@ -37,7 +37,7 @@ def test_the_network_is_the_authors_two_hidden_layers_with_one_relu():
 
 
 def _loop_over_segments(count, segments):
-    """Segment of each snippet and snippets of each segment, written as Save_C3DFeatures_32Segments counts."""
+    """Segment of each snippet and snippets of each segment, counted as in Save_C3DFeatures_32Segments."""
     places = [math.floor(1 + i * (count - 1) / segments + 0.5) for i in range(segments + 1)]
     members = [list(range(a, max(b, a + 1))) for a, b in zip(places, places[1:], strict=False)]
     return [[j - 1 for j in m] for m in members]
@@ -54,7 +54,7 @@ def test_segments_are_those_of_the_authors_matlab_script(count):
         assert place in members[index] or place > max(members[index])
 
 
-def test_segments_of_a_padded_video_are_those_of_the_video_alone():
+def test_segments_do_not_depend_on_padding():
     feats = _features(2, 9, 3)
     means, segment = to_segments(feats, torch.tensor([9, 6]), 4)
     alone_means, alone_segment = to_segments(feats[1:, :6], torch.tensor([6]), 4)
@@ -64,7 +64,7 @@ def test_segments_of_a_padded_video_are_those_of_the_video_alone():
 
 def test_snippets_of_one_segment_have_one_score():
     model = _model(num_segments=2).eval()
-    feats = _features(1, 1, 7, 4)  # places 1, 4, 7: snippets 0..2, 3..5, and the last one with them
+    feats = _features(1, 1, 7, 4)  # borders 1, 4, 7: snippets 0..2, 3..5; the last one is in segment 2
     scores = model(feats)['scores'][0]
     assert scores[:3].unique().numel() == scores[3:].unique().numel() == 1
     assert scores[0] != scores[3]
@@ -88,7 +88,7 @@ def test_loss_averages_the_scores_of_crops_and_penalises_weights_as_keras_does()
     assert terms['loss_weights'].item() == pytest.approx(0.5 * float(squares), rel=1e-5)
 
 
-def test_training_lifts_the_abnormal_video_above_the_normal_one():
+def test_training_ranks_the_abnormal_video_above_the_normal_one():
     model = _model(dropout=0.1)
     feats, samples = _features(8, 1, 5, 4), _samples(0, 0, 0, 0, 1, 2, -1, 3)
     feats = 0.2 * feats + torch.tensor([1.0, 0.0, 0.0, 0.0])
@@ -118,7 +118,7 @@ def test_checkpoints_of_the_first_port_load(prefixes):
     assert found['fc2.bias'] is theirs[f'{prefixes[1]}.bias']
 
 
-def test_checkpoints_of_the_second_port_load_without_its_doubles():
+def test_checkpoints_of_the_second_port_load_without_the_second_copy():
     model = _model()
     theirs = {}
     for number, layer in ((0, model.fc1), (3, model.fc2), (6, model.fc3)):
@@ -130,7 +130,7 @@ def test_checkpoints_of_the_second_port_load_without_its_doubles():
     assert model.from_public({'Aggregate.conv_1.0.weight': torch.zeros(1)}) is None
 
 
-def test_mistakes_are_refused():
+def test_invalid_inputs_are_rejected():
     with pytest.raises(ConfigError, match='num_segments must be >= 1, not 0'):
         _model(num_segments=0)
     with pytest.raises(ConfigError, match='MILRanking compares.*holds 1 and 2.*BalancedBatchSampler'):

@@ -47,7 +47,7 @@ LENGTHS, LABELS = [20, 16, 5, 1], [2, 0, 1, 0]
 
 
 def authors_weights():
-    """Weights that anyone can make again, under the authors' names, in their order."""
+    """Reproducible weights with the authors' names, in their order."""
     tensors = {}
     for i, (name, shape) in enumerate(AUTHORS.items()):
         ticks = torch.arange(int(np.prod(shape)), dtype=torch.float64)
@@ -88,7 +88,7 @@ def build(**options):
     return model
 
 
-# What the authors' code (commit eeb31f4, torch 2.13, float64) gave on these weights, features and labels: the losses of
+# Results of the authors' code (commit eeb31f4, torch 2.13, float64) for these weights, features and labels: losses of
 # the padded batch, and the scores of the third video in the batch and alone, by norm_context.
 AUTHORS_NUMBERS = {
     True: dict(
@@ -119,7 +119,7 @@ def test_losses_and_scores_equal_the_authors_code(norm_context):
     assert alone[0].tolist() == pytest.approx(expected['alone'], abs=1e-6)
 
 
-def test_weight_of_the_alignment_scales_it_alone():
+def test_align_weight_scales_only_the_alignment_loss():
     once, thrice = (build(align_weight=w)(features(), samples(), mode='loss') for w in (1.0, 3.0))
     torch.testing.assert_close(thrice['loss_align'], 3 * once['loss_align'])
     assert once['loss_mil'] == thrice['loss_mil']
@@ -139,7 +139,7 @@ def test_padding_changes_no_score(norm_context, train_on_padding):
     model = build(norm_context=norm_context, train_on_padding=train_on_padding).eval()
     feats = features()
     for video, length in zip(feats, LENGTHS, strict=True):
-        video[:, length:] = 1e3  # whatever it holds
+        video[:, length:] = 1e3  # for any values in the padding
     together = model(feats, samples(), mode='predict')
     for i, (length, sample) in enumerate(zip(LENGTHS, together, strict=True)):
         (alone,) = model(feats[i : i + 1, :, :length], samples()[i : i + 1], mode='predict')
@@ -147,7 +147,7 @@ def test_padding_changes_no_score(norm_context, train_on_padding):
         assert sample.pred_scores.shape == (16 * length,)
 
 
-def test_padding_changes_no_loss_unless_asked_for():
+def test_padding_changes_no_loss_unless_trained_on():
     feats, longer = features(), torch.cat([features(), torch.full((4, 1, 7, 8), 1e3, dtype=torch.float64)], 2)
     for name in ('loss_mil', 'loss_align'):
         own = build()(feats, samples(), mode='loss')[name]
@@ -169,10 +169,10 @@ def test_loss_depends_on_neither_the_order_of_videos_nor_how_crops_are_grouped()
         torch.testing.assert_close(grouped[name], apart[name])
 
 
-def test_no_score_looks_further_ahead_than_the_context():
+def test_scores_depend_on_later_snippets_only_within_the_context():
     model = build(window=1, norm_context=False).eval()
     with torch.no_grad():
-        model.context.gate.fill_(-50.0)  # local context of one snippet: only the causal classifier is left
+        model.context.gate.fill_(-50.0)  # local context of one snippet: only the causal classifier remains
     feats = features()[:1, :, :9]
     changed = feats.clone()
     changed[:, :, 4] += 1.0
@@ -180,7 +180,7 @@ def test_no_score_looks_further_ahead_than_the_context():
     assert (before != after).nonzero().flatten().tolist() == [4, 5, 6]
 
 
-def test_maps_in_parts_equal_the_whole_map(monkeypatch):
+def test_maps_in_chunks_equal_the_full_map(monkeypatch):
     model = build().eval()
     whole = model(features([20] * 4))['scores']
     monkeypatch.setattr(TemporalContext, 'max_rows', 6)
@@ -188,7 +188,7 @@ def test_maps_in_parts_equal_the_whole_map(monkeypatch):
 
 
 @pytest.mark.parametrize(('window', 'offsets'), [(1, [0]), (3, [-1, 0, 1]), (4, [-2, -1, 0, 1])])
-def test_local_map_sees_its_window(window, offsets):
+def test_local_map_covers_its_window(window, offsets):
     torch.manual_seed(0)
     context = TemporalContext(2, 2, window, decay=0.5, offset=0.1, norm=False).double()
     with torch.no_grad():
@@ -210,7 +210,7 @@ def test_gradients_equal_finite_differences():
 def test_zero_features_train_without_nan():
     model = build()
     with torch.no_grad():
-        model.context.value.bias.zero_()  # the slope of the power norm's square root is infinite there
+        model.context.value.bias.zero_()  # the slope of the power norm's square root is infinite at zero
     losses = model(torch.zeros(4, 1, 20, 8, dtype=torch.float64), samples(), mode='loss')
     (losses['loss_mil'] + losses['loss_align']).backward()
     assert all(p.grad.isfinite().all() for p in model.parameters())
@@ -241,11 +241,11 @@ def test_videos_of_several_classes_take_the_first_text_or_the_mean():
     assert first != expected
 
 
-def test_other_layouts_are_left_alone():
+def test_other_layouts_give_none():
     model = PEL4VAD(**TINY)
     assert model.from_public({'fc1.weight': torch.zeros(1)}) is None
     lacking = {name: tensor for name, tensor in authors_weights().items() if 'norm' not in name}
-    # What lacks is for the loader to name; what is there and not known, for the reader.
+    # Missing tensors are reported by the loader, unknown tensors by the reader.
     with pytest.raises(CheckpointError, match=r'missing 2: norm\.weight, norm\.bias'):
         load_weights(model, model.from_public(lacking) | {'prompt_features': model.prompt_features}, 'theirs.pkl')
     with pytest.raises(CheckpointError, match=r"PEL4VAD's authors has 1 tensors .*: memory\.weight"):
@@ -259,7 +259,7 @@ def _save_prompts(folder, rows=3, dim=4):
 
 def test_text_features_are_read_before_training_and_kept_in_the_checkpoint(tmp_path):
     model = PEL4VAD(**TINY, prompts=_save_prompts(tmp_path))
-    assert not model.prompt_features.any()  # a test needs no such file
+    assert not model.prompt_features.any()  # tests do not need the file
     model.init_weights()
     assert model.prompt_features[1].tolist() == [5, 6, 7, 8]
     other = PEL4VAD(**TINY)
@@ -267,7 +267,7 @@ def test_text_features_are_read_before_training_and_kept_in_the_checkpoint(tmp_p
     assert other(features().float(), samples(), mode='loss')['loss_align'].isfinite()
 
 
-def test_text_features_are_read_by_the_first_loss_if_nobody_did(tmp_path):
+def test_text_features_are_read_by_the_first_loss_if_not_read_before(tmp_path):
     model = PEL4VAD(**TINY, prompts=_save_prompts(tmp_path), prompt_classes=('Riot', 'Normal', 'Arson'))
     model(features().float(), samples(), mode='loss')
     assert model.prompt_features[:, 0].tolist() == [5, 9, 1]
@@ -278,7 +278,7 @@ def test_training_without_a_file_of_prompts_is_an_error():
         PEL4VAD(**TINY)(features().float(), samples(), mode='loss')
 
 
-def test_missing_file_of_prompts_says_where_to_get_it(tmp_path):
+def test_missing_file_of_prompts_message_tells_where_to_get_it(tmp_path):
     with pytest.raises(MissingFileError, match='No prompt features at .*json file of concepts'):
         PEL4VAD(**TINY, prompts=str(tmp_path / 'no.npy')).init_weights()
 

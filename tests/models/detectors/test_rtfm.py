@@ -24,7 +24,7 @@ def _samples(*labels, lengths=None):
 
 
 def fill(model):
-    """Weights and statistics that anyone can make again: sines at scattered places."""
+    """Reproducible weights and statistics: sines at scattered arguments."""
     with torch.no_grad():
         for i, (name, tensor) in enumerate(sorted(model.state_dict().items())):
             if not tensor.is_floating_point():
@@ -40,7 +40,7 @@ def features(b=4, c=2, t=LENGTH, d=16):
     return (torch.sin(ticks * 0.73) + torch.cos(ticks**2 * 0.011)).float().view(b, c, t, d)
 
 
-# What the authors' code (commit cf938f4) gave on these weights and features, with its constants 2048 and 512 of the
+# Results of the authors' code (commit cf938f4) for these weights and features, with its constants 2048 and 512 of the
 # temporal network replaced by 16 and 4.
 AUTHORS_LOSSES = {
     'loss_score': 1.53253,
@@ -52,7 +52,7 @@ AUTHORS_SCORES = [0.893043, 0.6570197, 0.9444923]
 
 
 def test_losses_and_scores_equal_those_of_the_authors_code():
-    model = _model(hidden_dims=(512, 128)).eval()  # eval: dropout would need their draws
+    model = _model(hidden_dims=(512, 128)).eval()  # evaluation mode: dropout would need the authors' random draws
     fill(model)
     with torch.no_grad():
         terms = model(features(), _samples(0, 0, 2, -1), mode='loss')
@@ -82,7 +82,7 @@ def test_terms_by_hand_for_one_pair_of_videos(monkeypatch):
     probabilities = torch.tensor([[0.1, 0.2, 0.3], [0.8, 0.4, 0.5]])
     monkeypatch.setattr(model, '_run', lambda *_: (feats, torch.logit(probabilities)))
     terms = model(torch.zeros(2, 1, 3, 16), _samples(0, 1, lengths=[3, 3]), mode='loss')
-    # The longest features are snippet 1 of the normal and snippet 0 of the abnormal video.
+    # The features with the largest norms are snippet 1 of the normal and snippet 0 of the abnormal video.
     expected = -(torch.tensor(0.8).log() + torch.tensor(0.8).log()) / 2
     torch.testing.assert_close(terms['loss_score'], expected)
     assert terms['loss_magnitude'].item() == pytest.approx((abs(5 - 3) + 2) ** 2)
@@ -90,7 +90,7 @@ def test_terms_by_hand_for_one_pair_of_videos(monkeypatch):
     assert terms['loss_smoothness'].item() == pytest.approx(0.16 + 0.01)
 
 
-def test_smoothness_crosses_from_one_abnormal_video_to_the_next_but_not_over_padding(monkeypatch):
+def test_smoothness_spans_abnormal_videos_but_not_padding(monkeypatch):
     model = _model(smoothness_weight=1.0, sparsity_weight=1.0).eval()
     probabilities = torch.tensor([[0.5] * 3] * 2 + [[0.1, 0.2, 0.6], [0.9, 0.9, 0.9]])
     monkeypatch.setattr(model, '_run', lambda feats, _: (feats, torch.logit(probabilities)))
@@ -136,24 +136,24 @@ def test_attention_gives_the_same_for_short_and_long_videos_as_its_definition():
         torch.testing.assert_close(layer(feats, mask), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_at_the_start_attention_does_nothing():
+def test_attention_has_no_effect_at_the_start():
     layer, feats = _model().temporal.non_local.eval(), torch.randn(1, 4, 5)
     torch.testing.assert_close(layer(feats, torch.ones(1, 1, 5, dtype=torch.bool)), feats)
 
 
-def test_magnitudes_are_hidden_by_dropout_in_training():
+def test_dropout_hides_magnitudes_in_training():
     model = _model().train()
     torch.manual_seed(3)
     places = torch.stack(
         [model._choose(torch.arange(1.0, 33)[None], torch.ones(1, 32, dtype=torch.bool)) for _ in range(50)]
     )
-    assert places.unique().numel() > 10  # without dropout it would be the last three alone
+    assert places.unique().numel() > 10  # without dropout, only the last three would be chosen
     assert model.eval()._choose(torch.arange(1.0, 33)[None], torch.ones(1, 32, dtype=torch.bool)).tolist() == [
         [31, 30, 29]
     ]
 
 
-def test_training_tells_videos_apart_and_predicts_frames():
+def test_training_separates_videos_and_predicts_frames():
     model = _model(dropout=0.2, margin=10.0)
     feats, samples = 0.3 * features(8), _samples(0, 0, 0, 0, 1, 2, -1, 3)
     feats[4:, :, 3:6, :4] += 2.0
@@ -194,7 +194,7 @@ def test_checkpoints_of_the_authors_load():
     assert model.from_public({'fc1.weight': own['fc1.weight']}) is None
 
 
-def test_mistakes_are_refused():
+def test_invalid_inputs_are_rejected():
     with pytest.raises(ConfigError, match='feature_dim=12 must be a multiple of 8'):
         _model(feature_dim=12)
     with pytest.raises(ConfigError, match='topk=0 at least 1'):

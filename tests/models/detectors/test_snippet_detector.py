@@ -11,7 +11,7 @@ PREPROCESSOR = dict(type='BaseDataPreprocessor')
 
 
 class FirstChannel(SnippetDetector):
-    """The first channel is the score, the second (where there is one) its logit, the rest are class scores."""
+    """The first channel is the score, the second (if any) its logit, the rest are class scores."""
 
     def loss(self, feats_bctd, mask_bt, data_samples):
         return {'loss_mean': (feats_bctd[..., 0].mean(1) * mask_bt).sum() / mask_bt.sum()}
@@ -45,12 +45,12 @@ def test_scores_are_averaged_over_crops_and_repeated_to_frames_without_the_paddi
     torch.testing.assert_close(first.pred_logits, torch.logit(first.pred_scores))
 
 
-def test_a_sample_knows_its_own_snippet_len():
+def test_snippet_len_of_a_sample_takes_precedence():
     (sample,) = _model()(torch.full((1, 1, 2, 1), 0.5), _samples(2, snippet_len=3), mode='predict')
     assert sample.pred_scores.shape == (6,)
 
 
-def test_margins_of_one_crop_are_kept_and_of_several_rank_as_the_mean_probability():
+def test_logits_of_one_crop_are_kept_and_of_several_rank_like_the_mean_probability():
     logits = torch.tensor([[40.0, -3.0], [50.0, 1.0]])
     inputs = torch.stack([logits.sigmoid(), logits], -1)[None]
     (one,) = _model(snippet_len=1)(inputs[:, :1], _samples(2), mode='predict')
@@ -92,7 +92,7 @@ def test_uneven_batches_name_the_sampler():
         _model().split([], equal=True)
 
 
-def test_safe_logit_is_finite_and_keeps_tiny_scores_apart():
+def test_safe_logit_is_finite_and_distinguishes_tiny_scores():
     scores = torch.tensor([0.0, 1e-30, 1e-20, 0.5, 1 - 2**-24, 1.0])
     logits = safe_logit(scores)
     assert logits.isfinite().all()
@@ -101,12 +101,12 @@ def test_safe_logit_is_finite_and_keeps_tiny_scores_apart():
 
 
 @pytest.mark.parametrize('length', [0, 4])
-def test_lengths_that_do_not_fit_the_features_are_refused(length):
+def test_lengths_that_do_not_fit_the_features_are_rejected(length):
     with pytest.raises(DataError, match=rf"video 'v0' has num_snippets={length}.*room for 1 to 3"):
         _model()(torch.zeros(1, 1, 3, 1), _samples(length))
 
 
-def test_unknown_modes_missing_samples_and_bad_lengths_are_refused():
+def test_unknown_modes_missing_samples_and_bad_lengths_are_rejected():
     inputs = torch.zeros(1, 1, 3, 1)
     with pytest.raises(ValueError, match=r"FirstChannel: mode='train' is not one of"):
         _model()(inputs, mode='train')

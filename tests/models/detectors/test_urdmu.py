@@ -13,7 +13,7 @@ TINY = dict(feature_dim=6, embed_dim=16, layers=2, heads=2, head_dim=4, mlp_dim=
 
 
 def fill(model):
-    """Weights that anyone can make again: sines at scattered places, of the size that random ones would have."""
+    """Reproducible weights: sines at scattered arguments, with the scale of random weights."""
     with torch.no_grad():
         for i, (name, p) in enumerate(sorted(model.named_parameters())):
             ticks = torch.arange(p.numel())
@@ -44,7 +44,7 @@ def _samples(*labels, lengths=None):
     ]
 
 
-# What the authors' code (commit 40cfdf5, torch 2.13) gave on the weights, features and noise above, times its weights.
+# Results of the authors' code (commit 40cfdf5, torch 2.13) for the weights, features and noise above, weighted.
 AUTHORS_LOSSES = {
     1: {
         'loss_score': 2.888261,
@@ -73,7 +73,7 @@ AUTHORS_SCORES = [0.4319998, 0.9446284, 0.8709663, 0.9266622, 0.8547097]
 def test_losses_and_scores_equal_those_of_the_authors_code(monkeypatch):
     model = URDMU(
         feature_dim=6, data_preprocessor=BaseDataPreprocessor()
-    ).eval()  # eval: dropout would need their draws
+    ).eval()  # evaluation mode: dropout would need the authors' random draws
     fill(model)
     monkeypatch.setattr(torch, 'randn_like', fixed_noise)
     with torch.no_grad():
@@ -84,7 +84,7 @@ def test_losses_and_scores_equal_those_of_the_authors_code(monkeypatch):
     assert scores_bt[2, ::4].tolist() == pytest.approx(AUTHORS_SCORES, abs=1e-6)
 
 
-def test_loss_reaches_every_parameter_and_learns_to_tell_videos_apart():
+def test_loss_reaches_every_parameter_and_training_separates_videos():
     model = _model(dropout=0.0)
     inputs = torch.randn(8, 1, 20, 6)
     inputs[4:, :, 5:9, 0] += 6.0  # an event in every abnormal video
@@ -108,10 +108,10 @@ def test_loss_reaches_every_parameter_and_learns_to_tell_videos_apart():
     assert predicted[0].pred_scores.max() < 0.3
 
 
-def test_padding_and_what_fills_it_change_no_score():
+def test_padding_and_its_values_change_no_score():
     model = _model().eval()
     short, long = torch.randn(1, 2, 7, 6), torch.randn(1, 2, 20, 6)
-    padded = torch.full((2, 2, 20, 6), 1e3)  # junk, not zeros: padding is known by length alone
+    padded = torch.full((2, 2, 20, 6), 1e3)  # random values, not zeros: only lengths define the padding
     padded[0, :, :7], padded[1] = short[0], long[0]
     with torch.no_grad():
         both = model(padded, _samples(1, 1, lengths=[7, 20]), mode='predict')
@@ -122,7 +122,7 @@ def test_padding_and_what_fills_it_change_no_score():
 
 
 def test_padding_and_the_order_of_the_batch_change_no_loss(monkeypatch):
-    monkeypatch.setattr(torch, 'randn_like', torch.zeros_like)  # noise has a shape, and the padding changes it
+    monkeypatch.setattr(torch, 'randn_like', torch.zeros_like)  # the shape of the noise depends on the padding
     model = _model().eval()
     inputs = torch.randn(4, 2, 20, 6)
     with torch.no_grad():
@@ -148,7 +148,7 @@ def test_unequal_numbers_of_normal_and_abnormal_videos_name_the_sampler():
         _model()(torch.randn(3, 1, 20, 6), _samples(0, 1, 1), mode='loss')
 
 
-def test_block_equals_attention_written_out_with_matrices():
+def test_block_equals_attention_with_explicit_matrices():
     torch.manual_seed(0)
     block = GlobalLocalBlock(dim=6, heads=2, head_dim=3, mlp_dim=4, dropout=0.0)
     x = torch.randn(1, 5, 6)
@@ -164,7 +164,7 @@ def test_block_equals_attention_written_out_with_matrices():
     torch.testing.assert_close(block(x, torch.ones(1, 5, dtype=torch.bool)), expected)
 
 
-def test_nearby_snippets_of_long_videos_are_summed_in_parts_as_with_one_matrix():
+def test_sum_nearby_of_long_videos_in_parts_equals_one_matrix():
     values = torch.randn(2, 2500, 3, generator=torch.Generator().manual_seed(0))
     steps = torch.arange(2500.0)
     expected = (-(steps - steps[:, None]).abs() / math.e).exp() @ values

@@ -15,7 +15,7 @@ from .public_vadclip import CLASSES, PLACES, PROMPTS, SIZES, TEXT, WIDTH, featur
 LENGTHS = [16, 5, 9, 13]
 MULTI_HOT = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1]])
 
-# What the authors' code (commit f643c91, torch 2.13) gave on these weights and features.
+# Results of the authors' code (commit f643c91, torch 2.13) for these weights and features.
 AUTHORS_LOSSES = {'loss_binary': 0.65276814, 'loss_align': 1.0762272, 'loss_separation': 8.7841829e-05}
 AUTHORS_PLACES = [0, 7, 15, 16, 31, 32, 38]  # of a video of 39 snippets, tested in chunks of 16
 AUTHORS_SCORES = [0.5118836, 0.6495141, 0.754951, 0.5509391, 0.5323318, 0.5059785, 0.5642561]
@@ -68,7 +68,7 @@ def test_scores_of_a_video_of_several_chunks_equal_those_of_the_authors_code():
     )
 
 
-def test_the_aligned_branch_scores_what_is_not_normal():
+def test_the_aligned_branch_scores_one_minus_the_probability_of_normal():
     model = _public_model(score_branch='aligned').eval()
     with torch.no_grad():
         out = model(features([39]))
@@ -76,14 +76,14 @@ def test_the_aligned_branch_scores_what_is_not_normal():
     torch.testing.assert_close(out['logits'].sigmoid(), out['scores'])
 
 
-def test_predictions_reach_every_frame_with_class_scores():
+def test_predictions_cover_every_frame_with_class_scores():
     (sample,) = _public_model().eval()(features([5]), _samples([5], [1]), mode='predict')
     assert sample.pred_scores.shape == (80,)
     assert sample.pred_class_scores.shape == (80, 3)
     torch.testing.assert_close(sample.pred_class_scores.sum(1), torch.ones(80))
 
 
-def test_scores_of_a_video_do_not_depend_on_what_it_is_batched_with():
+def test_scores_of_a_video_do_not_depend_on_the_batch():
     model = _public_model().eval()
     lengths = [39, 5, 16]
     feats = features(lengths)
@@ -94,7 +94,7 @@ def test_scores_of_a_video_do_not_depend_on_what_it_is_batched_with():
         torch.testing.assert_close(samples[i].pred_class_scores, alone.pred_class_scores, rtol=1e-5, atol=1e-6)
 
 
-def test_crops_are_as_many_training_videos():
+def test_each_crop_counts_as_a_training_video():
     model = _public_model()
     feats = features([*LENGTHS, *LENGTHS]).view(2, 4, 1, -1, WIDTH)
     feats[1] = feats[1] * (torch.arange(16) < torch.tensor(LENGTHS)[:, None])[:, None, :, None]
@@ -105,7 +105,7 @@ def test_crops_are_as_many_training_videos():
         torch.testing.assert_close(value, (apart[0][name] + apart[1][name]) / 2)
 
 
-def test_training_moves_all_but_the_text_tower_and_tells_videos_apart():
+def test_training_changes_all_but_the_text_tower_and_separates_videos():
     model = _model()
     frozen = {name: value.clone() for name, value in model.state_dict().items() if name.startswith('text')}
     frozen = {name: value for name, value in frozen.items() if not name.startswith('text_mlp')}
@@ -133,7 +133,7 @@ def test_training_moves_all_but_the_text_tower_and_tells_videos_apart():
     assert min(predicted[i].pred_scores.max() for i in (2, 3, 4, 5)) > 0.8
 
 
-def test_padding_and_what_fills_it_change_nothing():
+def test_padding_and_its_values_change_nothing():
     model = _public_model().eval()
     feats = features([16, 5])
     samples = _samples([16, 5], [0, 1])
@@ -195,19 +195,19 @@ def test_binary_loss_by_hand():
         (dict(window=5), 'window=5 does not divide length=16'),
     ],
 )
-def test_options_that_cannot_work_are_refused(options, message):
+def test_invalid_options_are_rejected(options, message):
     with pytest.raises(ConfigError, match=message):
         _model(**options)
 
 
-def test_training_videos_that_are_too_long_or_of_no_class_are_refused():
+def test_training_videos_that_are_too_long_or_without_a_class_are_rejected():
     with pytest.raises(ConfigError, match='20 snippets, the model has max_snippets=16'):
         _model()(features([20]), _samples([20], [0]), mode='loss')
     with pytest.raises(DataError, match='none of the 3 classes'):
         _model()(features([5]), _samples([5], [3]), mode='loss')
 
 
-def test_a_public_file_without_its_clip_or_with_more_is_refused_and_others_are_left_alone():
+def test_a_public_file_with_missing_or_unknown_tensors_is_rejected_and_other_layouts_give_none():
     tensors = public_tensors()
     model = _model()
     assert model.from_public({'fc1.weight': torch.zeros(1)}) is None
@@ -220,7 +220,7 @@ def test_a_public_file_without_its_clip_or_with_more_is_refused_and_others_are_l
         model.from_public(own)
 
 
-def test_a_random_text_tower_is_warned_about(caplog):
+def test_a_random_text_tower_gives_a_warning(caplog):
     model = _model()
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)

@@ -34,7 +34,7 @@ def test_scores_are_the_softmax_over_phrases_of_cosines():
     )
 
 
-def test_padding_changes_no_score_of_a_window():
+def test_padding_does_not_change_window_means():
     model = _model(score_head=dict(score_window=3))
     feats = torch.randn(2, 1, 6, 6)
     feats[1, :, 4:] = 0
@@ -43,7 +43,7 @@ def test_padding_changes_no_score_of_a_window():
     torch.testing.assert_close(short.pred_logits, alone.pred_logits)
 
 
-def test_nothing_can_be_trained():
+def test_training_is_rejected():
     model = _model()
     assert not any(p.requires_grad for p in model.parameters())
     with pytest.raises(ConfigError, match='tools/test.py CONFIG none'):

@@ -12,7 +12,7 @@ VISION = dict(type='CLIPVisionTransformer', image_size=32, patch_size=16, width=
 
 @MODELS.register_module(force=True)
 class ToyFrameBackbone(nn.Module):
-    """The mean of each colour."""
+    """Image backbone: the mean of each colour channel."""
 
     width = 3
 
@@ -26,7 +26,7 @@ class ToyFrameBackbone(nn.Module):
 
 @MODELS.register_module(force=True)
 class ToyClipBackbone(nn.Module):
-    """The last frame less the first."""
+    """Clip backbone: the last frame minus the first."""
 
     width = 3
     takes_clips = True
@@ -37,7 +37,7 @@ class ToyClipBackbone(nn.Module):
 
 
 def grey(*levels):
-    """Frames of one level each, shape (1, f, 3, 4, 4)."""
+    """Frames of one grey level each, shape (1, f, 3, 4, 4)."""
     return torch.tensor(levels, dtype=torch.uint8).view(1, -1, 1, 1, 1).expand(1, len(levels), 3, 4, 4)
 
 
@@ -47,12 +47,12 @@ def test_frames_are_normalised_and_averaged():
 
 
 def test_normalised_before_the_mean():
-    """As VadCLIP's users average: each frame's feature has length 1, their mean has not."""
+    """Features of frames are scaled to length 1 before the mean, so the mean is shorter."""
     model = SnippetFeatureExtractor(dict(type='ToyFrameBackbone'), mean=(0, 0, 0), std=(1, 1, 1), normalize=True)
     torch.testing.assert_close(model(grey(3, 200)), torch.full((1, 3), 3**-0.5))
 
 
-def test_a_clip_backbone_sees_the_snippet():
+def test_a_clip_backbone_gets_the_whole_snippet():
     model = SnippetFeatureExtractor(dict(type='ToyClipBackbone'), mean=(0, 0, 0), std=(1, 1, 1))
     frames = torch.cat([grey(5, 9, 11), grey(1, 2, 3)])
     for limit in (None, 1, 3, 100):
@@ -104,7 +104,7 @@ def test_other_backbones_load_their_own_names(tmp_path):
         model.init_weights()
 
 
-def test_random_weights_are_said(caplog, monkeypatch):
+def test_random_weights_give_a_warning(caplog, monkeypatch):
     from mmengine.logging import MMLogger
 
     said = []
@@ -113,7 +113,7 @@ def test_random_weights_are_said(caplog, monkeypatch):
     assert 'RANDOM weights' in said[0]
 
 
-def test_hash_is_of_values_not_of_files():
+def test_hash_depends_on_values_not_on_files():
     torch.manual_seed(0)
     one = SnippetFeatureExtractor(VISION, embed_dim=8)
     two = SnippetFeatureExtractor(VISION, embed_dim=8)
@@ -122,7 +122,7 @@ def test_hash_is_of_values_not_of_files():
     assert one.weights_sha256() == two.weights_sha256()
 
 
-def test_wrong_settings():
+def test_invalid_settings_are_rejected():
     with pytest.raises(ConfigError, match='has no projection'):
         SnippetFeatureExtractor(dict(type='ToyClipBackbone'), embed_dim=4)
 

@@ -41,7 +41,7 @@ def test_single_label_loss_equals_torch():
     torch.testing.assert_close(head(label_smoothing=0.2).loss(LOGITS, LABELS), expected)
 
 
-def test_hard_and_mixed_labels_of_the_same_content_have_the_same_loss(metadata):
+def test_indices_and_shares_of_the_same_labels_have_the_same_loss(metadata):
     model = ClassificationHead(4, 'species', metadata, class_weights='inverse', label_smoothing=0.1)
     labels = torch.tensor([0, 1, 1])
     logits = LOGITS[:, :2]
@@ -81,7 +81,7 @@ def test_class_weights_by_hand(metadata):
     torch.testing.assert_close(model.loss(logits, labels), each.mean())
 
 
-def test_weights_of_several_labels_count_where_the_class_is(metadata):
+def test_class_weights_apply_to_positive_labels_with_several_labels(metadata):
     model = ClassificationHead(4, 'behaviour', metadata, multi_label=True, class_weights='inverse')
     assert model.classes == ('eats', 'runs')
     assert model.class_weights.tolist() == [1, 1]  # two clips each
@@ -92,7 +92,7 @@ def test_weights_of_several_labels_count_where_the_class_is(metadata):
     torch.testing.assert_close(model.loss(logits, targets), each.mean())
 
 
-def test_unknown_label_does_not_count():
+def test_unknown_labels_are_skipped():
     model = head()
     labels = torch.tensor([0, -1, 0])
     torch.testing.assert_close(model.loss(LOGITS, labels), F.cross_entropy(LOGITS, labels, ignore_index=-1))
@@ -136,7 +136,7 @@ def test_labels_of_a_batch():
         head(multi_label=True).targets_of([torch.tensor(1)])
 
 
-def test_classes_travel_with_the_weights():
+def test_classes_are_saved_with_the_weights():
     state = head().state_dict()
     assert state['_extra_state'] == {'classes': ['a', 'b', 'c']}
     head().load_state_dict(state)
@@ -144,7 +144,7 @@ def test_classes_travel_with_the_weights():
         head(classes=('a', 'b', 'd')).load_state_dict(state)
 
 
-def test_settings(metadata):
+def test_invalid_settings_are_rejected(metadata):
     with pytest.raises(ConfigError, match='species: give metadata'):
         ClassificationHead(4, 'species')
     with pytest.raises(ConfigError, match='needs metadata, to count'):

@@ -21,13 +21,13 @@ def test_file_keeps_names_and_embeddings(tmp_path):
     torch.testing.assert_close(again, embeds)
 
 
-def test_codebook_of_another_width(tmp_path):
+def test_codebook_of_another_width_is_rejected(tmp_path):
     save_codebook(tmp_path / 'c.safetensors', ['dog'], torch.ones(1, 8))
     with pytest.raises(DataError, match='its concepts have 8 dimensions, the model has embed_dim=512'):
         load_codebook(tmp_path / 'c.safetensors', embed_dim=512)
 
 
-def test_files_that_are_no_codebook(tmp_path):
+def test_files_that_are_not_a_codebook_are_rejected(tmp_path):
     path = tmp_path / 'c.safetensors'
     with pytest.raises(MissingFileError, match='There is no codebook .*tools/build_codebook.py'):
         load_codebook(path)
@@ -82,6 +82,6 @@ def test_embeddings_are_means_over_templates():
         embed_names(['a'], SMALL_CLIP, ['a photo'])
 
 
-def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_a_name(tmp_path):
     (tmp_path / 'n.txt').write_text('person\r\ncar\r\n', encoding='utf-8-sig', newline='')
     assert read_names(tmp_path / 'n.txt') == ['person', 'car']

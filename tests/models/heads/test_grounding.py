@@ -38,13 +38,13 @@ def test_grid_covers_any_object_of_its_sizes_at_half_iou():
 
 
 @pytest.mark.parametrize('options', [dict(sizes=()), dict(sizes=(1.2,)), dict(step=0), dict(aspect_ratios=(0,))])
-def test_grid_options_out_of_range_are_refused(options):
+def test_grid_options_out_of_range_are_rejected(options):
     with pytest.raises(ConfigError, match='GridProposals'):
         GridProposals(**options)
 
 
 class _PerFrame(nn.Module):
-    """Different boxes in every frame."""
+    """Proposals that differ in every frame."""
 
     def forward(self, pixels):
         low = torch.rand(len(pixels), 6, 2, generator=torch.Generator().manual_seed(1)) * 0.5
@@ -70,7 +70,7 @@ def test_equals_a_plain_loop_over_boxes(proposals, chunk_elements, monkeypatch):
             torch.testing.assert_close(boxes[:, t], own[cosines.argmax(0)])
 
 
-def test_finds_the_box_that_the_caption_is_about():
+def test_finds_the_box_that_the_caption_describes():
     dense = torch.zeros(1, 2, 8, 8)
     dense[:, 0] = 1.0
     dense[:, :, 2:4, 4:6] = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
@@ -85,7 +85,7 @@ def test_finds_the_box_that_the_caption_is_about():
 
 @pytest.fixture
 def fake_mmdet(monkeypatch, tmp_path):
-    """An MMDetection that finds two boxes in odd frames and none in even ones, and notes what it was given."""
+    """Fake MMDetection: finds two boxes in odd frames and none in even ones, and records its inputs."""
     seen = []
 
     def inference_detector(detector, images):
@@ -112,7 +112,7 @@ def fake_mmdet(monkeypatch, tmp_path):
 def test_detector_boxes_are_normalised_sorted_and_filled_up(fake_mmdet):
     pixels = torch.zeros(2, 3, 4, 8, dtype=torch.uint8)
     pixels[:, 0] = 7  # red
-    pixels[1, 2] = 3  # blue, which a reader of BGR finds first
+    pixels[1, 2] = 3  # blue, the first channel in BGR
     boxes = MMDetProposals('det.py', batch_size=1)(pixels)
     whole = [0.0, 0, 1, 1]
     assert boxes.tolist() == [[whole, whole, whole], [[0.5, 0.5, 1, 1], [0, 0, 0.5, 0.5], whole]]
@@ -137,7 +137,7 @@ def test_missing_mmdet_is_named_with_its_command(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_real_detector_runs_in_silence_and_leaves_the_scope_alone(capfd):
+def test_a_real_detector_runs_without_output_and_restores_the_scope(capfd):
     with DefaultScope.overwrite_default_scope('vadlab'):
         proposals = MMDetProposals('rtmdet/rtmdet_tiny_8xb32-300e_coco.py', score_thr=0.0, max_boxes=5)
         pixels = torch.randint(0, 256, (2, 3, 96, 128), dtype=torch.uint8)

@@ -54,7 +54,7 @@ def test_a_codebook_smaller_than_the_candidates_gives_all_of_it():
     assert named.logits.shape == (2, 6, 3)
 
 
-def test_mixed_precision_names_patches_as_float32_does():
+def test_mixed_precision_assigns_the_same_concepts_as_float32():
     aligned, whole, codebook = unit(4, 50, 8), unit(4, 8, seed=1), unit(400, 8, seed=2)
     head = MaskCLIPHead(num_nearest=5).eval()
     exact = head(aligned, whole, codebook, 100.0)
@@ -64,7 +64,7 @@ def test_mixed_precision_names_patches_as_float32_does():
     assert torch.equal(rough.concepts, exact.concepts)
 
 
-def test_bad_options_are_refused():
+def test_invalid_options_are_rejected():
     with pytest.raises(ConfigError, match='num_nearest=0'):
         MaskCLIPHead(num_nearest=0)
     with pytest.raises(ConfigError, match='temperature=0'):

@@ -15,7 +15,7 @@ def _head(**options):
     return PromptScoringHead(CLASSES, {'Normal': ['a', 'b'], 'Fighting': ['c'], 'RoadAccidents': ['d']}, **options)
 
 
-def test_margin_by_hand():
+def test_logit_by_hand():
     head = _head()
     prompts = torch.eye(4)
     frame = torch.tensor([[[0.1, 0.2, 0.3, 0.4]]])
@@ -23,7 +23,7 @@ def test_margin_by_hand():
     assert head(frame, prompts, 10.0).item() == pytest.approx(wanted, abs=1e-5)
 
 
-def test_class_scores_agree_with_margins_and_add_up_the_phrases_of_a_class():
+def test_class_scores_agree_with_logits_and_sum_over_the_phrases_of_a_class():
     head = _head(score_window=3)
     generator = torch.Generator().manual_seed(0)
     frames = F.normalize(torch.randn(2, 5, 4, generator=generator), dim=-1)
@@ -36,7 +36,7 @@ def test_class_scores_agree_with_margins_and_add_up_the_phrases_of_a_class():
     torch.testing.assert_close(one, torch.tensor([e + 1, 1, 1]) / (e + 3))
 
 
-def test_margins_do_not_saturate_where_probabilities_do():
+def test_logits_do_not_saturate_where_probabilities_do():
     head = _head()
     frames = F.normalize(torch.tensor([[[0.0, 0, 1.0, 0], [0.1, 0, 1.0, 0]]]), dim=-1)
     logits = head(frames, torch.eye(4), 1000.0)
@@ -60,7 +60,7 @@ def test_window_averages_the_neighbours_that_exist():
     torch.testing.assert_close(_head(score_window=3)(frames, prompts, 10.0), wanted)
 
 
-def test_built_in_phrases_read_well_and_unknown_classes_become_words():
+def test_known_classes_use_built_in_phrases_and_others_their_name():
     head = PromptScoringHead(['Normal', 'RoadAccidents', 'PickPocketing'], templates=['{}'])
     assert head.texts[-2:] == ['a road accident', 'pick pocketing']
     assert head.is_normal.tolist() == [True, True, False, False]
@@ -79,7 +79,7 @@ def test_built_in_phrases_read_well_and_unknown_classes_become_words():
         (dict(prompts={'Fighting': 'people fighting'}), 'must be a list of phrases'),
     ],
 )
-def test_mistakes_are_named(options, message):
+def test_invalid_options_are_named(options, message):
     with pytest.raises(ConfigError, match=message):
         PromptScoringHead(**{'classes': CLASSES, **options})
 

@@ -24,11 +24,11 @@ def test_one_tensor_is_kept_for_the_backward_pass():
     x = torch.randn(5, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         QuickGELU()(x * 1.0)
-    # x * 1.0 keeps nothing but the scalar's own bookkeeping
+    # x * 1.0 saves nothing except data of the scalar
     assert [t.shape for t in kept] == [(5,)]
 
 
-def test_unknown_activation_is_refused():
+def test_unknown_activation_is_rejected():
     assert isinstance(build_activation('gelu'), torch.nn.GELU)
     with pytest.raises(ConfigError, match="hidden_act='relu' is not one of 'quick_gelu', 'gelu'"):
         build_activation('relu')

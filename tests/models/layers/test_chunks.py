@@ -25,7 +25,7 @@ def test_chunks_are_joined_in_order_and_those_without_a_snippet_never_run():
     torch.testing.assert_close(sums, expected.sum(-1))
 
 
-def test_what_lies_past_the_end_is_zeros_to_the_network():
+def test_padding_is_zeros_for_the_network():
     calls = []
     over_chunks(_record(calls), torch.full((1, 3, 2), 9.0), torch.tensor([[True, True, False]]), size=4)
     assert calls[0][0][0, :, 0].tolist() == [9, 9, 0, 0]
@@ -37,7 +37,7 @@ def test_a_long_video_runs_in_several_calls_of_bounded_size():
     assert [len(lengths) for _, lengths in calls] == [32, 3]
 
 
-def test_to_places_pads_with_zeros_and_false_and_refuses_what_is_longer():
+def test_to_places_pads_with_zeros_and_false_and_rejects_longer_videos():
     assert to_places(torch.ones(2, 3, 4), 5, 'X')[0, :, 0].tolist() == [1, 1, 1, 0, 0]
     assert to_places(torch.ones(1, 1, dtype=torch.bool), 2, 'X').tolist() == [[True, False]]
     with pytest.raises(ConfigError, match='X: a training video has 3 snippets, the model has max_snippets=2'):

@@ -24,7 +24,7 @@ def _features(lengths, length=16, width=8):
 
 
 def _every_window(adapter, feats):
-    """Every window of every video through the transformer, padding or not."""
+    """Reference: all windows of all videos through the transformer, including padding."""
     windows = (feats + adapter.positional_embedding).reshape(-1, adapter.window, feats.shape[-1])
     for block in adapter.blocks:
         windows = block(windows)
@@ -33,7 +33,7 @@ def _every_window(adapter, feats):
 
 @pytest.mark.parametrize('heads', [1, 2])
 @pytest.mark.parametrize('lengths', [[16, 3, 9], [3, 1], [16, 13], [8]])
-def test_shortcuts_equal_every_window_of_every_video_through_whole_blocks(lengths, heads):
+def test_shortcuts_equal_full_blocks_over_every_window(lengths, heads):
     adapter, plain = _adapter(heads=heads), _adapter(heads=heads)
     for model in (adapter, plain):  # biases start at zero
         torch.manual_seed(3)
@@ -52,7 +52,7 @@ def test_shortcuts_equal_every_window_of_every_video_through_whole_blocks(length
         torch.testing.assert_close(p.grad, q.grad, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f'{n}: {m}')
 
 
-def test_the_transformer_sees_each_real_window_and_one_of_every_kind_of_padding():
+def test_the_transformer_runs_on_real_windows_and_once_per_padding_window():
     adapter = _adapter()
     shapes = []
     adapter.blocks[0].register_forward_hook(lambda module, args, out: shapes.append(tuple(out.shape)))
@@ -61,7 +61,7 @@ def test_the_transformer_sees_each_real_window_and_one_of_every_kind_of_padding(
     assert shapes == [(2 + 4 + 3 + 2, 4, 8), (8, 4, 8)]
 
 
-def test_windows_do_not_see_each_other():
+def test_windows_are_independent():
     adapter = _adapter()
     feats = _features([16])
     changed = feats.clone()
@@ -81,7 +81,7 @@ def test_similarity_equals_a_softmax_for_each_video_by_itself():
         expected = torch.where(cosines > 0.7, cosines, 0.0).softmax(1)
         torch.testing.assert_close(graph[i, :n, :n], expected)
         assert graph[i, n:].abs().sum() == graph[i, :, n:].abs().sum() == 0
-    assert (graph[0] > 1 / 16).any()  # some are similar, and not only to themselves
+    assert (graph[0] > 1 / 16).any()  # some snippets are similar to others
     assert ((F.normalize(feats[0], dim=-1) @ F.normalize(feats[0], dim=-1).T > 0.7).sum() > 16).item()
 
 
@@ -90,7 +90,7 @@ def test_zero_features_have_no_neighbours_and_no_nan():
     torch.testing.assert_close(graph[0, :5, :5], torch.full((5, 5), 0.2))
 
 
-def test_nearness_falls_by_e_every_e_places():
+def test_nearness_decreases_by_e_every_e_positions():
     nearness = _adapter().nearness
     assert nearness[3, 3] == 1
     assert nearness[2, 7].item() == pytest.approx(math.exp(-5 / math.e))
@@ -106,6 +106,6 @@ def test_graph_convolution_by_hand():
 
 
 @pytest.mark.parametrize(('options', 'message'), [(dict(window=5), 'window=5 does not'), (dict(width=7), 'width=7')])
-def test_sizes_that_do_not_fit_are_refused(options, message):
+def test_sizes_that_do_not_fit_are_rejected(options, message):
     with pytest.raises(ConfigError, match=message):
         LocalGlobalAdapter(**(dict(width=8, length=16, window=4, heads=1) | options))

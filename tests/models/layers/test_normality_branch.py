@@ -27,7 +27,7 @@ def test_aggregation_equals_torch_multi_head_attention():
     torch.testing.assert_close(block(x, y), expected + block.mlp(block.norm2(expected)), rtol=1e-4, atol=1e-5)
 
 
-def test_prototype_block_equals_a_loop_over_heads_and_forgets_its_input():
+def test_prototype_block_equals_a_loop_over_heads_without_a_residual():
     block = _noisy(PrototypeBlock(16))
     x, y = torch.randn(1, 4, 16), torch.randn(1, 3, 16)
     key, value = block.key_value(block.norm1(y))[0].chunk(2, dim=-1)
@@ -55,13 +55,13 @@ def test_gather_is_the_mean_distance_to_the_nearest_pattern():
     assert gather.item() == pytest.approx(sum(nearest) / 8, rel=1e-5)
 
 
-def test_each_place_is_rebuilt_of_its_own_video_alone():
+def test_each_position_is_reconstructed_only_from_its_own_video():
     branch = _noisy(NormalityBranch(16, prototypes=3, decoder_layers=2))
     x, normal = torch.randn(2, 6, 16), torch.randn(2, 4, 16)
     both, _ = branch(x, normal)
     torch.testing.assert_close(branch(x[1:, 2:3], normal[1:])[0], both[1:, 2:3])
 
 
-def test_channels_that_heads_do_not_share_evenly_are_refused():
+def test_channels_that_heads_do_not_divide_are_rejected():
     with pytest.raises(ConfigError, match='dim=12 is not a multiple of its 8 heads'):
         NormalityBranch(12)

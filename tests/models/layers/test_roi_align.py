@@ -17,7 +17,7 @@ def _fresh_answers():
 
 
 def _near(side):
-    """Where a box begins along a side of that many cells: also beyond the map, often on the border of a cell."""
+    """Start of a box along a side of that many cells: also outside the map, often on the border of a cell."""
     return st.one_of(st.integers(-2 * side, 2 * side).map(float), st.floats(-2 * side, 2 * side, width=32))
 
 
@@ -44,7 +44,7 @@ ALL_OF_IT = dict(output_size=1, sampling_ratio=0, aligned=True)
 
 @given(_cases())
 @example(((1, 2, 2), [[0, 0, 0, 2, 2]], ALL_OF_IT, torch.float32))
-@example(((2, 3, 4), [[1, 1, 1, 1, 3], [1, 0, 2, 3, 2]], ALL_OF_IT, torch.float32))  # empty, beside one that is not
+@example(((2, 3, 4), [[1, 1, 1, 1, 3], [1, 0, 2, 3, 2]], ALL_OF_IT, torch.float32))  # one empty, one not
 @example(((1, 3, 3), [[0, -9, -9, -5, -5], [0, -9, -9, 9, 9], [0, 2, 2, 3.5, 3.5]], ALL_OF_IT, torch.float32))
 def test_plain_equals_mmcv(case):
     (maps, height, width), rois, options, dtype = case
@@ -73,7 +73,7 @@ def test_no_boxes_give_no_features_and_no_gradient():
 
 @pytest.fixture(params=['mmcv', 'plain'])
 def op(request, monkeypatch):
-    """Each of the two in turn."""
+    """Run with each of the two implementations."""
     if request.param == 'plain':
         monkeypatch.setitem(sys.modules, 'mmcv.ops', None)
     assert bool(mmcv_ops_problem('cpu')) == (request.param == 'plain')
@@ -83,7 +83,7 @@ def op(request, monkeypatch):
 @pytest.mark.parametrize(
     ('dtype', 'expected'), [(torch.bfloat16, torch.float32), (torch.float32, torch.float32), (torch.float64,) * 2]
 )
-def test_features_come_in_float32_or_float64(dtype, expected):
+def test_features_are_float32_or_float64(dtype, expected):
     maps = torch.arange(4, dtype=dtype).view(1, 1, 2, 2)
     pooled = RoIAlign()(maps, torch.tensor([[0.0, 0, 0, 2, 2]]))
     assert pooled.dtype == expected
@@ -109,7 +109,7 @@ def test_runs_outside_of_mixed_precision():
     assert torch.equal(pooled, RoIAlign()(maps, rois))
 
 
-def test_missing_ops_say_how_to_build_them(monkeypatch):
+def test_missing_ops_message_tells_how_to_build_them(monkeypatch):
     monkeypatch.setitem(sys.modules, 'mmcv.ops', None)
     assert 'make install' in mmcv_ops_problem('cpu')
 
@@ -124,7 +124,7 @@ def test_ops_without_a_device_are_named(monkeypatch):
     assert 'make install' in problem
 
 
-def test_mmcv_is_taken_where_it_runs(monkeypatch):
+def test_mmcv_is_used_where_it_runs(monkeypatch):
     calls = []
     monkeypatch.setattr('mmcv.ops.roi_align', lambda *args: calls.append(args) or roi_align(*args))
     RoIAlign()(torch.ones(1, 1, 2, 2), torch.tensor([[0.0, 0, 0, 2, 2]]))

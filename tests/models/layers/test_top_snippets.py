@@ -25,7 +25,7 @@ def test_weights_sum_to_one_and_never_fall_on_padding_even_if_it_scores_highest(
     )
 
 
-def test_no_gradient_flows_to_the_choice():
+def test_no_gradient_flows_through_the_choice():
     scores = torch.randn(1, 5, requires_grad=True)
     weights = top_snippets(scores, torch.ones(1, 5, dtype=torch.bool))
     assert not weights.requires_grad

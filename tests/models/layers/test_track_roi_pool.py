@@ -23,7 +23,7 @@ def _bilinear(grid, x, y):
 
 
 def _reference(grid, box):
-    """RoIAlign to one cell as Mask R-CNN describes it: the mean of samples, one for each cell that the box spans."""
+    """RoIAlign to one cell as in Mask R-CNN: the mean of samples, one per cell that the box spans."""
     h, w = grid.shape[1:]
     x1, y1, x2, y2 = box[0] * w, box[1] * h, box[2] * w, box[3] * h
     nx, ny = math.ceil(x2 - x1), math.ceil(y2 - y1)
@@ -98,18 +98,18 @@ def test_gradients_equal_finite_differences(output_size):
 
 
 @pytest.mark.parametrize('n_regions', [0, 2])
-def test_without_a_single_box_all_is_zero(n_regions):
+def test_without_boxes_all_features_are_zero(n_regions):
     valid = torch.zeros(n_regions, 3, dtype=torch.bool)
     pooled = TrackRoIPool()(torch.zeros(0, 4, 2, 2), _mask([False] * 3), [torch.zeros(n_regions, 3, 4)], [valid])
     assert pooled.shape == (n_regions, 3, 4)
     assert not pooled.any()
 
 
-def test_a_box_in_a_frame_without_features_is_refused():
+def test_a_box_in_a_frame_without_features_is_rejected():
     with pytest.raises(ValueError, match='frame without dense features'):
         TrackRoIPool()(torch.zeros(1, 1, 2, 2), _mask([True, False]), [torch.zeros(1, 2, 4)], [_mask([True, True])])
 
 
-def test_lists_of_different_lengths_are_refused():
+def test_lists_of_different_lengths_are_rejected():
     with pytest.raises(ValueError, match='1 videos, 2 sets of boxes, 1 of masks'):
         TrackRoIPool()(torch.zeros(1, 1, 2, 2), _mask([True]), [torch.zeros(1, 1, 4)] * 2, [_mask([True])])

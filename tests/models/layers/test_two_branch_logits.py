@@ -6,7 +6,7 @@ from vadlab.models.layers.mlp import MLP
 from vadlab.models.layers.two_branch_logits import two_branch_logits
 
 
-def test_equal_the_branches_written_out_for_one_video_after_the_other():
+def test_logits_equal_a_loop_over_videos():
     torch.manual_seed(0)
     x, texts = torch.randn(3, 5, 8), torch.randn(4, 8)
     binary_mlp, classifier, text_mlp = MLP(8), nn.Linear(8, 1), MLP(8)

@@ -6,7 +6,7 @@ from vadlab.models.layers.weights_cache import WeightsCache, steady_weights
 
 
 class Encoder(nn.Module):
-    """Doubles a weight, and counts how often."""
+    """Doubles a weight and counts its calls."""
 
     def __init__(self, learns=True):
         super().__init__()
@@ -64,7 +64,7 @@ def optimize(model, **options):
     ids=['data', 'swap', 'load', 'fused', 'foreach', 'plain'],
 )
 @pytest.mark.parametrize('learning', [None, True])
-def test_no_change_of_a_weight_goes_unnoticed(change, learning):
+def test_every_change_of_a_weight_is_noticed(change, learning):
     model = Encoder()
     with torch.no_grad(), steady_weights():
         model()
@@ -88,7 +88,7 @@ def test_gradients_are_never_lost():
         assert model().requires_grad
 
 
-def test_validation_inside_training_is_a_scope_of_its_own():
+def test_validation_inside_training_has_its_own_scope():
     model, frozen = Encoder(), Encoder(learns=False)
     with steady_weights(learning=True):
         for expected in (1, 2):
@@ -101,7 +101,7 @@ def test_validation_inside_training_is_a_scope_of_its_own():
             assert frozen.calls == 2 * expected
 
 
-def test_scope_ends_with_an_error():
+def test_scope_ends_when_an_error_is_raised():
     model = Encoder()
 
     @steady_weights()
@@ -116,7 +116,7 @@ def test_scope_ends_with_an_error():
         assert model().tolist() == [6, 6]
 
 
-def test_autocast_has_a_value_of_its_own():
+def test_autocast_has_its_own_value():
     model = Encoder()
     model.encode = lambda: model.weight[None] @ model.weight[:, None]
     with torch.no_grad(), steady_weights():

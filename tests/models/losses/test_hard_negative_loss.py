@@ -18,7 +18,7 @@ def test_value_by_hand():
     assert loss.item() == pytest.approx(0.5 * (first + second) / 2, abs=1e-6)
 
 
-def test_regions_without_negatives_or_frames_take_no_part():
+def test_regions_without_negatives_or_frames_are_skipped():
     torch.manual_seed(0)
     regions = F.normalize(torch.randn(3, 4), dim=-1)
     candidates = F.normalize(torch.randn(3, 3, 4), dim=-1)
@@ -34,7 +34,7 @@ def test_regions_without_negatives_or_frames_take_no_part():
 
 
 @pytest.mark.parametrize('shape', [(0, 3), (2, 1), (2, 3)])
-def test_nothing_to_compare_is_zero_with_a_graph(shape):
+def test_loss_without_negatives_is_zero_with_a_graph(shape):
     regions = torch.ones(shape[0], 4, requires_grad=True)
     loss = HardNegativeLoss()(regions, torch.ones(*shape, 4), torch.zeros(shape, dtype=torch.bool), 1.0)
     assert loss.item() == 0
@@ -61,6 +61,6 @@ def test_extreme_logits_stay_finite():
     assert regions.grad.isfinite().all()
 
 
-def test_shapes_that_do_not_fit_are_refused():
+def test_shapes_that_do_not_fit_are_rejected():
     with pytest.raises(ValueError, match='do not fit'):
         HardNegativeLoss()(torch.zeros(2, 4), torch.zeros(2, 3, 4), torch.ones(2, 2, dtype=torch.bool), 1.0)

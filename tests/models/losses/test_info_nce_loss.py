@@ -33,7 +33,7 @@ def test_equals_torch_cross_entropy_in_both_directions():
     torch.testing.assert_close(loss, (forth + back) / 2)
 
 
-def test_equal_ids_are_no_negatives_in_the_batch_nor_in_the_queue():
+def test_equal_ids_are_not_negatives_in_the_batch_or_the_queue():
     queries, keys = _pairs(n=3)
     extra_keys, extra_queries = _pairs(n=2, seed=1)
     loss = InfoNCELoss()(
@@ -62,7 +62,7 @@ def test_equal_ids_are_no_negatives_in_the_batch_nor_in_the_queue():
     torch.testing.assert_close(loss, torch.stack(expected).mean())
 
 
-def test_masked_pairs_count_for_nothing_even_when_nan():
+def test_masked_pairs_are_ignored_even_if_nan():
     queries, keys = _pairs(n=4)
     keep = torch.tensor([True, False, True, True])
     expected = InfoNCELoss()(queries[keep], keys[keep], 5.0)
@@ -77,7 +77,7 @@ def test_masked_pairs_count_for_nothing_even_when_nan():
 
 
 @pytest.mark.parametrize('n', [0, 3])
-def test_nothing_valid_is_zero_with_a_graph(n):
+def test_loss_without_valid_pairs_is_zero_with_a_graph(n):
     queries, keys = (x.requires_grad_() for x in _pairs(n=n))
     loss = InfoNCELoss()(queries, keys, 5.0, valid=torch.zeros(n, dtype=torch.bool))
     loss.backward()
@@ -113,12 +113,12 @@ def test_half_precision_embeddings_give_a_float32_loss():
     torch.testing.assert_close(loss, InfoNCELoss()(queries.bfloat16().float(), keys.bfloat16().float(), 100.0))
 
 
-def test_unpaired_shapes_are_refused():
+def test_unpaired_shapes_are_rejected():
     with pytest.raises(ValueError, match=r'queries \(2, 4\) and keys \(3, 4\) must pair up'):
         InfoNCELoss()(torch.zeros(2, 4), torch.zeros(3, 4), 1.0)
 
 
-def test_caption_ids_tell_sequences_apart_whatever_the_padding():
+def test_caption_ids_distinguish_sequences_for_any_padding():
     tokens = [torch.tensor(t) for t in ([5, 6, 7], [5, 6], [5, 6, 7], [7, 6, 5], [0, 5], [5])]
     ids = caption_ids(tokens)
     assert ids[0] == ids[2]

@@ -29,7 +29,7 @@ def test_the_authors_objective_on_arithmetic_scores():
     assert sum(terms.values()).item() == pytest.approx(30.157764729901395, abs=1e-9)
 
 
-def test_padding_counts_nowhere():
+def test_padding_is_ignored():
     torch.manual_seed(0)
     normal, abnormal = torch.rand(2, 4), torch.rand(2, 4)
     mask = torch.tensor([[True, True, True, False]] * 2)
@@ -38,7 +38,7 @@ def test_padding_counts_nowhere():
         torch.testing.assert_close(masked[name], term)
 
 
-def test_gradients_are_right():
+def test_gradients_equal_finite_differences():
     torch.manual_seed(0)
     loss = MODELS.build(dict(type='MILRankingLoss', sparsity_weight=0.3, smoothness_weight=0.7))
     scores = [torch.rand(3, 5, dtype=torch.float64, requires_grad=True) for _ in range(2)]

@@ -22,7 +22,7 @@ def log():
 
 
 def _pairs(*ids):
-    """Pairs that can be told by their values: query = id, key = -id."""
+    """Pairs that are identified by their values: query = id, key = -id."""
     ids = torch.tensor(ids)
     return ids[:, None].float(), -ids[:, None].float(), ids
 
@@ -59,9 +59,9 @@ def test_an_empty_batch_changes_nothing():
     assert queue.fill == 0
 
 
-def test_warmup_counts_optimizer_steps_and_says_once_that_it_is_over(log):
+def test_warmup_counts_optimizer_steps_and_logs_its_end_once(log):
     queue = NegativeQueue(1, size=4, warmup=2, name='queue of regions')
-    for i in range(8):  # batches of an accumulated step count for nothing
+    for i in range(8):  # batches of an accumulated step are not counted
         queue.enqueue(*_pairs(i))
     assert not queue.is_serving
     queue.after_optimizer_step()
@@ -79,13 +79,13 @@ def test_automatic_warmup_is_fifty_steps_or_a_tenth_of_all(max_steps, warmup):
     assert queue.warmup == warmup
 
 
-def test_warmup_that_is_given_stays():
+def test_an_explicit_warmup_is_kept():
     queue = NegativeQueue(1, warmup=7)
     queue.before_train(10)
     assert queue.warmup == 7
 
 
-def test_a_run_that_never_counts_steps_is_warned(log):
+def test_a_run_that_never_counts_steps_gets_a_warning(log):
     queue = NegativeQueue(1, warmup=5)
     for _ in range(300):
         queue.enqueue(*_pairs(1))
@@ -107,7 +107,7 @@ def test_state_survives_a_checkpoint():
     assert all(torch.equal(a, b) for a, b in zip(queue.state_dict().values(), other.state_dict().values(), strict=True))
 
 
-def test_what_was_served_is_not_overwritten_before_the_backward_pass():
+def test_returned_negatives_are_not_overwritten_before_the_backward_pass():
     queue = NegativeQueue(2, size=2, warmup=0)
     queue.enqueue(torch.ones(2, 2), torch.ones(2, 2), torch.tensor([1, 2]))
     anchor = torch.ones(1, 2, requires_grad=True)
@@ -117,7 +117,7 @@ def test_what_was_served_is_not_overwritten_before_the_backward_pass():
     assert anchor.grad.tolist() == [[2.0, 2.0]]
 
 
-def test_equal_captions_in_the_queue_are_no_negatives():
+def test_equal_captions_in_the_queue_are_not_negatives():
     torch.manual_seed(0)
     queries, keys, old_q, old_k = (F.normalize(torch.randn(3, 4), dim=-1) for _ in range(4))
     ids = torch.tensor([1, 2, 3])
@@ -141,11 +141,11 @@ def test_equal_captions_in_the_queue_are_no_negatives():
         (dict(warmup='soon'), "'auto' or a number of optimizer steps, got 'soon'"),
     ],
 )
-def test_options_out_of_range_are_refused(options, message):
+def test_options_out_of_range_are_rejected(options, message):
     with pytest.raises(ConfigError, match=message):
         NegativeQueue(4, **options)
 
 
-def test_pairs_of_different_lengths_are_refused():
+def test_pairs_of_different_lengths_are_rejected():
     with pytest.raises(ValueError, match='2 queries, 1 keys, 2 ids'):
         NegativeQueue(1).enqueue(torch.zeros(2, 1), torch.zeros(1, 1), torch.zeros(2, dtype=torch.long))

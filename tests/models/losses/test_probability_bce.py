@@ -12,7 +12,7 @@ def test_hand_computed_value_with_one_target_for_all():
     assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)
 
 
-def test_equals_torch_with_targets_and_with_a_mask_of_what_counts():
+def test_equals_torch_with_targets_and_with_a_mask():
     generator = torch.Generator().manual_seed(0)
     probabilities, targets = torch.rand(2, 3, 5, generator=generator)
     torch.testing.assert_close(probability_bce(probabilities, targets), F.binary_cross_entropy(probabilities, targets))
@@ -22,7 +22,7 @@ def test_equals_torch_with_targets_and_with_a_mask_of_what_counts():
     )
 
 
-def test_certain_and_wrong_is_finite_and_what_is_masked_gives_no_gradient():
+def test_certain_and_wrong_is_finite_and_masked_entries_get_no_gradient():
     probabilities = torch.tensor([0.0, 1.0], requires_grad=True)
     loss = probability_bce(probabilities, 1.0, torch.tensor([True, False]))
     assert loss.item() == 100.0
@@ -31,7 +31,7 @@ def test_certain_and_wrong_is_finite_and_what_is_masked_gives_no_gradient():
     assert probabilities.grad[1] == 0
 
 
-def test_gradient_equals_the_derivative_written_out():
+def test_gradient_equals_the_analytic_derivative():
     probabilities = torch.tensor([0.2, 0.7, 0.4], requires_grad=True)
     probability_bce(probabilities, torch.tensor([0.0, 1.0, 0.5])).backward()
     p, y = probabilities.detach(), torch.tensor([0.0, 1.0, 0.5])

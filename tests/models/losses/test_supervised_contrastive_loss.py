@@ -23,7 +23,7 @@ def loop(f, labels, temperature):
     return sum(losses) / len(losses)
 
 
-def test_loss_equals_a_loop_over_anchors_lone_labels_left_out():
+def test_loss_equals_a_loop_over_anchors_without_single_labels():
     f, labels = features(9), torch.tensor([3, 1, 3, 0, 1, 1, 7, 3, 3])
     ours = SupervisedContrastiveLoss(temperature=0.2, loss_weight=0.25)(f, labels)
     assert float(ours) == pytest.approx(0.25 * loop(f, labels.tolist(), 0.2), rel=1e-9)
@@ -47,7 +47,7 @@ def test_loss_is_zero_with_a_gradient_where_no_label_occurs_twice():
         assert f.grad.isfinite().all()
 
 
-def test_bad_options_are_refused():
+def test_invalid_options_are_rejected():
     with pytest.raises(ConfigError, match='temperature=0'):
         SupervisedContrastiveLoss(temperature=0)
     with pytest.raises(ConfigError, match='max_anchors=0'):

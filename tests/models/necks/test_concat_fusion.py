@@ -5,7 +5,7 @@ from vadlab.models.layers.modality_tokens import ModalityTokens
 from vadlab.models.necks.concat_fusion import ConcatFusion
 
 
-def test_equals_a_few_lines_and_stands_in_for_what_is_missing():
+def test_equals_a_plain_computation_and_replaces_missing_modalities():
     torch.manual_seed(0)
     model = ConcatFusion({'video': 6, 'audio': 5}, width=8)
     video, audio = torch.randn(3, 4, 6), torch.randn(2, 5, 5)

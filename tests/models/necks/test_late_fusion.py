@@ -30,7 +30,7 @@ def test_classifying_the_mean_equals_the_mean_of_logits(found):
     torch.testing.assert_close(classifier(model(found, 3)), expected)
 
 
-def test_views_stay_apart_for_probabilities(found):
+def test_views_are_separate_for_probabilities(found):
     model = small(average='probabilities')
     views, shares = model(found, 3)
     assert shares.tolist() == [[0.5, 0.5], [1, 0], [0.5, 0.5]]
@@ -38,20 +38,20 @@ def test_views_stay_apart_for_probabilities(found):
     torch.testing.assert_close(views[SOUND, 1], model.streams['audio'](found['audio'].tokens.mean(1)))
 
 
-def test_clip_with_nothing_is_zeros(found):
+def test_clip_without_modalities_is_zeros(found):
     views, shares = small(average='probabilities')({'audio': found['audio']}, 3)
     assert views[1].abs().sum() == 0
     assert shares[1].tolist() == [0.5, 0.5]
     assert small()({'audio': found['audio']}, 3)[1].abs().sum() == 0
 
 
-def test_padding_is_left_out(found):
+def test_padding_is_ignored(found):
     valid = torch.tensor([[True] * 5, [True, True, False, False, False]])
     padded = {'audio': found['audio']._replace(valid=valid)}
     alone = {'audio': ModalityTokens(found['audio'].tokens[1:, :2])}
     torch.testing.assert_close(small()(padded, 3)[2:], small()(alone, 1))
 
 
-def test_unknown_average():
+def test_unknown_average_is_rejected():
     with pytest.raises(ConfigError, match="average='max' must be logits or probabilities"):
         small(average='max')

@@ -24,14 +24,14 @@ def sound(rows=None, n=5, valid=None, seed=2):
 
 
 def reference(block, heads=2):
-    """The same layer of torch's own, with the block's weights."""
+    """The same layer from torch, with the block's weights."""
     layer = torch.nn.TransformerEncoderLayer(8, heads, 32, 0.0, 'gelu', batch_first=True, norm_first=True)
     attention = layer.self_attn
     for theirs, ours in ((layer.norm1, block.norm1), (layer.norm2, block.norm2), (layer.linear1, block.fc1),
                          (layer.linear2, block.fc2), (attention.out_proj, block.out)):  # fmt: skip
         theirs.load_state_dict(ours.state_dict())
     attention.in_proj_weight.data, attention.in_proj_bias.data = block.qkv.weight.data, block.qkv.bias.data
-    return layer  # in training mode, without dropout: the path that is written out
+    return layer  # in training mode, without dropout: torch's slow path, which equals the formula
 
 
 def test_bottleneck_step_equals_a_few_lines_with_torch_layers():
@@ -50,7 +50,7 @@ def test_bottleneck_step_equals_a_few_lines_with_torch_layers():
     torch.testing.assert_close(state['audio'], audio[:, :-3])
 
 
-def test_clip_without_sound_is_the_same_in_any_company():
+def test_clip_without_sound_does_not_depend_on_the_batch():
     model = small(fusion_layer=1, layers=3)
     both = model({'video': tokens(), 'audio': sound(torch.tensor([0, 2]))}, 3)
     alone = model({'video': ModalityTokens(tokens().tokens[1:2], grid=(4,))}, 1)
@@ -60,14 +60,14 @@ def test_clip_without_sound_is_the_same_in_any_company():
     assert not torch.allclose(other[0], both[0])
 
 
-def test_clip_with_nothing_is_zeros():
+def test_clip_without_modalities_is_zeros():
     out = small()({'video': tokens(torch.tensor([0, 2]))}, 3)
     assert out[1].tolist() == [0.0] * 8
     assert out[0].abs().sum() > 0
 
 
 @pytest.mark.parametrize('readout', ['cls', 'mean'])
-def test_padding_is_not_seen(readout):
+def test_padding_is_masked(readout):
     model = small(readout=readout)
     valid = torch.tensor([[True] * 5, [True] * 3 + [False] * 2, [True] * 5])
     padded = sound(valid=valid)
@@ -76,27 +76,27 @@ def test_padding_is_not_seen(readout):
     torch.testing.assert_close(out[1:2], alone, rtol=0, atol=1e-6)
 
 
-def test_modalities_meet_in_bottlenecks_alone():
+def test_modalities_exchange_information_only_through_bottlenecks():
     model = small(layers=3, fusion_layer=1)
     video, audio = tokens(), sound()
     audio.tokens.requires_grad_()
     found = {'video': video, 'audio': audio}
     state = {name: model.embed(name, part) for name, part in found.items()}
     bottleneck = model.layer(0, state, model.bottleneck.expand(3, -1, -1), found)
-    # What a modality made of its own tokens has not heard of the other yet ...
+    # After one layer, the tokens of a modality do not depend on the other modality, ...
     (gradient,) = torch.autograd.grad(state['video'].sum(), audio.tokens, allow_unused=True, retain_graph=True)
     assert gradient is None
-    # ... nor when it has met the bottleneck of before, ...
+    # ... also with the initial bottleneck, ...
     after = dict(state)
     bottleneck = model.layer(1, after, bottleneck, found)
     (gradient,) = torch.autograd.grad(after['video'].square().sum(), audio.tokens, allow_unused=True, retain_graph=True)
     assert gradient is None
-    # ... but the bottleneck has, and so has who sees it next, ...
+    # ... but the bottleneck does, and so do tokens that attend to it next.
     later = dict(after)
     model.layer(2, later, bottleneck, found)
     (gradient,) = torch.autograd.grad(later['video'].square().sum(), audio.tokens, retain_graph=True)
     assert gradient.abs().sum() > 0
-    # ... and there is no other way.
+    # There is no other path.
     later = dict(after)
     model.layer(2, later, bottleneck.detach(), found)
     (gradient,) = torch.autograd.grad(later['video'].square().sum(), audio.tokens, allow_unused=True)
@@ -124,7 +124,7 @@ def test_mean_of_logits_equals_logits_of_the_mean():
     torch.testing.assert_close(classifier(fused), (classifier(read[0]) + classifier(read[1])) / 2)
 
 
-def test_every_weight_learns():
+def test_every_weight_gets_a_gradient():
     model = small(layers=2, fusion_layer=1).train()
     model({'video': tokens(), 'audio': sound()}, 3).square().sum().backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
@@ -145,12 +145,12 @@ def test_attention_of_one_layer_is_what_the_readout_attends_to(readout):
     _, seen = layer.self_attn(*[layer.norm1(joint)] * 3)
     if readout == 'cls':
         expected = seen[:, 0, 1:5]
-    else:  # half of a token is its own
+    else:  # half of the attention is the residual path
         expected = ((seen[:, :4, :4] + torch.eye(4)) / 2).mean(1)
     torch.testing.assert_close(weights['video'], expected / expected.sum(1, keepdim=True))
 
 
-def test_order_of_tokens_counts_only_with_positions():
+def test_order_of_tokens_matters_only_with_positions():
     for positions in (True, False):
         model = small(positions=positions)
         turned = ModalityTokens(tokens().tokens.flip(1), grid=(4,))
@@ -158,7 +158,7 @@ def test_order_of_tokens_counts_only_with_positions():
         assert same is not positions
 
 
-def test_numbers_that_do_not_fit():
+def test_invalid_numbers_are_rejected():
     with pytest.raises(ConfigError, match='fusion_layer=2 must be in 0..layers - 1 = 1'):
         small(fusion_layer=2)
     with pytest.raises(ConfigError, match='must be cls or mean'):

@@ -14,12 +14,12 @@ def test_mean_of_half_precision_is_float32():
     assert MeanTemporalPooling()(torch.ones(1, 3, 2, dtype=torch.bfloat16)).dtype == torch.float32
 
 
-def test_mean_of_no_frame_is_refused():
+def test_mean_of_no_frame_is_rejected():
     with pytest.raises(ValueError, match='no frame to average'):
         MeanTemporalPooling()(torch.zeros(2, 0, 4))
 
 
-def test_masked_mean_leaves_unmarked_frames_out_even_if_nan():
+def test_masked_mean_skips_unmarked_frames_even_if_nan():
     feats = torch.tensor([[[1.0], [float('nan')], [5.0]], [[7.0], [8.0], [9.0]]])
     mask = torch.tensor([[True, False, True], [False, False, False]])
     pooled, has_frame = MaskedMeanTemporalPooling()(feats, mask)
@@ -40,6 +40,6 @@ def test_masked_mean_of_no_region():
     assert has_frame.shape == (0,)
 
 
-def test_masked_mean_refuses_a_mask_of_another_shape():
+def test_masked_mean_rejects_a_mask_of_another_shape():
     with pytest.raises(ValueError, match=r'features \(1, 3, 2\) against mask \(1, 2\)'):
         MaskedMeanTemporalPooling()(torch.zeros(1, 3, 2), torch.ones(1, 2, dtype=torch.bool))

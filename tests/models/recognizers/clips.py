@@ -1,4 +1,4 @@
-"""Random clips in the shapes that the data preprocessor gives, and small recognizers for them."""
+"""Random clips in the format of the data preprocessor, and small recognizers for them."""
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -28,7 +28,7 @@ def recognizer(seed=0, **options):
 
 
 def clips(sound=(True, False, True), columns=70, lengths=None, seed=1):
-    """``inputs`` of a batch: 4 frames of 16 pixels, and 32 bands of sound where there is some."""
+    """``inputs`` of a batch: 4 frames of 16 pixels, and 32 bands for clips with sound."""
     generator = torch.Generator().manual_seed(seed)
     b, a = len(sound), sum(sound)
     return dict(

@@ -33,18 +33,18 @@ def test_learns_and_predicts(fusion, pooled):
     assert set(losses) == {'loss_species', 'top1_species', 'loss_behaviour', 'top1_behaviour'}
     (losses['loss_species'] + losses['loss_behaviour']).backward()
     idle = {name for name, p in model.named_parameters() if p.grad is None}
-    assert idle <= {'fusion.missing.video'}  # every clip has pictures
+    assert idle <= {'fusion.missing.video'}  # every clip has video
     predicted = model.eval()(clips(), data, mode='predict')
     assert predicted[0].pred_scores['species'].shape == (3,)
     torch.testing.assert_close(predicted[1].pred_scores['species'].sum(), torch.tensor(1.0))
 
 
 @pytest.mark.parametrize('fusion', FUSIONS, ids=lambda x: '-'.join(map(str, x.values())))
-def test_clip_without_sound_is_exact_whatever_its_buffer_and_its_company(fusion):
+def test_clip_without_sound_depends_neither_on_its_buffer_nor_on_the_batch(fusion):
     model = recognizer(fusion=fusion).eval()
     inputs = clips()
     expected = model(inputs)['species']
-    # A row for every clip, as a plain collation would give: what lies in that of the silent clip is nothing.
+    # One row per clip, as from a plain collation: values in the row of the silent clip must be ignored.
     for rubbish in (0.0, 1e6, float('nan')):
         buffer = torch.full((3, 1, 32, 70), rubbish)
         buffer[[0, 2]] = inputs['audio']
@@ -60,7 +60,7 @@ def test_clip_without_sound_is_exact_whatever_its_buffer_and_its_company(fusion)
 @pytest.mark.parametrize('lacking', ['video', 'audio'])
 @pytest.mark.parametrize('fusion', FUSIONS, ids=lambda x: '-'.join(map(str, x.values())))
 def test_a_batch_that_lacks_a_modality_is_exact(fusion, lacking):
-    """Logits, loss and gradients of clips that lack it are the same with and without a complete clip among them."""
+    """Logits, loss and gradients of clips without the modality are the same with and without a complete clip."""
     model = recognizer(fusion=fusion).eval()
     inputs = clips((True, True, True))
     other = 'audio' if lacking == 'video' else 'video'
@@ -95,7 +95,7 @@ def test_a_batch_that_lacks_a_modality_is_exact(fusion, lacking):
     assert model.eval()(alone, data, mode='predict')[0].pred_scores['species'].shape == (3,)
 
 
-def test_clip_is_the_same_beside_a_longer_one():
+def test_padding_does_not_change_a_clip():
     model = recognizer().eval()
     inputs = clips(lengths=(70, 40))
     out = model(inputs)['species']
@@ -115,7 +115,7 @@ def test_silent_clips_are_not_encoded():
     assert seen == [2]
 
 
-def test_masked_modality_is_not_encoded_and_leaves_the_bias():
+def test_masked_modality_is_not_encoded_and_only_the_bias_remains():
     model = recognizer(modalities=('audio',), fusion=dict(type='MBT', width=16, heads=2))
     model.encoders['video'].forward = None  # calling it would fail
     out = model(clips())['species']
@@ -146,13 +146,13 @@ def test_mean_of_probabilities_equals_a_few_lines():
     torch.testing.assert_close(losses['loss_species'], (sum(each) + cross(logits[1, 0], torch.tensor(1))) / 3)
 
 
-def test_attention_only_when_asked():
+def test_attention_is_returned_only_on_request():
     model = recognizer().eval()
     assert 'pred_attention' not in model(clips(), samples(), mode='predict')[0]
     model.collect_attention = True
     data = model(clips(lengths=(70, 40)), samples(), mode='predict')
     assert [set(sample.pred_attention) for sample in data] == [{'video', 'audio'}, {'video'}, {'video', 'audio'}]
-    assert data[0].pred_attention['video'].shape == (2,)  # two frames a token
+    assert data[0].pred_attention['video'].shape == (2,)  # two frames per token
     assert data[0].pred_attention['audio'].shape == (1, 3)
     assert data[2].pred_attention['audio'].shape == (1, 2)  # 40 of 70 columns
     for sample in data:
@@ -190,13 +190,13 @@ def test_missing_weights_stop_training(tmp_path):
         model.init_weights()
     with pytest.raises(CheckpointError, match='cannot be loaded'):
         model(clips())
-    # A checkpoint brings its own: nothing is missing then.
+    # A checkpoint has its own weights, so nothing is missing.
     trained = recognizer(video_encoder=VIDEOMAE, seed=1).eval()
     load_weights(model, trained.state_dict(), 'trained.pth')
     torch.testing.assert_close(model.eval()(clips())['species'], trained(clips())['species'])
 
 
-def test_fallback_is_a_warning_and_a_fact_in_the_checkpoint(tmp_path, warnings_of):
+def test_fallback_gives_a_warning_and_is_recorded_in_the_checkpoint(tmp_path, warnings_of):
     missing = dict(video_encoder={**VIDEOMAE, 'pretrained': str(tmp_path)}, fallback=VIDEO, missing_weights='fall_back')
     model = recognizer(**missing)
     model.init_weights()
@@ -205,7 +205,7 @@ def test_fallback_is_a_warning_and_a_fact_in_the_checkpoint(tmp_path, warnings_o
     assert 'The video encoder FALLS BACK from VideoMAE to Simple3DCNN with random weights' in said
     state = model.state_dict()
     assert 'cannot be loaded' in state['_extra_state']['fallbacks']['video']
-    # Where the weights are to be had, the checkpoint is still one of the other encoder; and the other way round.
+    # Even if the weights can be found, the checkpoint keeps its encoder; and the other way round.
     there = recognizer(video_encoder=VIDEOMAE, fallback=VIDEO, seed=1)
     load_weights(there, state, 'trained.pth')
     torch.testing.assert_close(there.eval()(clips())['species'], model.eval()(clips())['species'])
@@ -224,7 +224,7 @@ def test_audio_falls_back_to_random_weights(tmp_path):
     assert recognizer(missing_weights='fall_back').fallbacks == {}
 
 
-def test_other_classes_are_said_in_one_message():
+def test_other_classes_are_listed_in_one_message():
     species = dict(type='ClassificationHead', classes=('bear', 'deer', 'fox'))
     other = recognizer(heads={**HEADS, 'species': species})
     with pytest.raises(
@@ -238,7 +238,7 @@ def test_other_classes_are_said_in_one_message():
         load_weights(turned, recognizer().state_dict(), 'a.pth')
 
 
-def test_settings():
+def test_invalid_settings_are_rejected():
     with pytest.raises(ConfigError, match="missing_weights='ignore' must be stop or fall_back"):
         recognizer(missing_weights='ignore')
     with pytest.raises(ConfigError, match='give heads='):
@@ -260,7 +260,7 @@ def test_bfloat16(fusion, sound):
     assert torch.isfinite(model.heads['species'].linear.weight.grad).all()
 
 
-def test_gradients_do_not_reach_what_silent_clips_lack():
+def test_audio_encoder_gets_no_gradient_from_silent_clips():
     model = recognizer()
     inputs = clips()
     inputs['video'].requires_grad_()
@@ -270,7 +270,7 @@ def test_gradients_do_not_reach_what_silent_clips_lack():
     assert [clip.abs().sum() > 0 for clip in inputs['video'].grad] == [False, True, False]
 
 
-def test_share_of_right_clips_by_hand():
+def test_top1_accuracy_by_hand():
     scores = torch.tensor([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1], [0.2, 0.2, 0.6]])
     assert _top1(scores, torch.tensor([1, 1, 2])).item() == pytest.approx(2 / 3)
     several = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])

@@ -79,7 +79,7 @@ def test_losses_equal_a_few_lines(teacher):
     assert not any(part.training for part in student.train().teacher().modules())
 
 
-def test_checkpoint_is_that_of_the_plain_student_and_resumes(teacher, tmp_path):
+def test_checkpoint_equals_that_of_the_plain_student_and_resumes(teacher, tmp_path):
     _, source = teacher
     options = dict(teacher=source, feature_weight=1.0, teacher_width=16)
     student = recognizer(**STUDENT, **options).eval()
@@ -91,7 +91,7 @@ def test_checkpoint_is_that_of_the_plain_student_and_resumes(teacher, tmp_path):
     again = recognizer(**STUDENT, **options, seed=2)
     load_weights(again, state, 'student.pth')
     assert torch.equal(again.projection.weight, student.projection.weight)
-    load_weights(again, plain.state_dict(), 'plain.pth')  # such a checkpoint has no projection
+    load_weights(again, plain.state_dict(), 'plain.pth')  # a checkpoint of the plain model has no projection
 
 
 def test_testing_needs_no_teacher():
@@ -108,7 +108,7 @@ def test_views_of_late_fusion(teacher, average):
 
 
 @pytest.mark.parametrize('fusion', [{}, dict(type='LateFusion', average='probabilities'), dict(type='ConcatFusion')])
-def test_a_batch_without_pictures(teacher, fusion):
+def test_a_batch_without_video(teacher, fusion):
     fusion = {'width': 8, 'type': 'MBT', 'heads': 2, **fusion}
     if fusion['type'] != 'MBT':
         del fusion['heads']
@@ -126,7 +126,7 @@ def test_a_batch_without_pictures(teacher, fusion):
     assert any(p.grad is not None for p in student.encoders['audio'].parameters())
 
 
-def test_teachers_that_do_not_fit(teacher):
+def test_teachers_that_do_not_fit_are_rejected(teacher):
     _, source = teacher
     other = {**HEADS, 'species': dict(type='ClassificationHead', classes=('deer', 'fox'))}
     with pytest.raises(

@@ -43,7 +43,8 @@ def oracle(tokenizer):
     transformers = pytest.importorskip('transformers')
     lines = gzip.decompress(module.default_vocab_file().read_bytes()).decode().split('\n')
     merges = [tuple(line.split()) for line in lines[1 : 49152 - 256 - 2 + 1]]
-    # The published vocab.json: bytes as GPT-2 prints them, the same ending a word, the merges, two special tokens.
+    # The published vocab.json: bytes as GPT-2 prints them, the same with an end of word, the merges, two special
+    # tokens.
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     alphabet = list(bytes_to_unicode().values())
@@ -96,7 +97,7 @@ def test_long_texts_are_cut_before_the_end_id_and_counted():
     assert tokenizer.truncated == 2
 
 
-def test_nothing_fails_and_every_id_is_in_the_vocabulary(tokenizer):
+def test_any_text_is_accepted_and_every_id_is_in_the_vocabulary(tokenizer):
     for text in ['\x00', '\ud800', '\U0010ffff', '<|endoftext|>', ''.join(map(chr, range(0x250)))]:
         ids = tokenizer.encode(text)
         assert ids[0] == 49406
@@ -135,7 +136,7 @@ def test_wrong_path_is_named(tmp_path):
 
 
 @pytest.mark.parametrize('content', [b'#v\na b\n', b'\x1f\x8b\x00broken', b'\xff\xfe\x00', b''])
-def test_another_file_is_refused(tmp_path, content):
+def test_another_file_is_rejected(tmp_path, content):
     path = tmp_path / 'vocab.txt.gz'
     path.write_bytes(content)
     with pytest.raises(DataError, match=r'vocab\.txt\.gz'):

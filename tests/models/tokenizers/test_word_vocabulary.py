@@ -60,14 +60,14 @@ def test_decoding_ends_at_the_end():
         vocabulary.decode([4, 6])
 
 
-def test_missing_special_words(tmp_path):
+def test_missing_special_words_are_named(tmp_path):
     with pytest.raises(DataError, match='vocab.json lacks <bos>, <eos>; its first words must be <pad> <unk>'):
         WordVocabulary(write(tmp_path, ['<pad>', '<unk>', 'a']))
     with pytest.raises(DataError, match='begins with a <pad> <unk> <bos>'):
         WordVocabulary(write(tmp_path, ['a', *SPECIAL]))
 
 
-def test_words_that_cannot_be(tmp_path):
+def test_invalid_words_are_rejected(tmp_path):
     with pytest.raises(DataError, match=r"1 words occur twice \(first: 'a'\)"):
         WordVocabulary(write(tmp_path, [*SPECIAL, 'a', 'b', 'a']))
     for word in ('', 'two words', 3):
@@ -75,7 +75,7 @@ def test_words_that_cannot_be(tmp_path):
             WordVocabulary(write(tmp_path, [*SPECIAL, word]))
 
 
-def test_files_that_are_no_vocabulary(tmp_path):
+def test_files_that_are_not_a_vocabulary_are_rejected(tmp_path):
     with pytest.raises(MissingFileError, match='no vocabulary file .*tools/build_vocabulary.py'):
         WordVocabulary(tmp_path / 'none.json')
     with pytest.raises(DataError, match='is not valid JSON'):
