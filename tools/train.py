@@ -15,6 +15,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, MissingFileError
 from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.printable import say
+from vadlab.utils.required_files import require_config
 from vadlab.utils.runtime import (
     add_common_arguments,
     config_from_arguments,
@@ -60,6 +61,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
+    require_config(args.config)
+    check_resume(args.resume)
     config = config_from_arguments(args)
 
     from mmengine.dist import is_main_process
@@ -88,12 +91,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def choose_resume(config: Config, wish: str | None) -> None:
-    """Set the checkpoint that the run starts from.
+def check_resume(wish: str | None) -> None:
+    """Check that the checkpoint given by ``--resume`` exists.
 
     Raises:
-        MissingFileError: The given checkpoint does not exist.
+        MissingFileError: It does not.
     """
+    if wish not in (None, 'auto') and not Path(wish).is_file():
+        raise MissingFileError(f'--resume {wish}: there is no such checkpoint.')
+
+
+def choose_resume(config: Config, wish: str | None) -> None:
+    """Set the checkpoint that the run starts from."""
     from vadlab.checkpoints.checkpoint_io import latest_checkpoint
 
     if wish is None:
@@ -102,8 +111,6 @@ def choose_resume(config: Config, wish: str | None) -> None:
     if checkpoint is None:
         say(f'Nothing to resume in {config.work_dir}: starting from the beginning.')
         return
-    if not checkpoint.is_file():
-        raise MissingFileError(f'--resume {checkpoint}: there is no such checkpoint.')
     config.resume = True
     config.load_from = str(checkpoint)
 

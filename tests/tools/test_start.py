@@ -50,11 +50,12 @@ def run_all(commands):
     return json.loads(result.stdout)
 
 
-TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in ('__init__', 'install'))
+TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem != '__init__')
 CONFIG = 'configs/fgclip_ucf.py'
 # A command with something that does not exist, and what names it in the message.
 WRONG = [
     ['train', 'nowhere.py'],
+    ['train', ROOT / CONFIG, '--resume', 'nowhere.pth'],
     ['test', 'nowhere.py', 'none'],
     ['test', ROOT / CONFIG, 'nowhere.pth'],
     ['verify', 'nowhere.py'],
