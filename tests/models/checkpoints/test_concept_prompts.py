@@ -125,7 +125,7 @@ def test_unknown_ending_is_an_error(tmp_path):
 
 def test_clip_with_unknown_heads_is_an_error(clip):
     clip[2].arch['text']['heads'] = None
-    with pytest.raises(CheckpointError, match='does not tell the heads'):
+    with pytest.raises(CheckpointError, match='does not specify the heads'):
         encode_texts(['fire'], 'x')
 
 

@@ -196,7 +196,7 @@ def test_the_model_config_is_used_if_no_file_has_the_settings(bare, frames, log)
     model = _build(load_clip_checkpoint(path).arch, heads=2, hidden_act='gelu')
     init_from_clip(model, path)
     assert model.vision.heads == 2
-    assert 'does not tell vision.heads=2, vision.hidden_act=gelu, text.heads=2' in log.text
+    assert 'does not specify vision.heads=2, vision.hidden_act=gelu, text.heads=2' in log.text
 
 
 def test_a_json_of_another_model_is_rejected(bare):

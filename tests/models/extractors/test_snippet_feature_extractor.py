@@ -130,5 +130,5 @@ def test_invalid_settings_are_rejected():
     class ToyWidthlessBackbone(nn.Module):
         pass
 
-    with pytest.raises(ConfigError, match='does not tell its channels'):
+    with pytest.raises(ConfigError, match='does not specify its channels'):
         SnippetFeatureExtractor(dict(type='ToyWidthlessBackbone'))

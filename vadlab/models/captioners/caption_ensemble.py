@@ -33,7 +33,7 @@ class EnsembleCache:
         return self.parts[0].num_images
 
     def reorder(self, rows_n: Tensor) -> None:
-        """See :meth:`DecoderCache.reorder`."""
+        """Reorder the rows of all caches; see :meth:`DecoderCache.reorder`."""
         for part in self.parts:
             part.reorder(rows_n)
 
@@ -113,7 +113,7 @@ class CaptionEnsemble(BaseModel):
             return self.captioners[0].write(data_samples, search(self, images, self.decoding), images[0])
 
     def init_cache(self, images: list[EncodedImages], captions: int = 1, max_len: int | None = None) -> EnsembleCache:
-        """See :meth:`CaptionDecoder.init_cache`."""
+        """New caches of all decoders; see :meth:`CaptionDecoder.init_cache`."""
         pairs = zip(self.captioners, images, strict=True)
         return EnsembleCache([captioner.decoder.init_cache(part, captions, max_len) for captioner, part in pairs])
 

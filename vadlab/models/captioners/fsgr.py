@@ -255,7 +255,7 @@ class FSGR(BaseModel):
     # ----------------------------------------------------------------------------------------------------------- loss
 
     def loss(self, inputs: Tensor, data_samples: list[CaptionDataSample]) -> dict[str, Tensor]:
-        """See :meth:`forward`."""
+        """Loss terms of a batch; see :meth:`forward`."""
         of_images = [self._checked_captions(sample) for sample in data_samples]
         if len({len(captions) for captions in of_images}) > 1:
             raise DataError('FSGR: the images of a batch have different numbers of captions in gt_caption_tokens.')
@@ -315,7 +315,7 @@ class FSGR(BaseModel):
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: list[CaptionDataSample]) -> list[CaptionDataSample]:
-        """See :meth:`forward`."""
+        """Write predicted captions to the samples; see :meth:`forward`."""
         images = self.encode(inputs, data_samples)
         return self.write(data_samples, search(self.decoder, images, self.decoding), images)
 

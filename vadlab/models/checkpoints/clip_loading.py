@@ -320,7 +320,7 @@ def log_untold(weights: CLIPWeights, mine: Mapping[str, Mapping[str, Any]]) -> N
     ]
     if untold:
         MMLogger.get_current_instance().warning(
-            f"{weights.source} does not tell {', '.join(untold)}: these are the config's. Make sure that they match "
+            f"{weights.source} does not specify {', '.join(untold)}: these are the config's. Make sure that they match "
             "the weights: OpenAI's models have quick_gelu, most of OpenCLIP's have gelu, and no shape shows it."
         )
 

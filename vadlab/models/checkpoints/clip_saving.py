@@ -44,7 +44,7 @@ def save_clip(
     ]
     if unknown:
         raise CheckpointError(
-            f'{weights.source} does not tell {", ".join(unknown)}, which no tensor shape shows; they must be given.'
+            f'{weights.source} does not specify {", ".join(unknown)}, which no tensor shape shows; they must be given.'
         )
     tensors = {}
     for name, tensor in weights.state_dict().items():

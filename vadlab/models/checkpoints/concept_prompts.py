@@ -146,7 +146,7 @@ def encode_texts(texts: Sequence[str], clip: str | Path) -> Tensor:
     weights = load_clip_checkpoint(clip)
     arch = {name: value for name, value in weights.arch['text'].items() if value is not None and name != 'type'}
     if 'heads' not in arch:
-        raise CheckpointError(f'{weights.source} does not tell the heads of its text tower.')
+        raise CheckpointError(f'{weights.source} does not specify the heads of its text tower.')
     if 'positional_embedding_long' not in weights.text:
         arch['long_context_length'] = None
     tower = CLIPTextTransformer(**arch)

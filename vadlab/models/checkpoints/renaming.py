@@ -69,7 +69,7 @@ class _Tensors:
     def take_blocks(
         self, prefix: str, layers: Mapping[str, str], take_qkv: Callable[[str, str], Tensor]
     ) -> dict[str, Tensor]:
-        """The blocks of a tower: ``layers`` renames their layers, ``take_qkv(block, kind)`` takes their projection."""
+        """Tensors of a tower's blocks: ``layers`` renames layers, ``take_qkv(block, kind)`` takes the projection."""
         state = {}
         for i in range(self.count_blocks(f'{prefix}.')):
             old, new = f'{prefix}.{i}', f'blocks.{i}'

@@ -13,7 +13,7 @@ CLIP_STD = (68.5005327, 66.6321375, 70.32316305)
 
 
 class PixelDataPreprocessor(BaseDataPreprocessor):
-    """Base of preprocessors that normalise uint8 RGB on the device.
+    """Base class of preprocessors that normalise uint8 RGB on the device.
 
     Args:
         mean (Sequence[float]): Mean of red, green and blue, on the scale 0..255; CLIP's by default.
@@ -36,17 +36,17 @@ class PixelDataPreprocessor(BaseDataPreprocessor):
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def to_device(self, tensor: Tensor) -> Tensor:
-        """A copy on the device of the model."""
+        """Copy a tensor to the model's device."""
         return tensor.to(self.device, non_blocking=self._non_blocking)
 
 
 def names_in_batch(samples: Sequence[Any] | None, count: int, kind: str) -> list[str]:
-    """What messages call the samples of a batch: by their id, or else by their place.
+    """Names of the samples of a batch for messages: their ids, or else their positions.
 
     Args:
-        samples (Sequence | None): Data samples, some or all of which may be None.
+        samples (Sequence | None): Data samples; some or all may be None.
         count (int): Size of the batch.
-        kind (str): ``video`` reads ``video_id``, ``clip`` reads ``clip_id``.
+        kind (str): Kind of the samples: ``video`` for ``video_id``, ``clip`` for ``clip_id``.
     """
     key = f'{kind}_id'
     return [

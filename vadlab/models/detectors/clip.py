@@ -100,7 +100,7 @@ class CLIP(BaseModel):
         return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
 
     def loss(self, inputs: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
-        """See :meth:`forward`.
+        """Contrastive loss of a batch; see :meth:`forward`.
 
         Raises:
             ConfigError: The batch has only one pair, and so no negatives.
@@ -120,7 +120,7 @@ class CLIP(BaseModel):
         }
 
     def predict(self, inputs: Tensor, data_samples: list[VADDataSample]) -> list[VADDataSample]:
-        """See :meth:`forward`."""
+        """Write embeddings to the samples; see :meth:`forward`."""
         video_bd = self.embed_frames(inputs)
         caption_bd = self.embed_captions([s.gt_caption_tokens for s in data_samples])
         for sample, video_d, caption_d in zip(data_samples, video_bd, caption_bd, strict=True):

@@ -159,7 +159,7 @@ class DSANet(SnippetDetector):
         load_frozen_text(self, self.pretrained)
 
     def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
-        """The authors' ``model_ucf.pth`` and ``model_xd.pth``, CLIP's text tower included, in our names."""
+        """Convert the authors' ``model_ucf.pth`` or ``model_xd.pth``, which include CLIP's text tower, to our names."""
         return from_dsanet(tensors)
 
     # ---- the network -----------------------------------------------------------------------------------------------

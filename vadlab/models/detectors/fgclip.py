@@ -270,7 +270,7 @@ class FGCLIP(BaseModel):
     # ----------------------------------------------------------------------------------------------------------- loss
 
     def loss(self, inputs: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
-        """See :meth:`forward`.
+        """Loss terms of a batch; see :meth:`forward`.
 
         Raises:
             ConfigError: There are no negatives (see :meth:`check_negatives`).

@@ -1,4 +1,4 @@
-"""What detectors with CLIP's frozen text tower share."""
+"""Shared functions of detectors with CLIP's frozen text tower."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from .snippet_detector import SnippetDetector
 
 
 def class_phrases(classes: Sequence[str], prompts: Mapping[str, str] | None, method: str) -> list[str]:
-    """The phrase that describes each class to the text tower: from ``prompts``, or else the class name.
+    """Phrase of each class for the text tower: from ``prompts``, or else the class name.
 
     Args:
         classes (Sequence[str]): Class names; Normal comes first.
@@ -34,7 +34,7 @@ def load_frozen_text(model: SnippetDetector, pretrained: str | None) -> None:
     """Load ``pretrained`` into the text tower, and warn if there is none.
 
     Args:
-        model (SnippetDetector): With a ``text`` tower.
+        model (SnippetDetector): A detector with a ``text`` tower.
         pretrained (str | None): See :func:`~vadlab.models.checkpoints.clip_loading.load_clip_checkpoint`.
     """
     if pretrained is not None:

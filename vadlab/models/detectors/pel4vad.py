@@ -240,7 +240,7 @@ class PEL4VAD(SnippetDetector):
         return F.kl_div(logits_nn.log_softmax(1), target_nn, reduction='batchmean')
 
     def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
-        """The authors' ``ckpt/*.pkl``, with the text features that this model has; they matter in training alone."""
+        """Convert the authors' ``ckpt/*.pkl``; text features, needed only in training, are taken from this model."""
         renamed = from_pel4vad(tensors)
         return None if renamed is None else {**renamed, 'prompt_features': self.prompt_features}
 

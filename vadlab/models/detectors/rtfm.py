@@ -138,7 +138,7 @@ class RTFM(SnippetDetector):
         }
 
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
-        """See :meth:`SnippetDetector.score`."""
+        """Scores and logits of snippets; see :meth:`SnippetDetector.score`."""
         logits_bt = self._run(feats_btd, mask_bt)[1].float()
         return {'scores': logits_bt.sigmoid(), 'logits': logits_bt}
 

@@ -84,7 +84,7 @@ class ZeroShotCLIP(SnippetDetector):
 
     @torch.no_grad()
     def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
-        """See :meth:`SnippetDetector.score`."""
+        """Scores, logits and class scores of snippets; see :meth:`SnippetDetector.score`."""
         # Padding stays zero, so it does not rotate the mean over a window.
         embeds_btd = F.normalize(feats_btd.float(), dim=-1) * mask_bt[..., None]
         prompts_kd = self._prompts.get(self._encode_prompts)

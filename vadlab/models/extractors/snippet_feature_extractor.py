@@ -74,7 +74,7 @@ class SnippetFeatureExtractor(nn.Module):
         width = getattr(self.vision, 'width', None)
         if not isinstance(width, int):
             raise ConfigError(
-                f'SnippetFeatureExtractor: {type(self.vision).__name__} does not tell its channels; give it an '
+                f'SnippetFeatureExtractor: {type(self.vision).__name__} does not specify its channels; give it an '
                 'attribute `width`.'
             )
         return width

@@ -72,7 +72,7 @@ class PromptScoringHead(nn.Module):
             if name not in classes:
                 raise ConfigError(f'PromptScoringHead: no class {name!r}. {nearest(name, list(classes))}')
         if len(classes) < 2:
-            raise ConfigError(f'PromptScoringHead: needs an abnormal class beside {normal_class!r}.')
+            raise ConfigError(f'PromptScoringHead: needs an abnormal class in addition to {normal_class!r}.')
         if not templates or any(template.count('{}') != 1 for template in templates):
             raise ConfigError(f'PromptScoringHead: each template holds one {{}} for the phrase; got {list(templates)}.')
         if score_window < 1 or score_window % 2 == 0:
@@ -151,7 +151,7 @@ class PromptScoringHead(nn.Module):
 
 
 def in_words(name: str) -> str:
-    """A class name as a phrase.
+    """Convert a class name to a phrase.
 
     >>> in_words('RoadAccidents'), in_words('pick_pocketing')
     ('road accidents', 'pick pocketing')

@@ -30,7 +30,7 @@ class _QuickGELUFunction(torch.autograd.Function):
 
 
 class QuickGELU(nn.Module):
-    """``x * sigmoid(1.702 x)``, the GELU that OpenAI's CLIP was trained with.
+    """QuickGELU of OpenAI's CLIP: ``x * sigmoid(1.702 x)``.
 
     Hendrycks & Gimpel, "Gaussian Error Linear Units", 2016, arXiv:1606.08415, section 2.
     """

@@ -1,4 +1,4 @@
-"""Learnt temperatures, kept as the logarithm of the factor that cosine similarities are multiplied by."""
+"""Learnable temperatures, stored as the logarithm of the factor of cosine similarities."""
 
 import math
 

@@ -35,7 +35,7 @@ class MultiHeadAttention(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def split(self, x_nqd: Tensor) -> Tensor:
-        """Channels to heads, shape (n, q, d) to (n, h, q, c)."""
+        """Split channels into heads, shape (n, q, d) to (n, h, q, c)."""
         return x_nqd.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def attend(

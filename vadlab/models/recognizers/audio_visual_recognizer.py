@@ -67,7 +67,9 @@ class AudioVisualRecognizer(BaseModel):
         if missing_weights not in ('stop', 'fall_back'):
             raise ConfigError(f'AudioVisualRecognizer: {missing_weights=} must be stop or fall_back.')
         if not heads:
-            raise ConfigError("AudioVisualRecognizer: give heads=dict(species=dict(type='ClassificationHead')), say.")
+            raise ConfigError(
+                "AudioVisualRecognizer: give heads=dict(species=dict(type='ClassificationHead')), for example."
+            )
         self._configs = {
             name: config for name, config in (('video', video_encoder), ('audio', audio_encoder)) if config is not None
         }
@@ -212,7 +214,7 @@ class AudioVisualRecognizer(BaseModel):
         return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
 
     def loss(self, inputs: Mapping[str, Tensor], data_samples: list[AudioVisualDataSample]) -> dict[str, Tensor]:
-        """See :meth:`forward`."""
+        """Loss terms of a batch; see :meth:`forward`."""
         feats, shares = self.fuse(inputs)
         return self.label_losses(self.classify(feats), shares, data_samples)
 
@@ -232,7 +234,7 @@ class AudioVisualRecognizer(BaseModel):
     def predict(
         self, inputs: Mapping[str, Tensor], data_samples: list[AudioVisualDataSample]
     ) -> list[AudioVisualDataSample]:
-        """See :meth:`forward`."""
+        """Write scores to the samples; see :meth:`forward`."""
         found = self.encode(inputs)
         feats, shares = self._views(self.fusion(found, len(data_samples)))
         logits = self.classify(feats)
