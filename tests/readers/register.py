@@ -385,6 +385,7 @@ OTHERS = {
     'vadlab/engine/work_dir_lock.py': 'reads what it wrote; anything else is another process',
     'vadlab/models/captioners/self_critical.py': 'loads by document_frequencies',
     'vadlab/utils/config.py': 'configs are Python, which is executed; tests/utils/test_config.py',
+    'vadlab/utils/runtime.py': "reads torch's own version file",
     'vadlab/utils/text_file.py': 'all readers of text go through it',
     'tools/compare_methods.py': 'reads what its own runs wrote',
     'tools/install.py': 'reads what it wrote',
