@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vadlab.utils.atomic import write_text
+from vadlab.utils.atomic import no_empty_folders, write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
@@ -54,6 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(args.experiments) % 2:
         raise ConfigError('Each config needs a checkpoint after it: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...].')
     out = Path(args.out)
+    with no_empty_folders(out):
+        ablate(args, out)
+    return 0
+
+
+def ablate(args: argparse.Namespace, out: Path) -> None:
+    """Test all experiments with each modality, and write the table and the pictures."""
     check_writable(out / 'results.json', '--out')
     pairs = list(zip(args.experiments[::2], args.experiments[1::2], strict=True))
     names = method_names([config for config, _ in pairs])
@@ -85,7 +92,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_text(out / 'table.md', markdown)
     write_json(out / 'results.json', {'experiments': pairs, 'rows': ablation_json(rows)})
     say(f'\n{markdown}\n{out}: table.md, results.json, figures')
-    return 0
 
 
 def method_names(configs: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -382,6 +383,9 @@ def test_frames_are_counted_in_the_videos(ucf, write_video):
         write_video(ucf / f'videos/{name}.mp4', count=count)
     dataset = test_set(ucf, video_dir='videos', frames_file='none.json')
     assert [info['total_frames'] for info in infos(dataset)] == [101, 50, 64]
+    # The pictures of tested videos show their frames.
+    paths = [Path(info['video_path']).name for info in infos(dataset)]
+    assert paths == ['Arson001_x264.mp4', 'Fighting001_x264.mp4', 'Normal_Videos_001_x264.mp4']
     (ucf / 'none').mkdir()
     with pytest.raises(MissingFileError, match='3 of 3 videos not found'):
         test_set(ucf, video_dir='none')

@@ -50,8 +50,9 @@ def test_clips_with_and_without_sound_are_tested_and_drawn(trained, test):
         assert scores['species'].shape == (len(scores['clip_id']), 6)
         np.testing.assert_allclose(scores['behaviour'].sum(axis=1), 1, rtol=1e-5)
         drawn = {f'{name}.png' for name in scores['clip_id']}
-    heads = {f'{kind}_{head}.png' for kind in ('confusion', 'classes') for head in ('species', 'behaviour')}
-    assert {path.name for path in show.iterdir()} == {'index.html', *heads, *drawn}
+    heads = {f'heads/{kind}_{head}.png' for kind in ('confusion', 'classes') for head in ('species', 'behaviour')}
+    files = {path.relative_to(show).as_posix() for path in show.rglob('*') if path.is_file()}
+    assert files == {'index.html', *heads, *drawn}
 
 
 def test_each_modality_alone_and_both_in_one_table(trained, load_tool, capsys):
@@ -77,9 +78,10 @@ def test_mistakes_of_the_ablation_are_named(trained, load_tool, tmp_path):
     with pytest.raises(ConfigError, match='Each config needs a checkpoint after it'):
         ablate([CONFIG, '--out', str(tmp_path)])
     with pytest.raises(MissingFileError, match=r'none\.json: there is no such file'):
-        ablate([CONFIG, checkpoint, '--out', str(tmp_path), '--subset', 'none.json'])
+        ablate([CONFIG, checkpoint, '--out', str(tmp_path / 'new'), '--subset', 'none.json'])
     with pytest.raises((CheckpointError, MissingFileError), match=r'none\.pth'):
-        ablate([CONFIG, 'none.pth', '--out', str(tmp_path)])
+        ablate([CONFIG, 'none.pth', '--out', str(tmp_path / 'new/out')])
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConfigError, match='uses video: there is nothing to leave out'):
         ablate([CONFIG, checkpoint, '--out', str(tmp_path), '--cfg-options', *options, 'modalities=video'])
 

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from vadlab.utils.atomic import atomic_path, write_bytes, write_text
+from vadlab.utils.atomic import atomic_path, no_empty_folders, write_bytes, write_text
 
 
 def test_a_file_appears_whole_in_a_folder_that_is_made(tmp_path):
@@ -40,3 +40,19 @@ def test_a_new_file_has_the_permissions_that_any_new_file_gets(tmp_path):
 def test_line_ends_are_written_as_they_are_and_bytes_of_names_become_escapes(tmp_path):
     write_text(tmp_path / 'a', 'x\r\ny\n\udce9')
     assert (tmp_path / 'a').read_bytes() == b'x\r\ny\n\\udce9'
+
+
+def test_an_error_leaves_no_empty_folder_that_was_not_there(tmp_path):
+    def fail(*files):
+        with no_empty_folders(tmp_path / 'new' / 'out'):
+            (tmp_path / 'new' / 'out').mkdir(parents=True)
+            for name in files:
+                (tmp_path / 'new' / name).write_text('')
+            raise ValueError('wrong')
+
+    with pytest.raises(ValueError, match='wrong'):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match='wrong'):
+        fail('kept')
+    assert [path.name for path in (tmp_path / 'new').iterdir()] == ['kept']

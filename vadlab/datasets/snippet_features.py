@@ -64,7 +64,8 @@ class SnippetFeatures(AnnotatedDataset):
             of frame masks.
         interval_mode: Meaning of its numbers: ``half_open``, ``inclusive`` or ``matlab``.
         frames_file: JSON of frame counts by video name.
-        video_dir: Folder with the videos: their frames are counted, and ``frames_file`` is not read.
+        video_dir: Folder with the videos: their frames are counted, and ``frames_file`` is not read. Pictures of
+            tested videos then show frames.
         classes: Class names; Normal comes first.
         crops: ``all``: all crops of a video are one sample; ``separate``: one sample per crop; a number: only that
             crop.
@@ -178,7 +179,8 @@ class SnippetFeatures(AnnotatedDataset):
         labels = self._labels(videos, problems)
         shapes = self._shapes(videos, problems)
         annotations, counts = self._annotations()
-        counts |= self._frame_counts(videos, problems)
+        paths = self._video_paths(videos)
+        counts |= self._frame_counts(videos, paths, problems)
         num_frames = {name: shape.num_snippets * self.snippet_len for name, shape in shapes.items()} | counts
         truth: dict[str, TemporalTruth] = {}
         if self.temporal_ann_file:
@@ -192,6 +194,8 @@ class SnippetFeatures(AnnotatedDataset):
             if video.video_id not in labels or video.video_id not in shapes:
                 continue  # its problem is already in the list
             sample = self._sample(video, labels[video.video_id], shapes[video.video_id], truth, counts)
+            if video.video_id in paths:
+                sample['video_path'] = paths[video.video_id]
             data_list += self._choose_crops(sample, problems)
         self._check_alike(data_list, shapes, problems)
         self._check_lengths(shapes, counts, problems)
@@ -257,12 +261,19 @@ class SnippetFeatures(AnnotatedDataset):
         masks = read_frame_masks(path)
         return annotate_masks(masks), {name: len(mask) for name, mask in masks.items()}
 
-    def _frame_counts(self, videos: list[FeatureVideo], problems: ProblemList) -> dict[str, int]:
-        if self.video_dir:
-            ids = [video.video_id for video in videos]
-            paths = PathIndex.of(self._locate(self.video_dir, 'video_dir')).resolve(ids, 'SnippetFeatures')
+    def _video_paths(self, videos: list[FeatureVideo]) -> dict[str, str]:
+        """The file of each video, if ``video_dir`` is set."""
+        if not self.video_dir:
+            return {}
+        ids = [video.video_id for video in videos]
+        paths = PathIndex.of(self._locate(self.video_dir, 'video_dir')).resolve(ids, 'SnippetFeatures')
+        return dict(zip(ids, paths, strict=True))
+
+    def _frame_counts(self, videos: list[FeatureVideo], paths: dict[str, str], problems: ProblemList) -> dict[str, int]:
+        if paths:
             with ThreadPoolExecutor(_THREADS) as pool:
-                return dict(zip(ids, pool.map(lambda path: index_video(path).total_frames, paths), strict=True))
+                lengths = pool.map(lambda path: index_video(path).total_frames, paths.values())
+                return dict(zip(paths, lengths, strict=True))
         if not self.frames_file:
             return {}
         counts = read_frame_counts(self._locate(self.frames_file, 'frames_file'))

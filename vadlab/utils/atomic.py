@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -41,3 +41,17 @@ def write_bytes(path: str | os.PathLike, content: bytes) -> None:
     """Write a binary file atomically."""
     with atomic_path(path) as part:
         part.write_bytes(content)
+
+
+@contextmanager
+def no_empty_folders(folder: str | os.PathLike) -> Iterator[None]:
+    """After an error, remove the folder and its parents if they are empty and did not exist before."""
+    folder = Path(folder)
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            with suppress(OSError):  # not empty, or never made
+                path.rmdir()
+        raise

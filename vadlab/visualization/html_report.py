@@ -30,7 +30,7 @@ p.note {{ color: var(--muted); margin: 0 0 24px; }}
 article {{ background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: clamp(8px, 1.5vw, 16px) clamp(8px, 2vw, 20px); margin-bottom: 20px; }}
 header {{ display: flex; gap: 4px 16px; align-items: baseline; flex-wrap: wrap; }}
-h2 {{ font-size: 17px; margin: 0; flex: 1; overflow-wrap: anywhere; }}
+h2 {{ font-size: 17px; margin: 0; flex: 1 1 14em; overflow-wrap: anywhere; }}
 .class {{ color: var(--muted); }}
 .score {{ font-variant-numeric: tabular-nums; font-weight: 600; color: var(--calm); }}
 .score.alarm {{ color: var(--alarm); }}

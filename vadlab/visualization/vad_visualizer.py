@@ -25,6 +25,7 @@ class VADVisualizer(Visualizer):
         num_tiles (int): Maximum number of frames in a strip, 1..12.
         threshold (float): Minimum score that is drawn as an alarm, 0..1.
         dpi (int): Pixels per inch; a picture is 12.8 inches wide.
+        heading (bool): Write the name, class, caption and score of the video above the curve.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class VADVisualizer(Visualizer):
         num_tiles: int = 8,
         threshold: float = 0.5,
         dpi: int = 110,
+        heading: bool = True,
     ) -> None:
         super().__init__(name=name, vis_backends=vis_backends, save_dir=save_dir)
         if not 1 <= num_tiles <= 12:
@@ -44,6 +46,7 @@ class VADVisualizer(Visualizer):
         self.num_tiles = num_tiles
         self.threshold = threshold
         self.dpi = dpi
+        self.heading = heading
 
     def render(self, frames: torch.Tensor | np.ndarray, data_sample: VADDataSample) -> np.ndarray:
         """Draw the picture of one video.
@@ -67,7 +70,8 @@ class VADVisualizer(Visualizer):
             frames = np.zeros((0, 3, 1, 1), np.uint8)
         elif frames.ndim != 4 or frames.shape[1] != 3 or len(frames) == 0:
             raise DataError(f'{video_id}: frames have the shape {frames.shape}; expected (T, 3, H, W)')
-        figure = draw_video(_plain(data_sample), frames.transpose(0, 2, 3, 1), self.num_tiles, self.threshold)
+        pictures = frames.transpose(0, 2, 3, 1)
+        figure = draw_video(_plain(data_sample), pictures, self.num_tiles, self.threshold, self.heading)
         figure.set_dpi(self.dpi)
         figure.canvas.draw()
         return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]

@@ -49,6 +49,13 @@ def test_scores_that_are_no_probabilities_fill_the_axes(figures, tmp_path):
     assert figures[1].axes[0].get_ylim() == pytest.approx((6.97, 8.03))
 
 
+def test_a_flat_score_is_zoomed_and_the_axis_says_so(figures, tmp_path):
+    plot_score_curve('a', np.array([0.40, 0.41]), np.zeros(2), tmp_path / 'curve.png')
+    (axes,) = figures[0].axes
+    assert axes.get_ylim() == pytest.approx((0.3997, 0.4103))
+    assert axes.get_ylabel() == 'score (zoomed)'
+
+
 def test_all_figures_of_a_report(tmp_path):
     labels = {f'v/{i}': np.arange(20) < 5 * (i % 3) for i in range(9)}
     report = ScoreReport(

@@ -1,8 +1,15 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
-from vadlab.visualization.renderers.video_picture import MAX_REGIONS, choose_tiles, draw_video, envelope
+from vadlab.visualization.renderers.video_picture import (
+    MAX_REGIONS,
+    choose_tiles,
+    draw_video,
+    envelope,
+    score_range,
+)
 
 
 def test_tiles_by_hand():
@@ -116,3 +123,38 @@ def test_frames_without_numbers_are_spread_over_the_video():
     del sample['frame_inds']
     figure = draw_video(sample, np.zeros((3, 8, 8, 3), np.uint8), num_tiles=3)
     assert [text for text in texts(figure) if text.startswith('frame')] == ['frame 0', 'frame 29', 'frame 59']
+
+
+@pytest.mark.parametrize(
+    ('scores', 'expected'),
+    [
+        ([0.0, 0.2], (0.0, 1.0, False)),
+        ([0.41, 0.42], (0.41, 0.42, True)),
+        ([0.3, 0.3], (0.0, 1.0, False)),
+        ([-1.0, 5.0], (-1.0, 5.0, False)),
+        ([7.0], (7.0, 8.0, False)),
+    ],
+)
+def test_only_flat_probabilities_are_zoomed(scores, expected):
+    assert score_range(np.array(scores)) == expected
+
+
+@pytest.mark.parametrize(('offset', 'side'), [(0.41, ' (above)'), (0.495, ''), (0.6, ' (below)')])
+def test_a_flat_curve_fills_its_axis_which_says_so(offset, side):
+    scores = offset + np.linspace(0, 0.01, 60)
+    curve = draw_video(video(pred_scores=scores), np.zeros((6, 8, 8, 3), np.uint8)).axes[0]
+    bottom, top = curve.get_ylim()
+    assert bottom < scores[0] < scores[-1] < top < bottom + 0.013
+    assert curve.get_ylabel() == 'score (zoomed)'
+    labels = [text.get_text() for text in curve.get_legend().get_texts()]
+    assert labels == [f'score, zoomed to {offset:.3f}..{offset + 0.01:.3f}', 'truly anomalous', f'threshold 0.5{side}']
+    # The line of the threshold, beside the curve and the points.
+    assert len(curve.lines) == 2 + (side == '')
+
+
+def test_without_a_heading_name_caption_and_score_are_left_to_the_page():
+    given = video(fps=20.0, caption='a crowd', class_name='Riot')
+    frames = np.zeros((6, 8, 8, 3), np.uint8)
+    plain, bare = draw_video(given, frames, num_tiles=3), draw_video(given, frames, num_tiles=3, heading=False)
+    assert set(texts(plain)) - set(texts(bare)) == {'Abuse001', 'a crowd', 'Riot', 'video score 1.000'}
+    assert bare.get_figheight() < plain.get_figheight() - 0.8

@@ -6,7 +6,16 @@ from ...registry import TRANSFORMS
 from ...structures import VADDataSample
 from ...utils.errors import DataError
 
-_META_KEYS = ('video_id', 'feature_paths', 'crop_inds', 'snippet_len', 'total_frames', 'class_name', 'sample_idx')
+_META_KEYS = (
+    'video_id',
+    'video_path',
+    'feature_paths',
+    'crop_inds',
+    'snippet_len',
+    'total_frames',
+    'class_name',
+    'sample_idx',
+)
 
 
 @TRANSFORMS.register_module()

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from vadlab.utils.errors import DataError
 
-from ..renderers.video_picture import INK, MUTED, SCORE
-from ..text import PlainTextCanvas, drawable, font_families
+from ..renderers.video_picture import INK, MUTED, SCORE, _narrower_than
+from ..text import PlainTextCanvas, drawable, font_families, wrapped
 from .curves import _save
 
 MAX_NUMBERED = 24  # classes; with more, numbers in the cells would be unreadable
@@ -39,7 +39,8 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str], out: str | Path, 
     cell = 0.62 if count <= 12 else 0.4 if count <= MAX_NUMBERED else max(0.1, 9 / count)
     margin = 0.35 + 0.075 * min(max(map(len, names)), 24)
     side = cell * count
-    figure = Figure(figsize=(side + margin + 1.3, side + margin + 0.8), layout='constrained', facecolor='white')
+    width = side + margin + 1.3
+    figure = Figure(figsize=(width, side + margin + 0.8), layout='constrained', facecolor='white')
     PlainTextCanvas(figure)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap=_MAP, vmin=0, vmax=1)
@@ -62,7 +63,9 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str], out: str | Path, 
     for spine in axes.spines.values():
         spine.set_color('#b5bfcc')
     if title:
-        axes.set_title(drawable(title), loc='left', fontsize=11, color=INK, fontfamily=font_families())
+        lines = wrapped(drawable(title), _narrower_than(width - 0.3, 11), 4)  # a few classes make a narrow figure
+        style = {'fontsize': 11, 'color': INK, 'fontfamily': font_families()}
+        figure.suptitle('\n'.join(lines), x=0.15 / width, ha='left', **style)
     bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=24, pad=0.02)
     bar.set_label("share of the row's clips", color=MUTED, fontsize=9)
     bar.ax.tick_params(colors=MUTED, labelsize=8)

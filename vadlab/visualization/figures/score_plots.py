@@ -11,7 +11,7 @@ from vadlab.datasets.formats.frame_masks import mask_to_intervals
 from vadlab.utils.errors import DataError
 
 from ..html_report import picture_name
-from ..renderers.video_picture import INK, MUTED, SCORE, TRUTH, envelope
+from ..renderers.video_picture import INK, MUTED, SCORE, TRUTH, envelope, score_range
 from ..text import PlainTextCanvas, drawable, font_families
 from .curves import _save, _tidy, plot_roc_pr
 
@@ -67,12 +67,12 @@ def plot_score_curve(name: str, scores: np.ndarray, labels: np.ndarray, out: str
         axes.axvspan(start, end, color=TRUTH, alpha=0.16, lw=0, label='_' * bool(number) + 'truly anomalous')
     x, y = envelope(np.asarray(scores, dtype=np.float64))
     axes.plot(x, y, color=SCORE, lw=1.3, label='score')
-    low, high = float(np.min(scores)), float(np.max(scores))
-    # The axis is 0 to 1 for probabilities, and the range of the values for any other score.
-    bottom, top = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high if high > low else low + 1)
+    # The axis is 0 to 1 for probabilities, and the range of the values for flat curves and any other score.
+    bottom, top, zoomed = score_range(scores)
     # A small margin, since the frame of the axes would hide the curve.
     room = 0.03 * (top - bottom)
-    axes.set(xlim=(0, max(len(scores) - 1, 1)), ylim=(bottom - room, top + room), xlabel='frame', ylabel='score')
+    axes.set(xlim=(0, max(len(scores) - 1, 1)), ylim=(bottom - room, top + room), xlabel='frame')
+    axes.set_ylabel('score (zoomed)' if zoomed else 'score')
     axes.set_title(drawable(name), loc='left', fontsize=10, color=INK, fontfamily=font_families())
     _tidy(axes)
     axes.yaxis.label.set_color(MUTED)

@@ -67,13 +67,14 @@ class AVClipPicture:
     note: str = ''
 
 
-def draw_av_clip(clip: AVClipPicture, num_tiles: int = 6, num_classes: int = 6) -> Figure:
+def draw_av_clip(clip: AVClipPicture, num_tiles: int = 6, num_classes: int = 6, heading: bool = True) -> Figure:
     """Draw the picture: frames above the spectrogram, on one time axis, and the heads' probabilities beside them.
 
     Args:
         clip (AVClipPicture): Content of the picture.
         num_tiles (int): Maximum number of frames.
         num_classes (int): Maximum number of classes per head: the most probable ones and the true ones.
+        heading (bool): Write the name and the decisions; False where the page around the picture does.
 
     Returns:
         Figure: On an Agg canvas.
@@ -85,7 +86,7 @@ def draw_av_clip(clip: AVClipPicture, num_tiles: int = 6, num_classes: int = 6) 
     tile_h = min((step - 0.08) * height / width, 2.0)
     look_h = 0.55 if 'video' in clip.attention else 0.0
     sound_h = 1.6 if clip.spectrogram is not None else 0.5
-    head, gap = 0.75, 0.14
+    head, gap = 0.75 if heading else 0.35, 0.14
     lists = [min(num_classes, len(h.classes)) for h in clip.heads]
     total = max(head + tile_h + gap + look_h + gap + sound_h + 0.62, head + sum(0.5 + 0.23 * n for n in lists) + 0.1)
     page = Page(WIDTH_IN, total, INK)
@@ -94,9 +95,10 @@ def draw_av_clip(clip: AVClipPicture, num_tiles: int = 6, num_classes: int = 6) 
     def write(x: float, y: float, text: str, **style: Any) -> None:
         page.write(x, y, drawable(text), **style)
 
-    title = shortened(drawable(clip.clip_id), _narrower_than(wide - 2.5, 14.5))
-    write(_LEFT, 0.36, title, fontsize=14, fontweight='bold' if title.isascii() else 'normal')
-    write(_LEFT + wide, 0.36, clip.note, ha='right', color=MUTED)
+    if heading:
+        title = shortened(drawable(clip.clip_id), _narrower_than(wide - 2.5, 14.5))
+        write(_LEFT, 0.36, title, fontsize=14, fontweight='bold' if title.isascii() else 'normal')
+        write(_LEFT + wide, 0.36, clip.note, ha='right', color=MUTED)
 
     for place, tile in enumerate(tiles):
         left = _LEFT + place * step
@@ -119,7 +121,8 @@ def draw_av_clip(clip: AVClipPicture, num_tiles: int = 6, num_classes: int = 6) 
         said = f'{decision.classes[best]} {decision.scores[best]:.2f}'
         colour = MUTED if not decision.truth else SCORE if decision.right else TRUTH
         write(left, top + 0.06, decision.name, color=MUTED, fontsize=9.5)
-        write(WIDTH_IN - 0.3, top + 0.06, said, ha='right', color=colour, fontsize=11, fontweight='bold')
+        if heading:
+            write(WIDTH_IN - 0.3, top + 0.06, said, ha='right', color=colour, fontsize=11, fontweight='bold')
         shown = min(num_classes, len(decision.classes))
         _draw_classes(figure.add_axes(box(left + 1.55, top + 0.16, _RIGHT - 2.15, 0.23 * shown)), decision, shown)
         top += 0.5 + 0.23 * shown

@@ -28,12 +28,13 @@ class AVClipRenderer(Renderer):
         classes = self.dataset.metainfo.get('classes') or {}
         clip = av_clip_picture(sample, inputs['video'], inputs.get('audio'), classes)
         name = picture_name(clip.clip_id)
-        draw_av_clip(clip).savefig(self.folder / name, dpi=DPI)
+        draw_av_clip(clip, heading=False).savefig(self.folder / name, dpi=DPI)
         wrong = [head.name for head in clip.heads if head.truth and not head.right]
         return Article(
             heading=clip.clip_id,
             pictures=[name],
             text='; '.join(_in_words(head) for head in clip.heads),
+            label=clip.note,
             verdict=f'{", ".join(wrong)} wrong' if wrong else 'right',
             alarm=bool(wrong),
             order=len(wrong),
@@ -59,7 +60,7 @@ class AVClipRenderer(Renderer):
         matrix = classification.confusion_matrix(found.scores, found.labels)
         # In a separate folder, since a clip may be called confusion_species.
         confusion, bars = f'heads/confusion_{picture_name(head)}', f'heads/classes_{picture_name(head)}'
-        plot_confusion(matrix, found.classes, self.folder / confusion, title)
+        plot_confusion(matrix, found.classes, self.folder / confusion)
         decided = classification.predicted_labels(found.scores, found.multi_label)
         measures = {
             'F1': classification.class_f1(decided, found.labels)[there],

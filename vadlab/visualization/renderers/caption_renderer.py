@@ -27,7 +27,7 @@ class CaptionRenderer(Renderer):
             references=sample.get('gt_captions') or (),
         )
         name = picture_name(title)
-        draw_concepts(picture).savefig(self.folder / name, dpi=DPI)
+        draw_concepts(picture, heading=False).savefig(self.folder / name, dpi=DPI)
         return Article(picture.caption or '(no word)', [name], ' / '.join(picture.references), verdict=title)
 
     def note(self, drawn: int, total: int) -> str:

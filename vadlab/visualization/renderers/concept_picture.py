@@ -55,11 +55,12 @@ def concept_shares(concepts: np.ndarray, names: Sequence[str]) -> dict[str, floa
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
-def draw_concepts(picture: ConceptPicture) -> Figure:
+def draw_concepts(picture: ConceptPicture, heading: bool = True) -> Figure:
     """Draw the image, the image with concepts of patches, their legend, the caption and the references.
 
     Args:
         picture (ConceptPicture): Content of the picture.
+        heading (bool): Write the name, the caption and the references; False where the page around the picture does.
 
     Returns:
         Figure: On an Agg canvas.
@@ -68,14 +69,16 @@ def draw_concepts(picture: ConceptPicture) -> Figure:
     # Captions are shown unchanged, in lower case and without a full stop.
     caption = wrapped(drawable(picture.caption or '(no word)'), _narrower_than(wide, 14), 2)
     references = [shortened(drawable(text), _narrower_than(wide - 1.1, 9.5)) for text in picture.references]
-    top = 0.62 + 0.3 * len(caption)
+    references = references if heading else []
+    top = 0.62 + 0.3 * len(caption) if heading else _MARGIN
     total = top + _SIDE + 0.3 + (0.22 * len(references) + 0.1 if references else 0.0)
     page = Page(_WIDTH, total, INK)
     figure, box, write = page.figure, page.box, page.write
 
-    write(_MARGIN, 0.34, shortened(drawable(picture.title), _narrower_than(wide, 10)), color=MUTED)
-    for i, line in enumerate(caption):
-        write(_MARGIN, 0.66 + 0.3 * i, line, fontsize=14)
+    if heading:
+        write(_MARGIN, 0.34, shortened(drawable(picture.title), _narrower_than(wide, 10)), color=MUTED)
+        for i, line in enumerate(caption):
+            write(_MARGIN, 0.66 + 0.3 * i, line, fontsize=14)
 
     shares = concept_shares(picture.concepts, picture.names)
     colour_of = {name: COLOURS[i] if i < len(COLOURS) else _OTHER for i, name in enumerate(shares)}

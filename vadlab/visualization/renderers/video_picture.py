@@ -20,6 +20,7 @@ REGION_COLOURS = ('#2a9d3a', '#d1349b', '#e08600', '#00909e', '#7a4fd0', '#9c6b3
 MAX_POINTS = 4000
 MAX_REGIONS = 6
 WIDTH_IN = 12.8
+FLAT = 0.2  # scores that differ by less would be a flat line on an axis from 0 to 1
 
 
 def choose_tiles(scores: np.ndarray, has_box: np.ndarray, count: int) -> np.ndarray:
@@ -49,7 +50,23 @@ def envelope(scores: np.ndarray, max_points: int = MAX_POINTS) -> tuple[np.ndarr
     return np.repeat((edges[:-1] + edges[1:]) / 2, 2), np.stack([low, high], axis=1).ravel()
 
 
-def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, threshold: float = 0.5) -> Figure:
+def score_range(scores: np.ndarray) -> tuple[float, float, bool]:
+    """Ends of the axis of a curve, and whether it is zoomed: probabilities that differ by less than ``FLAT`` are.
+
+    Args:
+        scores (np.ndarray): Of any shape, at least one.
+    """
+    low, high = float(np.min(scores)), float(np.max(scores))
+    if low < 0 or high > 1:  # no probabilities
+        return low, high if high > low else low + 1, False
+    if high - low >= FLAT or high == low:
+        return 0.0, 1.0, False
+    return low, high, True
+
+
+def draw_video(
+    sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, threshold: float = 0.5, heading: bool = True
+) -> Figure:
     """Draw the picture of one video.
 
     Args:
@@ -60,6 +77,8 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
         frames (np.ndarray): The sampled frames, RGB, uint8, shape (T, H, W, 3); with T = 0 there is no strip.
         num_tiles (int): Maximum number of frames to show.
         threshold (float): Threshold to draw as a line, 0..1.
+        heading (bool): Write name, class, caption and score above the curve; False where the page around the picture
+            does.
 
     Returns:
         Figure: On an Agg canvas.
@@ -81,37 +100,39 @@ def draw_video(sample: dict[str, Any], frames: np.ndarray, num_tiles: int = 8, t
     tile_h = min((step - 0.08) * height / width, 2.6)
     tile_w = tile_h * width / height  # narrower than a step for upright videos
     # There is space for the seconds above the curve, and for the legend below it.
-    head, curve, gap = 0.72 + 0.24 * len(caption) + (0.35 if sample.get('fps') else 0.05), 1.75, 0.62
+    head, curve, gap = 0.72 + 0.24 * len(caption) if heading else 0.1, 1.75, 0.62
+    head += 0.35 if sample.get('fps') else 0.05
     strip = 0.4 + tile_h if len(tiles) else 0.0
     foot = (0.25 if strip else 0.0) + (0.24 * listed + 0.1 if listed else 0)
     total = head + curve + gap + strip + foot
     page = Page(WIDTH_IN, total, INK)
     figure, box, write = page.figure, page.box, page.write
 
-    title = shortened(drawable(str(sample.get('video_id', ''))), _narrower_than(WIDTH_IN - 5.5, 14.5))
-    # A bold font may have fewer characters than the regular one.
-    write(0.55, 0.45, title, fontsize=14, fontweight='bold' if title.isascii() else 'normal')
-    highest = float(scores.max())
-    write(
-        WIDTH_IN - 0.3,
-        0.45,
-        f'video score {highest:.3f}',
-        fontsize=13,
-        ha='right',
-        color=TRUTH if highest >= threshold else SCORE,
-    )
-    class_name = sample.get('class_name')
-    if class_name:
+    if heading:
+        title = shortened(drawable(str(sample.get('video_id', ''))), _narrower_than(WIDTH_IN - 5.5, 14.5))
+        # A bold font may have fewer characters than the regular one.
+        write(0.55, 0.45, title, fontsize=14, fontweight='bold' if title.isascii() else 'normal')
+        highest = float(scores.max())
         write(
-            WIDTH_IN - 2.6,
+            WIDTH_IN - 0.3,
             0.45,
-            shortened(drawable(str(class_name)), _narrower_than(2.2, 13)),
+            f'video score {highest:.3f}',
             fontsize=13,
             ha='right',
-            color=MUTED,
+            color=TRUTH if highest >= threshold else SCORE,
         )
-    for i, line in enumerate(caption):
-        write(0.55, 0.78 + 0.24 * i, line, color=MUTED, fontsize=10.5)
+        class_name = sample.get('class_name')
+        if class_name:
+            write(
+                WIDTH_IN - 2.6,
+                0.45,
+                shortened(drawable(str(class_name)), _narrower_than(2.2, 13)),
+                fontsize=13,
+                ha='right',
+                color=MUTED,
+            )
+        for i, line in enumerate(caption):
+            write(0.55, 0.78 + 0.24 * i, line, color=MUTED, fontsize=10.5)
 
     axes = figure.add_axes(box(0.55, head, WIDTH_IN - 0.85, curve))
     _draw_curve(axes, scores, sample, frame_inds[tiles], threshold)
@@ -174,21 +195,34 @@ def _draw_curve(axes: Axes, scores: np.ndarray, sample: dict[str, Any], shown: n
     for start, end in intervals:
         axes.axvspan(start, end, color=TRUTH, alpha=0.16, lw=0)
     x, y = envelope(scores)
-    axes.fill_between(x, y, color=SCORE, alpha=0.12, lw=0)
+    low, high, zoomed = score_range(scores)
+    axes.fill_between(x, y, low if zoomed else 0.0, color=SCORE, alpha=0.12, lw=0)
     axes.plot(x, y, color=SCORE, lw=1.4, solid_joinstyle='round')
-    axes.axhline(threshold, color=MUTED, lw=0.8, ls=(0, (4, 3)))
+    shows_threshold = not zoomed or low <= threshold <= high
+    if shows_threshold:
+        axes.axhline(threshold, color=MUTED, lw=0.8, ls=(0, (4, 3)))
     last = max(len(scores) - 1, 1)
     at = shown.clip(0, len(scores) - 1)
     axes.plot(at, scores[at], 'o', ms=4.5, color='white', mec=SCORE, mew=1.3, clip_on=False, zorder=5)
-    _number_points(axes, at, scores[at], last)
+    _number_points(axes, at, scores[at], last, np.inf if zoomed else 0.85)
     # A small margin, since the frame of the axes would hide scores of exactly 0 and 1.
-    axes.set(xlim=(0, last), ylim=(-0.02, 1.04), yticks=[0, 0.5, 1])
-    axes.set_ylabel('anomaly score', color=MUTED, fontsize=9)
+    room = high - low
+    axes.set(xlim=(0, last), ylim=(low - 0.02 * room, high + 0.04 * room))
+    if zoomed:
+        axes.set_ylim(low - 0.05 * room, high + 0.2 * room)  # numbers of the frames stand above the points
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
+    else:
+        axes.set_yticks([0, 0.5, 1])
+    axes.set_ylabel(
+        'score (zoomed)' if zoomed else 'anomaly score', color=MUTED, fontsize=9, labelpad=1 if zoomed else 4
+    )
     axes.set_xlabel('frame', color=MUTED, fontsize=9, labelpad=2)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True))
     axes.grid(axis='y', color=GRID, lw=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors=MUTED, labelsize=8.5, length=3)
+    if zoomed:
+        axes.tick_params(axis='y', labelsize=7.5, pad=1)  # up to four decimals beside the label
     for side in ('top', 'right'):
         axes.spines[side].set_visible(False)
     for side in ('left', 'bottom'):
@@ -204,7 +238,10 @@ def _draw_curve(axes: Axes, scores: np.ndarray, sample: dict[str, Any], shown: n
     handles: list[Any] = [Line2D([], [], color=SCORE, lw=1.4, label='score')]
     if len(intervals):
         handles.append(Patch(color=TRUTH, alpha=0.16, lw=0, label='truly anomalous'))
-    handles.append(Line2D([], [], color=MUTED, lw=0.8, ls=(0, (4, 3)), label=f'threshold {threshold:g}'))
+    if zoomed:
+        handles[0].set_label(f'score, zoomed to {low:.3f}..{high:.3f}')
+    side = '' if shows_threshold else ' (above)' if threshold > high else ' (below)'
+    handles.append(Line2D([], [], color=MUTED, lw=0.8, ls=(0, (4, 3)), label=f'threshold {threshold:g}{side}'))
     axes.legend(
         handles=handles,
         loc='upper right',
@@ -216,12 +253,12 @@ def _draw_curve(axes: Axes, scores: np.ndarray, sample: dict[str, Any], shown: n
     )
 
 
-def _number_points(axes: Axes, x: np.ndarray, y: np.ndarray, last: int) -> None:
-    """Write the tile's number above each point, or below it without space; close numbers are moved sideways."""
+def _number_points(axes: Axes, x: np.ndarray, y: np.ndarray, last: int, top: float) -> None:
+    """Write the tile's number above each point, below it if higher than ``top``; close numbers move sideways."""
     before = -np.inf
     for i, (frame, score) in enumerate(zip(x, y, strict=True)):
         close = frame - before < 0.012 * last
-        offset = (4 if close else 0, -12 if score > 0.85 else 6)
+        offset = (4 if close else 0, -12 if score > top else 6)
         axes.annotate(
             str(i + 1),
             (frame, score),
