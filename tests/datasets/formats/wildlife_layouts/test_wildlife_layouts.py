@@ -53,7 +53,7 @@ def test_mammalps(tmp_path):
 def test_mammalps_without_a_column(tmp_path):
     write_mammalps(tmp_path)
     (tmp_path / 'benchmark_1/metadata/val.csv').write_text('video_path,start_s,end_s,activities,actions,species\n')
-    with pytest.raises(DataError, match="no column 'activity', as its layout would. Did you mean 'activities'"):
+    with pytest.raises(DataError, match="no column 'activity', which its layout requires. Did you mean 'activities'"):
         read_mammalps(tmp_path)
     (tmp_path / 'benchmark_1/metadata/val.csv').unlink()
     with pytest.raises(MissingFileError, match=r'There is no .*val\.csv'):
