@@ -195,7 +195,7 @@ def test_invalid_options_are_rejected():
         tower(adapters=True)
     with pytest.raises(ConfigError, match='leaves none'):
         tower(adapters=dict(first=0, last=0, ratio=0.001))
-    with pytest.raises(ConfigError, match='num_tokens=0'):
+    with pytest.raises(ConfigError, match='num_tokens must be >= 1, not 0'):
         tower(prompts=dict(num_tokens=0))
     with pytest.raises(ConfigError, match='aligned='):
         tower(aligned='sclip')

@@ -106,7 +106,7 @@ def test_frames_of_another_size_are_rejected():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(patch_size=7), 'image_size=24 is no multiple of patch_size=7'),
+        (dict(patch_size=7), 'image_size=24 is not a multiple of patch_size=7'),
         (dict(chunk_size=0), 'chunk_size=0; give at least 1'),
         (dict(layers=0), 'layers=0; at least 1'),
         (dict(heads=3), 'width=16 is not a multiple of heads=3'),

@@ -261,7 +261,7 @@ def test_a_clipa_is_rejected_by_name(bare):
         ({'vision_cfg': {'head_width': 'x'}}, "vision_cfg.head_width='x' does not divide"),
         ({'vision_cfg': 3}, 'vision_cfg is a int, not an object'),
         ({'vision_config': [1]}, 'vision_config is a list, not an object'),
-        ({'model_type': 'siglip', 'vision_config': {}}, 'siglip is no CLIP'),
+        ({'model_type': 'siglip', 'vision_config': {}}, 'siglip is not a CLIP'),
         ({'vision_config': {'layer_norm_eps': 1e-6}}, 'layer_norm_eps=1e-06'),
     ],
 )

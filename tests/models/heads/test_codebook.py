@@ -32,10 +32,10 @@ def test_files_that_are_not_a_codebook_are_rejected(tmp_path):
     with pytest.raises(MissingFileError, match='There is no codebook .*tools/build_codebook.py'):
         load_codebook(path)
     path.write_text('text')
-    with pytest.raises(DataError, match='is no codebook'):
+    with pytest.raises(DataError, match='is not a codebook'):
         load_codebook(path)
     save_file({'embeds': torch.ones(2, 4)}, path)
-    with pytest.raises(DataError, match='is no codebook'):
+    with pytest.raises(DataError, match='is not a codebook'):
         load_codebook(path)
     save_file({'embeds': torch.ones(2, 4)}, path, {'names': '["a"]'})
     with pytest.raises(DataError, match=r'1 names, but embeddings of shape \(2, 4\)'):

@@ -71,7 +71,7 @@ def test_invalid_words_are_rejected(tmp_path):
     with pytest.raises(DataError, match=r"1 words occur twice \(first: 'a'\)"):
         WordVocabulary(write(tmp_path, [*SPECIAL, 'a', 'b', 'a']))
     for word in ('', 'two words', 3):
-        with pytest.raises(DataError, match='is no word'):
+        with pytest.raises(DataError, match='is not a word'):
             WordVocabulary(write(tmp_path, [*SPECIAL, word]))
 
 

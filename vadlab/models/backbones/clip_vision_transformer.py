@@ -102,7 +102,7 @@ class CLIPVisionTransformer(nn.Module):
     ) -> None:
         super().__init__()
         if image_size % patch_size:
-            raise ConfigError(f'CLIPVisionTransformer: image_size={image_size} is no multiple of {patch_size=}.')
+            raise ConfigError(f'CLIPVisionTransformer: image_size={image_size} is not a multiple of {patch_size=}.')
         if chunk_size is not None and chunk_size < 1:
             raise ConfigError(f'CLIPVisionTransformer: chunk_size={chunk_size}; give at least 1, or None for all.')
         if layers < 1:
@@ -246,8 +246,8 @@ class CLIPVisionTransformer(nn.Module):
             elif self.frozen and len(self.blocks) > 1:
                 why = 'the adapter of its first block learns'
             raise ConfigError(
-                f'CLIPVisionTransformer: nothing of it stays the same from epoch to epoch, since {why}. Patches can '
-                'be stored for frozen=True without prompts, with adapters from a later block on or none.'
+                f'CLIPVisionTransformer: its patches change in training and cannot be stored, since {why}. Storing '
+                'patches needs frozen=True, no prompts, and no adapter in the first block.'
             )
 
     def _check_size(self, frames: Tensor) -> None:

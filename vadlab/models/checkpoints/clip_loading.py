@@ -76,7 +76,9 @@ def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
         RuntimeError,
     ) as error:  # the number of dimensions of a tensor is wrong for a CLIP
         reason = (str(error).splitlines() or [''])[0][:120]
-        raise CheckpointError(f"{name} is no CLIP: its tensors have other shapes than a CLIP's ({reason}).") from error
+        raise CheckpointError(
+            f"{name} is not a CLIP: its tensors have other shapes than a CLIP's ({reason})."
+        ) from error
     check_float_weights(weights.state_dict(), weights.source)
     return weights
 

@@ -66,7 +66,9 @@ def _of_open_clip(config: Mapping[str, Any], source: str) -> dict[str, dict[str,
 def _of_hugging_face(config: Mapping[str, Any], source: str) -> dict[str, dict[str, Any]]:
     kind = config.get('model_type', 'clip')
     if isinstance(kind, str) and 'siglip' in kind:
-        raise CheckpointError(f"{source}: {kind} is no CLIP: its image tower has no class token, which VADLab's needs.")
+        raise CheckpointError(
+            f"{source}: {kind} is not a CLIP: its image tower has no class token, which VADLab's needs."
+        )
     settings = {}
     # Defaults of transformers' CLIPVisionConfig and CLIPTextConfig.
     for tower, width, heads in (('vision', 768, 12), ('text', 512, 8)):

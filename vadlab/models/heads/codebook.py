@@ -44,9 +44,9 @@ def load_codebook(path: str | Path, embed_dim: int | None = None) -> tuple[list[
         names = parse_json(metadata['names'], f'{path}: the list of names')
         embeds = tensors['embeds']
     except (CheckpointError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f'{path} is no codebook ({error}). {_ADVICE}') from error
+        raise DataError(f'{path} is not a codebook ({error}). {_ADVICE}') from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise DataError(f'{path} is no codebook (its names are no list of texts). {_ADVICE}')
+        raise DataError(f'{path} is not a codebook (its names are not a list of texts). {_ADVICE}')
     if not isinstance(embeds, Tensor) or embeds.ndim != 2 or len(embeds) != len(names):
         shape = tuple(embeds.shape) if isinstance(embeds, Tensor) else type(embeds).__name__
         raise DataError(f'{path}: {len(names)} names, but embeddings of shape {shape}. {_ADVICE}')

@@ -57,7 +57,7 @@ class WordVocabulary:
     def _check(self) -> None:
         if not all(isinstance(word, str) and word and not any(map(str.isspace, word)) for word in self.words):
             bad = next(w for w in self.words if not isinstance(w, str) or not w or any(map(str.isspace, w)))
-            raise DataError(f'WordVocabulary: {self.source}: {bad!r} is no word. {_ADVICE}')
+            raise DataError(f'WordVocabulary: {self.source}: {bad!r} is not a word. {_ADVICE}')
         missing = [word for word in SPECIAL_WORDS if word not in self.words]
         if missing or self.words[:4] != SPECIAL_WORDS:
             what = f'lacks {", ".join(missing)}' if missing else f'begins with {" ".join(self.words[:4])}'
