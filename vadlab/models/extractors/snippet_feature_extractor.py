@@ -116,7 +116,7 @@ class SnippetFeatureExtractor(nn.Module):
             _load(self.visual_projection, {'weight': weights.extras['visual_projection.weight']}, source)
 
     def weights_sha256(self) -> str:
-        """Hash of all weights by name, shape and value; independent of the file format."""
+        """Hash of all weights by name, shape and value; independent of the file that they came from."""
         return weights_sha256(self.state_dict())
 
     def forward(self, frames: Tensor, max_images: int | None = None) -> Tensor:

@@ -6,9 +6,9 @@ from torch import Tensor
 def probability_bce(probabilities: Tensor, targets: Tensor | float, mask: Tensor | None = None) -> Tensor:
     """Mean binary cross-entropy of probabilities, for those without a logit, such as the mean of several sigmoids.
 
-    Computed in float32, even under automatic mixed precision: torch does not allow this loss under autocast, since its
-    logarithm overflows half precision. As in torch, logarithms are clamped to at least -100, so that the loss of a
-    probability of exactly 0 or 1 is finite.
+    Computed in float32, even under automatic mixed precision: torch does not allow this loss under autocast, since half
+    precision cannot represent its logarithm. As in torch, logarithms are clamped to at least -100, so that the loss of
+    a probability of exactly 0 or 1 is finite.
 
     Args:
         probabilities (Tensor): 0..1, any shape.
