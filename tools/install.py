@@ -1,14 +1,14 @@
-"""Set up everything: the virtual environment, torch, mmcv's compiled ops and the rest. Standard library only.
+"""Install everything: virtual environment, torch, mmcv with compiled ops, other packages. Standard library only.
 
 ``make install`` runs it; ``make demo`` and ``make test`` run it first. Each step leaves a stamp in ``.venv/.vadlab``
 that holds a hash of what it was made from: a second call takes a few seconds, and a changed pin re-runs its step.
-Whatever would make a step fail after minutes (no compiler, no disk space) is looked for at the start.
+Problems that would make a step fail after minutes (no compiler, no disk space) are checked at the start.
 
 Environment variables:
-    VADLAB_MIN_DISK_GB: Free disk space asked for, instead of the built-in figures.
-    TORCH_INDEX: Address of the package index that torch comes from, for another build of it (see docs/install.md).
-    MAX_JOBS: Compilers run at once for mmcv; by default one per core, and no more than memory allows.
-    CFLAGS: Options of the compiler for mmcv, instead of Python's own.
+    VADLAB_MIN_DISK_GB: Required free disk space in GB, instead of the built-in values.
+    TORCH_INDEX: Address of the package index for torch, for another build of it (see docs/install.md).
+    MAX_JOBS: Parallel compilers for mmcv; by default one per core, limited by memory.
+    CFLAGS: Compiler options for mmcv, instead of Python's own.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ REQUIREMENTS = ROOT / 'requirements'
 CONSTRAINTS = REQUIREMENTS / 'constraints.txt'
 
 # Measured on Linux x86-64: a finished environment takes 2.5 GB with a CPU build of torch and about 7 GB with a CUDA
-# build; compiling mmcv needs 0.5 GB on top, and pip's downloads as much again as they unpack to.
+# build. Compiling mmcv needs another 0.5 GB. pip's downloads need as much space as the installed packages.
 DISK_GB_CPU = 5.0
 DISK_GB_CUDA = 15.0
 DISK_GB_BUILD = 1.0
 MEMORY_GB_A_COMPILER = 2.0
 REPORT_EVERY_S = 30.0
 
-# One process tells all that has to be known about the environment; importing torch is what takes the time.
+# One process reads the whole state of the environment, since importing torch takes most of the time.
 PROBE = """
 import importlib.util, json
 state = {'gpu': False, 'torch_cuda': None, 'mmcv': False, 'ops': False, 'ops_cuda': False, 'error': ''}
@@ -57,17 +57,17 @@ print('\\n' + json.dumps(state))
 
 
 class SetupError(Exception):
-    """Something that the user can mend. The message says what is missing, where, and how to mend it."""
+    """An error that the user can fix. The message says what is missing, where, and how to fix it."""
 
 
 @dataclass
 class Step:
-    """One part of the set-up.
+    """One step of the installation.
 
     Args:
-        name: Short, unique; names the stamp and the log.
-        title: What the user sees.
-        pip_args: What follows ``pip install``.
+        name: Short unique name, used for the stamp and the log.
+        title: Title shown to the user.
+        pip_args: Arguments of ``pip install``.
         files: Requirement files whose change re-runs the step.
         env: Environment variables for pip.
     """
@@ -102,23 +102,23 @@ def clock(seconds: float) -> str:
 
 # ---------------------------------------------------------------------------------------------- checks before the work
 def check_python() -> None:
-    """Fail unless this interpreter can hold the environment."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever Python the user has
+    """Fail unless this interpreter can create the environment."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - may run with any Python of the user
         raise SetupError(
-            f'VADLab needs Python 3.11, this is {sys.version.split()[0]} ({sys.executable}). Install it, or name '
-            'one that is there: make install PYTHON=/path/to/python3.11'
+            f'VADLab needs Python 3.11, this is {sys.version.split()[0]} ({sys.executable}). Install it, or set '
+            'the path of one: make install PYTHON=/path/to/python3.11'
         )
     if sys.version_info[:2] != (3, 11):
         say(f'note: tested with Python 3.11, this is {sys.version.split()[0]}')
     if importlib.util.find_spec('venv') is None or importlib.util.find_spec('ensurepip') is None:
         raise SetupError(
             f'{sys.executable} has no venv module, so .venv cannot be made. Install it (Debian, Ubuntu: '
-            'apt install python3.11-venv), or name a complete Python: make install PYTHON=/path/to/python3.11'
+            'apt install python3.11-venv), or use a complete Python: make install PYTHON=/path/to/python3.11'
         )
 
 
 def has_nvidia_gpu() -> bool:
-    """Whether this machine shows an NVIDIA GPU."""
+    """Whether this machine has a visible NVIDIA GPU."""
     return Path('/proc/driver/nvidia/version').exists() or shutil.which('nvidia-smi') is not None
 
 
@@ -137,13 +137,13 @@ def check_disk(target: Path, needed_gb: float, what: str) -> None:
     if free_gb < needed_gb:
         raise SetupError(
             f'{what} needs about {needed_gb:.0f} GB of disk space, {place} has {free_gb:.1f} GB left. Free some, or '
-            'put the environment on another disk (make install VENV=/other/disk/venv). If you know better: '
+            'put the environment on another disk (make install VENV=/other/disk/venv). To change the limit: '
             'VADLAB_MIN_DISK_GB=<number> make install'
         )
 
 
 def check_disk_for_all(venv: Path) -> None:
-    """Fail unless there is room for the environment and for the build of mmcv, which happens inside it."""
+    """Fail unless there is space for the environment and for the build of mmcv, which is inside it."""
     override = os.environ.get('VADLAB_MIN_DISK_GB')
     try:
         needed = float(override) if override else (DISK_GB_CUDA if has_nvidia_gpu() else DISK_GB_CPU) + DISK_GB_BUILD
@@ -203,15 +203,15 @@ def find_nvcc() -> tuple[Path, str] | None:
 
 
 def mmcv_build_env(gpu: bool, torch_cuda: str | None, toolkit: tuple[Path, str] | None) -> tuple[dict[str, str], str]:
-    """How to compile mmcv's ops on this machine.
+    """Build settings of mmcv's ops for this machine.
 
     Args:
         gpu: Whether torch can use a GPU.
         torch_cuda: CUDA version that torch was built with.
-        toolkit: What :func:`find_nvcc` found.
+        toolkit: Result of :func:`find_nvcc`.
 
     Returns:
-        Environment variables for the build, and a warning for the user (empty if there is nothing to say).
+        Environment variables for the build, and a warning for the user (may be empty).
     """
     base = {'MMCV_WITH_OPS': '1'}
     if not gpu:
@@ -220,7 +220,7 @@ def mmcv_build_env(gpu: bool, torch_cuda: str | None, toolkit: tuple[Path, str] 
     if toolkit is not None and toolkit[1].split('.')[0] == major:
         return {**base, 'FORCE_CUDA': '1', 'CUDA_HOME': str(toolkit[0])}, ''
     found = f'nvcc is of CUDA {toolkit[1]}' if toolkit else 'there is no nvcc'
-    # Without the GPU in sight, mmcv's build script compiles the CPU ops and does not ask for nvcc.
+    # If no GPU is visible, mmcv's build script compiles the CPU ops and does not need nvcc.
     return {**base, 'CUDA_VISIBLE_DEVICES': ''}, (
         f'warning: torch sees a GPU and was built with CUDA {torch_cuda}, but {found}: mmcv gets its CPU ops only. On '
         'the GPU, models that pool regions then use RoIAlign in plain torch, and detectors of MMDetection do not run. '
@@ -229,7 +229,7 @@ def mmcv_build_env(gpu: bool, torch_cuda: str | None, toolkit: tuple[Path, str] 
 
 
 def compile_jobs() -> int:
-    """Compilers that fit this machine at once."""
+    """Number of compilers that this machine can run in parallel."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     try:
         memory_gb = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9
@@ -241,24 +241,24 @@ def compile_jobs() -> int:
 def compile_env(folder: Path) -> dict[str, str]:
     """Settings of the compilation of mmcv's ops.
 
-    Python's own compiler options ask for debug information, which takes half of the compiler's time; ``-g0`` leaves it
-    out. ``CFLAGS`` replaces these options, so they are given again: without ``-O3`` the ops would be slow.
+    Python's own compiler options include debug information, which takes half of the compile time; ``-g0`` disables it.
+    ``CFLAGS`` replaces these options, so they are repeated: without ``-O3`` the ops would be slow.
 
     Args:
-        folder: Where the build goes.
+        folder: Folder of the build.
     """
     theirs = os.environ.get('CFLAGS')
     return {
         'TMPDIR': str(folder),
         'MAX_JOBS': os.environ.get('MAX_JOBS') or str(compile_jobs()),
-        # The last option wins: a user's -g does.
+        # The last option has priority, so a user's -g has an effect.
         'CFLAGS': f'-g0 {theirs}' if theirs else f'{sysconfig.get_config_var("CFLAGS") or "-O3"} -g0',
     }
 
 
 # ------------------------------------------------------------------------------------------------------------- running
 def build_progress(folder: Path) -> str:
-    """How far the compilation under ``folder`` is: ``'12 of 78 files compiled'``, or ``'preparing'``."""
+    """Progress of the compilation in ``folder``: ``'12 of 78 files compiled'``, or ``'preparing'``."""
     for plan in folder.rglob('build.ninja'):
         total = len(re.findall(r'^build .*: (?:compile|cuda_compile) ', plan.read_text(errors='replace'), re.MULTILINE))
         done = sum(1 for _ in plan.parent.rglob('*.o'))
@@ -268,9 +268,9 @@ def build_progress(folder: Path) -> str:
 
 
 def run_logged(command: list[str], log: Path, env: dict[str, str], build_folder: Path | None = None) -> int:
-    """Run ``command`` with its output in ``log``, telling the user how long it has been running.
+    """Run ``command`` with its output in ``log``, and show the elapsed time.
 
-    A terminal shows a line that renews itself, anything else gets a line every 30 seconds.
+    On a terminal one line is updated, otherwise a line is printed every 30 seconds.
     """
     start = time.monotonic()
     next_report_s = 2.0 if sys.stdout.isatty() else REPORT_EVERY_S
@@ -303,11 +303,11 @@ def run_logged(command: list[str], log: Path, env: dict[str, str], build_folder:
 
 
 class Installer:
-    """Runs the steps that are not done yet.
+    """Runs the unfinished steps.
 
     Args:
         venv: Folder of the virtual environment.
-        torch_index: Address of the index that torch comes from; None for pip's own.
+        torch_index: Address of the package index for torch; None for pip's default.
     """
 
     def __init__(self, venv: Path, torch_index: str | None = None) -> None:
@@ -326,7 +326,7 @@ class Installer:
             Step('torch', 'torch', [*index, 'torch']),
             Step('mmcv', 'mmcv, ops compiled from source', ['--no-build-isolation', 'onedl-mmcv'], [mm]),
             Step('mm', 'mmengine, mmdetection', ['--no-build-isolation', '-r', str(mm)], [mm], {'MMCV_WITH_OPS': '1'}),
-            # Its vocabulary file is all that is wanted; its dependencies would bring torchvision.
+            # Only its vocabulary file is used; its dependencies would install torchvision.
             Step('open_clip', "CLIP's vocabulary", ['--no-deps', 'open_clip_torch']),
             Step(
                 'rest',
@@ -334,8 +334,8 @@ class Installer:
                 [word for file in rest for word in ('-r', str(file))],
                 rest,
             ),
-            # mmdetection brings two packages that both own the folder cv2. The headless one, written last, is what
-            # imports on a server without libGL.
+            # mmdetection installs two packages that both write the folder cv2. The headless one is written last, so that
+            # cv2 can be imported on a server without libGL.
             Step('cv2', 'OpenCV without a display', ['--no-deps', '--force-reinstall', 'opencv-python-headless']),
             Step(
                 'vadlab',
@@ -346,7 +346,7 @@ class Installer:
         ]
 
     def create_venv(self) -> None:
-        """Make the virtual environment, unless a working one is there."""
+        """Create the virtual environment, unless a working one exists."""
         if (
             self.python.exists()
             and subprocess.run([str(self.python), '-m', 'pip', '--version'], capture_output=True).returncode == 0
@@ -365,27 +365,27 @@ class Installer:
             )
 
     def probe(self) -> dict:
-        """What torch and mmcv in the environment can do."""
+        """State of torch and mmcv in the environment."""
         result = subprocess.run([str(self.python), '-W', 'ignore', '-c', PROBE], capture_output=True, text=True)
         try:
             return json.loads(result.stdout.strip().splitlines()[-1])
         except (IndexError, ValueError):
-            # An op library made for another torch may end the process.
+            # An op library built for another torch may crash the process.
             error = result.stderr.strip()[-400:] or f'exit status {result.returncode}'
             return {'gpu': False, 'torch_cuda': None, 'mmcv': True, 'ops': False, 'ops_cuda': False, 'error': error}
 
     def done(self, step: Step) -> bool:
-        """Whether ``step`` was finished with the same ingredients."""
+        """Whether ``step`` was finished with the same inputs."""
         stamp = self.state_dir / step.name
         return stamp.is_file() and stamp.read_text() == step.fingerprint()
 
     def pip(self, step: Step, extra: list[str] | None = None) -> None:
-        """Run one step and leave its stamp."""
+        """Run one step and write its stamp."""
         log = self.state_dir / f'{step.name}.log'
         command = [str(self.python), '-m', 'pip', 'install', '--disable-pip-version-check', '-c', str(CONSTRAINTS)]
         env, build_folder = dict(step.env), None
         if step.name == 'mmcv':
-            # The build goes to a folder that we know, to count its object files while it runs.
+            # The build is in a known folder, to count its object files while it runs.
             build_folder = self.state_dir / 'tmp'
             shutil.rmtree(build_folder, ignore_errors=True)
             build_folder.mkdir(parents=True)
@@ -404,7 +404,7 @@ class Installer:
         (self.state_dir / step.name).write_text(step.fingerprint())
 
     def install_mmcv(self, step: Step, state: dict, label: str) -> None:
-        """Compile mmcv's ops unless those that fit this machine are there."""
+        """Compile mmcv's ops, unless ops for this machine are already installed."""
         env, warning = mmcv_build_env(state['gpu'], state['torch_cuda'], find_nvcc())
         if warning:
             say(warning)
@@ -426,7 +426,7 @@ class Installer:
         self.pip(step, ['--force-reinstall', '--no-deps'] if state['mmcv'] else [])
         if fits(self.probe()):
             return
-        # pip keeps a wheel it once built, and when it takes it again asks neither for ops, CUDA nor torch's version.
+        # pip caches a built wheel and reuses it without a check of ops, CUDA or torch's version.
         say("      the wheel in pip's cache has no fitting ops: building a new one")
         subprocess.run([str(self.python), '-m', 'pip', 'cache', 'remove', 'onedl_mmcv'], capture_output=True)
         self.pip(step, ['--force-reinstall', '--no-deps', '--no-binary', 'onedl-mmcv'])
@@ -438,7 +438,7 @@ class Installer:
             )
 
     def run(self) -> None:
-        """Do what is left to do."""
+        """Run all unfinished steps."""
         steps = self.steps()
         fresh = not self.python.exists() or not all(self.done(s) for s in steps if s.name != 'mmcv')
         if fresh:
@@ -461,11 +461,11 @@ class Installer:
 
 
 def main() -> int:
-    """Parse the command line, check, install."""
+    """Parse the command line, run the checks, and install."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--venv', type=Path, default=ROOT / '.venv', help='folder of the virtual environment')
     parser.add_argument(
-        '--check-only', action='store_true', help='look for Python, compiler and disk space, install nothing'
+        '--check-only', action='store_true', help='check Python, compiler and disk space, install nothing'
     )
     args = parser.parse_args()
     venv = args.venv if args.venv.is_absolute() else ROOT / args.venv

@@ -1,4 +1,4 @@
-"""Audio-visual recognition: a training step against a plain reference, and what clips without sound cost."""
+"""Audio-visual recognition: a training step compared with a plain reference, and the cost of clips without sound."""
 
 import math
 from typing import Any
@@ -58,7 +58,7 @@ def build_ours(size: str, with_cp: bool = False, seed: int = 0) -> Any:
 
 
 def make_clips(size: str, silent: int, seed: int = 1) -> list[dict[str, Any]]:
-    """Random clips; every other one of the first has no sound, until there are ``silent`` such."""
+    """Random clips; every second clip from the start has no sound, until there are ``silent`` clips without sound."""
     generator = torch.Generator().manual_seed(seed)
     s = SIZES[size]
     clips: list[dict[str, Any]] = []
@@ -75,18 +75,18 @@ def make_clips(size: str, silent: int, seed: int = 1) -> list[dict[str, Any]]:
 class RecognizerStepJob(TrainingStepJob):
     """Forward, backward and AdamW's update of one batch.
 
-    Batch norm's statistics stay as they are: in the reference silent clips have a share in them.
+    Statistics of batch norm are not updated, since silent clips are part of them in the reference.
 
     Args:
         kind: ``reference``, ``ours`` or ``ours_cp`` (VideoMAE with activation checkpointing).
         size: A key of ``SIZES``.
-        silent: Clips without sound.
+        silent: Number of clips without sound.
     """
 
     def __init__(self, kind: str, size: str, silent: int) -> None:
         self.kind = kind
         clips = make_clips(size, silent)
-        build_ours('tiny VideoMAE')  # libraries load at first use; what they take is no activation
+        build_ours('tiny VideoMAE')  # load libraries before the measurement, since their memory is not for activations
         self.baseline_bytes = resident_bytes()
         ours = build_ours(size, kind == 'ours_cp')
         self.batch = self._plain_batch(ours, clips) if kind == 'reference' else self._packed(clips)
@@ -139,7 +139,7 @@ class RecognizerStepJob(TrainingStepJob):
 
 
 def compare(reference: dict[str, float], ours: dict[str, float], case: str, name: str) -> list[str]:
-    """What differs between two first steps: losses by more than 1e-4, the gradient's norm by more than 1e-3 of it."""
+    """Differences of two first steps: losses by more than 1e-4, the gradient norm by more than 1e-3 relative."""
     wrong = []
     for key, value in reference.items():
         tolerance = dict(rel_tol=0.0, abs_tol=1e-4) if key.startswith('loss') else dict(rel_tol=1e-3, abs_tol=1e-6)
@@ -151,13 +151,13 @@ def compare(reference: dict[str, float], ours: dict[str, float], case: str, name
 def run(
     runs: int = 5, large: str | None = 'VideoMAE-B', small: str = '3-D CNN', long_runs: int | None = None
 ) -> Report:
-    """Measure a training step with a large encoder, and one with a small encoder where half of the clips are silent.
+    """Measure a training step with a large encoder, and one with a small encoder and half of the clips silent.
 
     Args:
-        runs: Turns of each comparison.
-        large: A key of ``SIZES`` with VideoMAE; None leaves it out.
+        runs: Runs per comparison.
+        large: A key of ``SIZES`` with VideoMAE; None skips it.
         small: A key of ``SIZES``.
-        long_runs: Turns with the large one; None for ``runs``.
+        long_runs: Runs with the large one; None for ``runs``.
     """
     report = Report()
     if large is not None:
@@ -175,7 +175,7 @@ def run(
     entries = {REFERENCE: ('reference', half), 'VADLab': ('ours', half), 'VADLab, all with sound': ('ours', 0)}
     _, masked, full = _measure(report, case, entries, small, runs)
     if small == '3-D CNN':
-        # By CPU time: the two are not compared turn by turn.
+        # By CPU time, since these two are not measured alternately.
         cost = None if masked.cpu_s is None or full.cpu_s is None else masked.cpu_s.median / full.cpu_s.median
         report.targets.append(limit('audio-visual step, half silent: speed', 1.2, _speed(masked), at_least=True))
         report.targets.append(limit('audio-visual step: CPU time with half silent by that with all sound', 0.9, cost))

@@ -1,4 +1,4 @@
-"""Beam search against a plain one that keeps keys and values, and against ones that compute each prefix again."""
+"""Beam search, compared with a plain one that caches keys and values, and with ones that recompute each prefix."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ SIZES = {
 
 
 class PlainCache:
-    """The words so far: nothing else is kept."""
+    """The words so far; nothing else is cached."""
 
     def __init__(self, images: Any, captions: int, shared: bool) -> None:
         self.num_images = len(images.grid)
@@ -24,17 +24,17 @@ class PlainCache:
         self.words = torch.zeros(self.num_rows, 0, dtype=torch.long)
 
     def reorder(self, rows_n: torch.Tensor) -> None:
-        """Let rows go on where others have come to."""
+        """Reorder the rows by beam."""
         self.words = self.words[rows_n]
 
 
 class PlainDecoder:
-    """A decoder for :func:`beam_search` that scores the whole prefix for every word.
+    """A decoder for :func:`beam_search` that recomputes the whole prefix for every word.
 
     Args:
         decoder: Our decoder.
-        shared: The beams of an image read its keys and values together, as with ours; else each is an image of its
-            own, which is how searches without a cache are commonly written.
+        shared: The beams of an image share its keys and values, as in ours. Otherwise each beam is encoded as its own
+            image, as in most searches without a cache.
     """
 
     def __init__(self, decoder: Any, shared: bool) -> None:
@@ -42,7 +42,7 @@ class PlainDecoder:
         self.shared = shared
 
     def init_cache(self, images: Any, captions: int = 1, max_len: int | None = None) -> PlainCache:
-        """What :meth:`step` starts from."""
+        """The initial cache for :meth:`step`."""
         return PlainCache(images, captions, self.shared)
 
     def step(self, words_n: torch.Tensor, cache: PlainCache) -> torch.Tensor:
@@ -52,7 +52,7 @@ class PlainDecoder:
 
 
 class KeptCache:
-    """Keys and values of the words so far, and of an image once per beam, as transformers' ``generate`` keeps them."""
+    """Keys and values of the words so far, and of an image once per beam, as cached by transformers' ``generate``."""
 
     def __init__(self, decoder: Any, images: Any, captions: int) -> None:
         self.num_images = len(images.grid)
@@ -63,12 +63,12 @@ class KeptCache:
         self.length = 0
 
     def reorder(self, rows_n: torch.Tensor) -> None:
-        """Row i continues row ``rows_n[i]``. The images' part stays, since a beam never leaves its image."""
+        """Row i continues row ``rows_n[i]``. Keys and values of images are not reordered: a beam stays in its image."""
         self.words = [part and (part[0][rows_n], part[1][rows_n]) for part in self.words]
 
 
 class KeptDecoder:
-    """A decoder for :func:`beam_search` that computes each word once, written plainly.
+    """A plain decoder for :func:`beam_search` that computes each word once.
 
     Args:
         decoder: Our decoder.
@@ -78,7 +78,7 @@ class KeptDecoder:
         self.decoder = decoder
 
     def init_cache(self, images: Any, captions: int = 1, max_len: int | None = None) -> KeptCache:
-        """What :meth:`step` starts from."""
+        """The initial cache for :meth:`step`."""
         return KeptCache(self.decoder, images, captions)
 
     def step(self, words_n: torch.Tensor, cache: KeptCache) -> torch.Tensor:
@@ -105,10 +105,10 @@ class BeamJob:
 
     Args:
         kind: ``kept`` (see :class:`KeptDecoder`), ``prefix``, ``shared`` (see :class:`PlainDecoder`) or ``ours``.
-        size: Of :data:`SIZES`.
+        size: A key of :data:`SIZES`.
         images: Images of the batch.
-        beams: Beams of each.
-        length: Words.
+        beams: Beams per image.
+        length: Number of words.
     """
 
     def __init__(self, kind: str, size: str, images: int, beams: int = 5, length: int = 20) -> None:
@@ -120,7 +120,7 @@ class BeamJob:
         decoder = CaptionDecoder(
             chosen['vocab'], chosen['width'], chosen['layers'], chosen['heads'], chosen['ffn'], max_len=54
         ).eval()
-        with torch.no_grad():  # captions that differ, and none that ends before its time
+        with torch.no_grad():  # different captions, none of which ends early
             torch.nn.init.normal_(decoder.classifier.weight, std=0.1)
             decoder.word_embedding.weight[EOS] = 0
             decoder.classifier.weight[EOS] = 0
@@ -135,7 +135,7 @@ class BeamJob:
         self.options = dict(beam_size=beams, max_len=length, return_all=True)
 
     def run(self) -> dict[str, Any]:
-        """The captions found, their words in text so that they can be compared, and their scores."""
+        """The captions as text, for comparison, and their scores."""
         from vadlab.models.captioners.decoding import beam_search
 
         found = beam_search(self.decoder, self.images, **self.options)
@@ -149,9 +149,9 @@ def run(runs: int = 5, size: str = 'published', batches: tuple[int, ...] = (10, 
     """Measure beam search.
 
     Args:
-        runs: Turns.
-        size: Of :data:`SIZES`.
-        batches: Images of a batch.
+        runs: Runs per comparison.
+        size: A key of :data:`SIZES`.
+        batches: Batch sizes, in images.
     """
     report = Report()
     for images in batches:
@@ -170,13 +170,13 @@ def run(runs: int = 5, size: str = 'published', batches: tuple[int, ...] = (10, 
                 report.errors += compare(first[KEPT], first[row.name], f'{case}, {row.name}')
             else:
                 report.errors.append(f'beam, {case}: {row.name}: {row.note}')
-        ratio = rows[-1].cpu_ratio  # one thread each: by CPU time, so that other load on the machine does not count
+        ratio = rows[-1].cpu_ratio  # one thread each; CPU time does not depend on other load of the machine
         report.targets.append(limit(f'beam, {case}: times as fast', 1.0, 1 / ratio.median if ratio else None, True))
     return report
 
 
 def compare(plain: dict[str, Any], ours: dict[str, Any], case: str) -> list[str]:
-    """Where the captions differ, or their scores by more than 1e-5 of themselves."""
+    """Differences of captions, and of scores by more than 1e-5 relative."""
     if plain['words'] != ours['words']:
         return [f'beam, {case}: other captions are found']
     pairs = zip(map(float, plain['scores'].split()), map(float, ours['scores'].split()), strict=True)

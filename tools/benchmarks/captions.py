@@ -1,4 +1,4 @@
-"""Caption metrics of a whole test set, and rewards of a self-critical step, against pycocoevalcap."""
+"""Caption metrics of a whole test set, and rewards of a self-critical step, compared with pycocoevalcap."""
 
 import contextlib
 import importlib.util
@@ -34,7 +34,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 def make_captions(images: int, references: int = 5, seed: int = 0) -> tuple[list[str], list[list[str]]]:
-    """A candidate and references for each image: about 11 words each, a third of them rare or in other forms."""
+    """One candidate and references per image, about 11 words each; a third of the words are rare or inflected."""
     draw = random.Random(seed)
     rare = [''.join(draw.choice('bdfgklmnprst') + draw.choice('aeiou') for _ in range(3)) for _ in range(8000)]
 
@@ -54,7 +54,7 @@ class CorpusJob:
     """All metrics of a test set, from text: PTB words, BLEU, METEOR, ROUGE-L, CIDEr-D.
 
     Args:
-        kind: ``reference`` (with its two Java programs, started anew as in every evaluation) or ``ours``.
+        kind: ``reference`` (with its two Java programs, started as in every evaluation) or ``ours``.
         images: Number of images, with 5 references each.
     """
 
@@ -65,7 +65,7 @@ class CorpusJob:
             import vadlab.evaluation.functional.captions  # noqa: F401
 
     def run(self) -> dict[str, Any]:
-        """The numbers."""
+        """Compute the metrics."""
         return self._reference() if self.kind == 'reference' else self._ours()
 
     def _reference(self) -> dict[str, Any]:
@@ -89,20 +89,20 @@ class CorpusJob:
         from vadlab.evaluation.functional.captions.wordnet import WordNet
         from vadlab.text import ptb
 
-        ptb._scan_chunk.cache_clear()  # an evaluation is a process of its own, and starts without
+        ptb._scan_chunk.cache_clear()  # a real evaluation is a separate process and starts without them
         wordnet = WordNet.find()
         return {**caption_scores(self.candidates, self.references, wordnet).numbers, 'stages': meteor_stages(wordnet)}
 
 
 class RewardJob:
-    """CIDEr-D of several beams for each image of a batch, as self-critical training wants it once a step.
+    """CIDEr-D of several beams per image of a batch, as self-critical training computes it in every step.
 
-    Document frequencies are the batch's own: counted anew by the reference, which keeps none, and cached in ours.
+    Document frequencies are those of the batch. The reference counts them every time, ours caches them.
 
     Args:
-        kind: ``reference`` (words in text) or ``ours`` (token ids).
+        kind: ``reference`` (words as text) or ``ours`` (token ids).
         images: Images of a batch.
-        beams: Candidates of each.
+        beams: Candidates per image.
     """
 
     def __init__(self, kind: str, images: int, beams: int = 5) -> None:
@@ -123,7 +123,7 @@ class RewardJob:
 
         self.token_references = [[ids(c) for c in captions] for captions in theirs]
         self.tokens = [ids(c) for captions in mine for c in captions]
-        # The reference sees each image once for each beam.
+        # The reference gets each image once per beam.
         self.df = DocumentFrequencies.from_references([self.token_references[image] for image in self.images])
 
     def run(self) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class SelfCriticalJob:
     """A self-critical step of FSGR with its gradients, on random weights and pictures.
 
     Args:
-        size: Of :data:`SIZES`.
+        size: A key of :data:`SIZES`.
         images: Images of a batch, 5 beams each.
     """
 
@@ -190,7 +190,7 @@ class SelfCriticalJob:
             self.samples.append(sample)
 
     def run(self) -> dict[str, Any]:
-        """Which share of the step's CPU time went into rewards, the references' words included."""
+        """Run the step; return the share of its CPU time for rewards, tokenization of the references included."""
         spent = [0.0]
         started = time.process_time()
         with _timed(self.model, 'rewards', spent), _timed(self.model, '_references', spent):
@@ -221,10 +221,10 @@ def run(runs: int = 5, images: int = 5000, batch: int = 50, size: str = 'publish
     """Measure the caption metrics.
 
     Args:
-        runs: Turns.
+        runs: Runs per comparison.
         images: Images of the test set.
         batch: Images whose rewards are compared, 5 beams each.
-        size: Of :data:`SIZES`, for the self-critical step.
+        size: A key of :data:`SIZES`, for the self-critical step.
         step_batch: Images of that step.
     """
     report = Report()
@@ -266,7 +266,7 @@ def run(runs: int = 5, images: int = 5000, batch: int = 50, size: str = 'publish
 
 
 def compare(reference: dict[str, Any], ours: dict[str, Any], case: str) -> list[str]:
-    """Where the numbers differ: METEOR by more than its paraphrase stage can make, others by more than 1e-6."""
+    """Differences: METEOR by more than the effect of its paraphrase stage, other metrics by more than 1e-6."""
     wrong = []
     for name, expected in reference.items():
         if not abs(ours[name] - expected) <= (0.03 if name == 'meteor' else 1e-6 * max(1, abs(expected))):

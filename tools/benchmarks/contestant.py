@@ -1,6 +1,6 @@
-"""The process of one contestant: builds its job, then runs it each time it is told to on standard input.
+"""The process of one contestant: it builds its job, then runs it for each command on standard input.
 
-Answers are JSON lines on the standard output it was started with. Whatever a library prints goes to standard error.
+Answers are JSON lines on the original standard output. Output of libraries goes to standard error.
 """
 
 import ctypes
@@ -23,9 +23,9 @@ def _cpu_s() -> float:
 
 
 def give_memory_back() -> None:
-    """Return what this process has freed to the system, where the C library can, so that the next contestant has it.
+    """Return freed memory to the system, if the C library supports it, so that the next contestant can use it.
 
-    glibc keeps freed memory for later; with several contestants of one comparison alive, what they keep adds up.
+    glibc keeps freed memory. Several contestants of a comparison are alive together, so their kept memory adds up.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if os.name == 'posix' else None
@@ -34,7 +34,7 @@ def give_memory_back() -> None:
 
 
 def main() -> None:
-    """Serve until told to finish."""
+    """Serve commands until ``finish``."""
     answers = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
     task: dict[str, Any] = json.loads(sys.argv[1])
@@ -48,7 +48,7 @@ def main() -> None:
     job_class = find_job(task['job'])
     baseline = resident_bytes()
     job = job_class(**task['options'])
-    # A job that loads its libraries while it is built says itself where its own memory begins.
+    # A job that loads libraries in its constructor sets its own memory baseline.
     baseline = getattr(job, 'baseline_bytes', baseline)
     answer(ready=True)
     for order in sys.stdin:
@@ -57,7 +57,7 @@ def main() -> None:
         wall, cpu = time.perf_counter(), _cpu_s()
         details = job.run()
         wall, cpu = time.perf_counter() - wall, _cpu_s() - cpu
-        give_memory_back()  # not while it is measured, and before the next one's turn
+        give_memory_back()  # outside of the measurement, and before the turn of the next contestant
         answer(wall_s=wall, cpu_s=cpu, details=details or {})
     details = job.finish() if hasattr(job, 'finish') else {}
     peak = resident_bytes(peak=True)

@@ -1,4 +1,4 @@
-"""Sparse decoding: how fast, against a decoder that decodes everything, and whether the right frames come."""
+"""Sparse decoding: its speed compared with a full decode, and whether the right frames are returned."""
 
 import importlib
 import shutil
@@ -22,9 +22,9 @@ class DecodeJob:
     Args:
         reader: A key of :data:`READERS`.
         path: The file.
-        total: Frames that the file shows.
-        wanted: How many to read, spread evenly over the file.
-        size: Side of the frames in pixels.
+        total: Number of displayed frames of the file.
+        wanted: Number of evenly spaced frames to read.
+        size: Height and width of the frames in pixels.
         numbers: Also report the numbers seen in the frames, as ``numbers``.
     """
 
@@ -50,7 +50,7 @@ def spread_evenly(total: int, wanted: int) -> np.ndarray:
 
 
 def _make(path: Path, build: Callable[[Path], object]) -> Path:
-    """Make a file once; a change after encoding happens on a partial file, so that a kill leaves no wrong one."""
+    """Make a file once. Changes after encoding are made in a temporary file, so a killed run leaves no wrong file."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f'.new-{path.name}')
@@ -68,20 +68,20 @@ SPEED_FILES: dict[str, dict[str, Any]] = {
 
 
 def speed_file(cache_dir: Path, kind: str, frames: int) -> Path:
-    """One of the files that speed is measured on, made at first use."""
+    """A file for speed measurements, made at first use."""
     path = cache_dir / f'{kind.replace(" ", "_").lower()}_{frames}.mp4'
     return _make(path, lambda partial: videos.write_video(partial, frames, **SPEED_FILES[kind]))
 
 
 @dataclass
 class Kind:
-    """A file that readers get wrong.
+    """A kind of file that some readers decode wrongly.
 
     Attributes:
         build: Writes the file to a path.
-        name: Of the file.
-        total: Frames it shows; None where it is damaged, and a reader must say so.
-        first: Number in the first frame that it shows.
+        name: File name.
+        total: Number of displayed frames; None for a damaged file, which a reader must refuse.
+        first: Number in the first displayed frame.
     """
 
     build: Callable[[Path], object]
@@ -91,7 +91,7 @@ class Kind:
 
 
 def file_kinds(frames: int = 600) -> dict[str, Kind]:
-    """Files of ``frames`` frames that readers get wrong, by what is special about them."""
+    """Files of ``frames`` frames that some readers decode wrongly, by their special property."""
     irregular = [2 * i + (i * 7 % 3 == 0) for i in range(frames)]
     hidden = frames * 11 // 40  # not on a keyframe
 
@@ -103,7 +103,7 @@ def file_kinds(frames: int = 600) -> dict[str, Kind]:
 
         return build
 
-    # With its index in front, an mp4 still opens when its end is missing.
+    # With its index at the start, a truncated mp4 can still be opened.
     index_first = dict(gop=50, noise=6, container_options={'movflags': 'faststart'})
 
     return {
@@ -145,10 +145,9 @@ def check_frames(
     wanted: int = 64,
     frames: int = 600,
 ) -> Report:
-    """Ask every reader for frames of every kind of file, and compare the numbers burnt into them.
+    """Read frames of every kind of file with every reader, and compare the numbers drawn into them.
 
-    A damaged file is read rightly when the reader refuses it. A wrong frame from our own reader is an error of the
-    report.
+    For a damaged file, a refusal is the right result. A wrong frame from our own reader is an error of the report.
     """
     report = Report()
     for case, kind in file_kinds(frames).items():
@@ -185,7 +184,7 @@ def _ask(reader: str, path: Path, kind: Kind, wanted: int, frames: int) -> tuple
 
 
 def judge(numbers: np.ndarray, truth: np.ndarray, damaged: bool) -> tuple[str, bool]:
-    """What to say of the numbers that came from a file, and whether that is right; a damaged one should be refused."""
+    """A note on the numbers read from a file, and whether the result is right; a damaged file should be refused."""
     right = int((numbers == truth).sum())
     if damaged:
         return f'says nothing, {len(truth) - right} of {len(truth)} frames wrong', False
@@ -203,19 +202,20 @@ def run(
     """Measure sparse decoding.
 
     Args:
-        cache_dir: Where the files are kept.
-        runs: Turns of each comparison.
+        cache_dir: Folder of the files.
+        runs: Runs per comparison.
         wanted: Numbers of frames to sample.
         frames: Length of the files.
         files: Keys of :data:`SPEED_FILES`; None for all.
-        kinds: Which kinds of files to check; None for all.
+        kinds: Kinds of files to check; None for all.
     """
     report = Report()
     reference = 'ffmpeg_all' if shutil.which('ffmpeg') else 'pyav_all'
     for file in files or SPEED_FILES:
         path = speed_file(cache_dir, file, frames)
         rate = path.stat().st_size * 8 * videos.FPS / frames / 1e6
-        # At a high bit rate a turn of five readers takes a minute; the two that matter are enough, for one number.
+        # At a high bit rate a turn of five readers takes a minute, so only two readers and one number of frames are
+        # measured.
         costly = file == 'high bit rate'
         for count in wanted[:1] if costly else wanted:
             readers = (

@@ -1,8 +1,8 @@
-"""Measuring contestants against each other on a machine that may be busy.
+"""Compare contestants on a machine that may be busy.
 
-Each contestant runs in a process of its own, so that its peak memory is its own. The contestants of one comparison
-take turns (reference, A, B, reference, A, B, ...), so that other load falls on all of them alike, and every ratio is
-taken within one turn before the median is.
+Each contestant runs in its own process, so its peak memory can be measured. The contestants of one comparison take
+turns (reference, A, B, reference, A, B, ...), so other load affects all of them equally. Ratios are computed within
+each turn, then their median is taken.
 """
 
 import functools
@@ -43,21 +43,21 @@ class Spread:
 
 @dataclass
 class Row:
-    """One contestant's figures in one case, as printed and as written to the JSON file.
+    """Results of one contestant in one case, as printed and as written to the JSON file.
 
     Attributes:
-        section: Part of the benchmark.
-        case: What was to be done.
-        name: Who did it.
-        runs: How many times it was measured; 0 where it failed, and ``note`` says how.
-        wall_s: Seconds of wall time of one run.
-        cpu_s: Seconds of CPU time of one run, all threads and child processes together.
-        ratio: Wall time divided by the reference's in the same turn. None for a contestant without a reference.
-        cpu_ratio: CPU time likewise; on a machine that is busy with other things it is the steadier one.
-        rate: Units of work per second of wall time; ``rate_unit`` names the unit.
-        peak_mib: Peak resident memory of the process, MiB, less what the interpreter and libraries take.
-        activation_mib: Peak memory less weights, gradients and optimizer state, MiB; training steps only.
-        details: Whatever else the contestant reports.
+        section: Section of the benchmark.
+        case: The task.
+        name: The contestant.
+        runs: Number of measured runs; 0 if it failed, see ``note``.
+        wall_s: Wall time of one run in seconds.
+        cpu_s: CPU time of one run in seconds, all threads and child processes together.
+        ratio: Wall time divided by that of the reference in the same turn. None without a reference.
+        cpu_ratio: The same for CPU time; it varies less on a busy machine.
+        rate: Units of work per second of wall time; ``rate_unit`` is the unit.
+        peak_mib: Peak resident memory of the process, MiB, without interpreter and libraries.
+        activation_mib: Peak memory without weights, gradients and optimizer state, MiB; training steps only.
+        details: Further results of the contestant.
     """
 
     section: str
@@ -78,7 +78,7 @@ class Row:
 
 @dataclass
 class Target:
-    """A figure that was wanted, and what was found. ``met`` is None where it could not be measured."""
+    """A target value and the measured value. ``met`` is None if it could not be measured."""
 
     name: str
     wanted: str
@@ -88,14 +88,14 @@ class Target:
 
 @dataclass
 class Report:
-    """All that one section found. ``errors`` are wrong results, not slow ones: they fail the benchmark."""
+    """All results of one section. ``errors`` are wrong results, not slow ones; they fail the benchmark."""
 
     rows: list[Row] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     def extend(self, other: 'Report') -> None:
-        """Add what another section found."""
+        """Add the results of another section."""
         self.rows += other.rows
         self.targets += other.targets
         self.errors += other.errors
@@ -127,7 +127,7 @@ def resident_bytes(peak: bool = False) -> int:
 
 
 def forget_peak() -> None:
-    """Let the peak of resident memory count from now on, where the system allows it."""
+    """Reset the peak of resident memory, if the system supports it."""
     try:
         Path('/proc/self/clear_refs').write_text('5')
     except OSError:
@@ -139,17 +139,17 @@ class ContestantError(RuntimeError):
 
 
 class Contestant:
-    """One job in a fresh process that runs when told to.
+    """One job in a new process, which runs on command.
 
     Args:
-        name: Shown in the table.
-        job: ``module:Class`` under ``benchmarks``. The class is built in the process from ``options``, and its
-            ``run()`` is what is timed; it may return a dict of details. ``finish()``, where there is one, is called
-            at the end and may return further details.
+        name: Name in the table.
+        job: ``module:Class`` under ``benchmarks``. The class is built in the process from ``options``. Its ``run()`` is
+            timed, and may return a dict of details. ``finish()``, if it exists, is called at the end and may return
+            further details.
         options: Keyword arguments of the class, JSON values.
         threads: OpenMP threads; None leaves the machine's default.
         pin: Bind the process to one core.
-        timeout_s: Longest wait for one answer.
+        timeout_s: Maximum time for one answer in seconds.
         env: Further environment variables; None removes one.
     """
 
@@ -221,20 +221,20 @@ class Contestant:
         return self._answer()
 
     def run(self, record: bool = True) -> dict[str, Any]:
-        """Run once: ``wall_s``, ``cpu_s``, ``details``. ``record=False`` is for warming up."""
+        """Run once; returns ``wall_s``, ``cpu_s``, ``details``. ``record=False`` is for warm-up."""
         answer = self._tell('run')
         if record:
             self.runs.append(answer)
         return answer
 
     def finish(self) -> dict[str, Any]:
-        """End the process: its ``peak_bytes``, its ``baseline_bytes`` and the job's last ``details``."""
+        """End the process; returns ``peak_bytes``, ``baseline_bytes`` and the last ``details`` of the job."""
         answer = self._tell('finish')
         self.close()
         return answer
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
@@ -248,7 +248,7 @@ class Contestant:
 
 @dataclass
 class Entry:
-    """How to start a contestant: the arguments of :class:`Contestant`, and its units of work."""
+    """Arguments of a :class:`Contestant`, and its units of work."""
 
     name: str
     job: str
@@ -270,14 +270,14 @@ def compete(
     warm_up: int = 1,
     on_first: Callable[[str, dict[str, Any]], None] | None = None,
 ) -> list[Row]:
-    """Let contestants take turns, and return one row for each, in order.
+    """Run contestants in turns, and return one row per contestant, in order.
 
     Args:
-        section: Of the rows.
-        case: Of the rows.
-        entries: The contestants. One that fails is left out, with a note of how, unless it is the reference.
+        section: Section of the rows.
+        case: Case of the rows.
+        entries: The contestants. A contestant that fails is skipped, with a note, unless it is the reference.
         runs: Measured turns.
-        reference: Name of the entry by whose wall time the others' is divided; None for no ratios.
+        reference: Name of the reference entry, for ratios of wall time; None for no ratios.
         rate_unit: Unit of ``Entry.units``; empty for no rates.
         warm_up: Turns before the measured ones.
         on_first: Called with the name and the answer of each contestant's first run, to compare results.
@@ -353,6 +353,6 @@ def _fill(
 
 
 def find_job(name: str) -> Any:
-    """The class that ``module:Class`` names."""
+    """The class of ``module:Class``."""
     module, _, attribute = name.partition(':')
     return getattr(importlib.import_module(f'benchmarks.{module}'), attribute)

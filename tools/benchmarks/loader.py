@@ -1,4 +1,4 @@
-"""Loading videos against the training step that waits for them, through the shipped FG-CLIP config's pipeline."""
+"""Time to load videos with FG-CLIP's pipeline, compared with the time of a training step."""
 
 import json
 import os
@@ -21,7 +21,7 @@ LOADERS = {
 
 
 def make_data(folder: Path, video: Path, videos: int, total: int) -> None:
-    """A data set in UCF-Crime's format whose videos are all the same file, each with two regions."""
+    """Write a data set in UCF-Crime's format whose videos are all the same file, each with two regions."""
     folder.mkdir(parents=True, exist_ok=True)
     records = []
     for i in range(videos):
@@ -51,8 +51,8 @@ class LoadJob:
     Args:
         kind: ``none`` (no cache), ``jpeg first`` (fills one), ``jpeg`` or ``raw`` (reads a full one).
         data_root: See :func:`make_data`.
-        frames: Frames sampled from a video.
-        size: Their side in pixels.
+        frames: Frames sampled per video.
+        size: Height and width of the frames in pixels.
         cache_dir: Folder of the frame cache.
     """
 
@@ -94,8 +94,8 @@ def run(
     """Measure data loading.
 
     Args:
-        cache_dir: Where the video is kept.
-        runs: Turns of the comparison.
+        cache_dir: Folder of the video.
+        runs: Runs of the comparison.
         videos: Videos of the data set.
         frames: Frames sampled from a video.
         video_frames: Length of each video.

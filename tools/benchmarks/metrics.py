@@ -1,4 +1,4 @@
-"""Metrics at the size of UCF-Crime's test set: of frames against scikit-learn, of segments against a plain loop."""
+"""Metrics at the size of UCF-Crime's test set, compared with scikit-learn (frames) and a plain loop (segments)."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ REFERENCE = 'scikit-learn'
 PLAIN = 'the published loop'
 OURS = 'VADLab'
 
-VIDEO_FRAMES = 3824  # of a video of UCF-Crime's test set, on average: 239 snippets
+VIDEO_FRAMES = 3824  # average length of a video of UCF-Crime's test set: 239 snippets
 NUM_CLASSES = 14
 SNIPPET_LEN = 16
 IOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
-FULL_SIZE = 1_000_000  # below it, fixed costs prevail and the targets say nothing
+FULL_SIZE = 1_000_000  # below it, fixed costs dominate and the targets do not apply
 
 
 class MetricJob:
@@ -39,7 +39,7 @@ class MetricJob:
             import vadlab.evaluation.functional  # noqa: F401
 
     def run(self) -> dict[str, Any]:
-        """Both figures."""
+        """Compute both metrics."""
         if self.kind == 'reference':
             from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -53,9 +53,9 @@ class MetricJob:
 
 
 def make_test_set(frames: int, seed: int = 0) -> tuple[list[np.ndarray], list[Truth]]:
-    """Class probabilities of snippets, repeated for their frames, and the true segments: half of the videos have one.
+    """Class probabilities of snippets, repeated per frame, and the true segments: half of the videos have one.
 
-    Probabilities wander as a method's do, and rise where the truth is, so that there is something to match.
+    Probabilities are random walks, like those of a method, and rise in true segments, so that there are matches.
     """
     generator = np.random.default_rng(seed)
     scores: list[np.ndarray] = []
@@ -102,7 +102,7 @@ class FrameMetricsJob:
             import vadlab.evaluation.functional  # noqa: F401
 
     def run(self) -> dict[str, Any]:
-        """All figures."""
+        """Compute all metrics."""
         return self._reference() if self.kind == 'reference' else self._ours()
 
     def _reference(self) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class SegmentJob:
         return {f'map@{iou:g}': float(value) for iou, value in zip(IOUS, maps, strict=True)}
 
 
-# What is done, who does it, the reference's name, and by how much it is to be beaten at full size.
+# The task, its job, the name of the reference, and the target speed-up at full size.
 CASES: tuple[tuple[str, str, dict[str, Any], str, float], ...] = (
     ('AUC and AP of {frames:,} frames', 'MetricJob', {}, REFERENCE, 2),
     ('AUC and AP of {frames:,} frames, no two alike', 'MetricJob', {'repeats': 1}, REFERENCE, 2),
@@ -189,8 +189,8 @@ def run(runs: int = 5, frames: int = 1_109_680) -> Report:
     """Measure the metrics.
 
     Args:
-        runs: Turns.
-        frames: Frames of the test set; the public features of UCF-Crime's 290 videos hold 1,109,680.
+        runs: Runs per comparison.
+        frames: Frames of the test set; the public features of UCF-Crime's 290 videos have 1,109,680.
     """
     report = Report()
     for title, job, options, reference, wanted in CASES:

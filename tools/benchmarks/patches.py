@@ -1,4 +1,4 @@
-"""A backbone's share of a captioner's training step: from images, or from the patches of a store."""
+"""The backbone's part of a captioner's training step: from images, or from stored patches."""
 
 import tempfile
 from pathlib import Path
@@ -19,14 +19,14 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 class PatchJob:
-    """Images or their patches read from disk, through the backbone, and back to what learns in it.
+    """Read images or their patches from disk; forward through the backbone, and backward to its trained weights.
 
     Args:
         kind: ``images`` or ``store`` (float16).
-        case: Of :data:`CASES`.
-        size: Of :data:`SIZES`.
+        case: A key of :data:`CASES`.
+        size: A key of :data:`SIZES`.
         images: Images of the batch.
-        folder: For images and store.
+        folder: Folder for images and store.
     """
 
     def __init__(self, kind: str, case: str, size: str, images: int, folder: str) -> None:
@@ -68,7 +68,7 @@ class PatchJob:
             self.steps = [LoadPatches(str(store), steps), PackCaptionInputs()]
 
     def run(self) -> dict[str, Any]:
-        """Mean sizes of the features, so that they can be compared."""
+        """Run a step; return mean magnitudes of the features, for comparison."""
         seen = self.vision.forward_patches(self._read())
         if seen.cls.requires_grad:
             (seen.patches.square().mean() + seen.aligned.square().mean()).backward()
@@ -88,8 +88,8 @@ def run(runs: int = 5, size: str = 'published', images: int = 8) -> Report:
     """Measure both cases.
 
     Args:
-        runs: Turns.
-        size: Of :data:`SIZES`.
+        runs: Runs per comparison.
+        size: A key of :data:`SIZES`.
         images: Images of the batch.
     """
     report = Report()

@@ -1,7 +1,7 @@
-"""FG-CLIP's training step written plainly on transformers' CLIP: what VADLab is measured against, and its oracle.
+"""A plain training step of FG-CLIP on transformers' CLIP: reference of the benchmark, and oracle of tests.
 
-Nothing here is clever. Every frame goes through the whole tower, the last block is run a second time along its value
-path for every frame, texts are padded to 77 positions. mmcv's RoIAlign is the only part that it shares with VADLab.
+It is not optimised. Every frame goes through the whole tower, the last block runs a second time along its value path
+for every frame, texts are padded to 77 positions. It shares only mmcv's RoIAlign with VADLab.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# As from scratch, ln(1 / 0.07): at ln 100 the losses of random weights saturate, and would tell little.
+# As for training from scratch, ln(1 / 0.07): at ln 100 the losses of random weights saturate.
 LOG_SCALE = 2.6592
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     'ViT-B/32': dict(
@@ -46,7 +46,7 @@ def make_clip(arch: str, seed: int = 0) -> nn.Module:
 
     torch.manual_seed(seed)
     settings = ARCHITECTURES[arch]
-    # OpenAI's end token is the greatest id; transformers looks for it by this id.
+    # OpenAI's end token has the greatest id; transformers finds it by this id.
     text = dict(settings['text_config'], eos_token_id=49407, bos_token_id=49406, pad_token_id=0)
     vision = settings['vision_config']
     return CLIPModel(
@@ -81,7 +81,7 @@ class PlainFGCLIP(nn.Module):
         x = x + last.mlp(last.layer_norm2(x))
         patches = self.roi_projection(vision.post_layernorm(x[:, 1:]))
         side = int(patches.shape[1] ** 0.5)
-        # mmcv's RoIAlign reads memory in order whatever the strides are.
+        # mmcv's RoIAlign ignores strides, so the tensor must be contiguous.
         return embeds, patches.transpose(1, 2).unflatten(2, (side, side)).contiguous()
 
     def encode_texts(self, tokens: list[Tensor]) -> Tensor:
@@ -95,12 +95,12 @@ class PlainFGCLIP(nn.Module):
         return self.clip.text_projection(out.pooler_output)
 
     def forward(self, videos: Tensor, captions: list[Tensor], regions: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """The losses of a batch.
+        """Compute the losses of a batch.
 
         Args:
             videos: Normalised frames, float32, shape (B, T, 3, H, W).
             captions: Token ids of each video's caption.
-            regions: For each video ``boxes`` (R, T, 4) xyxy in 0..1, ``valid`` (R, T) and ``tokens``, R of them.
+            regions: Per video ``boxes`` (R, T, 4) xyxy in 0..1, ``valid`` (R, T) and R ``tokens``.
 
         Returns:
             dict: ``loss_global``, ``loss_region`` (weighted by 0.1), and ``video_embeds``, ``region_embeds``.
@@ -137,8 +137,8 @@ def _contrast(a: Tensor, b: Tensor, log_scale: Tensor) -> Tensor:
 def make_batch(arch: str, videos: int, frames: int, seed: int = 0) -> dict[str, Any]:
     """Random videos with two regions each, and a caption for each of the three.
 
-    Each region shows a moving box in a quarter of the frames; the two overlap by half of that, so three eighths of
-    the frames carry a box. Captions have 18 to 24 tokens.
+    Each region has a moving box in a quarter of the frames. The two overlap by half of that, so three eighths of the
+    frames have a box. Captions have 18 to 24 tokens.
 
     Returns:
         dict: ``videos`` uint8 (B, T, 3, H, W), ``captions`` and ``regions`` as :class:`PlainFGCLIP` takes them.

@@ -1,8 +1,8 @@
-"""Audio-visual recognition with bottlenecks, written straight down: the reference of the benchmark.
+"""A plain implementation of audio-visual recognition with bottlenecks: the reference of the benchmark.
 
-Nagrani et al., NeurIPS 2021, arXiv:2107.00135, between transformers' VideoMAE (or a few 3-D convolutions) and a
-ResNet-18 of torch's own layers. Every clip has a spectrogram, zeros where it has no sound, and passes every layer;
-where modalities are averaged, a mask leaves out those of silent clips.
+Nagrani et al., NeurIPS 2021, arXiv:2107.00135, with transformers' VideoMAE (or a few 3-D convolutions) and a ResNet-18
+of torch's own layers. Every clip has a spectrogram (zeros if it has no sound) and passes every layer. A mask excludes
+the audio of silent clips when modalities are averaged.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class PlainBlock(nn.Module):
-    """Two convolutions and what passes them by."""
+    """Basic residual block."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class PlainBlock(nn.Module):
 
 
 class PlainResNet18(nn.Module):
-    """Of one channel, without a classifier; named as torchvision's."""
+    """ResNet-18 with one input channel, without a classifier; named as in torchvision."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class PlainMBT(nn.Module):
     """Encoders, fusion and heads.
 
     Args:
-        ours: VADLab's ``AudioVisualRecognizer``, whose sizes and weights are taken over.
+        ours: VADLab's ``AudioVisualRecognizer``, whose sizes and weights are copied.
     """
 
     def __init__(self, ours: Any) -> None:
@@ -140,14 +140,14 @@ class PlainMBT(nn.Module):
 
 
 def copy_in_order(target: nn.Module, source: nn.Module) -> None:
-    """The weights of a module with the same layers under other names."""
+    """Copy the weights of a module with the same layers under other names."""
     with torch.no_grad():
         for mine, theirs in zip(target.parameters(), source.parameters(), strict=True):
             mine.copy_(theirs)
 
 
 def copy_block(layer: nn.TransformerEncoderLayer, block: Any) -> None:
-    """The weights of one of VADLab's blocks."""
+    """Copy the weights of one of VADLab's blocks."""
     with torch.no_grad():
         layer.self_attn.in_proj_weight.copy_(block.qkv.weight)
         layer.self_attn.in_proj_bias.copy_(block.qkv.bias)

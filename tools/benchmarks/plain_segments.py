@@ -1,14 +1,14 @@
-"""Segment mAP the direct way: frame by frame, segment by segment, all anew for each IoU threshold.
+"""A plain segment mAP: frame by frame, segment by segment, recomputed for each IoU threshold.
 
-The procedure of VadCLIP's public test code (Wu et al., AAAI 2024), without anything that saves work: the reference that
-`vadlab.evaluation.functional.segments` is measured against, and that its tests hold it to.
+The procedure of VadCLIP's public test code (Wu et al., AAAI 2024) without optimisation: the reference of the benchmark
+and the tests of `vadlab.evaluation.functional.segments`.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-Truth = Sequence[tuple[int, int, int]]  # of one video: class index, first frame, frame after the last
+Truth = Sequence[tuple[int, int, int]]  # segments of one video: class index, first frame, frame after the last
 
 
 def plain_segment_map(
@@ -17,8 +17,8 @@ def plain_segment_map(
     """Mean average precision at each threshold, 0..1, as the published code computes it.
 
     Args:
-        scores: Of each video, the class probabilities of its frames, shape (N, K).
-        truths: Of each video, in the same order.
+        scores: Per video, the class probabilities of its frames, shape (N, K).
+        truths: Per video, its true segments, in the same order.
         num_classes: K.
         ious: Thresholds.
     """
@@ -57,14 +57,14 @@ def _map_at(scores: Sequence[np.ndarray], truths: Sequence[Truth], num_classes: 
 
 
 def _levels(video: np.ndarray) -> np.ndarray:
-    """Of each class, the mean of its highest sixteenth of the frames; NaN of a video that has none."""
+    """Per class, the mean of the highest sixteenth of its frame scores; NaN for a video without frames."""
     top = len(video) // 16
     descending = -np.sort(-video, axis=0)
     return descending[:top].mean(axis=0) if top else np.full(video.shape[1], np.nan)
 
 
 def _proposals(column: np.ndarray, level: float) -> list[tuple[int, int, float]]:
-    """First frame, frame after the last, score of each segment of a class in a video, surest first."""
+    """First frame, frame after the last, and score of each segment of a class in a video, highest score first."""
     threshold = column.max() - (column.max() - column.min()) * np.float64(0.6)
     above = [bool(value > threshold) for value in column]
     segments = []

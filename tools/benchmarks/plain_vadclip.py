@@ -1,7 +1,7 @@
-"""VadCLIP as published, written straight down: the reference of the benchmark.
+"""A plain implementation of VadCLIP as published: the reference of the benchmark.
 
-Wu et al., AAAI 2024, arXiv:2308.11681. One dense attention mask over all places, an adjacency and a choice of snippets
-for each video in a Python loop, prompts of 77 positions filled in one by one, every layer computed in full.
+Wu et al., AAAI 2024, arXiv:2308.11681. One dense attention mask over all positions, adjacency and top-k snippets per
+video in a Python loop, prompts of 77 positions filled one by one, every layer computed in full.
 """
 
 import math
@@ -20,7 +20,7 @@ class PlainGELU(nn.Module):
 
 
 def plain_mlp(width: int) -> nn.Sequential:
-    """Two layers, four times as wide between them."""
+    """Two layers with a four times wider hidden layer."""
     return nn.Sequential(nn.Linear(width, 4 * width), PlainGELU(), nn.Linear(4 * width, width))
 
 
@@ -79,9 +79,9 @@ class PlainVadCLIP(nn.Module):
     """The network and its losses.
 
     Args:
-        ours: VADLab's ``VadCLIP``, whose sizes, prompts and weights are taken over.
-        prefix: Learnt vectors before a class name.
-        postfix: Learnt vectors after it.
+        ours: VADLab's ``VadCLIP``, whose sizes, prompts and weights are copied.
+        prefix: Number of learned vectors before a class name.
+        postfix: Number of learned vectors after it.
     """
 
     def __init__(self, ours: Any, prefix: int = 10, postfix: int = 10) -> None:
@@ -146,7 +146,7 @@ class PlainVadCLIP(nn.Module):
         self.text.projection.copy_(ours.text_projection.weight.T)
 
     def similarity(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """One video after the other."""
+        """Adjacency by feature similarity, one video after the other."""
         norms = x.norm(dim=2, keepdim=True)
         cosines = x.matmul(x.permute(0, 2, 1)) / (norms.matmul(norms.permute(0, 2, 1)) + 1e-20)
         graph = torch.zeros_like(cosines)
@@ -156,12 +156,12 @@ class PlainVadCLIP(nn.Module):
         return graph
 
     def nearness(self, batch: int) -> Tensor:
-        """Made anew for every batch, once for each video."""
+        """Adjacency by distance in time, computed for every batch and video."""
         places = torch.arange(self.length, dtype=torch.float32)
         return torch.exp(-(places[:, None] - places).abs() / math.e).unsqueeze(0).repeat(batch, 1, 1)
 
     def encode_prompts(self) -> Tensor:
-        """Class names between learnt vectors, in all positions of the tower."""
+        """Encode class names between learned vectors, with all positions of the tower."""
         positions = len(self.text.positions)
         embeds = self.prompt_vectors(torch.arange(positions)).unsqueeze(0).repeat(len(self.words), 1, 1)
         ends = torch.zeros(len(self.words), dtype=torch.long)

@@ -1,4 +1,4 @@
-"""Preparing clips: frames a second, against ffmpeg's decode of the same files and against a plain preparation."""
+"""Preparation of clips, compared with ffmpeg's decode of the same files and with a plain preparation."""
 
 import hashlib
 import shutil
@@ -19,7 +19,7 @@ REFERENCE = 'ffmpeg, decoding'
 
 
 def clip_files(cache_dir: Path, count: int, frames: int, gop: int) -> list[Path]:
-    """Clips of 720p at 30 frames a second with 48 kHz AAC, as camera traps write them, made at first use."""
+    """720p clips at 30 frames per second with 48 kHz AAC, as from camera traps, made at first use."""
     paths = [cache_dir / f'clips_{frames}_{gop}' / f'{i}.mp4' for i in range(count)]
     for number, path in enumerate(paths):
         if not path.exists():
@@ -52,12 +52,12 @@ def _write_clip(path: Path, frames: int, gop: int, seed: int) -> None:
 
 
 class PrepareJob:
-    """Go through all clips once.
+    """Process all clips once.
 
     Args:
-        kind: ``vadlab``: frames and spectrograms as ``tools/prepare_wildlife.py`` makes them. ``plain``: every frame
-            decoded, the sound by a call of ffmpeg. ``decode``: ffmpeg decodes the pictures and throws them away.
-            ``scale``: and scales them first.
+        kind: ``vadlab``: frames and spectrograms as from ``tools/prepare_wildlife.py``. ``plain``: every frame decoded,
+            the sound by a call of ffmpeg. ``decode``: ffmpeg decodes the video without output. ``scale``: ffmpeg also
+            scales the frames.
         paths: The clips.
     """
 
@@ -75,7 +75,7 @@ class PrepareJob:
         self.baseline_bytes = resident_bytes()
 
     def run(self) -> dict[str, Any]:
-        """All clips; what the frames of ours and of the plain preparation are, to compare."""
+        """Process all clips; return data of the frames of ours and of the plain preparation, for comparison."""
         if self.works_in_child:
             scale = ['-vf', f'scale={SIZE}:{SIZE}', '-pix_fmt', 'rgb24'] if self.kind == 'scale' else []
             for path in self.paths:
@@ -95,7 +95,7 @@ class PrepareJob:
         from vadlab.datasets.formats.prepared_av_clips import frames_path, load_frames
         from vadlab.datasets.video import video_index
 
-        # A preparation meets each file for the first time.
+        # A preparation reads each file for the first time.
         video_index._index_video.cache_clear()
         job = AVClipJob(
             clip_id=str(number),
@@ -137,7 +137,7 @@ class PrepareJob:
         return frames.tobytes()
 
     def finish(self) -> dict[str, Any]:
-        """Remove what was written."""
+        """Remove the written files."""
         self.folder.cleanup()
         return {}
 
@@ -146,10 +146,10 @@ def run(cache_dir: Path, runs: int = 5, clips: int = 4, frames: int = 300) -> Re
     """Measure the preparation of clips, one process.
 
     Args:
-        cache_dir: Where the clips are kept.
-        runs: Turns of each comparison.
-        clips: How many.
-        frames: Of each.
+        cache_dir: Folder of the clips.
+        runs: Runs per comparison.
+        clips: Number of clips.
+        frames: Frames per clip.
     """
     report = Report()
     if not shutil.which('ffmpeg'):

@@ -1,4 +1,4 @@
-"""Ways to get sampled frames out of a video file, ours and others', all behind one call.
+"""Readers of sampled frames of a video file, VADLab's and others', with one signature.
 
 ``read(path, frame_inds, size)`` opens the file and returns uint8 RGB, shape (T, size, size, 3), T = len(frame_inds).
 """
@@ -16,7 +16,7 @@ def read_planned(path: str, frame_inds: np.ndarray, size: int) -> np.ndarray:
     """VADLab's reader with its defaults, indexing the file included."""
     from vadlab.datasets.video import read_frames, video_index
 
-    # A real loader meets each file for the first time, too.
+    # A real loader also reads each file for the first time.
     video_index._index_video.cache_clear()
     return read_frames(path, frame_inds, (size, size), backend='auto')
 
@@ -30,7 +30,7 @@ def read_decord(path: str, frame_inds: np.ndarray, size: int) -> np.ndarray:
 
 
 def read_opencv(path: str, frame_inds: np.ndarray, size: int) -> np.ndarray:
-    """OpenCV: grab every frame, retrieve the wanted ones."""
+    """OpenCV: grab every frame, retrieve the sampled ones."""
     os.environ.setdefault('OPENCV_FFMPEG_CAPTURE_OPTIONS', 'threads;1')
     import cv2
 
@@ -48,7 +48,7 @@ def read_opencv(path: str, frame_inds: np.ndarray, size: int) -> np.ndarray:
 
 
 def read_pyav_sequential(path: str, frame_inds: np.ndarray, size: int) -> np.ndarray:
-    """PyAV: decode every frame up to the last wanted one, convert the wanted ones."""
+    """PyAV: decode every frame up to the last sampled one, convert the sampled ones."""
     import av
     from av.video.reformatter import VideoReformatter
 
@@ -68,7 +68,7 @@ def read_pyav_sequential(path: str, frame_inds: np.ndarray, size: int) -> np.nda
 
 
 def decode_all_ffmpeg(path: str, frame_inds: np.ndarray, size: int) -> np.ndarray:
-    """The ffmpeg program decodes everything with one thread and throws it away."""
+    """The ffmpeg program decodes everything with one thread, without output."""
     subprocess.run(
         ['ffmpeg', '-v', 'error', '-nostdin', '-threads', '1', '-i', path, '-map', '0:v', '-f', 'null', '-'], check=True
     )
@@ -76,7 +76,7 @@ def decode_all_ffmpeg(path: str, frame_inds: np.ndarray, size: int) -> np.ndarra
 
 
 def decode_all_pyav(path: str, frame_inds: np.ndarray, size: int) -> np.ndarray:
-    """PyAV decodes everything with one thread and throws it away."""
+    """PyAV decodes everything with one thread, without output."""
     import av
 
     with av.open(path) as container:
@@ -95,7 +95,7 @@ READERS: dict[str, Reader] = {
     'pyav_all': decode_all_pyav,
 }
 
-# What a reader imports at first use.
+# Modules that a reader imports at first use.
 LIBRARIES = {
     'planned': 'vadlab.datasets.video',
     'decord': 'decord',

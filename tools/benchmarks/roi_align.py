@@ -1,4 +1,4 @@
-"""RoIAlign in plain torch against mmcv's op."""
+"""RoIAlign in plain torch, compared with mmcv's op."""
 
 from typing import Any
 
@@ -26,9 +26,9 @@ class RoIAlignJob:
     Args:
         kind: ``reference`` or ``plain``.
         maps: Feature maps.
-        channels: Of each.
-        side: Of each.
-        boxes: In all of them, as many in each.
+        channels: Channels of a map.
+        side: Height and width of a map.
+        boxes: Number of boxes in all maps, the same number in each.
     """
 
     def __init__(self, kind: str, maps: int, channels: int, side: int, boxes: int) -> None:
@@ -46,7 +46,7 @@ class RoIAlignJob:
         self.rois = torch.cat([rows, corners, corners + (0.05 + 0.45 * torch.rand(boxes, 2)) * side], 1)
 
     def run(self) -> dict[str, Any]:
-        """Pool, and the gradient of the mean square; sums of both, so that they can be compared."""
+        """Pool, and compute the gradient of the mean square; return sums of both, for comparison."""
         self.maps.grad = None
         pooled = self.pool(self.maps, self.rois)
         pooled.square().mean().backward()
@@ -58,8 +58,8 @@ def run(runs: int = 5, size: str = 'published') -> Report:
     """Measure RoIAlign.
 
     Args:
-        runs: Turns of each comparison.
-        size: Of :data:`SIZES`.
+        runs: Runs per comparison.
+        size: A key of :data:`SIZES`.
     """
     report = Report()
     for case, (maps, channels, side, boxes) in SIZES[size].items():

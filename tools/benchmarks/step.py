@@ -1,4 +1,4 @@
-"""One training step of FG-CLIP: seconds and memory, against the plain reference on the same weights and batch."""
+"""Time and memory of a training step of FG-CLIP, compared with the plain reference on the same weights and batch."""
 
 import math
 from typing import Any
@@ -59,7 +59,7 @@ def build_ours(arch: str, with_cp: bool, chunk_size: int | None = None, seed: in
 
 
 def pack(batch: dict[str, Any]) -> dict[str, Any]:
-    """The batch as VADLab's pipeline would collate it: ``inputs`` and ``data_samples``."""
+    """The batch in the format of VADLab's pipeline: ``inputs`` and ``data_samples``."""
     from mmengine.structures import InstanceData
 
     from vadlab.structures import VADDataSample
@@ -87,8 +87,8 @@ class StepJob(TrainingStepJob):
         kind: ``reference``, ``ours`` or ``ours_cp`` (with activation checkpointing).
         arch: A key of ``ARCHITECTURES``.
         frames: T.
-        videos: B. One alone has no negatives, so its global loss is 0 whatever is computed.
-        chunk_size: Frames that pass our tower at once.
+        videos: B. A single video has no negatives, so its global loss is always 0.
+        chunk_size: Frames per forward pass of our tower.
     """
 
     def __init__(self, kind: str, arch: str, frames: int, videos: int = 2, chunk_size: int | None = 32) -> None:
@@ -99,7 +99,7 @@ class StepJob(TrainingStepJob):
         self.kind = kind
         self.batch = make_batch(arch, videos, frames)
         self.packed = pack(self.batch)
-        make_clip('tiny')  # libraries load at first use; what they take is no activation
+        make_clip('tiny')  # load libraries before the measurement, since their memory is not for activations
         self.baseline_bytes = resident_bytes()
         self.model = (
             PlainFGCLIP(make_clip(arch)) if kind == 'reference' else build_ours(arch, kind == 'ours_cp', chunk_size)
@@ -120,9 +120,9 @@ class StepJob(TrainingStepJob):
 
 
 def compare(reference: dict[str, float], ours: dict[str, float], case: str, name: str) -> list[str]:
-    """What differs between two first steps: losses by more than 1e-4, the gradient's norm by more than 1e-3 of it.
+    """Differences of two first steps: losses by more than 1e-4, the gradient norm by more than 1e-3 relative.
 
-    Losses of nearly 0 are wrong, too: that they are equal proves nothing.
+    Losses near 0 are reported, too, since their equality proves nothing.
     """
     wrong = []
     for key in ('loss_global', 'loss_region'):
@@ -148,12 +148,12 @@ def run(
     """Measure a training step.
 
     Args:
-        runs: Turns of each comparison.
-        frames: Frames of a video.
+        runs: Runs per comparison.
+        frames: Frames per video.
         arch: A key of ``ARCHITECTURES``.
-        videos: Videos of a batch.
-        chunk_size: Frames that pass our tower at once, as in our configs.
-        long_runs: Turns where there are more than 64 frames in all; None for ``runs``.
+        videos: Videos per batch.
+        chunk_size: Frames per forward pass of our tower, as in our configs.
+        long_runs: Runs for batches of more than 64 frames; None for ``runs``.
     """
     report = Report()
     for count in frames:
@@ -173,7 +173,7 @@ def run(
             else:
                 report.errors.append(f'{case}, {row.name}: {row.note}')
         if videos * count < 64:
-            continue  # the targets are for real batches; in a small one the optimizer and the embedding table prevail
+            continue  # the targets are for real batches; in a small one the optimizer and the embedding table dominate
         speed = None if ours.ratio is None else 1 / ours.ratio.median
         report.targets.append(
             limit(f'step speed against the reference, {videos} x {count} frames', 1.3, speed, at_least=True)

@@ -1,4 +1,4 @@
-"""Encoding captions: cut to the longest of the batch, each distinct one once, against 77 positions for every one."""
+"""Encode captions: trimmed to the longest of the batch and each distinct one once, compared with 77 positions each."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def make_texts(count: int, distinct: int, longest: int = 30, seed: int = 0) -> l
 
 
 class TextJob:
-    """Encode captions, without gradient.
+    """Encode captions without gradients.
 
     Args:
         kind: ``reference``, ``ours``, or ``untrimmed``: our tower, with one caption of 77 tokens in the batch so that
@@ -51,7 +51,7 @@ class TextJob:
 
     @torch.no_grad()
     def run(self) -> dict[str, Any]:
-        """Encode all; reports the embeddings' first channels, to compare."""
+        """Encode all; return the first channels of the embeddings, for comparison."""
         if self.kind == 'reference':
             embeds = self.plain.encode_texts(self.texts)
         else:
@@ -65,10 +65,10 @@ def run(runs: int = 5, arch: str = 'ViT-B/32', count: int = 32, repeats: tuple[i
     """Measure text encoding.
 
     Args:
-        runs: Turns of each comparison.
+        runs: Runs per comparison.
         arch: A key of ``ARCHITECTURES``.
-        count: Captions of a batch.
-        repeats: How often each occurs in it; one comparison for each.
+        count: Captions per batch.
+        repeats: Occurrences of each caption in the batch; one comparison per value.
     """
     report = Report()
     for repeat in repeats:

@@ -1,4 +1,4 @@
-"""How long OpenMP's threads should wait awake: a small tower beside 0, 2 and 5 busy programs."""
+"""Effect of OpenMP's spin time (GOMP_SPINCOUNT): a small tower with 0, 2 and 5 busy programs on the machine."""
 
 import contextlib
 import itertools
@@ -16,7 +16,7 @@ from .harness import Entry, Report, compete, limit
 
 DEFAULT = "300000, libgomp's default"
 VADLAB = f'{SPIN_COUNT}, which VADLab sets'
-# As small as the demos' towers: their operations are short, so that threads wait often.
+# As small as the towers of the demos: operations are short, so threads wait often.
 SIZES: dict[str, dict[str, int]] = {
     'published': dict(image_size=128, patch_size=16, width=128, layers=6, heads=4, frames=128),
     'tiny': dict(image_size=16, patch_size=8, width=16, layers=2, heads=2, frames=4),
@@ -25,7 +25,7 @@ SIZES: dict[str, dict[str, int]] = {
 
 @contextlib.contextmanager
 def busy_programs(count: int) -> Iterator[None]:
-    """Other programs, each of which keeps one core busy."""
+    """Start other programs, each of which keeps one core busy."""
     programs = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(count)]
     try:
         time.sleep(0.5 if count else 0)
@@ -38,11 +38,11 @@ def busy_programs(count: int) -> Iterator[None]:
 
 
 class TowerJob:
-    """A small image tower at work, on as many threads as there are cores.
+    """Run a small image tower with one thread per core.
 
     Args:
-        size: Of :data:`SIZES`.
-        train: Forward and backward, else forward alone.
+        size: A key of :data:`SIZES`.
+        train: Forward and backward pass; otherwise only forward.
     """
 
     def __init__(self, size: str, train: bool) -> None:
@@ -56,7 +56,7 @@ class TowerJob:
         self.frames = torch.randn(frames, 3, chosen['image_size'], chosen['image_size'])
 
     def run(self) -> dict[str, Any]:
-        """All frames once; which number comes out does not depend on how threads wait."""
+        """Process all frames once; the result does not depend on the spin time."""
         with torch.set_grad_enabled(self.train):
             mean = self.tower(self.frames)[0].square().mean()
         if self.train:
@@ -68,12 +68,12 @@ class TowerJob:
 def run(
     runs: int = 5, size: str = 'published', loads: tuple[int, ...] = (0, 2, 5), spins: tuple[int, ...] = (1000, 100_000)
 ) -> Report:
-    """Measure waiting.
+    """Measure the effect of the spin time.
 
     Args:
-        runs: Turns of each comparison.
-        size: Of :data:`SIZES`.
-        loads: Busy programs beside it; one comparison for each.
+        runs: Runs per comparison.
+        size: A key of :data:`SIZES`.
+        loads: Numbers of busy programs; one comparison per value.
         spins: Further spin counts.
     """
     counts = {DEFAULT: 300_000, VADLAB: SPIN_COUNT, '0, passive waiting': 0, **{str(spin): spin for spin in spins}}

@@ -1,4 +1,4 @@
-"""What benchmarks of a training step share: AdamW's update, first results for comparison, and bytes of state."""
+"""Base of benchmarks of a training step: AdamW's update, first results for comparison, and bytes of state."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class TrainingStepJob:
 
         Args:
             kind (str): ``reference`` trains with torch's default, the others with the fused one of our configs.
-            weight_decay (float): As in the config.
+            weight_decay (float): Weight decay, as in the config.
         """
         fused = None if kind == 'reference' else True
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-7, weight_decay=weight_decay, fused=fused)

@@ -1,4 +1,4 @@
-"""VadCLIP: a training step and the test of a long video, against the published structure on the same weights."""
+"""VadCLIP: a training step and the test of a long video, compared with the published structure on the same weights."""
 
 import math
 from statistics import NormalDist
@@ -28,10 +28,10 @@ def make_lengths(count: int, places: int, kind: str, most: int | None = None) ->
     """Snippets of each video.
 
     Args:
-        count: Videos.
-        places: Of a video or chunk; lengths scale with them, UCF-Crime's own belonging to 256.
-        kind: ``ucf-crime``'s distribution, or ``full``, all of ``places``.
-        most: Longer videos are cut; ``places`` by default.
+        count: Number of videos.
+        places: Positions of a video or chunk; lengths scale with it, and 256 gives UCF-Crime's own lengths.
+        kind: ``ucf-crime`` for its distribution, or ``full`` for videos of ``places`` snippets.
+        most: Maximum length, longer videos are truncated; ``places`` by default.
     """
     if kind == 'full':
         return [places] * count
@@ -50,13 +50,13 @@ def build_ours(size: str, seed: int = 0) -> Any:
     sizes = SIZES[size]
     text = dict(type='CLIPTextTransformer', long_context_length=None, **sizes['text'])
     model = MODELS.build(dict(type='VadCLIP', classes=CLASSES, **{**sizes, 'text': text}))
-    with torch.no_grad():  # scores near 1 would leave the loss of a normal video no digits to compare
+    with torch.no_grad():  # with scores near 1, the loss of a normal video has too few digits to compare
         model.classifier.weight.mul_(0.05)
     return model
 
 
 def make_features(lengths: list[int], width: int, seed: int = 1) -> Tensor:
-    """Features of each video that resemble each other, zeros past its end, shape (videos, longest, width)."""
+    """Features that are similar within a video, padded with zeros, shape (videos, longest, width)."""
     generator = torch.Generator().manual_seed(seed)
     shape = (len(lengths), max(lengths), width)
     feats = torch.randn(len(lengths), 1, width, generator=generator) + 0.5 * torch.randn(shape, generator=generator)
@@ -80,7 +80,7 @@ class VadCLIPStepJob(TrainingStepJob):
         self.baseline_bytes = resident_bytes()
         self.kind = kind
         model = build_ours(size)
-        # The normal and the abnormal half are as long.
+        # The normal and the abnormal half have the same lengths.
         half = make_lengths((videos + 1) // 2, model.max_snippets, lengths)
         self.lengths = (half + half)[:videos]
         feats = make_features(self.lengths, SIZES[size]['embed_dim'])
@@ -108,12 +108,12 @@ class VadCLIPStepJob(TrainingStepJob):
 
 
 class VadCLIPTestJob:
-    """Scores of test videos, one after the other, as UCF-Crime's are tested.
+    """Scores of test videos, one after the other, as in the test on UCF-Crime.
 
     Args:
         kind: ``reference`` or ``ours``.
         size: A key of ``SIZES``.
-        videos: How many, of the lengths of UCF-Crime's, the longest of them several chunks long.
+        videos: Number of videos, with UCF-Crime's lengths; the longest have several chunks.
     """
 
     def __init__(self, kind: str, size: str, videos: int) -> None:
@@ -126,12 +126,12 @@ class VadCLIPTestJob:
         self.runs = 0
 
     def scores(self, feats: Tensor) -> Tensor:
-        """Class probabilities of one video, shape (T, K), and its binary scores in front of them."""
+        """Binary scores of one video in column 0, then its class probabilities, shape (T, 1 + K)."""
         n = len(feats)
         if self.kind == 'ours':
             out = self.model(feats[None, None])
             return torch.cat([out['scores'][0][:, None], out['class_scores'][0]], 1)
-        # As published, one chunk more than needed where the length is a whole number of them.
+        # As published, one extra chunk if the length is a multiple of the chunk length.
         chunks = n // self.size + 1
         padded = torch.nn.functional.pad(feats, (0, 0, 0, chunks * self.size - n)).view(chunks, self.size, -1)
         lengths = torch.tensor([max(1, min(self.size, n - i * self.size)) for i in range(chunks)])
@@ -140,10 +140,10 @@ class VadCLIPTestJob:
 
     @torch.no_grad()
     def run(self) -> dict[str, Any]:
-        """All videos once. The first time it reports sums by which results are compared."""
+        """Score all videos once. The first run also returns sums, for comparison."""
         from vadlab.models.layers.weights_cache import steady_weights
 
-        with steady_weights():  # as a test loop
+        with steady_weights():  # as in a test loop
             found = [self.scores(feats) for feats in self.videos]
         self.runs += 1
         if self.runs > 1:
@@ -156,7 +156,7 @@ def _normal_sum(found: list[Tensor]) -> float:
 
 
 def compare(reference: dict[str, float], ours: dict[str, float], case: str) -> list[str]:
-    """What differs between two first runs: losses by more than 1e-4, sums and the gradient's norm by 1e-3 of them."""
+    """Differences of two first runs: losses by more than 1e-4, sums and the gradient norm by 1e-3 relative."""
     wrong = []
     for key, value in reference.items():
         tolerance = dict(rel_tol=0.0, abs_tol=1e-4) if key.startswith('loss') else dict(rel_tol=1e-3, abs_tol=1e-6)
@@ -169,9 +169,9 @@ def run(runs: int = 5, size: str = 'published', videos: int = 128) -> Report:
     """Measure a training step with UCF-Crime's lengths and with full ones, and the test.
 
     Args:
-        runs: Turns of each comparison.
+        runs: Runs per comparison.
         size: A key of ``SIZES``.
-        videos: Videos of a training batch; the test has at most 16.
+        videos: Videos per training batch; the test has at most 16.
     """
     report = Report()
     test_videos = min(16, videos)

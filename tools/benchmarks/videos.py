@@ -1,8 +1,8 @@
-"""Test videos whose content costs real bits, with every frame's number drawn into it.
+"""Test videos with a realistic bit rate, and the frame number drawn into every frame.
 
-A camera pans over a textured scene while textured actors cross it, under noise that no two frames share; a codec
-must spend bits on all of that, as on a surveillance camera's recording. The number is a black-and-white bar code of
-16 fields in the upper part of the picture that survives any resizing.
+A camera pans over a textured scene with moving textured actors and new noise in every frame. The codec needs bits for
+all of this, as for a surveillance recording. The number is a black-and-white bar code of 16 fields in the upper part of
+the frame, which can be read after any resizing.
 """
 
 import struct
@@ -39,7 +39,7 @@ def read_number(frame: np.ndarray) -> int:
 
 
 def _texture(generator: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A picture with detail at every scale, float32, shape (height, width, 3), about 30..220."""
+    """A picture with detail at all scales, float32, shape (height, width, 3), about 30..220."""
     picture = np.zeros((height, width, 3), np.float32)
     for cell in (64, 32, 16, 8, 4, 2):
         coarse = generator.standard_normal((height // cell + 1, width // cell + 1, 3)).astype(np.float32)
@@ -51,17 +51,17 @@ def make_frames(count: int, noise: float, seed: int = 0) -> Iterator[np.ndarray]
     """Frames of a surveillance-like scene.
 
     Args:
-        count: How many.
-        noise: Standard deviation of the camera's noise in grey levels.
-        seed: Of scene and noise.
+        count: Number of frames.
+        noise: Standard deviation of the camera noise in grey levels.
+        seed: Seed of scene and noise.
 
     Yields:
-        RGB frames, uint8, shape (240, 320, 3), the i-th showing the number i.
+        RGB frames, uint8, shape (240, 320, 3); frame i shows the number i.
     """
     generator = np.random.default_rng(seed)
     scene = _texture(generator, HEIGHT + 64, WIDTH + 128)
     actors = [_texture(generator, 70, 40) for _ in range(5)]
-    # One long strip of noise, read from a new place for each frame, is a hundred times cheaper than fresh noise.
+    # One long strip of noise, read from a new position for each frame, is a hundred times faster than new noise.
     strip = generator.normal(0, noise, HEIGHT * WIDTH * 3 * 4).astype(np.float32)
     size = HEIGHT * WIDTH * 3
     for i in range(count):
@@ -91,7 +91,7 @@ def write_video(
     times: list[int] | None = None,
     seed: int = 0,
 ) -> None:
-    """Encode :func:`make_frames`. The file appears whole or not at all.
+    """Encode :func:`make_frames`, atomically.
 
     Args:
         path: File to write.
@@ -99,11 +99,11 @@ def write_video(
         codec: FFmpeg's name of the encoder.
         noise: See :func:`make_frames`.
         options: The encoder's options.
-        container: FFmpeg's name of the container; None takes it from the file's ending.
+        container: FFmpeg's name of the container; None uses the file extension.
         container_options: The container's options.
-        gop: Frames from one keyframe to the next, at most.
-        b_frames: Most B-frames in a row; None leaves the encoder's default.
-        times: Presentation times in thirtieths of a second, ascending, one for each frame; None for a constant rate.
+        gop: Maximum number of frames from one keyframe to the next.
+        b_frames: Maximum number of consecutive B-frames; None for the encoder's default.
+        times: Presentation times in thirtieths of a second, ascending, one per frame; None for a constant rate.
         seed: See :func:`make_frames`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,9 +128,9 @@ def hide_beginning(path: Path, frames: int, total: int) -> None:
     """Rewrite the edit list of an mp4 so that its first frames are not shown.
 
     Args:
-        path: An mp4 of one video stream with an edit list of one entry (FFmpeg writes it where there are B-frames).
-        frames: How many frames are hidden.
-        total: How many there are.
+        path: An mp4 of one video stream with an edit list of one entry (FFmpeg writes one if there are B-frames).
+        frames: Number of frames to hide.
+        total: Number of frames.
 
     Raises:
         ValueError: There is no such edit list.
@@ -156,7 +156,7 @@ def cut(path: Path, share: float) -> None:
 
 
 def corrupt(path: Path, share: float, length: int = 20000) -> None:
-    """Overwrite ``length`` bytes from ``share`` (0..1) of a file on with noise."""
+    """Overwrite ``length`` bytes of a file with noise, starting at ``share`` (0..1) of its size."""
     content = bytearray(path.read_bytes())
     start = int(len(content) * share)
     noise = np.random.default_rng(0).integers(0, 256, min(length, len(content) - start), dtype=np.uint8)
@@ -165,7 +165,7 @@ def corrupt(path: Path, share: float, length: int = 20000) -> None:
 
 
 def write_sound(path: Path) -> None:
-    """An mp4 that holds one second of sound and no picture."""
+    """Write an mp4 with one second of sound and no video."""
     with av.open(str(path), 'w') as out:
         stream = out.add_stream('aac', rate=16000)
         for i in range(16):
