@@ -334,7 +334,7 @@ class Installer:
                 [word for file in rest for word in ('-r', str(file))],
                 rest,
             ),
-            # mmdetection installs two packages that both write the folder cv2. The headless one is written last, so that
+            # mmdetection installs two packages that both write the folder cv2. The headless one is last, so that
             # cv2 can be imported on a server without libGL.
             Step('cv2', 'OpenCV without a display', ['--no-deps', '--force-reinstall', 'opencv-python-headless']),
             Step(
