@@ -49,7 +49,7 @@ def test_layout(main, demo, tmp_path, capsys):
 
 
 def test_mistakes(main, demo, tmp_path):
-    with pytest.raises(MissingFileError, match='Make it: python tools/make_demo_data.py'):
+    with pytest.raises(MissingFileError, match='Make one with: python tools/make_demo_data.py'):
         main(['--data', str(tmp_path / 'gone'), '--out', str(tmp_path / 'set')])
     (demo / 'Videos' / 'Arson' / 'Arson002_x264.mp4').unlink()
     with pytest.raises(DataError, match='1 videos are annotated and not in'):
