@@ -27,7 +27,7 @@ def test_learns_species_from_pictures_and_behaviour_from_sound(train, test, clip
 
 def test_run_without_its_weights(train, test, clips_file, tmp_path):
     lacking = ['--cfg-options', f'pretrained_video={tmp_path / "none"}', 'max_epochs=1']
-    with pytest.raises(CheckpointError, match="cannot be loaded.*missing_weights='fall_back'"):
+    with pytest.raises(CheckpointError, match="no local folder or file.*missing_weights='fall_back'"):
         train([str(clips_file), '--work-dir', str(tmp_path / 'a'), *lacking])
     work = tmp_path / 'b'
     train([str(clips_file), '--work-dir', str(work), *lacking, 'missing_weights=fall_back'])
