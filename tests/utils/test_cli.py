@@ -1,4 +1,5 @@
 import errno
+import logging
 import os
 import signal
 import subprocess
@@ -52,7 +53,7 @@ def test_files_that_the_system_refuses_are_one_message(capsys, code):
 def test_a_full_disk_names_no_file(capsys):
     with pytest.raises(SystemExit):
         run_cli(fail(OSError(errno.ENOSPC, 'No space left on device')))
-    assert capsys.readouterr().err == 'error: No space left on device\n'
+    assert capsys.readouterr().err.startswith('error: No space left on device: a file of this run (its log, ')
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,23 @@ class Broken(Dataset):
 
     def __getitem__(self, index):
         raise DataError('video.mp4 is cut short.')
+
+
+def test_a_log_that_cannot_be_written_is_one_warning(capsys):
+    class Full(logging.Handler):
+        baseFilename = 'run/a.log'
+
+        def emit(self, record):
+            try:
+                raise OSError(errno.ENOSPC, 'No space left on device')
+            except OSError:
+                self.handleError(record)
+
+    logger = logging.Logger('full')
+    logger.addHandler(Full())
+    with pytest.raises(SystemExit):
+        run_cli(lambda: [logger.warning('line %d', i) for i in range(3)] and None)
+    assert capsys.readouterr().err == 'warning: the log is incomplete: run/a.log: [Errno 28] No space left on device\n'
 
 
 def test_workers_traceback_is_left_out(capsys):

@@ -2,13 +2,14 @@
 
 import errno
 import io
+import logging
 import os
 import re
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .errors import VADLabError
@@ -34,13 +35,31 @@ _OF_FILES = {
 }
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
 def user_message(error: Exception) -> str:
     """The error's own message, without the traceback that a data loader worker wraps around it."""
     if isinstance(error, OSError) and not isinstance(error, VADLabError):
         message = ': '.join(str(part) for part in (error.filename2 or error.filename, error.strerror) if part)
+        if error.errno in _FULL and not error.filename:  # a write to an open file, which the error does not name
+            message += ': a file of this run (its log, records or pictures) could not be written. Make room'
     else:
         message = _WORKER_TRACEBACK.sub('', BaseException.__str__(error)).strip()
     return printable(shortened_message(message))
+
+
+_lost_logs: set[str] = set()
+
+
+def _log_is_lost(handler: logging.Handler, record: logging.LogRecord) -> None:
+    """Say once per file that a record could not be written."""
+    place = str(getattr(handler, 'baseFilename', 'the terminal'))
+    if place not in _lost_logs and sys.stderr is not None:
+        _lost_logs.add(place)
+        with suppress(OSError, ValueError):
+            error = sys.exc_info()[1]
+            print(printable(f'warning: the log is incomplete: {place}: {error}'), file=sys.stderr)
 
 
 class Terminated(BaseException):
@@ -89,6 +108,7 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
         resume: The command that continues after an interruption, if the tool can.
     """
     make_logs_printable()
+    setattr(logging.Handler, 'handleError', _log_is_lost)  # noqa: B010 - logging prints a traceback per record
     for stream in (sys.stdout, sys.stderr):
         # Names that are not UTF-8, or a terminal that shows only ASCII, must not end a run.
         if isinstance(stream, io.TextIOWrapper):

@@ -266,6 +266,24 @@ def test_missing_and_unknown_tensors_are_named(folder):
         load_clip_checkpoint(folder)
 
 
+@pytest.mark.parametrize(
+    ('name', 'dim', 'message'),
+    [
+        ('vision_model.embeddings.patch_embedding.weight', 1, 'its patch embedding has the shape'),
+        ('vision_model.embeddings.patch_embedding.weight', 2, 'its patch embedding has the shape'),
+        ('visual_projection.weight', 1, 'its projection of frames has the shape'),
+        ('visual_projection.weight', 0, 'its projection of texts has the shape'),
+    ],
+)
+def test_tensors_of_other_shapes_are_named(folder, name, dim, message):
+    path = folder / 'model.safetensors'
+    state = load_file(path)
+    state[name] = torch.cat([state[name], state[name].narrow(dim, 0, 1)], dim)
+    save_file(state, path)
+    with pytest.raises(CheckpointError, match=message):
+        load_clip_checkpoint(folder)
+
+
 def test_a_missing_tensor_of_our_layout_is_named(tmp_path, folder):
     state = _load(folder).state_dict()
     arch = load_clip_checkpoint(folder).arch

@@ -130,9 +130,10 @@ def from_openai(tensors: dict[str, Any], source: str, settings: dict | None = No
     extras = {
         'visual_projection.weight': file.take('visual.proj', 2).T.contiguous(),
         'text_projection.weight': file.take('text_projection', 2).T.contiguous(),
-        'logit_scale': file.take('logit_scale').reshape(()),
+        'logit_scale': file.take('logit_scale'),
     }
     file.finish(_OPENAI_CONSTANTS)
+    extras['logit_scale'] = extras['logit_scale'].reshape(())
     if from_openai_itself:
         widths = {'vision': len(vision['class_embedding']), 'text': text['token_embedding.weight'].shape[1]}
         settings = {tower: dict(heads=width // 64, hidden_act='quick_gelu') for tower, width in widths.items()}
@@ -281,7 +282,14 @@ def infer_arch(vision: dict, text: dict, extras: dict, settings: dict | None, so
             told = settings.get(tower) if isinstance(settings, dict) else None
             heads, act = _heads_and_act(told if isinstance(told, dict) else {}, arch[tower], tower, source)
             arch[tower].update(heads=heads, mlp_ratio=hidden / width, hidden_act=act)
-        arch['embed_dim'] = len(extras['visual_projection.weight'])
+        arch['embed_dim'] = embed_dim = len(extras['visual_projection.weight'])
+        for name, found, wanted in (
+            ('patch embedding', vision['patch_embedding.weight'], (arch['vision']['width'], 3, patch, patch)),
+            ('projection of frames', extras['visual_projection.weight'], (embed_dim, arch['vision']['width'])),
+            ('projection of texts', extras['text_projection.weight'], (embed_dim, arch['text']['width'])),
+        ):
+            if found.shape != wanted:
+                raise CheckpointError(f'{source}: its {name} has the shape {tuple(found.shape)}, not {wanted}.')
         return arch
     except KeyError as error:
         raise CheckpointError(f'{source} lacks {error}.') from error
