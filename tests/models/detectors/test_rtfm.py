@@ -197,7 +197,7 @@ def test_checkpoints_of_the_authors_load():
 def test_invalid_inputs_are_rejected():
     with pytest.raises(ConfigError, match='feature_dim=12 must be a multiple of 8'):
         _model(feature_dim=12)
-    with pytest.raises(ConfigError, match='topk=0 at least 1'):
+    with pytest.raises(ConfigError, match='topk must be >= 1, not 0'):
         _model(topk=0)
     with pytest.raises(ConfigError, match='RTFM compares.*holds 3 and 1.*BalancedBatchSampler'):
         _model()(features(), _samples(0, 1, 0, 0), mode='loss')
