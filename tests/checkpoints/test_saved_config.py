@@ -125,5 +125,10 @@ def test_no_module_runs_or_unpickles_what_a_file_holds():
         for line in path.read_text(encoding='utf-8').splitlines()
         if forbidden.search(line)
     ]
-    assert len(found) == 2, found
-    assert all(line.startswith('vadlab/utils/config.py: exec(compile(statement, str(source.path)') for line in found)
+    # Configs that the user names are executed; annotations of constructors come from code.
+    assert sorted(line.partition('(')[0] for line in found) == [
+        'vadlab/utils/config.py: exec',
+        'vadlab/utils/config.py: exec',
+        'vadlab/utils/config.py: return Config.fromfile',
+        'vadlab/utils/config_check.py: hint = eval',
+    ]
