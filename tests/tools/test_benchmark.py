@@ -135,6 +135,7 @@ def test_contestants_take_turns_and_agree_with_scikit_learn():
     assert rows[0].peak_mib > 0
 
 
+@pytest.mark.slow
 def test_contestants_give_memory_back_between_turns():
     script = (
         'import ctypes, sys\n'
@@ -252,6 +253,7 @@ def test_impossible_sizes_are_refused(arguments):
         benchmark.parse_args(arguments)
 
 
+@pytest.mark.slow
 def test_metrics_section_writes_json(tmp_path, capsys):
     file = tmp_path / 'figures.json'
     assert benchmark.main(['metrics', '--tiny', '--json', str(file), '--cache-dir', str(tmp_path)]) == 0
@@ -264,6 +266,7 @@ def test_metrics_section_writes_json(tmp_path, capsys):
     assert set(figures['rows'][1]['wall_s']) == {'median', 'min', 'max'}
 
 
+@pytest.mark.slow
 def test_wrong_result_gives_exit_status_one(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(benchmark.SECTIONS, 'metrics', lambda scale, cache: harness.Report(errors=['a wrong sum']))
     assert benchmark.main(['metrics', '--tiny', '--cache-dir', str(tmp_path)]) == 1

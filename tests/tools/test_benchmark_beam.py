@@ -26,6 +26,7 @@ def test_what_differs_is_reported():
     assert beam.compare(right, dict(right, words='4 6'), 'case') == ['beam, case: other captions are found']
 
 
+@pytest.mark.slow
 def test_section_reports_every_contestant():
     report = beam.run(runs=1, size='tiny', batches=(2,))
     assert [row.name for row in report.rows] == list(beam.KINDS)

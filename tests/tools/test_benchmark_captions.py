@@ -28,6 +28,7 @@ def test_numbers_that_differ_are_reported():
     assert [line.split(' is ')[0] for line in wrong] == ['captions, case: bleu1', 'captions, case: meteor']
 
 
+@pytest.mark.slow
 def test_without_the_reference_our_own_times_are_measured(monkeypatch):
     monkeypatch.setattr(captions.importlib.util, 'find_spec', lambda name: None)
     report = captions.run(runs=1, images=4, batch=2, size='tiny', step_batch=2)
@@ -37,5 +38,6 @@ def test_without_the_reference_our_own_times_are_measured(monkeypatch):
     assert report.targets[-1].met is not None  # the share of a step, which needs no reference
 
 
+@pytest.mark.slow
 def test_share_of_the_rewards_is_measured():
     assert 0 < captions.SelfCriticalJob('tiny', images=2).run()['share'] < 1
