@@ -109,7 +109,7 @@ def _settle(weights: CLIPWeights, tower: str, name: str, value: Any) -> None:
     """Use an option instead of the value of the file or of the JSON in its folder."""
     told = weights.arch[tower][name]
     if told is not None and told != value:
-        say(f'{weights.source} tells {tower} {name}={told}; the option sets {value}.')
+        say(f'{weights.source} has {tower} {name}={told}; the option sets {value}.')
     weights.arch[tower][name] = value
 
 

@@ -45,11 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     references = read_captions(args.references, args.split)
     candidates = read_candidates(args.candidates)
     for which, missing in (
-        (f'{args.candidates} lacks', [name for name in references if name not in candidates]),
-        (f'{args.references} lacks', [name for name in candidates if name not in references]),
+        (f'{args.candidates} does not have', [name for name in references if name not in candidates]),
+        (f'{args.references} does not have', [name for name in candidates if name not in references]),
     ):
         if missing:
-            raise DataError(f'{which} {len(missing)} ids of the other file (first: {missing[0]!r}); give both the same')
+            raise DataError(
+                f'{which} {len(missing)} ids of the other file (first: {missing[0]!r}); both files need the same ids'
+            )
     for name, captions in references.items():
         if not any(ptb_tokenize(caption) for caption in captions):
             raise DataError(f'{args.references}: no caption of {name!r} has a word in it: {captions[0]!r}')

@@ -155,7 +155,7 @@ def tell(
             say(f'{head}: {len(classes)} classes')
             for split, of in by_split.items():
                 if unseen := unseen_labels(of, head, classes):
-                    say(f'  warning: {split} has labels that train lacks: {describe_unseen(unseen, classes)}')
+                    say(f'  warning: {split} has labels that are not in train: {describe_unseen(unseen, classes)}')
     say('metadata: ' + ', '.join(map(str, files)))
 
 

@@ -98,7 +98,7 @@ def test_a_bare_state_dict_needs_heads_and_activation(main, trained, tmp_path, c
     main([str(bare), out, '--heads', '4', '2', '--hidden-act', 'gelu'])
     assert load_clip_checkpoint(out).arch['vision']['heads'] == 4
     main([out, str(tmp_path / 'again.safetensors'), '--heads', '2', '2'])
-    assert f'{out} tells vision heads=4; the option sets 2.' in capsys.readouterr().out
+    assert f'{out} has vision heads=4; the option sets 2.' in capsys.readouterr().out
     assert load_clip_checkpoint(tmp_path / 'again.safetensors').arch['vision']['heads'] == 2
 
 

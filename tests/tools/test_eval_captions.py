@@ -52,8 +52,8 @@ def test_coco_files_give_the_same(main, tmp_path):
 @pytest.mark.parametrize(
     ('references', 'candidates', 'message'),
     [
-        (REFERENCES, {'1': 'a'}, r"candidates.json lacks 2 ids of the other file \(first: '2'\)"),
-        ({'1': ['a']}, CANDIDATES, r"references.json lacks 2 ids of the other file \(first: '3'\)"),
+        (REFERENCES, {'1': 'a'}, r"candidates.json does not have 2 ids of the other file \(first: '2'\)"),
+        ({'1': ['a']}, CANDIDATES, r"references.json does not have 2 ids of the other file \(first: '3'\)"),
         (REFERENCES | {'2': ['', ' ... ']}, CANDIDATES, "references.json: no caption of '2' has a word in it"),
         (REFERENCES, CANDIDATES | {'2': None}, "a caption of '2' is None, no text"),
         (REFERENCES, CANDIDATES | {'2': ['a', 'b']}, "more than one caption for '2'"),

@@ -73,7 +73,7 @@ def test_what_is_worth_a_second_look_is_said(prepare, folder, capsys):
     assert '1 with a silent track (mask)' in said
     assert '1 clips (first: deer1): the channels cancel in their mean; the loudest one is taken' in said
     assert '1 clips are sampled at less than 16000 Hz (the least: 8000 Hz, fox1): they are resampled' in said
-    assert "val has labels that train lacks: 'roe deer' of 1 clips (a misspelling of 'red deer'?)" in said
+    assert "val has labels that are not in train: 'roe deer' of 1 clips (a misspelling of 'red deer'?)" in said
     assert '1 clips are cut at the end of their video (first: deer2 ends at 9 s, but the video at 3.00 s)' in said
 
 

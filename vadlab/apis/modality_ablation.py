@@ -82,7 +82,7 @@ def tested_with_each(runner: VADRunner) -> dict[str, dict[str, HeadPredictions]]
         )
     metrics = [metric for metric in runner.test_evaluator.metrics if isinstance(metric, ClassificationMetric)]
     if not metrics:
-        raise ConfigError('The config has no ClassificationMetric as test_evaluator: nothing tells classes.')
+        raise ConfigError('The config has no ClassificationMetric as test_evaluator, which this tool needs.')
     found = {}
     try:
         for chosen in (*((name,) for name in names), names):

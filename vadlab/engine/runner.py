@@ -405,15 +405,15 @@ class VADRunner(Runner):
             check_random_state(checkpoint['random_state'], filename)
 
     def _check_average(self, checkpoint: dict, filename: str) -> None:
-        """Refuse to train on from averaged weights: with an EMAHook, what is trained lies beside them."""
+        """Check that the checkpoint and the run agree on an EMAHook; averaged weights are not the trained ones."""
         averaged = 'ema_state_dict' in checkpoint
         hook = next((hook for hook in self.hooks if isinstance(hook, EMAHook)), None)
-        if averaged and hook is not None:  # MMEngine's hook passes over keys that the file lacks
+        if averaged and hook is not None:  # MMEngine's hook ignores missing keys
             check_same_kind(
                 checkpoint['ema_state_dict'], own := hook.ema_model.state_dict(), 'ema_state_dict', filename
             )
-            if lacking := own.keys() - checkpoint['ema_state_dict'].keys():
-                raise CheckpointError(f'{filename} cannot be resumed from: its ema_state_dict has no {min(lacking)}.')
+            if missing := own.keys() - checkpoint['ema_state_dict'].keys():
+                raise CheckpointError(f'{filename} cannot be resumed from: its ema_state_dict has no {min(missing)}.')
         if averaged == (hook is not None):
             return
         if not averaged:

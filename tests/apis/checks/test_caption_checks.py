@@ -44,7 +44,7 @@ def test_a_good_experiment_passes(data):
     assert texts(findings, 'failure') == []
     passes = texts(findings, 'pass')
     assert 'train images: 12 images decode' in passes
-    wanted = 'train words: 24 captions, the longest of 4 words; the vocabulary lacks 0.00% of all words'
+    wanted = 'train words: 24 captions, the longest of 4 words; 0.00% of all words are not in the vocabulary'
     assert wanted in passes
     (smoke,) = [text for text in passes if text.startswith('sanity check: ')]
     assert 'loss_caption' in smoke
@@ -88,7 +88,7 @@ def test_a_caption_of_300_words_is_cut_and_named(data):
 def test_words_that_a_vocabulary_lacks_are_told(data):
     WordVocabulary.build(['a picture'], min_count=1).save(data / 'vocab.json')
     (text, *_) = [t for t in texts(verify(data), 'warning') if t.startswith('train words')]
-    assert 'the vocabulary lacks 57.14% of all words' in text
+    assert '57.14% of all words are not in the vocabulary' in text
 
 
 def test_a_vocabulary_without_a_special_word_fails(data):

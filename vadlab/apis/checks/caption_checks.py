@@ -64,7 +64,8 @@ def check_words(splits: list[SplitUnderTest], context: CheckContext) -> None:
         longest = max(len(ids) for _, ids in encoded) - 2
         share = num_unknown / max(num_words, 1)
         text = (
-            f'{len(captions)} captions, the longest of {longest} words; the vocabulary lacks {share:.2%} of all words'
+            f'{len(captions)} captions, the longest of {longest} words; {share:.2%} of all words are not in the '
+            'vocabulary'
         )
         context.report.add('warning' if share > _MANY else 'pass', check, text)
         cut = [] if limit is None else [f'image {image}' for image, ids in encoded if len(ids) > limit]

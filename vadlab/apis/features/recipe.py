@@ -31,8 +31,8 @@ def check_recipe(out: Path, recipe: dict[str, Any], facts: dict[str, Any], what:
         stray = next((p for p in out.rglob('*.npy') if not p.name.startswith('.')), None) if out.is_dir() else None
         if stray is not None:
             raise DataError(
-                f'{out} holds {what} without a {RECIPE_FILE} (such as {stray.relative_to(out)}), which nobody could '
-                'tell from new ones. Choose another --out.'
+                f'{out} holds {what} without a {RECIPE_FILE} (such as {stray.relative_to(out)}), which could not '
+                'be distinguished from new ones. Choose another --out.'
             )
         write_json(path, {'recipe': recipe, 'facts': facts})
         return []
