@@ -168,6 +168,21 @@ def test_what_a_library_refuses_is_one_message(toy_config):
         VADRunner.from_cfg(config).train()
 
 
+@pytest.mark.parametrize(
+    ('option', 'value', 'message'),
+    [
+        ('train_dataloader.persistent_workers', True, 'persistent_workers option needs num_workers > 0'),
+        ('custom_hooks', [{'type': 'DiagnosticsHook', 'priority': 'SOON'}], "'SOON' is no priority of a hook"),
+        ('default_hooks.logger.priority', 1000, 'priority must be between 0 and 100'),
+        ('optim_wrapper.paramwise_cfg.groups.rest.pattern', '(', r"the pattern '\(' of group 'rest' is no regular"),
+        ('train_dataloader.drop_last', True, 'A data loader of 8 samples has no batch: batch_size=100'),
+    ],
+)
+def test_what_is_refused_when_parts_are_built_is_one_message(toy_config, option, value, message):
+    with pytest.raises(ConfigError, match=message):
+        VADRunner.from_cfg(toy_config(**{option: value, 'batch_size': 100})).train()
+
+
 def test_terminal_is_quiet_and_file_is_not(toy_runner, tmp_path, capsys):
     runner = toy_runner(tmp_path / 'run')
     runner.train()

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from vadlab.utils.errors import ConfigError, VADLabError
 
 _MISSING = re.compile(r'missing \d+ required (?:positional|keyword-only) arguments?: (.+)')
+#: Files of MMEngine and torch that check what a config gives them.
+_OF_THE_RUN = ('mmengine/runner/runner.py', 'mmengine/runner/priority.py', 'torch/utils/data/dataloader.py')
 _LIBRARIES = ('mmengine', 'mmcv', 'mmdet', 'torch')
 
 
@@ -37,8 +39,15 @@ def config_mistakes() -> Iterator[None]:
             raise ConfigError(text.split('. Please check')[0] + '.') from error
         if isinstance(error, KeyError) and 'must contain the key "type"' in text:
             raise ConfigError(f'A component of the config has no type: {text[:300]}') from error
-        if isinstance(error, ValueError) and frames[-1].f_code.co_filename.endswith('mmengine/runner/runner.py'):
-            raise ConfigError(text.split(', but got')[0] + '.') from error  # what it got is whole parts of the config
+        raised_in = frames[-1].f_code.co_filename
+        if isinstance(error, TypeError | ValueError) and raised_in.endswith(_OF_THE_RUN):
+            raise ConfigError(
+                text.split(', but got')[0].rstrip('.') + '.'
+            ) from error  # what it got is whole parts of the config
+        if any(frame.f_code.co_filename.endswith('mmengine/runner/priority.py') for frame in frames):
+            raise ConfigError(
+                f'{text!r} is no priority of a hook: a number from 0 to 100, or HIGHEST to LOWEST.'
+            ) from error
         built = next((found for frame in reversed(frames) if (found := _callee(frame)) is not None), None)
         if built is not None and built.__module__.split('.')[0] in _LIBRARIES:
             raise ConfigError(f'{built.__name__} cannot be built with these options: {text}') from error

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,13 @@ class VADRunner(Runner):
         config.setdefault('pin_memory', torch.cuda.is_available())
         with config_mistakes():
             loader = Runner.build_dataloader(config, seed, diff_rank_seed)
+        samples = len(loader.dataset)
+        if samples and isinstance(loader.batch_sampler, Sized) and len(loader.batch_sampler) == 0:
+            raise ConfigError(  # else an epoch of no step, and 'Training finished'
+                f'A data loader of {samples} samples has no batch: batch_size='
+                f'{getattr(loader.batch_sampler, "batch_size", loader.batch_size)} with drop_last=True. Lower '
+                'batch_size, or leave drop_last out.'
+            )
         # torch's fetcher calls __getitems__, in this process or in a worker. The loader draws a base seed, which has no
         # effect here. Its own generator keeps this draw from changing the global generator, which a model may use.
         loader.dataset.__getitems__ = SeededSamples(loader.dataset)

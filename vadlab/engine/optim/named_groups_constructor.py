@@ -46,6 +46,13 @@ class NamedGroupsConstructor:
         for name, group in self.groups.items():
             if 'pattern' not in group:
                 raise ConfigError(f'NamedGroupsConstructor: group {name!r} has no pattern.')
+            try:
+                re.compile(group['pattern'])
+            except re.error as error:
+                raise ConfigError(
+                    f'NamedGroupsConstructor: the pattern {group["pattern"]!r} of group {name!r} is no regular '
+                    f'expression: {error}.'
+                ) from error
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the wrapper with an optimizer of the model's trainable parameters."""
