@@ -1,4 +1,5 @@
 import shutil
+import struct
 import subprocess
 import wave
 
@@ -115,6 +116,22 @@ def test_no_track_is_none_and_so_is_a_part_after_its_end(tmp_path):
 def test_silence_is_what_16_bits_cannot_tell_from_zero(tmp_path, level, silent):
     path = write_clip(tmp_path / 'a.mov', sound=tone(0.5, level=level), codec='pcm_s16le')
     assert read_audio(str(path), None).is_silent is silent
+
+
+@pytest.mark.parametrize(
+    ('rate', 'sample', 'message'),
+    [
+        (16_000, np.nan, 'NaN or infinite'),
+        (16_000, -np.inf, 'NaN or infinite'),
+        (2**31 - 1, 0.5, 'sample rate of 2147'),
+    ],
+)
+def test_samples_and_rates_that_no_sound_has(tmp_path, rate, sample, message):
+    samples = np.full(100, sample, '<f4').tobytes()
+    header = struct.pack('<4sI8sIHHIIHH4sI', b'RIFF', 436, b'WAVEfmt ', 16, 3, 1, rate, 4, 4, 32, b'data', 400)
+    (tmp_path / 'a.wav').write_bytes(header + samples)
+    with pytest.raises(DamagedVideoError, match=message):
+        read_audio(str(tmp_path / 'a.wav'), 16_000)
 
 
 def test_what_is_no_sound_is_an_error(tmp_path):

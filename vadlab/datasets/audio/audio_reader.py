@@ -19,6 +19,7 @@ _GAP_S = 0.05  # from this jump of time stamps on, sound is missing; smaller jum
 SILENCE = 2.0**-15
 _MOST_MISSING_S = 3600.0  # above this sum of gaps, time stamps are wrong
 _LEAST_RATE = 100  # Hz
+_MOST_RATE = 1_000_000  # Hz; a damaged header's rate would ask for gigabytes
 # The mean of C independent channels of equal power has 1 / C of that power. With 10 dB less, they cancel.
 _CANCELLED = 0.1
 CHANNELS_CANCEL = 'the channels cancel in their mean; the loudest one is taken'
@@ -71,7 +72,7 @@ def read_audio(path: str, sample_rate: int | None, start: float = 0.0, end: floa
 
     Raises:
         MissingFileError: There is no such file.
-        DamagedVideoError: FFmpeg cannot decode it, or its time stamps are impossible.
+        DamagedVideoError: FFmpeg cannot decode it, or its time stamps, sample rate or samples are impossible.
     """
     if not os.path.isfile(path):
         raise MissingFileError(f'There is no video {path}')
@@ -162,7 +163,7 @@ def _decode(
     for frame in container.decode(stream):
         if not rate:
             rate = frame.sample_rate
-            if rate < _LEAST_RATE:
+            if not _LEAST_RATE <= rate <= _MOST_RATE:
                 raise DamagedVideoError(f'{path}: its sound has a sample rate of {rate} Hz')
         stamped = position if frame.pts is None else round((float(frame.pts * frame.time_base) - origin) * rate)
         if not pieces or stamped - position > _GAP_S * rate:
@@ -184,6 +185,8 @@ def _decode(
         first = max(at, 0)
         heard = samples[first - at : max(length - at, 0)]
         waveform[first : first + len(heard)] = heard
+    if not np.isfinite(waveform).all():
+        raise DamagedVideoError(f'{path}: its sound has samples that are NaN or infinite')
     alike = powers if len({len(power) for power in powers}) == 1 else []
     return waveform, rate, np.sum(alike, axis=0) if alike else np.zeros(1)
 
