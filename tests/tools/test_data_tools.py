@@ -28,7 +28,7 @@ def test_browse_draws_samples_of_a_config(load_tool, data, capsys):
     assert main([config, '--out', str(data / 'pictures'), '--num', '1', '--cfg-options', *options]) == 0
     assert [path.name for path in (data / 'pictures').iterdir()] == ['Abuse001.png']
     assert '1 of 2 train samples drawn' in capsys.readouterr().out
-    with pytest.raises(ConfigError, match='must be 1 or more'):
+    with pytest.raises(ConfigError, match='must be at least 1'):
         main([config, '--out', 'x', '--num', '0'])
 
 

@@ -77,7 +77,7 @@ RANGES: dict[str, Range] = {
         Range(1),
     ),
     **dict.fromkeys(
-        ['lr', 'weight_decay', 'eps', 'momentum', 'num_workers', 'min_epochs', 'save_begin', 'timeout']
+        ['lr', 'weight_decay', 'eps', 'momentum', 'min_epochs', 'save_begin', 'timeout']
         + ['lr_mult', 'decay_mult', 'begin', 'milestones', 'check_weights_every', 'max_bad_videos', 'warmup_steps']
         + ['length_tolerance', 'min_region_frames', 'opencv_num_threads', 'long_context_length', 'num_digits']
         + ['val_begin', 'layers', 'max_gb', 'brightness', 'contrast', 'saturation', 'min_delta']
@@ -91,6 +91,8 @@ RANGES: dict[str, Range] = {
         Range(0),
     ),
     'seed': Range(0, 2**32 - 1),  # NumPy takes no other
+    'T_max': Range(1),
+    'num_workers': Range(0, 1024),  # processes
     **dict.fromkeys(
         ['max_norm', 'norm_type', 'clip_value', 'clip_threshold', 'temperature', 'class_temperature']
         + ['std', 'audio_std', 'ratio', 'mlp_ratio'],
