@@ -246,3 +246,15 @@ def test_a_config_in_a_checkpoint_is_never_run(toy_runner, tmp_path, key, comman
         with pytest.raises(CheckpointError, match=r'hostile\.pth: its saved config .* more than assignments'):
             toy_runner(resume=tmp_path / 'hostile.pth').train()
     assert not witness.exists()
+
+
+def test_runs_of_one_second_have_logs_of_their_own(toy_config, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmengine.runner.runner.time.time', lambda: 1e9)
+    config = toy_config(max_epochs=1)
+    for name in ('a', 'b'):
+        config.work_dir = str(tmp_path / name)
+        VADRunner.from_cfg(config).train()
+    for name in ('a', 'b'):
+        (log,) = (tmp_path / name).glob('*/*.log')
+        assert f'Work dir: {tmp_path / name} ' in log.read_text()
+        assert 'Epoch(train) [1]' in log.read_text()

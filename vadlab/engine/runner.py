@@ -592,7 +592,15 @@ class VADRunner(Runner):
     # ---- the log --------------------------------------------------------------------------------------------------
 
     def build_logger(self, log_level: int | str = 'INFO', log_file: str | None = None, **kwargs: Any) -> MMLogger:
-        """Like MMEngine's; long listings and notes without use for the user go only to the log file."""
+        """Like MMEngine's; long listings and notes without use for the user go only to the log file.
+
+        MMEngine names a run by config and second, and shares logs by that name: a second run of the same second would
+        write into the first one's log file. Such a run gets a number.
+        """
+        name, number = self._experiment_name, 1
+        while MMLogger.check_instance_created(self._experiment_name):
+            number += 1
+            self._experiment_name = f'{name}_{number}'
         logger = super().build_logger(log_level, log_file, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
