@@ -103,6 +103,7 @@ class VADRunner(Runner):
             raise
 
     # MMEngine's constructor sets these; declared for mypy.
+    _experiment_name: str
     _train_loop: Any
     _load_from: str | None
     _resume: bool
