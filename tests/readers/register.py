@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.structures import InstanceData
 from PIL import Image
 from safetensors.torch import save_file
 from scipy.io import savemat
@@ -55,6 +56,7 @@ from vadlab.models.checkpoints.concept_prompts import read_concept_features, rea
 from vadlab.models.data_preprocessors.audio_visual_data_preprocessor import read_statistics
 from vadlab.models.heads.codebook import load_codebook, read_names, save_codebook
 from vadlab.models.tokenizers import CLIPTokenizer, WordVocabulary
+from vadlab.structures.video_result import Calibration, Event, RunInfo, Thresholds, VideoResult
 from vadlab.text.document_frequencies import DocumentFrequencies
 from vadlab.utils.json_file import read_json, read_json_lines
 from vadlab.utils.mat_file import read_mat
@@ -248,6 +250,23 @@ def _hugging_face(path):
     save_file({'vision_model.embeddings.class_embedding': torch.ones(4)}, path.with_name('model.safetensors'))
 
 
+def _result(path):
+    boxes = InstanceData()
+    boxes.frame_inds, boxes.boxes_xyxy, boxes.scores, boxes.track_ids = [1], np.ones((1, 4)), [0.5], [3]
+    boxes.labels, boxes.reasons = ['a man'], ['']
+    event = Event(0, 2, 1, 0.0, 0.08, 0.04, 0.9, 'Abuse')
+    VideoResult(
+        'a', 'a.mp4', 25.0, (8, 8), np.ones(4), np.arange(4), [0, 2], SHOWN, np.ones((2, 2)), (event,), boxes, [[0, 2]],
+        Thresholds(0.5, 0.2),
+    ).save(path.parent)  # fmt: skip
+
+
+def _run(path):
+    RunInfo(
+        'c.py', prompts=('a', 'b'), thresholds=Thresholds(0.5, 0.2), calibration=Calibration(1.0, 2, 0.2, 0, 0, (0.5,))
+    ).save(path.parent)
+
+
 def _scalars(*records):
     return _lines({'iter': 1, 'time': 0.5, 'loss': 1.0}, {'frame/auc': 0.5, 'step': 1}, {'iter': 2, 'time': 0.5})
 
@@ -356,6 +375,9 @@ READERS = [
     Reader('prepared sound', 'vadlab/datasets/formats/prepared_av_clips.py', 'a.npy', 'npy', _array(np.ones((4, 6), np.float32)), lambda d: load_mel(d / 'a.npy', [4, 6]).tobytes()),
     Reader('sound statistics', 'vadlab/models/data_preprocessors/audio_visual_data_preprocessor.py', 's.json', 'json', _json({'sound': {'mean': -20.5, 'std': 4.0}}), lambda d: read_statistics(str(d / 's.json'))),
     Reader('clip folder', 'vadlab/models/checkpoints/clip_loading.py', 'config.json', 'json', _hugging_face, lambda d: load_clip_checkpoint(d)),
+    Reader('video result', 'vadlab/structures/video_result.py', 'a.json', 'json', _result, lambda d: VideoResult.load(d / 'a.json')),
+    Reader('arrays of a video result', 'vadlab/structures/video_result.py', 'a.npz', 'npz', _result, lambda d: VideoResult.load(d / 'a.json')),
+    Reader('record of a run', 'vadlab/structures/video_result.py', 'run.json', 'json', _run, lambda d: RunInfo.load(d)),
     Reader('tensors', 'vadlab/checkpoints/tensor_files.py', 'a.pth', 'bytes', lambda p: torch.save({'state_dict': {'w': torch.ones(3)}}, p), lambda d: read_tensor_file(d / 'a.pth'), 0.4),
     Reader('safetensors', 'vadlab/checkpoints/tensor_files.py', 'a.safetensors', 'bytes', lambda p: save_file({'w': torch.ones(3)}, p), lambda d: read_tensor_file(d / 'a.safetensors'), 0.4),
     Reader('image', 'vadlab/datasets/video/image_reader.py', 'a.png', 'bytes', _picture, lambda d: read_image(str(d / 'a.png')), 0.4),
