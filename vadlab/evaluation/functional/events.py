@@ -1,0 +1,177 @@
+"""Events: stretches of high scores, by hysteresis; and thresholds for a wanted rate of false alarms.
+
+Import these from this module: the package does not offer them, since ``tools/eval_scores.py`` must not load MMEngine,
+on which :mod:`vadlab.structures` depends.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from vadlab.structures.video_result import Calibration, Event, Thresholds
+from vadlab.utils.errors import ConfigError, DataError
+
+
+def find_events(
+    scores: np.ndarray, times: np.ndarray, thresholds: Thresholds, end_s: float | None = None
+) -> tuple[Event, ...]:
+    """Find the stretches in which scores stay at or above the low threshold and reach the high one.
+
+    In this order: (1) runs of frames at or above ``low``; (2) runs with at most ``gap_s`` between them become one; (3)
+    runs shorter than ``min_s`` are dropped; (4) runs whose peak is below ``high`` are dropped. Only step 4 depends on
+    ``high``, so events at a higher threshold are a subset of those at a lower one, and their number is the number of
+    peaks that reach it.
+
+    Args:
+        scores (np.ndarray): Score of every frame, float, shape (N,).
+        times (np.ndarray): Presentation time of every frame in seconds, ascending, shape (N,).
+        thresholds (Thresholds): When a stretch is an event.
+        end_s (float | None): Time at which the last frame ends; by default the last frame is as long as the one
+            before it.
+
+    Returns:
+        tuple[Event, ...]: In the order of time, without labels.
+
+    Raises:
+        DataError: Shapes differ, or scores are not finite.
+
+    Example:
+        >>> scores = np.array([0.1, 0.6, 0.9, 0.6, 0.1, 0.6])
+        >>> [(e.start, e.end, e.peak) for e in find_events(scores, np.arange(6.0), Thresholds(high=0.8, low=0.5))]
+        [(1, 4, 2)]
+    """
+    scores, times = np.asarray(scores), np.asarray(times, np.float64)
+    if scores.ndim != 1 or scores.shape != times.shape:
+        raise DataError(f'events: scores have the shape {scores.shape}, times {times.shape}; expected (N,) each')
+    if not np.isfinite(scores).all():
+        raise DataError(f'events: {np.count_nonzero(~np.isfinite(scores))} of {scores.size} scores are not finite')
+    if not scores.size:
+        return ()
+    if end_s is None:
+        end_s = float(2 * times[-1] - times[-2]) if len(times) > 1 else float(times[-1])
+    bounds_s = np.append(times, end_s)  # frame i is shown from bounds_s[i] to bounds_s[i + 1]
+    edges = np.diff(np.pad((scores >= thresholds.low).astype(np.int8), 1))
+    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    if not len(starts):
+        return ()
+    # A difference of two times has a rounding error, so a gap of exactly gap_s is closed, and a run of min_s stays.
+    tiny = 1e-6
+    is_new = np.append(True, bounds_s[starts[1:]] - bounds_s[ends[:-1]] > thresholds.gap_s + tiny)
+    starts, ends = starts[is_new], ends[np.append(np.flatnonzero(is_new)[1:] - 1, len(ends) - 1)]
+    events = []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        peak = start + int(np.argmax(scores[start:end]))
+        start_s, stop_s = float(bounds_s[start]), float(bounds_s[end])
+        if stop_s - start_s >= thresholds.min_s - tiny and scores[peak] >= thresholds.high:
+            events.append(Event(start, end, peak, start_s, stop_s, float(times[peak]), float(scores[peak])))
+    return tuple(events)
+
+
+def explain_events(
+    events: Sequence[Event],
+    frame_inds: np.ndarray,
+    class_scores: np.ndarray,
+    classes: Sequence[str],
+    normal: int | None = 0,
+) -> tuple[Event, ...]:
+    """Name the class that raised the score of each event: the highest one at the sampled frame next to its peak.
+
+    Args:
+        events (Sequence[Event]): Events of one video.
+        frame_inds (np.ndarray): Frames of ``class_scores``, ascending, int64, shape (F,), F > 0.
+        class_scores (np.ndarray): Class scores, shape (F, C).
+        classes (Sequence[str]): Class names.
+        normal (int | None): Index of the class that is not anomalous; None without one.
+
+    Returns:
+        tuple[Event, ...]: The same events with ``label`` and ``reason``.
+    """
+    abnormal = [i for i in range(len(classes)) if i != normal]
+    if not abnormal or not len(frame_inds):
+        return tuple(events)
+    usual = np.median(class_scores, axis=0)
+    explained = []
+    for event in events:
+        row = class_scores[int(np.argmin(np.abs(np.asarray(frame_inds) - event.peak)))]
+        order = sorted(abnormal, key=lambda i: -row[i])
+        first = order[0]
+        reason = f'{classes[first]} rises from {usual[first]:.2f} (median of the video) to {row[first]:.2f}'
+        if len(order) > 1 and row[order[1]] >= 0.01:
+            reason += f', then {classes[order[1]]} with {row[order[1]]:.2f}'
+        if normal is not None:
+            reason += f'; {classes[normal]} has {row[normal]:.2f}, in the median {usual[normal]:.2f}'
+        explained.append(replace(event, label=classes[first], reason=reason))
+    return tuple(explained)
+
+
+def calibrate(
+    scores: Sequence[np.ndarray],
+    times: Sequence[np.ndarray],
+    ends_s: Sequence[float],
+    false_alarms_per_hour: float,
+    low_quantile: float = 0.95,
+    min_s: float = 0.0,
+    gap_s: float = 0.0,
+    footage: str = '',
+) -> tuple[Thresholds, Calibration]:
+    """Choose thresholds on footage without anomalies, where every event is a false alarm.
+
+    The low threshold is a quantile of all scores. The high one is the lowest score that at most the wanted number of
+    events reach.
+
+    Args:
+        scores (Sequence[np.ndarray]): Score of every frame, float32, shape (N,) per video.
+        times (Sequence[np.ndarray]): Presentation times in seconds, shape (N,) per video.
+        ends_s (Sequence[float]): Time at which each video ends, in seconds.
+        false_alarms_per_hour (float): The wanted rate, >= 0.
+        low_quantile (float): Share of the frames below the low threshold, 0..1.
+        min_s (float): Shortest event, in seconds.
+        gap_s (float): Longest gap inside an event, in seconds.
+        footage (str): Where the videos come from.
+
+    Returns:
+        tuple[Thresholds, Calibration]: The thresholds with the rate that they have on this footage, and the peaks.
+
+    Raises:
+        ConfigError: A value is out of its range.
+        DataError: There is no footage.
+    """
+    if not 0 <= false_alarms_per_hour < float('inf'):
+        raise ConfigError(f'false alarms per hour: {false_alarms_per_hour:g} must be at least 0')
+    if not 0 <= low_quantile <= 1:
+        raise ConfigError(f'low quantile: {low_quantile:g} must be in 0..1')
+    hours = sum(float(end) - float(time[0]) for time, end in zip(times, ends_s, strict=True) if len(time)) / 3600
+    if hours <= 0:
+        raise DataError('calibration: there is no footage')
+    low = float(np.quantile(np.concatenate(scores), low_quantile, method='higher'))
+    every = Thresholds(high=low, low=low, min_s=min_s, gap_s=gap_s)
+    peaks = sorted(
+        (
+            event.score
+            for score, time, end in zip(scores, times, ends_s, strict=True)
+            for event in find_events(score, time, every, end)
+        ),
+        reverse=True,
+    )
+    allowed = int(false_alarms_per_hour * hours + 1e-9)
+    high = low
+    if len(peaks) > allowed:
+        high = float(np.nextafter(np.float32(peaks[allowed]), np.float32(np.inf)))
+    found = Calibration(hours, len(scores), low, min_s, gap_s, tuple(peaks), footage)
+    rate = found.false_alarms_per_hour(high)
+    source = f'calibrated on {hours:.2f} hours of {footage or "footage"} without anomalies'
+    return Thresholds(high, low, min_s, gap_s, source, rate), found
+
+
+def highest_rate(alarms: int, hours: float, confidence: float = 0.95) -> float:
+    """Upper bound of the true rate per hour, if ``alarms`` were seen in ``hours``: the exact one for a Poisson process.
+
+    Garwood, "Fiducial limits for the Poisson distribution", Biometrika, 1936.
+
+    >>> round(highest_rate(0, 1.0), 2)  # the rule of three
+    3.0
+    """
+    from scipy.stats import chi2
+
+    return float(chi2.ppf(confidence, 2 * (alarms + 1)) / 2 / hours)
