@@ -32,8 +32,16 @@ from vadlab.datasets.formats.feature_lists import read_feature_list
 from vadlab.datasets.formats.frame_counts import read_frame_counts
 from vadlab.datasets.formats.frame_masks import read_frame_masks
 from vadlab.datasets.formats.label_studio import convert_label_studio
+from vadlab.datasets.formats.one_class_layouts import find_clips
+from vadlab.datasets.formats.one_class_truth import (
+    read_joined_labels,
+    read_mat_intervals,
+    read_ubnormal_tracks,
+    read_ucsd_intervals,
+)
 from vadlab.datasets.formats.patch_store import PatchStore
 from vadlab.datasets.formats.pixel_masks import read_avenue_masks, read_ped2_masks
+from vadlab.datasets.formats.pixel_truth import PixelTruth
 from vadlab.datasets.formats.prepared_av_clips import (
     PreparedAVClip,
     load_frames,
@@ -197,6 +205,18 @@ def _make_mat(path):
     savemat(path, {'volLabel': cells})
 
 
+def _mat_intervals(path):
+    cells = np.empty((1, 2), object)
+    cells[0, 0], cells[0, 1] = np.array([[2], [3]], np.uint8), np.zeros((2, 0))
+    savemat(path, {'gt': cells})
+
+
+def _ubnormal_list(path):
+    path.write_text('normal_scene_1_scenario_1\n')
+    (path.parent / 'Scene1').mkdir()
+    (path.parent / 'Scene1' / 'normal_scene_1_scenario_1.mp4').touch()
+
+
 def _picture(path):
     Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(path)
 
@@ -343,6 +363,14 @@ READERS = [
     Reader('frame masks', 'vadlab/datasets/formats/frame_masks.py', '01_0014.npy', 'npy', _array(np.array([0, 1, 1])), lambda d: read_frame_masks(d)),
     Reader('ped2 masks', 'vadlab/datasets/formats/pixel_masks.py', 'Test001_gt/1.bmp', 'bytes', _picture, lambda d: read_ped2_masks(d)),
     Reader('avenue masks', 'vadlab/datasets/formats/pixel_masks.py', '1_label.mat', 'bytes', _make_mat, lambda d: read_avenue_masks(d)),
+    Reader('ucsd intervals', 'vadlab/datasets/formats/one_class_truth.py', 'UCSDped2.m', 'text', _text('TestVideoFile = {};\nTestVideoFile{end+1}.gt_frame = [61:180];\n'), lambda d: read_ucsd_intervals(d / 'UCSDped2.m')),
+    Reader('mat intervals', 'vadlab/datasets/formats/one_class_truth.py', 'ped2.mat', 'bytes', _mat_intervals, lambda d: read_mat_intervals(d / 'ped2.mat')),
+    Reader('joined labels', 'vadlab/datasets/formats/one_class_truth.py', 'frame_labels_ped2.npy', 'npy', _array(np.array([[0, 1, 0, 0]])), lambda d: read_joined_labels(d / 'frame_labels_ped2.npy', {'01': 1, '02': 3})),
+    Reader('ubnormal tracks', 'vadlab/datasets/formats/one_class_truth.py', 'a_tracks.txt', 'text', _text('1,4,9\n2,0,3\n'), lambda d: read_ubnormal_tracks(d / 'a_tracks.txt')),
+    Reader('pixel truth, pictures', 'vadlab/datasets/formats/pixel_truth.py', '1.bmp', 'bytes', _picture, lambda d: PixelTruth('pictures', str(d)).read(1, (8, 8))),
+    Reader('pixel truth, mat', 'vadlab/datasets/formats/pixel_truth.py', '1_label.mat', 'bytes', _make_mat, lambda d: PixelTruth('mat', str(d / '1_label.mat')).read(3, (4, 5))),
+    Reader('pixel truth, npy', 'vadlab/datasets/formats/pixel_truth.py', '01_0014.npy', 'npy', _array(np.ones((2, 3, 4), np.uint8)), lambda d: PixelTruth('npy', str(d / '01_0014.npy')).read(2, (3, 4))),
+    Reader('ubnormal lists', 'vadlab/datasets/formats/one_class_layouts.py', 'normal_training_video_names.txt', 'text', _ubnormal_list, lambda d: find_clips(d, 'train')),
     Reader('mat file', 'vadlab/utils/mat_file.py', 'a.mat', 'bytes', lambda p: savemat(p, {'x': np.ones(3), 'volLabel': np.eye(2)}, do_compression=True), lambda d: read_mat(d / 'a.mat', 'volLabel')),
     Reader('feature file', 'vadlab/datasets/formats/feature_files.py', 'a.npy', 'npy', _features, lambda d: (read_feature_shape(str(d / 'a.npy')), open_features(str(d / 'a.npy')).tobytes()), names_file=False),
     Reader('feature folder', 'vadlab/apis/features/feature_writer.py', 'a__0.npy', 'npy', _features, lambda d: is_whole(d / 'a__0.npy', 8, 'float32', 4), is_forgiving=True),

@@ -42,6 +42,8 @@ class VADDataSample(BaseDataElement):
             track_ids (Tensor): the same number for all boxes of one anomaly, int64, shape (G,);
             frame_inds (Tensor): int64, 0..N-1, shape (G,);
             boxes_xyxy (Tensor): pixels, the last ones included, shape (G, 4).
+        gt_mask_bits (Tensor): Masks of anomalous pixels, eight pixels in a byte as ``numpy.packbits`` writes
+            them, uint8, shape (N, H, ceil(W / 8)).
 
     Predictions:
         pred_scores (Tensor): Anomaly probability of every frame of the video, float32, 0..1, shape (N,); for snippet

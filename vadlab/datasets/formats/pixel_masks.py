@@ -82,9 +82,12 @@ def read_ped2_masks(folder: str | Path, names: Collection[str] | None = None) ->
     return masks
 
 
-def _read_masks(folder: Path) -> np.ndarray:
-    from PIL import Image
+def mask_pictures(folder: Path) -> list[Path]:
+    """The masks in a folder, in the order of their numbers.
 
+    Raises:
+        DataError: BMP and PNG files have different names, or a number is missing.
+    """
     paths = _pictures(folder, _MASKS)
     kinds = {suffix: [path for path in paths if path.suffix.lower() == suffix] for suffix in _MASKS}
     if all(kinds.values()):
@@ -96,6 +99,13 @@ def _read_masks(folder: Path) -> np.ndarray:
     lacking = sorted(set(range(min(numbers), max(numbers) + 1)) - set(numbers)) if len(numbers) == len(paths) else []
     if lacking:
         raise DataError(f'{folder}: the mask of number {lacking[0]} is missing, and {len(lacking) - 1} more')
+    return paths
+
+
+def _read_masks(folder: Path) -> np.ndarray:
+    from PIL import Image
+
+    paths = mask_pictures(folder)
     frames, sizes = [], set()
     for path in paths:
         try:
