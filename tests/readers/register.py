@@ -61,6 +61,7 @@ from vadlab.evaluation.region_files import DETECTION_COLUMNS, TRACK_COLUMNS, rea
 from vadlab.evaluation.score_files import read_scores
 from vadlab.models.checkpoints import load_clip_checkpoint
 from vadlab.models.checkpoints.concept_prompts import read_concept_features, read_concepts
+from vadlab.models.checkpoints.hugging_face_folder import read_folder_weights
 from vadlab.models.data_preprocessors.audio_visual_data_preprocessor import read_statistics
 from vadlab.models.heads.codebook import load_codebook, read_names, save_codebook
 from vadlab.models.tokenizers import CLIPTokenizer, WordVocabulary
@@ -287,6 +288,12 @@ def _run(path):
     ).save(path.parent)
 
 
+def _shards(path):
+    path.write_text(json.dumps({'weight_map': {'a': 'one.safetensors', 'b': 'two.safetensors'}}))
+    for name, file in (('a', 'one'), ('b', 'two')):
+        save_file({name: torch.ones(2)}, path.with_name(f'{file}.safetensors'))
+
+
 def _scalars(*records):
     return _lines({'iter': 1, 'time': 0.5, 'loss': 1.0}, {'frame/auc': 0.5, 'step': 1}, {'iter': 2, 'time': 0.5})
 
@@ -406,6 +413,7 @@ READERS = [
     Reader('video result', 'vadlab/structures/video_result.py', 'a.json', 'json', _result, lambda d: VideoResult.load(d / 'a.json')),
     Reader('arrays of a video result', 'vadlab/structures/video_result.py', 'a.npz', 'npz', _result, lambda d: VideoResult.load(d / 'a.json')),
     Reader('record of a run', 'vadlab/structures/video_result.py', 'run.json', 'json', _run, lambda d: RunInfo.load(d)),
+    Reader('shards', 'vadlab/models/checkpoints/hugging_face_folder.py', 'model.safetensors.index.json', 'json', _shards, lambda d: sorted(read_folder_weights(d)[0])),
     Reader('tensors', 'vadlab/checkpoints/tensor_files.py', 'a.pth', 'bytes', lambda p: torch.save({'state_dict': {'w': torch.ones(3)}}, p), lambda d: read_tensor_file(d / 'a.pth'), 0.4),
     Reader('safetensors', 'vadlab/checkpoints/tensor_files.py', 'a.safetensors', 'bytes', lambda p: save_file({'w': torch.ones(3)}, p), lambda d: read_tensor_file(d / 'a.safetensors'), 0.4),
     Reader('image', 'vadlab/datasets/video/image_reader.py', 'a.png', 'bytes', _picture, lambda d: read_image(str(d / 'a.png')), 0.4),

@@ -311,4 +311,4 @@ def test_tensors_that_are_not_a_clip_give_one_error(bare, name, value, message):
 def test_every_file_set_of_the_hub_can_be_read_from_a_folder():
     for config, weights in clip_loading._FILE_SETS:
         assert config in clip_loading.CONFIG_FILES
-        assert weights in (*clip_loading._WEIGHT_FILES, *clip_loading._OPEN_CLIP_FILES)
+        assert weights in (*clip_loading.WEIGHT_FILES, *clip_loading._OPEN_CLIP_FILES)

@@ -7,10 +7,8 @@ from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..layers.layer_norm import LayerNorm
+from ..layers.long_positions import KEPT_POSITIONS, stretch_positions
 from ..layers.residual_attention_block import ResidualAttentionBlock
-
-# Zhang et al., "Long-CLIP", 2024, arXiv:2403.15378: the first positions are well trained and stay unchanged.
-KEPT_POSITIONS = 20
 
 
 @MODELS.register_module()
@@ -81,20 +79,12 @@ class CLIPTextTransformer(nn.Module):
     def stretch_positions(self) -> None:
         """Fill the long table from the short one: copy the first 20 rows, stretch the rest by linear interpolation.
 
-        77 positions become 248: 57 rows are stretched by a factor of exactly 4. Rows beyond the last one are
-        extrapolated linearly.
+        77 positions become 248: 57 rows are stretched by a factor of exactly 4.
         """
         if self.positional_embedding_long is None:
             raise ConfigError('CLIPTextTransformer has no long position table; give long_context_length.')
-        short, long = self.positional_embedding, self.positional_embedding_long
-        rest = short[KEPT_POSITIONS:]
-        steps = torch.arange(len(long) - KEPT_POSITIONS, device=short.device, dtype=torch.float64)
-        place = steps * len(rest) / (len(long) - KEPT_POSITIONS)
-        below = place.floor().clamp(max=len(rest) - 2)
-        fraction = (place - below).to(short.dtype)[:, None]
-        below = below.long()
-        long[:KEPT_POSITIONS] = short[:KEPT_POSITIONS]
-        long[KEPT_POSITIONS:] = torch.lerp(rest[below], rest[below + 1], fraction)
+        long = self.positional_embedding_long
+        long.copy_(stretch_positions(self.positional_embedding, len(long)))
 
     def forward(self, tokens: list[Tensor], long: bool = False) -> Tensor:
         """Encode texts.

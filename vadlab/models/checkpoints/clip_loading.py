@@ -8,30 +8,25 @@ import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from vadlab.checkpoints.hub import hub_folder, shard_names
+from vadlab.checkpoints.hub import hub_folder
 from vadlab.checkpoints.saved_config import read_saved_config
 from vadlab.checkpoints.tensor_files import read_tensor_file
 from vadlab.checkpoints.weights import check_float_weights, check_weights, weights_in
-from vadlab.utils.errors import CheckpointError, DataError
-from vadlab.utils.json_file import parse_json, read_json
+from vadlab.utils.errors import CheckpointError
+from vadlab.utils.json_file import parse_json
 from vadlab.utils.required_files import require_clip_weights
 
 from ..backbones.clip_text_transformer import CLIPTextTransformer
 from ..backbones.clip_vision_transformer import CLIPVisionTransformer
 from ..layers.logit_scale import MAX_LOGIT_SCALE, log_logit_scales
 from .clip_weights import CLIPWeights
+from .hugging_face_folder import WEIGHT_FILES, read_folder_weights, read_json_object
 from .renaming import from_hugging_face, from_openai, from_vadlab
 from .tower_settings import CONFIG_FILES, tower_settings
 
-_WEIGHT_FILES = (
-    'model.safetensors',
-    'model.safetensors.index.json',
-    'pytorch_model.bin',
-    'pytorch_model.bin.index.json',
-)
 _OPEN_CLIP_FILES = ('open_clip_model.safetensors', 'open_clip_pytorch_model.bin')
 _FILE_SETS = [
-    *(('config.json', name) for name in _WEIGHT_FILES),
+    *(('config.json', name) for name in WEIGHT_FILES),
     *(('open_clip_config.json', name) for name in _OPEN_CLIP_FILES),
 ]
 _BEYOND_CLIP = ('adapters.', 'prompts.')
@@ -105,7 +100,7 @@ def _settings_beside(path: Path) -> dict | None:
     """Settings of the towers from a JSON file in the same folder, or None."""
     for name in CONFIG_FILES:
         file = path.parent / name
-        if file.is_file() and (settings := tower_settings(_read_json(file), str(file))) is not None:
+        if file.is_file() and (settings := tower_settings(read_json_object(file), str(file))) is not None:
             MMLogger.get_current_instance().info(f'{path}: heads and activation are those of {file}.')
             return settings
     return None
@@ -135,32 +130,15 @@ def _with_defaults(model: Any) -> dict | None:
     return model
 
 
-def _read_json(path: Path) -> dict:
-    try:
-        content = read_json(path)
-    except DataError as error:
-        raise CheckpointError(str(error)) from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f'{path} holds no JSON object.')
-    return content
-
-
 def _read_folder(folder: Path, source: str) -> CLIPWeights:
-    files = (*_WEIGHT_FILES, *_OPEN_CLIP_FILES)
-    configs = {name: _read_json(folder / name) for name in CONFIG_FILES if (folder / name).is_file()}
+    configs = {name: read_json_object(folder / name) for name in CONFIG_FILES if (folder / name).is_file()}
     if not configs:
         raise CheckpointError(
             f'{folder} has no config.json with the number of attention heads. Copy it from the source of the weights.'
         )
-    found = next((folder / name for name in files if (folder / name).is_file()), None)
-    if found is None:
-        raise CheckpointError(f'{folder} holds no weights; looked for {", ".join(files)}.')
-    names = shard_names(found) if found.suffix == '.json' else [found.name]
-    tensors: dict[str, Any] = {}
-    for name in names:
-        tensors.update(weights_in(read_tensor_file(folder / name)[0], str(folder / name)))
+    tensors, name = read_folder_weights(folder, (*WEIGHT_FILES, *_OPEN_CLIP_FILES))
     # Hub folders of OpenCLIP models have both kinds of weights, each with its own config.
-    own = CONFIG_FILES[0] if found.name in _OPEN_CLIP_FILES else CONFIG_FILES[1]
+    own = CONFIG_FILES[0] if name in _OPEN_CLIP_FILES else CONFIG_FILES[1]
     config = own if own in configs else next(iter(configs))
     return _renamed(tensors, tower_settings(configs[config], str(folder / config)), source)
 

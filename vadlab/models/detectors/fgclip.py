@@ -102,12 +102,7 @@ class FGCLIP(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor)
         self.vision = MODELS.build(vision)
         self.text = MODELS.build(text)
-        self.visual_projection = _projection(self.vision.width, embed_dim)
-        self.roi_projection = _projection(self.vision.width, embed_dim)
-        self.text_projection = _projection(self.text.width, embed_dim)
-        self.text_filip_projection: nn.Linear | None = None
-        if self.text.long_context_length is not None:
-            self.text_filip_projection = _projection(self.text.width, embed_dim)
+        self._add_projections(embed_dim)
 
         self.temporal_pooling = MODELS.build(temporal_pooling or dict(type='MeanTemporalPooling'))
         self.roi_pool = MODELS.build(roi_pool or dict(type='TrackRoIPool'))
@@ -147,6 +142,15 @@ class FGCLIP(BaseModel):
         self.logit_scale_finegrained = new_logit_scale(start)
         self.logit_scale_hardneg = new_logit_scale(start)
 
+    def _add_projections(self, embed_dim: int) -> None:
+        """Create the layers from the towers to the joint space."""
+        self.visual_projection = _projection(self.vision.width, embed_dim)
+        self.roi_projection = _projection(self.vision.width, embed_dim)
+        self.text_projection = _projection(self.text.width, embed_dim)
+        self.text_filip_projection: nn.Linear | None = None
+        if self.text.long_context_length is not None:
+            self.text_filip_projection = _projection(self.text.width, embed_dim)
+
     # ------------------------------------------------------------------------------------------------ life of a model
 
     def init_weights(self) -> None:
@@ -159,10 +163,16 @@ class FGCLIP(BaseModel):
             return
         self._is_init = True  # layers are already initialised; MMEngine's pass would log every parameter
         if self.pretrained is not None:
-            init_from_clip(self, self.pretrained, logit_scales=False)
-        with torch.no_grad():
-            for scale in (self.logit_scale, self.logit_scale_finegrained, self.logit_scale_hardneg):
-                scale.fill_(self._scale_start)
+            self._load_pretrained(self.pretrained)
+        self._init_logit_scales()
+
+    def _load_pretrained(self, path_or_id: str) -> None:
+        init_from_clip(self, path_or_id, logit_scales=False)
+
+    @torch.no_grad()
+    def _init_logit_scales(self) -> None:
+        for scale in (self.logit_scale, self.logit_scale_finegrained, self.logit_scale_hardneg):
+            scale.fill_(self._scale_start)
         log_logit_scales(self, self._scale_reason)
 
     def check_negatives(self, batch_size: int, world_size: int = 1) -> None:
@@ -235,37 +245,48 @@ class FGCLIP(BaseModel):
             region_embeds=_unit(region_re),
             region_valid=valid_rt.any(dim=1),
             norms=(video_be.detach().norm(dim=-1), region_re.detach().norm(dim=-1)),
-            dense=dense,
-            dense_mask=dense_mask,
+            dense=dense.split(dense_mask.sum(dim=1).tolist()),
         )
 
-    def encode_texts(self, tokens: Sequence[Tensor], long: Sequence[bool] | None = None) -> Tensor:
+    def encode_texts(self, tokens: Sequence[Tensor], paths: Sequence[str] | None = None) -> Tensor:
         """Embed texts as unit vectors.
 
         Args:
             tokens (Sequence[Tensor]): Token ids of k texts, with start and end id, unpadded, int64, shape (l_k,) each.
-            long (Sequence[bool] | None): Texts that use long positions; by default those that are too long for the
-                short ones. False for all without a long position table. Texts that are still too long are cut and keep
-                their end id.
+            paths (Sequence[str] | None): Path of each text through the tower; by default that of :meth:`caption_path`.
+                Texts that are too long for their path are cut and keep their end id.
 
         Returns:
             Tensor: float32, shape (k, e).
         """
-        is_long = list(long) if long is not None else [len(t) > self.text.context_length for t in tokens]
-        if self.text_filip_projection is None:
-            is_long = [False] * len(tokens)
+        paths = [self.caption_path(t) for t in tokens] if paths is None else paths
         parts, order = [], []
-        for path, projection in ((False, self.text_projection), (True, self.text_filip_projection)):
-            rows = [i for i, choice in enumerate(is_long) if choice is path]
-            if projection is None or (path and not rows):
+        for path, projection in self._text_heads().items():
+            rows = [i for i, choice in enumerate(paths) if choice == path]
+            if path != 'short' and not rows:
                 continue
-            limit = self.text.long_context_length if path else self.text.context_length
-            parts.append(_unit(projection(self.text([_cut(tokens[i], limit) for i in rows], long=path))))
+            limit = self.text.long_context_length if path == 'long' else self.text.context_length
+            states = self.text([_cut(tokens[i], limit) for i in rows], long=path == 'long')
+            parts.append(_unit(projection(states)))
             order += rows
         out_ke = torch.cat(parts)
         if len(parts) == 1:
             return out_ke
         return out_ke[torch.tensor(order).argsort().to(out_ke.device)]
+
+    def _text_heads(self) -> dict[str, nn.Module]:
+        """The projection of each path through the text tower."""
+        heads = {'short': self.text_projection, 'long': self.text_filip_projection}
+        return {path: head for path, head in heads.items() if head is not None}
+
+    def caption_path(self, tokens: Tensor) -> str:
+        """Path of a video's caption: ``long`` if it is too long for the short positions and there are long ones."""
+        has_long = self.text.long_context_length is not None
+        return 'long' if has_long and len(tokens) > self.text.context_length else 'short'
+
+    def region_path(self, tokens: Tensor) -> str:
+        """Path of a region's caption or hard negative."""
+        return self.caption_path(tokens)
 
     # ----------------------------------------------------------------------------------------------------------- loss
 
@@ -287,15 +308,12 @@ class FGCLIP(BaseModel):
         negatives = [texts for sample in data_samples for texts in _region_field(sample, 'negative_tokens')]
         if self.loss_hard_negative is None:
             negatives = [[] for _ in regions]
-        limit = self.text.context_length
+        of_regions = [*regions, *chain(*negatives)]
         # A long caption needs negatives with long positions, so its whole batch is also encoded with long positions.
-        any_long = self.text_filip_projection is not None and any(len(t) > limit for t in captions)
-        texts = [*captions, *regions, *chain(*negatives), *(captions if any_long else [])]
-        is_long = [False] * len(captions) + [len(t) > limit for t in texts[len(captions) :]]
-        if any_long:
-            is_long[-len(captions) :] = [True] * len(captions)
-        embeds_ke = self.encode_texts(texts, is_long)
-        sizes = [len(captions), len(regions), sum(map(len, negatives)), len(captions) if any_long else 0]
+        again = captions if any(self.caption_path(t) == 'long' for t in captions) else []
+        paths = ['short'] * len(captions) + [self.region_path(t) for t in of_regions] + ['long'] * len(again)
+        embeds_ke = self.encode_texts([*captions, *of_regions, *again], paths)
+        sizes = [len(captions), len(regions), sum(map(len, negatives)), len(again)]
         caption_be, region_caption_re, negative_ke, long_be = embeds_ke.split(sizes)
 
         losses = {'loss_global': self._global_loss(video_be, caption_be, long_be, captions, lone)}
@@ -303,8 +321,12 @@ class FGCLIP(BaseModel):
         if self.loss_hard_negative is not None:
             counts = [len(texts) for texts in negatives]
             candidates_rne, valid_rn = _pack_candidates(region_caption_re, negative_ke, counts, region_valid)
-            scale = scale_of(self.logit_scale_hardneg)
-            losses['loss_hard_negative'] = self.loss_hard_negative(region_re, candidates_rne, valid_rn, scale)
+            ids = (caption_ids(list(t))[:, None].to(region_re.device) for t in (regions, chain(*negatives)))
+            ids_rn1, _ = _pack_candidates(next(ids), next(ids), counts, region_valid)
+            losses['loss_hard_negative'] = self.loss_hard_negative(
+                region_re, candidates_rne, valid_rn, scale_of(self.logit_scale_hardneg), text_ids=ids_rn1[..., 0]
+            )
+        losses |= self._text_losses(region_caption_re, region_valid)
         if self.collect_diagnostics:
             self._note(seen, caption_be, region_caption_re)
         return {**losses, 'region_negatives': torch.tensor(float(compared))}
@@ -314,19 +336,31 @@ class FGCLIP(BaseModel):
     ) -> Tensor:
         """Loss of videos and short captions, plus the loss of long captions if there are any."""
         ids = caption_ids(captions).to(video_be.device)
-        scale = scale_of(self.logit_scale)
+        logit = self._global_logit()
         extra = {}
         if self.queue_global is not None and (lone or self.queue_serves_every_batch):
             extra = self.queue_global.negatives()
-        loss = self.loss_global(video_be, caption_be, scale, group_ids=ids, **extra)
+        loss = self.loss_global(video_be, caption_be, **logit, group_ids=ids, **extra)
         if self.text_filip_projection is not None:
             # Every rank must take part in the gathering, even without long captions.
             has_long = torch.full((len(captions),), len(long_be) > 0, device=video_be.device)
             long_be = long_be if len(long_be) else torch.zeros_like(caption_be)
-            loss = loss + self.loss_global(video_be, long_be, scale, group_ids=ids, valid=has_long)
+            loss = loss + self.loss_global(video_be, long_be, **logit, group_ids=ids, valid=has_long)
         if self.queue_global is not None and self.training:
             self.queue_global.enqueue(*(gather_valid(x) for x in (video_be, caption_be, ids)))
         return loss
+
+    def _global_logit(self) -> dict[str, Tensor]:
+        """Arguments of the global loss that turn cosine similarities into logits."""
+        return dict(logit_scale=self._frame_scale())
+
+    def _text_losses(self, caption_re: Tensor, region_valid: Tensor) -> dict[str, Tensor]:
+        """Losses among the captions of regions; none in FG-CLIP."""
+        return {}
+
+    def _frame_scale(self) -> Tensor:
+        """Factor of the cosine similarities of frames and prompts."""
+        return scale_of(self.logit_scale)
 
     def _region_loss(
         self, region_re: Tensor, caption_re: Tensor, region_valid: Tensor, regions: list[Tensor]
@@ -392,7 +426,7 @@ class FGCLIP(BaseModel):
         seen = self._encode_videos(inputs, data_samples, ground=self.grounding_head is not None)
         if self.score_head is not None:
             logits_bt = self.score_head(
-                seen['frame_embeds'], self._prompts.get(self._encode_prompts), scale_of(self.logit_scale)
+                seen['frame_embeds'], self._prompts.get(self._encode_prompts), self._frame_scale()
             ).cpu()
             for sample, logits_t in zip(data_samples, logits_bt, strict=True):
                 frame_inds = sample.get('frame_inds', range(len(logits_t)))
@@ -411,19 +445,22 @@ class FGCLIP(BaseModel):
 
     def _predict_regions(self, inputs: Tensor, data_samples: list[VADDataSample], seen: dict[str, Any]) -> None:
         tokens = [tokens for sample in data_samples for tokens in _region_field(sample, 'tokens')]
-        captions_re = self.encode_texts(tokens)
+        captions_re = self.encode_texts(tokens, [self.region_path(t) for t in tokens])
         counts = [len(_region_field(sample, 'tokens')) for sample in data_samples]
-        dense_of = seen['dense'].split(seen['dense_mask'].sum(dim=1).tolist())
         embeds_of, captions_of = seen['region_embeds'].split(counts), captions_re.split(counts)
         for i, sample in enumerate(data_samples):
             if 'gt_regions' not in sample:
                 continue
             found = InstanceData(embeds=embeds_of[i].cpu(), caption_embeds=captions_of[i].cpu())
             if self.grounding_head is not None and counts[i]:
-                pixels = self.data_preprocessor.to_pixels(inputs[i])
-                boxes, scores = self.grounding_head(dense_of[i], pixels, self.roi_projection, captions_of[i])
+                pixels = self.data_preprocessor.to_pixels(self._frames_of(inputs[i], sample))
+                boxes, scores = self.grounding_head(seen['dense'][i], pixels, self.roi_projection, captions_of[i])
                 found.boxes_xyxyn, found.box_scores = boxes.cpu(), scores.cpu()
             sample.pred_regions = found
+
+    def _frames_of(self, frames: Tensor, sample: VADDataSample) -> Tensor:
+        """Frames of a video as they lie in the batch, without padding, shape (t, 3, height, width)."""
+        return frames
 
     def _encode_prompts(self) -> Tensor:
         """One unit vector per score prompt, shape (k, e)."""

@@ -32,13 +32,13 @@ class GroundingHead(nn.Module):
         self.proposals = proposals if isinstance(proposals, nn.Module) else MODELS.build(proposals)
         self.roi_align = RoIAlign()
 
-    def forward(self, dense: Tensor, pixels: Tensor, projection: nn.Linear, captions: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, dense: Tensor, pixels: Tensor, projection: nn.Module, captions: Tensor) -> tuple[Tensor, Tensor]:
         """Best box of each caption in each frame.
 
         Args:
             dense (Tensor): Features of the frames of one video, shape (t, d, h, w).
             pixels (Tensor): The frames, uint8 RGB, shape (t, 3, H, W), for proposals that need them.
-            projection (nn.Linear): From d to e channels, without a bias.
+            projection (nn.Module): Linear map from d to e channels, without a bias.
             captions (Tensor): L2-normalised, shape (r, e).
 
         Returns:

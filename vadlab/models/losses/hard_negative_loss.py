@@ -25,7 +25,14 @@ class HardNegativeLoss(nn.Module):
         self.loss_weight = loss_weight
         self.gather = gather
 
-    def forward(self, regions: Tensor, candidates: Tensor, valid: Tensor, logit_scale: Tensor | float) -> Tensor:
+    def forward(
+        self,
+        regions: Tensor,
+        candidates: Tensor,
+        valid: Tensor,
+        logit_scale: Tensor | float,
+        text_ids: Tensor | None = None,
+    ) -> Tensor:
         """Loss over the regions with at least one negative; if there is none, zero with a graph.
 
         Args:
@@ -34,6 +41,7 @@ class HardNegativeLoss(nn.Module):
             valid (Tensor): Which candidates exist, bool, shape (R, 1 + N); a region takes part if its caption and at
                 least one negative do.
             logit_scale (Tensor | float): Factor of the cosine similarities, > 0: the *exponential* of the learnt log.
+            text_ids (Tensor | None): Ids of the texts, for losses that compare texts of several regions; unused here.
 
         Returns:
             Tensor: Scalar.
