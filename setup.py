@@ -31,7 +31,13 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['vadlab', 'vadlab.*']),
-    package_data={'vadlab': ['simulators/surveillance/weights/*.safetensors']},
+    package_data={
+        'vadlab': [
+            'simulators/surveillance/weights/*.safetensors',
+            'visualization/report/templates/*.html',
+            'visualization/report/static/*',
+        ]
+    },
     python_requires='>=3.11',
     install_requires=requirements('runtime') + requirements('mminstall'),
     extras_require={

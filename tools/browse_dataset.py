@@ -9,7 +9,7 @@ from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
-from vadlab.visualization.html_report import picture_name
+from vadlab.visualization.report.file_names import picture_name
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

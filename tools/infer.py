@@ -14,7 +14,8 @@ from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
-from vadlab.visualization.html_report import Article, HTMLReport, picture_name
+from vadlab.visualization.report.file_names import picture_name
+from vadlab.visualization.report.picture_page import Article, PicturePage
 
 if TYPE_CHECKING:
     from vadlab.apis.inferencers.caption_inferencer import Described
@@ -84,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_json(args.out / 'captions.json', records)
         say(f'\ncaptions: {args.out / "captions.json"}')
     if articles:
-        page = HTMLReport('Described images', articles).write(args.out, f'{len(articles)} images.')
+        page = PicturePage('Described images', articles).write(args.out, f'{len(articles)} images.')
         say(f'pictures: {page}')
     return 2 if unread else 0
 

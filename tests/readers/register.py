@@ -71,6 +71,7 @@ from vadlab.utils.json_file import read_json, read_json_lines
 from vadlab.utils.mat_file import read_mat
 from vadlab.utils.npy_file import map_npy, open_npz, read_npy
 from vadlab.visualization.figures.learning_curves import read_learning_curve
+from vadlab.visualization.report.video_report import VideoReport, check_report_folder, read_entries
 
 SHOWN = ('Normal', 'Abuse')
 
@@ -294,6 +295,14 @@ def _shards(path):
         save_file({name: torch.ones(2)}, path.with_name(f'{file}.safetensors'))
 
 
+def _report_entry(path):
+    folder = path.parent.parent if path.parent.name == 'entries' else path.parent
+    for part in folder.iterdir():  # the folder of the file is already there
+        part.rmdir()
+    with VideoReport(folder, RunInfo('c.py')) as report:
+        report.add(VideoResult.failed('a', 'a.mp4', 'damaged'))
+
+
 def _scalars(*records):
     return _lines({'iter': 1, 'time': 0.5, 'loss': 1.0}, {'frame/auc': 0.5, 'step': 1}, {'iter': 2, 'time': 0.5})
 
@@ -414,6 +423,8 @@ READERS = [
     Reader('arrays of a video result', 'vadlab/structures/video_result.py', 'a.npz', 'npz', _result, lambda d: VideoResult.load(d / 'a.json')),
     Reader('record of a run', 'vadlab/structures/video_result.py', 'run.json', 'json', _run, lambda d: RunInfo.load(d)),
     Reader('shards', 'vadlab/models/checkpoints/hugging_face_folder.py', 'model.safetensors.index.json', 'json', _shards, lambda d: sorted(read_folder_weights(d)[0])),
+    Reader('entry of a report', 'vadlab/visualization/report/video_report.py', 'entries/a.json', 'json', _report_entry, lambda d: read_entries(d)),
+    Reader('record of a report', 'vadlab/visualization/report/video_report.py', 'report.json', 'json', _report_entry, lambda d: check_report_folder(d)),
     Reader('tensors', 'vadlab/checkpoints/tensor_files.py', 'a.pth', 'bytes', lambda p: torch.save({'state_dict': {'w': torch.ones(3)}}, p), lambda d: read_tensor_file(d / 'a.pth'), 0.4),
     Reader('safetensors', 'vadlab/checkpoints/tensor_files.py', 'a.safetensors', 'bytes', lambda p: save_file({'w': torch.ones(3)}, p), lambda d: read_tensor_file(d / 'a.safetensors'), 0.4),
     Reader('image', 'vadlab/datasets/video/image_reader.py', 'a.png', 'bytes', _picture, lambda d: read_image(str(d / 'a.png')), 0.4),
@@ -445,6 +456,8 @@ OTHERS = {
     'vadlab/utils/config.py': 'configs are Python, which is executed; tests/utils/test_config.py',
     'vadlab/utils/runtime.py': "reads torch's own version file",
     'vadlab/utils/text_file.py': 'all readers of text go through it',
+    'vadlab/visualization/report/templates.py': "reads the project's own templates",
+    'vadlab/visualization/report/web_video.py': "writes; reads with video_index's reader",
     'tools/compare_methods.py': 'reads what its own runs wrote',
     'tools/install.py': 'reads what it wrote',
     'tools/make_demo_features.py': 'reads what it wrote',

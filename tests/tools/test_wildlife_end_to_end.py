@@ -52,7 +52,7 @@ def test_clips_with_and_without_sound_are_tested_and_drawn(trained, test):
         drawn = {f'{name}.png' for name in scores['clip_id']}
     heads = {f'heads/{kind}_{head}.png' for kind in ('confusion', 'classes') for head in ('species', 'behaviour')}
     files = {path.relative_to(show).as_posix() for path in show.rglob('*') if path.is_file()}
-    assert files == {'index.html', *heads, *drawn}
+    assert files == {'index.html', 'assets/report.css', *heads, *drawn}
 
 
 def test_each_modality_alone_and_both_in_one_table(trained, load_tool, capsys):

@@ -38,7 +38,7 @@ def run(hook, ids):
 def test_one_picture_per_video_and_a_page(tmp_path):
     hook = HOOKS.build(dict(type='VisualizationHook', show_dir=str(tmp_path / 'show'), renderer=dict(num_tiles=1)))
     run(hook, ['a', 'b', 'c'])
-    assert {path.name for path in (tmp_path / 'show').iterdir()} == {'a.png', 'b.png', 'c.png', 'index.html'}
+    assert {path.name for path in (tmp_path / 'show').iterdir()} == {'a.png', 'b.png', 'c.png', 'index.html', 'assets'}
     page = (tmp_path / 'show' / 'index.html').read_text(encoding='utf-8')
     assert page.index('c.png') < page.index('b.png') < page.index('a.png')
     assert 'caption &lt;2&gt;' in page
@@ -47,7 +47,7 @@ def test_one_picture_per_video_and_a_page(tmp_path):
 def test_no_more_pictures_than_asked_for(tmp_path):
     hook = HOOKS.build(dict(type='VisualizationHook', show_dir=str(tmp_path), max_samples=1))
     run(hook, ['a', 'b'])
-    assert {path.name for path in tmp_path.iterdir()} == {'a.png', 'index.html'}
+    assert {path.name for path in tmp_path.iterdir()} == {'a.png', 'index.html', 'assets'}
     with pytest.raises(ConfigError, match='max_samples is 0'):
         HOOKS.build(dict(type='VisualizationHook', show_dir=str(tmp_path), max_samples=0))
 

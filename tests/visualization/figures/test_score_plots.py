@@ -6,7 +6,7 @@ from vadlab.evaluation.score_predictions import ScoreReport
 from vadlab.utils.errors import DataError
 from vadlab.visualization.figures import score_plots
 from vadlab.visualization.figures.score_plots import draw_report, plot_class_bars, plot_score_curve
-from vadlab.visualization.html_report import picture_name
+from vadlab.visualization.report.file_names import picture_name
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_heads_then_clips_with_mistakes_first(tmp_path):
     show = tmp_path / 'show'
     names = {path.relative_to(show).as_posix() for path in show.rglob('*') if path.is_file()}
     assert names == {
-        'index.html', 'clip0.png', 'clip1.png', 'clip2.png', 'clip3.png',
+        'index.html', 'assets/report.css', 'clip0.png', 'clip1.png', 'clip2.png', 'clip3.png',
         *(f'heads/{what}_{head}.png' for what in ('confusion', 'classes') for head in ('species', 'calls')),
     }  # fmt: skip
     page = (tmp_path / 'show/index.html').read_text()

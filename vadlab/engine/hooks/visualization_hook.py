@@ -11,8 +11,8 @@ from torch import nn
 
 from vadlab.registry import HOOKS, RENDERERS
 from vadlab.utils.errors import ConfigError
-from vadlab.visualization.html_report import Article, HTMLReport
 from vadlab.visualization.renderers.renderer import Renderer, name_of
+from vadlab.visualization.report.picture_page import Article, PicturePage
 
 
 @HOOKS.register_module()
@@ -84,7 +84,7 @@ class VisualizationHook(Hook):
             return
         overview = self._renderer.overview(runner.test_evaluator.metrics)
         note = self._renderer.note(len(articles), len(runner.test_dataloader.dataset))
-        page = HTMLReport(self._renderer.title, [*overview, *articles.values()]).write(self.show_dir, note)
+        page = PicturePage(self._renderer.title, [*overview, *articles.values()]).write(self.show_dir, note)
         runner.logger.info(f'{len(articles)} sample figures: {page}')
 
     def _choose(self, runner: Runner, sample: Any) -> Renderer:

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from vadlab.datasets.formats.frame_masks import mask_to_intervals
 from vadlab.utils.errors import DataError
 
-from ..html_report import picture_name
 from ..renderers.video_picture import INK, MUTED, SCORE, TRUTH, envelope, score_range
+from ..report.file_names import picture_name
 from ..text import PlainTextCanvas, drawable, font_families
 from .curves import _save, _tidy, plot_roc_pr
 

@@ -11,7 +11,8 @@ from vadlab.structures import AudioVisualDataSample
 
 from ..figures.class_bars import plot_grouped_bars
 from ..figures.confusion_picture import plot_confusion
-from ..html_report import Article, picture_name
+from ..report.file_names import picture_name
+from ..report.picture_page import Article
 from .av_clip_picture import AVClipPicture, HeadDecision, draw_av_clip
 from .renderer import DPI, Renderer
 

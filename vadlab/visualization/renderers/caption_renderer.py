@@ -3,7 +3,8 @@ import torch
 from vadlab.registry import RENDERERS
 from vadlab.structures import CaptionDataSample
 
-from ..html_report import Article, picture_name
+from ..report.file_names import picture_name
+from ..report.picture_page import Article
 from .concept_picture import ConceptPicture, draw_concepts
 from .renderer import DPI, Renderer
 

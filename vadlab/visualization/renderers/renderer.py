@@ -9,7 +9,7 @@ from torch import nn
 
 from vadlab.utils.errors import ConfigError
 
-from ..html_report import Article
+from ..report.picture_page import Article
 
 DPI = 110
 

@@ -13,7 +13,8 @@ from vadlab.registry import RENDERERS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import DataError, MissingFileError
 
-from ..html_report import Article, picture_name
+from ..report.file_names import picture_name
+from ..report.picture_page import Article
 from ..vad_visualizer import VADVisualizer
 from .renderer import Renderer
 

@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from vadlab.visualization.html_report import Article, HTMLReport, picture_name
+from vadlab.visualization.report.file_names import picture_name
+from vadlab.visualization.report.picture_page import Article, PicturePage
 
 
 def test_highest_score_first_and_everything_escaped(tmp_path):
@@ -12,7 +13,7 @@ def test_highest_score_first_and_everything_escaped(tmp_path):
             '<script>alert(1)</script>', ['a b#.png'], 'a & b <img src=x onerror=y>', '"x"', '0.900', True, order=0.9
         ),
     ]
-    page = HTMLReport('Tested videos', entries).write(tmp_path / 'new', '2 videos')
+    page = PicturePage('Tested videos', entries).write(tmp_path / 'new', '2 videos')
     text = page.read_text(encoding='utf-8')
     assert page.name == 'index.html'
     assert re.findall(r'src="([^"]+)"', text) == ['a%20b%23.png', 'calm.png']
@@ -22,11 +23,11 @@ def test_highest_score_first_and_everything_escaped(tmp_path):
     assert '一个人' in text
     assert re.findall(r'class="(score[^"]*)">([\d.]+)', text) == [('score alarm', '0.900'), ('score', '0.200')]
     assert '2 videos' in text
-    assert [path.name for path in page.parent.iterdir()] == ['index.html']
+    assert sorted(path.name for path in page.parent.rglob('*.*')) == ['index.html', 'report.css']
 
 
 def test_an_empty_test_makes_a_page_too(tmp_path):
-    assert '0 videos' in HTMLReport('Tested videos').write(tmp_path, '0 videos').read_text(encoding='utf-8')
+    assert '0 videos' in PicturePage('Tested videos').write(tmp_path, '0 videos').read_text(encoding='utf-8')
 
 
 @pytest.mark.parametrize('video_id', ['../../etc/passwd', 'a/b', 'a b', '异常', '', '.', 'x' * 300, 'con?.mp4', '-rf'])

@@ -1,0 +1,112 @@
+import av
+import numpy as np
+import pytest
+
+from tests.datasets.conftest import read_number
+from tests.datasets.turned_videos import lopsided_picture, write_lopsided
+from vadlab.datasets.video import index_video, read_frames
+from vadlab.datasets.video.errors import DamagedVideoError
+from vadlab.visualization.report.web_video import write_web_video
+
+from .results import write_video
+
+EVEN = (np.arange(24) / 25).tolist()
+UNEVEN = np.cumsum([0, *([0.04, 0.02, 0.1, 0.031] * 6)]).round(3).tolist()
+
+
+def streams_of(path):
+    with av.open(str(path)) as file:
+        return {stream.type: stream.codec_context.name for stream in file.streams}
+
+
+def check_frames(target, times):
+    """Every frame is there, with its own picture, at its own time."""
+    index = index_video(str(target))
+    assert index.total_frames == len(times)
+    numbers = [read_number(frame) for frame in read_frames(index, np.arange(len(times)))]
+    assert numbers == list(range(len(times)))
+    assert np.abs(index.frame_times - np.subtract(times, times[0])).max() < 2e-5
+    assert index.packet_pts[index.packet_of_frame[0]] == 0
+
+
+@pytest.mark.parametrize(
+    ('file', 'options', 'how'),
+    [
+        ('plain.mp4', {}, 'copied'),
+        ('sound.mp4', {'sound': 'aac'}, 'copied'),
+        ('other_sound.mp4', {'sound': 'ac3'}, 'remuxed'),
+        ('plain.mkv', {}, 'remuxed'),
+        ('sound.mkv', {'sound': 'aac'}, 'remuxed'),
+        ('late.mkv', {'shift': 1.5}, 'remuxed'),
+        ('ten_bit.mp4', {'pix_fmt': 'yuv420p10le'}, 'encoded'),
+        ('colours.mp4', {'pix_fmt': 'yuv444p'}, 'encoded'),
+        ('old.avi', {'codec': 'mpeg4'}, 'encoded'),
+        ('old_sound.avi', {'codec': 'mpeg4', 'sound': 'mp3'}, 'encoded'),
+    ],
+)
+@pytest.mark.parametrize('times', [EVEN, UNEVEN], ids=['constant', 'variable'])
+def test_each_frame_keeps_its_number_and_time(tmp_path, file, options, how, times):
+    if file.endswith('.avi'):
+        times = (np.arange(24) / 30).tolist()  # AVI has no time stamps
+    source = write_video(tmp_path / file, times, **options)
+    target = tmp_path / 'web' / 'out.mp4'
+    found = write_web_video(str(source), target, index_video(str(source)).frame_times)
+    assert found == how
+    assert streams_of(target).get('video') == 'h264'
+    sound = {'aac': 'aac', 'ac3': 'aac', 'mp3': 'aac'}.get(options.get('sound'))
+    assert streams_of(target).get('audio') == sound
+    check_frames(target, times)
+    assert (how == 'copied') == (target.read_bytes() == source.read_bytes())
+    assert [path.name for path in target.parent.iterdir()] == ['out.mp4']
+
+
+def test_sound_stays_in_step_with_the_picture(tmp_path):
+    source = write_video(tmp_path / 'a.avi', (np.arange(60) / 30).tolist(), codec='mpeg4', sound='mp3')
+    write_web_video(str(source), tmp_path / 'a.mp4', index_video(str(source)).frame_times)
+    with av.open(str(tmp_path / 'a.mp4')) as file:
+        sound = file.streams.audio[0]
+        assert float(sound.duration * sound.time_base) == pytest.approx(60 / 30, abs=0.1)
+        wave = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(sound)])
+    assert np.sqrt(np.mean(wave[4410:44100] ** 2)) == pytest.approx(0.2 / np.sqrt(2), rel=0.1)
+
+
+def test_a_folder_of_frames_of_odd_size_gets_an_even_one(tmp_path):
+    from PIL import Image
+
+    for number in range(3):
+        path = tmp_path / 'frames' / f'{number}.png'
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((33, 51, 3), 80 * number, np.uint8)).save(path)
+    assert write_web_video(str(tmp_path / 'frames'), tmp_path / 'f.mp4', np.arange(3) / 25) == 'encoded'
+    frames = read_frames(str(tmp_path / 'f.mp4'), np.arange(3))
+    assert frames.shape[1] % 2 == 0
+    assert frames.shape[2] % 2 == 0
+    assert np.abs(frames.mean((1, 2, 3)) - [0, 80, 160]).max() < 3
+
+
+def test_a_large_picture_is_scaled_down_in_proportion(tmp_path):
+    source = write_video(tmp_path / 'a.avi', [0, 1 / 30], codec='mpeg4', size=(120, 200))
+    write_web_video(str(source), tmp_path / 'a.mp4', np.arange(2) / 30, max_side=100)
+    index = index_video(str(tmp_path / 'a.mp4'))
+    assert (index.height, index.width) == (60, 100)
+
+
+def test_a_turned_video_stays_turned(tmp_path):
+    """A copy keeps the turn in the header; what is encoded is turned itself. Both look alike to a reader."""
+    turned = write_lopsided(tmp_path / 'turned.mp4', matrix=(0, 1, -1, 0))
+    copied = tmp_path / 'copied.mp4'
+    assert write_web_video(str(turned), copied, np.arange(6) / 10) == 'copied'
+    upright = np.rot90(lopsided_picture(), -1)
+    assert np.abs(read_frames(str(copied), [0])[0].astype(int) - upright).mean() < 12
+    from vadlab.visualization.report import web_video
+
+    web_video._encode(index_video(str(turned)), tmp_path / 'encoded.mp4', np.arange(6) / 10, 1280, True)
+    assert not index_video(str(tmp_path / 'encoded.mp4')).orientation
+    assert np.abs(read_frames(str(tmp_path / 'encoded.mp4'), [0])[0].astype(int) - upright).mean() < 12
+
+
+def test_a_damaged_video_leaves_no_file(tmp_path):
+    (tmp_path / 'bad.mp4').write_bytes(b'no video at all')
+    with pytest.raises(DamagedVideoError, match=r'bad\.mp4'):
+        write_web_video(str(tmp_path / 'bad.mp4'), tmp_path / 'web' / 'out.mp4', np.arange(3) / 25)
+    assert not (tmp_path / 'web').exists() or not list((tmp_path / 'web').iterdir())

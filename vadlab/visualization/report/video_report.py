@@ -1,0 +1,259 @@
+"""Report of scored videos: a page per video and a list of all, in a folder that can be opened from disk."""
+
+import logging
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mmengine.logging import print_log
+
+from vadlab.structures.video_result import Event, RunInfo, VideoResult
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.json_file import read_json, shape_fault, write_json
+from vadlab.utils.natural_order import natural_sorted
+
+from .file_names import safe_name
+from .page_data import index_entry, page_data, readable
+from .templates import write_assets, write_page
+from .thumbnails import write_thumbnails
+from .web_video import write_web_video
+
+REPORT_FILE = 'report.json'
+_FORMAT = 'vadlab report'
+_MOST_THUMBS = 60  # pictures of peaks; the page makes those of other events from the video
+_RUN_SHAPE = {'format': str, 'id': str, 'run': {str: Any}}
+_ENTRY_SHAPE = {
+    'name': str, 'page': str, 'error?': str, 'score?': float, 'labels': [str], 'events': int, 'event_s': float,
+    'duration_s': float, 'frames': int, 'truth?': int, 'strip?': str, 'strip_frames': int, 'aspect': float,
+    'spark': str, 'spark_events': [[float]], 'media?': {str: Any},
+}  # fmt: skip
+
+
+class VideoReport:
+    """Report of scored videos, written as results come; complete for all results so far at any time.
+
+    The folder has ``index.html``, a list of all videos; ``pages/``, a page per video; ``media/``, videos as H.264;
+    ``thumbs/``, small pictures; ``assets/``, style and scripts; ``entries/``, a JSON file per video. It can be moved
+    and copied as a whole. If it already holds the report of the same run, videos are added to it; the report of
+    another run is replaced, except for the videos' H.264 files.
+
+    Args:
+        folder (str | Path): The folder; made if missing.
+        run (RunInfo): What made the results.
+        title (str): Title of the list.
+        max_side (int): Longest side of encoded videos, in pixels.
+
+    Raises:
+        ConfigError: The folder holds files that are not of a report.
+    """
+
+    def __init__(self, folder: str | Path, run: RunInfo, title: str = 'Scored videos', max_side: int = 1280) -> None:
+        self.folder, self.run, self.title, self.max_side = Path(folder), run, title, max_side
+        check_report_folder(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._old_media: dict[str, Any] = {}
+        self._entries: dict[str, dict[str, Any]] = {}
+        self.id = self._continue() or secrets.token_hex(8)
+        write_json(self.folder / REPORT_FILE, {'format': _FORMAT, 'id': self.id, 'run': asdict(run)})
+        write_assets(self.folder)
+        self._index_cost_s = self._index_written = 0.0
+        self._write_index()
+
+    def __enter__(self) -> 'VideoReport':
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _continue(self) -> str | None:
+        """The id of the report of the same run in the folder; None if there is none."""
+        path = self.folder / REPORT_FILE
+        if not path.exists():
+            return None
+        content = read_json(path)
+        entries = read_entries(self.folder)
+        if _same(content['run'], self.run):
+            self._entries = entries
+            return content['id']
+        old = content['run']
+        print_log(
+            f'{self.folder}: replaces the report of {old.get("config")}, {old.get("checkpoint") or "no checkpoint"}',
+            'current',
+        )
+        self._old_media = {name: entry.get('media') for name, entry in entries.items()}
+        for part in ('pages', 'entries', 'thumbs'):
+            shutil.rmtree(self.folder / part, ignore_errors=True)
+        return None
+
+    def add(self, result: VideoResult) -> Path:
+        """Write the page of a video, and add it to the list.
+
+        A video that cannot be shown is no reason to fail: its page has the curve, and says why the video is missing.
+
+        Args:
+            result (VideoResult): The result; one with ``error`` becomes an entry of the list with the reason.
+
+        Returns:
+            Path: The page.
+        """
+        slug = safe_name(result.name)
+        page = self.folder / 'pages' / f'{slug}.html'
+        media = self._write_media(result, slug) if result.error is None else {}
+        entry = index_entry(result, f'pages/{slug}.html', media.get('strip'), media.get('strip_frames', 0))
+        entry['media'] = media
+        shown = {
+            'src': f'../{media["src"]}' if media.get('src') else None,
+            'why': media.get('why', ''),
+            'how': media.get('how', ''),
+            'thumbs': media.get('thumbs', []),
+            'thumb_folder': f'../thumbs/{slug}',
+        }
+        write_page(
+            page,
+            'video.html',
+            title=result.name,
+            list_title=self.title,
+            root='../',
+            result=result,
+            run=self.run,
+            video=shown,
+            threshold=result.threshold or self.run.thresholds,
+            score=entry['score'],
+            data=page_data(result, self.run, self.id, shown),
+        )
+        write_json(self.folder / 'entries' / f'{slug}.json', entry)
+        self._entries[entry['name']] = entry
+        # The list is written often while it is cheap, and for thousands of videos not after each.
+        if time.monotonic() - self._index_written > 20 * self._index_cost_s:
+            self._write_index()
+        return page
+
+    def close(self) -> Path:
+        """Write the list of all videos, also of those that other processes added; return its path."""
+        self._entries = read_entries(self.folder)
+        return self._write_index()
+
+    def _write_index(self) -> Path:
+        start = time.monotonic()
+        entries = [self._entries[name] for name in natural_sorted(self._entries)]
+        path = write_page(
+            self.folder / 'index.html',
+            'index.html',
+            title=self.title,
+            root='',
+            run=self.run,
+            entries=entries,
+            labels=sorted({label for entry in entries for label in entry['labels']}),
+            has_truth=any(entry['truth'] is not None for entry in entries),
+            data={'report': self.id, 'title': self.title, 'videos': [_for_script(entry) for entry in entries]},
+        )
+        self._index_written = time.monotonic()
+        self._index_cost_s = self._index_written - start
+        return path
+
+    def _write_media(self, result: VideoResult, slug: str) -> dict[str, Any]:
+        """Write the H.264 file and the pictures of a video; return what the page and the entry need of them."""
+        target = self.folder / 'media' / f'{slug}.mp4'
+        folder = self.folder / 'thumbs' / slug
+        thumbs = thumb_frames(result.events)
+        name, source = readable(result.name), _stamp(result.path)
+        old = (self._entries.get(name) or {}).get('media') or self._old_media.get(name) or {}
+        media: dict[str, Any] = {'source': source, 'thumbs': thumbs, 'why': ''}
+        try:
+            if old.get('source') == source and source and target.exists() and old.get('src'):
+                media['how'] = old.get('how', '')
+            else:
+                media['how'] = write_web_video(result.path, target, result.times, self.max_side)
+            media['src'] = f'media/{slug}.mp4'
+            shutil.rmtree(folder, ignore_errors=True)
+            quick = result.path if media['how'] == 'copied' else str(target)
+            media['strip_frames'] = write_thumbnails(quick, thumbs, folder, folder / 'strip.jpg', len(result.scores))
+            media['strip'] = f'thumbs/{slug}/strip.jpg'
+        except (DataError, MissingFileError) as error:
+            print_log(f'The page of {result.name} shows no video: {error}', 'current', logging.WARNING)
+            media['why'] = readable(str(error))
+        return media
+
+
+def check_report_folder(folder: str | Path, option: str = '--report') -> None:
+    """Check that a folder is new, empty, or holds a report.
+
+    Args:
+        folder (str | Path): The folder.
+        option (str): The option that names it, for the message.
+
+    Raises:
+        ConfigError: It holds other files, or is a file.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f'{option} {folder} is a file. Name a folder.')
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    marker = folder / REPORT_FILE
+    advice = 'Name a new or an empty folder, such as one below it.'
+    if not marker.is_file():
+        others = sorted(path.name for path in folder.iterdir())
+        raise ConfigError(f'{option} {folder}: the folder holds other files (first: {others[0]}). {advice}')
+    try:
+        content = read_json(marker)
+        fault = shape_fault(content, _RUN_SHAPE) or (content['format'] != _FORMAT and 'it has another format')
+    except DataError as error:
+        fault = str(error)
+    if fault:
+        raise ConfigError(f'{option} {folder}: its {REPORT_FILE} is not of a report ({fault}). {advice}')
+
+
+def read_entries(folder: Path) -> dict[str, dict[str, Any]]:
+    """Entries of the list of videos, by name.
+
+    Args:
+        folder (Path): Folder of the report.
+
+    Raises:
+        DataError: An entry is damaged.
+    """
+    entries = {}
+    for path in sorted((folder / 'entries').glob('*.json')):
+        entry = read_json(path)
+        if fault := shape_fault(entry, _ENTRY_SHAPE):
+            raise DataError(f'{path} is not an entry of a report: {fault}. Remove the file')
+        entries[entry['name']] = entry
+    return entries
+
+
+def thumb_frames(events: Sequence[Event]) -> list[int]:
+    """Peaks of the events with the highest scores, ascending."""
+    highest = sorted(events, key=lambda event: -event.score)[:_MOST_THUMBS]
+    return sorted({event.peak for event in highest})
+
+
+def _same(old: dict[str, Any], run: RunInfo) -> bool:
+    """Whether a recorded run has the same config, weights, prompts and model."""
+    return (
+        old.get('config') == run.config
+        and old.get('checkpoint') == run.checkpoint
+        and old.get('model') == run.model
+        and list(old.get('prompts') or []) == list(run.prompts)
+    )
+
+
+def _stamp(path: str) -> list[Any]:
+    """Identity of a source: path, size and time of change; empty if it does not exist."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return []
+    return [readable(os.path.abspath(path)), stat.st_size, stat.st_mtime_ns]
+
+
+def _for_script(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: entry[key] for key in ('name', 'page', 'score', 'labels', 'events', 'duration_s', 'error')}

@@ -1,0 +1,265 @@
+"""Videos that any browser plays: H.264 with 8-bit 4:2:0 pictures and AAC or MP3 sound in an mp4 file.
+
+Frames keep their number and their time. So a page finds the frame that is shown by its time, also in files with a
+variable frame rate. FFmpeg's libraries come with PyAV, which VADLab needs anyway.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
+from mmengine.logging import print_log
+
+from vadlab.datasets.video.errors import DamagedVideoError
+from vadlab.datasets.video.pyav_reader import stream_in_order, stream_pyav
+from vadlab.datasets.video.video_index import VideoIndex, index_video, open_video
+from vadlab.utils.atomic import atomic_path
+
+TIME_BASE = Fraction(1, 90_000)
+_PIXELS = ('yuv420p', 'yuvj420p')
+_PROFILES = ('Baseline', 'Constrained Baseline', 'Main', 'High', 'Progressive High', 'Constrained High')
+_SOUNDS = ('aac', 'mp3', 'mp3float')
+_CRF = 23
+_GAP_S = 0.1  # in the sound
+_GOP = 48  # frames from one keyframe to the next: a browser seeks by decoding from a keyframe
+
+
+def write_web_video(source: str, target: Path, times: np.ndarray, max_side: int = 1280) -> str:
+    """Write a file that any browser plays.
+
+    An mp4 file that browsers play is copied. Other H.264 is put into an mp4 file without encoding. All else is
+    encoded: other codecs, 10-bit pictures, AVI files, folders of frames.
+
+    Args:
+        source (str): Video file, or folder with one image per frame.
+        target (Path): The mp4 file to write, atomically.
+        times (np.ndarray): Presentation time of every frame in seconds, ascending, shape (N,).
+        max_side (int): Longest side of encoded pictures, in pixels; larger ones are scaled down.
+
+    Returns:
+        str: How: ``copied``, ``remuxed`` or ``encoded``.
+
+    Raises:
+        MissingFileError: There is no such file.
+        DamagedVideoError: It cannot be decoded.
+    """
+    index = index_video(source)
+    how = _way(index)
+    with atomic_path(target) as part:
+        if how == 'copied':
+            shutil.copyfile(source, part)
+            return how
+        for with_sound in (True, False):
+            try:
+                if how == 'remuxed':
+                    _remux(index, part, with_sound)
+                else:
+                    _encode(index, part, times, max_side, with_sound)
+                return how
+            except (FFmpegError, DamagedVideoError, ValueError) as error:
+                if not with_sound:
+                    raise DamagedVideoError(f'{source}: cannot be written as H.264 ({error})') from error
+                print_log(f'{source}: written without sound ({error})', 'current', logging.WARNING)
+    raise AssertionError('unreachable')
+
+
+def _way(index: VideoIndex) -> str:
+    """``copied``, ``remuxed`` or ``encoded``, see :func:`write_web_video`."""
+    if os.path.isdir(index.path) or index.why_sequential or len(index.packet_of_frame) < len(index.packet_pts):
+        return 'encoded'
+    with open_video(index.path) as (container, stream):
+        codec = stream.codec_context
+        fits = codec.name == 'h264' and codec.pix_fmt in _PIXELS and stream.profile in _PROFILES
+        if not fits:
+            return 'encoded'
+        sound = container.streams.best('audio')
+        plays = sound is None or (sound.codec_context is not None and sound.codec_context.name in _SOUNDS)
+        is_mp4 = 'mp4' in container.format.name.split(',')
+    starts_at_0 = index.packet_pts[index.packet_of_frame[0]] == 0
+    if is_mp4 and plays and starts_at_0:
+        return 'copied'
+    # The turn of a picture is written in the file's header, which only a copy keeps for sure.
+    return 'remuxed' if not index.orientation and index.pixel_aspect == 1.0 else 'encoded'
+
+
+@contextmanager
+def open_mp4(path: Path) -> Iterator[Any]:
+    """An mp4 file to write to, whose header comes first."""
+    with av.open(str(path), 'w', format='mp4', options={'movflags': '+faststart'}) as out:
+        yield out
+
+
+def _remux(index: VideoIndex, part: Path, with_sound: bool) -> None:
+    first = int(index.packet_pts[index.packet_of_frame[0]])
+    with open_video(index.path) as (container, stream), open_mp4(part) as out:
+        copied = out.add_stream_from_template(stream)
+        sound = Sound.of(container, out, first * stream.time_base) if with_sound else None
+        for packet in container.demux([stream, *([sound.stream] if sound else [])]):
+            if packet.stream is not stream:
+                assert sound is not None
+                sound.add(packet)
+            elif packet.size:
+                packet.pts -= first
+                packet.dts = None if packet.dts is None else packet.dts - first
+                packet.stream = copied
+                out.mux(packet)
+        if sound:
+            sound.close()
+
+
+def _encode(index: VideoIndex, part: Path, times: np.ndarray, max_side: int, with_sound: bool) -> None:
+    scale = min(1.0, max_side / max(index.height, index.width))
+    height, width = (max(2, 2 * round(side * scale / 2)) for side in (index.height, index.width))
+    with open_mp4(part) as out:
+        writer = H264Stream(out, (height, width), index.fps)
+        starts = None
+        if with_sound and not os.path.isdir(index.path):
+            with open_video(index.path) as (container, stream):
+                starts = (stream.start_time or 0) * stream.time_base
+                sound = Sound.of(container, out, starts)
+                # The muxer interleaves packets by time only if they come roughly in that order.
+                packets = container.demux(sound.stream) if sound else iter(())
+                for number, frame in enumerate(_frames(index, (height, width), len(times))):
+                    writer.add(frame, float(times[number] - times[0]))
+                    if sound:
+                        sound.add_until(packets, float(times[number] - times[0]) + 1)
+                if sound:
+                    sound.add_until(packets, float('inf'))
+                    sound.close()
+        else:
+            for number, frame in enumerate(_frames(index, (height, width), len(times))):
+                writer.add(frame, float(times[number] - times[0]))
+        writer.close()
+
+
+def _frames(index: VideoIndex, size: tuple[int, int], count: int) -> Iterator[Any]:
+    """All frames of a video as ``yuv420p``, upright, at the given height and width."""
+    reformatter = VideoReformatter()
+    if os.path.isdir(index.path) or index.orientation:
+        if os.path.isdir(index.path):
+            pictures = stream_pyav(index, np.arange(count), size, 'bilinear')
+        else:
+            pictures = (p for _, p in stream_in_order(index, lambda i: True, size, 'bilinear') if p is not None)
+        for picture in pictures:
+            frame = av.VideoFrame.from_ndarray(picture, format='rgb24')
+            yield reformatter.reformat(frame, format='yuv420p')
+        return
+    with open_video(index.path) as (container, stream):
+        for number, frame in enumerate(container.decode(stream)):
+            if number == count:
+                return
+            yield reformatter.reformat(frame, size[1], size[0], 'yuv420p', interpolation='BILINEAR')
+
+
+class H264Stream:
+    """H.264 stream of an mp4 file, with frames at given times.
+
+    Args:
+        out (Any): The container to write to.
+        size (tuple[int, int]): Even height and width, in pixels.
+        fps (float): Mean frame rate, for the rate control.
+        crf (int): x264's constant rate factor: lower is better and larger.
+    """
+
+    def __init__(self, out: Any, size: tuple[int, int], fps: float, crf: int = _CRF) -> None:
+        self._out = out
+        options = {'preset': 'veryfast', 'crf': str(crf), 'bf': '0'}
+        rate = Fraction(min(max(fps, 1.0), 240.0)).limit_denominator(1001)
+        self.stream = out.add_stream('libx264', rate=rate, options=options)
+        self.stream.height, self.stream.width = size
+        self.stream.pix_fmt = 'yuv420p'
+        self.stream.codec_context.gop_size = _GOP
+        self.stream.codec_context.time_base = TIME_BASE
+        self.stream.time_base = TIME_BASE
+        self._last = -1
+
+    def add(self, frame: Any, time_s: float) -> None:
+        """Append a frame (``av.VideoFrame``, yuv420p) at a time in seconds from the start, > that of the last one."""
+        frame.pts = self._last = max(round(time_s / TIME_BASE), self._last + 1)
+        frame.time_base = TIME_BASE
+        frame.pict_type = 0  # the type that the source had would be forced on the encoder
+        self._out.mux(self.stream.encode(frame))
+
+    def close(self) -> None:
+        """Write the frames that the encoder holds."""
+        self._out.mux(self.stream.encode(None))
+
+
+class Sound:
+    """Sound track of a source on its way to an mp4 file: copied if browsers play it there, else encoded as AAC.
+
+    Attributes:
+        stream (Any): The stream of the source.
+    """
+
+    def __init__(self, stream: Any, out: Any, start_s: Fraction, is_copied: bool) -> None:
+        self.stream, self._out, self._start_s, self._is_copied = stream, out, start_s, is_copied
+        if is_copied:
+            self._target = out.add_stream_from_template(stream)
+        else:
+            rate = stream.codec_context.sample_rate or 48_000
+            rate = rate if rate in (16_000, 22_050, 24_000, 32_000, 44_100, 48_000) else 48_000
+            layout = 'mono' if stream.codec_context.channels == 1 else 'stereo'
+            self._target = out.add_stream('aac', rate=rate, layout=layout)
+            self._rate, self._samples = rate, 0
+            self._resampler = av.AudioResampler(format='fltp', layout=layout, rate=rate)
+        self._until_s = -1.0
+
+    @classmethod
+    def of(cls, container: Any, out: Any, start_s: Fraction) -> 'Sound | None':
+        """The sound of a container; None without any. ``start_s`` is the time of the first picture, in seconds."""
+        stream = container.streams.best('audio')
+        if stream is None or stream.codec_context is None:
+            return None
+        has_header = bool(set(container.format.name.split(',')) & {'mp4', 'matroska'})
+        is_copied = has_header and stream.codec_context.name in _SOUNDS
+        return cls(stream, out, Fraction(start_s), is_copied)
+
+    def add(self, packet: Any) -> None:
+        """Write a packet of the source."""
+        if packet.pts is not None:
+            self._until_s = float(packet.pts * packet.time_base - self._start_s)
+        if self._is_copied:
+            if packet.size:
+                first = round(self._start_s / packet.time_base)
+                packet.pts = None if packet.pts is None else packet.pts - first
+                packet.dts = None if packet.dts is None else packet.dts - first
+                packet.stream = self._target
+                self._out.mux(packet)
+            return
+        for frame in packet.decode():
+            start_s = None if frame.pts is None else frame.pts * frame.time_base - self._start_s
+            frame.pts = None
+            self._encode(frame, start_s)
+
+    def add_until(self, packets: Iterator[Any], time_s: float) -> None:
+        """Write packets up to a time, in seconds from the first picture."""
+        while self._until_s <= time_s:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            self.add(packet)
+
+    def close(self) -> None:
+        """Write what the encoder holds."""
+        if not self._is_copied:
+            self._encode(None)
+            self._out.mux(self._target.encode(None))
+
+    def _encode(self, frame: Any, start_s: Fraction | None = None) -> None:
+        # Samples are counted, since time stamps of sound are rounded; only a gap moves the count.
+        if start_s is not None and start_s - Fraction(self._samples, self._rate) > _GAP_S:
+            self._samples = round(start_s * self._rate)
+        for part in self._resampler.resample(frame):
+            part.pts, part.time_base = self._samples, Fraction(1, self._rate)
+            self._samples += part.samples
+            self._out.mux(self._target.encode(part))
