@@ -67,6 +67,12 @@ def font_families() -> list[str]:
     return [name for name, _ in _fonts()]
 
 
+def best_font_file(text: str) -> str:
+    """File of the font that has most of the characters of a text; of equal ones, the preferred one."""
+    family = max(_fonts(), key=lambda entry: sum(ord(char) in entry[1] for char in text))[0]
+    return font_manager.findfont(family)
+
+
 @functools.cache
 def _say_once(message: str) -> None:
     print_log(message, logger='current', level=logging.WARNING)

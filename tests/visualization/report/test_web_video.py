@@ -100,7 +100,10 @@ def test_a_turned_video_stays_turned(tmp_path):
     assert np.abs(read_frames(str(copied), [0])[0].astype(int) - upright).mean() < 12
     from vadlab.visualization.report import web_video
 
-    web_video._encode(index_video(str(turned)), tmp_path / 'encoded.mp4', np.arange(6) / 10, 1280, True)
+    index = index_video(str(turned))
+    size = index.height, index.width
+    frames = web_video._frames(index, size, 6)
+    web_video._encode(index, tmp_path / 'encoded.mp4', frames, size, np.arange(6) / 10, True)
     assert not index_video(str(tmp_path / 'encoded.mp4')).orientation
     assert np.abs(read_frames(str(tmp_path / 'encoded.mp4'), [0])[0].astype(int) - upright).mean() < 12
 

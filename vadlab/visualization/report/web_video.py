@@ -7,8 +7,8 @@ variable frame rate. FFmpeg's libraries come with PyAV, which VADLab needs anywa
 import logging
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -54,22 +54,53 @@ def write_web_video(source: str, target: Path, times: np.ndarray, max_side: int 
     """
     index = index_video(source)
     how = _way(index)
-    with atomic_path(target) as part:
-        if how == 'copied':
+    if how == 'copied':
+        with atomic_path(target) as part:
             shutil.copyfile(source, part)
-            return how
-        for with_sound in (True, False):
-            try:
-                if how == 'remuxed':
-                    _remux(index, part, with_sound)
-                else:
-                    _encode(index, part, times, max_side, with_sound)
-                return how
-            except (FFmpegError, DamagedVideoError, ValueError) as error:
-                if not with_sound:
-                    raise DamagedVideoError(f'{source}: cannot be written as H.264 ({error})') from error
-                print_log(f'{source}: written without sound ({error})', 'current', logging.WARNING)
-    raise AssertionError('unreachable')
+    elif how == 'remuxed':
+        _with_or_without_sound(source, target, lambda part, with_sound: _remux(index, part, with_sound))
+    else:
+        scale = min(1.0, max_side / max(index.height, index.width))
+        size = even(index.height * scale), even(index.width * scale)
+        write_h264(index, target, lambda: _frames(index, size, len(times)), size, times)
+    return how
+
+
+def even(side: float) -> int:
+    """The nearest even number, at least 2: H.264 stores colours at half the size."""
+    return max(2, 2 * round(side / 2))
+
+
+def write_h264(
+    index: VideoIndex, target: Path, frames: Callable[[], Iterator[Any]], size: tuple[int, int], times: np.ndarray
+) -> None:
+    """Encode frames as H.264 into an mp4 file, with the sound of a video; without it if the sound is damaged.
+
+    Args:
+        index (VideoIndex): The video with the sound.
+        target (Path): The mp4 file to write, atomically.
+        frames (Callable): Makes an iterator of ``av.VideoFrame``, yuv420p, as many as ``times`` at most.
+        size (tuple[int, int]): Their height and width, even.
+        times (np.ndarray): Presentation times in seconds, ascending, shape (N,).
+
+    Raises:
+        DamagedVideoError: The video cannot be decoded.
+    """
+    _with_or_without_sound(
+        index.path, target, lambda part, with_sound: _encode(index, part, frames(), size, times, with_sound)
+    )
+
+
+def _with_or_without_sound(source: str, target: Path, write: Callable[[Path, bool], None]) -> None:
+    for with_sound in (True, False):
+        try:
+            with atomic_path(target) as part:
+                write(part, with_sound)
+            return
+        except (FFmpegError, DamagedVideoError, ValueError) as error:
+            if not with_sound:
+                raise DamagedVideoError(f'{source}: cannot be written as H.264 ({error})') from error
+            print_log(f'{source}: written without sound ({error})', 'current', logging.WARNING)
 
 
 def _way(index: VideoIndex) -> str:
@@ -116,28 +147,23 @@ def _remux(index: VideoIndex, part: Path, with_sound: bool) -> None:
             sound.close()
 
 
-def _encode(index: VideoIndex, part: Path, times: np.ndarray, max_side: int, with_sound: bool) -> None:
-    scale = min(1.0, max_side / max(index.height, index.width))
-    height, width = (max(2, 2 * round(side * scale / 2)) for side in (index.height, index.width))
-    with open_mp4(part) as out:
-        writer = H264Stream(out, (height, width), index.fps)
-        starts = None
+def _encode(
+    index: VideoIndex, part: Path, frames: Iterator[Any], size: tuple[int, int], times: np.ndarray, with_sound: bool
+) -> None:
+    with open_mp4(part) as out, ExitStack() as stack:
+        writer, sound, packets = H264Stream(out, size, index.fps), None, iter(())
         if with_sound and not os.path.isdir(index.path):
-            with open_video(index.path) as (container, stream):
-                starts = (stream.start_time or 0) * stream.time_base
-                sound = Sound.of(container, out, starts)
-                # The muxer interleaves packets by time only if they come roughly in that order.
-                packets = container.demux(sound.stream) if sound else iter(())
-                for number, frame in enumerate(_frames(index, (height, width), len(times))):
-                    writer.add(frame, float(times[number] - times[0]))
-                    if sound:
-                        sound.add_until(packets, float(times[number] - times[0]) + 1)
-                if sound:
-                    sound.add_until(packets, float('inf'))
-                    sound.close()
-        else:
-            for number, frame in enumerate(_frames(index, (height, width), len(times))):
-                writer.add(frame, float(times[number] - times[0]))
+            container, stream = stack.enter_context(open_video(index.path))
+            sound = Sound.of(container, out, (stream.start_time or 0) * stream.time_base)
+            packets = container.demux(sound.stream) if sound else packets
+        # The muxer interleaves packets by time only if they come roughly in that order.
+        for frame, time_s in zip(frames, (times - times[0]).tolist(), strict=False):
+            writer.add(frame, time_s)
+            if sound:
+                sound.add_until(packets, time_s + 1)
+        if sound:
+            sound.add_until(packets, float('inf'))
+            sound.close()
         writer.close()
 
 
