@@ -8,6 +8,8 @@ _base_ = ['./default_runtime.py']
 seed = 0
 steps = 6000
 batch_size = 64  # a multiple of 32: eight scenes with four images each cover all classes
+contrast_batch = None  # replaces batch_size, by gradient cache: memory of one chunk, the same gradients
+chunk = 16
 num_workers = 1
 lr = 1e-3
 image_size = 128
@@ -32,8 +34,10 @@ model = dict(
         chunk_size=16,
     ),
     text=dict(type='CLIPTextTransformer', long_context_length=None, width=64, layers=4, heads=4, hidden_act='gelu'),
+    gradient_cache=dict(contrast_batch=contrast_batch, chunk=chunk) if contrast_batch is not None else None,
     data_preprocessor=dict(type='VADDataPreprocessor'),
 )
+batch_size = batch_size if contrast_batch is None else contrast_batch
 
 # One epoch, in order: each image is used once, and four consecutive images are from one scene.
 train_dataloader = dict(

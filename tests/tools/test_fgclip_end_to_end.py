@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,6 +90,19 @@ def test_accumulated_batches_are_one_step(train, tiny_file, tmp_path):
     assert checkpoint['state_dict']['queue_region.counters'][1] == 3
 
 
+def test_gradient_cache_trains_and_resumes_bit_for_bit(train, tiny_file, tmp_path, capsys):
+    options = ['contrast_batch=2', 'chunk=1', 'max_epochs=2', 'accumulative_counts=2', 'model.queue_global=True']
+    options += ['default_hooks.checkpoint.by_epoch=False', 'checkpoint_interval=1', 'max_keep_ckpts=9']
+    arguments = [str(tiny_file), '--cfg-options', *options]
+    train([*arguments, '--work-dir', str(tmp_path / 'straight')])
+    assert 'video_negatives: 3' in capsys.readouterr().out  # one of the batch, and two of the queue
+    (tmp_path / 'resumed').mkdir()
+    shutil.copy(tmp_path / 'straight' / 'iter_1.pth', tmp_path / 'resumed')  # inside of an accumulated step
+    train([*arguments, '--work-dir', str(tmp_path / 'resumed'), '--resume', str(tmp_path / 'resumed' / 'iter_1.pth')])
+    ends = [read_checkpoint(tmp_path / name / 'iter_4.pth')['state_dict'] for name in ('straight', 'resumed')]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
 def test_both_layouts_train_alike(train, tiny_file, tiny_data, tmp_path):
     records = json.loads((tiny_data / 'train.json').read_text())
     by_name = {Path(r['f_path']).stem: r for r in records}
@@ -152,6 +166,9 @@ MISTAKES = [
     (spoil_nothing, ['model.quue.size=8'], ConfigError, "model has no 'quue'. Did you mean 'queue'"),
     (spoil_nothing, ['model.vision.layer=8'], ConfigError, "CLIPVisionTransformer takes no option 'layer'. .*'layers'"),
     (spoil_nothing, ['batch_size=1', 'model.queue=None'], ConfigError, 'no queue'),
+    (spoil_nothing, ['contrast_batch=5', 'chunk=2'], ConfigError, 'contrast_batch=5 is not a multiple of chunk=2'),
+    (spoil_nothing, ['contrast_batch=2', 'chunk=4'], ConfigError, 'chunk=4 is larger than contrast_batch=2'),
+    (spoil_nothing, ['contrast_batch=0'], ConfigError, 'contrast_batch must be >= 1'),
     (spoil_nothing, ['pretrained=/nowhere/clip.safetensors'], MissingFileError, 'nowhere'),
 ]
 

@@ -73,7 +73,7 @@ RANGES: dict[str, Range] = {
         + ['hidden_dims', 'channels', 'strides', 'base_channels', 'in_channels', 'teacher_width']
         + ['bottlenecks', 'num_tokens', 'prototypes', 'num_prototypes', 'neighbours', 'num_nearest']
         + ['pairs_per_step', 'refresh_every', 'min_pairs', 'topk', 'window', 'score_window', 'max_anchors', 'max_boxes']
-        + ['output_size', 'grid_size', 'frame_interval', 'num_tiles', 'dpi'],
+        + ['contrast_batch', 'chunk', 'output_size', 'grid_size', 'frame_interval', 'num_tiles', 'dpi'],
         Range(1),
     ),
     **dict.fromkeys(

@@ -30,6 +30,7 @@ cache_gb = 50.0
 cache_candidates = 4  # with a cache, training draws from this many frames per slot
 
 batch_size = 2
+contrast_batch = None  # replaces batch_size in training, for models with a gradient cache
 num_workers = 4
 
 cache = dict(dir=cache_dir, format=cache_format, max_gb=cache_gb) if cache_dir else None
@@ -61,7 +62,7 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=batch_size,
+    batch_size=batch_size if contrast_batch is None else contrast_batch,
     num_workers=num_workers,
     persistent_workers=num_workers > 0,
     sampler=dict(type='DefaultSampler', shuffle=True),

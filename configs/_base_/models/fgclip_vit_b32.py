@@ -3,6 +3,8 @@ pretrained = 'openai/clip-vit-base-patch32'  # path or Hugging Face id; None tra
 image_size = 224  # pixels; height and width
 chunk_size = 32  # frames encoded at once; the result does not depend on it
 with_cp = True  # activation checkpointing: less memory, about a third more compute
+contrast_batch = None  # videos of a rank in one contrastive loss, by gradient cache; None: batch_size, without it
+chunk = 2  # of these videos, encoded at once: bounds memory, does not change the result
 queue_size = 128  # past pairs used as negatives
 classes = (
     'Normal', 'Abuse', 'Arrest', 'Arson', 'Assault', 'Burglary', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery',
@@ -38,6 +40,7 @@ model = dict(
     loss_region=dict(type='InfoNCELoss', loss_weight=0.1),
     loss_hard_negative=None,  # if regions have hard negatives: dict(type='HardNegativeLoss', loss_weight=0.5)
     queue=dict(type='NegativeQueue', size=queue_size, warmup='auto'),
+    gradient_cache=dict(contrast_batch=contrast_batch, chunk=chunk) if contrast_batch is not None else None,
     score_head=dict(type='PromptScoringHead', classes=classes, score_window=score_window),
     grounding_head=dict(type='GroundingHead', proposals=dict(type='GridProposals')),
     pretrained=pretrained,

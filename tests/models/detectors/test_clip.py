@@ -32,7 +32,7 @@ def test_loss_backward_reaches_every_parameter_and_learns():
     model = _model()
     inputs, samples = _batch()
     terms = model(inputs, samples, mode='loss')
-    assert set(terms) == {'loss_contrast', 'acc_contrast', 'logit_scale'}
+    assert set(terms) == {'loss_contrast', 'acc_contrast', 'image_negatives', 'logit_scale'}
     assert terms['logit_scale'].item() == pytest.approx(1 / 0.07, rel=1e-5)
     terms['loss_contrast'].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -7,6 +8,28 @@ from vadlab.registry import MODELS
 from vadlab.utils.errors import DataError
 
 from .pixel_data_preprocessor import PixelDataPreprocessor, names_in_batch
+
+
+class WaitingVideos:
+    """A batch of uint8 videos on the host. A slice of it is normalised on the device.
+
+    With a :class:`GradientCache`, only the videos of one chunk are on the device at a time. It is no tensor, so that
+    DistributedDataParallel does not copy it to the device.
+
+    Args:
+        videos (list[Tensor]): uint8, shape (T, 3, H, W) each.
+        normalise (Callable): Takes some of the videos; returns float32 on the device, shape (b, T, 3, H, W).
+    """
+
+    def __init__(self, videos: list[Tensor], normalise: Callable[[list[Tensor]], Tensor]) -> None:
+        self._videos = videos
+        self._normalise = normalise
+
+    def __len__(self) -> int:
+        return len(self._videos)
+
+    def __getitem__(self, chunk: slice) -> Tensor:
+        return self._normalise(self._videos[chunk])
 
 
 @MODELS.register_module()
@@ -19,6 +42,8 @@ class VADDataPreprocessor(PixelDataPreprocessor):
     Annotations stay on the CPU: the model needs to know which frames have a box and which captions are equal, and
     reading that from a GPU would stall every step. The model copies the few numbers that it needs.
 
+    A model with a :class:`GradientCache` sets ``keeps_on_host``. Training batches are then :class:`WaitingVideos`.
+
     Args:
         mean (Sequence[float]): Mean of red, green and blue, on the scale 0..255.
         std (Sequence[float]): Standard deviation of red, green and blue, > 0.
@@ -28,16 +53,19 @@ class VADDataPreprocessor(PixelDataPreprocessor):
         ConfigError: ``mean`` and ``std`` are not three numbers each, or a std is not positive.
     """
 
+    keeps_on_host = False
+
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Convert a collated batch to the model's inputs.
 
         Args:
             data (dict): ``inputs``, a list of B videos, uint8, shape (T, 3, H, W) each; ``data_samples``, a list of
                 :class:`~vadlab.structures.VADDataSample` or None. Other keys are passed on.
-            training (bool): Unused.
+            training (bool): Whether the batch is for training; only then may it stay on the host.
 
         Returns:
-            dict: The same keys; ``inputs`` is float32 on the device, shape (B, T, 3, H, W).
+            dict: The same keys; ``inputs`` is float32 on the device, shape (B, T, 3, H, W), or
+            :class:`WaitingVideos`.
 
         Raises:
             DataError: A video does not consist of uint8 frames, or the videos' shapes differ.
@@ -55,11 +83,15 @@ class VADDataPreprocessor(PixelDataPreprocessor):
                     f'VADDataPreprocessor: {name} has shape {tuple(video.shape)}, but {names[0]} in the same batch '
                     f'{tuple(videos[0].shape)}. Sample the same number of frames at one size, or set batch_size=1.'
                 )
+        if training and self.keeps_on_host:
+            return {**data, 'inputs': WaitingVideos(videos, self._normalise)}
+        return {**data, 'inputs': self._normalise(videos)}
+
+    def _normalise(self, videos: list[Tensor]) -> Tensor:
         out = torch.empty(len(videos), *videos[0].shape, dtype=torch.float32, device=self.device)
         for place, video in zip(out, videos, strict=True):
             place.copy_(self.to_device(video))
-        out.sub_(self.mean).div_(self.std)
-        return {**data, 'inputs': out}
+        return out.sub_(self.mean).div_(self.std)
 
     def to_pixels(self, frames: Tensor) -> Tensor:
         """Undo the normalisation: float frames (..., 3, H, W) back to uint8 RGB of the same shape."""

@@ -1,5 +1,5 @@
 # Shapes: b videos, t frames, d embedding channels.
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,9 @@ from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
 from ..checkpoints.clip_loading import init_from_clip
+from ..data_preprocessors.vad_data_preprocessor import WaitingVideos
 from ..layers.gather import world_size
+from ..layers.gradient_cache import GradientCache
 from ..layers.logit_scale import log_logit_scales, new_logit_scale, scale_of
 from ..losses.info_nce_loss import caption_ids
 
@@ -37,6 +39,8 @@ class CLIP(BaseModel):
         text (dict): Config of the text tower, :class:`CLIPTextTransformer`.
         embed_dim (int): Channels of the joint space.
         loss (dict): Config of the contrastive loss.
+        gradient_cache (dict | None): Options of the :class:`GradientCache`: ``contrast_batch`` and ``chunk``; None to
+            encode the whole batch at once.
         pretrained (str | None): Weights to start training from: a path or Hugging Face id that
             :func:`~vadlab.models.checkpoints.load_clip_checkpoint` reads.
         data_preprocessor (dict | None): Config of the data preprocessor.
@@ -48,6 +52,7 @@ class CLIP(BaseModel):
         text: dict,
         embed_dim: int = 512,
         loss: dict | None = None,
+        gradient_cache: Annotated[dict, GradientCache] | None = None,
         pretrained: str | None = None,
         data_preprocessor: dict | nn.Module | None = None,
     ) -> None:
@@ -60,6 +65,8 @@ class CLIP(BaseModel):
         nn.init.normal_(self.text_projection.weight, std=self.text.width**-0.5)
         self.logit_scale = new_logit_scale()
         self.loss_contrast = MODELS.build(loss or dict(type='InfoNCELoss'))
+        self.gradient_cache = GradientCache.of(gradient_cache, self.data_preprocessor)
+        self._is_checked = False
         self.pretrained = pretrained
 
     def init_weights(self) -> None:
@@ -85,7 +92,8 @@ class CLIP(BaseModel):
 
         Returns:
             dict | list: ``tensor``: video_embed and, with data samples, caption_embed, L2-normalised, shape (b, d).
-            ``loss``: loss_contrast, and for the log the top-1 retrieval accuracy (acc_contrast) and the logit scale.
+            ``loss``: loss_contrast, and for the log the top-1 retrieval accuracy in the rank's batch (acc_contrast),
+            the maximum number of negatives of an image (image_negatives) and the logit scale.
             ``predict``: the data samples with pred_video_embed and pred_caption_embed.
         """
         if mode == 'tensor':
@@ -107,8 +115,11 @@ class CLIP(BaseModel):
         """
         if len(inputs) * world_size() < 2:
             raise ConfigError('CLIP: one pair per batch has no negatives; set batch_size to 2 or more.')
+        if self.gradient_cache is not None and not self._is_checked:
+            self.gradient_cache.check_batch(len(inputs))
+        self._is_checked = True
         tokens = [s.gt_caption_tokens for s in data_samples]
-        video_bd, caption_bd = self.embed_frames(inputs), self.embed_captions(tokens)
+        video_bd, caption_bd = self._embed_batch(inputs, tokens)
         ids = caption_ids(tokens).to(video_bd.device)
         scale = scale_of(self.logit_scale)
         with torch.no_grad():
@@ -116,8 +127,19 @@ class CLIP(BaseModel):
         return {
             'loss_contrast': self.loss_contrast(video_bd, caption_bd, scale, group_ids=ids),
             'acc_contrast': found.float().mean(),
+            'image_negatives': torch.tensor(float(len(ids) * world_size() - 1)),
             'logit_scale': scale.detach(),
         }
+
+    def _embed_batch(self, inputs: Tensor | WaitingVideos, tokens: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Embeddings of videos and captions, chunk by chunk with a gradient cache."""
+        cache, device = self.gradient_cache, self.logit_scale.device
+        if cache is None:
+            return self.embed_frames(inputs[:]), self.embed_captions(tokens)
+        (video_bd,) = cache.over_samples(lambda i, j: (self.embed_frames(inputs[i:j]),), len(inputs), device)
+        paths = ['short'] * len(tokens)
+        caption_bd = cache.over_texts(lambda some, _: self.embed_captions(some), tokens, paths, len(inputs), device)
+        return video_bd, caption_bd
 
     def predict(self, inputs: Tensor, data_samples: list[VADDataSample]) -> list[VADDataSample]:
         """Write embeddings to the samples; see :meth:`forward`."""

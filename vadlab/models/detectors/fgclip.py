@@ -6,7 +6,7 @@ joint space, k texts, n candidates (a caption and its hard negatives).
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +19,10 @@ from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
 from ..checkpoints.clip_loading import init_from_clip
+from ..data_preprocessors.vad_data_preprocessor import WaitingVideos
 from ..heads.prompt_scoring_head import PromptScoringHead, to_every_frame
-from ..layers.gather import gather_rows, world_size
+from ..layers.gather import any_rank, gather_rows, world_size
+from ..layers.gradient_cache import GradientCache
 from ..layers.logit_scale import MAX_LOGIT_SCALE, SCRATCH_LOGIT_SCALE, log_logit_scales, new_logit_scale, scale_of
 from ..layers.weights_cache import WeightsCache
 from ..losses.info_nce_loss import caption_ids
@@ -66,6 +68,8 @@ class FGCLIP(BaseModel):
         queue (dict | None): Config of the :class:`NegativeQueue` of past pairs (``embed_dim`` is set automatically);
             None for no queue. It adds negatives to the region loss, and to the global loss of batches with one video.
         queue_global (bool): Use the queue in the global loss of every batch.
+        gradient_cache (dict | None): Options of the :class:`GradientCache`: ``contrast_batch`` and ``chunk``; None to
+            encode the whole batch at once.
         score_head (dict | None): Config of :class:`PromptScoringHead` (classes, prompts); None for no frame scores.
         grounding_head (dict | None): Config of :class:`GroundingHead` (proposals); None for no boxes.
         pretrained (str | None): Weights to start training from: a path or Hugging Face id that
@@ -91,6 +95,7 @@ class FGCLIP(BaseModel):
         loss_hard_negative: dict | None = None,
         queue: dict | None = None,
         queue_global: bool = False,
+        gradient_cache: Annotated[dict, GradientCache] | None = None,
         score_head: dict | None = None,
         grounding_head: dict | None = None,
         pretrained: str | None = None,
@@ -119,6 +124,7 @@ class FGCLIP(BaseModel):
             who = 'queue of videos' if queue_global else 'queue of videos (for batches of a single one)'
             self.queue_global = MODELS.build({**defaults, 'name': who, **queue})
         self.queue_serves_every_batch = queue_global
+        self.gradient_cache = GradientCache.of(gradient_cache, self.data_preprocessor)
         self._has_negatives = False
         self.collect_diagnostics = False
         self._diagnostics: dict[str, Tensor] = {}
@@ -187,6 +193,8 @@ class FGCLIP(BaseModel):
         """
         if batch_size * world_size < 2 and self.queue_region is None:
             raise ConfigError(NO_NEGATIVES)
+        if self.gradient_cache is not None:
+            self.gradient_cache.check_batch(batch_size)
         self._has_negatives = True
 
     @torch.no_grad()
@@ -209,9 +217,9 @@ class FGCLIP(BaseModel):
 
         Returns:
             dict | list: ``tensor``: frame_embeds (b, t, e) and video_embeds (b, e), L2-normalised. ``loss``:
-            loss_global, loss_region and loss_hard_negative, if configured; and for the log region_negatives, the
-            maximum number of negatives of a region. ``predict``: the data samples with their ``pred_*`` fields, on the
-            CPU.
+            loss_global, loss_region and loss_hard_negative, if configured; and for the log video_negatives and
+            region_negatives, the maximum number of negatives of a video and of a region. ``predict``: the data samples
+            with their ``pred_*`` fields, on the CPU.
         """
         if mode == 'tensor':
             encoded = self._encode_videos(inputs, data_samples or [VADDataSample() for _ in inputs])
@@ -247,6 +255,20 @@ class FGCLIP(BaseModel):
             norms=(video_be.detach().norm(dim=-1), region_re.detach().norm(dim=-1)),
             dense=dense.split(dense_mask.sum(dim=1).tolist()),
         )
+
+    def _encode_batch(self, inputs: Tensor | WaitingVideos, data_samples: list[VADDataSample]) -> dict[str, Any]:
+        """What the losses need of :meth:`_encode_videos`, chunk by chunk with a gradient cache."""
+        if self.gradient_cache is None:
+            return self._encode_videos(inputs[:], data_samples)
+
+        def encode(start: int, stop: int) -> tuple[Tensor, ...]:
+            seen = self._encode_videos(inputs[start:stop], data_samples[start:stop])
+            return (seen['video_embeds'], seen['region_embeds'], *seen['norms'])
+
+        device = self.logit_scale.device
+        video_be, region_re, *norms = self.gradient_cache.over_samples(encode, len(inputs), device)
+        valid = [mask.any(dim=1) for mask in _boxes(data_samples, 1)[1]]
+        return dict(video_embeds=video_be, region_embeds=region_re, region_valid=torch.cat(valid), norms=tuple(norms))
 
     def encode_texts(self, tokens: Sequence[Tensor], paths: Sequence[str] | None = None) -> Tensor:
         """Embed texts as unit vectors.
@@ -299,7 +321,7 @@ class FGCLIP(BaseModel):
         lone = len(inputs) * world_size() == 1
         if not self._has_negatives:  # only once: the last batch of an epoch may be a single video
             self.check_negatives(len(inputs), world_size())
-        seen = self._encode_videos(inputs, data_samples)
+        seen = self._encode_batch(inputs, data_samples)
         video_be, region_re, region_valid = seen['video_embeds'], seen['region_embeds'], seen['region_valid']
 
         # All texts go through the tower together, which encodes each distinct text once.
@@ -309,14 +331,20 @@ class FGCLIP(BaseModel):
         if self.loss_hard_negative is None:
             negatives = [[] for _ in regions]
         of_regions = [*regions, *chain(*negatives)]
-        # A long caption needs negatives with long positions, so its whole batch is also encoded with long positions.
-        again = captions if any(self.caption_path(t) == 'long' for t in captions) else []
+        # A long caption needs negatives with long positions, so the whole batch of all ranks is also encoded with them.
+        any_long = any(self.caption_path(t) == 'long' for t in captions)
+        again = captions if 'long' in self._text_heads() and any_rank(any_long, video_be.device) else []
         paths = ['short'] * len(captions) + [self.region_path(t) for t in of_regions] + ['long'] * len(again)
-        embeds_ke = self.encode_texts([*captions, *of_regions, *again], paths)
+        texts = [*captions, *of_regions, *again]
+        if self.gradient_cache is None:
+            embeds_ke = self.encode_texts(texts, paths)
+        else:
+            embeds_ke = self.gradient_cache.over_texts(self.encode_texts, texts, paths, len(inputs), video_be.device)
         sizes = [len(captions), len(regions), sum(map(len, negatives)), len(again)]
         caption_be, region_caption_re, negative_ke, long_be = embeds_ke.split(sizes)
 
-        losses = {'loss_global': self._global_loss(video_be, caption_be, long_be, captions, lone)}
+        losses = {}
+        losses['loss_global'], rivals = self._global_loss(video_be, caption_be, long_be, captions, lone)
         losses['loss_region'], compared = self._region_loss(region_re, region_caption_re, region_valid, regions)
         if self.loss_hard_negative is not None:
             counts = [len(texts) for texts in negatives]
@@ -329,26 +357,24 @@ class FGCLIP(BaseModel):
         losses |= self._text_losses(region_caption_re, region_valid)
         if self.collect_diagnostics:
             self._note(seen, caption_be, region_caption_re)
-        return {**losses, 'region_negatives': torch.tensor(float(compared))}
+        counts_of = dict(video_negatives=rivals, region_negatives=compared)
+        return losses | {name: torch.tensor(float(count)) for name, count in counts_of.items()}
 
     def _global_loss(
         self, video_be: Tensor, caption_be: Tensor, long_be: Tensor, captions: list[Tensor], lone: bool
-    ) -> Tensor:
-        """Loss of videos and short captions, plus the loss of long captions if there are any."""
+    ) -> tuple[Tensor, int]:
+        """Loss of videos and short captions, plus that of long captions if there are any; and number of negatives."""
         ids = caption_ids(captions).to(video_be.device)
         logit = self._global_logit()
         extra = {}
         if self.queue_global is not None and (lone or self.queue_serves_every_batch):
             extra = self.queue_global.negatives()
         loss = self.loss_global(video_be, caption_be, **logit, group_ids=ids, **extra)
-        if self.text_filip_projection is not None:
-            # Every rank must take part in the gathering, even without long captions.
-            has_long = torch.full((len(captions),), len(long_be) > 0, device=video_be.device)
-            long_be = long_be if len(long_be) else torch.zeros_like(caption_be)
-            loss = loss + self.loss_global(video_be, long_be, **logit, group_ids=ids, valid=has_long)
+        if len(long_be):
+            loss = loss + self.loss_global(video_be, long_be, **logit, group_ids=ids)
         if self.queue_global is not None and self.training:
             self.queue_global.enqueue(*(gather_valid(x) for x in (video_be, caption_be, ids)))
-        return loss
+        return loss, max(len(ids) * world_size() - 1, 0) + len(extra.get('extra_keys', ()))
 
     def _global_logit(self) -> dict[str, Tensor]:
         """Arguments of the global loss that turn cosine similarities into logits."""

@@ -12,6 +12,20 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def any_rank(flag: bool, device: torch.device) -> bool:
+    """Whether a flag is set on at least one rank. This is a collective call: every rank must make it.
+
+    Args:
+        flag (bool): This rank's flag.
+        device (torch.device): A device that the process group can use.
+    """
+    if world_size() == 1:
+        return flag
+    found = torch.full((), flag, dtype=torch.int32, device=device)
+    dist.all_reduce(found, dist.ReduceOp.MAX)
+    return bool(found)
+
+
 class _AllGather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
