@@ -41,6 +41,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='write the metrics to this file, and the scores or captions to the same folder',
     )
     parser.add_argument('--show-dir', metavar='DIR', help='draw predictions to this folder, with an HTML page of all')
+    parser.add_argument(
+        '--report',
+        metavar='DIR',
+        help='write a report of the scored videos to this folder: pages with player, curve, events and marks',
+    )
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -56,6 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.checkpoint != NO_CHECKPOINT:
         require_checkpoint(args.checkpoint)
     config = config_from_arguments(args)
+    if args.report:
+        from vadlab.visualization.report.video_report import check_report_folder
+
+        check_report_folder(args.report)
 
     from mmengine.dist import is_main_process
 
@@ -96,6 +105,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         config[key] = None
 
     runner = VADRunner.from_cfg(config)
+    if args.report:
+        from vadlab.engine.hooks.report_hook import ReportHook
+
+        runner.register_hook(ReportHook(args.report, run_info(args, config)), 'LOW')
     if untrained:
         runner.init_weights()
     metrics = runner.test()
@@ -114,7 +127,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             say('\n' + '   '.join([f'metrics: {args.out}', *(f'{hook.holds}: {hook.path}' for hook in files)]))
         if args.show_dir:
             say(f'pictures: {args.show_dir}')
+        if args.report:
+            say(f'report: {Path(args.report) / "index.html"}')
     return 0
+
+
+def run_info(args: argparse.Namespace, config: Any) -> Any:
+    """What the report's pages say about the run."""
+    from vadlab.structures.video_result import RunInfo
+
+    checkpoint = '' if args.checkpoint == NO_CHECKPOINT else args.checkpoint
+    protocol = 'test set of the config; the metrics are in the list of videos'
+    return RunInfo(args.config, checkpoint, config.model.type, protocol=protocol)
 
 
 def write_report(

@@ -30,8 +30,8 @@ class BoxFrames:
     def __init__(self, result: VideoResult) -> None:
         boxes = result.boxes
         self._times, self._seen, self._boxes = result.times, result.frame_inds, boxes
-        self._order = np.zeros(0, np.int64)
-        self._frames = np.zeros(0, np.int64)
+        self._order: np.ndarray = np.zeros(0, np.int64)
+        self._frames: np.ndarray = np.zeros(0, np.int64)
         if boxes is not None and len(boxes.frame_inds):
             self._order = np.argsort(np.asarray(boxes.frame_inds), kind='stable')
             self._frames = np.asarray(boxes.frame_inds)[self._order]
@@ -46,7 +46,8 @@ class BoxFrames:
         until = int(self._seen[after]) if after < len(self._seen) else here + 1
         if frame >= until:
             return []
-        now, later = self._rows(here), {}
+        now = self._rows(here)
+        later: dict[int, int] = {}
         if frame > here:
             for row in self._rows(until):
                 later.setdefault(int(self._boxes.track_ids[row]), row)  # type: ignore[union-attr]

@@ -62,7 +62,7 @@ def _frames(result: VideoResult, index: VideoIndex, size: tuple[int, int], panel
     scale = size[1] / index.width, size[0] / index.height
     if index.why_sequential and not os.path.isdir(index.path):
         in_order = stream_in_order(index, lambda number: number < count, size, 'bilinear')
-        pictures = (picture for _, picture in in_order if picture is not None)
+        pictures: Iterator[np.ndarray] = (picture for _, picture in in_order if picture is not None)
     else:
         pictures = stream_pyav(index, np.arange(min(count, index.total_frames)), size, 'bilinear')
     for number, picture in enumerate(pictures):

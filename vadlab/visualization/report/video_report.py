@@ -167,6 +167,8 @@ class VideoReport:
         name, source = readable(result.name), _stamp(result.path)
         old = (self._entries.get(name) or {}).get('media') or self._old_media.get(name) or {}
         media: dict[str, Any] = {'source': source, 'thumbs': thumbs, 'why': ''}
+        if not result.path:
+            return media | {'why': 'the results name no video file'}
         try:
             if old.get('source') == source and source and target.exists() and old.get('src'):
                 media['how'] = old.get('how', '')
