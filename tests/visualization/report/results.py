@@ -50,12 +50,13 @@ def write_video(path, times, codec='libx264', pix_fmt='yuv420p', size=None, soun
 
 
 def result_of(name, path, times, scores=None, truth=None, with_boxes=True, size=(96, 128)):
-    """A result with two bumps of the score, and a box per fourth frame that moves to the right."""
+    """A result with two bumps of the score above the threshold, one below, and a box that moves to the right."""
     times = np.asarray(times, np.float64)
     n = len(times)
     if scores is None:
         place = np.arange(n) / max(n - 1, 1)
-        scores = 0.1 + 0.8 * np.exp(-(((place - 0.3) / 0.06) ** 2)) + 0.6 * np.exp(-(((place - 0.75) / 0.05) ** 2))
+        bumps = (0.8, 0.3, 0.06), (0.6, 0.75, 0.05), (0.25, 0.52, 0.03)  # height, place, width
+        scores = 0.1 + sum(high * np.exp(-(((place - at) / width) ** 2)) for high, at, width in bumps)
     scores = np.asarray(scores, np.float32)
     fps = (n - 1) / (times[-1] - times[0]) if n > 1 else 25.0
     seen = np.arange(0, n, 4)

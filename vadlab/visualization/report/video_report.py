@@ -166,7 +166,7 @@ class VideoReport:
         thumbs = thumb_frames(result.events)
         name, source = readable(result.name), _stamp(result.path)
         old = (self._entries.get(name) or {}).get('media') or self._old_media.get(name) or {}
-        media: dict[str, Any] = {'source': source, 'thumbs': thumbs, 'why': ''}
+        media: dict[str, Any] = {'source': source, 'why': ''}
         if not result.path:
             return media | {'why': 'the results name no video file'}
         try:
@@ -178,6 +178,7 @@ class VideoReport:
             shutil.rmtree(folder, ignore_errors=True)
             quick = result.path if media['how'] == 'copied' else str(target)
             media['strip_frames'] = write_thumbnails(quick, thumbs, folder, folder / 'strip.jpg', len(result.scores))
+            media['thumbs'] = thumbs
             media['strip'] = f'thumbs/{slug}/strip.jpg'
         except (DataError, MissingFileError) as error:
             print_log(f'The page of {result.name} shows no video: {error}', 'current', logging.WARNING)

@@ -65,7 +65,7 @@
   if (video) {
     const follow = 'requestVideoFrameCallback' in HTMLVideoElement.prototype;
     const onFrame = (now, frame) => {
-      moved(frame.mediaTime);
+      if (!video.seeking) moved(frame.mediaTime); // else it is the picture of an earlier goal
       video.requestVideoFrameCallback(onFrame);
     };
     const onTick = () => {
@@ -73,7 +73,7 @@
       requestAnimationFrame(onTick);
     };
     if (follow) video.requestVideoFrameCallback(onFrame); else onTick();
-    if (!follow) video.addEventListener('seeked', () => moved(video.currentTime));
+    video.addEventListener('seeked', () => moved(video.currentTime));
     const playing = () => {
       $('play').setAttribute('aria-label', video.paused ? 'Play' : 'Pause');
       $('play').toggleAttribute('data-playing', !video.paused);

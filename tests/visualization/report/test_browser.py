@@ -1,0 +1,442 @@
+"""Report pages in a real browser, opened from disk."""
+
+import csv
+import io
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.datasets.conftest import read_number
+from vadlab.evaluation.functional.events import find_events
+from vadlab.structures.video_result import RunInfo, Thresholds, VideoResult
+from vadlab.visualization.box_frames import BoxFrames
+from vadlab.visualization.report.page_data import packed
+from vadlab.visualization.report.video_report import VideoReport
+
+from .results import CALIBRATION, LIMITS, RUN, result_of, write_video
+
+CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+playwright = pytest.importorskip('playwright.sync_api', reason='playwright is missing: pip install playwright')
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason='no Chromium: apt-get install chromium')
+
+HOSTILE = '"><img src=x onerror=window.hacked=1></script><script>window.hacked=1</script>.mp4'
+LONG = 'a' * 180 + '.mp4'
+TIMES = np.cumsum([0, *([0.04, 0.06, 0.05, 0.09] * 25)]).round(3)  # 101 frames of variable rate, 6 s
+VIEW = {'width': 1280, 'height': 900}
+
+
+@pytest.fixture(scope='module')
+def report(tmp_path_factory):
+    """Report of a video, a normal one with hostile texts, one of three hours, and one that failed."""
+    folder = tmp_path_factory.mktemp('report')
+    video = write_video(folder / 'in' / 'a.mp4', TIMES.tolist(), sound='aac', options={'crf': '12'})
+    other = write_video(folder / 'in' / 'b.avi', (np.arange(30) / 30).tolist(), codec='mpeg4')
+    result = result_of('cam 1/a.mp4', video, TIMES, truth=np.array([[25, 40]]))
+    result.events = tuple(_labelled(event, 'Riot', 'Riot rises') for event in result.events)
+    hostile = result_of(HOSTILE, other, np.arange(30) / 30, truth=np.zeros((0, 2)))
+    hostile.events = tuple(_labelled(event, HOSTILE, HOSTILE) for event in hostile.events)
+    hours = np.arange(3 * 3600 * 25) / 25
+    scores = np.random.default_rng(0).random(len(hours)) * 0.3 + 0.5 * (hours % 600 < 20)
+    long = result_of(LONG, folder / 'gone.mp4', hours, scores=scores, with_boxes=False)
+    long.events = tuple(_labelled(event, 'Fire', '') for event in long.events)
+    with VideoReport(folder / 'r', RunInfo(**{**vars(RUN), 'prompts': (HOSTILE,)})) as made:
+        pages = {name: made.add(one) for name, one in (('a', result), ('hostile', hostile), ('long', long))}
+        pages['failed'] = made.add(VideoResult.failed('broken.mp4', 'broken.mp4', HOSTILE))
+    return {'index': folder / 'r' / 'index.html', 'result': result, 'hostile_result': hostile, **pages}
+
+
+def _labelled(event, label, reason):
+    return type(event)(**{**vars(event), 'label': label, 'reason': reason})
+
+
+@pytest.fixture(scope='module')
+def browser():
+    flags = ['--no-sandbox', '--disable-gpu', '--autoplay-policy=no-user-gesture-required']
+    with playwright.sync_playwright() as tool:
+        found = tool.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a page; at the end, its console must be silent, and nothing may have come from a network."""
+    contexts, noise = [], []
+
+    def make(path, context=None, **options):
+        if context is None:
+            context = browser.new_context(**{'viewport': VIEW, **options})
+            contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(8000)
+        page.on('console', lambda message: noise.append(message.text))
+        page.on('pageerror', lambda error: noise.append(str(error)))
+        page.on('dialog', lambda dialog: noise.append(dialog.message))
+        page.on('requestfailed', lambda request: noise.append(f'{request.url} failed: {request.failure}'))
+        page.on(
+            'request', lambda request: request.url.startswith(('file:', 'data:', 'blob:')) or noise.append(request.url)
+        )
+        page.goto(path.as_uri())
+        if page.locator('#video').count():
+            page.wait_for_function('document.getElementById("video").readyState >= 2')
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not [text for text in noise if 'ERR_ABORTED' not in text]  # a video that is left stops loading
+
+
+def frame_of(page):
+    return int(page.locator('#frame').text_content().removeprefix('frame '))
+
+
+def wait_for_frame(page, frame):
+    page.wait_for_function(f'document.getElementById("frame").textContent === "frame {frame}"')
+    page.wait_for_function('!document.getElementById("video").seeking')
+    page.wait_for_timeout(80)  # until the picture is on the screen
+
+
+def shot(page, selector):
+    return np.asarray(Image.open(io.BytesIO(page.locator(selector).screenshot())).convert('RGB'))
+
+
+def picture_of(page):
+    """The number in the video's picture, without bars and boxes."""
+    whole = shot(page, '#video')
+    width = whole.shape[0] * 128 // 96
+    left = (whole.shape[1] - width) // 2
+    return read_number(whole[:, left : left + width])
+
+
+def test_events_are_those_of_python_for_random_scores_and_limits(open_page, report):
+    page = open_page(report['a'])
+    generator = np.random.default_rng(7)
+    cases, expected = [], []
+    for case in range(300):
+        n = int(generator.integers(1, 60))
+        # Few different scores, times and limits, so that ties and equalities happen.
+        scores = (generator.integers(0, 11, n) / 10).astype(np.float32)
+        steps = generator.integers(1, 4, n) / 25 if case % 2 else np.full(n, 1 / 25)
+        times = np.concatenate([[0.0], np.cumsum(steps)[:-1]])
+        low, high = sorted((generator.integers(0, 11, 2) / 10).tolist())
+        limits = Thresholds(high, low, *(generator.integers(0, 6, 2) / 25).tolist())
+        found = find_events(scores, times, limits, times[-1] + 1 / 25)
+        expected.append([[e.start, e.end, e.peak, e.start_s, e.end_s, e.peak_s, e.score] for e in found])
+        limits = {'high': limits.high, 'low': limits.low, 'min_s': limits.min_s, 'gap_s': limits.gap_s}
+        cases.append([packed(scores, 'f4'), packed(times, 'f8'), limits])
+    found = page.evaluate(
+        """cases => cases.map(([scores, times, limits]) => VADLab
+        .findEvents(VADLab.float32(scores), VADLab.float64(times), 25, limits)
+        .map(e => [e.start, e.end, e.peak, e.start_s, e.end_s, e.peak_s, e.score]))""",
+        cases,
+    )
+    assert sum(map(len, expected)) > 300
+    assert found == expected
+    rates = page.evaluate(
+        'highs => highs.map(high => VADLab.falseAlarms(VADLab.data.calibration, high).rate)', [0.4, 0.8, 1]
+    )
+    assert rates == [CALIBRATION.false_alarms_per_hour(high) for high in (0.4, 0.8, 1)]
+
+
+def test_each_shown_frame_is_the_one_that_is_named(open_page, report):
+    """Oracle: the number drawn into the picture of a video with variable frame rate."""
+    page = open_page(report['a'])
+    page.locator('#show-boxes').uncheck()
+    page.keyboard.press('Escape')
+    for _ in range(3):
+        page.keyboard.press('.')
+    wait_for_frame(page, 3)
+    assert picture_of(page) == 3
+    page.keyboard.press('ArrowRight')
+    goal = float(TIMES[3]) + 1
+    expected = int(np.searchsorted(TIMES, goal + 0.005, side='right')) - 1
+    page.wait_for_function('document.getElementById("video").currentTime > 1')
+    page.wait_for_timeout(200)
+    assert abs(frame_of(page) - expected) <= 1
+    assert picture_of(page) == frame_of(page)
+    page.keyboard.press(',')
+    wait_for_frame(page, frame_of(page))
+    assert picture_of(page) == frame_of(page)
+    box = page.locator('#cursor').bounding_box()
+    page.mouse.click(box['x'] + 0.6 * box['width'], box['y'] + 50)
+    page.wait_for_timeout(300)
+    assert picture_of(page) == frame_of(page)
+    assert abs(TIMES[frame_of(page)] - 0.6 * report['result'].duration_s) < 0.15
+
+
+def test_space_plays_and_pauses_and_the_slider_tells_the_position(open_page, report):
+    page = open_page(report['a'])
+    page.keyboard.press(' ')
+    page.wait_for_function('document.getElementById("video").currentTime > 0.5')
+    assert page.locator('#play').get_attribute('aria-label') == 'Pause'
+    page.keyboard.press(' ')
+    page.wait_for_function('document.getElementById("video").paused')
+    page.wait_for_timeout(150)
+    frame = frame_of(page)
+    assert frame > 3
+    cursor = page.locator('#cursor')
+    assert cursor.get_attribute('role') == 'slider'
+    assert float(cursor.get_attribute('aria-valuenow')) == pytest.approx(TIMES[frame], abs=0.09)
+    assert f'frame {frame}' in cursor.get_attribute('aria-valuetext')
+    score = report['result'].scores[frame]
+    assert float(page.locator('#now').text_content()) == pytest.approx(score, abs=6e-4)
+    page.locator('#play').click()
+    page.wait_for_function('!document.getElementById("video").paused')
+
+
+def test_keys_and_clicks_jump_to_events(open_page, report):
+    page = open_page(report['a'])
+    peaks = [event.peak for event in report['result'].events]
+    assert len(peaks) == 2
+    for key, peak in (('n', peaks[0]), ('n', peaks[1]), ('n', peaks[1]), ('p', peaks[0])):
+        page.keyboard.press(key)
+        wait_for_frame(page, peak)
+    page.locator('#events .jump').nth(1).click()
+    wait_for_frame(page, peaks[1])
+    assert page.locator('#events .event').nth(1).get_attribute('data-current') is not None
+    assert 'outside truth' in page.locator('#events .event').nth(1).text_content()
+    assert 'overlaps truth' in page.locator('#events .event').nth(0).text_content()
+    image = page.locator('#events img').first
+    image.scroll_into_view_if_needed()
+    page.wait_for_function('document.querySelector("#events img").naturalWidth === 320')
+    page.locator('#events .jump').first.focus()
+    page.keyboard.press('Enter')
+    wait_for_frame(page, peaks[0])
+
+
+def test_threshold_redraws_events_and_says_the_false_alarms(open_page, report):
+    page = open_page(report['a'])
+    verdict = page.locator('#verdict')
+    assert verdict.text_content().startswith('2 events; 1.5 false alarms per hour on the calibration footage')
+    assert '1 of 1 true stretches found' in verdict.text_content()
+    box = page.locator('#threshold').bounding_box()
+    y = box['y'] + box['height'] / 2
+    page.mouse.move(box['x'] + 0.6 * box['width'], y)
+    page.mouse.down()
+    page.mouse.move(box['x'] + 0.75 * box['width'], y, steps=4)
+    page.mouse.up()
+    high = float(page.locator('#threshold').input_value())
+    assert 0.65 < high < 0.95
+    result = report['result']
+    expected = find_events(result.scores, result.times, Thresholds(high, 0.4, 0.1, 0.15), result.duration_s)
+    assert page.locator('#events .event').count() == len(expected)
+    rate = CALIBRATION.false_alarms_per_hour(high)
+    said = f'{len(expected)} event{"" if len(expected) == 1 else "s"}; {rate:g} false alarms per hour'
+    assert verdict.text_content().startswith(said)
+    page.locator('#threshold-value').fill('0.95')
+    assert verdict.text_content().startswith(
+        '0 events; 0 false alarms per hour on the calibration footage (none in 2 hours)'
+    )
+    assert page.locator('#no-events').is_visible()
+    page.locator('#threshold-value').fill('0.3')
+    assert 'more than 2 false alarms per hour' in verdict.text_content()
+    page.locator('#threshold-reset').click()
+    assert page.locator('#events .event').count() == 2
+
+
+def test_an_event_without_a_picture_gets_one_from_the_video(open_page, report):
+    """Oracle: the number in the drawn picture."""
+    page = open_page(report['a'])
+    page.locator('#threshold-value').fill('0.3')
+    assert page.locator('#events .event').count() == 3
+    page.locator('#events canvas').first.scroll_into_view_if_needed()
+    page.wait_for_timeout(700)
+    peak = 40 + int(report['result'].scores[40:65].argmax())
+    assert read_number(shot(page, '#events canvas >> nth=0')) == peak
+
+
+def test_marks_are_kept_and_exported(open_page, report):
+    page = open_page(report['a'])
+    events = report['result'].events
+    page.locator('#events .event').nth(0).get_by_text('Correct').click()
+    page.keyboard.press('n')
+    wait_for_frame(page, events[0].peak)
+    page.keyboard.press('n')
+    wait_for_frame(page, events[1].peak)
+    page.keyboard.press('f')
+    page.keyboard.press('Home')
+    wait_for_frame(page, 0)
+    page.keyboard.press('m')
+    for _ in range(4):
+        page.keyboard.press('.')
+    wait_for_frame(page, 4)
+    page.keyboard.press('m')
+    page.keyboard.press('r')
+    page.reload()
+    assert page.locator('#reviewed').is_checked()
+    assert page.locator('#marks li').count() == 3
+    pressed = page.locator('#events .mark[aria-pressed=true]')
+    assert pressed.all_text_contents() == ['Correct', 'False alarm']
+    with page.expect_download() as download:
+        page.locator('#export-json').click()
+    content = json.loads(download.value.path().read_bytes())
+    (video,) = content['videos']
+    assert (video['video'], video['reviewed'], video['frames']) == ('cam 1/a.mp4', True, 101)
+    spans = [(mark['kind'], mark['start'], mark['end']) for mark in video['marks']]
+    assert spans == [
+        ('missed', 0, 5),
+        ('correct', events[0].start, events[0].end),
+        ('false alarm', events[1].start, events[1].end),
+    ]
+    assert video['marks'][0]['end_s'] == pytest.approx(TIMES[5])
+    index = open_page(report['index'], page.context)
+    with index.expect_download() as download:
+        index.locator('#export-csv').click()
+    rows = list(csv.DictReader(download.value.path().read_bytes().decode().splitlines()))
+    assert [(row['video'], row['kind'], row['start'], row['label']) for row in rows] == [
+        ('cam 1/a.mp4', 'missed', '0', ''),
+        ('cam 1/a.mp4', 'correct', str(events[0].start), 'Riot'),
+        ('cam 1/a.mp4', 'false alarm', str(events[1].start), 'Riot'),
+    ]
+    index.locator('#f-reviewed').select_option('yes')
+    assert index.locator('#shown').text_content() == '1 of 4 videos'
+    assert index.locator('.video:visible .done').is_visible()
+    index.locator('.video:visible h2 a').click()
+    index.locator('#marks .remove').first.click()
+    assert index.locator('#marks li').count() == 2
+
+
+def test_boxes_follow_the_playing_picture(open_page, report):
+    """Oracle: the boxes of Python, and orange pixels on the screen."""
+    page = open_page(report['a'])
+    result = report['result']
+    boxes = BoxFrames(result)
+    found = page.evaluate(f'[...Array({len(TIMES)}).keys()].map(frame => VADLab.boxesAt(frame))')
+    for frame, shown in enumerate(found):
+        expected = boxes.at(frame)
+        assert [box['label'] for box in shown] == [box.label for box in expected] == ['person <b>']
+        corners = np.array(expected[0].corners) / [128, 96, 128, 96]
+        assert np.abs(np.array(shown[0]['corners']) - corners).max() < 1e-6
+    places = []
+    for _ in range(2):
+        page.keyboard.press('Shift+ArrowRight' if places else 'n')
+        page.wait_for_timeout(400)
+        frame = frame_of(page)
+        picture = shot(page, '#stage').astype(int)
+        width = picture.shape[0] * 128 / 96
+        left = (picture.shape[1] - width) / 2
+        x1, y1, x2, y2 = np.array(boxes.at(frame)[0].corners) / [128, 96, 128, 96]
+        row = picture[round((y1 + y2) / 2 * picture.shape[0])]
+        orange = np.flatnonzero(np.abs(row - [217, 72, 22]).sum(axis=1) < 60)
+        assert abs(orange.min() - (left + x1 * width)) < 3
+        assert abs(orange.max() - (left + x2 * width)) < 3
+        places.append(int(orange.min()))
+    assert places[1] > places[0] + 50
+    page.keyboard.press('b')
+    assert page.locator('#boxes').get_attribute('data-count') == '0'
+
+
+def test_hostile_texts_stay_text(open_page, report):
+    page = open_page(report['hostile'])
+    assert page.locator('h1').text_content() == HOSTILE
+    assert page.locator('#events strong').first.text_content() == HOSTILE
+    assert page.locator('#events .reason').first.text_content() == HOSTILE
+    page.locator('#events .mark').first.click()
+    assert HOSTILE in page.locator('#marks').text_content()
+    page.locator('.about summary').click()
+    assert page.locator('ul.inline li').first.text_content() == HOSTILE
+    index = open_page(report['index'], page.context)
+    assert index.locator(f'.video[data-name={json.dumps(HOSTILE)}] h2').text_content() == HOSTILE
+    failed = open_page(report['failed'], page.context)
+    assert HOSTILE in failed.locator('[role=alert]').text_content()
+    for one in (page, index, failed):
+        assert one.evaluate('window.hacked') is None
+        assert one.locator('img[src=x]').count() == 0
+
+
+def test_list_is_filtered_sorted_and_previews(open_page, report):
+    page = open_page(report['index'])
+
+    def shown():
+        return page.locator('.video:visible').evaluate_all('rows => rows.map(row => row.dataset.name)')
+
+    assert shown() == ['cam 1/a.mp4', HOSTILE, LONG, 'broken.mp4']
+    page.locator('#f-sort').select_option('duration')
+    assert shown()[0] == LONG
+    page.locator('#f-class').select_option('Riot')
+    assert shown() == ['cam 1/a.mp4']
+    page.locator('#f-class').select_option('')
+    page.locator('#f-score').fill('0.8')
+    assert LONG not in shown()
+    assert 'cam 1/a.mp4' in shown()
+    page.locator('#f-score').fill('')
+    page.locator('#f-text').fill('CAM 1')
+    assert shown() == ['cam 1/a.mp4']
+    page.locator('#f-text').fill('')
+    page.locator('#f-events').select_option('error')
+    assert shown() == ['broken.mp4']
+    page.locator('#f-text').fill('nothing like it')
+    assert page.locator('#empty').is_visible()
+    page.locator('#f-reset').click()
+    assert len(shown()) == 4
+    page.locator('#f-sort').select_option('name')
+    cover = page.locator('.video[data-name="cam 1/a.mp4"] .cover')
+    cover.scroll_into_view_if_needed()
+    box = cover.bounding_box()
+    numbers = []
+    for share in (0.05, 0.95):
+        page.mouse.move(box['x'] + share * box['width'], box['y'] + 40)
+        page.wait_for_timeout(100)
+        numbers.append(read_number(shot(page, '.video[data-name="cam 1/a.mp4"] .frame')))
+    assert numbers == [5, 95]  # the middle of the first and of the last tenth
+    page.mouse.move(0, 0)
+    page.locator('.video h2 a').nth(shown().index('cam 1/a.mp4')).click()
+    page.wait_for_url('**/pages/**')
+    page.keyboard.press('[')
+    page.wait_for_url(lambda url: 'cam' not in url)
+    page.locator('#to-list').click()
+    page.wait_for_url('**/index.html')
+    assert page.locator('#f-sort').input_value() == 'name'
+
+
+def test_three_hours_open_in_less_than_two_seconds(open_page, report):
+    seconds = []
+    for _ in range(2):
+        page = open_page(report['a'])
+        start = time.monotonic()
+        page.goto(report['long'].as_uri())
+        page.wait_for_function('document.querySelectorAll("#events .event").length > 10')
+        seconds.append(time.monotonic() - start)
+    assert min(seconds) < 2
+    curve = shot(page, '#curve')
+    assert (np.abs(curve.astype(int) - [31, 95, 174]).sum(axis=2) < 60).any(axis=0).mean() > 0.9
+    page.locator('#zoom-in').click()
+    page.keyboard.press('n')
+    assert frame_of(page) > 0
+    assert page.locator('.novideo').text_content().startswith('No video: There is no video')
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_phone_width_and_both_colour_schemes(open_page, report, scheme):
+    page = open_page(report['index'], viewport={'width': 360, 'height': 740}, color_scheme=scheme)
+    for path in (report['index'], report['a'], report['hostile'], report['long'], report['failed']):
+        page.goto(path.as_uri())
+        assert page.evaluate('document.documentElement.scrollWidth') <= 360, path.name
+        colours = page.evaluate(
+            '[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]'
+        )
+        back, ink = ([int(part) for part in text[4:-1].split(',')[:3]] for text in colours)
+        assert (sum(back) < 150 < 600 < sum(ink)) if scheme == 'dark' else (sum(ink) < 150 < 600 < sum(back))
+    page.goto(report['a'].as_uri())
+    assert page.locator('#cursor').bounding_box()['width'] > 250
+    page.locator('#classes summary').click()
+    page.wait_for_timeout(100)
+    assert (shot(page, '#class-curves').std(axis=(0, 1)) > 1).any()
+
+
+def test_curve_is_drawn_in_its_place(open_page, report):
+    """Oracle: the highest point of the curve is at the time of the highest score."""
+    page = open_page(report['a'])
+    page.mouse.move(0, 0)
+    picture = shot(page, '#curve').astype(int)
+    blue = np.abs(picture - [31, 95, 174]).sum(axis=2) < 60
+    top = np.flatnonzero(blue.any(axis=1))[0]
+    x = np.flatnonzero(blue[top]).mean() / picture.shape[1]
+    result = report['result']
+    assert x == pytest.approx(result.times[result.scores.argmax()] / result.duration_s, abs=0.01)
+    assert LIMITS.high == 0.6
