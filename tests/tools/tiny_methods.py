@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import yaml
 from mmengine.model import BaseModel
 
@@ -74,6 +76,15 @@ test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='ClassificationMetric')
 test_evaluator = val_evaluator
 """
+WINDOWS = """
+_base_ = ['{root}/{demo}']
+data_root = '{data}'
+image_size = 16
+width = 8
+batch_size = 2
+num_workers = 0
+tensorboard = False
+"""
 CLIP = """
 _base_ = ['{root}/configs/clip_synthetic_pretrain.py']
 steps = 2
@@ -112,13 +123,34 @@ def _write_snippets(folder):
     return tiny_features.write_data(folder, dim=64)
 
 
+def _write_clips(folder):
+    """Clips of 18 frames as folders of pictures: noise around grey, and in anomalous frames a white square."""
+    random = np.random.default_rng(0)
+    for split, names in (('train', 'ab'), ('test', 'abc')):
+        for name in names:  # test_c is normal
+            place = folder / split / f'{split}_{name}'
+            place.mkdir(parents=True)
+            for i in range(18):
+                picture = random.integers(90, 110, (16, 16, 3)).astype(np.uint8)
+                if split == 'test' and name != 'c' and i >= 10:
+                    picture[4:10, 4:10] = 255
+                cv2.imwrite(str(place / f'{i:03d}.png'), picture)
+            if split == 'test':
+                (folder / 'truth').mkdir(exist_ok=True)
+                np.save(folder / 'truth' / f'{place.name}.npy', (np.arange(18) >= 10) & (name != 'c'))
+    return folder
+
+
 #: Task: the settings above, and what writes the data.
 TASKS = {
     'weakly supervised video anomaly detection': (SNIPPETS, _write_snippets),
     'video anomaly detection': (VIDEOS, tiny_ucf.write_data),
     'image captioning': (CAPTIONS, lambda folder: toy_captions.write_data(folder, dim=64)),
     'audio-visual wildlife behaviour': (CLIPS, toy_clips.write_data),
+    'one-class video anomaly detection': (WINDOWS, _write_clips),
 }
+#: Methods with other data than most of their task.
+OTHER_DATA = {'MULDE': (SNIPPETS, _write_snippets)}
 INDEX = yaml.safe_load((ROOT / 'configs/model-index.yml').read_text(encoding='utf-8'))
 #: Experiment: the entry of a method of the index that has something to train.
 ENTRIES = {
@@ -160,7 +192,8 @@ def write_experiment(name, folder, train):
     data.mkdir(parents=True, exist_ok=True)
     path = folder / f'tiny_{name}.py'
     if name in ENTRIES:
-        settings, write = TASKS[ENTRIES[name]['task']]
+        entry = ENTRIES[name]
+        settings, write = OTHER_DATA.get(entry['class'], TASKS[entry['task']])
         text = settings.replace('{more}', '').format(root=ROOT, demo=ENTRIES[name]['demo'], data=write(data))
     elif name == 'vadclip_aligned':
         more = "model = dict(score_branch='aligned')"

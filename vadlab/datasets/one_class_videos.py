@@ -57,6 +57,8 @@ class OneClassVideos(AnnotatedDataset):
 
     #: Checks of ``tools/verify.py`` in addition to those of every data set.
     verification = ('videos',)
+    #: Training and test clips may have the same names, as UCSD's in MNAD's tree: ``SplitLeakageHook`` compares paths.
+    names_repeat = True
 
     def __init__(
         self,

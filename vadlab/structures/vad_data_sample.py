@@ -24,6 +24,8 @@ class VADDataSample(BaseDataElement):
         crop_inds (list[int]): The number of each crop.
         num_snippets (int): Snippets in ``inputs`` that are real, after resampling; the others are padding.
         snippet_len (int): Frames per snippet, mostly 16.
+        score_normalisation (str): ``per_clip`` if a method scaled ``pred_scores`` and ``pred_logits`` by their minimum
+            and maximum in this video; absent otherwise.
 
     Ground truth:
         gt_label (int): Class index, the first if there are several; 0 is Normal, -1 is anomalous of unknown class.

@@ -69,6 +69,15 @@ def test_every_number_has_a_protocol_that_names_the_choices():
     assert '0.25' in metric.protocol['frame/far']
 
 
+def test_scores_that_were_scaled_per_test_clip_are_told_in_every_protocol(samples):
+    metric = FrameScoreMetric()
+    evaluate(metric, samples)
+    assert 'per_clip' not in metric.protocol['frame/auc']
+    samples[1].set_metainfo(dict(score_normalisation='per_clip'))
+    evaluate(metric, samples)
+    assert all('EACH TEST CLIP (per_clip)' in text for text in metric.protocol.values())
+
+
 def test_macro_modes_that_add_frames_use_probabilities(samples):
     skip, pad = (evaluate(FrameScoreMetric(macro_mode=mode), samples)['frame/macro_auc'] for mode in ('skip', 'pad01'))
     assert pad > skip

@@ -17,7 +17,7 @@ class SplitLeakageHook(Hook):
     """
 
     def before_train(self, runner: Any) -> None:
-        """Compare the ids of the videos."""
+        """Compare the ids of the videos, and their paths where training and test clips have the same names."""
         if runner.val_loop is None:
             return
         evaluated = _video_ids(runner.val_loop.dataloader.dataset)
@@ -31,8 +31,9 @@ class SplitLeakageHook(Hook):
 
 
 def _video_ids(dataset: Any) -> set[str]:
-    """Ids of a data set's videos; empty for data sets without ids."""
+    """Ids of a data set's videos; empty for data sets without ids. With ``names_repeat``, their paths instead."""
     if not isinstance(dataset, BaseDataset):
         return set()
-    ids = (dataset.get_data_info(i).get('video_id') for i in range(len(dataset)))
+    key = 'video_path' if getattr(dataset, 'names_repeat', False) else 'video_id'
+    ids = (dataset.get_data_info(i).get(key) for i in range(len(dataset)))
     return {video_id for video_id in ids if video_id is not None}

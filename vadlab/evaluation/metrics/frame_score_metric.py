@@ -75,6 +75,7 @@ class FrameScoreMetric(ProtocolMetric):
         self.rank_by = 'scores' if self.smoothing else choose('rank_by', rank_by, RANK_BY)
         # Inputs of the last evaluation, for `protocol` and for pictures.
         self.has_classes = False
+        self.per_clip = False
         self.class_areas = np.zeros(0)
 
     @property
@@ -86,6 +87,11 @@ class FrameScoreMetric(ProtocolMetric):
             common += f', intervals {mode}'
         if self.length_policy != 'error':
             common += f', other lengths: {self.length_policy}'
+        if self.per_clip:
+            common += (
+                ', SCORES SCALED TO 0..1 BY MINIMUM AND MAXIMUM OF EACH TEST CLIP (per_clip): this needs the whole clip, '
+                'and numbers without it are not comparable'
+            )
         smoothed = f', smoothed over snippets by {self.smoothing}' if self.smoothing else ''
         ties = f'{smoothed}, ties count half{common}'
         rule = f'by {"logit" if self.rank_by == "logits" else "score"}{ties}'
@@ -134,6 +140,7 @@ class FrameScoreMetric(ProtocolMetric):
         scores, counted = ground_truth.match_lengths(video_id, scores, num_frames, self.length_policy)
         labels = intervals_to_mask(field_of(sample, 'gt_intervals', name), num_frames)[:counted]
         result = {'sample_id': video_id, 'logits': logits, 'scores': scores, 'labels': labels, 'off_by': off_by}
+        result['per_clip'] = sample.get('score_normalisation') == 'per_clip'
         if sample.get('pred_class_scores') is not None:
             result |= self._classes(sample, video_id, num_frames)
         return result
@@ -166,6 +173,7 @@ class FrameScoreMetric(ProtocolMetric):
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Compute the numbers over all videos."""
         results = self.checked(results)
+        self.per_clip = any(result['per_clip'] for result in results)
         logits, scores, labels = ([result[key] for result in results] for key in ('logits', 'scores', 'labels'))
         self.log_other_lengths([result['off_by'] for result in results], self.length_policy)
         with self.warnings_to_log():
