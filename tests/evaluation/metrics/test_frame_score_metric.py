@@ -75,7 +75,7 @@ def test_scores_that_were_scaled_per_test_clip_are_told_in_every_protocol(sample
     assert 'per_clip' not in metric.protocol['frame/auc']
     samples[1].set_metainfo(dict(score_normalisation='per_clip'))
     evaluate(metric, samples)
-    assert all('EACH TEST CLIP (per_clip)' in text for text in metric.protocol.values())
+    assert all('WARNING: scores scaled to 0..1' in text for text in metric.protocol.values())
 
 
 def test_macro_modes_that_add_frames_use_probabilities(samples):

@@ -89,8 +89,8 @@ class FrameScoreMetric(ProtocolMetric):
             common += f', other lengths: {self.length_policy}'
         if self.per_clip:
             common += (
-                ', SCORES SCALED TO 0..1 BY MINIMUM AND MAXIMUM OF EACH TEST CLIP (per_clip): this needs the whole clip, '
-                'and numbers without it are not comparable'
+                ', WARNING: scores scaled to 0..1 by minimum and maximum of each test clip (per_clip), which uses the '
+                'whole clip; not comparable with numbers without it'
             )
         smoothed = f', smoothed over snippets by {self.smoothing}' if self.smoothing else ''
         ties = f'{smoothed}, ties count half{common}'
