@@ -9,6 +9,7 @@ frames_file = 'frames.json'
 interval_mode = 'half_open'
 classes = ('Normal', 'Arson', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery', 'Vandalism')
 feature_dim = 64
+feature_config = 'vadlab::features_clip_demo.py'
 num_workers = 0
 max_epochs = 100  # 3 iterations each
 val_interval = 50  # epochs

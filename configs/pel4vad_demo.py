@@ -8,6 +8,7 @@ test_ann_file = 'test.txt'
 frames_file = 'frames.json'
 classes = ('Normal', 'Arson', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery', 'Vandalism')
 feature_dim = 64
+feature_config = 'vadlab::features_clip_demo.py'
 prompts = 'configs/concepts/ucf_crime.json'
 clip = 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors'
 prompt_dim = 64

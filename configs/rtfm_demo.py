@@ -10,6 +10,7 @@ interval_mode = 'half_open'
 classes = ('Normal', 'Arson', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery', 'Vandalism')
 batch_size = 32
 feature_dim = 64
+feature_config = 'vadlab::features_clip_demo.py'
 num_workers = 0
 max_epochs = 20  # 6 iterations each
 val_interval = 10  # epochs

@@ -8,6 +8,7 @@ test_ann_file = 'test.txt'
 frames_file = 'frames.json'
 classes = ('Normal', 'Arson', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery', 'Vandalism')
 feature_dim = 64
+feature_config = 'vadlab::features_clip_demo.py'
 width = 128
 max_snippets = 32  # the videos have 15 to 90
 batch_size = 32

@@ -9,6 +9,7 @@ frames_file = 'frames.json'
 classes = ('Normal', 'Arson', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery', 'Vandalism')
 pretrained = 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors'
 feature_dim = 64
+feature_config = 'vadlab::features_clip_demo.py'
 embed_dim = 64
 text_width = 64
 text_layers = 4

@@ -1,10 +1,16 @@
-"""Caption images and videos: ``python tools/infer.py CONFIG CHECKPOINT INPUT... --out DIR``."""
+"""Predict for any files: ``python tools/infer.py CONFIG CHECKPOINT INPUT... --out DIR``.
+
+A detector scores videos and lists anomalous events; a captioner captions images and frames of videos; a recogniser
+names species and behaviour of clips.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,57 +24,227 @@ from vadlab.visualization.report.file_names import picture_name
 from vadlab.visualization.report.picture_page import Article, PicturePage
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
+
     from vadlab.apis.inferencers.caption_inferencer import Described
     from vadlab.apis.inferencers.caption_inputs import CaptionInput
+    from vadlab.apis.inferencers.vad_inferencer import VADInferencer
+    from vadlab.structures.video_result import VideoResult
 
 
 NO_CHECKPOINT = 'none'
 _DPI = 110
+#: Options of one task, with their defaults: others are refused for another task.
+_OF_VIDEOS = {
+    'prompt': None, 'negative': None, 'prompt_file': None, 'negative_file': None, 'sampling': None, 'threshold': None,
+    'min_s': None, 'gap_s': None, 'fps': 25.0, 'feature_config': None,
+}  # fmt: skip
+_OF_CAPTIONS = {'every': 2.0, 'frames': None, 'no_pictures': False}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Print a caption for each image, and for frames of each video. --out also writes captions.json, '
-        'a picture with the concept of each patch, and an HTML page of all.'
+        description='Detectors: print the anomalous events of videos; --out also writes the score of every frame. '
+        'Captioners: print a caption for each image, and for frames of each video; --out also writes captions.json, a '
+        'picture with the concept of each patch, and an HTML page of all. Recognisers: print species and behaviour.'
     )
-    parser.add_argument('config', help='the experiment, such as configs/fsgr_coco.py')
+    parser.add_argument('config', help='the experiment, such as configs/fgclip_demo.py')
     parser.add_argument(
-        'checkpoint', help='trained weights; "none" if the model loads its weights itself (an ensemble)'
+        'checkpoint', help='trained weights; "none" for zero-shot, and if the model loads its weights itself'
     )
-    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='images, videos, or folders of them')
-    parser.add_argument('--out', type=Path, metavar='DIR', help='folder for captions.json, pictures and index.html')
-    frames = parser.add_mutually_exclusive_group()
+    parser.add_argument(
+        'inputs',
+        nargs='+',
+        metavar='INPUT',
+        help='videos (for captioners also images), folders of them, folders of frames, lists (.txt), or patterns',
+    )
+    parser.add_argument('--out', type=Path, metavar='DIR', help='folder for the results; a killed run continues there')
+    parser.add_argument('--batch-size', type=int, help='images or frames per forward pass (default: 16, videos 32)')
+    parser.add_argument('--workers', type=int, default=2, help='threads that read videos (default: 2)')
+    parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
+    _add_video_arguments(parser.add_argument_group('detectors'))
+    captions = parser.add_argument_group('captioners')
+    frames = captions.add_mutually_exclusive_group()
     frames.add_argument(
         '--every', type=float, default=2.0, metavar='S', help='caption a frame every S seconds of a video (default: 2)'
     )
     frames.add_argument('--frames', type=int, metavar='N', help='caption N evenly spaced frames of a video')
-    parser.add_argument('--no-pictures', action='store_true', help='do not draw pictures')
-    parser.add_argument('--batch-size', type=int, default=16, help='images per forward pass (default: 16)')
-    parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
+    captions.add_argument('--no-pictures', action='store_true', help='do not draw pictures')
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
 
+def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--prompt', action='append', metavar='TEXT', help='look for this instead of the classes; may be repeated'
+    )
+    group.add_argument('--negative', action='append', metavar='TEXT', help='what is normal; may be repeated')
+    group.add_argument('--prompt-file', metavar='FILE', help='prompts or class names, one per line')
+    group.add_argument('--negative-file', metavar='FILE', help='what is normal, one per line')
+    group.add_argument(
+        '--sampling',
+        metavar='N',
+        help='score every Nth frame; "test": the frames of the test; "auto" (default): those, or every 16th if more',
+    )
+    group.add_argument(
+        '--threshold',
+        type=float,
+        nargs='+',
+        metavar='HIGH [LOW]',
+        help='an event reaches HIGH and stays above LOW (default: from tools/calibrate.py)',
+    )
+    group.add_argument('--min-s', type=float, metavar='S', help='shortest event in seconds')
+    group.add_argument('--gap-s', type=float, metavar='S', help='longest gap inside an event in seconds')
+    group.add_argument('--fps', type=float, default=25.0, help='frame rate of folders of frames (default: 25)')
+    group.add_argument('--feature-config', metavar='FILE', help='extractor for a method on snippet features')
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit status, 2 if a file cannot be read."""
+    """Run the command; return the exit status, 2 if a file cannot be used."""
     args = parse_args(argv)
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
         require_checkpoint(args.checkpoint)
-    require_paths(args.inputs, 'image, video or folder')
+    require_paths([path for path in args.inputs if not has_magic(path)], 'image, video or folder')
+    require_paths([path for path in (args.prompt_file, args.negative_file) if path], 'file')
     if args.out:
-        check_writable(args.out / 'captions.json', '--out')
+        check_writable(args.out / 'results.json', '--out')
     if args.every <= 0 or (args.frames is not None and args.frames < 1):
         raise ConfigError('--every and --frames must be positive.')
+    thresholds = _thresholds(args)
 
+    config = config_from_arguments(args, check=False)
+    kinds = {step['type'] for step in (config.get('test_dataloader') or {}).get('dataset', {}).get('pipeline') or []}
+    if 'LoadImage' in kinds:
+        _refuse(args, _OF_VIDEOS, 'a captioner')
+        return caption_files(args, config)
+    _refuse(args, _OF_CAPTIONS, 'a detector' if 'PackAudioVisualInputs' not in kinds else 'a recogniser')
+    return score_videos(args, config, thresholds)
+
+
+def _refuse(args: argparse.Namespace, options: dict[str, Any], what: str) -> None:
+    """Refuse options that have no meaning for the model."""
+    for name, default in options.items():
+        if getattr(args, name) != default:
+            raise ConfigError(f'--{name.replace("_", "-")} is not an option for {what}, which {args.config} describes.')
+
+
+def _thresholds(args: argparse.Namespace) -> dict[str, float] | None:
+    """Values of the thresholds on the command line; None without any."""
+    given = {name: getattr(args, name) for name in ('min_s', 'gap_s') if getattr(args, name) is not None}
+    if args.threshold is not None:
+        if len(args.threshold) > 2:
+            raise ConfigError('--threshold: give one or two numbers, HIGH and LOW.')
+        given |= {'high': args.threshold[0], 'low': args.threshold[-1]}
+        if given['low'] > given['high']:
+            raise ConfigError(f'--threshold: HIGH={given["high"]:g} comes first, and is at least LOW={given["low"]:g}.')
+    if any(given.get(name, 0) < 0 for name in ('min_s', 'gap_s')):
+        raise ConfigError('--min-s and --gap-s must be at least 0.')
+    return given or None
+
+
+# ------------------------------------------------------------------------------------------------------------ detectors
+
+
+def score_videos(args: argparse.Namespace, config: Config, given: dict[str, float] | None) -> int:
+    """Score videos and print their events; return the exit status."""
+    from vadlab.apis.inferencers.vad_inferencer import VADInferencer, sampling_of
+    from vadlab.apis.inferencers.video_inputs import all_prompts, find_sources
+
+    find_sources(args.inputs)  # find missing files before the model is built
+    prompts, negatives = all_prompts(args.prompt, args.prompt_file), all_prompts(args.negative, args.negative_file)
+    inferencer = VADInferencer(
+        config,
+        args.checkpoint,
+        args.device,
+        sampling_of(args.sampling or 'auto'),
+        workers=args.workers,
+        batch_size=args.batch_size or 32,
+        fps=args.fps,
+        feature_config=args.feature_config,
+    )
+    inferencer.use_prompts(prompts, negatives)
+    if given is not None:
+        source = 'given on the command line' if 'high' in given else inferencer.chosen_thresholds().source
+        inferencer.thresholds = replace(inferencer.chosen_thresholds(), **given, source=source)
+    tell_thresholds(inferencer, args)
+    failed = 0
+    for result in inferencer(args.inputs, prompts, negatives, out=args.out, progress=True):
+        if result.error is None:
+            say('\n'.join(event_table(result)), flush=True)
+        else:
+            failed += 1
+            say(f'not scored: {result.error}', file=sys.stderr)
+    if args.out:
+        say(f'\nresults: {args.out}')
+    if failed:
+        say(f'{failed} videos could not be scored', file=sys.stderr)
+    return 2 if failed else 0
+
+
+def tell_thresholds(inferencer: VADInferencer, args: argparse.Namespace) -> None:
+    """Print the thresholds, and where they come from."""
+    chosen = inferencer.chosen_thresholds()
+    say(f'frames: {inferencer.sampled}')
+    text = f'events: score >= {chosen.high:.4g}, from and to {chosen.low:.4g}'
+    text += f', at least {chosen.min_s:g} s' if chosen.min_s else ''
+    text += f', gaps up to {chosen.gap_s:g} s' if chosen.gap_s else ''
+    say(f'{text}; {chosen.source}')
+    if chosen.false_alarms_per_hour is not None:
+        found = inferencer.calibration()
+        say(
+            f'        {chosen.false_alarms_per_hour:.2f} false alarms an hour there'
+            + (f' ({found.path})' if found else '')
+        )
+    if chosen.source.startswith('not calibrated'):
+        say(
+            'warning: 0.5 means little for a model that was not calibrated. Calibrate on footage without anomalies: '
+            f'python tools/calibrate.py {args.config} {args.checkpoint} FOLDER',
+            file=sys.stderr,
+        )
+
+
+def event_table(result: VideoResult) -> list[str]:
+    """Lines with the events of a video."""
+    count = len(result.events)
+    lines = [
+        f'{result.name}  {clock(result.duration_s)}, highest score {result.scores.max():.3f}, '
+        f'{count or "no"} event{"" if count == 1 else "s"}'
+    ]
+    for event in result.events:
+        label = f'  {event.label}' if event.label else ''
+        span = f'{clock(event.start_s)} to {clock(event.end_s)}'
+        lines.append(f'  {span}  peak {clock(event.peak_s)}  {event.score:.3f}{label}')
+        if event.reason:
+            lines.append(f'      {event.reason}')
+    return lines
+
+
+def clock(seconds: float) -> str:
+    """Time as ``m:ss.s`` or ``h:mm:ss.s``.
+
+    >>> clock(3.25), clock(59.96), clock(3725.0)
+    ('0:03.2', '1:00.0', '1:02:05.0')
+    """
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    head = f'{hours}:{minutes:02d}' if hours else f'{minutes}'
+    return f'{head}:{rest // 10:02d}.{rest % 10}'
+
+
+# ------------------------------------------------------------------------------------------------------------- captions
+
+
+def caption_files(args: argparse.Namespace, config: Config) -> int:
+    """Caption images and frames of videos; return the exit status."""
     from vadlab.apis.inferencers.caption_inferencer import CaptionInferencer
     from vadlab.apis.inferencers.caption_inputs import find_inputs, read_inputs
 
     find_inputs(args.inputs)  # find missing files before the model is built
-    config = config_from_arguments(args, check=False)
     checkpoint = None if args.checkpoint == NO_CHECKPOINT else args.checkpoint
-    inferencer = CaptionInferencer(config, checkpoint, args.device, args.batch_size)
+    inferencer = CaptionInferencer(config, checkpoint, args.device, 16 if args.batch_size is None else args.batch_size)
 
     unread: list[CaptionInput] = []
     records: list[dict[str, Any]] = []

@@ -78,8 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if missing:
         raise ConfigError(f'{args.config} cannot be tested: it sets no {", ".join(missing)}.')
     untrained = args.checkpoint == NO_CHECKPOINT
+    weights = None
     if not untrained:
-        read_checkpoint(args.checkpoint)  # find a wrong file before minutes of building
+        weights = read_checkpoint(args.checkpoint)['state_dict']  # find a wrong file before minutes of building
     elif config.model.get('pretrained') is None:
         raise ConfigError(
             f'{args.config} has no model.pretrained: without a checkpoint its weights would be random. '
@@ -111,6 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         runner.register_hook(ReportHook(args.report, run_info(args, config)), 'LOW')
     if untrained:
         runner.init_weights()
+    use_calibration(runner, args.config, '' if untrained else args.checkpoint, weights)
     metrics = runner.test()
     protocol: dict[str, str] = {}
     for metric in runner.test_evaluator.metrics:
@@ -139,6 +141,24 @@ def run_info(args: argparse.Namespace, config: Any) -> Any:
     checkpoint = '' if args.checkpoint == NO_CHECKPOINT else args.checkpoint
     protocol = 'test set of the config; the metrics are in the list of videos'
     return RunInfo(args.config, checkpoint, config.model.type, protocol=protocol)
+
+
+def use_calibration(runner: Any, config: str, checkpoint: str, weights: Any) -> None:
+    """Let metrics of frame scores also use the threshold that ``tools/calibrate.py`` wrote beside the checkpoint."""
+    from vadlab.checkpoints.weights_hash import weights_sha256
+    from vadlab.evaluation.calibration import calibration_path, find_calibration
+    from vadlab.evaluation.metrics import FrameScoreMetric
+
+    if not calibration_path(checkpoint, config).is_file():
+        return
+    found = find_calibration(checkpoint, config)
+    assert found is not None
+    if why := found.why_other(weights_sha256(runner.model.state_dict() if weights is None else weights)):
+        runner.logger.warning(f'{found.path} is not used: {why}')
+        return
+    for metric in runner.test_loop.evaluator.metrics:
+        if isinstance(metric, FrameScoreMetric):
+            metric.calibrate(found.thresholds.high, f'{found.path}: {found.thresholds.source}')
 
 
 def write_report(

@@ -21,6 +21,7 @@ from vadlab.apis.features.comparison import FeatureSet
 from vadlab.apis.features.feature_writer import all_markers, is_done, is_whole
 from vadlab.apis.features.recipe import read_recipe
 from vadlab.apis.features.video_list import find_videos
+from vadlab.apis.inferencers.video_inputs import read_prompts
 from vadlab.apis.modality_ablation import read_subsets
 from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.checkpoints import read_tensor_file
@@ -55,6 +56,7 @@ from vadlab.datasets.formats.wildlife_layouts import LAYOUTS
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.datasets.video.image_reader import read_image
+from vadlab.evaluation.calibration import CalibrationFile
 from vadlab.evaluation.functional.captions import WordNet
 from vadlab.evaluation.protocols import PROTOCOLS, read_ground_truth
 from vadlab.evaluation.region_files import DETECTION_COLUMNS, TRACK_COLUMNS, read_region_files
@@ -303,6 +305,10 @@ def _report_entry(path):
         report.add(VideoResult.failed('a', 'a.mp4', 'damaged'))
 
 
+def _calibration(path):
+    CalibrationFile(path, Thresholds(0.5, 0.2), Calibration(1.0, 2, 0.2, 0, 0, (0.5,)), 'abc', 'all', ('a',)).save()
+
+
 def _scalars(*records):
     return _lines({'iter': 1, 'time': 0.5, 'loss': 1.0}, {'frame/auc': 0.5, 'step': 1}, {'iter': 2, 'time': 0.5})
 
@@ -421,6 +427,8 @@ READERS = [
     Reader('clip folder', 'vadlab/models/checkpoints/clip_loading.py', 'config.json', 'json', _hugging_face, lambda d: load_clip_checkpoint(d)),
     Reader('video result', 'vadlab/structures/video_result.py', 'a.json', 'json', _result, lambda d: VideoResult.load(d / 'a.json')),
     Reader('arrays of a video result', 'vadlab/structures/video_result.py', 'a.npz', 'npz', _result, lambda d: VideoResult.load(d / 'a.json')),
+    Reader('prompts', 'vadlab/apis/inferencers/video_inputs.py', 'p.txt', 'text', _text('a fire\n# a comment\nsmoke\n'), lambda d: read_prompts(d / 'p.txt')),
+    Reader('calibration', 'vadlab/evaluation/calibration.py', 'a.json', 'json', _calibration, lambda d: CalibrationFile.load(d / 'a.json')),
     Reader('record of a run', 'vadlab/structures/video_result.py', 'run.json', 'json', _run, lambda d: RunInfo.load(d)),
     Reader('shards', 'vadlab/models/checkpoints/hugging_face_folder.py', 'model.safetensors.index.json', 'json', _shards, lambda d: sorted(read_folder_weights(d)[0])),
     Reader('entry of a report', 'vadlab/visualization/report/video_report.py', 'entries/a.json', 'json', _report_entry, lambda d: read_entries(d)),
@@ -438,6 +446,7 @@ READERS = [
 #: Modules that open files, but none from outside, or leave the reading to others; and why.
 OTHERS = {
     'vadlab/apis/features/extraction.py': 'hashes weights',
+    'vadlab/apis/inferencers/vad_inferencer.py': "reads results with video_result's reader",
     'vadlab/apis/preparation/av_clip_preparation.py': 'locks, and appends to its own manifest',
     'vadlab/apis/preparation/prepare_av_clip.py': 'writes',
     'vadlab/datasets/damaged_video_counter.py': "reads this process's own temporary file",

@@ -98,8 +98,10 @@ def test_mistakes_end_before_a_model_is_built(infer, captions_file, tiny_file, c
         infer([str(captions_file), str(checkpoint), 'gone'])
     with pytest.raises(ConfigError, match='must be positive'):
         infer([str(captions_file), str(checkpoint), image, '--every', '0'])
-    with pytest.raises(ConfigError, match='reads no images'):
+    with pytest.raises(CheckpointError, match=r'another model than the config describes \(FGCLIP\)'):
         infer([str(tiny_file), str(checkpoint), image])
+    with pytest.raises(ConfigError, match='--prompt is not an option for a captioner'):
+        infer([str(captions_file), str(checkpoint), image, '--prompt', 'a fire'])
     with pytest.raises(ConfigError, match='FSGR is a trained method. Give a checkpoint'):
         infer([str(captions_file), 'none', image])
 

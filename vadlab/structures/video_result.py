@@ -126,6 +126,7 @@ class RunInfo:
         protocol (str): How the numbers were made, in words.
         thresholds (Thresholds | None): The thresholds of the events.
         calibration (Calibration | None): Scores on normal footage.
+        weights (str): Identifies the weights, so that a run is continued only with the same ones.
     """
 
     config: str
@@ -135,6 +136,7 @@ class RunInfo:
     protocol: str = ''
     thresholds: Thresholds | None = None
     calibration: Calibration | None = None
+    weights: str = ''
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write ``run.json`` to a folder of results; return its path."""
@@ -468,5 +470,5 @@ _SHAPE = {
 }  # fmt: skip
 _RUN_SHAPE = {
     'config': str, 'checkpoint': str, 'model': str, 'prompts': [str], 'protocol': str, 'thresholds?': Any,
-    'calibration?': Any,
+    'calibration?': Any, 'weights?': str,
 }  # fmt: skip

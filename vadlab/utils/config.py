@@ -42,6 +42,7 @@ __all__ = [
     'RUNNER_KEYS',
     'ConfigWarning',
     'config_differences',
+    'config_path',
     'load_config',
     'parse_cfg_options',
     'read_config',
@@ -61,10 +62,12 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
     'sanity_check',
     'smoke_pass',  # the former name of sanity_check
     'features',
+    'feature_config',  # of a method on snippet features: the config of an extractor, for raw videos
 }
 
-#: Those of them that no expression of a config reads: ``features`` of an extraction is a variable of a data set.
-_PLACES = RUNNER_KEYS - {'features'}
+#: Those of them that no expression of a config reads: ``features`` of an extraction is a variable of a data set, and
+#: ``feature_config`` one that a config may change.
+_PLACES = RUNNER_KEYS - {'features', 'feature_config'}
 _SCALARS = (bool, int, float, str, type(None))
 
 #: What ``vadlab::`` means in a ``_base_``: configs/ of the clone that the package is installed from.
@@ -250,6 +253,11 @@ def _read(path: Path, seen: tuple[Path, ...]) -> _Source:
             source.bases = [_read(_base_path(base, path), (*seen, path.resolve())) for base in bases]
             break
     return source
+
+
+def config_path(name: str | Path) -> Path:
+    """Path of a config: ``vadlab::features_clip_vit_b16.py`` is in VADLab's own folder; others are unchanged."""
+    return _base_path(str(name), Path()) if '::' in str(name) else Path(name)
 
 
 def _base_path(base: str, path: Path) -> Path:

@@ -127,6 +127,7 @@ def _config(  # beside the arguments of the Runner
     activation_checkpointing: Any,
     efficient_conv_bn_eval: Any,
     features: dict | None,
+    feature_config: str | None,
 ) -> None: ...
 
 

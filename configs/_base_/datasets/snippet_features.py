@@ -21,6 +21,7 @@ classes = ('Normal', 'Anomaly')
 
 snippet_len = 16  # frames
 feature_dim = 512
+feature_config = 'vadlab::features_clip_vit_b16.py'  # tools/infer.py extracts features of raw videos by it
 crops = 'separate'  # in training: all (one sample), separate (one sample per crop), or the number of a crop
 test_crops = 'all'  # scores are averaged over the crops that the list names
 max_snippets = 256  # in training; tests take whole videos

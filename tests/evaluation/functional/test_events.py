@@ -82,8 +82,8 @@ def test_the_class_that_is_highest_at_the_peak_is_the_reason():
     (found,) = explain_events([event], np.array([0, 7, 14]), scores, ['Normal', 'Arson', 'Fighting'])
     assert found.label == 'Fighting'
     assert found.reason == (
-        'Fighting rises from 0.00 (median of the video) to 0.60, then Arson with 0.30; Normal has 0.10, in the '
-        'median 0.80'
+        'at the peak Fighting 0.60 (median of the video 0.00), Arson 0.30 (median of the video 0.20), '
+        'Normal 0.10 (median of the video 0.80)'
     )
     assert found.start == 4
     assert explain_events([event], np.array([0]), np.ones((1, 1)), ['Normal']) == (event,)

@@ -39,6 +39,15 @@ def test_all_numbers_equal_scikit_learn(samples):
     assert 0 < numbers['frame/eer'] < 1
 
 
+def test_far_at_a_calibrated_threshold_is_a_number_of_its_own(samples):
+    metric = FrameScoreMetric()
+    metric.calibrate(0.75, 'epoch_1.calibration.json')
+    numbers = evaluate(metric, samples)
+    assert numbers['frame/far_calibrated'] == (samples[2].pred_scores.numpy() >= 0.75).mean()
+    assert numbers['frame/far'] == (samples[2].pred_scores.numpy() >= 0.5).mean()
+    assert 'score >= 0.75 (epoch_1.calibration.json)' in metric.protocol['frame/far_calibrated']
+
+
 def test_ranks_by_margins_where_probabilities_saturate():
     sample = scored('a', [50.0, 60.0], [[1, 2]], 1)
     assert sample.pred_scores.tolist() == [1, 1]
@@ -56,7 +65,7 @@ def test_runs_in_an_evaluator_built_from_a_config(samples):
 
 def test_every_number_has_a_protocol_that_names_the_choices():
     metric = FrameScoreMetric(macro_mode='pad01', length_policy='truncate', far_threshold=0.25)
-    assert set(metric.protocol) == {f'frame/{key}' for key in metric.higher_is_better if key != 'mauc'}
+    assert set(metric.protocol) == {f'frame/{key}' for key in {*metric.higher_is_better} - {'mauc', 'far_calibrated'}}
     assert 'pad01' in metric.protocol['frame/macro_auc']
     assert 'truncate' in metric.protocol['frame/auc']
     assert 'matlab' not in metric.protocol['frame/auc']
@@ -210,7 +219,11 @@ def test_class_wise_auc_equals_scikit_learn():
     metric = FrameScoreMetric()
     numbers = evaluate(metric, samples)
     assert numbers['frame/mauc'] == pytest.approx(expected, abs=1e-12)
-    assert set(metric.protocol) == set(numbers) == {f'frame/{key}' for key in metric.higher_is_better}
+    assert (
+        set(metric.protocol)
+        == set(numbers)
+        == {f'frame/{key}' for key in {*metric.higher_is_better} - {'far_calibrated'}}
+    )
     assert np.isnan(metric.class_areas).tolist() == [False, False, True]
 
 

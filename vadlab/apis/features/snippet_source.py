@@ -1,10 +1,7 @@
 """Snippets of many videos, decoded ahead of the model in threads, in bounded memory."""
 
-import queue
-import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +9,7 @@ import numpy as np
 from vadlab.datasets.video.pyav_reader import stream_in_order, stream_pyav
 from vadlab.datasets.video.video_index import VideoIndex, index_video
 from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.read_ahead import read_ahead
 
 from .snippet_plan import SnippetPlan
 from .video_list import VideoItem
@@ -51,11 +49,6 @@ class Failed:
 
     video: VideoItem
     reason: str
-
-
-@dataclass
-class _Crashed:
-    error: BaseException
 
 
 class SnippetSource:
@@ -106,60 +99,18 @@ class SnippetSource:
 
     def __call__(self, videos: list[VideoItem]) -> Generator[Opened | Snippet | Ended | Failed, None, None]:
         """Deliver the snippets of these videos; closing the iterator stops the threads."""
-        todo: queue.SimpleQueue[VideoItem] = queue.SimpleQueue()
-        for video in videos:
-            todo.put(video)
         # Initial estimate of a frame's size; snippets of one run have similar sizes.
         side = self.resize if isinstance(self.resize, int) else max(self.resize)
         snippet_bytes = 3 * side * side * 4 // 3 * len(self.plan.offsets)
-        ready: queue.Queue[Any] = queue.Queue(maxsize=int(np.clip(self.max_bytes // snippet_bytes, 2, 512)))
-        stop = threading.Event()
 
-        def put(item: Any) -> None:
-            while not stop.is_set():
-                try:
-                    ready.put(item, timeout=0.2)
-                    return
-                except queue.Full:
-                    continue
-            raise _StoppedError
-
-        def work() -> None:
+        def items_of(video: VideoItem) -> Iterator[Opened | Snippet | Ended | Failed]:
             try:
-                while not stop.is_set():
-                    try:
-                        video = todo.get_nowait()
-                    except queue.Empty:
-                        break
-                    try:
-                        for item in self.snippets_of(video):
-                            put(item)
-                    except (DataError, OSError) as error:
-                        put(Failed(video, str(error)))
-                put(None)
-            except _StoppedError:
-                pass
-            except BaseException as error:  # a bug: the consumer raises it with its traceback
-                if not stop.is_set():
-                    ready.put(_Crashed(error))
+                yield from self.snippets_of(video)
+            except (DataError, OSError) as error:
+                yield Failed(video, str(error))
 
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(self.workers, len(videos)))]
-        for thread in threads:
-            thread.start()
-        running = len(threads)
-        try:
-            while running:
-                item = ready.get()
-                if item is None:
-                    running -= 1
-                elif isinstance(item, _Crashed):
-                    raise item.error
-                else:
-                    yield item
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+        most = int(np.clip(self.max_bytes // snippet_bytes, 2, 512))
+        yield from read_ahead(videos, items_of, self.workers, most)
 
     def snippets_of(self, video: VideoItem) -> Iterator[Opened | Snippet | Ended]:
         """Decode one video.
@@ -261,7 +212,3 @@ class SnippetSource:
     def _resized(self, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         method = {'bilinear': cv2.INTER_LINEAR, 'bicubic': cv2.INTER_CUBIC, 'area': cv2.INTER_AREA}[self.interpolation]
         return cv2.resize(picture, size[::-1], interpolation=method)
-
-
-class _StoppedError(Exception):
-    """The consumer has stopped."""

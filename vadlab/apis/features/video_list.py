@@ -27,7 +27,9 @@ class VideoItem:
     size: int
 
 
-def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | None = None) -> list[VideoItem]:
+def find_videos(
+    sources: Sequence[str | os.PathLike], root: str | os.PathLike | None = None, keep_ending: bool = False
+) -> list[VideoItem]:
     """Videos from files, folders (searched to any depth) and ``.txt`` lists (one path per line).
 
     In a folder without video files, each subfolder of images is a video, with frames in natural order of their names.
@@ -37,6 +39,7 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
         sources (Sequence): Files, folders, lists.
         root (str | None): Names are paths below this folder. By default, names of files in a given folder are paths
             below that folder, and the name of a given file is its file name.
+        keep_ending (bool): Names keep the file's ending.
 
     Returns:
         list[VideoItem]: Videos sorted by name, each file once.
@@ -53,17 +56,17 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
                 subfolders[:] = natural_sorted(s for s in subfolders if not s.startswith('.'))
                 for path in (Path(folder) / file for file in files):
                     if path.suffix.lower() in VIDEO_ENDINGS and not path.name.startswith('.'):
-                        files_here[str(path)] = _name(path, Path(root) if root else source)
+                        files_here[str(path)] = _name(path, Path(root) if root else source, keep_ending)
             for video, name in (files_here or _frame_folders(source, root)).items():
                 found.setdefault(video, name)
         elif source.suffix == '.txt' and source.is_file():
             base = Path(root) if root else source.parent
             for path in _listed(source, base):
                 _must_exist(path, f'named in {source}')
-                found.setdefault(str(path), _name(path, base))
+                found.setdefault(str(path), _name(path, base, keep_ending))
         else:
             _must_exist(source, 'named on the command line')
-            found.setdefault(str(source), _name(source, Path(root) if root else source.parent))
+            found.setdefault(str(source), _name(source, Path(root) if root else source.parent, keep_ending))
     by_name = defaultdict(set)
     for file, name in found.items():
         by_name[name].add(os.path.realpath(file))
@@ -79,7 +82,7 @@ def find_videos(sources: Sequence[str | os.PathLike], root: str | os.PathLike | 
             f'No videos under {", ".join(map(str, sources))}. Known endings: {" ".join(sorted(VIDEO_ENDINGS))}'
         )
     check_names(found, 'videos')
-    items = {name: VideoItem(file, name, _size(file)) for file, name in found.items()}
+    items = {name: VideoItem(file, name, size_of(file)) for file, name in found.items()}
     return [items[name] for name in natural_sorted(items)]
 
 
@@ -124,7 +127,7 @@ def _frame_folders(source: Path, root: str | os.PathLike | None) -> dict[str, st
     return found
 
 
-def _size(path: str) -> int:
+def size_of(path: str) -> int:
     """Size of a file, or of all files of a folder, in bytes."""
     return os.path.getsize(path) if os.path.isfile(path) else sum(entry.stat().st_size for entry in os.scandir(path))
 
@@ -134,8 +137,8 @@ def _must_exist(path: Path, why: str) -> None:
         raise MissingFileError(f'There is no video {path} ({why}).')
 
 
-def _name(path: Path, root: Path) -> str:
+def _name(path: Path, root: Path, keep_ending: bool = False) -> str:
     relative = Path(os.path.relpath(path, root))
     if relative.parts[0] == '..':
         raise ConfigError(f'{path} does not lie under {root}. Name a --root that is above all videos.')
-    return (relative if path.is_dir() else relative.with_suffix('')).as_posix()
+    return (relative if keep_ending or path.is_dir() else relative.with_suffix('')).as_posix()

@@ -1,20 +1,18 @@
 """Caption images with a trained captioner."""
 
-import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 
-from vadlab.checkpoints.checkpoint_io import load_weights, read_checkpoint
-from vadlab.engine.build_errors import config_mistakes
-from vadlab.registry import MODELS, TRANSFORMS
 from vadlab.utils.errors import ConfigError
 
+from .base_inferencer import BaseInferencer, build_steps, steps_of_test
 from .caption_inputs import CaptionInput
 
 
@@ -37,12 +35,12 @@ class Described:
     seen: np.ndarray
 
 
-class CaptionInferencer:
+class CaptionInferencer(BaseInferencer):
     """Captions images, with the test preprocessing of the config.
 
     Args:
-        config (Config): The experiment, from :func:`~vadlab.utils.config.load_config`.
-        checkpoint (str | None): Trained weights; None if the model loads its weights itself (an ensemble).
+        config (Config | str | Path): The experiment.
+        checkpoint (str | Path | None): Trained weights; None if the model loads its weights itself (an ensemble).
         device (str | None): Device of the model; by default the GPU, if there is one.
         batch_size (int): Images per forward pass, >= 1.
 
@@ -51,23 +49,26 @@ class CaptionInferencer:
         CheckpointError: The weights do not fit the model.
     """
 
-    def __init__(self, config: Config, checkpoint: str | None, device: str | None = None, batch_size: int = 16) -> None:
+    def __init__(
+        self,
+        config: Config | str | Path,
+        checkpoint: str | Path | None,
+        device: str | None = None,
+        batch_size: int = 16,
+    ) -> None:
         if batch_size < 1:
             raise ConfigError(f'CaptionInferencer: batch_size={batch_size} must be at least 1.')
         self.batch_size = batch_size
+        super().__init__(config, checkpoint, device)
+
+    def check_config(self, config: Config) -> None:
+        """Check that the test reads images; see :class:`BaseInferencer`."""
         self.pipeline = _pipeline(config)
-        weights = None if checkpoint is None else read_checkpoint(checkpoint)['state_dict']
-        with config_mistakes():
-            self.model = MODELS.build(copy.deepcopy(config.model))
+
+    def check_model(self) -> None:
+        """Check that the model is a captioner; see :class:`BaseInferencer`."""
         if not hasattr(self.model, 'concepts'):
-            raise ConfigError(f'{config.model.type} is not a captioner: it has no concepts of patches.')
-        if weights is not None:
-            load_weights(self.model, weights, str(checkpoint))
-        elif getattr(self.model, 'needs_training', False):
-            raise ConfigError(f'{config.model.type} is a trained method. Give a checkpoint.')
-        else:
-            self.model.init_weights()
-        self.model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu')).eval()
+            raise ConfigError(f'{self.config.model.type} is not a captioner: it has no concepts of patches.')
 
     @property
     def concepts(self) -> list[str]:
@@ -102,11 +103,11 @@ class CaptionInferencer:
 
 def _pipeline(config: Config) -> Compose:
     """The test pipeline after the image is loaded."""
-    steps = (config.get('test_dataloader') or {}).get('dataset', {}).get('pipeline') or []
+    steps = steps_of_test(config)
     kinds = [step['type'] for step in steps]
     if 'LoadImage' not in kinds:
         raise ConfigError(
             f'The test of this config reads no images (its pipeline is {", ".join(kinds) or "empty"}): it cannot '
-            'caption any.'
+            'caption any. A detector or a recogniser scores videos: python tools/infer.py CONFIG CHECKPOINT VIDEO...'
         )
-    return Compose([TRANSFORMS.build(dict(step)) for step in steps[kinds.index('LoadImage') + 1 :]])
+    return build_steps(steps[kinds.index('LoadImage') + 1 :])

@@ -96,11 +96,14 @@ def explain_events(
         row = class_scores[int(np.argmin(np.abs(np.asarray(frame_inds) - event.peak)))]
         order = sorted(abnormal, key=lambda i: -row[i])
         first = order[0]
-        reason = f'{classes[first]} rises from {usual[first]:.2f} (median of the video) to {row[first]:.2f}'
+        named = [first]
         if len(order) > 1 and row[order[1]] >= 0.01:
-            reason += f', then {classes[order[1]]} with {row[order[1]]:.2f}'
+            named.append(order[1])
         if normal is not None:
-            reason += f'; {classes[normal]} has {row[normal]:.2f}, in the median {usual[normal]:.2f}'
+            named.append(normal)
+        reason = 'at the peak ' + ', '.join(
+            f'{classes[i]} {row[i]:.2f} (median of the video {usual[i]:.2f})' for i in named
+        )
         explained.append(replace(event, label=classes[first], reason=reason))
     return tuple(explained)
 

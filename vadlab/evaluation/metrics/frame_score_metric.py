@@ -50,6 +50,7 @@ class FrameScoreMetric(ProtocolMetric):
         'macro_auc': True,
         'eer': False,
         'far': False,
+        'far_calibrated': False,
         'mauc': True,
     }
 
@@ -71,12 +72,22 @@ class FrameScoreMetric(ProtocolMetric):
         if not 0 <= far_threshold <= 1:
             raise ConfigError(f'far_threshold is {far_threshold}; a probability lies in 0..1')
         self.far_threshold = far_threshold
+        self.calibrated: tuple[float, str] | None = None
         self.smoothing = snippets.Smoothing.parse(smoothing)
         self.rank_by = 'scores' if self.smoothing else choose('rank_by', rank_by, RANK_BY)
         # Inputs of the last evaluation, for `protocol` and for pictures.
         self.has_classes = False
         self.per_clip = False
         self.class_areas = np.zeros(0)
+
+    def calibrate(self, threshold: float, source: str) -> None:
+        """Also compute FAR at a calibrated threshold, as ``far_calibrated``.
+
+        Args:
+            threshold (float): Scores at or above it are alarms.
+            source (str): Where it comes from, for the protocol.
+        """
+        self.calibrated = (threshold, source)
 
     @property
     def protocol(self) -> dict[str, str]:
@@ -111,6 +122,11 @@ class FrameScoreMetric(ProtocolMetric):
             'eer': f'false positive rate where it equals the miss rate; {rule}',
             'far': f'share of frames of normal videos with score >= {self.far_threshold:g}{smoothed}{common}',
         }
+        if self.calibrated is not None:
+            threshold, source = self.calibrated
+            texts['far_calibrated'] = (
+                f'share of frames of normal videos with score >= {threshold:g} ({source}){smoothed}{common}'
+            )
         if self.has_classes:
             texts['mauc'] = (
                 'mean over anomaly classes of the ROC AUC of its probability, its frames against all others; classes '
@@ -190,6 +206,8 @@ class FrameScoreMetric(ProtocolMetric):
                 'eer': ranking.equal_error_rate(counts),
                 'far': frame_scores.false_alarm_rate(scores, labels, self.far_threshold),
             }
+            if self.calibrated is not None:
+                numbers['far_calibrated'] = frame_scores.false_alarm_rate(scores, labels, self.calibrated[0])
             return numbers | self._mean_class_auc(results)
 
     def _mean_class_auc(self, results: list[dict[str, Any]]) -> dict[str, float]:

@@ -20,7 +20,7 @@ from vadlab.utils.errors import ConfigError
 
 from ..checkpoints.clip_loading import init_from_clip
 from ..data_preprocessors.vad_data_preprocessor import WaitingVideos
-from ..heads.prompt_scoring_head import PromptScoringHead, to_every_frame
+from ..heads.prompt_scoring_head import PromptScoringHead, to_every_frame, tokenize_prompts
 from ..layers.gather import any_rank, gather_rows, world_size
 from ..layers.gradient_cache import GradientCache
 from ..layers.logit_scale import MAX_LOGIT_SCALE, SCRATCH_LOGIT_SCALE, log_logit_scales, new_logit_scale, scale_of
@@ -130,6 +130,7 @@ class FGCLIP(BaseModel):
         self._diagnostics: dict[str, Tensor] = {}
 
         self.score_head: PromptScoringHead | None = None if score_head is None else MODELS.build(score_head)
+        self._own_head = self.score_head  # of the config; use_prompts replaces score_head
         self.grounding_head = None if grounding_head is None else MODELS.build(grounding_head)
         self.tokenizer_cfg = tokenizer or dict(type='CLIPTokenizer')
         self._prompts = WeightsCache[Tensor]()
@@ -487,6 +488,75 @@ class FGCLIP(BaseModel):
     def _frames_of(self, frames: Tensor, sample: VADDataSample) -> Tensor:
         """Frames of a video as they lie in the batch, without padding, shape (t, 3, height, width)."""
         return frames
+
+    # ------------------------------------------------------------------- frame by frame, for videos of any length
+
+    def use_prompts(self, prompts: Sequence[str] | None, negatives: Sequence[str] | None = None) -> None:
+        """Score frames by other prompts than those of the config, until the next call.
+
+        Args:
+            prompts (Sequence[str] | None): What is looked for, in words; None for the classes of the config.
+            negatives (Sequence[str] | None): What counts as normal; None for the config's phrases.
+
+        Raises:
+            ConfigError: The config has no score_head, or a prompt cannot be used.
+        """
+        if self._own_head is None:
+            raise ConfigError('FGCLIP: this config has no score_head, so it has no frame scores.')
+        head = self._own_head if prompts is None else self._own_head.with_prompts(prompts, negatives)
+        if prompts is not None:
+            tokenize_prompts(head, TOKENIZERS.build(self.tokenizer_cfg).encode, self.text.context_length)
+        self.score_head, self._prompts = head, WeightsCache[Tensor]()
+
+    def embed_frames(self, inputs: Tensor) -> Tensor:
+        """Embed frames of any videos as unit vectors.
+
+        Args:
+            inputs (Tensor): Normalised frames, shape (n, 3, height, width).
+
+        Returns:
+            Tensor: float32, shape (n, e).
+        """
+        cls_d, _ = self.vision(inputs)
+        return _unit(self.visual_projection(cls_d))
+
+    def score_embeds(self, frame_embeds: Tensor) -> tuple[Tensor, Tensor]:
+        """Score all sampled frames of one video, as :meth:`predict` does.
+
+        Args:
+            frame_embeds (Tensor): Output of :meth:`embed_frames`, in order of time, shape (t, e).
+
+        Returns:
+            tuple[Tensor, Tensor]: Logits, shape (t,); probabilities of the classes of ``score_head``, shape (t, c).
+        """
+        assert self.score_head is not None
+        prompts_ke, scale = self._prompts.get(self._encode_prompts), self._frame_scale()
+        embeds_1te = frame_embeds[None].to(prompts_ke.device)
+        logits_1t = self.score_head(embeds_1te, prompts_ke, scale)
+        return logits_1t[0], self.score_head.class_scores(embeds_1te, prompts_ke, scale)[0]
+
+    def embed_grid(self, inputs: Tensor) -> Tensor:
+        """Embed the cells of the patch grid of frames in the space of regions, not normalised.
+
+        Args:
+            inputs (Tensor): Normalised frames, shape (n, 3, height, width).
+
+        Returns:
+            Tensor: float32, shape (n, e, h, w).
+        """
+        _, dense_ndhw = self.vision(inputs, torch.ones(len(inputs), dtype=torch.bool))
+        return self.roi_projection(dense_ndhw.permute(0, 2, 3, 1)).permute(0, 3, 1, 2).float()
+
+    def embed_phrases(self, phrases: Sequence[str]) -> Tensor:
+        """Embed phrases in the templates of ``score_head`` as unit vectors, float32, shape (k, e).
+
+        Raises:
+            ConfigError: A phrase is too long.
+        """
+        assert self._own_head is not None
+        head = self._own_head.with_prompts(phrases, ['nothing'])
+        tokens = tokenize_prompts(head, TOKENIZERS.build(self.tokenizer_cfg).encode, self.text.context_length)
+        return head.ensemble(self.encode_texts(tokens))[1:]  # the first is the negative one
 
     def _encode_prompts(self) -> Tensor:
         """One unit vector per score prompt, shape (k, e)."""

@@ -10,7 +10,7 @@ from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
 from ..checkpoints.clip_loading import init_text_from_clip
-from ..heads.prompt_scoring_head import PromptScoringHead
+from ..heads.prompt_scoring_head import PromptScoringHead, tokenize_prompts
 from ..layers.logit_scale import new_logit_scale, scale_of
 from ..layers.weights_cache import WeightsCache
 from .snippet_detector import SnippetDetector
@@ -59,8 +59,9 @@ class ZeroShotCLIP(SnippetDetector):
         self.requires_grad_(False)
         head = dict(type='PromptScoringHead', normal_class=classes[0], **(score_head or {}))
         self.score_head: PromptScoringHead = MODELS.build(dict(classes=list(classes), **head))
-        encode = TOKENIZERS.build(tokenizer or dict(type='CLIPTokenizer')).encode
-        self._tokens = [torch.tensor(encode(text, self.text.context_length)) for text in self.score_head.texts]
+        self._own_head = self.score_head  # of the config; use_prompts replaces score_head
+        self._encode = TOKENIZERS.build(tokenizer or dict(type='CLIPTokenizer')).encode
+        self._tokens = [torch.tensor(self._encode(text, self.text.context_length)) for text in self.score_head.texts]
         self.pretrained = pretrained
         self._prompts = WeightsCache[Tensor]()
 
@@ -71,6 +72,21 @@ class ZeroShotCLIP(SnippetDetector):
         self._is_init = True
         if self.pretrained is not None:
             init_text_from_clip(self, self.pretrained)
+
+    def use_prompts(self, prompts: Sequence[str] | None, negatives: Sequence[str] | None = None) -> None:
+        """Score by other prompts than those of the config, until the next call; see :meth:`FGCLIP.use_prompts`.
+
+        Raises:
+            ConfigError: A prompt cannot be used.
+        """
+        limit = self.text.context_length
+        if prompts is None:
+            head = self._own_head
+            tokens = [torch.tensor(self._encode(text, limit)) for text in head.texts]
+        else:
+            head = self._own_head.with_prompts(prompts, negatives)
+            tokens = tokenize_prompts(head, self._encode, limit)
+        self.score_head, self._tokens, self._prompts = head, tokens, WeightsCache[Tensor]()
 
     def loss(self, feats_bctd: Tensor, mask_bt: Tensor, data_samples: list[VADDataSample]) -> dict[str, Tensor]:
         """Not available: this method is not trained.

@@ -4,7 +4,8 @@ Shape suffixes: b videos, t frames, e embedding channels, k prompts (one phrase 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -77,6 +78,8 @@ class PromptScoringHead(nn.Module):
             raise ConfigError(f'PromptScoringHead: each template holds one {{}} for the phrase; got {list(templates)}.')
         if score_window < 1 or score_window % 2 == 0:
             raise ConfigError(f'PromptScoringHead: score_window must be odd and positive, got {score_window}.')
+        self.classes = tuple(classes)
+        self.normal_class = normal_class
         self.templates = tuple(templates)
         self.score_window = score_window
         self.phrases: list[str] = []
@@ -91,6 +94,39 @@ class PromptScoringHead(nn.Module):
         owners = torch.tensor(class_of_phrase)
         self.register_buffer('is_normal', owners == list(classes).index(normal_class), persistent=False)
         self.register_buffer('is_of_class', owners == torch.arange(len(classes))[:, None], persistent=False)
+
+    @property
+    def normal_phrases(self) -> list[str]:
+        """Phrases of the class that is not anomalous."""
+        return [phrase for phrase, is_normal in zip(self.phrases, self.is_normal.tolist(), strict=True) if is_normal]
+
+    def with_prompts(self, prompts: Sequence[str], negatives: Sequence[str] | None = None) -> 'PromptScoringHead':
+        """A head that looks for other things, each prompt a class of its own; templates and window stay.
+
+        Args:
+            prompts (Sequence[str]): What is looked for, in words: ``a person lying on the floor``.
+            negatives (Sequence[str] | None): What counts as normal, in words; None keeps the phrases of the normal
+                class.
+
+        Raises:
+            ConfigError: There is no prompt, one is empty or there twice, or a prompt is also a negative one.
+        """
+        prompts = list(prompts)
+        others = self.normal_phrases if negatives is None else list(negatives)
+        if not prompts or not others or not all(text.strip() for text in [*prompts, *others]):
+            raise ConfigError('Prompts: give at least one, and none that is empty.')
+        twice = next((text for text in prompts if [*prompts, *others].count(text) > 1), None)
+        if twice is not None:
+            raise ConfigError(f'Prompts: {twice!r} is there twice. Each prompt is a class, so name it once.')
+        if self.normal_class in prompts:
+            raise ConfigError(
+                f'Prompts: {self.normal_class!r} is the class that is not anomalous; give it as a negative.'
+            )
+        phrases = {self.normal_class: others, **{text: [text] for text in prompts}}
+        head = PromptScoringHead(
+            [self.normal_class, *prompts], phrases, self.templates, self.normal_class, self.score_window
+        )
+        return head.to(self.is_normal.device)
 
     @property
     def texts(self) -> list[str]:
@@ -148,6 +184,26 @@ class PromptScoringHead(nn.Module):
             )
             frames_bte = F.normalize(means_bet.transpose(1, 2), dim=-1)
         return logit_scale * frames_bte @ prompt_embeds.float().T
+
+
+def tokenize_prompts(head: PromptScoringHead, encode: Callable[[str, int], list[int]], limit: int) -> list[Tensor]:
+    """Token ids of all texts of a head that was given prompts, each int64, shape (l,).
+
+    Args:
+        head (PromptScoringHead): The head.
+        encode (Callable): Takes a text and a largest number of ids.
+        limit (int): Tokens that the text tower takes, start and end included.
+
+    Raises:
+        ConfigError: A prompt has more tokens in one of the templates; the message names it.
+    """
+    tokens = [torch.tensor(encode(text, sys.maxsize)) for text in head.texts]
+    for text, ids in zip(head.texts, tokens, strict=True):
+        if len(ids) > limit:
+            raise ConfigError(
+                f'Prompts: {text[:80]!r}... has {len(ids)} tokens, and the text tower takes {limit}. Use fewer words.'
+            )
+    return tokens
 
 
 def in_words(name: str) -> str:

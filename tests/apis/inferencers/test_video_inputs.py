@@ -1,0 +1,87 @@
+import cv2
+import numpy as np
+import pytest
+
+from vadlab.apis.inferencers.video_inputs import find_sources, read_prompts
+from vadlab.utils.errors import DataError, MissingFileError
+
+
+def names(*inputs):
+    return [source.name for source in find_sources(list(inputs))]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ('b/v10.mp4', 'b/v2.mp4', 'a.avi', 'note.md'):
+        path = tmp_path / 'videos' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / 'videos'
+
+
+def test_files_folders_lists_and_patterns(folder, tmp_path):
+    assert names(folder) == ['a.avi', 'b/v2.mp4', 'b/v10.mp4']
+    assert names(str(folder / 'b' / '*.mp4')) == ['v2.mp4', 'v10.mp4']
+    assert names(folder / 'note.md', folder / 'a.avi', folder / 'a.avi') == ['note.md', 'a.avi']
+    (folder / 'some.txt').write_text('b/v2.mp4\n')
+    assert names(folder / 'some.txt') == ['b/v2.mp4']
+    assert [source.name for source in find_sources(folder / 'a.avi')] == ['a.avi']
+
+
+def test_a_folder_of_frames_is_a_video(tmp_path):
+    for i in range(2):
+        (tmp_path / 'Test' / f'0{i}').mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / 'Test' / f'0{i}' / '1.jpg'), np.zeros((8, 8, 3), np.uint8))
+    assert names(tmp_path / 'Test') == ['00', '01']
+    assert names(tmp_path / 'Test' / '01') == ['01']
+
+
+def test_equal_names_get_their_folders(tmp_path):
+    for name in ('x/cam/a.mp4', 'y/cam/a.mp4', 'z/b.mp4'):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.touch()
+    found = names(tmp_path / 'x' / 'cam' / 'a.mp4', tmp_path / 'y' / 'cam' / 'a.mp4', tmp_path / 'z' / 'b.mp4')
+    assert found == ['x/cam/a.mp4', 'y/cam/a.mp4', 'b.mp4']
+
+
+def test_a_name_with_the_characters_of_a_pattern_is_found(tmp_path):
+    (tmp_path / 'a[1].mp4').touch()
+    assert names(tmp_path / 'a[1].mp4') == ['a[1].mp4']
+
+
+def test_arrays_are_videos():
+    (source,) = find_sources(np.zeros((2, 4, 6, 3), np.uint8))
+    assert (source.name, source.path, source.frames.shape) == ('array_0', '', (2, 4, 6, 3))
+
+
+@pytest.mark.parametrize(
+    ('given', 'error', 'message'),
+    [
+        (['/gone.mp4'], MissingFileError, r'no video, folder or list /gone\.mp4'),
+        (['/gone*.mp4'], MissingFileError, r'Nothing matches the pattern /gone\*\.mp4'),
+        ([], DataError, 'list of inputs is empty'),
+        ([np.zeros((4, 6, 3), np.uint8)], DataError, r'Input 0 is an array of uint8, shape \(4, 6, 3\)'),
+        ([np.zeros((2, 4, 6, 3))], DataError, 'Input 0 is an array of float64'),
+        ([np.zeros((0, 4, 6, 3), np.uint8)], DataError, 'at least one frame'),
+    ],
+)
+def test_what_is_no_video_is_an_error(given, error, message):
+    with pytest.raises(error, match=message):
+        find_sources(given)
+
+
+def test_a_folder_without_a_video_is_an_error(tmp_path):
+    with pytest.raises(DataError, match='No videos under'):
+        find_sources(tmp_path)
+
+
+def test_prompts_are_read_from_a_file(tmp_path):
+    (tmp_path / 'p.txt').write_text('a person on the floor  # fallen\n\n# a comment\na fire\n')
+    assert read_prompts(tmp_path / 'p.txt') == ['a person on the floor', 'a fire']
+    (tmp_path / 'p.txt').write_text('a fire\nsmoke\nA Fire\n')
+    with pytest.raises(DataError, match=r"p\.txt, line 3: 'A Fire' is in line 1 already"):
+        read_prompts(tmp_path / 'p.txt')
+    (tmp_path / 'p.txt').write_text('# nothing\n')
+    with pytest.raises(DataError, match='has no prompt'):
+        read_prompts(tmp_path / 'p.txt')

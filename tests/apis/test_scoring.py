@@ -1,0 +1,33 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from vadlab.apis import load_model, score_video
+from vadlab.utils.errors import DataError, MissingFileError
+
+from .inferencers.conftest import tiny, videos  # noqa: F401 - fixtures
+
+
+def test_a_video_is_scored_without_caption_annotation_or_class(tiny, videos):  # noqa: F811
+    model = load_model(tiny / 'config.py', tiny / 'weights.pth')
+    result = score_video(model, videos[0])
+    assert result.scores.shape == result.times.shape == (24,)
+    assert 0 <= result.scores.min() <= result.scores.max() <= 1
+    assert all(event.label in result.classes for event in result.events)
+    (same,) = model([videos[0]])
+    assert np.array_equal(same.scores, result.scores)
+    prompted = score_video(model, videos[0], prompts=['a fire'], negatives=['a street'])
+    assert prompted.classes == ('Normal', 'a fire')
+
+
+def test_what_is_not_one_video_is_an_error(tiny, videos, tmp_path):  # noqa: F811
+    model = load_model(tiny / 'config.py', tiny / 'weights.pth')
+    with pytest.raises(MissingFileError, match='no video, folder or list'):
+        score_video(model, tmp_path / 'gone.mp4')
+    with pytest.raises(DataError, match='has 7 videos'):
+        score_video(model, videos[0].parent)
+    shutil.copy(videos[0], tmp_path / 'cut.mkv')
+    (tmp_path / 'text.mp4').write_text('text')
+    with pytest.raises(DataError, match=r'text\.mp4: damaged, or not a video'):
+        score_video(model, tmp_path / 'text.mp4')

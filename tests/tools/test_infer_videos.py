@@ -1,0 +1,203 @@
+"""tools/infer.py on videos, and tools/calibrate.py, through their commands."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tools.tiny_ucf import write_video
+from vadlab.registry import MODELS
+from vadlab.structures.video_result import VideoResult
+from vadlab.utils.config import load_config
+from vadlab.utils.errors import ConfigError, DataError
+
+
+@pytest.fixture
+def infer(load_tool):
+    return load_tool('infer').main
+
+
+@pytest.fixture
+def calibrate(load_tool):
+    return load_tool('calibrate').main
+
+
+@pytest.fixture
+def weights(tiny_file, tmp_path):
+    torch.manual_seed(0)
+    model = MODELS.build(load_config(tiny_file).model)
+    torch.nn.init.normal_(model.visual_projection.weight)
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'weights.pth')
+    return tmp_path / 'weights.pth'
+
+
+@pytest.fixture
+def folder(tiny_data):
+    return tiny_data / 'Videos'
+
+
+def test_scores_are_those_of_a_test(infer, test, tiny_file, weights, folder, tmp_path):
+    out, report = tmp_path / 'out', tmp_path / 'metrics.json'
+    command = [str(tiny_file), str(weights), str(folder), '--sampling', 'test', '--out', str(out)]
+    assert infer(command) == 0
+    assert test([str(tiny_file), str(weights), '--out', str(report), '--work-dir', str(tmp_path / 'work')]) == 0
+    tested = np.load(tmp_path / 'metrics.npz')
+    assert len(tested.files) == 3
+    for name in tested.files:
+        found = VideoResult.load(out / f'{name}.mp4.json')
+        np.testing.assert_allclose(found.scores, tested[name], rtol=0, atol=1e-6)
+
+
+def test_events_are_printed_with_time_class_and_reason(infer, tiny_file, weights, folder, capsys):
+    video = str(folder / 'Arson001.mp4')
+    assert infer([str(tiny_file), str(weights), video, '--threshold', '0', '--min-s', '0.5']) == 0
+    printed = capsys.readouterr()
+    assert 'events: score >= 0, from and to 0, at least 0.5 s; given on the command line' in printed.out
+    assert 'Arson001.mp4  0:00.8, highest score 0.' in printed.out
+    assert '  0:00.0 to 0:00.8  peak 0:00.' in printed.out
+    assert '      at the peak ' in printed.out
+    assert 'calibrated' not in printed.err
+    assert infer([str(tiny_file), str(weights), video, '--threshold', '0', '--min-s', '1']) == 0
+    assert 'no events' in capsys.readouterr().out
+
+
+def test_without_a_calibration_the_command_for_one_is_named(infer, tiny_file, weights, folder, capsys):
+    assert infer([str(tiny_file), str(weights), str(folder / 'Arson001.mp4')]) == 0
+    assert f'python tools/calibrate.py {tiny_file} {weights} FOLDER' in capsys.readouterr().err
+
+
+def test_a_calibration_is_found_and_named_by_every_command(
+    infer, calibrate, test, tiny_file, weights, folder, tmp_path, capsys
+):
+    normal = tmp_path / 'normal'
+    for i in range(3):
+        write_video(normal / f'calm{i}.mp4', seed=20 + i)
+    # 3 x 24 frames at 30 per second are 1/1500 of an hour: 1500 an hour allow one alarm.
+    assert calibrate([str(tiny_file), str(weights), str(normal), '--false-alarms-per-hour', '1500']) == 0
+    printed = capsys.readouterr().out
+    path = tmp_path / 'weights.calibration.json'
+    assert f'written: {path}' in printed
+    assert 'footage: 3 videos, 0.001 hours' in printed
+    content = json.loads(path.read_text())
+    peaks, high = content['calibration']['peaks'], content['thresholds']['high']
+    assert sum(peak >= high for peak in peaks) == 1
+    assert high == np.nextafter(np.float32(sorted(peaks)[-2]), np.float32(1))
+
+    assert infer([str(tiny_file), str(weights), str(normal)]) == 0
+    printed = capsys.readouterr().out
+    assert 'calibrated on 0.00 hours of 3 videos without anomalies' in printed
+    assert f'1500.00 false alarms an hour there ({path})' in printed
+    assert printed.count('1 event\n') == 1
+    assert printed.count('no events') == 2
+
+    assert test([str(tiny_file), str(weights), '--work-dir', str(tmp_path / 'work')]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith('frame/far_calibrated'))
+    assert f'score >= {high:g}' in line
+    assert str(path) in line
+
+
+def test_a_calibration_of_other_weights_frames_or_prompts_is_not_used(
+    infer, calibrate, tiny_file, weights, tmp_path, capsys
+):
+    video = str(write_video(tmp_path / 'calm.mp4'))
+    assert calibrate([str(tiny_file), str(weights), video]) == 0
+    assert infer([str(tiny_file), str(weights), video, '--prompt', 'a fire']) == 0
+    assert 'not calibrated' in capsys.readouterr().out
+    assert calibrate([str(tiny_file), str(weights), video, '--prompt', 'a fire']) == 0
+    capsys.readouterr()
+    assert infer([str(tiny_file), str(weights), video, '--prompt', 'a fire']) == 0
+    assert 'not calibrated' not in capsys.readouterr().out
+    assert infer([str(tiny_file), str(weights), video, '--sampling', '3']) == 0
+    assert 'not calibrated' in capsys.readouterr().out
+    state = torch.load(weights)
+    state['state_dict']['logit_scale'] += 0.1
+    torch.save(state, weights)
+    assert infer([str(tiny_file), str(weights), video]) == 0
+    assert 'not calibrated' in capsys.readouterr().out
+
+
+def test_footage_with_anomalies_or_without_a_video_cannot_calibrate(calibrate, tiny_file, weights, folder, tmp_path):
+    with pytest.raises(DataError, match='have the name of an anomaly'):
+        calibrate([str(tiny_file), str(weights), str(folder)])
+    (tmp_path / 'none').mkdir()
+    with pytest.raises(DataError, match='No videos under'):
+        calibrate([str(tiny_file), str(weights), str(tmp_path / 'none')])
+    (tmp_path / 'none' / 'a.mp4').touch()
+    with pytest.raises(DataError, match='None of the 1 videos can be scored'):
+        calibrate([str(tiny_file), str(weights), str(tmp_path / 'none')])
+
+
+def test_one_bad_file_gives_status_2_and_the_rest_is_scored(infer, tiny_file, weights, tmp_path, capsys):
+    write_video(tmp_path / 'videos' / 'a.mp4')
+    (tmp_path / 'videos' / 'b.mp4').touch()
+    assert infer([str(tiny_file), str(weights), str(tmp_path / 'videos')]) == 2
+    printed = capsys.readouterr()
+    assert 'a.mp4  0:00.8' in printed.out
+    assert 'not scored: ' in printed.err
+    assert '1 videos could not be scored' in printed.err
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--threshold', '0.2', '0.5'], 'HIGH=0.2 comes first, and is at least LOW=0.5'),
+        (['--threshold', '1', '2', '3'], 'one or two numbers'),
+        (['--min-s', '-1'], 'must be at least 0'),
+        (['--sampling', 'all'], 'give auto, test, or the number'),
+        (['--frames', '3'], '--frames is not an option for a detector'),
+        (['--prompt', 'a fire', '--prompt', 'a fire'], "'a fire' is there twice"),
+    ],
+)
+def test_options_that_cannot_be_used_are_an_error(infer, tiny_file, weights, folder, options, message):
+    with pytest.raises(ConfigError, match=message):
+        infer([str(tiny_file), str(weights), str(folder), *options])
+
+
+def test_prompts_come_from_the_command_line_and_from_files(infer, tiny_file, weights, folder, tmp_path):
+    (tmp_path / 'p.txt').write_text('smoke\na fire\n')
+    (tmp_path / 'n.txt').write_text('a quiet street\n')
+    out = tmp_path / 'out'
+    options = ['--prompt', 'a dog', '--prompt-file', str(tmp_path / 'p.txt')]
+    options += ['--negative-file', str(tmp_path / 'n.txt'), '--out', str(out)]
+    assert infer([str(tiny_file), str(weights), str(folder / 'Arson001.mp4'), *options]) == 0
+    assert VideoResult.load(out / 'Arson001.mp4.json').classes == ('Normal', 'a dog', 'smoke', 'a fire')
+    assert json.loads((out / 'run.json').read_text())['prompts'] == ['a dog', 'smoke', 'a fire']
+
+
+def test_a_snippet_method_scores_raw_videos_by_the_features_of_its_config(infer, load_tool, tmp_path, monkeypatch):
+    """The scores are those of the method on features that tools/extract_features.py writes."""
+    from tests.tools.tiny_methods import ROOT
+    from vadlab.apis.inferencers import vad_inferencer
+    from vadlab.apis.inferencers.snippet_scorer import SnippetScorer
+    from vadlab.models.detectors.snippet_detector import SnippetDetector
+
+    monkeypatch.chdir(ROOT)  # the demo's weights are named from there
+    folder = tmp_path / 'videos'
+    write_video(folder / 'a.mp4', frames=40)
+    write_video(folder / 'b' / 'a.mp4', frames=20, seed=1)
+    write_video(folder / 'c.mp4', frames=9, seed=2)  # shorter than a snippet
+    config = load_config('configs/mil_demo.py')
+    torch.manual_seed(0)
+    model = MODELS.build(config.model)
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'mil.pth')
+    monkeypatch.setattr(vad_inferencer, 'FEATURE_CACHE', tmp_path / 'cache')
+    inferencer = vad_inferencer.VADInferencer(config, tmp_path / 'mil.pth', feature_cache=tmp_path / 'cache')
+    assert isinstance(inferencer.scorer, SnippetScorer)
+    found = {result.name: result for result in inferencer(folder)}
+    extract = load_tool('extract_features').main
+    assert extract(['configs/features_clip_demo.py', str(folder), '--out', str(tmp_path / 'features')]) in (0, None)
+    assert isinstance(inferencer.model, SnippetDetector)
+    for name, frames in (('a', 40), ('b/a', 20), ('c', 9)):
+        feats = torch.from_numpy(np.load(tmp_path / 'features' / f'{name}__0.npy')).float()[None]
+        with torch.no_grad():
+            scores = inferencer.model.score(feats, torch.ones(1, feats.shape[1], dtype=torch.bool))['scores'][0]
+        result = found[f'{name}.mp4']
+        assert result.error is None
+        assert len(result.scores) == frames
+        wanted = scores.repeat_interleave(16).numpy()
+        wanted = np.pad(wanted, (0, max(frames - len(wanted), 0)), mode='edge')[:frames]
+        np.testing.assert_allclose(result.scores, wanted, atol=2e-3)
+    made = sorted(path.stat().st_mtime_ns for path in (tmp_path / 'cache').rglob('*.npy'))
+    list(inferencer(folder))
+    assert sorted(path.stat().st_mtime_ns for path in (tmp_path / 'cache').rglob('*.npy')) == made

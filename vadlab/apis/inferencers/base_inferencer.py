@@ -1,0 +1,93 @@
+"""What all inferencers share: the config, the model with its weights, the device."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+
+from vadlab.checkpoints.checkpoint_io import in_our_names, load_weights, read_checkpoint
+from vadlab.checkpoints.weights_hash import weights_sha256
+from vadlab.engine.build_errors import config_mistakes
+from vadlab.registry import MODELS, TRANSFORMS
+from vadlab.utils.config import load_config
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.runtime import quiet_third_parties
+from vadlab.utils.setup_env import register_all_modules
+
+#: The checkpoint of a model that loads its weights itself, or is used with the ``pretrained`` weights of its config.
+NO_CHECKPOINT = 'none'
+
+
+class BaseInferencer:
+    """A trained model, ready to predict for any files.
+
+    Args:
+        config (Config | str | Path): The experiment.
+        checkpoint (str | Path | None): Trained weights, ours or in a layout of the method's authors; None or ``none``
+            for a model that loads its weights itself.
+        device (str | None): Device of the model; by default the GPU, if there is one.
+
+    Raises:
+        ConfigError: The config has no model, or the method needs a checkpoint.
+        CheckpointError: The weights do not fit the model.
+    """
+
+    def __init__(
+        self, config: Config | str | Path, checkpoint: str | Path | None = None, device: str | None = None
+    ) -> None:
+        self.config_path = str((config.filename or '') if isinstance(config, Config) else config)
+        self.checkpoint = '' if checkpoint in (None, NO_CHECKPOINT) else str(checkpoint)
+        if not isinstance(config, Config):
+            quiet_third_parties()
+            register_all_modules()
+            config = load_config(config, {})
+        if config.get('model') is None:
+            raise ConfigError(f'{self.config_path or "The config"} describes no model.')
+        self.config = config
+        self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        self.check_config(config)
+        content = read_checkpoint(self.checkpoint) if self.checkpoint else {}
+        self.meta: dict[str, Any] = content.get('meta') or {}
+        with config_mistakes():
+            self.model = MODELS.build(copy.deepcopy(config.model))
+        self.check_model()
+        name = config.model.type
+        if content:
+            load_weights(self.model, in_our_names(self.model, content['state_dict'], self.checkpoint), self.checkpoint)
+        elif getattr(self.model, 'needs_training', False):
+            raise ConfigError(f'{name} is a trained method. Give a checkpoint.')
+        elif not hasattr(self.model, 'needs_training') and config.model.get('pretrained') is None:
+            raise ConfigError(f'{name}: without a checkpoint and without model.pretrained its weights would be random.')
+        else:
+            self.model.init_weights()
+        #: Identifies the weights, so that a calibration is used only with those that it was made with.
+        self.weights_id = weights_sha256(content['state_dict'] if content else self.model.state_dict())
+        self.model.to(self.device).eval()
+
+    def check_config(self, config: Config) -> None:
+        """Check the config before weights are read; inferencers override it.
+
+        Raises:
+            ConfigError: The config is of another task.
+        """
+
+    def check_model(self) -> None:
+        """Check the model before weights are loaded; inferencers override it.
+
+        Raises:
+            ConfigError: The model is of another task.
+        """
+
+
+def steps_of_test(config: Config) -> list[dict]:
+    """Configs of the transforms of the test, in their order."""
+    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+    return [dict(step) for step in dataset.get('pipeline') or []]
+
+
+def build_steps(steps: list[dict]) -> Compose:
+    """Transforms from their configs."""
+    return Compose([TRANSFORMS.build(dict(step)) for step in steps])

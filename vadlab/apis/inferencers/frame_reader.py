@@ -1,0 +1,192 @@
+"""Sampled frames of many videos, decoded ahead of the model in threads, in bounded memory."""
+
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+
+from vadlab.datasets.video import VideoIndex, index_video
+from vadlab.datasets.video.frame_folder import INTERPOLATIONS
+from vadlab.datasets.video.pyav_reader import stream_pyav
+from vadlab.utils.errors import DataError
+from vadlab.utils.read_ahead import read_ahead
+
+from .video_inputs import VideoSource
+
+_MAX_BYTES = 64_000_000  # of frames that wait for the model
+_SHORTEST_PART = 64  # chunks: shorter videos are not worth a second reader
+
+
+@dataclass
+class Opened:
+    """A video was opened: its length, and the frames that will come.
+
+    Attributes:
+        source (VideoSource): The video.
+        total_frames (int): N.
+        fps (float): Mean frame rate.
+        size (tuple[int, int]): Height and width of the upright picture.
+        times (np.ndarray): Presentation time of every frame in seconds, float64, shape (N,).
+        frame_inds (np.ndarray): Sampled frames, ascending, repeats allowed, int64, shape (T,).
+        index (VideoIndex | None): Its packets; None for an array.
+    """
+
+    source: VideoSource
+    total_frames: int
+    fps: float
+    size: tuple[int, int]
+    times: np.ndarray = field(repr=False)
+    frame_inds: np.ndarray = field(repr=False)
+    index: VideoIndex | None = field(default=None, repr=False)
+
+
+@dataclass
+class Chunk:
+    """Some sampled frames of a video.
+
+    Attributes:
+        source (VideoSource): The video.
+        start (int): Place of the first one among the distinct sampled frames.
+        frames (np.ndarray): RGB, uint8, shape (n, H, W, 3).
+    """
+
+    source: VideoSource
+    start: int
+    frames: np.ndarray = field(repr=False)
+
+
+@dataclass
+class Failed:
+    """A video cannot be read."""
+
+    source: VideoSource
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Distinct sampled frames ``start`` to ``stop`` of a video, for one thread; all of them if ``opened`` is None."""
+
+    source: VideoSource
+    opened: Opened | None = None
+    start: int = 0
+    stop: int = 0
+
+
+class FrameReader:
+    """Reads sampled frames of videos in threads (FFmpeg releases Python's lock) for one consumer.
+
+    Each thread reads a video of its own. If there are fewer videos than threads, a long video is split into parts that
+    are read at the same time; the frames are the same.
+
+    Args:
+        sample (Callable): Takes the number of frames of a video, returns the sampled ones, ascending.
+        size (tuple[int, int]): Height and width of the frames, in pixels.
+        interpolation (str): ``bilinear``, ``bicubic`` or ``area``.
+        change (Callable | None): Further steps on frames, uint8, shape (n, H, W, 3).
+        workers (int): Threads, >= 1.
+        chunk (int): Frames that are delivered together; the chunks of a video start at multiples of it.
+        fps (float): Frame rate of arrays and of folders of frames.
+    """
+
+    def __init__(
+        self,
+        sample: Callable[[int], np.ndarray],
+        size: tuple[int, int],
+        interpolation: str = 'bicubic',
+        change: Callable[[np.ndarray], np.ndarray] | None = None,
+        workers: int = 2,
+        chunk: int = 32,
+        fps: float = 25.0,
+    ) -> None:
+        self.sample = sample
+        self.size = size
+        self.interpolation = interpolation
+        self.change = change
+        self.workers = workers
+        self.chunk = chunk
+        self.fps = fps
+
+    def __call__(self, sources: Sequence[VideoSource]) -> Generator[Opened | Chunk | Failed, None, None]:
+        """Frames of videos: Opened, then chunks in any order; or Failed, which may come after some chunks."""
+        parts: list[_Part] = [_Part(source) for source in sources]
+        if len(sources) < self.workers:
+            parts = []
+            for source in sources:
+                try:
+                    opened = self.look_at(source)
+                except (DataError, OSError) as error:
+                    yield Failed(source, str(error))
+                    continue
+                yield opened
+                parts += self._split(opened)
+        most = max(_MAX_BYTES // (self.chunk * self.size[0] * self.size[1] * 3), 2)
+        yield from read_ahead(parts, self._items_of, self.workers, most)
+
+    def look_at(self, source: VideoSource) -> Opened:
+        """Count the frames of a video and choose the sampled ones.
+
+        Raises:
+            DataError: It cannot be read.
+            OSError: The file cannot be read.
+        """
+        if source.frames is not None:
+            total, size = len(source.frames), source.frames.shape[1:3]
+            return Opened(source, total, self.fps, size, np.arange(total) / self.fps, self.sample(total))
+        index = index_video(source.path, remember=False)
+        size, total = (index.height, index.width), index.total_frames
+        fps, times = index.fps, index.frame_times
+        if os.path.isdir(source.path):
+            fps, times = self.fps, np.arange(total) / self.fps
+        return Opened(source, total, fps, size, times, self.sample(total), index)
+
+    def _split(self, opened: Opened) -> Iterator[_Part]:
+        """Parts of about equal length, which start where a chunk starts."""
+        count = len(np.unique(opened.frame_inds))
+        chunks = -(-count // self.chunk)
+        can_seek = opened.index is not None and not opened.index.why_sequential
+        parts = self.workers if can_seek and chunks >= _SHORTEST_PART else 1
+        bounds = [min(round(chunks * k / parts) * self.chunk, count) for k in range(parts + 1)]
+        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+            yield _Part(opened.source, opened, start, stop)
+
+    def _items_of(self, part: _Part) -> Iterator[Opened | Chunk | Failed]:
+        try:
+            opened, start, stop = part.opened, part.start, part.stop
+            if opened is None:
+                opened = self.look_at(part.source)
+                yield opened
+                stop = len(np.unique(opened.frame_inds))
+            inds = np.unique(opened.frame_inds)[start:stop]
+            pictures = self._pictures(opened, inds)
+            for first in range(start, stop, self.chunk):
+                frames = np.stack([next(pictures) for _ in range(min(self.chunk, stop - first))])
+                yield Chunk(part.source, first, frames if self.change is None else self.change(frames))
+        except (DataError, OSError) as error:
+            yield Failed(part.source, str(error))
+
+    def _pictures(self, opened: Opened, inds: np.ndarray) -> Iterator[np.ndarray]:
+        if opened.index is not None:
+            yield from stream_pyav(opened.index, inds, self.size, self.interpolation)
+            return
+        assert opened.source.frames is not None
+        method = INTERPOLATIONS[self.interpolation]
+        for frame in (opened.source.frames[ind] for ind in inds.tolist()):
+            yield frame if frame.shape[:2] == self.size else cv2.resize(frame, self.size[::-1], interpolation=method)
+
+
+def pixel_steps(steps: Sequence[Any]) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Transforms of a pipeline as one function of frames, uint8, shape (n, H, W, 3); None without any."""
+    if not steps:
+        return None
+
+    def change(frames: np.ndarray) -> np.ndarray:
+        results = {'frames': frames, 'img_shape': frames.shape[1:3]}
+        for step in steps:
+            results = step(results)
+        return results['frames']
+
+    return change

@@ -1,0 +1,45 @@
+"""What a scorer returns for a video, before events are looked for."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vadlab.structures.video_result import VideoResult
+
+from .video_inputs import VideoSource
+
+
+@dataclass
+class ScoredVideo:
+    """Scores of one video; the fields are those of :class:`~vadlab.structures.video_result.VideoResult`.
+
+    Attributes:
+        source (VideoSource): The video.
+        error (str | None): Why it could not be scored; the other fields are then unused.
+    """
+
+    source: VideoSource
+    fps: float = 1.0
+    size: tuple[int, int] = (0, 0)
+    scores: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    times: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    frame_inds: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    classes: tuple[str, ...] = ()
+    class_scores: np.ndarray | None = None
+    error: str | None = None
+
+    def result(self) -> VideoResult:
+        """A result without events."""
+        if self.error is not None:
+            return VideoResult.failed(self.source.name, self.source.path, self.error)
+        return VideoResult(
+            self.source.name,
+            self.source.path,
+            self.fps,
+            self.size,
+            self.scores,
+            self.times,
+            self.frame_inds,
+            self.classes,
+            self.class_scores,
+        )

@@ -1,0 +1,284 @@
+"""Score any videos for anomalies: frames, classes, events."""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from vadlab.evaluation.calibration import CalibrationFile, find_calibration
+from vadlab.evaluation.functional.events import explain_events, find_events
+from vadlab.structures.video_result import RUN_FILE, RunInfo, Thresholds, VideoResult
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.progress import ProgressBar
+
+from .base_inferencer import BaseInferencer
+from .frame_scorer import FrameSampling, FrameScorer, can_stream
+from .pipeline_scorer import PipelineScorer
+from .scored_video import ScoredVideo
+from .snippet_scorer import FEATURE_CACHE, SnippetScorer
+from .video_inputs import VideoInput, VideoSource, find_sources
+
+#: Thresholds of probabilities without a calibration.
+UNCALIBRATED = Thresholds(0.5, 0.5, 0.0, 0.0, 'not calibrated: a probability of 0.5')
+
+
+class VADInferencer(BaseInferencer):
+    """Scores videos for anomalies with any detector; no annotation, caption or class is needed.
+
+    ::
+
+        videos -> threads decode sampled frames -> model, batches over videos -> score of every frame -> events
+
+    Args:
+        config (Config | str | Path): The experiment.
+        checkpoint (str | Path | None): Trained weights; None or ``none`` for zero-shot.
+        device (str | None): Device of the model; by default the GPU, if there is one.
+        sampling (int | str): Frames from one sampled frame to the next; ``test``: the frames of the config's test;
+            ``auto``: those, or every 16th frame if that is more. Only for methods that embed frame by frame.
+        thresholds (Thresholds | None): Of events; by default those of a calibration beside the checkpoint.
+        workers (int): Decoding threads, >= 1.
+        batch_size (int): Frames per forward pass, >= 1.
+        fps (float): Frame rate of arrays and of folders of frames, > 0.
+        feature_config (str | None): For methods on snippet features: another extractor than that of the config.
+        feature_cache (Path): For methods on snippet features: folder of the features, by recipe.
+
+    Raises:
+        ConfigError: The config is not of a detector, or a value is out of its range.
+        CheckpointError: The weights do not fit the model.
+
+    Example::
+
+        inferencer = VADInferencer('configs/fgclip_demo.py', 'work_dirs/fgclip_demo/epoch_6.pth')
+        for result in inferencer('videos/', prompts=['a person lying on the floor']):
+            print(result.name, result.events)
+    """
+
+    def __init__(
+        self,
+        config: Config | str | Path,
+        checkpoint: str | Path | None = None,
+        device: str | None = None,
+        sampling: int | str = 'auto',
+        thresholds: Thresholds | None = None,
+        workers: int = 2,
+        batch_size: int = 32,
+        fps: float = 25.0,
+        feature_config: str | None = None,
+        feature_cache: Path = FEATURE_CACHE,
+    ) -> None:
+        if workers < 1 or batch_size < 1 or not 0 < fps < 1e6:
+            raise ConfigError(f'VADInferencer: workers={workers}, batch_size={batch_size} and fps={fps} must be > 0.')
+        super().__init__(config, checkpoint, device)
+        self.thresholds = thresholds
+        self._prompts: tuple[str, ...] | None = None
+        self._negatives: tuple[str, ...] | None = None
+        self.scorer: FrameScorer | SnippetScorer | PipelineScorer
+        if hasattr(self.model, 'score') and hasattr(self.model, 'snippet_len'):
+            self.scorer = SnippetScorer(
+                self.model, self.config, feature_config, self.meta.get('feature_recipe'), feature_cache, self.device,
+                workers, batch_size,
+            )  # fmt: skip
+            self.sampled = f'snippet features of {self.scorer.feature_config}'
+        elif can_stream(self.model, self.config):
+            choice = FrameSampling(self.config, sampling)
+            self.scorer = FrameScorer(self.model, self.config, choice, workers, batch_size, fps)
+            self.sampled = str(choice)
+        else:
+            self.scorer = PipelineScorer(self.model, self.config, workers, fps)
+            self.sampled = 'frames as in the test'
+
+    def check_model(self) -> None:
+        """Check that the model is a detector; see :class:`BaseInferencer`."""
+        name = self.config.model.type
+        if hasattr(self.model, 'concepts'):
+            raise ConfigError(f'{name} captions images. Use CaptionInferencer, or python tools/infer.py.')
+        if not hasattr(self.model, 'predict') and not hasattr(self.model, 'score'):
+            raise ConfigError(f'{name} is no detector: it does not score videos.')
+
+    # --------------------------------------------------------------------------------------------------- what is scored
+
+    def use_prompts(self, prompts: Sequence[str] | None, negatives: Sequence[str] | None = None) -> None:
+        """Look for other things than the classes of the config, until the next call.
+
+        Args:
+            prompts (Sequence[str] | None): What is looked for, in words; None for the classes of the config.
+            negatives (Sequence[str] | None): What counts as normal, in words; None for the config's phrases.
+
+        Raises:
+            ConfigError: The method has no text tower for prompts, or a prompt cannot be used.
+        """
+        if isinstance(prompts, str) or isinstance(negatives, str):
+            raise ConfigError('prompts and negatives are lists of texts, not one text.')
+        if prompts is None and negatives is not None:
+            raise ConfigError('negatives need prompts: what is looked for, beside what is normal.')
+        if not hasattr(self.model, 'use_prompts'):
+            if prompts is None:
+                return
+            raise ConfigError(
+                f'{type(self.model).__name__} has no text tower that takes prompts; FGCLIP and ZeroShotCLIP have one.'
+            )
+        self.model.use_prompts(prompts, negatives)
+        self._prompts = None if prompts is None else tuple(prompts)
+        self._negatives = None if negatives is None else tuple(negatives)
+        if isinstance(self.scorer, SnippetScorer):
+            self.scorer.classes = tuple(self.model.score_head.classes)
+
+    @property
+    def prompts(self) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+        """Prompts and negative prompts in use; None for those of the config."""
+        return self._prompts, self._negatives
+
+    def calibration(self) -> CalibrationFile | None:
+        """The calibration beside the checkpoint for these weights, this sampling and the prompts in use, if any."""
+        found = find_calibration(self.checkpoint, self.config_path, self._prompts, self._negatives)
+        if found is not None and (why := found.why_other(self.weights_id, self.sampled)):
+            print_log(f'{found.path} is not used: {why}', 'current', logging.WARNING)
+            return None
+        return found
+
+    def chosen_thresholds(self) -> Thresholds:
+        """The thresholds of the events: those that were given, or calibrated, or a probability of 0.5."""
+        if self.thresholds is not None:
+            return self.thresholds
+        found = self.calibration()
+        return UNCALIBRATED if found is None else found.thresholds
+
+    def run_info(self) -> RunInfo:
+        """What makes the results: the model, the prompts, the sampling, the thresholds."""
+        found = self.calibration()
+        protocol = f'{self.sampled}; scores between sampled frames by linear interpolation'
+        if isinstance(self.scorer, SnippetScorer):
+            protocol = f'{self.sampled}; the score of a snippet counts for its frames'
+        if self._negatives is not None:
+            protocol += f'; normal is: {", ".join(self._negatives)}'
+        return RunInfo(
+            config=self.config_path,
+            checkpoint=self.checkpoint,
+            model=type(self.model).__name__,
+            prompts=self._prompts or (),
+            protocol=protocol,
+            thresholds=self.chosen_thresholds(),
+            calibration=None if found is None else found.calibration,
+            weights=self.weights_id,
+        )
+
+    # ----------------------------------------------------------------------------------------------------------- scores
+
+    def __call__(
+        self,
+        inputs: VideoInput | Iterable[VideoInput],
+        prompts: Sequence[str] | None = None,
+        negatives: Sequence[str] | None = None,
+        out: str | os.PathLike | None = None,
+        progress: bool = False,
+    ) -> Iterator[VideoResult]:
+        """Score videos; each result is delivered, and written, as soon as it is complete.
+
+        Args:
+            inputs: Paths of videos, folders of videos or of frames, lists, patterns; arrays (RGB, uint8, shape (N, H,
+                W, 3)); or a list of these.
+            prompts (Sequence[str] | None): See :meth:`use_prompts`.
+            negatives (Sequence[str] | None): See :meth:`use_prompts`.
+            out (str | PathLike | None): Folder to which results are written. Videos that have a result of the same run
+                there are not scored again.
+            progress (bool): Show a progress bar.
+
+        Yields:
+            VideoResult: One per video, in the order in which they are finished; with ``error`` if a video cannot be
+            scored.
+
+        Raises:
+            MissingFileError, DataError: An input does not exist, or is not a video.
+            ConfigError: A prompt cannot be used, or ``out`` has results of another run.
+        """
+        sources = find_sources(inputs)
+        self.use_prompts(prompts, negatives)
+        info = self.run_info()
+        assert info.thresholds is not None
+        if out is not None:
+            claim_folder(out, info)
+        with ProgressBar('videos', len(sources), line_every_s=60.0 if progress else None) as bar:
+            done = 0
+            todo = []
+            for source in sources:
+                known = None if out is None else finished_result(out, source)
+                if known is None:
+                    todo.append(source)
+                    continue
+                done += 1
+                yield known
+            for scored in self.scorer(todo):
+                result = self.with_events(scored, info.thresholds)
+                if out is not None:
+                    result.save(out)
+                done += 1
+                if progress:
+                    bar(done, note=result.name)
+                yield result
+
+    def with_events(self, scored: ScoredVideo, thresholds: Thresholds) -> VideoResult:
+        """The result of a video with its events."""
+        result = scored.result()
+        if result.error is not None:
+            return result
+        events = find_events(result.scores, result.times, thresholds, result.duration_s)
+        if result.class_scores is not None and result.classes:
+            events = explain_events(
+                events, result.frame_inds, result.class_scores, result.classes, self._normal(result)
+            )
+        result.events, result.threshold = events, thresholds
+        return result
+
+    def _normal(self, result: VideoResult) -> int | None:
+        head: Any = getattr(self.model, 'score_head', None)
+        name = head.normal_class if head is not None else 'Normal'
+        return result.classes.index(name) if name in result.classes else 0
+
+
+def sampling_of(text: str) -> int | str:
+    """``sampling`` of :class:`VADInferencer` from a command line: a number, or a word."""
+    return int(text) if text.isdigit() else text
+
+
+def claim_folder(out: str | os.PathLike, info: RunInfo) -> None:
+    """Write the record of a run to a folder, or check that it is the same run.
+
+    Raises:
+        ConfigError: The folder has results of another run, or other JSON files.
+    """
+    try:
+        known = RunInfo.load(out)
+    except MissingFileError:
+        known = None
+        if os.path.isdir(out) and any(Path(out).iterdir()):
+            raise ConfigError(
+                f'{out} is not empty, and has no {RUN_FILE} of an earlier run. Choose a folder of its own.'
+            ) from None
+    except DataError as error:
+        raise ConfigError(f'{error} Choose another folder.') from error
+    if known is not None:
+        same = ('model', 'prompts', 'protocol', 'thresholds', 'weights')
+        other = [name for name in same if getattr(known, name) != getattr(info, name)]
+        if other:
+            raise ConfigError(
+                f'{out} has results of another run: its {other[0]} is {getattr(known, other[0])!r}, not '
+                f'{getattr(info, other[0])!r}. Choose another folder, or remove this one.'
+            )
+    info.save(out)
+
+
+def finished_result(out: str | os.PathLike, source: VideoSource) -> VideoResult | None:
+    """The result of a video in a folder, if it is complete, without an error, and newer than the video."""
+    path = VideoResult.file_in(out, source.name)
+    if source.frames is not None or not path.is_file():
+        return None
+    try:
+        result = VideoResult.load(path)
+        is_new = os.stat(source.path).st_mtime_ns <= path.stat().st_mtime_ns
+    except (DataError, OSError):
+        return None
+    return result if is_new and result.error is None and result.path == source.path else None

@@ -1,0 +1,133 @@
+"""What an inferencer takes: paths, folders of videos, folders of frames, patterns, arrays, and lists of them."""
+
+import glob
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from vadlab.apis.features.video_list import find_videos
+from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.natural_order import natural_sorted
+from vadlab.utils.text_file import read_lines
+
+#: One input: a path, a pattern, or the frames of a video.
+VideoInput: TypeAlias = str | os.PathLike | np.ndarray
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """A video to score.
+
+    Attributes:
+        path (str): The file or the folder of frames; empty for an array.
+        name (str): Unique: path below the given folder, with the file's ending; ``array_0`` for an array.
+        frames (np.ndarray | None): RGB, uint8, shape (N, H, W, 3), if the video is an array.
+    """
+
+    path: str
+    name: str
+    frames: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+
+def find_sources(inputs: VideoInput | Iterable[VideoInput]) -> list[VideoSource]:
+    """Find the videos of inputs.
+
+    A path may be a file, a folder (searched to any depth; without video files in it, each folder of images is a
+    video), a ``.txt`` list of paths, or a pattern such as ``videos/*.mp4``.
+
+    Args:
+        inputs: One input or many. Arrays are RGB, uint8, shape (N, H, W, 3).
+
+    Returns:
+        list[VideoSource]: In the order of the inputs, in natural order of names inside a folder; each file once.
+
+    Raises:
+        MissingFileError: A path does not exist, or a pattern has no match.
+        DataError: An array is not a video, or there is no input.
+    """
+    many = [inputs] if isinstance(inputs, str | os.PathLike | np.ndarray) else list(inputs)
+    found: dict[str, VideoSource] = {}
+    for place, one in enumerate(many):
+        if isinstance(one, np.ndarray):
+            found[f'\0{place}'] = VideoSource('', f'array_{place}', _checked(one, place))
+            continue
+        for path in _matches(os.fspath(one)):
+            if os.path.isdir(path) or Path(path).suffix == '.txt':
+                items = [(item.path, item.name) for item in find_videos([path], keep_ending=True)]
+            elif os.path.isfile(path):
+                items = [(path, Path(path).name)]
+            else:
+                raise MissingFileError(f'There is no video, folder or list {path}.')
+            for file, name in items:
+                found.setdefault(os.path.realpath(file), VideoSource(file, name))
+    if not found:
+        raise DataError('There is no video to score: the list of inputs is empty.')
+    return list(_unique(list(found.values())))
+
+
+def read_prompts(path: str | os.PathLike) -> list[str]:
+    """Read prompts or class names from a text file: one per line; ``#`` starts a comment.
+
+    Raises:
+        MissingFileError: There is no such file.
+        DataError: It has no line, or a line is there twice.
+    """
+    lines = [line.split('#')[0].strip() for line in read_lines(path)]
+    prompts = [line for line in lines if line]
+    if not prompts:
+        raise DataError(f'{path} has no prompt: write one per line.')
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        if line and line.lower() in seen:
+            raise DataError(f'{path}, line {number}: {line!r} is in line {seen[line.lower()]} already. Name it once.')
+        seen[line.lower()] = number
+    return prompts
+
+
+def all_prompts(texts: Sequence[str] | None, path: str | os.PathLike | None) -> list[str] | None:
+    """Texts of a command line, and those of a file; None without any."""
+    if texts is None and path is None:
+        return None
+    return [*(texts or []), *(read_prompts(path) if path is not None else [])]
+
+
+def _matches(path: str) -> Iterator[str]:
+    """The paths that a pattern matches; a path that exists, or is no pattern, itself."""
+    if os.path.exists(path) or not glob.has_magic(path):
+        yield path
+        return
+    matches = natural_sorted(glob.glob(path, recursive=True))
+    if not matches:
+        raise MissingFileError(f'Nothing matches the pattern {path}.')
+    yield from matches
+
+
+def _checked(frames: np.ndarray, place: int) -> np.ndarray:
+    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not frames.size:
+        raise DataError(
+            f'Input {place} is an array of {frames.dtype}, shape {frames.shape}; a video is RGB, uint8, shape '
+            '(N, H, W, 3), with at least one frame.'
+        )
+    return frames
+
+
+def _unique(sources: Sequence[VideoSource]) -> Iterator[VideoSource]:
+    """Put the names of folders in front of equal names, as many as they need to differ."""
+    groups = defaultdict(list)
+    for source in sources:
+        groups[source.name].append(source)
+    for source in sources:
+        group, name = groups[source.name], source.name
+        if len(group) > 1:
+            folders = Path(os.path.abspath(source.path)).parts[:-1]
+            others = [Path(os.path.abspath(other.path)).parts[:-1] for other in group if other is not source]
+            depth = len(Path(source.name).parts)
+            while depth <= len(folders) and any(folders[-depth:] == other[-depth:] for other in others):
+                depth += 1
+            name = '/'.join((*(part for part in folders[-depth:] if part != '/'), Path(source.path).name))
+        yield replace(source, name=name)
