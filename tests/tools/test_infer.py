@@ -49,7 +49,7 @@ def test_images_folders_and_videos_are_described(infer, captions_file, checkpoin
         assert record['log_prob'] <= 0
     assert {'frame', 'time_s'} <= set(records[-1])
     page = (out / 'index.html').read_text()
-    assert page.count('<article>') == 6
+    assert page.count('<article') == 6
     assert len(list(out.glob('*.png'))) == 6  # though two images have one name
 
 
@@ -122,7 +122,7 @@ def test_pictures_of_a_test_show_captions_and_references(test, captions_file, ch
     assert test(command) == 0
     assert len(list(show.glob('*.png'))) == 3
     page = (show / 'index.html').read_text()
-    assert page.count('<article>') == 3
+    assert page.count('<article') == 3
     assert 'A blue picture.' in page
     shutil.rmtree(show)
 
