@@ -38,6 +38,7 @@ _DPI = 110
 _OF_VIDEOS = {
     'prompt': None, 'negative': None, 'prompt_file': None, 'negative_file': None, 'sampling': None, 'threshold': None,
     'min_s': None, 'gap_s': None, 'fps': 25.0, 'feature_config': None,
+    'report': None, 'save_video': None,
 }  # fmt: skip
 _OF_CAPTIONS = {'every': 2.0, 'frames': None, 'no_pictures': False}
 
@@ -97,6 +98,10 @@ def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--min-s', type=float, metavar='S', help='shortest event in seconds')
     group.add_argument('--gap-s', type=float, metavar='S', help='longest gap inside an event in seconds')
     group.add_argument('--fps', type=float, default=25.0, help='frame rate of folders of frames (default: 25)')
+    group.add_argument('--report', type=Path, metavar='DIR', help='write a page per video: player, curve, events')
+    group.add_argument(
+        '--save-video', type=Path, metavar='DIR', help='write each video with its curve and classes drawn into it'
+    )
     group.add_argument('--feature-config', metavar='FILE', help='extractor for a method on snippet features')
 
 
@@ -149,6 +154,7 @@ def _thresholds(args: argparse.Namespace) -> dict[str, float] | None:
 
 def score_videos(args: argparse.Namespace, config: Config, given: dict[str, float] | None) -> int:
     """Score videos and print their events; return the exit status."""
+    from vadlab.apis.inferencers.outputs import ResultOutputs
     from vadlab.apis.inferencers.vad_inferencer import VADInferencer, sampling_of
     from vadlab.apis.inferencers.video_inputs import all_prompts, find_sources
 
@@ -167,15 +173,20 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
     inferencer.use_prompts(prompts, negatives)
     if given is not None:
         source = 'given on the command line' if 'high' in given else inferencer.chosen_thresholds().source
-        inferencer.thresholds = replace(inferencer.chosen_thresholds(), **given, source=source)
+        chosen = inferencer.chosen_thresholds()
+        inferencer.thresholds = replace(chosen, **given, source=source, false_alarms_per_hour=None)
     tell_thresholds(inferencer, args)
     failed = 0
-    for result in inferencer(args.inputs, prompts, negatives, out=args.out, progress=True):
-        if result.error is None:
-            say('\n'.join(event_table(result)), flush=True)
-        else:
-            failed += 1
-            say(f'not scored: {result.error}', file=sys.stderr)
+    with ResultOutputs(inferencer.run_info(), args.report, args.save_video) as outputs:
+        for result in inferencer(args.inputs, prompts, negatives, out=args.out, progress=True):
+            outputs.add(result)
+            if result.error is None:
+                say('\n'.join(event_table(result)), flush=True)
+            else:
+                failed += 1
+                say(f'not scored: {result.error}', file=sys.stderr)
+    for line in outputs.summary():
+        say(line)
     if args.out:
         say(f'\nresults: {args.out}')
     if failed:
