@@ -110,6 +110,7 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'beam': lambda scale, cache: _run('beam', scale.runs, *scale.beam),
     'patches': lambda scale, cache: _run('patches', scale.runs, scale.beam[0]),
     'audiovisual': lambda scale, cache: _run('audiovisual', scale.runs, *scale.recognizers, scale.long_runs),
+    'infer': lambda scale, cache: _run('infer', cache, scale.runs, scale.video_frames, 2 if scale.runs == 1 else 100),
     'threads': lambda scale, cache: _run('threads', scale.runs, scale.beam[0], scale.loads),
     'roi_align': lambda scale, cache: _run('roi_align', scale.runs, scale.beam[0]),
 }

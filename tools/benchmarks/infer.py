@@ -1,0 +1,151 @@
+"""Seconds to score videos end to end, against decoding them whole and against the usual loop with OpenCV."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .decode import speed_file
+from .harness import TOOLS, Entry, Report, compete, limit, resident_bytes
+
+CONFIG = 'fgclip_demo.py'  # with the small CLIP that it starts from: the speed does not depend on the training
+DISTANCE = 16
+SHORT_FRAMES = 150
+
+
+class InferJob:
+    """Score videos with the demo's model, every 16th frame.
+
+    Args:
+        kind: ``vadlab``; ``opencv``: OpenCV decodes all frames, and the model sees the same frames one by one; or
+            ``opencv all``: the model sees all frames one by one.
+        paths: The videos.
+        readers: Decoding threads.
+    """
+
+    def __init__(self, kind: str, paths: list[str], readers: int = 1) -> None:
+        os.chdir(TOOLS.parent)  # the weights are named from there
+        import torch
+
+        from vadlab.apis import load_model
+
+        torch.set_num_threads(1)  # the cores decode
+        self.kind, self.paths = kind, paths
+        self.model = load_model(f'configs/{CONFIG}', sampling=DISTANCE, workers=readers)
+        self.baseline_bytes = resident_bytes()
+
+    def run(self) -> dict[str, Any]:
+        """Score all videos; return a digest of the scores."""
+        if self.kind != 'vadlab':
+            return dict(frames=sum(self._loop(path, 1 if 'all' in self.kind else DISTANCE) for path in self.paths))
+        digest = hashlib.sha256()
+        for result in sorted(self.model(self.paths), key=lambda result: result.name):
+            if result.error is not None:
+                raise RuntimeError(result.error)
+            digest.update(result.scores.tobytes())
+        return dict(scores_sha256=digest.hexdigest())
+
+    def _loop(self, path: str, distance: int) -> int:
+        import cv2
+        import torch
+
+        scorer, count, embeds = self.model.scorer, 0, []
+        capture = cv2.VideoCapture(path)
+        with torch.inference_mode():
+            while True:
+                ok, picture = capture.read()
+                if not ok:
+                    break
+                if count % distance == distance // 2:
+                    size = scorer.reader.size
+                    picture = cv2.resize(picture[..., ::-1], size[::-1], interpolation=cv2.INTER_CUBIC)
+                    embeds.append(scorer.embed(picture[None]))
+                count += 1
+            self.model.model.score_embeds(torch.cat(embeds))
+        return count
+
+
+class DecodeJob:
+    """Decode all frames of videos with FFmpeg on one thread, without a conversion of the pictures.
+
+    Args:
+        program: Use the program ``ffmpeg``; else FFmpeg's libraries through PyAV.
+        paths: The videos.
+    """
+
+    def __init__(self, program: bool, paths: list[str]) -> None:
+        import av
+
+        assert av
+        self.program, self.paths = program, paths
+        self.baseline_bytes = resident_bytes()
+        self.works_in_child = program
+
+    def run(self) -> dict[str, Any]:
+        """Decode all videos."""
+        import subprocess
+
+        import av
+
+        for path in self.paths:
+            if self.program:
+                command = ['ffmpeg', '-v', 'error', '-nostdin', '-threads', '1', '-i', path, '-map', '0:v']
+                subprocess.run([*command, '-f', 'null', '-'], check=True)
+                continue
+            with av.open(path) as container:
+                container.streams.video[0].codec_context.thread_count = 1
+                for _ in container.decode(video=0):
+                    pass
+        return {}
+
+
+def run(cache_dir: Path, runs: int = 5, frames: int = 7000, videos: int = 100) -> Report:
+    """Measure inference on one long video and on a folder of short ones.
+
+    Args:
+        cache_dir: Folder of the videos.
+        runs: Runs per comparison.
+        frames: Length of the long video.
+        videos: Number of short videos.
+    """
+    program = shutil.which('ffmpeg') is not None
+    reference = f'full decode, one thread ({"ffmpeg" if program else "FFmpeg by PyAV"})'
+    report = Report()
+    long = [str(speed_file(cache_dir, 'GOP 250' if frames > 1000 else 'GOP 12', frames))]
+    first = speed_file(cache_dir, 'GOP 250' if frames > 1000 else 'GOP 12', min(SHORT_FRAMES, frames))
+    folder = cache_dir / f'short_{videos}'
+    folder.mkdir(parents=True, exist_ok=True)
+    short = [str(folder / f'{i:03d}.mp4') for i in range(videos)]
+    for path in short:
+        if not os.path.exists(path):
+            os.link(first, path)
+    for case, paths in ((f'a video of {frames} frames', long), (f'{videos} videos of {SHORT_FRAMES} frames', short)):
+        entries = [
+            Entry(reference, 'infer:DecodeJob', dict(program=program, paths=paths), threads=1),
+            Entry('vadlab, one reader', 'infer:InferJob', dict(kind='vadlab', paths=paths), threads=1),
+            Entry('vadlab, two readers', 'infer:InferJob', dict(kind='vadlab', paths=paths, readers=2), threads=1),
+            Entry('OpenCV loop, every 16th frame', 'infer:InferJob', dict(kind='opencv', paths=paths), threads=1),
+        ]
+        if paths is long:
+            every = dict(kind='opencv all', paths=paths)
+            entries.append(Entry('OpenCV loop, every frame', 'infer:InferJob', every, threads=1))
+        found: dict[str, Any] = {}
+        rows = compete('infer', case, entries, runs, reference, on_first=found.__setitem__)
+        report.rows += rows
+        report.errors += [f'infer: {row.name}: {row.note}' for row in rows if row.note]
+        digests = {
+            found[name].get('scores_sha256') for name in ('vadlab, one reader', 'vadlab, two readers') if name in found
+        }
+        if paths is long and len(digests) != 1:
+            report.errors.append('infer: the scores with one reader and with two differ')
+        ratios = {row.name: row.ratio.median for row in rows if row.ratio is not None}
+        for name, wanted in (('vadlab, one reader', 0.75), ('vadlab, two readers', 0.55)):
+            what = f'{case}, {name}, against a full decode on one thread'
+            report.targets.append(limit(what, wanted, ratios.get(name)))
+        loop = 'OpenCV loop, every frame' if paths is long else 'OpenCV loop, every 16th frame'
+        gain = None
+        if loop in ratios and 'vadlab, two readers' in ratios:
+            gain = ratios[loop] / ratios['vadlab, two readers']
+        report.targets.append(limit(f'{case}, speed against the {loop}', 5.0, gain, at_least=True))
+    return report
