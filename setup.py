@@ -43,6 +43,7 @@ setup(
     extras_require={
         'audio': requirements('audio'),
         'captions': ['nltk>=3.9'],
+        'fiftyone': ['fiftyone>=1.0'],
         'wandb': ['wandb>=0.17'],
         'dev': [*requirements('tests'), 'pre-commit>=3.7'],
     },

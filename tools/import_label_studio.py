@@ -5,16 +5,13 @@ annotation in the same folder, ``train_temporal.txt``: the config's ``train_temp
 """
 
 import argparse
-import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from vadlab.apis.imported_files import check_imported_files, write_imported_files
 from vadlab.datasets.formats.label_studio import convert_label_studio
 from vadlab.datasets.formats.path_index import PathIndex
-from vadlab.datasets.formats.region_annotations import RecordParser
 from vadlab.utils.cli import run_cli
-from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
 
 
@@ -39,10 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
     out = Path(args.out)
-    temporal_out = out.with_name(f'{out.stem}_temporal.txt')
-    for path in (out, temporal_out):
-        if path.exists() and not args.overwrite:
-            raise ConfigError(f'--out {out}: {path} exists. Name another file, or give --overwrite.')
+    check_imported_files(out, args.overwrite)
     true_frames = None
     if args.data_root:
         from vadlab.datasets.video import index_video
@@ -53,29 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return index_video(index.resolve([name], 'import_label_studio')[0]).total_frames
 
     export = convert_label_studio(args.export, args.default_caption, true_frames, args.class_field)
-    parser = RecordParser()
-    parser.parse([(f'record {i}', record) for i, record in enumerate(export.records)], args.export)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(export.records, ensure_ascii=False, indent=1) + '\n', encoding='utf-8')
-    counts = export.counts
-    say(f'{out}: {counts.pop("videos", 0)} videos, {counts.pop("regions", 0)} regions')
-    spans = counts.pop('spans of time', 0)
-    if export.temporal:
-        temporal_out.write_text(export.temporal_lines(), encoding='utf-8')
-        classes = Counter(annotation.class_name for annotation in export.temporal.values())
-        listed = ', '.join(f'{name} ({count})' for name, count in classes.items())
-        say(f'{temporal_out}: {len(export.temporal)} videos, {spans} spans of time; classes: {listed}')
-        say(
-            f'  read it by train_temporal_ann_file={temporal_out.name} (of other splits: val_temporal_ann_file, '
-            'temporal_ann_file), with these names among the classes of the config'
-        )
-    else:
-        temporal_out.unlink(missing_ok=True)  # file of an earlier export
-    for what, count in counts.items():
-        if count:
-            say(f'  {count} {what}')
-    if mended := parser.summary():
-        say(f'  when read: {mended}')
+    for line in write_imported_files(export, out, args.export):
+        say(line)
     return 0
 
 

@@ -28,6 +28,7 @@ from vadlab.checkpoints import read_tensor_file
 from vadlab.datasets.audio.audio_reader import read_audio
 from vadlab.datasets.formats.av_clip_metadata import read_metadata
 from vadlab.datasets.formats.caption_files import read_caption_files
+from vadlab.datasets.formats.cvat import convert_cvat
 from vadlab.datasets.formats.feature_files import open_features, read_feature_shape
 from vadlab.datasets.formats.feature_lists import read_feature_list
 from vadlab.datasets.formats.frame_counts import read_frame_counts
@@ -145,6 +146,13 @@ TASK = {
     'id': 1, 'data': {'video': '/data/upload/1/0a1b2c3d-Abuse001.mp4'},
     'annotations': [{'id': 4, 'updated_at': '2024-01-01', 'was_cancelled': False, 'result': [TRACK, SPAN, TEXT]}],
 }  # fmt: skip
+CVAT = (
+    '<annotations><meta><task><size>9</size><original_size><width>9</width><height>9</height></original_size>'
+    '<source>a.mp4</source></task></meta>'
+    '<track label="a man"><box frame="0" xtl="0" ytl="0" xbr="9" ybr="9" outside="0" keyframe="1"/></track>'
+    '<track label="event: Abuse"><box frame="2" xtl="0" ytl="0" xbr="9" ybr="9" outside="0" keyframe="1"/>'
+    '<box frame="4" xtl="0" ytl="0" xbr="9" ybr="9" outside="1" keyframe="1"/></track></annotations>'
+)
 COCO = {
     'images': [{'id': 1, 'file_name': 'a.png'}, {'id': 2, 'file_name': 'b.png'}],
     'annotations': [{'id': 7, 'image_id': 1, 'caption': 'a dog'}, {'id': 8, 'image_id': 2, 'caption': 'a cat'}],
@@ -360,6 +368,7 @@ READERS = [
     Reader('frame counts', 'vadlab/datasets/formats/frame_counts.py', 'frames.json', 'json', _json({'Abuse001_x264': 64, 'Normal_Videos_003_x264': 64}), _counted_truth),
     Reader('label studio', 'vadlab/datasets/formats/label_studio.py', 'export.json', 'json', _json([TASK]), lambda d: convert_label_studio(d / 'export.json', 'x')),
     Reader('label studio, rescaled', 'vadlab/datasets/formats/label_studio.py', 'export.json', 'json', _json([TASK]), lambda d: convert_label_studio(d / 'export.json', 'x', lambda name: 90)),
+    Reader('cvat', 'vadlab/datasets/formats/cvat.py', 'annotations.xml', 'text', _text(CVAT), lambda d: convert_cvat([d / 'annotations.xml'], 'x')),
     Reader('regions, list', 'vadlab/datasets/formats/region_annotations.py', 'a.json', 'json', _json([{'f_path': 'a/Abuse001.mp4', **RECORD}]), lambda d: _regions(d / 'a.json')),
     Reader('regions, dict', 'vadlab/datasets/formats/region_annotations.py', 'a.json', 'json', _json({'Abuse001.mp4': RECORD}), lambda d: _regions(d / 'a.json')),
     Reader('captions, coco', 'vadlab/datasets/formats/caption_files.py', 'captions.json', 'json', _json(COCO), _caption_files),
@@ -468,6 +477,7 @@ OTHERS = {
     'vadlab/visualization/report/templates.py': "reads the project's own templates",
     'vadlab/visualization/report/web_video.py': "writes; reads with video_index's reader",
     'tools/compare_methods.py': 'reads what its own runs wrote',
+    'tools/export_results.py': "reads with video_result's reader",
     'tools/install.py': 'reads what it wrote',
     'tools/make_demo_features.py': 'reads what it wrote',
     'tools/zoo.py': "reads the project's own pages",

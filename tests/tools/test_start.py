@@ -78,6 +78,8 @@ WRONG = [
     ['eval_captions', 'nowhere.json', ROOT / 'README.md'],
     ['eval_scores', '--pred', 'nowhere', '--ann', 'none.txt', '--protocol', 'ucf-crime'],
     ['extract_patches', 'nowhere.py'],
+    ['export_results', 'nowhere', '--to', 'csv', '--out', 'never'],
+    ['import_cvat', 'nowhere.xml', '--out', 'never.json'],
     ['import_label_studio', 'nowhere.json', '--out', 'never.json'],
     ['import_wildlife', 'mammalps', 'nowhere', '--out', 'never.csv'],
     ['make_caption_data', '--clip', 'nowhere.pt', '--out', 'never'],

@@ -4,21 +4,20 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
-
-import numpy as np
 
 from vadlab.utils.errors import ConfigError, DataError, naming
 from vadlab.utils.json_file import read_json, shape_fault
 
 from ..temporal_truth import outside
-from .class_names import class_from_path, equal_but_for_case
-from .keyframes import merge_intervals, shown_spans
-from .temporal_annotations import ClassInterval, TemporalAnnotation
+from .imported_annotations import ImportedAnnotations, ImportedVideo, gather, is_normal
+from .keyframes import shown_spans
+from .temporal_annotations import ClassInterval
 
+#: Name in a task's data for the video that was scored, of which Label Studio shows a copy.
+SOURCE_KEY = 'vadlab_video'
 _UPLOAD_PREFIX = re.compile(r'^[0-9a-f]{8}-')  # prefix that Label Studio adds to the names of uploaded files
 _BOX = ('x', 'y', 'width', 'height')
 
@@ -45,44 +44,12 @@ _TASK = {
 }
 
 
-@dataclass
-class LabelStudioExport:
-    """Content of a Label Studio export.
-
-    Attributes:
-        records (list[dict]): Records for ``UCFCrimeRegions``.
-        temporal (dict[str, TemporalAnnotation]): By file name: videos with a class or with spans of time. Empty if the
-            export has neither.
-        counts (Counter[str]): Counts of conversions and of skipped results, for the report.
-    """
-
-    records: list[dict[str, Any]] = field(default_factory=list)
-    temporal: dict[str, TemporalAnnotation] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def temporal_lines(self) -> str:
-        """The temporal annotation as text in UCF-Crime's format, half-open frames from 0."""
-        lines = []
-        for name, annotation in self.temporal.items():
-            spans = [part for text, start, end in annotation.class_intervals for part in (text, str(start), str(end))]
-            lines.append('  '.join([name, *(spans or [annotation.class_name, '-1', '-1'])]))
-        return ''.join(f'{line}\n' for line in lines)
-
-
-class _Task(NamedTuple):
-    """A video of the export: its record, its class from a choice, and its spans of time."""
-
-    record: dict[str, Any]
-    class_name: str
-    spans: list[ClassInterval]
-
-
 def convert_label_studio(
     path: str | os.PathLike[str],
     default_caption: str | None = None,
     true_frames: Callable[[str], int] | None = None,
     class_field: str | None = None,
-) -> LabelStudioExport:
+) -> ImportedAnnotations:
     """Read a Label Studio export ("JSON", not "JSON-MIN") of videos.
 
     Boxes of ``VideoRectangle`` become regions. Label Studio counts frames from 1 and measures boxes in percent;
@@ -124,8 +91,7 @@ def convert_label_studio(
         )
     if fault := _fault(tasks):
         raise DataError(f'{os.fspath(path)}: {fault}, as exports have it. Export the project again as "JSON"')
-    export = LabelStudioExport()
-    counts = export.counts
+    counts: Counter[str] = Counter()
     newest: list[tuple[str, list[dict]]] = []
     for task in tasks:
         annotations = [a for a in task['annotations'] if not a.get('was_cancelled')]
@@ -149,21 +115,7 @@ def convert_label_studio(
     class_field = _choose_class_field([results for _, results in newest], class_field, counts)
     with naming(path):
         found = [_convert_task(name, results, true_frames, class_field, counts) for name, results in newest]
-    without_caption = []
-    for task in found:
-        if not task.record['global_caption']:
-            if default_caption is None:
-                without_caption.append(task.record['f_path'])
-            task.record['global_caption'] = default_caption
-        export.records.append(task.record)
-    if without_caption:
-        raise DataError(
-            f'{os.fspath(path)}: {len(without_caption)} videos have no caption (first: '
-            f'{", ".join(without_caption[:5])}). Add a text to them in Label Studio, or give a default caption'
-        )
-    if any(task.class_name or task.spans for task in found):
-        export.temporal = _temporal(found, os.fspath(path), counts)
-    return export
+    return gather(found, os.fspath(path), counts, default_caption)
 
 
 def _fault(tasks: list[dict]) -> str | None:
@@ -211,43 +163,9 @@ def _video_choices(results: list[dict]) -> list[dict]:
     return [r for r in results if r.get('type') == 'choices' and r.get('id') not in regions]
 
 
-def _temporal(tasks: Sequence[_Task], source: str, counts: Counter[str]) -> dict[str, TemporalAnnotation]:
-    """Temporal annotations of all videos with a class or an interval."""
-    names = [i.class_name for task in tasks for i in task.spans] + [task.class_name for task in tasks]
-    if same := equal_but_for_case(filter(None, names)):
-        raise DataError(
-            f'{source}: the classes {" and ".join(same[0])} differ in capital letters only. Write them alike'
-        )
-    annotations: dict[str, TemporalAnnotation] = {}
-    unknown, untimed = [], []
-    for task in tasks:
-        name, spans = task.record['f_path'], task.spans
-        class_name = task.class_name or (spans[0].class_name if spans else class_from_path(name)) or ''
-        is_normal = _is_normal(class_name)
-        shown = [shown_spans(region) for region in task.record['bbox_info']]
-        if not spans and not is_normal and shown:
-            merged = merge_intervals(np.concatenate(shown)).tolist()
-            spans = [ClassInterval(class_name, start, end) for start, end in merged]
-        if not class_name:
-            if shown:
-                unknown.append(name)
-            continue
-        if not spans and not is_normal:
-            untimed.append(f'{name} ({class_name})')
-        if spans and is_normal:
-            raise DataError(f'{source}: {name} is of the class {class_name}, and has spans of time')
-        annotations[name] = TemporalAnnotation.of(class_name, spans)
-    if untimed:
-        raise DataError(
-            f'{source}: {len(untimed)} videos have a class, but neither a span of time nor a box (first: '
-            f'{", ".join(untimed[:3])}): they would become normal videos. Mark the frames, or read no class '
-            "(--class-field '')"
-        )
-    counts['videos with boxes and no class: add their lines to the temporal annotation'] += len(unknown)
-    return annotations
-
-
 def _file_name(task: dict[str, Any]) -> str:
+    if isinstance(known := task['data'].get(SOURCE_KEY), str) and known:
+        return known
     videos = [v for v in task['data'].values() if isinstance(v, str) and PurePosixPath(_url_path(v)).suffix]
     if not videos:
         raise DataError(f'Label Studio task {task.get("id")}: its data names no video file')
@@ -269,7 +187,7 @@ def _convert_task(
     true_frames: Callable[[str], int] | None,
     class_field: str,
     counts: Counter[str],
-) -> _Task:
+) -> ImportedVideo:
     texts: dict[str, str] = {}
     tracks: dict[str, dict] = {}
     spans: list[ClassInterval] = []
@@ -328,7 +246,7 @@ def _convert_task(
             f'{name}: the span from frame {wrong[0][0] + 1} to {wrong[0][1]} lies outside the video of {total} frames. '
             "Was the frame rate of Label Studio's project the video's?"
         )
-    normal = [span for span in spans if _is_normal(span.class_name)]
+    normal = [span for span in spans if is_normal(span.class_name)]
     spans = [span for span in dict.fromkeys(spans) if span not in normal]
     if normal:
         counts['spans of normal frames left out: a temporal annotation lists anomalous ones'] += len(normal)
@@ -337,11 +255,7 @@ def _convert_task(
     counts['videos'] += 1
     counts['regions'] += len(regions)
     counts['spans of time'] += len(spans)
-    return _Task({'f_path': name, 'global_caption': caption, 'bbox_info': regions}, class_name, spans)
-
-
-def _is_normal(class_name: str) -> bool:
-    return class_name.lower().startswith('normal')
+    return ImportedVideo({'f_path': name, 'global_caption': caption, 'bbox_info': regions}, class_name, spans)
 
 
 def _one_word(text: str) -> str:

@@ -33,7 +33,9 @@ _GAP_S = 0.1  # in the sound
 _GOP = 48  # frames from one keyframe to the next: a browser seeks by decoding from a keyframe
 
 
-def write_web_video(source: str, target: Path, times: np.ndarray, max_side: int = 1280) -> str:
+def write_web_video(
+    source: str, target: Path, times: np.ndarray, max_side: int = 1280, constant_fps: float | None = None
+) -> str:
     """Write a file that any browser plays.
 
     An mp4 file that browsers play is copied. Other H.264 is put into an mp4 file without encoding. All else is
@@ -44,6 +46,7 @@ def write_web_video(source: str, target: Path, times: np.ndarray, max_side: int 
         target (Path): The mp4 file to write, atomically.
         times (np.ndarray): Presentation time of every frame in seconds, ascending, shape (N,).
         max_side (int): Longest side of encoded pictures, in pixels; larger ones are scaled down.
+        constant_fps (float | None): Encode the same frames at this constant rate, without sound.
 
     Returns:
         str: How: ``copied``, ``remuxed`` or ``encoded``.
@@ -53,7 +56,7 @@ def write_web_video(source: str, target: Path, times: np.ndarray, max_side: int 
         DamagedVideoError: It cannot be decoded.
     """
     index = index_video(source)
-    how = _way(index)
+    how = _way(index) if constant_fps is None else 'encoded'
     if how == 'copied':
         with atomic_path(target) as part:
             shutil.copyfile(source, part)
@@ -62,7 +65,9 @@ def write_web_video(source: str, target: Path, times: np.ndarray, max_side: int 
     else:
         scale = min(1.0, max_side / max(index.height, index.width))
         size = even(index.height * scale), even(index.width * scale)
-        write_h264(index, target, lambda: _frames(index, size, len(times)), size, times)
+        shown = times if constant_fps is None else np.arange(len(times)) / constant_fps
+        has_sound = constant_fps is None
+        write_h264(index, target, lambda: _frames(index, size, len(times)), size, shown, has_sound)
     return how
 
 
@@ -72,7 +77,12 @@ def even(side: float) -> int:
 
 
 def write_h264(
-    index: VideoIndex, target: Path, frames: Callable[[], Iterator[Any]], size: tuple[int, int], times: np.ndarray
+    index: VideoIndex,
+    target: Path,
+    frames: Callable[[], Iterator[Any]],
+    size: tuple[int, int],
+    times: np.ndarray,
+    with_sound: bool = True,
 ) -> None:
     """Encode frames as H.264 into an mp4 file, with the sound of a video; without it if the sound is damaged.
 
@@ -82,12 +92,15 @@ def write_h264(
         frames (Callable): Makes an iterator of ``av.VideoFrame``, yuv420p, as many as ``times`` at most.
         size (tuple[int, int]): Their height and width, even.
         times (np.ndarray): Presentation times in seconds, ascending, shape (N,).
+        with_sound (bool): Add the video's sound, if it has some.
 
     Raises:
         DamagedVideoError: The video cannot be decoded.
     """
     _with_or_without_sound(
-        index.path, target, lambda part, with_sound: _encode(index, part, frames(), size, times, with_sound)
+        index.path,
+        target,
+        lambda part, has_sound: _encode(index, part, frames(), size, times, has_sound and with_sound),
     )
 
 

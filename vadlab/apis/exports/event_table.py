@@ -1,0 +1,60 @@
+"""Events of all videos as one CSV table."""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from vadlab.structures.video_result import VideoResult
+from vadlab.utils.atomic import write_text
+
+COLUMNS = (
+    'video',
+    'event',
+    'label',
+    'start',
+    'end',
+    'peak',
+    'start_s',
+    'end_s',
+    'peak_s',
+    'score',
+    'threshold',
+    'reason',
+)
+
+
+def event_rows(result: VideoResult) -> list[dict[str, object]]:
+    """A row per event. ``start`` is the first frame from 0, ``end`` is one past the last; times are in seconds."""
+    high = '' if result.threshold is None else result.threshold.high
+    return [
+        {
+            'video': result.name,
+            'event': number,
+            'label': event.label or '',
+            'start': event.start,
+            'end': event.end,
+            'peak': event.peak,
+            'start_s': round(event.start_s, 6),
+            'end_s': round(event.end_s, 6),
+            'peak_s': round(event.peak_s, 6),
+            'score': event.score,
+            'threshold': high,
+            'reason': event.reason,
+        }
+        for number, event in enumerate(result.events, 1)
+    ]
+
+
+def write_event_table(results: Iterable[VideoResult], path: Path) -> int:
+    """Write the events of all videos to a CSV file in UTF-8; return their number."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, COLUMNS)
+    writer.writeheader()
+    count = 0
+    for result in results:
+        rows = event_rows(result)
+        writer.writerows(rows)
+        count += len(rows)
+    write_text(path, file.getvalue())
+    return count
