@@ -7,7 +7,6 @@ Usage::
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from vadlab.datasets.formats.caption_files import read_caption_files
@@ -16,7 +15,7 @@ from vadlab.evaluation.functional.captions.caption_scores import caption_scores
 from vadlab.evaluation.functional.captions.wordnet import WordNet
 from vadlab.text.ptb import ptb_tokenize
 from vadlab.utils.cli import run_cli
-from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.errors import DataError
 from vadlab.utils.json_file import check_writable, read_json, write_json
 from vadlab.utils.printable import say
 from vadlab.utils.runtime import format_table, format_value, versions
@@ -38,10 +37,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
-    if args.out and Path(args.out).suffix != '.json':
-        raise ConfigError(f'--out {args.out}: must end with .json.')
     if args.out:
-        check_writable(args.out, '--out')
+        check_writable(args.out, '--out', '.json')
     references = read_captions(args.references, args.split)
     candidates = read_candidates(args.candidates)
     for which, missing in (

@@ -193,10 +193,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     quiet_third_parties()
     protocol, options = protocol_of(args), options_of(args)
-    if args.out and Path(args.out).suffix != '.json':
-        raise ConfigError(f'--out {args.out}: must end with .json.')
     if args.out:
-        check_writable(args.out, '--out')
+        check_writable(args.out, '--out', '.json')
     if args.plots:
         check_writable(Path(args.plots) / 'picture.png', '--plots')
     counts = read_frame_counts(args.frames) if args.frames else None

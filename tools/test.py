@@ -53,10 +53,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
-    if args.out and Path(args.out).suffix != '.json':
-        raise ConfigError(f'--out {args.out}: must end with .json.')
     if args.out:
-        check_writable(args.out, '--out')
+        check_writable(args.out, '--out', '.json')
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
         require_checkpoint(args.checkpoint)

@@ -199,17 +199,20 @@ def _texts(content: Any) -> Iterator[str]:
         yield from _texts(child)
 
 
-def check_writable(path: str | Path, option: str) -> None:
+def check_writable(path: str | Path, option: str, suffix: str = '') -> None:
     """Check before long work that its result can be written; missing folders are made.
 
     Args:
         path (str | Path): The file to write later.
         option (str): The option that names it, for the message.
+        suffix (str): Ending that its name must have, such as ``.json``; by default any.
 
     Raises:
-        ConfigError: Its folder cannot be made or written to, or it is a folder itself.
+        ConfigError: It has another ending, its folder cannot be made or written to, or it is a folder itself.
     """
     path = Path(path)
+    if suffix and path.suffix != suffix:
+        raise ConfigError(f'{option} {path}: must end with {suffix}.')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():

@@ -46,12 +46,15 @@ train_pipeline = [*(word_pipeline if with_words else train_images), dict(type='P
 test_pipeline = [*image_pipeline, dict(type='PackCaptionInputs')]
 captions = dict(type='COCOCaptions', data_root=data_root)
 
-train_dataloader = dict(
+loader = dict(
     batch_size=batch_size,
     num_workers=num_workers,
     persistent_workers=num_workers > 0,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
+)
+train_dataloader = dict(
+    **loader,
+    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         **captions,
         image_dir=image_dir,
@@ -63,11 +66,8 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_size=batch_size,
-    num_workers=num_workers,
-    persistent_workers=num_workers > 0,
+    **loader,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         **captions,
         image_dir=val_image_dir,
@@ -80,11 +80,8 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = dict(
-    batch_size=batch_size,
-    num_workers=num_workers,
-    persistent_workers=num_workers > 0,
+    **loader,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         **captions,
         image_dir=test_image_dir,

@@ -63,32 +63,31 @@ test_features = dict(
     pipeline=test_pipeline,
 )
 
-train_dataloader = dict(
-    batch_size=batch_size,
+loader = dict(
     num_workers=num_workers,
     persistent_workers=num_workers > 0,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
+)
+train_dataloader = dict(
+    **loader,
+    batch_size=batch_size,
+    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(**features, ann_file=ann_file, crops=crops, pipeline=train_pipeline),
 )
 if balanced:
     train_dataloader.update(batch_sampler=dict(type='BalancedBatchSampler', epoch_length=epoch_length))
 val_dataloader = dict(
+    **loader,
     batch_size=1,
-    num_workers=num_workers,
-    persistent_workers=num_workers > 0,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         **test_features, ann_file=val_ann_file, temporal_ann_file=val_temporal_ann_file, frames_file=val_frames_file
     ),
 )
 test_dataloader = dict(
+    **loader,
     batch_size=1,
-    num_workers=num_workers,
-    persistent_workers=num_workers > 0,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(**test_features, ann_file=test_ann_file, temporal_ann_file=temporal_ann_file, frames_file=frames_file),
 )
 

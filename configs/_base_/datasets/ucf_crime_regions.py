@@ -61,60 +61,39 @@ test_pipeline = [
     dict(type='PackVADInputs'),
 ]
 
-train_dataloader = dict(
-    batch_size=batch_size if contrast_batch is None else contrast_batch,
+videos = dict(
+    type='UCFCrimeRegions',
+    data_root=data_root,
+    classes=classes,
+    interval_mode=interval_mode,
+    caption_type=caption_type,
+    max_bad_videos=max_bad_videos,
+)
+loader = dict(
     num_workers=num_workers,
     persistent_workers=num_workers > 0,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(
-        type='UCFCrimeRegions',
-        data_root=data_root,
-        classes=classes,
-        ann_file=ann_file,
-        temporal_ann_file=train_temporal_ann_file,
-        interval_mode=interval_mode,
-        caption_type=caption_type,
-        max_bad_videos=max_bad_videos,
-        pipeline=train_pipeline,
-    ),
+)
+train_dataloader = dict(
+    **loader,
+    batch_size=batch_size if contrast_batch is None else contrast_batch,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(**videos, ann_file=ann_file, temporal_ann_file=train_temporal_ann_file, pipeline=train_pipeline),
 )
 val_dataloader = dict(
+    **loader,
     batch_size=1,
-    num_workers=num_workers,
-    persistent_workers=num_workers > 0,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
-        type='UCFCrimeRegions',
-        data_root=data_root,
-        classes=classes,
-        ann_file=val_ann_file,
-        temporal_ann_file=val_temporal_ann_file,
-        interval_mode=interval_mode,
-        caption_type=caption_type,
-        max_bad_videos=max_bad_videos,
-        test_mode=True,
-        pipeline=test_pipeline,
+        **videos, ann_file=val_ann_file, temporal_ann_file=val_temporal_ann_file, test_mode=True, pipeline=test_pipeline
     ),
 )
 test_dataloader = dict(
+    **loader,
     batch_size=1,
-    num_workers=num_workers,
-    persistent_workers=num_workers > 0,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
-        type='UCFCrimeRegions',
-        data_root=data_root,
-        classes=classes,
-        ann_file=test_ann_file,
-        temporal_ann_file=temporal_ann_file,
-        interval_mode=interval_mode,
-        caption_type=caption_type,
-        max_bad_videos=max_bad_videos,
-        test_mode=True,
-        pipeline=test_pipeline,
+        **videos, ann_file=test_ann_file, temporal_ann_file=temporal_ann_file, test_mode=True, pipeline=test_pipeline
     ),
 )
 

@@ -1,10 +1,5 @@
 # VadCLIP on CLIP ViT-B/16 features. An experiment sets what depends on its data: classes, max_snippets, prompts.
-pretrained = 'openai/clip-vit-base-patch16'  # of the features; its text tower stays frozen
-text_width = 512
-text_layers = 12
-text_heads = 8
-text_act = 'quick_gelu'
-embed_dim = 512
+_base_ = ['./clip_text_vit_b16.py']
 window = 8
 layers = 2
 separation_weight = 0.1
@@ -12,15 +7,8 @@ score_branch = 'binary'
 
 model = dict(
     type='VadCLIP',
-    text=dict(
-        type='CLIPTextTransformer',
-        width=text_width,
-        layers=text_layers,
-        heads=text_heads,
-        hidden_act=text_act,
-        long_context_length=None,
-    ),
-    embed_dim=embed_dim,
+    text=_base_.text_tower,
+    embed_dim=_base_.embed_dim,
     window=window,
     layers=layers,
     heads=1,
@@ -28,5 +16,5 @@ model = dict(
     prompt_postfix=10,
     separation_weight=separation_weight,
     score_branch=score_branch,
-    pretrained=pretrained,
+    pretrained=_base_.pretrained,
 )

@@ -1,9 +1,6 @@
-import logging
-
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import MMLogger
 from sklearn.cluster import KMeans
 
 from vadlab.models.captioners.prototypical_memory import PrototypicalMemory, k_means, value_prototypes
@@ -11,17 +8,6 @@ from vadlab.models.layers.multi_head_attention import MultiHeadAttention
 from vadlab.utils.errors import ConfigError
 
 from .tiny_captioner import decoder, encoded
-
-
-@pytest.fixture
-def log():
-    messages = []
-    handler = logging.Handler()
-    handler.emit = lambda record: messages.append(record.getMessage())
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(handler)
-    yield messages
-    logger.removeHandler(handler)
 
 
 def _memory(**options):
@@ -130,26 +116,28 @@ def test_banks_hold_the_last_steps_and_one_batch_per_step():
 def test_log_tells_when_prototypes_start_and_when_they_never_do(log):
     memory = _memory(name='memory 1', refresh_every=2, pairs_per_step=2, steps=20)
     memory.before_train(100)
-    assert log == [
+    assert log.messages == [
         'memory 1: 0 of 40 pairs in the banks, no prototypes yet; the first come at optimizer step 2 or later.'
     ]
     for _ in range(4):
         memory.enqueue(torch.randn(1, 3, 4), torch.randn(1, 3, 4))
         memory.after_optimizer_step()
-    assert log[1] == 'memory 1: 4 pairs after optimizer step 2, 6 are needed: no prototypes yet.'
-    assert log[2].startswith('memory 1: 2 prototypes of 8 pairs at optimizer step 4, the first: it serves from now on')
+    assert log.messages[1] == 'memory 1: 4 pairs after optimizer step 2, 6 are needed: no prototypes yet.'
+    assert log.messages[2].startswith(
+        'memory 1: 2 prototypes of 8 pairs at optimizer step 4, the first: it serves from now on'
+    )
     memory.before_train(100)
-    assert log[3] == 'memory 1: 8 of 40 pairs in the banks, 2 prototypes in use, computed 1 times.'
+    assert log.messages[3] == 'memory 1: 8 of 40 pairs in the banks, 2 prototypes in use, computed 1 times.'
     _memory(name='memory 2', refresh_every=50).before_train(40)
-    assert log[-1].startswith('memory 2: this run has 40 optimizer steps, so it never has prototypes')
+    assert log.messages[-1].startswith('memory 2: this run has 40 optimizer steps, so it never has prototypes')
 
 
 def test_a_run_without_the_hook_gets_a_warning(log):
     memory = _memory(name='memory 1')
     for _ in range(256):
         memory.enqueue(torch.randn(1, 1, 4), torch.randn(1, 1, 4))
-    assert len(log) == 1
-    assert 'never any prototypes' in log[0]
+    assert len(log.messages) == 1
+    assert 'never any prototypes' in log.messages[0]
 
 
 def test_state_survives_a_checkpoint():

@@ -1,9 +1,7 @@
 import json
-import logging
 
 import pytest
 import torch
-from mmengine.logging import MMLogger
 from safetensors.torch import load_file, save_file
 from torch.nn.utils.rnn import pad_sequence
 
@@ -32,15 +30,6 @@ def _load(path, **options):
 def folder(tmp_path, make_transformers_clip):
     make_transformers_clip().save_pretrained(tmp_path / 'clip')
     return tmp_path / 'clip'
-
-
-@pytest.fixture
-def log(caplog):
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    caplog.set_level(logging.INFO)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 def _assert_equals_transformers(model, clip, frames, texts, tolerance=1e-4):

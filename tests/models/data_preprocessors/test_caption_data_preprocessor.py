@@ -21,7 +21,7 @@ def test_images_of_different_shapes_are_rejected():
     samples = [CaptionDataSample(metainfo=dict(image_id=i)) for i in (5, 8)]
     with pytest.raises(DataError, match='image 8 is 4x5 pixels, but others of its batch 4x4'):
         CaptionDataPreprocessor()({'inputs': [image(), image(4, 5)], 'data_samples': samples})
-    with pytest.raises(DataError, match=r'image no. 0 is torch.float32 of shape \(3, 4, 4\); wanted uint8'):
+    with pytest.raises(DataError, match=r'image 0 of the batch is torch.float32 of shape \(3, 4, 4\); wanted uint8'):
         CaptionDataPreprocessor()({'inputs': [image().float()]})
 
 

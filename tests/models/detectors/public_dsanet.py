@@ -3,16 +3,14 @@
 import torch
 
 from . import public_vadclip as vadclip
-from .public_vadclip import block, mlp, pair
+from .public_vadclip import PLACES, TEXT_HEADS, mlp, pair, shapes_of
 
-WIDTH, PLACES, TEXT_HEADS = 16, 16, 2
+WIDTH = 16
 SIZES = dict(embed_dim=WIDTH, max_snippets=PLACES, window=4, layers=1, heads=1, adapted_blocks=1, adapter_weight=0.3)
 SIZES |= dict(prototypes=4, normal_share=0.7, decoder_layers=2, class_temperature=5.0)
 TEXT = dict(
     type='CLIPTextTransformer', width=WIDTH, layers=2, heads=TEXT_HEADS, context_length=77, long_context_length=None
 )
-CLASSES = ('A', 'B1', 'B6')
-PROMPTS = dict(A='normal', B1='fighting', B6='car accident')
 
 
 def _refiner_block(prefix):
@@ -28,30 +26,7 @@ def _refiner_block(prefix):
 
 
 SHAPES = {
-    **block('temporal.resblocks.0', WIDTH),
-    **{f'gc{i}.weight': (WIDTH if i in (1, 3) else WIDTH // 2, WIDTH // 2) for i in (1, 2, 3, 4)},
-    **pair('gc1.residual', WIDTH // 2, WIDTH, 5),
-    **pair('gc3.residual', WIDTH // 2, WIDTH, 5),
-    'disAdj.sigma': (1,),
-    **pair('linear', WIDTH, WIDTH),
-    **mlp('mlp1', WIDTH),
-    **mlp('mlp2', WIDTH),
-    **pair('classifier', 1, WIDTH),
-    'clipmodel.positional_embedding': (77, WIDTH),
-    'clipmodel.text_projection': (WIDTH, WIDTH),
-    'clipmodel.logit_scale': (),
-    'clipmodel.visual.class_embedding': (64,),
-    'clipmodel.visual.positional_embedding': (2, 64),
-    'clipmodel.visual.proj': (64, WIDTH),
-    'clipmodel.visual.conv1.weight': (64, 3, 4, 4),
-    **pair('clipmodel.visual.ln_pre', 64),
-    **block('clipmodel.visual.transformer.resblocks.0', 64),
-    **pair('clipmodel.visual.ln_post', 64),
-    **block('clipmodel.transformer.resblocks.0', WIDTH),
-    **block('clipmodel.transformer.resblocks.1', WIDTH),
-    'clipmodel.token_embedding.weight': (49408, WIDTH),
-    **pair('clipmodel.ln_final', WIDTH),
-    'frame_position_embeddings.weight': (PLACES, WIDTH),
+    **shapes_of(WIDTH, text_blocks=2),
     'clip_adapter.text_adapter.0.fc.0.weight': (WIDTH, WIDTH),
     'clip_adapter.text_adapter.1.fc.0.weight': (WIDTH, WIDTH),
     'video_anomaly_refiner.video_prototypes': (4, WIDTH),

@@ -31,32 +31,38 @@ def pair(prefix, *shape):
     return {f'{prefix}.weight': shape, f'{prefix}.bias': shape[:1]}
 
 
-SHAPES = {
-    **block('temporal.resblocks.0', WIDTH),
-    **{f'gc{i}.weight': (WIDTH if i in (1, 3) else WIDTH // 2, WIDTH // 2) for i in (1, 2, 3, 4)},
-    **pair('gc1.residual', WIDTH // 2, WIDTH, 5),
-    **pair('gc3.residual', WIDTH // 2, WIDTH, 5),
-    'disAdj.sigma': (1,),
-    **pair('linear', WIDTH, WIDTH),
-    **mlp('mlp1', WIDTH),
-    **mlp('mlp2', WIDTH),
-    **pair('classifier', 1, WIDTH),
-    'clipmodel.positional_embedding': (77, WIDTH),
-    'clipmodel.text_projection': (WIDTH, WIDTH),
-    'clipmodel.logit_scale': (),
-    'clipmodel.visual.class_embedding': (64,),
-    'clipmodel.visual.positional_embedding': (2, 64),
-    'clipmodel.visual.proj': (64, WIDTH),
-    'clipmodel.visual.conv1.weight': (64, 3, 4, 4),
-    **pair('clipmodel.visual.ln_pre', 64),
-    **block('clipmodel.visual.transformer.resblocks.0', 64),
-    **pair('clipmodel.visual.ln_post', 64),
-    **block('clipmodel.transformer.resblocks.0', WIDTH),
-    'clipmodel.token_embedding.weight': (49408, WIDTH),
-    **pair('clipmodel.ln_final', WIDTH),
-    'frame_position_embeddings.weight': (PLACES, WIDTH),
-    'text_prompt_embeddings.weight': (77, WIDTH),
-}
+def shapes_of(width, text_blocks):
+    """Shapes of the tensors that the files of VadCLIP and DSANet have in common."""
+    shapes = {
+        **block('temporal.resblocks.0', width),
+        **{f'gc{i}.weight': (width if i in (1, 3) else width // 2, width // 2) for i in (1, 2, 3, 4)},
+        **pair('gc1.residual', width // 2, width, 5),
+        **pair('gc3.residual', width // 2, width, 5),
+        'disAdj.sigma': (1,),
+        **pair('linear', width, width),
+        **mlp('mlp1', width),
+        **mlp('mlp2', width),
+        **pair('classifier', 1, width),
+        'clipmodel.positional_embedding': (77, width),
+        'clipmodel.text_projection': (width, width),
+        'clipmodel.logit_scale': (),
+        'clipmodel.visual.class_embedding': (64,),
+        'clipmodel.visual.positional_embedding': (2, 64),
+        'clipmodel.visual.proj': (64, width),
+        'clipmodel.visual.conv1.weight': (64, 3, 4, 4),
+        **pair('clipmodel.visual.ln_pre', 64),
+        **block('clipmodel.visual.transformer.resblocks.0', 64),
+        **pair('clipmodel.visual.ln_post', 64),
+        'clipmodel.token_embedding.weight': (49408, width),
+        **pair('clipmodel.ln_final', width),
+        'frame_position_embeddings.weight': (PLACES, width),
+    }
+    for i in range(text_blocks):
+        shapes |= block(f'clipmodel.transformer.resblocks.{i}', width)
+    return shapes
+
+
+SHAPES = {**shapes_of(WIDTH, text_blocks=1), 'text_prompt_embeddings.weight': (77, WIDTH)}
 
 
 def public_tensors(shapes=None):

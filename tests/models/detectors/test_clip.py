@@ -1,9 +1,7 @@
-import logging
 import math
 
 import pytest
 import torch
-from mmengine.logging import MMLogger
 
 from vadlab.models.losses.info_nce_loss import InfoNCELoss
 from vadlab.registry import MODELS
@@ -88,15 +86,6 @@ def test_captions_over_the_context_keep_their_end_id():
     with torch.no_grad():
         embeds = model.embed_captions([long, cut])
     torch.testing.assert_close(embeds[0], embeds[1])
-
-
-@pytest.fixture
-def log(caplog):
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    caplog.set_level(logging.INFO)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 def test_initial_temperature_is_logged(log):

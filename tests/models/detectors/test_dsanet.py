@@ -11,7 +11,8 @@ from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
-from .public_dsanet import CLASSES, MULTI_HOT, PLACES, PROMPTS, SIZES, TEXT, WIDTH, features, public_tensors
+from .public_dsanet import MULTI_HOT, SIZES, TEXT, WIDTH, features, public_tensors
+from .public_vadclip import CLASSES, PLACES, PROMPTS
 
 LENGTHS = [16, 5, 9, 13]
 

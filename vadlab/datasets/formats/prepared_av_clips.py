@@ -120,9 +120,7 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, PreparedAVClip]:
         MissingFileError: There are no prepared clips.
         DataError: A line cannot be read.
     """
-    path = Path(folder, MANIFEST_FILE)
-    if not path.is_file():
-        raise MissingFileError(f'There is no {path}: {folder} holds no prepared clips. Make them with {_PREPARE}')
+    path = _required(folder, MANIFEST_FILE)
     clips = {}
     try:
         for number, line in read_json_lines(path, is_ended=True):
@@ -133,6 +131,13 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, PreparedAVClip]:
     except DataError as error:
         raise DataError(f'{error}. Prepare the clips again: {_PREPARE} --overwrite') from error
     return clips
+
+
+def _required(folder: str | os.PathLike, name: str) -> Path:
+    path = Path(folder, name)
+    if not path.is_file():
+        raise MissingFileError(f'There is no {path}: {folder} holds no prepared clips. Make them with {_PREPARE}')
+    return path
 
 
 def _clip_of(line: object) -> PreparedAVClip | None:
@@ -160,9 +165,7 @@ def read_prepared_recipe(folder: str | os.PathLike) -> tuple[FrameRecipe, LogMel
         MissingFileError: There are no prepared clips.
         DataError: The recipe cannot be read.
     """
-    path = Path(folder, RECIPE_FILE)
-    if not path.is_file():
-        raise MissingFileError(f'There is no {path}: {folder} holds no prepared clips. Make them with {_PREPARE}')
+    path = _required(folder, RECIPE_FILE)
     try:
         content = read_json(path)['recipe']
         return FrameRecipe(**content['frames']), LogMelRecipe(**content['sound'])

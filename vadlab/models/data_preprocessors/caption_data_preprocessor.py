@@ -6,7 +6,7 @@ from torch import Tensor
 from vadlab.registry import MODELS
 from vadlab.utils.errors import DataError
 
-from .pixel_data_preprocessor import PixelDataPreprocessor
+from .pixel_data_preprocessor import PixelDataPreprocessor, names_in_batch
 
 
 @MODELS.register_module()
@@ -42,10 +42,9 @@ class CaptionDataPreprocessor(PixelDataPreprocessor):
             DataError: An image is not uint8 with three channels, or the sizes differ.
         """
         images: list[Tensor] = list(data['inputs'])
-        samples = data.get('data_samples') or [None] * len(images)
+        names = names_in_batch(data.get('data_samples'), len(images), 'image')
         are_patches = bool(images) and images[0].ndim == 2 and images[0].is_floating_point()
-        for place, (image, sample) in enumerate(zip(images, samples, strict=True)):
-            name = f'image {sample.image_id}' if sample is not None and 'image_id' in sample else f'image no. {place}'
+        for name, image in zip(names, images, strict=True):
             if are_patches:
                 if (image.shape, image.dtype) != (images[0].shape, images[0].dtype):
                     raise DataError(

@@ -46,7 +46,7 @@ def names_in_batch(samples: Sequence[Any] | None, count: int, kind: str) -> list
     Args:
         samples (Sequence | None): Data samples; some or all may be None.
         count (int): Size of the batch.
-        kind (str): Kind of the samples: ``video`` for ``video_id``, ``clip`` for ``clip_id``.
+        kind (str): Kind of the samples, such as ``video`` for samples with a ``video_id``.
     """
     key = f'{kind}_id'
     return [

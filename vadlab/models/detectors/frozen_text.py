@@ -31,12 +31,17 @@ def class_phrases(classes: Sequence[str], prompts: Mapping[str, str] | None, met
 
 
 def load_frozen_text(model: SnippetDetector, pretrained: str | None) -> None:
-    """Load ``pretrained`` into the text tower, and warn if there is none.
+    """Initialise a model by loading ``pretrained`` into its text tower; warn if there is none.
+
+    Nothing happens if the model is initialised already.
 
     Args:
         model (SnippetDetector): A detector with a ``text`` tower.
         pretrained (str | None): See :func:`~vadlab.models.checkpoints.clip_loading.load_clip_checkpoint`.
     """
+    if model.is_init:
+        return
+    model._is_init = True  # its parts are initialised; BaseModel's init_weights would log every parameter
     if pretrained is not None:
         init_text_from_clip(model, pretrained)
     else:

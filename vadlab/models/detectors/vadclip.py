@@ -141,9 +141,6 @@ class VadCLIP(SnippetDetector):
 
     def init_weights(self) -> None:
         """Load ``pretrained`` into the text tower; the Runner calls it before training."""
-        if self.is_init:
-            return
-        self._is_init = True  # parts are already initialised; BaseModel's method would log every parameter
         load_frozen_text(self, self.pretrained)
 
     def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:

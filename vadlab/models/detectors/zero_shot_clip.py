@@ -9,10 +9,10 @@ from vadlab.registry import MODELS, TOKENIZERS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
-from ..checkpoints.clip_loading import init_text_from_clip
 from ..heads.prompt_scoring_head import PromptScoringHead, tokenize_prompts
 from ..layers.logit_scale import new_logit_scale, scale_of
 from ..layers.weights_cache import WeightsCache
+from .frozen_text import load_frozen_text
 from .snippet_detector import SnippetDetector
 
 
@@ -67,11 +67,7 @@ class ZeroShotCLIP(SnippetDetector):
 
     def init_weights(self) -> None:
         """Load ``pretrained`` into the text tower."""
-        if self.is_init:
-            return
-        self._is_init = True
-        if self.pretrained is not None:
-            init_text_from_clip(self, self.pretrained)
+        load_frozen_text(self, self.pretrained)
 
     def use_prompts(self, prompts: Sequence[str] | None, negatives: Sequence[str] | None = None) -> None:
         """Score by other prompts than those of the config, until the next call; see :meth:`FGCLIP.use_prompts`.
