@@ -76,10 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     weights = load_clip_checkpoint(args.source)
     for tower, heads in zip(('vision', 'text'), args.heads or (), strict=False):
-        _settle(weights, tower, 'heads', heads)
+        _override(weights, tower, 'heads', heads)
     if args.hidden_act:
         for tower in ('vision', 'text'):
-            _settle(weights, tower, 'hidden_act', args.hidden_act)
+            _override(weights, tower, 'hidden_act', args.hidden_act)
     for tower in ('vision', 'text'):
         width, heads = weights.arch[tower]['width'], weights.arch[tower]['heads']
         if heads is None or weights.arch[tower]['hidden_act'] is None:
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _settle(weights: CLIPWeights, tower: str, name: str, value: Any) -> None:
+def _override(weights: CLIPWeights, tower: str, name: str, value: Any) -> None:
     """Use an option instead of the value of the file or of the JSON in its folder."""
     told = weights.arch[tower][name]
     if told is not None and told != value:

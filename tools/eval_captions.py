@@ -96,7 +96,7 @@ def read_captions(path: str, split: str = 'test') -> dict[str, list[str]]:
                 )
             found.setdefault(str(entry['image_id']), []).append(entry['caption'])
     if not found:
-        raise DataError(f'{path} holds no captions; expected {_FORMATS}')
+        raise DataError(f'{path} contains no captions; expected {_FORMATS}')
     for name, captions in found.items():
         if not captions:
             raise DataError(f'{path}: {name!r} has an empty list of captions; give at least one')

@@ -42,7 +42,7 @@ def test_rows_of_all_classes_and_of_a_subset_by_hand():
 def test_subsets_that_do_not_fit_are_named(tmp_path):
     with pytest.raises(DataError, match="odd names classes of 'calls'; heads of mbt are species"):
         ablation.ablation_rows('mbt', FOUND, {'odd': {'calls': ['bark']}})
-    with pytest.raises(DataError, match="odd, species: 'cat' is no class"):
+    with pytest.raises(DataError, match="odd, species: 'cat' is not a class"):
         ablation.ablation_rows('mbt', FOUND, {'odd': {'species': ['cat']}})
     with pytest.raises(MissingFileError, match='no such file'):
         ablation.read_subsets([tmp_path / 'none.json'])

@@ -56,7 +56,7 @@ def test_mmengine_does_not_fall_back_to_unsafe_loading(malicious, tmp_path):
 
 def test_a_file_of_another_kind_and_a_folder_are_named_as_what_they_are(tmp_path):
     (tmp_path / 'README.md').write_text('# Weights\n')
-    with pytest.raises(CheckpointError, match=r'README\.md is no checkpoint: .*Give a \.pth file'):
+    with pytest.raises(CheckpointError, match=r'README\.md is not a checkpoint: .*Give a \.pth file'):
         read_checkpoint(tmp_path / 'README.md')
     (tmp_path / 'empty.pth').touch()
     with pytest.raises(CheckpointError, match=r'empty\.pth cannot be read as a checkpoint; is it cut short'):
@@ -105,10 +105,10 @@ def test_damaged_file(tmp_path, content):
 
 def test_file_without_weights(tmp_path):
     torch.save({'epoch': 3}, tmp_path / 'x.pth')
-    with pytest.raises(CheckpointError, match='holds no state_dict; its keys are epoch'):
+    with pytest.raises(CheckpointError, match='contains no state_dict; its keys are epoch'):
         read_checkpoint(tmp_path / 'x.pth')
     torch.save([1], tmp_path / 'y.pth')
-    with pytest.raises(CheckpointError, match='holds no weights'):
+    with pytest.raises(CheckpointError, match='contains no weights'):
         read_checkpoint(tmp_path / 'y.pth')
 
 
@@ -226,7 +226,7 @@ def test_plain_numbers_lose_their_subclass():
 
 def test_latest_checkpoint_without_its_pointer(tmp_path):
     assert latest_checkpoint(tmp_path) is None
-    # A touched file is no newer one, and numbers are not compared as text.
+    # A touched file is not a newer one, and numbers are not compared as text.
     for i, name in enumerate(['epoch_10.pth', 'epoch_9.pth', 'epoch_8.pth', 'best_x.pth', 'epoch_11_copy.pth']):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (i, i))

@@ -112,7 +112,7 @@ def test_shards_belong_to_their_index(serve):
 
 def test_a_model_without_these_files_names_them(serve):
     serve({'README.md': b'x'})
-    with pytest.raises(CheckpointError, match=r'it has none of config\.json \+ model\.safetensors / .* x\.bin'):
+    with pytest.raises(CheckpointError, match=r'it needs one of these: config\.json \+ model\.safetensors / .* x\.bin'):
         hub_folder('some/clip', SETS)
 
 

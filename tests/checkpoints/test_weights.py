@@ -14,7 +14,7 @@ from vadlab.utils.errors import CheckpointError
         ({'w': None}, "'w' is a NoneType"),
         ({'w': [1.0]}, "'w' is a list"),
         ({'w': {'v': torch.zeros(1)}}, "'w' is a dict"),
-        ({0: torch.zeros(1)}, '0 is no name'),
+        ({0: torch.zeros(1)}, '0 is not a name'),
         ({'w': torch.eye(2).to_sparse()}, "'w' is a sparse"),
         ({'w': torch.empty(2, device='meta')}, "'w' is a tensor without values"),
         ([torch.zeros(1)], 'its state_dict is a list'),
@@ -45,7 +45,7 @@ def test_what_modules_keep_beside_tensors_is_no_weight():
 
 
 def test_a_file_without_weights_names_its_keys():
-    with pytest.raises(CheckpointError, match='holds no state_dict; its keys are epoch, 3'):
+    with pytest.raises(CheckpointError, match='contains no state_dict; its keys are epoch, 3'):
         weights_in({'epoch': 1, 3: 2}, 'x.pth')
 
 

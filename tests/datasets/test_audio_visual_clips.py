@@ -142,7 +142,7 @@ def test_metadata_and_prepared_files_that_are_not_there(prepared, tmp_path):
     folder = with_metadata(prepared, tmp_path, 'fox1', 'fox8')
     with pytest.raises(MissingFileError, match='1 clips are not prepared .fox8.*prepare_wildlife.py'):
         len(clips(folder))
-    with pytest.raises(MissingFileError, match='holds no prepared clips'):
+    with pytest.raises(MissingFileError, match='contains no prepared clips'):
         len(clips(prepared, processed_dir='videos'))
 
 

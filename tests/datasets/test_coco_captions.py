@@ -103,7 +103,7 @@ def test_splits_that_differ_in_capital_letters_are_refused(tmp_path):
 def test_file_that_is_no_image(tmp_path):
     path = karpathy(tmp_path)
     (tmp_path / 'images/val2014/COCO_val2014_000000000009.jpg').write_text('<html>404</html>')
-    with pytest.raises(DataError, match=r'1 files are no images \(.*COCO_val2014_000000000009.jpg\)'):
+    with pytest.raises(DataError, match=r'1 files are not images \(.*COCO_val2014_000000000009.jpg\)'):
         dataset(tmp_path, path)
     assert len(dataset(tmp_path, path, splits=['train'])) == 5
 
@@ -145,7 +145,7 @@ def test_id_file_with_code_in_it_is_refused(tmp_path):
 def test_a_caption_that_is_no_text(tmp_path):
     path = coco(tmp_path)
     edit(path, lambda content: content['annotations'][6].update(caption=None))
-    with pytest.raises(DataError, match=r"1 annotations of .* are incomplete \(.*'None' is no text"):
+    with pytest.raises(DataError, match=r"1 annotations of .* are incomplete \(.*'None' is not a text"):
         dataset(tmp_path, path)
 
 
@@ -153,7 +153,7 @@ def test_a_caption_that_is_no_text(tmp_path):
 def test_caption_without_a_word(tmp_path, caption):
     path = coco(tmp_path)
     edit(path, lambda content: content['annotations'][6].update(caption=caption))
-    with pytest.raises(DataError, match=r'1 captions hold no word \(.* of image 9\)'):
+    with pytest.raises(DataError, match=r'1 captions without a word \(.* of image 9\)'):
         dataset(tmp_path, path)
 
 
@@ -200,7 +200,7 @@ def test_image_without_captions(tmp_path):
 @pytest.mark.parametrize('text', ['{"images": []}', '[]', '{"images": [{"id": 1}]}'])
 def test_file_without_captions(tmp_path, text):
     (tmp_path / 'other.json').write_text(text)
-    with pytest.raises(DataError, match='holds no captions'):
+    with pytest.raises(DataError, match='contains no captions'):
         dataset(tmp_path, tmp_path / 'other.json')
 
 
@@ -227,5 +227,5 @@ def test_shuffled_images_stand_with_captions_of_others(tmp_path):
 def test_options_that_cannot_be(tmp_path):
     with pytest.raises(ConfigError, match="rows is 'words'; choose one of pairs, images"):
         dataset(tmp_path, tmp_path / 'a.json', rows='words')
-    with pytest.raises(ConfigError, match='names no caption file'):
+    with pytest.raises(ConfigError, match='ann_file is empty: set the caption file'):
         COCOCaptions(ann_file=[])

@@ -178,7 +178,7 @@ def test_everything_wrong_is_one_message(ucf):
     text = str(caught.value)
     assert '1 of 6 entries have no feature file' in text
     assert '1 feature files cannot be used' in text
-    assert 'Normal_Videos002_x264__0.npy is no .npy file' in text
+    assert 'Normal_Videos002_x264__0.npy is not an .npy file' in text
     assert '1 videos have crops of different lengths or sizes (Arson002_x264, snippets: crop 0 5, crop 1 4)' in text
     assert 'python tools/verify.py' in text
 
@@ -276,7 +276,7 @@ def test_missing_truth(ucf):
         (
             '  Arson  ',
             '  Arsn  ',
-            r"1 class names in temporal.txt are none of Normal.*Arson001_x264: 'Arsn'. Did you mean 'Ars",
+            r"1 class names in temporal.txt are not among Normal.*Arson001_x264: 'Arsn'. Did you mean 'Ars",
         ),
         ('  Arson  ', '  Abuse  ', '1 videos have another class in temporal.txt .Arson001_x264: Abuse, not Arson'),
         (

@@ -87,7 +87,7 @@ def test_class_of_each_interval():
 @pytest.mark.parametrize(
     ('text', 'intervals', 'label', 'message'),
     [
-        ('Riots', [('Riots', 1, 3)], None, "1 class names in a.txt are none of .*'Riots'. Did you mean 'Riot'"),
+        ('Riots', [('Riots', 1, 3)], None, "1 class names in a.txt are not among .*'Riots'. Did you mean 'Riot'"),
         ('Riot', [('Riot', 1, 3)], VideoLabel('Normal', 0, (0,)), 'another class in a.txt .v: Riot, not Normal'),
         ('Riot', [], None, 'anomalous videos have no interval'),
         ('Normal', [('Normal', 1, 3)], None, 'normal videos have intervals'),

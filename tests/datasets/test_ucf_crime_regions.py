@@ -140,7 +140,7 @@ def test_unknown_class_by_regions(tmp_path, two_videos, make_record, write_json,
     assert [dataset.get_data_info(i)['label'] for i in range(2)] == [-1, 0]
     assert dataset.get_data_info(0)['class_name'] is None
     assert dataset.get_data_info(0)['intervals'].tolist() == [[10, 21], [30, 41]]
-    [line] = [line for line in log_lines if 'name no class' in line]
+    [line] = [line for line in log_lines if 'do not name a class' in line]
     assert '1 with regions count as anomalous of unknown class, 1 without as Normal' in line
 
 

@@ -271,8 +271,8 @@ def test_a_moved_work_dir_resumes_itself(toy_runner, tmp_path):
     [
         (lambda c: c['meta'].update(place=[1]), 'meta.place is damaged'),
         (lambda c: c['meta']['place'].update(batches_done=9), 'meta.place is damaged'),
-        (lambda c: c['optimizer'].update(waiting=3), 'optimizer.waiting holds no gradients'),
-        (lambda c: c['optimizer']['waiting']['gradients'].pop(), 'optimizer.waiting holds no gradients'),
+        (lambda c: c['optimizer'].update(waiting=3), 'optimizer.waiting does not have gradients'),
+        (lambda c: c['optimizer']['waiting']['gradients'].pop(), 'optimizer.waiting does not have gradients'),
     ],
 )
 def test_damaged_parts_end_in_one_message(toy_runner, tmp_path, spoil, message):

@@ -172,9 +172,9 @@ def test_what_a_library_refuses_is_one_message(toy_config):
     ('option', 'value', 'message'),
     [
         ('train_dataloader.persistent_workers', True, 'persistent_workers option needs num_workers > 0'),
-        ('custom_hooks', [{'type': 'DiagnosticsHook', 'priority': 'SOON'}], "'SOON' is no priority of a hook"),
+        ('custom_hooks', [{'type': 'DiagnosticsHook', 'priority': 'SOON'}], "'SOON' is not a priority of a hook"),
         ('default_hooks.logger.priority', 1000, 'priority must be between 0 and 100'),
-        ('optim_wrapper.paramwise_cfg.groups.rest.pattern', '(', r"the pattern '\(' of group 'rest' is no regular"),
+        ('optim_wrapper.paramwise_cfg.groups.rest.pattern', '(', r"the pattern '\(' of group 'rest' is not a regular"),
         ('train_dataloader.drop_last', True, 'A data loader of 8 samples has no batch: batch_size=100'),
     ],
 )

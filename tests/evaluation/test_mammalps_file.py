@@ -34,7 +34,7 @@ def test_several_labels_are_log_odds_so_that_0_is_the_threshold(tmp_path):
     first, second = read(tmp_path / 'results.tsv')
     np.testing.assert_allclose(1 / (1 + np.exp(-first[4])), SCORES['actions'][0], atol=1e-6)
     np.testing.assert_array_equal(second[4] > 0, [False, True, True])
-    assert (first[1], second[1]) == (0, 1)  # an id is no whole number: places in the list instead
+    assert (first[1], second[1]) == (0, 1)  # an id is not a whole number: places in the list instead
 
 
 def test_rows_that_lack_are_an_error(tmp_path):

@@ -60,7 +60,7 @@ def test_a_lost_crop_is_no_other_score(tmp_path):
         (np.array([0.1, np.nan, np.inf]), 'scores of 1 of 2 cannot be used .first: bad: 2 of 3 scores are NaN'),
         (np.zeros(0), r'shape \(0,\); expected'),
         (np.zeros((2, 2, 2)), r'shape \(2, 2, 2\)'),
-        (np.array(['a']), 'is no number'),
+        (np.array(['a']), 'is not a number'),
         (np.array([None]), 'bad.npy holds Python objects, no numbers'),
     ],
 )
@@ -79,10 +79,10 @@ def test_files_that_cannot_be_used(tmp_path):
     with pytest.raises(DataError, match='holds one array'):
         read_scores(tmp_path / 'all.npy')
     (tmp_path / 'broken.npz').write_bytes(b'PK broken')
-    with pytest.raises(DataError, match='is no .npz file'):
+    with pytest.raises(DataError, match='is not an .npz file'):
         read_scores(tmp_path / 'broken.npz')
     (tmp_path / 'all.npz').write_bytes((tmp_path / 'all.npy').read_bytes())
-    with pytest.raises(DataError, match='is no .npz file, or is cut short'):
+    with pytest.raises(DataError, match='is not an .npz file, or is cut short'):
         read_scores(tmp_path / 'all.npz')
     (tmp_path / 'all.csv').write_text('0.1\n')
     with pytest.raises(DataError, match='all is there as .npy and as .csv'):

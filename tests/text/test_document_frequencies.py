@@ -55,13 +55,13 @@ def test_files_that_hold_something_else(tmp_path):
     with pytest.raises(MissingFileError, match='df.npz: there is no such file'):
         DocumentFrequencies.load(tmp_path / 'df.npz')
     (tmp_path / 'df.npz').write_text('no archive')
-    with pytest.raises(DataError, match='holds no document frequencies'):
+    with pytest.raises(DataError, match='does not contain document frequencies'):
         DocumentFrequencies.load(tmp_path / 'df.npz')
     np.savez(tmp_path / 'other.npz', numbers=np.zeros(3))
-    with pytest.raises(DataError, match='holds no document frequencies'):
+    with pytest.raises(DataError, match='does not contain document frequencies'):
         DocumentFrequencies.load(tmp_path / 'other.npz')
     np.savez(tmp_path / 'objects.npz', words=np.array([{}], dtype=object), num_images=1)
-    with pytest.raises(DataError, match='holds no document frequencies'):
+    with pytest.raises(DataError, match='does not contain document frequencies'):
         DocumentFrequencies.load(tmp_path / 'objects.npz')
     with pytest.raises(DataError, match='neither text nor token ids'):
         DocumentFrequencies.from_references([[[('a', 1)]]]).save(tmp_path / 'tuples.npz')

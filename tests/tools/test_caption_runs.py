@@ -176,13 +176,13 @@ def too_few_places(data):
 @pytest.mark.parametrize(
     ('spoil', 'error', 'message'),
     [
-        (no_image, DataError, '1 files are no images'),
-        (damaged_image, DataError, '0.png is no image, or damaged'),
+        (no_image, DataError, '1 files are not images'),
+        (damaged_image, DataError, '0.png is not an image, or is damaged'),
         (unknown_image_ids, DataError, '36 captions of .* are of image ids that it does not list'),
         (ids_of_another_split, DataError, 'ids.npy'),
         (other_codebook_width, DataError, '8.*16|16.*8'),
         (no_special_word, DataError, 'lacks <bos>'),
-        (no_word, DataError, '1 captions hold no word'),
+        (no_word, DataError, '1 captions without a word'),
         (no_vocabulary, MissingFileError, 'no vocabulary file'),
         (too_few_places, DataError, 'a caption of image 0 has 12 tokens'),
     ],

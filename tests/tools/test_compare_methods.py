@@ -81,7 +81,7 @@ def test_what_is_not_trained_is_tested_once(compare, experiments, tmp_path):
     main, calls = compare
     floor = tmp_path / 'floor.py'
     floor.write_text(f"_base_ = ['{experiments[0]}']\ntrain_cfg = None\n")
-    # A network without training or pretrained weights is no floor, and the test tool says so.
+    # A network without training or pretrained weights is not a lower bound, and the test tool says so.
     with pytest.raises(ConfigError, match=r'no model\.pretrained'):
         main([str(floor), '--seeds', '0', '1', '--out', str(tmp_path / 'out')])
     ((name, arguments),) = calls

@@ -62,8 +62,8 @@ def test_coco_files_give_the_same(main, tmp_path):
         ('{"1": ["a"], "1": ["b"]}', {'1': 'a'}, "references.json cannot be used: line 1: the key '1' is there twice"),
         (REFERENCES, [dict(image_id=1, caption='a')] * 2, "more than one caption for '1'"),
         (REFERENCES, [dict(image=1, caption='a')], 'candidates.json: entry 0 has no image_id and caption'),
-        ({}, CANDIDATES, 'references.json holds no captions; expected'),
-        ('5', CANDIDATES, 'references.json holds no captions; expected'),
+        ({}, CANDIDATES, 'references.json contains no captions; expected'),
+        ('5', CANDIDATES, 'references.json contains no captions; expected'),
         ('{"1": ', CANDIDATES, 'references.json is not valid JSON'),
     ],
 )
@@ -79,7 +79,7 @@ def test_missing_files_and_a_wrong_ending(main, tmp_path):
     with pytest.raises(ConfigError, match='must end with .json'):
         main([references, candidates, '--out', 'metrics.txt'])
     (tmp_path / 'latin.json').write_bytes('{"1": ["caf\xe9"]}'.encode('latin-1'))
-    with pytest.raises(DataError, match='latin.json, line 1: the byte 0xe9 is no UTF-8'):
+    with pytest.raises(DataError, match='latin.json, line 1: the byte 0xe9 is not UTF-8'):
         main([str(tmp_path / 'latin.json'), candidates])
 
 

@@ -142,7 +142,7 @@ def test_images_that_are_missing_or_broken_are_named(extract, config, tmp_path):
     broken = tmp_path / 'data' / 'images' / 'train' / '7.png'
     content = broken.read_bytes()
     broken.write_bytes(content[:20])
-    with pytest.raises(DataError, match=r'1 images could not be used \(first: .*7.png is no image.*all others are'):
+    with pytest.raises(DataError, match=r'1 images could not be used \(first: .*7.png is not an image.*all others are'):
         extract([config, '--workers', '0'])
     broken.write_bytes(content)
     with pytest.raises(DataError, match=r'LoadPatches: .*store: 1 images are not in it \(id 7\). Add the missing ones'):

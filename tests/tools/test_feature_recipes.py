@@ -61,7 +61,7 @@ def test_checkpoints_and_features_without_a_recipe_are_used_as_before(data, trai
     test([config, checkpoint, '--work-dir', str(tmp_path / 'a')])
     test([config, checkpoint, '--work-dir', str(tmp_path / 'b'), '--cfg-options', 'feature_dir=blank'])
     assert 'different recipes' not in log_of(tmp_path / 'a') + log_of(tmp_path / 'b')
-    assert 'recipe.json holds no recipe' in log_of(tmp_path / 'b')
+    assert 'recipe.json contains no recipe' in log_of(tmp_path / 'b')
 
 
 def test_recipe_is_looked_for_in_the_features_folder(data):

@@ -87,7 +87,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_described(infer, captions_file
     assert infer([str(captions_file), str(checkpoint), str(folder), '--out', str(out)]) == 2
     printed = capsys.readouterr()
     assert printed.err.count('\n') == 1
-    assert '1.png is no image, or damaged' in printed.err
+    assert '1.png is not an image, or is damaged' in printed.err
     records = json.loads((out / 'captions.json').read_text())
     assert [('caption' in r, 'error' in r) for r in records] == [(True, False), (True, False), (False, True)]
 

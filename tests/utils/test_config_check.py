@@ -224,7 +224,7 @@ def test_a_setting_that_cannot_be_used_is_refused_when_the_config_is_loaded(opti
 
 
 def numbers_and_words(node, path=''):
-    """Dotted keys of every plain value of a config that is no name of a part."""
+    """Dotted keys of every plain value of a config that is not the name of a part."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key != 'type':

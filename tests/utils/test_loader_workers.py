@@ -10,7 +10,7 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from vadlab.utils.cli import run_cli
-from vadlab.utils.loader_workers import end_where_batches_cannot_be_sent, machine_message
+from vadlab.utils.loader_workers import exit_if_batches_cannot_be_sent, machine_message
 
 LIMIT_S = 60  # torch looks every 5 s, and has to end the other workers
 
@@ -42,7 +42,7 @@ class Numbers(Dataset):
 def ends_with(dataset, capsys):
     """The message and status of a tool that goes through a loader."""
     loader = DataLoader(
-        dataset, batch_size=1, num_workers=2, collate_fn=list, worker_init_fn=end_where_batches_cannot_be_sent
+        dataset, batch_size=1, num_workers=2, collate_fn=list, worker_init_fn=exit_if_batches_cannot_be_sent
     )
 
     def main():
@@ -85,7 +85,7 @@ def test_what_cannot_be_pickled_is_shown(capfd):
         Numbers(broken=TypeError('cannot pickle a lock')),
         num_workers=1,
         collate_fn=list,
-        worker_init_fn=end_where_batches_cannot_be_sent,
+        worker_init_fn=exit_if_batches_cannot_be_sent,
     )
     with pytest.raises(SystemExit):
         run_cli(lambda: list(loader) and None)

@@ -41,5 +41,5 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError, match='a.mat is cut short or damaged'):
         read_mat(path, 'x')
     path.write_bytes(b'MATLAB 7.3 MAT-file'.ljust(200))
-    with pytest.raises(DataError, match='a.mat is no MATLAB file of level 5.*"-v6"'):
+    with pytest.raises(DataError, match='a.mat is not a MATLAB file of level 5.*"-v6"'):
         read_mat(path, 'x')

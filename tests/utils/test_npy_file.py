@@ -22,7 +22,7 @@ def test_files_that_hold_no_whole_array_say_what_they_are(tmp_path):
     objects = path.read_bytes()
     for content, message in (
         (b'', 'a.npy is empty'),
-        (b'hello', 'a.npy is no .npy file'),
+        (b'hello', 'a.npy is not an .npy file'),
         (whole[:60], 'a.npy is damaged: its header cannot be read'),
         (whole[:200], 'a.npy is cut short: 200 of 640 bytes'),
         (objects, 'holds Python objects'),
@@ -50,7 +50,7 @@ def test_damage_and_claims_of_archives_are_found(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="the array 'a' has 800,128 bytes when unpacked; the limit is 1,000"):
         open_npz(path)['a']()
     path.write_bytes(whole[:100])
-    with pytest.raises(DataError, match='a.npz is no .npz file, or is cut short'):
+    with pytest.raises(DataError, match='a.npz is not an .npz file, or is cut short'):
         open_npz(path)
 
 

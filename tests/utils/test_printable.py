@@ -25,7 +25,7 @@ def test_other_texts_are_left_as_they_are():
 
 @pytest.mark.parametrize('kind', [DataError, MissingFileError])
 def test_errors_show_control_characters_and_are_cut(kind):
-    error = kind(f'\x1b[2Jfile.json: {"x" * 200_000!r} is no number in {"a b " * 50_000} end')
+    error = kind(f'\x1b[2Jfile.json: {"x" * 200_000!r} is not a number in {"a b " * 50_000} end')
     assert str(error).startswith(r'\x1b[2Jfile.json: ')
     assert str(error).endswith(' end')
     assert 'characters ...]' in str(error)

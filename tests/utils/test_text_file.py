@@ -16,7 +16,7 @@ def test_byte_order_marks_and_line_ends_are_no_part_of_a_text(tmp_path):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ('a\nb é'.encode('latin-1'), 'a.txt, line 2: the byte 0xe9 is no UTF-8'),
+        ('a\nb é'.encode('latin-1'), 'a.txt, line 2: the byte 0xe9 is not UTF-8'),
         ('a'.encode('utf-16'), 'a.txt is in UTF-16'),
         (b'a\n\nb\0', 'a.txt, line 3: a zero byte'),
         (b'123456', 'a.txt has 6 bytes; the limit is 5'),
@@ -33,8 +33,8 @@ def test_what_is_no_regular_file(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
     for path, message in (
         (tmp_path, 'is a folder'),
-        (tmp_path / 'pipe', 'is no regular'),
-        ('/dev/zero', 'is no regular'),
+        (tmp_path / 'pipe', 'is not a regular'),
+        ('/dev/zero', 'is not a regular'),
     ):
         with pytest.raises(DataError, match=message):
             read_text(path)

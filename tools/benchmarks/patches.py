@@ -58,7 +58,7 @@ class PatchJob:
                 weights='',
                 block=self.vision.first_trained_block,
                 steps=[repr(step) for step in steps],
-                shape=[self.vision.num_own, self.vision.width],
+                shape=[self.vision.num_image_tokens, self.vision.width],
                 dtype='float16',
             )
             store = Path(folder) / 'store'
@@ -113,8 +113,8 @@ def _run_case(case: str, runs: int, size: str, images: int, folder: str) -> Repo
         if row.name not in first:
             report.errors.append(f'patches, {case}: {row.name}: {row.note}')
     if not report.errors:
-        images_say, store_says = (first[name] for name in KINDS)
-        worst = max(abs(store_says[name] - value) / value for name, value in images_say.items())
+        from_images, from_store = (first[name] for name in KINDS)
+        worst = max(abs(from_store[name] - value) / value for name, value in from_images.items())
         if worst > 1e-3:
             report.errors.append(f'patches, {case}: features differ by {worst:.2g}')
     return report

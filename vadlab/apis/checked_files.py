@@ -17,7 +17,7 @@ def default_cache_dir() -> Path:
     return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'vadlab' / 'verify'
 
 
-def remembered(path: str, recipe: str, cache_dir: str | None, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def cached_check(path: str, recipe: str, cache_dir: str | None, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The cached result of a check of this file, or the result of a new check.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 from vadlab.datasets.formats.feature_files import open_features
 from vadlab.utils.errors import VADLabError
 
-from .checked_files import remembered
+from .checked_files import cached_check
 
 _RECIPE = 'features v1'  # part of the key: change it when the check changes
 _ROWS = 4096  # rows read at once
@@ -38,7 +38,7 @@ def check_feature_file(path: str, cache_dir: str | None) -> dict[str, Any]:
         norm = float(norms.sum() / (len(norms) - zeros)) if zeros < len(norms) else 0.0
         return {'snippets': len(norms), 'zeros': zeros, 'norm': norm}
 
-    return remembered(path, _RECIPE, cache_dir, look)
+    return cached_check(path, _RECIPE, cache_dir, look)
 
 
 def _norms(feats: np.ndarray) -> np.ndarray:

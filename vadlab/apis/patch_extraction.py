@@ -17,7 +17,7 @@ from vadlab.models.backbones.stored_patches import StoredPatches
 from vadlab.models.checkpoints.clip_loading import init_vision_from_clip
 from vadlab.registry import DATASETS, MODELS, TRANSFORMS
 from vadlab.utils.errors import ConfigError, DataError, VADLabError
-from vadlab.utils.loader_workers import end_where_batches_cannot_be_sent
+from vadlab.utils.loader_workers import exit_if_batches_cannot_be_sent
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _DRAWS = re.compile('random|jitter', re.IGNORECASE)  # random steps are recognised by their name or options
@@ -90,7 +90,7 @@ class PatchExtraction:
             'weights': StoredPatches(self.vision, self.preprocessor).weights(),
             'block': self.vision.first_trained_block,
             'steps': [repr(step) for step in self.steps],
-            'shape': [self.vision.num_own, self.vision.width],
+            'shape': [self.vision.num_image_tokens, self.vision.width],
             'dtype': dtype,
         }
         pipeline = [*self.steps, TRANSFORMS.build(dict(type='PackCaptionInputs'))]
@@ -123,7 +123,7 @@ class PatchExtraction:
                 self.batch_size,
                 num_workers=self.workers,
                 collate_fn=list,
-                worker_init_fn=end_where_batches_cannot_be_sent,
+                worker_init_fn=exit_if_batches_cannot_be_sent,
             )
             for batch in loader:
                 good = [item for item in batch if not isinstance(item, _Bad)]

@@ -181,7 +181,7 @@ class Verification:
                 self.report.warn(check, note)
             unknown = [s['video_id'] for s in samples if s.get('class_name', '') is None]
             if unknown:
-                self.report.warn(check, f'{len(unknown)} paths name no class: {names(unknown)}')
+                self.report.warn(check, f'{len(unknown)} paths do not name a class: {names(unknown)}')
             if split != 'train' and labelled and not 0 < normal < len(labelled):
                 have = 'normal' if normal else 'anomalous'
                 self.report.warn(check, f'all videos are {have}: video AUC is not defined')

@@ -7,7 +7,7 @@ import numpy as np
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.utils.errors import VADLabError
 
-from .checked_files import remembered
+from .checked_files import cached_check
 
 _RECIPE = 'v1'  # part of the key: change it when the check changes
 
@@ -34,4 +34,4 @@ def check_video(path: str, num_frames: int, backend: str, cache_dir: str | None)
         except (VADLabError, OSError) as error:
             return {'error': str(error)}
 
-    return remembered(path, f'{_RECIPE}|{num_frames}|{backend}', cache_dir, look)
+    return cached_check(path, f'{_RECIPE}|{num_frames}|{backend}', cache_dir, look)

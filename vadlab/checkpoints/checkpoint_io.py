@@ -34,7 +34,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
     Raises:
         MissingFileError: There is no such file.
-        CheckpointError: It is damaged, holds code, or holds no weights, or a part of it is of a wrong type.
+        CheckpointError: It is damaged, holds code, or contains no weights, or a part of it is of a wrong type.
     """
     path = Path(path)
     require_checkpoint(path)

@@ -24,8 +24,8 @@ def hub_folder(repo_id: str, alternatives: Sequence[Sequence[str]]) -> Path:
 
     Raises:
         MissingDependencyError: huggingface_hub is not installed.
-        CheckpointError: There is no such model, it has none of the sets, or the hub cannot be reached or does not
-            answer for ``HUB_TIMEOUT_S`` seconds.
+        CheckpointError: There is no such model, it does not have one of the sets of files, or the hub cannot be reached
+            or does not answer for ``HUB_TIMEOUT_S`` seconds.
     """
     try:
         import huggingface_hub as hub
@@ -41,7 +41,7 @@ def hub_folder(repo_id: str, alternatives: Sequence[Sequence[str]]) -> Path:
                 folder = _files(hub, repo_id, names, local)
                 if folder is not None:
                     return folder
-        reason = f'it has none of {" / ".join(" + ".join(names) for names in alternatives)}.'
+        reason = f'it needs one of these: {" / ".join(" + ".join(names) for names in alternatives)}.'
     except Exception as error:  # each layer of the network has its own errors
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
         cause: Exception = error

@@ -60,7 +60,7 @@ def read_tensor_file(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
         return _read_safetensors(path)
     content = _read_torch_file(path)
     if not isinstance(content, dict):
-        raise CheckpointError(f'{path} holds no weights: it is a {type(content).__name__}, not a dict of tensors.')
+        raise CheckpointError(f'{path} contains no weights: it is a {type(content).__name__}, not a dict of tensors.')
     return content, {}
 
 
@@ -87,7 +87,7 @@ def _read_torch_file(path: Path) -> Any:
             start = file.read(4)
         # A full disk leaves an empty file; torch's message for it is better.
         if start and start[:1] != b'\x80' and start[:2] != b'PK' and not tarfile.is_tarfile(path):
-            raise CheckpointError(f'{path} is no checkpoint: it does not begin as one. Give a .pth file of weights.')
+            raise CheckpointError(f'{path} is not a checkpoint: it does not begin as one. Give a .pth file of weights.')
         if start == b'PK\x03\x04':
             with zipfile.ZipFile(path) as archive:
                 _verify_archive(path, archive)
@@ -198,7 +198,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [''])[0][:120] or type(error).__name__
-        raise CheckpointError(f'Checkpoint {path} is no whole safetensors file: {reason}') from error
+        raise CheckpointError(f'Checkpoint {path} is not a complete safetensors file: {reason}') from error
 
 
 class _ScriptObject:

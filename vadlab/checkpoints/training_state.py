@@ -38,9 +38,11 @@ def check_training_state(checkpoint: Mapping[str, Any], name: str) -> None:
         if not isinstance(hub.get(key), Mapping) or not all(isinstance(k, str) for k in hub[key]):
             wrong.append(f'message_hub.{key} is {_what(hub.get(key))}, not a dict by names')
     if not wrong:
-        wrong += [f'message_hub.log_scalars.{k} is no history' for k, v in hub['log_scalars'].items() if not _is_log(v)]
         wrong += [
-            f'message_hub.resumed_keys.{k} is no bool'
+            f'message_hub.log_scalars.{k} is not a history' for k, v in hub['log_scalars'].items() if not _is_log(v)
+        ]
+        wrong += [
+            f'message_hub.resumed_keys.{k} is not a bool'
             for k, v in hub['resumed_keys'].items()
             if not isinstance(v, bool)
         ]
@@ -69,7 +71,7 @@ def check_optimizer_state(saved: Any, optimizer: Optimizer, name: str) -> None:
     groups = saved.get('param_groups') if isinstance(saved, Mapping) else None
     state = saved.get('state') if isinstance(saved, Mapping) else None
     if not isinstance(state, Mapping) or not isinstance(groups, list) or not all(isinstance(g, dict) for g in groups):
-        raise CheckpointError(f"{name} cannot be resumed from: its 'optimizer' is no state of an optimizer.")
+        raise CheckpointError(f"{name} cannot be resumed from: its 'optimizer' is not the state of an optimizer.")
     sizes = [[len(g['params']) if isinstance(g.get('params'), list) else None for g in groups]]
     sizes.append([len(g['params']) for g in optimizer.param_groups])
     if sizes[0] != sizes[1]:
@@ -169,7 +171,7 @@ def _state_differences(saved: Any, sample: Any, parameter: Tensor, place: str) -
         if not isinstance(saved, Tensor) or saved.shape != parameter.shape or not saved.is_floating_point():
             return [f'{place} is {_what(saved)}, and its parameter has shape {tuple(parameter.shape)}']
         if saved.layout != torch.strided or saved.is_quantized or saved.is_meta or not all_finite(saved):
-            return [f'{place} is no dense tensor of finite numbers']
+            return [f'{place} is not a dense tensor of finite numbers']
     elif isinstance(sample, int | float) or (isinstance(sample, Tensor) and sample.ndim == 0):
         number = saved.item() if isinstance(saved, Tensor) and saved.numel() == 1 and not saved.is_meta else saved
         if not isinstance(number, int | float) or not math.isfinite(number):

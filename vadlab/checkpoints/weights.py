@@ -23,7 +23,7 @@ def weights_in(content: Mapping[Any, Any], name: str) -> dict[str, Any]:
         dict[str, Any]: Dense tensors by name, and under ``..._extra_state`` the additional state of our modules.
 
     Raises:
-        CheckpointError: It holds no tensors, or something else than dense tensors; the message names it.
+        CheckpointError: It contains no tensors, or something else than dense tensors; the message names it.
     """
     if 'state_dict' in content:
         found: Any = content['state_dict']
@@ -33,10 +33,10 @@ def weights_in(content: Mapping[Any, Any], name: str) -> dict[str, Any]:
         if found is None:
             keys = list(map(str, content))
             raise CheckpointError(
-                f'{name} holds no state_dict; its keys are {listed(keys) or "none"}. Give a file of weights.'
+                f'{name} contains no state_dict; its keys are {listed(keys) or "none"}. Give a file of weights.'
             )
     if not isinstance(found, Mapping):
-        raise CheckpointError(f'{name} holds no weights: its state_dict is a {type(found).__name__}, not a dict.')
+        raise CheckpointError(f'{name} contains no weights: its state_dict is a {type(found).__name__}, not a dict.')
     wrong = [f'{key!r} is {problem}' for key, value in found.items() if (problem := _problem(key, value))]
     if wrong:
         raise CheckpointError(f'{name}: its state_dict must hold dense tensors by name, but {listed(wrong, "; ")}.')

@@ -99,7 +99,7 @@ class AudioVisualClips(AnnotatedDataset):
         lazy_init: bool = False,
     ) -> None:
         if not ann_file:
-            raise ConfigError('AudioVisualClips: ann_file names no metadata')
+            raise ConfigError('AudioVisualClips: ann_file is empty: set the metadata file')
         if source not in SOURCES:
             raise ConfigError(f'AudioVisualClips: source is {source!r}; choose one of {", ".join(SOURCES)}')
         if unseen_labels not in ('error', 'drop'):

@@ -81,7 +81,7 @@ class COCOCaptions(AnnotatedDataset):
         if rows not in _ROWS:
             raise ConfigError(f'COCOCaptions: rows is {rows!r}; choose one of {", ".join(_ROWS)}')
         if not ann_file:
-            raise ConfigError('COCOCaptions: ann_file names no caption file')
+            raise ConfigError('COCOCaptions: ann_file is empty: set the caption file')
         #: Warnings for the log and ``tools/verify.py``; filled when the captions are read.
         self.notes: list[str] = []
         self.image_dir = image_dir
@@ -110,7 +110,7 @@ class COCOCaptions(AnnotatedDataset):
         for image in images:
             for caption in image.captions:
                 if not any(map(str.isalnum, caption)):
-                    problems.note('captions hold no word', f'{caption!r} of image {image.image_id}')
+                    problems.note('captions without a word', f'{caption!r} of image {image.image_id}')
         problems.raise_if_any(', '.join(ann_files), _ADVICE)
         for step in self.pipeline.transforms:
             if hasattr(step, 'check_images'):  # a step that does not read the images, but patches
@@ -149,7 +149,7 @@ class COCOCaptions(AnnotatedDataset):
             with ThreadPoolExecutor(_THREADS) as pool:
                 for path, is_image in zip(there, pool.map(_looks_like_image, there), strict=True):
                     if not is_image:
-                        problems.note('files are no images', path)
+                        problems.note('files are not images', path)
         return [paths[0] if paths else '' for paths in found]
 
     def _report(self, images: list[CaptionImage], ann_files: list[str]) -> None:
@@ -178,8 +178,8 @@ def _shuffled(paths: list[str]) -> list[str]:
     """The paths in a fixed random order in which none keeps its position."""
     order = np.random.default_rng(0).permutation(len(paths))
     found = list(paths)
-    for place, giver in zip(order, np.roll(order, 1), strict=True):
-        found[place] = paths[giver]
+    for place, source in zip(order, np.roll(order, 1), strict=True):
+        found[place] = paths[source]
     return found
 
 

@@ -70,7 +70,7 @@ def match_truth(
             try:
                 meant[text] = parse_label(text, classes)
             except ValueError:
-                what = f'class names in {source} are none of {known}'
+                what = f'class names in {source} are not among {known}'
                 problems.note(what, f'{name}: {text!r}. {nearest(text, list(classes))}')
         listed = meant.get(annotation.class_name)
         if listed is not None and given is None:

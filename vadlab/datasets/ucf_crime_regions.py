@@ -253,7 +253,7 @@ class UCFCrimeRegions(AnnotatedDataset):
         if unknown:
             n_normal = sum(sample['label'] == 0 for sample in unknown)
             MMLogger.get_current_instance().warning(
-                f'UCFCrimeRegions: the paths of {len(unknown)} videos name no class (first: '
+                f'UCFCrimeRegions: the paths of {len(unknown)} videos do not name a class (first: '
                 f'{unknown[0]["video_id"]}): {len(unknown) - n_normal} with regions count as anomalous of unknown '
                 f'class, {n_normal} without as Normal'
             )

@@ -46,7 +46,7 @@ def config_mistakes() -> Iterator[None]:
             ) from error  # what it got is whole parts of the config
         if any(frame.f_code.co_filename.endswith('mmengine/runner/priority.py') for frame in frames):
             raise ConfigError(
-                f'{text!r} is no priority of a hook: a number from 0 to 100, or HIGHEST to LOWEST.'
+                f'{text!r} is not a priority of a hook: a number from 0 to 100, or HIGHEST to LOWEST.'
             ) from error
         built = next((found for frame in reversed(frames) if (found := _callee(frame)) is not None), None)
         if built is not None and built.__module__.split('.')[0] in _LIBRARIES:

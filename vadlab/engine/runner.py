@@ -42,7 +42,7 @@ from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.utils.config import config_differences, runner_config
 from vadlab.utils.config_check import check_config
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
-from vadlab.utils.loader_workers import end_where_batches_cannot_be_sent
+from vadlab.utils.loader_workers import exit_if_batches_cannot_be_sent
 
 from .build_errors import config_mistakes
 from .log_folder import LogFolder
@@ -124,7 +124,7 @@ class VADRunner(Runner):
         # InfiniteSampler has its own way to skip samples.
         if 'batch_sampler' not in config and 'batch_size' in config and sampler.get('type') != 'InfiniteSampler':
             config['batch_sampler'] = {'type': ResumableBatchSampler, 'drop_last': config.pop('drop_last', False)}
-        config.setdefault('worker_init_fn', {'type': end_where_batches_cannot_be_sent})
+        config.setdefault('worker_init_fn', {'type': exit_if_batches_cannot_be_sent})
         config.setdefault('pin_memory', torch.cuda.is_available())
         with config_mistakes():
             loader = Runner.build_dataloader(config, seed, diff_rank_seed)
@@ -359,7 +359,7 @@ class VADRunner(Runner):
         self._warn_schedules(planned)
 
     def _resume_loop(self, loop: ResumableEpochLoop, checkpoint: dict, filename: str) -> None:
-        place = _place(checkpoint, filename, len(loop.dataloader))
+        place = _epoch_position(checkpoint, filename, len(loop.dataloader))
         done, batches = place['batches_done'], place['batches']
         sampler = loop.dataloader.batch_sampler
         if 0 < done < batches and not isinstance(sampler, ResumableBatchSampler):
@@ -500,7 +500,7 @@ class VADRunner(Runner):
                 )
             meta['seed'] = configured
             lines.append(f'seed: {seed} -> {configured}')
-        place = _place(checkpoint, filename, len(self.train_dataloader))
+        place = _epoch_position(checkpoint, filename, len(self.train_dataloader))
         if place['batches'] != len(self.train_dataloader):
             lines.append(f'batches per epoch: {place["batches"]} -> {len(self.train_dataloader)}')
         if lines and 0 < place['batches_done'] < place['batches']:
@@ -617,7 +617,7 @@ _REPORTED = ('param_scheduler', 'train_dataloader', 'val_dataloader', 'val_evalu
 _WITHOUT_EFFECT = {'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'batch_size'}
 
 
-def _place(checkpoint: dict, filename: str, batches: int) -> dict[str, Any]:
+def _epoch_position(checkpoint: dict, filename: str, batches: int) -> dict[str, Any]:
     """Position in the epoch of a checkpoint: ``batches_done`` of ``batches``, and ``validated``.
 
     Raises:
@@ -625,7 +625,7 @@ def _place(checkpoint: dict, filename: str, batches: int) -> dict[str, Any]:
     """
     meta = checkpoint['meta']
     if 'place' in meta:
-        return _checked_place(meta['place'], filename)
+        return _checked_position(meta['place'], filename)
     done = 0 if Path(filename).name.startswith('epoch_') else meta['iter'] - meta['epoch'] * batches
     if not 0 <= done <= batches:
         raise ConfigError(
@@ -636,7 +636,7 @@ def _place(checkpoint: dict, filename: str, batches: int) -> dict[str, Any]:
     return {'batches_done': done, 'batches': batches, 'validated': False}
 
 
-def _checked_place(place: Any, filename: str) -> dict[str, Any]:
+def _checked_position(place: Any, filename: str) -> dict[str, Any]:
     kinds = {'batches_done': int, 'batches': int, 'validated': bool}
     fits = isinstance(place, dict) and all(type(place.get(key)) is kind for key, kind in kinds.items())
     if not fits or not 0 <= place['batches_done'] <= place['batches']:

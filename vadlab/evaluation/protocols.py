@@ -179,7 +179,7 @@ def _read_text(protocol: Protocol, path: str | Path, interval_mode: str) -> dict
     annotations = read_temporal_annotations(path, interval_mode)
     if protocol.name == 'xd-violence' and not any('_label_' in name for name in annotations):
         raise DataError(
-            f'{path} is no annotation of XD-Violence: no video is named like NAME_label_B1-0-0 (first: '
+            f'{path} is not an annotation of XD-Violence: no video is named like NAME_label_B1-0-0 (first: '
             f'{next(iter(annotations), "none at all")}). Choose the protocol of its data set'
         )
     return annotations

@@ -116,7 +116,7 @@ def _is_number(text: str) -> bool:
 
 def _checked(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in 'biuf':
-        raise ValueError(f'{array.dtype} is no number')
+        raise ValueError(f'{array.dtype} is not a number')
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim not in (1, 2) or array.size == 0:

@@ -107,7 +107,7 @@ class DocumentFrequencies:
             _check(file['words'], keys, counts, file['num_images'])
             return cls(file['words'].tolist(), keys, counts, int(file['num_images']))
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f'{path} holds no document frequencies ({error}); write it by save()') from error
+            raise DataError(f'{path} does not contain document frequencies ({error}); write it by save()') from error
 
 
 def _check(words: np.ndarray, keys: list[np.ndarray], counts: list[np.ndarray], num_images: np.ndarray) -> None:

@@ -79,7 +79,7 @@ def _literal(node: ast.expr) -> Any:
             return -number
         case ast.Constant(value=bool() | int() | float() | str() | None):
             return node.value
-    raise ValueError(f'{ast.unparse(node)} is no literal')
+    raise ValueError(f'{ast.unparse(node)} is not a literal')
 
 
 def _spans(text: str) -> list[int]:

@@ -67,7 +67,7 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
 
 #: Those of them that no expression of a config reads: ``features`` of an extraction is a variable of a data set, and
 #: ``feature_config`` one that a config may change.
-_PLACES = RUNNER_KEYS - {'features', 'feature_config'}
+_SETTING_KEYS = RUNNER_KEYS - {'features', 'feature_config'}
 _SCALARS = (bool, int, float, str, type(None))
 
 #: What ``vadlab::`` means in a ``_base_``: configs/ of the clone that the package is installed from.
@@ -154,9 +154,9 @@ def read_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     values = _evaluated(source, bound, inside)
     _warn_of_unread(source, values)
     for key in inside:
-        if key.split('.')[0] not in _PLACES:
+        if key.split('.')[0] not in _SETTING_KEYS:
             others = {k: v for k, v in inside.items() if k != key}
-            _check_arrived(key, values, _evaluated(source, bound, others))
+            _check_reaches_setting(key, values, _evaluated(source, bound, others))
 
     text = '\n'.join(f'{s.path}\n{s.text}' for s in source.walk())
     return Config(values, cfg_text=text, filename=str(Path(path).absolute()))
@@ -239,7 +239,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> _Source:
     except SyntaxError as error:
         raise ConfigError(f'{path}, line {error.lineno}: {error.msg}: {(error.text or "").strip()}') from error
     except (ValueError, RecursionError) as error:  # not UTF-8, a zero byte, brackets without end
-        raise ConfigError(f'{path} is no config file: {error}') from error
+        raise ConfigError(f'{path} is not a config file: {error}') from error
     source = _Source(path, text, tree)
     if source.imports_bases and seen:
         raise ConfigError(f'{path} imports its bases by read_base(), so {seen[-1]} cannot name it as a _base_.')
@@ -388,7 +388,7 @@ def _check_kind(name: str, value: Any, known: list[Any]) -> None:
 
 def _evaluated(source: _Source, bound: Mapping[str, Any], inside: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a config, with the variables in ``bound`` replaced and the dotted options in ``inside`` set."""
-    early = {k: v for k, v in inside.items() if k.split('.')[0] not in _PLACES}
+    early = {k: v for k, v in inside.items() if k.split('.')[0] not in _SETTING_KEYS}
     values = _unshared(_evaluate(source, bound, early))  # so that an option sets only its own key
     for key, value in inside.items():
         set_option(values, key, value, RUNNER_KEYS)
@@ -487,7 +487,7 @@ def _warn_of_unread(source: _Source, values: Mapping[str, Any]) -> None:
             warnings.warn(text, ConfigWarning, stacklevel=4)
 
 
-def _check_arrived(key: str, values: Mapping[str, Any], without: Mapping[str, Any]) -> None:
+def _check_reaches_setting(key: str, values: Mapping[str, Any], without: Mapping[str, Any]) -> None:
     """Refuse an option inside a variable if it changes only the variable, and no setting.
 
     Raises:
@@ -498,15 +498,19 @@ def _check_arrived(key: str, values: Mapping[str, Any], without: Mapping[str, An
         return
     if {k: v for k, v in values.items() if k in RUNNER_KEYS} != {k: v for k, v in without.items() if k in RUNNER_KEYS}:
         return
-    copies = [place for name in sorted(_PLACES & set(without)) for place in _places(without[name], without[root], name)]
+    copies = [
+        place
+        for name in sorted(_SETTING_KEYS & set(without))
+        for place in _keys_with_value(without[name], without[root], name)
+    ]
     hint = f'Set {" and ".join(place + key[len(root) :] for place in copies)}.' if copies else 'Nothing reads it.'
     raise ConfigError(f'--cfg-options {key}: {root} is a variable, and this part of it reaches no setting. {hint}')
 
 
-def _places(node: Any, wanted: Any, path: str) -> Iterator[str]:
+def _keys_with_value(node: Any, wanted: Any, path: str) -> Iterator[str]:
     """Dotted keys below ``path`` at which ``node`` holds a value equal to ``wanted``."""
     if node == wanted:
         yield path
     elif isinstance(node, (dict, list, tuple)):
         for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-            yield from _places(value, wanted, f'{path}.{key}')
+            yield from _keys_with_value(value, wanted, f'{path}.{key}')

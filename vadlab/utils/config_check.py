@@ -229,7 +229,7 @@ _BESIDE: dict[str, Callable] = {
     'default_hooks.*': _hook,
     'custom_hooks.*': _hook,
 }
-#: Constructors whose ``**kwargs`` are no options: they cause an error long after the start.
+#: Constructors whose ``**kwargs`` are not options: they cause an error long after the start.
 _CLOSED = {MMCheckpointHook}
 #: Packages whose parts build their inner parts from the same registries.
 _OURS = ('vadlab', 'mmengine', 'torch')
@@ -280,7 +280,7 @@ def option_problems(part: Mapping[str, Any], target: Callable) -> list[str]:
     """
     settings = _settings(target)
     plain = {k: v for k, v in part.items() if isinstance(v, bool | int | float | str | list | tuple | dict | None)}
-    return [] if settings is None else list(_misfits(plain, '', _title(target, 'part'), settings))
+    return [] if settings is None else list(_signature_problems(plain, '', _title(target, 'part'), settings))
 
 
 #: Registries whose names mean the same in every package that builds on MMEngine.
@@ -320,24 +320,24 @@ class _Check:
         self.wrapper: Any = config.get('optim_wrapper')
         self.names = names
 
-    def problems(self, node: Any, path: str, closed: bool, taker: Any) -> Iterator[str]:
+    def problems(self, node: Any, path: str, closed: bool, receiver: Any) -> Iterator[str]:
         """Problems of a node and of everything below it.
 
         Args:
             node (Any): A value of the config.
             path (str): Its dotted key.
             closed (bool): Whether each type must be registered.
-            taker (Any): The callable that it is passed to, or its default type.
+            receiver (Any): The callable that it is passed to, or its default type.
         """
         settings = None
         if isinstance(node, Mapping):
             kind = node.get('type')
             if isinstance(kind, str) and '.' in kind and kind not in self.names and kind.split('.')[0] not in _OURS:
                 return  # how another package reads it is not known here
-            targets = self._targets(node, path) or ((self._named(taker),) if taker and kind is None else ())
+            targets = self._targets(node, path) or ((self._named(receiver),) if receiver and kind is None else ())
             settings = _all_settings(targets)
             if settings is not None:
-                yield from _misfits(node, path, _title(targets[0], path), settings)
+                yield from _signature_problems(node, path, _title(targets[0], path), settings)
             elif isinstance(kind, str) and closed and not targets and '.' not in kind:
                 known = sorted(name for name in self.names if '.' not in name)
                 yield f'{path}.type: there is no part called {kind!r}. {nearest(kind, known, limit=12)}'
@@ -345,7 +345,7 @@ class _Check:
         elif not isinstance(node, list | tuple):
             return
         for key, value in node.items() if isinstance(node, Mapping) else enumerate(node):
-            inner = settings[key].taker if settings and key in settings else None
+            inner = settings[key].receiver if settings and key in settings else None
             yield from self.problems(value, f'{path}.{key}' if path else str(key), closed, inner)
 
     def _targets(self, node: Mapping[str, Any], path: str) -> tuple[Callable, ...]:
@@ -402,7 +402,9 @@ def _title(target: Callable, path: str) -> str:
     return path if name.startswith('_') else name if path else 'a config'
 
 
-def _misfits(node: Mapping[str, Any], path: str, title: str, settings: Mapping[str, '_Setting']) -> Iterator[str]:
+def _signature_problems(
+    node: Mapping[str, Any], path: str, title: str, settings: Mapping[str, '_Setting']
+) -> Iterator[str]:
     """Problems of the entries of a dict that do not match a signature."""
     for key, value in node.items():
         place = f'{path}.{key}' if path else str(key)
@@ -457,11 +459,15 @@ def _shown(value: Any) -> str:
 
 
 class _Setting(NamedTuple):
-    """A parameter; ``taker`` is the callable of an ``Annotated[dict, taker]``, or the default type of the dict."""
+    """A parameter.
+
+    Attributes:
+        receiver (Any): What a dict is passed to: the callable of an ``Annotated[dict, callable]``, or the default type.
+    """
 
     hint: Any
     default: Any
-    taker: Any = None
+    receiver: Any = None
 
 
 #: Entry in the settings of a constructor that accepts any other keyword.
@@ -496,7 +502,7 @@ def _settings(target: Callable) -> dict[str, _Setting] | None:
         if _ANY not in own or cls in _CLOSED:
             found.pop(_ANY, None)
             break
-        if not _passes_on(constructor):  # else the next class declares the keywords
+        if not _forwards_kwargs(constructor):  # else the next class declares the keywords
             break
     return found
 
@@ -513,7 +519,7 @@ def _parameters(function: Callable) -> dict[str, _Setting] | None:
             found[_ANY] = _Setting(Any, p.empty)
         elif p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != 'self':
             hint = _hint(p, space)
-            found[p.name] = _Setting(hint, p.default, _taker(hint))
+            found[p.name] = _Setting(hint, p.default, _receiver(hint))
     return found
 
 
@@ -532,13 +538,13 @@ def _hint(parameter: inspect.Parameter, space: dict[str, Any]) -> Any:
     return hint if parameter.default is parameter.empty or _fits(parameter.default, hint) else Any
 
 
-def _taker(hint: Any) -> Any:
+def _receiver(hint: Any) -> Any:
     if typing.get_origin(hint) in (Union, types.UnionType):
-        return next(filter(None, map(_taker, typing.get_args(hint))), None)
+        return next(filter(None, map(_receiver, typing.get_args(hint))), None)
     return hint.__metadata__[0] if typing.get_origin(hint) is Annotated else None
 
 
-def _passes_on(function: Callable) -> bool:
+def _forwards_kwargs(function: Callable) -> bool:
     """Whether a constructor passes its ``**kwargs`` to the constructor of a base class."""
     try:
         source = inspect.getsource(function)

@@ -57,7 +57,7 @@ def check_names(names: Iterable[object], what: str) -> None:
     bad = [str(name) for name in names if any('\ud800' <= char <= '\udfff' for char in str(name))]
     if bad:
         raise DataError(
-            f'The names of {len(bad)} {what} are no UTF-8 (first: {bad[0]}). Rename them, such as by: '
+            f'The names of {len(bad)} {what} are not UTF-8 (first: {bad[0]}). Rename them, such as by: '
             'convmv -r -f latin1 -t utf8 --notest FOLDER. If the names are right, set PYTHONUTF8=1'
         )
 

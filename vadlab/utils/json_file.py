@@ -172,7 +172,7 @@ def _whole_number(text: str) -> int:
 def _number(text: str) -> float:
     value = float(text)
     if value - value != 0:
-        raise _RefusedError(f'{text[:20]} is no finite number', text)
+        raise _RefusedError(f'{text[:20]} is not a finite number', text)
     return value
 
 

@@ -17,7 +17,7 @@ _SIGNAL = re.compile(r'is killed by signal: ([\w ]+)')
 _FEWER = 'Set num_workers or prefetch_factor of the data loaders lower'
 
 
-def end_where_batches_cannot_be_sent(worker_id: int = 0) -> None:
+def exit_if_batches_cannot_be_sent(worker_id: int = 0) -> None:
     """Make a worker exit if it cannot send a batch; by default Python prints the error and goes on.
 
     The main process would wait for that batch forever, but it notices within seconds that a worker is gone.
@@ -37,8 +37,8 @@ def _exit(error: Exception, batch: Any) -> None:
     os._exit(_CANNOT_SEND)
 
 
-def tells_for_all() -> bool:
-    """Whether this process warns on behalf of all workers: it is the first worker, or the main process without any."""
+def is_first_worker() -> bool:
+    """Whether this is the first worker, or the main process if there are no workers. Only it logs warnings."""
     from torch.utils.data import get_worker_info
 
     worker = get_worker_info()

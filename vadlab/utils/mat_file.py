@@ -35,7 +35,7 @@ def read_mat(path: str | PathLike[str], name: str) -> list | np.ndarray | None:
     raw = read_bytes(path)
     with naming(path, ' '):
         if len(raw) < 128 or raw[126:128] not in (b'IM', b'MI'):
-            raise DataError('is no MATLAB file of level 5. Newer ones are saved so by: save(name, var, "-v6")')
+            raise DataError('is not a MATLAB file of level 5. Newer ones are saved so by: save(name, var, "-v6")')
         order = '<' if raw[126:128] == b'IM' else '>'
         try:
             for kind, data in _elements(raw[128:], order):

@@ -96,7 +96,7 @@ def open_npz(path: str | os.PathLike[str]) -> dict[str, Callable[[], np.ndarray]
         archive = zipfile.ZipFile(path)
         names = archive.namelist()
     except ZIP_DAMAGE as error:
-        raise DataError(f'{path} is no .npz file, or is cut short') from error
+        raise DataError(f'{path} is not an .npz file, or is cut short') from error
     return {name.removesuffix('.npy'): partial(_read_entry, archive, name, path) for name in names}
 
 
@@ -146,7 +146,7 @@ def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
     if not start:
         raise DataError('is empty')
     if start[: len(_MAGIC)] != _MAGIC:
-        raise DataError('is no .npy file')
+        raise DataError('is not an .npy file')
     # Version 1 stores the header's length in two bytes, later versions in four.
     start += b'' if start[len(_MAGIC) : len(_MAGIC) + 1] == b'\1' else file.read(2)
     length = int.from_bytes(start[len(_MAGIC) + 2 :], 'little')
@@ -196,7 +196,7 @@ def _open(path: str | os.PathLike[str]) -> IO[bytes]:
         if not Path(path).exists():
             raise MissingFileError(f'There is no file {path}')
         if not Path(path).is_file():  # opening a pipe without a writer would block
-            raise DataError(f'{path} is no regular file')
+            raise DataError(f'{path} is not a regular file')
         return open(path, 'rb')
     except OSError as error:
         if isinstance(error, MissingFileError):

@@ -73,7 +73,7 @@ def require_clip_weights(path_or_id: str) -> None:
         path_or_id (str): A file, a folder, or an id such as ``openai/clip-vit-base-patch32``.
 
     Raises:
-        MissingFileError: It is none of these.
+        MissingFileError: It is not one of these.
     """
     is_id = _HUB_ID.match(path_or_id) and not path_or_id.endswith(_WEIGHT_ENDINGS)
     if not Path(path_or_id).expanduser().exists() and not is_id:

@@ -31,7 +31,7 @@ def read_bytes(path: str | os.PathLike[str], most: int | None = None) -> bytes:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), 'rb') as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                raise DataError(f'{path} is no regular file')
+                raise DataError(f'{path} is not a regular file')
             if found.st_size > most:
                 raise DataError(f'{path} has {found.st_size:,} bytes; the limit is {most:,}')
             return file.read(most)
@@ -71,7 +71,7 @@ def decode_text(raw: bytes, source: str | os.PathLike[str]) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b'\n', 0, error.start) + 1
         raise DataError(
-            f'{source}, line {line}: the byte 0x{error.object[error.start]:02x} is no UTF-8. {advice}'
+            f'{source}, line {line}: the byte 0x{error.object[error.start]:02x} is not UTF-8. {advice}'
         ) from error
     if '\0' in text:
         line = text.count('\n', 0, text.index('\0')) + 1
@@ -118,7 +118,7 @@ def read_table(path: str | os.PathLike[str], delimiter: str = ',') -> list[tuple
             if any(cell.strip() for cell in row):
                 rows.append((reader.line_num, row))
     except csv.Error as error:
-        raise DataError(f'{path}, line {reader.line_num}: is no table of cells ({error})') from error
+        raise DataError(f'{path}, line {reader.line_num}: is not a table of cells ({error})') from error
     return rows
 
 

@@ -53,7 +53,7 @@ def test_a_good_experiment_passes(data):
 
 def test_an_image_that_is_none_fails_by_its_first_bytes(data):
     (data / 'images/train/3.png').write_text('no image')
-    assert '1 files are no images' in failure(data)
+    assert '1 files are not images' in failure(data)
 
 
 def test_a_damaged_image_fails_and_is_named(data):
@@ -61,7 +61,7 @@ def test_a_damaged_image_fails_and_is_named(data):
     path.write_bytes(path.read_bytes()[:40])
     text = failure(data)
     assert text.startswith('test images: 1 of 3 images cannot be used: ')
-    assert '2.png is no image, or damaged' in text
+    assert '2.png is not an image, or is damaged' in text
 
 
 def test_unknown_image_ids_fail(data):
@@ -77,7 +77,7 @@ def test_unknown_image_ids_fail(data):
 
 def test_a_caption_without_a_word_fails(data):
     edit(data, lambda content: content['images'][0]['sentences'][0].update(raw=' ... '))
-    assert "1 captions hold no word (' ... ' of image 0)" in failure(data)
+    assert "1 captions without a word (' ... ' of image 0)" in failure(data)
 
 
 def test_a_caption_of_300_words_is_cut_and_named(data):

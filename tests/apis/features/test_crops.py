@@ -47,5 +47,5 @@ def test_one_crop_is_the_centre_in_every_order():
 def test_wrong_settings():
     with pytest.raises(ConfigError, match='3 crops; there are 1, 5 and 10'):
         CropViews(224, 3)
-    with pytest.raises(ConfigError, match="crop_order='vadclip' is none of centre_first"):
+    with pytest.raises(ConfigError, match="crop_order='vadclip' is not one of centre_first"):
         CropViews(224, 5, 'vadclip')

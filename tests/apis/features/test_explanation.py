@@ -85,7 +85,7 @@ def test_what_it_cannot_explain(tiny_config, video_folder, tmp_path):
         ({'channels: BGR': 0.99996, 'channels: BGR, mirrored: True': 1.0}, ['channels: BGR', 'mirrored: True']),
         # Of what lacks, a part only: no answer.
         ({'channels: BGR': 0.99996, 'channels: BGR, mirrored: True': 0.99997}, ['channels: BGR']),
-        # Rounding is no difference.
+        # Rounding is not a difference.
         ({'channels: BGR': 1 - 3e-7, 'channels: BGR, mirrored: True': 1.0}, ['channels: BGR']),
     ],
 )

@@ -215,10 +215,10 @@ def test_config_of_a_method_is_told_from_one_of_features(tiny_config, tmp_path):
     ('settings', 'message'),
     [
         (dict(crop=3), "no setting 'crop'"),
-        (dict(precision='half'), "precision='half' is none of float32"),
+        (dict(precision='half'), "precision='half' is not one of float32"),
         (dict(dtype='int8'), "dtype='int8' is neither"),
-        (dict(resizer='pil'), "resizer='pil' is none of"),
-        (dict(interpolation='nearest'), "interpolation='nearest' is none of"),
+        (dict(resizer='pil'), "resizer='pil' is not one of"),
+        (dict(interpolation='nearest'), "interpolation='nearest' is not one of"),
         (dict(resize=20), 'resize=20 is smaller than crop_size=32'),
     ],
 )

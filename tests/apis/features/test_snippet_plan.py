@@ -52,7 +52,7 @@ def test_no_frame_lies_outside_the_video():
         (dict(snippet_len=0), 'at least 1'),
         (dict(frames='last'), "frames='last'; give all, middle, first"),
         (dict(frames=17), 'a number from 1 to 16'),
-        (dict(tail='keep'), "tail='keep' is none of drop, pad, shift"),
+        (dict(tail='keep'), "tail='keep' is not one of drop, pad, shift"),
     ],
 )
 def test_wrong_settings(options, message):

@@ -56,7 +56,7 @@ def test_a_file_that_is_no_image_is_an_error_of_its_own(folder):
     (folder / 'b.png').write_text('no image')
     (folder / 'w.mp4').write_text('no video')
     found = {f.name: f for f in read_inputs([folder])}
-    assert 'is no image, or damaged' in found['b.png'].error
+    assert 'is not an image, or is damaged' in found['b.png'].error
     assert found['w.mp4'].error
     assert found['w.mp4'].image is None
     assert found['a/c.JPG'].error is None

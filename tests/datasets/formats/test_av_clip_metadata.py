@@ -97,7 +97,7 @@ def test_written_metadata_reads_as_it_was(tmp_path):
             'clip_id,video,split,species\na,b,train\n',
             r'another number of cells than the header \(4\) \(metadata.csv line 2',
         ),
-        ('clip_id,video,split,species\na,,train,fox\n', '1 lines name no video'),
+        ('clip_id,video,split,species\na,,train,fox\n', '1 lines do not name a video'),
         ('clip_id,video,split,species\na,b,valid,fox\n', "none of train, val, test .*line 2: 'valid'"),
         ('clip_id,video,split,species\n../a,b,train,fox\n', 'clip_ids cannot name a file'),
         ('clip_id,video,split,species\n/a,b,train,fox\n', 'clip_ids cannot name a file'),
@@ -122,7 +122,9 @@ def test_bad_metadata_is_one_clear_error(tmp_path, text, match):
 
 def test_all_problems_are_in_one_message(tmp_path):
     path = write(tmp_path, 'clip_id,video,split,species\na,,train,fox\nb,b,nowhere,fox\nb,c,train,fox\n')
-    with pytest.raises(DataError, match='1 lines name no video.*1 splits are none.*1 clips are listed twice'):
+    with pytest.raises(
+        DataError, match='1 lines do not name a video.*1 splits are not train.*1 clips are listed twice'
+    ):
         read_metadata(path)
 
 
@@ -135,7 +137,7 @@ def test_missing_files_and_folders(tmp_path):
 
 def test_latin_text_is_an_error_not_a_wrong_label(tmp_path):
     (tmp_path / 'metadata.csv').write_bytes('clip_id,video,split,species\na,b,train,Gämse\n'.encode('latin1'))
-    with pytest.raises(DataError, match='metadata.csv, line 2: the byte 0xe4 is no UTF-8'):
+    with pytest.raises(DataError, match='metadata.csv, line 2: the byte 0xe4 is not UTF-8'):
         read_metadata(tmp_path / 'metadata.csv')
 
 

@@ -26,13 +26,13 @@ def test_labels(text, classes, expected):
 
 
 def test_unknown_class():
-    with pytest.raises(ValueError, match="'B3' is no class"):
+    with pytest.raises(ValueError, match="'B3' is not a class"):
         parse_label('B1-B3-0', XD_VIOLENCE_CLASSES)
 
 
 @pytest.mark.parametrize('text', ['NaN', 'inf', '2', '-1', '0.5', '', 'Normal-Abuse', 'Abuse,Normal'])
 def test_what_is_no_label(text):
-    with pytest.raises(ValueError, match='is no class|normal and anomalous at once'):
+    with pytest.raises(ValueError, match='is not a class|normal and anomalous at once'):
         parse_label(text, UCF_CRIME_CLASSES)
 
 

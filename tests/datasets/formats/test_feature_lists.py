@@ -59,7 +59,7 @@ def test_lists_that_cannot_be_used(tmp_path):
         read_feature_list(write(tmp_path, 'file,label\na.npy,A\n', 'a.csv'))
     binary = tmp_path / 'b.list'
     binary.write_bytes(b'\x93NUMPY\xff\xfe')
-    with pytest.raises(DataError, match='is no UTF-8'):
+    with pytest.raises(DataError, match='is not UTF-8'):
         read_feature_list(binary)
 
 

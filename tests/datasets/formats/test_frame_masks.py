@@ -23,7 +23,7 @@ def test_folders_that_cannot_be_used(tmp_path):
         read_frame_masks(tmp_path)
     np.save(tmp_path / 'a.npy', np.zeros((2, 2)))
     (tmp_path / 'b.npy').write_bytes(b'no')
-    with pytest.raises(DataError, match='2 of 2 files are no frame masks .first: a.npy: float64 of shape'):
+    with pytest.raises(DataError, match='2 of 2 files are not frame masks .first: a.npy: float64 of shape'):
         read_frame_masks(tmp_path)
 
 
@@ -31,5 +31,5 @@ def test_folders_that_cannot_be_used(tmp_path):
 def test_scores_are_no_masks(tmp_path, value):
     np.save(tmp_path / 'a.npy', np.array([0.0, 1.0]))
     np.save(tmp_path / 'b.npy', np.array([0.0, value]))
-    with pytest.raises(DataError, match='1 of 2 files are no frame masks .first: b.npy: holds fractions or NaN'):
+    with pytest.raises(DataError, match='1 of 2 files are not frame masks .first: b.npy: holds fractions or NaN'):
         read_frame_masks(tmp_path)

@@ -266,5 +266,5 @@ def test_other_files(write_json, tmp_path):
         convert_label_studio(tmp_path / 'none.json')
     with pytest.raises(DataError, match='not as "JSON-MIN"'):
         convert_label_studio(write_json([dict(video='v.mp4', box=[])]))
-    with pytest.raises(DataError, match='names no video file'):
+    with pytest.raises(DataError, match='does not name a video file'):
         convert_label_studio(write_json([dict(id=7, data=dict(a='b'), annotations=[dict(result=[])])]))

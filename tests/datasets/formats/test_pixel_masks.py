@@ -39,7 +39,7 @@ def test_ped2_faults(tmp_path):
     with pytest.raises(DataError, match='Test001: 2 masks in .* for 1 frames'):
         read_ped2_masks(tmp_path)
     (tmp_path / 'Test001_gt' / '002.bmp').write_bytes(b'broken')
-    with pytest.raises(DataError, match='002.bmp is no picture'):
+    with pytest.raises(DataError, match='002.bmp is not a picture'):
         read_ped2_masks(tmp_path)
 
 
@@ -128,7 +128,7 @@ def test_avenue_faults(tmp_path):
     with pytest.raises(MissingFileError, match='no label'):
         read_avenue_masks(tmp_path)
     savemat(tmp_path / '1_label.mat', {'labels': np.ones(3)})
-    with pytest.raises(DataError, match='holds no volLabel'):
+    with pytest.raises(DataError, match='has no volLabel'):
         read_avenue_masks(tmp_path)
     (tmp_path / '1_label.mat').write_bytes(b'broken')
     with pytest.raises(DataError, match='no MATLAB file'):

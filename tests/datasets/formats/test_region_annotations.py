@@ -20,7 +20,7 @@ def test_both_layouts_are_told_apart(make_record, write_json):
 
 @pytest.mark.parametrize(
     ('content', 'message'),
-    [(3, 'found a int'), ([], 'holds no records'), ([1], 'record 0 is a int'), ({'a': 'b'}, 'a is a str')],
+    [(3, 'found a int'), ([], 'contains no records'), ([1], 'record 0 is a int'), ({'a': 'b'}, 'a is a str')],
 )
 def test_other_layouts_are_refused(write_json, content, message):
     with pytest.raises(DataError, match=message):

@@ -99,7 +99,7 @@ def test_mask_refuses_other_shapes_and_negative_lengths():
         ('a Abuse 9 5', 'ends before it starts: 9 5'),
         ('a Abuse -1 5', 'negative frame number in -1 5'),
         ('a Abuse 5 9223372036854775808', 'a frame number of 19 digits: 9223372036854775808'),
-        ('a 3 5', 'names no class'),
+        ('a 3 5', 'does not name a class'),
         ('a B1 3 B2 5 7 8', 'has 1 frame numbers'),
         ('a B1 3 4 B2', 'not of the form'),
         ('a 3 4 B2 5 6', 'not of the form'),

@@ -52,7 +52,7 @@ def test_a_camera_held_another_way(tmp_path, kind, mode):
 @pytest.mark.parametrize('content', [b'', b'\xff\xd8\xff\xe0 cut short'])
 def test_damaged_image(tmp_path, content):
     (tmp_path / 'a.jpg').write_bytes(content)
-    with pytest.raises(DataError, match=r'a.jpg is no image, or damaged'):
+    with pytest.raises(DataError, match=r'a.jpg is not an image, or is damaged'):
         LoadImage()({'image_path': str(tmp_path / 'a.jpg')})
 
 

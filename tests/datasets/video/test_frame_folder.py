@@ -37,14 +37,14 @@ def test_a_folder_of_images_is_a_video_in_natural_order(tmp_path, numbers_in, ba
 
 def test_folders_that_are_no_videos(tmp_path):
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(DamagedVideoError, match='empty: a folder without images is no video'):
+    with pytest.raises(DamagedVideoError, match='empty: a folder without images is not a video'):
         index_video(str(tmp_path / 'empty'))
     folder = write_frames(tmp_path / 'mixed', [0, 1])
     write_frames(folder, [2], shape=(64, 48))
     with pytest.raises(DamagedVideoError, match=r'2\.png: 48x64 pixels, the first frame has 96x128'):
         read_frames(str(folder), np.arange(3))
     (folder / '1.png').write_bytes(b'no image')
-    with pytest.raises(DataError, match=r'1\.png is no image'):
+    with pytest.raises(DataError, match=r'1\.png is not an image'):
         read_frames(str(folder), np.arange(2))
 
 

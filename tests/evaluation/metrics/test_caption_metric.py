@@ -54,5 +54,5 @@ def test_samples_without_captions_are_refused():
 
 
 def test_a_wordnet_that_is_named_must_be_there(tmp_path):
-    with pytest.raises(MissingFileError, match='is no WordNet'):
+    with pytest.raises(MissingFileError, match='is not a WordNet folder or archive'):
         CaptionMetric(wordnet=str(tmp_path))

@@ -68,7 +68,7 @@ def test_predictions_of_some_classes_keep_what_may_be_predicted():
     evaluate(metric, SAMPLES)
     found = metric.predictions['species'].of_classes(['fox'])
     assert (found.clip_ids, found.scores.shape) == (('a', 'b'), (2, 3))
-    with pytest.raises(DataError, match="'cat' is no class; classes are fox, hare, wolf"):
+    with pytest.raises(DataError, match="'cat' is not a class; classes are fox, hare, wolf"):
         metric.predictions['species'].of_classes(['cat'])
     with pytest.raises(DataError, match='no tested clip is of wolf'):
         metric.predictions['species'].of_classes(['wolf'])

@@ -297,7 +297,7 @@ def test_files_that_are_not_a_clip_are_rejected(tmp_path, folder):
     with pytest.raises(CheckpointError, match='has no config.json'):
         load_clip_checkpoint(tmp_path / 'empty')
     (tmp_path / 'empty/config.json').write_text('{}')
-    with pytest.raises(CheckpointError, match='holds no weights; looked for model.safetensors'):
+    with pytest.raises(CheckpointError, match='contains no weights; looked for model.safetensors'):
         load_clip_checkpoint(tmp_path / 'empty')
     (tmp_path / 'empty/config.json').write_text('{')
     with pytest.raises(CheckpointError, match=r'config.json is not valid JSON'):

@@ -61,8 +61,8 @@ def test_names_files(tmp_path):
     assert read_names(tmp_path / 'n.txt') == read_names(tmp_path / 'n.json') == ['a dog', 'cat']
     for name, text, message in (
         ('a.txt', 'dog\ndog\n', "names 'dog' twice"),
-        ('b.txt', '\n', 'names no concept'),
-        ('c.json', '{"a": 1}', 'holds no list of names'),
+        ('b.txt', '\n', 'has no concept'),
+        ('c.json', '{"a": 1}', 'contains no list of names'),
         ('d.json', '[', 'is not valid JSON'),
     ):
         (tmp_path / name).write_text(text)

@@ -80,7 +80,7 @@ def test_files_that_are_not_a_vocabulary_are_rejected(tmp_path):
         WordVocabulary(tmp_path / 'none.json')
     with pytest.raises(DataError, match='is not valid JSON'):
         WordVocabulary(write(tmp_path, '{"words": ['))
-    with pytest.raises(DataError, match='holds no list "words"'):
+    with pytest.raises(DataError, match='contains no list "words"'):
         WordVocabulary(write(tmp_path, '["a"]'))
     with pytest.raises(ConfigError, match='give vocab_file, or words'):
         WordVocabulary()

@@ -63,7 +63,7 @@ def poses(name, clips=300):
 
 @pytest.mark.parametrize(('one', 'other'), [('walking', 'running'), ('foraging', 'display')])
 def test_a_single_frame_does_not_tell_behaviours(one, other):
-    # How high it leaps is no cue either: where the ground is, differs between places.
+    # How high it leaps is not a cue either: where the ground is, differs between places.
     for field in ('x', 'head', 'reach'):
         values = [np.sort([getattr(pose, field) for pose in poses(name)]) for name in (one, other)]
         assert np.abs(values[0] - values[1]).mean() < 0.05

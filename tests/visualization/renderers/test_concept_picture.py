@@ -57,5 +57,5 @@ def test_references_and_an_empty_caption_are_written(tmp_path):
 
 
 def test_patches_that_are_no_square_are_refused():
-    with pytest.raises(ValueError, match='3 patches are no square grid'):
+    with pytest.raises(ValueError, match='3 patches do not form a square grid'):
         draw_concepts(picture([0, 0, 0]))

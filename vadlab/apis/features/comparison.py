@@ -436,7 +436,7 @@ def _compare_numbers(
             'missing mean and deviation, another resize, crop or choice of frames. --explain CONFIG VIDEOS finds out.'
         )
         return
-    # The features have nothing in common, so a constant factor of lengths is no evidence of another stride.
+    # The features have nothing in common, so a constant factor of lengths is not evidence of another stride.
     result.findings = [finding for finding in result.findings if not finding.endswith(_FACTOR)]
     if cka > 0.5:
         result.findings.append(

@@ -35,7 +35,7 @@ class CropViews:
         if count not in NUM_CROPS:
             raise ConfigError(f'CropViews: {count} crops; there are 1, 5 and 10.')
         if order not in CROP_ORDERS:
-            raise ConfigError(f'CropViews: crop_order={order!r} is none of {", ".join(CROP_ORDERS)}.')
+            raise ConfigError(f'CropViews: crop_order={order!r} is not one of {", ".join(CROP_ORDERS)}.')
         self.size = size
         self.count = count
         self.order = order
@@ -55,7 +55,7 @@ class CropViews:
             mirrored = names
         return names + [f'flip_{name}' for name in mirrored]
 
-    def place(self, name: str, height: int, width: int) -> tuple[int, int]:
+    def corner(self, name: str, height: int, width: int) -> tuple[int, int]:
         """Top and left of a crop, in pixels; an odd margin is rounded as torchvision does."""
         top = {'top': 0, 'bottom': height - self.size}.get(name.split('_')[0], round((height - self.size) / 2.0))
         left = {'left': 0, 'right': width - self.size}.get(name.split('_')[-1], round((width - self.size) / 2.0))
@@ -75,7 +75,7 @@ class CropViews:
         views = []
         for name in self.names:
             flip = name.startswith('flip_')
-            top, left = self.place(name.removeprefix('flip_'), height, width)
+            top, left = self.corner(name.removeprefix('flip_'), height, width)
             view = planes[..., top : top + self.size, left : left + self.size]
             views.append(view.flip(-1) if flip else view)
         return torch.stack(views, dim=1)

@@ -184,7 +184,7 @@ class FeatureExplanation:
     @torch.inference_mode()
     def _encode(self, frames: torch.Tensor, settings: dict[str, Any]) -> np.ndarray:
         crops, model = self._extraction.crops, self._extraction.model
-        top, left = crops.place(settings['crop'], *frames.shape[2:4])
+        top, left = crops.corner(settings['crop'], *frames.shape[2:4])
         views = frames[:, :, top : top + crops.size, left : left + crops.size].movedim(-1, 2)
         if settings['channels'] == 'BGR':
             views = views.flip(2)

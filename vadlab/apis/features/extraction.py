@@ -112,7 +112,9 @@ class FeatureExtraction:
             raise ConfigError(f'batch_size={batch_size} and workers={workers} must be at least 1.')
         self.settings = {**_SETTINGS, **settings}
         if self.settings['precision'] not in PRECISIONS:
-            raise ConfigError(f'features.precision={self.settings["precision"]!r} is none of {", ".join(PRECISIONS)}.')
+            raise ConfigError(
+                f'features.precision={self.settings["precision"]!r} is not one of {", ".join(PRECISIONS)}.'
+            )
         if self.settings['dtype'] not in ('float16', 'float32'):
             raise ConfigError(f'features.dtype={self.settings["dtype"]!r} is neither float16 nor float32.')
         self.out = out
@@ -196,7 +198,7 @@ class FeatureExtraction:
             there = is_done(
                 self.out, video.name, video.size, self.crops.count, self.model.feature_dim, self.settings['dtype']
             )
-            if there and self._is_of_stored_pictures(video):
+            if there and self._was_not_rotated(video):
                 turned.append(video.name)
                 todo.append(video)
             elif there:
@@ -221,7 +223,7 @@ class FeatureExtraction:
         report.seconds = time.perf_counter() - start
         return report
 
-    def _is_of_stored_pictures(self, video: VideoItem) -> bool:
+    def _was_not_rotated(self, video: VideoItem) -> bool:
         """Whether features of a rotated video are from an older version, which did not rotate frames."""
         if self.settings['blank'] or (read_marker(self.out, video.name) or {}).get('as_shown'):
             return False

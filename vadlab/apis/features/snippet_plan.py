@@ -35,7 +35,7 @@ class SnippetPlan:
         if snippet_len < 1 or stride < 1:
             raise ConfigError(f'SnippetPlan: snippet_len={snippet_len} and stride={stride} must be at least 1.')
         if tail not in TAILS:
-            raise ConfigError(f'SnippetPlan: tail={tail!r} is none of {", ".join(TAILS)}.')
+            raise ConfigError(f'SnippetPlan: tail={tail!r} is not one of {", ".join(TAILS)}.')
         self.snippet_len = snippet_len
         self.stride = stride
         self.tail = tail

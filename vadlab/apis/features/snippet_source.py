@@ -83,9 +83,9 @@ class SnippetSource:
         max_bytes: int = 256_000_000,
     ) -> None:
         if resizer not in RESIZERS:
-            raise ConfigError(f'features.resizer={resizer!r} is none of {", ".join(RESIZERS)}.')
+            raise ConfigError(f'features.resizer={resizer!r} is not one of {", ".join(RESIZERS)}.')
         if interpolation not in ('bilinear', 'bicubic', 'area'):
-            raise ConfigError(f'features.interpolation={interpolation!r} is none of bilinear, bicubic, area.')
+            raise ConfigError(f'features.interpolation={interpolation!r} is not one of bilinear, bicubic, area.')
         shorter = resize if isinstance(resize, int) else min(resize)
         if shorter < crop_size:
             raise ConfigError(f'features.resize={resize} is smaller than crop_size={crop_size}.')

@@ -124,7 +124,7 @@ def _track(
     path: str, track: int, start: float, end: float | None, channel: int | None = None
 ) -> tuple[Sound | None, int]:
     """One track at the file's rate, the best one first, and the number of tracks."""
-    # An invalid text in a tag is no reason to refuse the sound.
+    # An invalid text in a tag is not a reason to refuse the sound.
     with av.open(path, options=dict(_LOCAL_FILES_ONLY), metadata_errors='replace') as container:
         best = container.streams.best('audio')
         if best is None:

@@ -186,9 +186,9 @@ def _read_file(file: Path, heads: Sequence[str], problems: ProblemList) -> list[
         if not _is_usable_id(clip_id):
             problems.note('clip_ids cannot name a file', f'{where}: {clip_id!r}')
         if not video:
-            problems.note('lines name no video', where)
+            problems.note('lines do not name a video', where)
         if split not in SPLITS:
-            problems.note('splits are none of train, val, test', f'{where}: {split!r}')
+            problems.note('splits are not train, val or test', f'{where}: {split!r}')
         elif split_of_name not in (None, split):
             problems.note('splits are not that of their file', f'{where}: {split!r}')
         start, end = (_seconds(cells.pop(name, ''), name, where, problems) for name in ('start', 'end'))

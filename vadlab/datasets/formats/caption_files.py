@@ -90,23 +90,23 @@ def _read_json(path: str) -> dict:
     annotations = content.get('annotations', []) if isinstance(content, dict) else None
     first: dict = images[0] if isinstance(images, list) and images and isinstance(images[0], dict) else {}
     if not first or not isinstance(annotations, list) or not ('annotations' in content or 'sentences' in first):
-        raise DataError(f'{path} holds no captions; wanted {_EXAMPLE}')
+        raise DataError(f'{path} contains no captions; wanted {_EXAMPLE}')
     return content
 
 
 def _id(value: object) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise TypeError(f'{str(value)[:40]!r} is no id')
+        raise TypeError(f'{str(value)[:40]!r} is not an id')
     return value
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f'{str(value)[:40]!r} is no text')
+        raise TypeError(f'{str(value)[:40]!r} is not a text')
     return value
 
 
-def _lack(error: Exception) -> str:
+def _missing_key(error: Exception) -> str:
     return f'no {error}' if isinstance(error, KeyError) else str(error)
 
 
@@ -125,7 +125,7 @@ def _from_karpathy(
                     captions=[_text(sentence['raw']) for sentence in entry['sentences']],
                 )
             except (AttributeError, KeyError, TypeError) as error:
-                problems.note(f'images of {path} are incomplete', f'{str(entry)[:60]}: {_lack(error)}')
+                problems.note(f'images of {path} are incomplete', f'{str(entry)[:60]}: {_missing_key(error)}')
                 continue
             found[split] += 1
             if splits is not None and split not in splits:
@@ -156,7 +156,7 @@ def _from_coco(
             try:
                 image = CaptionImage(_id(entry['id']), _text(entry['file_name']))
             except (KeyError, TypeError) as error:
-                problems.note(f'images of {path} are incomplete', f'{str(entry)[:60]}: {_lack(error)}')
+                problems.note(f'images of {path} are incomplete', f'{str(entry)[:60]}: {_missing_key(error)}')
                 continue
             if image.image_id in images:
                 problems.note('image ids occur more than once', str(image.image_id))
@@ -165,7 +165,7 @@ def _from_coco(
             try:
                 number, image_id, caption = _id(entry['id']), _id(entry['image_id']), _text(entry['caption'])
             except (KeyError, TypeError) as error:
-                problems.note(f'annotations of {path} are incomplete', f'{str(entry)[:60]}: {_lack(error)}')
+                problems.note(f'annotations of {path} are incomplete', f'{str(entry)[:60]}: {_missing_key(error)}')
                 continue
             seen.add(number)
             if image_id not in images:

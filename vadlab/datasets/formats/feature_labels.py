@@ -86,7 +86,7 @@ def parse_label(text: str, classes: Sequence[str]) -> VideoLabel:
     parts = [text] if text.lower() in index else [part for part in re.split('[-,]', text) if part != '0']
     unknown = [part for part in parts if part.lower() not in index]
     if unknown or not parts:
-        raise ValueError(f'{unknown[0] if unknown else text!r} is no class')
+        raise ValueError(f'{unknown[0] if unknown else text!r} is not a class')
     found = tuple(dict.fromkeys(index[part.lower()] for part in parts))
     if 0 in found and len(found) > 1:
         raise ValueError(f'{text!r} is normal and anomalous at once')

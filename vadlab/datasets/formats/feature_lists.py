@@ -69,7 +69,9 @@ def read_feature_list(path: str | Path) -> tuple[list[ListEntry], str]:
         if entries and not any(entry.is_file for entry in entries):
             layout = 'list of videos'
     if not entries:
-        raise DataError(f'{path} is empty: it names no feature file. A line looks like: Abuse/Abuse001_x264__0.npy')
+        raise DataError(
+            f'{path} is empty: it does not name a feature file. A line looks like: Abuse/Abuse001_x264__0.npy'
+        )
     return entries, layout
 
 

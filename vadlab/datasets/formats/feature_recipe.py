@@ -21,5 +21,5 @@ def read_recipe(folder: Path) -> dict[str, Any]:
     except MissingFileError as error:
         raise DataError(str(error)) from error
     if not isinstance(content, dict) or not isinstance(content.get('recipe'), dict):
-        raise DataError(f'{path} holds no recipe. Remove it if the features are to be extracted again.')
+        raise DataError(f'{path} contains no recipe. Remove it if the features are to be extracted again.')
     return content

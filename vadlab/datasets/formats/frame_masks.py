@@ -57,7 +57,7 @@ def read_frame_masks(folder: str | Path, names: Collection[str] | None = None) -
             continue
         masks[name] = mask != 0
     if faults:
-        raise DataError(f'{folder}: {len(faults)} of {len(files)} files are no frame masks (first: {faults[0]})')
+        raise DataError(f'{folder}: {len(faults)} of {len(files)} files are not frame masks (first: {faults[0]})')
     return masks
 
 

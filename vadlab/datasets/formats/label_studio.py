@@ -168,7 +168,7 @@ def _file_name(task: dict[str, Any]) -> str:
         return known
     videos = [v for v in task['data'].values() if isinstance(v, str) and PurePosixPath(_url_path(v)).suffix]
     if not videos:
-        raise DataError(f'Label Studio task {task.get("id")}: its data names no video file')
+        raise DataError(f'Label Studio task {task.get("id")}: its data does not name a video file')
     preferred = task['data'].get('video')
     path = _url_path(preferred if preferred in videos else videos[0]).replace('\\', '/')
     name = PurePosixPath(path).name

@@ -216,7 +216,7 @@ def read_recipe(folder: Path) -> dict[str, Any]:
         is_recipe = isinstance(shape, list) and len(shape) == 2 and recipe['dtype'] in _TYPES
         is_recipe = is_recipe and all(isinstance(n, int) and 0 < n < 2**31 for n in shape)
     if not is_recipe:
-        raise DataError(f'{path} is no recipe of patches. {_ADVICE}')
+        raise DataError(f'{path} is not a recipe of patches. {_ADVICE}')
     return recipe
 
 

@@ -114,7 +114,7 @@ def _read_masks(folder: Path) -> np.ndarray:
                 has_more = picture.mode in ('P', 'PA', 'LA', 'RGBA')
                 values = np.asarray(picture.convert('RGB') if has_more else picture)
         except Exception as error:  # Pillow raises many kinds of errors for damaged files
-            raise DataError(f'{path} is no picture that can be read: {error}') from error
+            raise DataError(f'{path} is not a picture that can be read: {error}') from error
         sizes.add(values.shape[:2])
         if len(sizes) > 1:
             shown = ' and '.join(f'{width}x{height}' for height, width in sorted(sizes))
@@ -162,7 +162,7 @@ def read_avenue_masks(folder: str | Path, names: Collection[str] | None = None) 
 
     Raises:
         MissingFileError: There is no such file.
-        DataError: A file cannot be read, or holds no ``volLabel``.
+        DataError: A file cannot be read, or has no ``volLabel``.
     """
     masks: dict[str, np.ndarray] = {}
     for name, path in avenue_files(folder).items():
@@ -170,7 +170,7 @@ def read_avenue_masks(folder: str | Path, names: Collection[str] | None = None) 
             continue
         cells = read_mat(path, 'volLabel')
         if cells is None or not len(cells):
-            raise DataError(f'{path} holds no volLabel')
+            raise DataError(f'{path} has no volLabel')
         cells = cells if isinstance(cells, list) else np.moveaxis(np.atleast_3d(cells), 2, 0)
         masks[name] = np.array([bool(np.any(cell)) for cell in cells])
     return masks

@@ -136,7 +136,7 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, PreparedAVClip]:
 def _required(folder: str | os.PathLike, name: str) -> Path:
     path = Path(folder, name)
     if not path.is_file():
-        raise MissingFileError(f'There is no {path}: {folder} holds no prepared clips. Make them with {_PREPARE}')
+        raise MissingFileError(f'There is no {path}: {folder} contains no prepared clips. Make them with {_PREPARE}')
     return path
 
 

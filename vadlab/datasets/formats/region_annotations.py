@@ -50,7 +50,7 @@ def load_records(path: str | os.PathLike[str]) -> tuple[list[tuple[str, Record]]
     else:
         raise DataError(f'{os.fspath(path)}: {expected}, found a {type(content).__name__}')
     if not pairs:
-        raise DataError(f'{os.fspath(path)}: holds no records')
+        raise DataError(f'{os.fspath(path)}: contains no records')
     wrong = [where for where, record in pairs if not isinstance(record, dict)]
     if wrong:
         raise DataError(f'{os.fspath(path)}: {expected}; {wrong[0]} is a {type(dict(pairs)[wrong[0]]).__name__}')

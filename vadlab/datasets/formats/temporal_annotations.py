@@ -2,7 +2,7 @@
 
 Three public formats are distinguished line by line, by the position of the first integer:
 
-    ``Abuse028_x264.mp4  Abuse  165  240  -1  -1``                UCF-Crime: name, class, pairs; -1 -1 is no interval
+    ``Abuse028_x264.mp4  Abuse  165  240  -1  -1``                UCF-Crime: name, class, pairs; -1 -1: unused pair
     ``v=S-7rRLrxnVQ__#1_label_B4-0-0 0 1517 1970 3038``           XD-Violence: name, pairs
     ``v=S-7rRLrxnVQ__#1_label_B4-0-0 B4 0 1517 B4 1970 3038``     XD-Violence with a class before each pair
 
@@ -71,7 +71,7 @@ def _class_of(name: str) -> str:
     """XD-Violence's classes in a name: ``B1-B2`` in ``.._label_B1-B2-0``, ``A`` (normal) in ``.._label_A``."""
     match = _XD_LABEL.search(name)
     if match is None:
-        raise ValueError('names no class, neither after the name nor as _label_... in it')
+        raise ValueError('does not name a class, neither after the name nor as _label_... in it')
     return '-'.join(part for part in match[1].split('-') if part != '0') or 'A'
 
 

@@ -3,14 +3,14 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import MMLogger
 
 from ...registry import TRANSFORMS
-from ...utils.loader_workers import tells_for_all
+from ...utils.loader_workers import is_first_worker
 from ..audio.audio_reader import read_audio
 from ..audio.log_mel import log_mel
 from ..formats.av_clip_recipe import plan_av_clip
 from ..formats.prepared_av_clips import load_frames, load_mel
 from ..video import index_video, read_frames
 
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
 @TRANSFORMS.register_module()
@@ -68,7 +68,7 @@ class LoadClip(BaseTransform):
         audio_path = results['audio_path'] or path
         sound = read_audio(audio_path, sound_recipe.sample_rate, results['start'] or 0.0, results['end'])
         if sound is not None:
-            _tell(results['clip_id'], sound.notes)
+            _warn(results['clip_id'], sound.notes)
         is_heard = sound is not None and not (sound.is_silent and sound_recipe.silence == 'mask')
         results['mel'] = log_mel(sound.waveform, sound_recipe) if sound is not None and is_heard else None
 
@@ -76,9 +76,9 @@ class LoadClip(BaseTransform):
         return f'{type(self).__name__}()'
 
 
-def _tell(clip_id: str, notes: tuple[str, ...]) -> None:
+def _warn(clip_id: str, notes: tuple[str, ...]) -> None:
     """Warn about the sound of a clip, once per kind of warning, in one of the loading processes."""
     for note in notes:
-        if note not in _told and tells_for_all():
-            _told.add(note)
+        if note not in _warned and is_first_worker():
+            _warned.add(note)
             MMLogger.get_current_instance().warning(f'{clip_id}, and perhaps further clips: {note}')

@@ -54,7 +54,7 @@ class ResampleSnippets(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         crops = results['features']
-        places = self._places(len(crops[0]))
+        places = self._positions(len(crops[0]))
         feats = np.stack([self._resample(crop, places) for crop in crops])
         if self.normalize:
             feats /= np.maximum(np.linalg.norm(feats, axis=-1, keepdims=True), np.finfo(np.float32).tiny)
@@ -66,7 +66,7 @@ class ResampleSnippets(BaseTransform):
             return segment_means(feats, places)
         return np.asarray(feats[places], np.float32)
 
-    def _places(self, total: int) -> np.ndarray | slice:
+    def _positions(self, total: int) -> np.ndarray | slice:
         """Edges of segments, shape (n + 1,), in the modes that average; else the selected snippets."""
         num = self.max_snippets
         if self.mode == 'rounded_segment_mean':

@@ -49,7 +49,7 @@ class SampleClip(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         total, times, duration = len(results['frames']), results['times'], results['duration']
-        places = self._places(total)
+        places = self._positions(total)
         step = duration / total
         results['clip_window'] = (0.0, duration)
         if self.mode == 'dense':
@@ -62,7 +62,7 @@ class SampleClip(BaseTransform):
         results['times'] = times[places]
         return results
 
-    def _places(self, total: int) -> np.ndarray:
+    def _positions(self, total: int) -> np.ndarray:
         if self.mode == 'dense':
             last = max(total - (self.num_frames - 1) * self.frame_interval - 1, 0)
             start = int(new_generator().integers(last + 1)) if self.random_start else last // 2

@@ -71,12 +71,12 @@ class SampleFrames(BaseTransform):
             results['frame_inds'] = self._window(total, shown)
             return results
 
-        def place(n_slots: int, n_frames: int) -> np.ndarray:
+        def draw(n_slots: int, n_frames: int) -> np.ndarray:
             return in_slots(n_slots, n_frames, self._draw(n_slots))
 
-        base = place(self.num_frames, total)
+        base = draw(self.num_frames, total)
         additions = [
-            frames[place(min(self.min_region_frames, len(frames)), len(frames))]
+            frames[draw(min(self.min_region_frames, len(frames)), len(frames))]
             if self.min_region_frames
             else frames[:0]
             for frames in shown
@@ -128,10 +128,10 @@ class SampleFrames(BaseTransform):
         )
 
 
-def in_slots(n_slots: int, n_frames: int, places: np.ndarray) -> np.ndarray:
-    """Frames at ``places`` (0..1) within equal slots; distinct if there are at least as many frames as slots."""
+def in_slots(n_slots: int, n_frames: int, positions: np.ndarray) -> np.ndarray:
+    """Frames at ``positions`` (0..1) within equal slots; distinct if there are at least as many frames as slots."""
     edges = np.arange(n_slots + 1) * n_frames // max(n_slots, 1)
-    inds = edges[:-1] + np.floor(places * np.diff(edges)).astype(np.int64)
+    inds = edges[:-1] + np.floor(positions * np.diff(edges)).astype(np.int64)
     return np.minimum(inds, n_frames - 1)
 
 

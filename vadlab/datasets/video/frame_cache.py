@@ -14,7 +14,7 @@ import numpy as np
 from mmengine.logging import MMLogger
 
 from ...utils.errors import ConfigError, MissingFileError
-from ...utils.loader_workers import tells_for_all
+from ...utils.loader_workers import is_first_worker
 
 FORMATS = ('jpeg', 'raw')
 _SUFFIXES = {'jpeg': '.jpegs', 'raw': '.raw'}
@@ -124,7 +124,7 @@ class FrameCache:
 
     def _switch_off(self, error: OSError) -> None:
         was_off, self._off = self._off, True
-        if not was_off and tells_for_all():
+        if not was_off and is_first_worker():
             MMLogger.get_current_instance().warning(
                 f'Frame cache: switched off, {self.dir} cannot be used ({error.strerror or error}). Videos are decoded '
                 'each time. Free some space, or set max_gb or another dir'

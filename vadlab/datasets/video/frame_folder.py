@@ -22,7 +22,7 @@ def frame_files(folder: str) -> list[str]:
     """
     names = [name for name in os.listdir(folder) if is_frame(name)]
     if not names:
-        raise DamagedVideoError(f'{folder}: a folder without images is no video')
+        raise DamagedVideoError(f'{folder}: a folder without images is not a video')
     return [os.path.join(folder, name) for name in natural_sorted(names)]
 
 

@@ -44,17 +44,17 @@ def read_image(path: str) -> np.ndarray:
     is_webp = content[8:12].tobytes() == b'WEBP'
     flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if is_webp else 0)
     try:
-        image = cv2.imdecode(content, flags) if _is_worth_a_try(content) else None
+        image = cv2.imdecode(content, flags) if _is_decodable(content) else None
     except cv2.error:  # for a header with more pixels than OpenCV accepts
         image = None
     if image is None:
-        raise DataError(f'{path} is no image, or damaged ({len(content):,} bytes). Download or copy it again')
+        raise DataError(f'{path} is not an image, or is damaged ({len(content):,} bytes). Download or copy it again')
     if is_webp and (turn := _webp_turn(content)) is not None:
         image = turn.apply(image)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _is_worth_a_try(content: np.ndarray) -> bool:
+def _is_decodable(content: np.ndarray) -> bool:
     """False for an empty file, and for a PNG with a chunk beyond its end, on which OpenCV may use 4 GB of memory."""
     if content[:8].tobytes() != b'\x89PNG\r\n\x1a\n':
         return len(content) > 0

@@ -97,7 +97,7 @@ def open_media(path: str) -> Iterator[Any]:
     if os.path.getsize(path) == 0:
         raise DamagedVideoError(f'{path}: the file is empty (zero bytes)')
     try:
-        # A tag that is not UTF-8 is no reason to refuse the file.
+        # A tag that is not UTF-8 is not a reason to refuse the file.
         with av.open(path, options=dict(_LOCAL_FILES_ONLY), metadata_errors='replace') as container:
             yield container
     except (av.error.FFmpegError, OSError) as error:
@@ -119,7 +119,7 @@ def open_video(path: str) -> Iterator[tuple[Any, Any]]:
     with open_media(path) as container:
         stream = container.streams.best('video')
         if stream is None:
-            raise DamagedVideoError(f'{path}: holds no video stream')
+            raise DamagedVideoError(f'{path}: contains no video stream')
         set_up_decoder(path, stream)
         yield container, stream
 
@@ -187,7 +187,7 @@ def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex
         orientation = UPRIGHT if first_frame is None else orientation_of(first_frame)
         tick_s = float(stream.time_base)
     if not pts:
-        raise DamagedVideoError(f'{path}: holds no frames')
+        raise DamagedVideoError(f'{path}: contains no frames')
     if not height or not width:
         raise DamagedVideoError(f'{path}: the size of its pictures is not known')
     if not 1 / _WIDEST_PIXEL <= pixel_aspect <= _WIDEST_PIXEL:

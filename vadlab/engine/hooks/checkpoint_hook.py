@@ -35,8 +35,8 @@ class CheckpointHook(MMCheckpointHook):
         """Remove files of an interrupted save, and find the best checkpoint of a resumed run."""
         super().before_train(runner)
         if self.save_best is not None:
-            self._forget_another_metric(runner)
-            self._find_best_here(runner)
+            self._reset_if_metric_changed(runner)
+            self._find_best_checkpoint(runner)
         for part in Path(self.out_dir).glob('.*.part'):
             part.unlink(missing_ok=True)
         if not runner._resume:
@@ -63,7 +63,7 @@ class CheckpointHook(MMCheckpointHook):
             if found and path != best and int(found[1]) <= step:
                 _remove(path, runner)
 
-    def _forget_another_metric(self, runner: Any) -> None:
+    def _reset_if_metric_changed(self, runner: Any) -> None:
         """Start over where the resumed run chose by another metric: MMEngine keeps one best score, without a name."""
         key = self.key_indicators[0]
         if len(self.key_indicators) > 1 or self.best_ckpt_path is None or key == 'auto':
@@ -76,18 +76,18 @@ class CheckpointHook(MMCheckpointHook):
                 runner.message_hub.runtime_info.pop(part, None)
             runner.logger.warning(f'{name} was chosen by another metric: the choice by {key} starts over.')
 
-    def _find_best_here(self, runner: Any) -> None:
+    def _find_best_checkpoint(self, runner: Any) -> None:
         """Find the best checkpoint in the work dir. It is removed later, so paths in a resumed file are not used."""
 
-        def here(path: str | None) -> str | None:
+        def in_work_dir(path: str | None) -> str | None:
             name = Path(path or '').name
             return os.path.join(self.out_dir, name) if name.startswith('best_') and name.endswith('.pth') else None
 
         if len(self.key_indicators) == 1:
-            self.best_ckpt_path = here(self.best_ckpt_path)
+            self.best_ckpt_path = in_work_dir(self.best_ckpt_path)
             found = {'best_ckpt': self.best_ckpt_path}
         else:
-            self.best_ckpt_path_dict = {name: here(path) for name, path in self.best_ckpt_path_dict.items()}
+            self.best_ckpt_path_dict = {name: in_work_dir(path) for name, path in self.best_ckpt_path_dict.items()}
             found = {f'best_ckpt_{name}': path for name, path in self.best_ckpt_path_dict.items()}
         for key, path in found.items():
             if path is not None:

@@ -50,7 +50,7 @@ class NamedGroupsConstructor:
                 re.compile(group['pattern'])
             except re.error as error:
                 raise ConfigError(
-                    f'NamedGroupsConstructor: the pattern {group["pattern"]!r} of group {name!r} is no regular '
+                    f'NamedGroupsConstructor: the pattern {group["pattern"]!r} of group {name!r} is not a regular '
                     f'expression: {error}.'
                 ) from error
 

@@ -49,7 +49,8 @@ class WaitingGradients(MMOptimWrapper):
             return
         if not self._fits(waiting):
             raise CheckpointError(
-                'The checkpoint cannot be resumed from: its optimizer.waiting holds no gradients for these parameters.'
+                'The checkpoint cannot be resumed from: its optimizer.waiting does not have gradients for these '
+                'parameters.'
             )
         if waiting['of'] != self._accumulative_counts:
             print_log(

@@ -143,7 +143,7 @@ def forward_window(scores: np.ndarray, size: int) -> np.ndarray:
     Returns:
         np.ndarray: The same shape, float64.
     """
-    padded = _with_zeros_after(scores, size - 1)
+    padded = _pad_end(scores, size - 1)
     # Each window is summed separately: with a running sum, equal windows would get slightly different means.
     return np.lib.stride_tricks.sliding_window_view(padded, size, axis=0).mean(axis=-1)
 
@@ -160,11 +160,11 @@ def fixed_blocks(scores: np.ndarray, size: int) -> np.ndarray:
     Returns:
         np.ndarray: The same shape, float64.
     """
-    padded = _with_zeros_after(scores, -len(scores) % size)
+    padded = _pad_end(scores, -len(scores) % size)
     means = padded.reshape(-1, size, *padded.shape[1:]).mean(axis=1)
     return np.repeat(means, size, axis=0)[: len(scores)]
 
 
-def _with_zeros_after(scores: np.ndarray, count: int) -> np.ndarray:
+def _pad_end(scores: np.ndarray, count: int) -> np.ndarray:
     scores = np.asarray(scores, dtype=np.float64)
     return np.concatenate([scores, np.zeros((count, *scores.shape[1:]))])

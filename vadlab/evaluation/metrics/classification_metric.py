@@ -43,7 +43,7 @@ class HeadPredictions:
         """
         unknown = [name for name in names if name not in self.classes]
         if unknown:
-            raise DataError(f'{unknown[0]!r} is no class; classes are {", ".join(self.classes)}')
+            raise DataError(f'{unknown[0]!r} is not a class; classes are {", ".join(self.classes)}')
         kept = np.flatnonzero(self.labels[:, [self.classes.index(name) for name in names]].any(axis=1))
         if not len(kept):
             raise DataError(f'no tested clip is of {", ".join(names)}')

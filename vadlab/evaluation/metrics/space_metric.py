@@ -108,7 +108,7 @@ class SpaceMetric(ProtocolMetric):
                         f'to {num_frames - 1}'
                     )
             result |= {'detections': detections, 'tracks': tracks}
-            frames, boxes, truths, valid = _surest_of_frames(detections, tracks)
+            frames, boxes, truths, valid = _highest_scoring_boxes(detections, tracks)
         else:
             frames, boxes, truths, valid = self._regions_of(sample, video_id)
         anomalous = (frames < len(labels)) & labels[frames.clip(0, len(labels) - 1)]
@@ -132,9 +132,14 @@ class SpaceMetric(ProtocolMetric):
                 what = 'is missing' if value is None else f'has the shape {np.shape(value)}'
                 raise DataError(f'{video_id}: pred_regions.{field} {what}; expected {shape}')
         shown = np.flatnonzero(valid_rt.any(axis=0))
-        surest = np.argmax(np.where(valid_rt, scores_rt, -np.inf)[:, shown], axis=0)
+        highest = np.argmax(np.where(valid_rt, scores_rt, -np.inf)[:, shown], axis=0)
         frames = np.asarray(field_of(sample, 'frame_inds', type(self).__name__), dtype=np.int64)[shown]
-        return frames, predicted_rt[surest, shown], boxes_rt[:, shown].swapaxes(0, 1), valid_rt[:, shown].T.astype(bool)
+        return (
+            frames,
+            predicted_rt[highest, shown],
+            boxes_rt[:, shown].swapaxes(0, 1),
+            valid_rt[:, shown].T.astype(bool),
+        )
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Compute the numbers over all videos."""
@@ -174,7 +179,7 @@ class SpaceMetric(ProtocolMetric):
             curves = region_detection.region_curves(detections, tracks, num_frames, self.alpha, self.beta)
             numbers |= {key: getattr(curves, key) for key in ('rbdc', 'tbdc') if key in self.items}
         if self.recall_at:
-            ious = [iou for result in results for iou in _ious_of_frames(result['detections'], result['tracks'])]
+            ious = [iou for result in results for iou in _ious_per_frame(result['detections'], result['tracks'])]
             numbers |= {f'recall@{k}': space.proposal_recall(ious, k) for k in self.recall_at}
         return numbers
 
@@ -215,7 +220,7 @@ def _joined(kind: type, parts: Sequence[Any]) -> Any:
     return kind(**fields)
 
 
-def _surest_of_frames(
+def _highest_scoring_boxes(
     detections: region_detection.Detections, tracks: region_detection.Tracks
 ) -> tuple[np.ndarray, ...]:
     """For frames with a true box: frame, highest-scoring detection (F, 4), true boxes (F, G, 4), and their mask.
@@ -237,7 +242,7 @@ def _surest_of_frames(
     return frames, boxes, truths, valid
 
 
-def _ious_of_frames(detections: region_detection.Detections, tracks: region_detection.Tracks) -> list[np.ndarray]:
+def _ious_per_frame(detections: region_detection.Detections, tracks: region_detection.Tracks) -> list[np.ndarray]:
     """Per frame with a true box, the IoU of its detections, by descending score, with its true boxes."""
     order = np.argsort(-detections.scores, kind='stable')
     ious = []

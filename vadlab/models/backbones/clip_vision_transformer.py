@@ -138,7 +138,7 @@ class CLIPVisionTransformer(nn.Module):
         self.prompts = None if prompts is None else MODELS.build(dict(type='DeepPrompts') | sizes | prompts)
 
     @property
-    def num_own(self) -> int:
+    def num_image_tokens(self) -> int:
         """Number of tokens of an image without prompts: CLS and patches."""
         return 1 + self.grid_size**2
 
@@ -196,10 +196,10 @@ class CLIPVisionTransformer(nn.Module):
             parts = [self.forward_patches(part) for part in inputs.split(self.chunk_size)]
             return PatchFeatures(*(torch.cat(part) for part in zip(*parts, strict=True)))
         if inputs.ndim == 3:
-            if inputs.shape[1:] != (self.num_own, self.width):
+            if inputs.shape[1:] != (self.num_image_tokens, self.width):
                 raise DataError(
                     f'CLIPVisionTransformer: stored patches of shape {tuple(inputs.shape[1:])}, but this tower has '
-                    f'{(self.num_own, self.width)}. They were made with another backbone or image_size.'
+                    f'{(self.num_image_tokens, self.width)}. They were made with another backbone or image_size.'
                 )
             hidden, first = inputs.to(self.class_embedding.dtype), self.first_trained_block
         else:
@@ -278,11 +278,13 @@ class CLIPVisionTransformer(nn.Module):
         self, hidden: Tensor, dense_rows: Tensor | None, prompts_td: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         adapter = self._adapter(len(self.blocks) - 1)
-        return self.blocks[-1].forward_last(self._put(hidden, prompts_td), dense_rows, self.num_own, adapter)
+        return self.blocks[-1].forward_last(self._put(hidden, prompts_td), dense_rows, self.num_image_tokens, adapter)
 
     def _aligned_block(self, hidden: Tensor, prompts_td: Tensor | None) -> tuple[Tensor, Tensor]:
         adapter, correlative = self._adapter(len(self.blocks) - 1), self.aligned == 'correlative'
-        return self.blocks[-1].forward_aligned(self._put(hidden, prompts_td), self.num_own, adapter, correlative)
+        return self.blocks[-1].forward_aligned(
+            self._put(hidden, prompts_td), self.num_image_tokens, adapter, correlative
+        )
 
     def _adapter(self, number: int) -> nn.Module | None:
         return self.adapters[str(number)] if str(number) in self.adapters else None  # noqa: SIM401 (it has no get)
@@ -292,7 +294,7 @@ class CLIPVisionTransformer(nn.Module):
         return [None] * len(self.blocks) if self.prompts is None else self.prompts()
 
     def _put(self, hidden: Tensor, prompts_td: Tensor | None) -> Tensor:
-        return hidden if prompts_td is None else put_prompts(hidden, self.num_own, prompts_td)
+        return hidden if prompts_td is None else put_prompts(hidden, self.num_image_tokens, prompts_td)
 
     def _norm(self, x: Tensor) -> Tensor:
         return self.post_norm(x if self.prompts is None else self.prompts.norm(x))

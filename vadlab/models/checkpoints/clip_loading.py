@@ -253,7 +253,7 @@ def resize_positions(table: Tensor, grid_size: int) -> Tensor:
 
 
 def _check_arch(model: nn.Module, weights: CLIPWeights) -> None:
-    def own(tower: nn.Module) -> dict:
+    def settings_of(tower: nn.Module) -> dict:
         block = tower.blocks[0]
         return dict(
             width=tower.width,
@@ -265,10 +265,10 @@ def _check_arch(model: nn.Module, weights: CLIPWeights) -> None:
 
     mine = {}
     if hasattr(model, 'vision'):
-        mine['vision'] = own(model.vision) | dict(patch_size=model.vision.patch_size)
+        mine['vision'] = settings_of(model.vision) | dict(patch_size=model.vision.patch_size)
     if hasattr(model, 'text'):
         sizes = dict(vocab_size=model.text.vocab_size, context_length=model.text.context_length)
-        mine['text'] = own(model.text) | sizes
+        mine['text'] = settings_of(model.text) | sizes
         if weights.arch['text']['long_context_length'] and model.text.long_context_length:
             mine['text']['long_context_length'] = model.text.long_context_length
     differences = [
@@ -277,7 +277,7 @@ def _check_arch(model: nn.Module, weights: CLIPWeights) -> None:
         for name, value in settings.items()
         if weights.arch[tower][name] is not None and weights.arch[tower][name] != value
     ]
-    log_untold(weights, mine)
+    warn_of_missing_settings(weights, mine)
     projection = getattr(model, 'text_projection', getattr(model, 'visual_projection', None))
     if projection is not None and weights.arch['embed_dim'] != (embed_dim := projection.out_features):
         differences.append(f'embed_dim is {weights.arch["embed_dim"]} in the file, {embed_dim} in the config')
@@ -285,23 +285,23 @@ def _check_arch(model: nn.Module, weights: CLIPWeights) -> None:
         raise CheckpointError(f'{weights.source} is another model: {"; ".join(differences)}.')
 
 
-def log_untold(weights: CLIPWeights, mine: Mapping[str, Mapping[str, Any]]) -> None:
+def warn_of_missing_settings(weights: CLIPWeights, mine: Mapping[str, Mapping[str, Any]]) -> None:
     """Warn about settings that are in no file, so that those of the config are used.
 
     Args:
         weights (CLIPWeights): The weights that were read.
         mine (Mapping): The model's own settings by tower.
     """
-    untold = [
+    missing = [
         f'{tower}.{name}={settings[name]}'
         for tower, settings in mine.items()
         for name in ('heads', 'hidden_act')
         if weights.arch[tower][name] is None
     ]
-    if untold:
+    if missing:
         MMLogger.get_current_instance().warning(
-            f"{weights.source} does not specify {', '.join(untold)}: these are the config's. Make sure that they match "
-            "the weights: OpenAI's models have quick_gelu, most of OpenCLIP's have gelu, and no shape shows it."
+            f"{weights.source} does not specify {', '.join(missing)}: these are the config's. Make sure that they "
+            "match the weights: OpenAI's models have quick_gelu, most of OpenCLIP's have gelu, and no shape shows it."
         )
 
 

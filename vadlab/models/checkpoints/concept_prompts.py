@@ -86,7 +86,7 @@ def read_concepts(path: str | Path, order: Sequence[str] | None = None) -> dict[
     example = '{"Fighting": ["fighting", "a punch"]} or {"fighting": {"fighting": 1.0, "wrestling": 0.41}}'
     content = read_json(path)
     if not isinstance(content, dict) or not content:
-        raise DataError(f'{path} holds no concepts by class; expected {example}.')
+        raise DataError(f'{path} contains no concepts by class; expected {example}.')
     found = {}
     for name, entry in content.items():
         texts = _related(entry) if isinstance(entry, dict) else entry

@@ -12,7 +12,7 @@ from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
 from ..checkpoints.dsanet_layout import from_dsanet
-from ..layers.chunks import over_chunks, to_places
+from ..layers.chunks import map_chunks, pad_positions
 from ..layers.local_global_adapter import LocalGlobalAdapter
 from ..layers.mlp import MLP
 from ..layers.normality_branch import NormalityBranch
@@ -203,8 +203,8 @@ class DSANet(SnippetDetector):
         crops = feats_bctd.shape[1]
         lengths = list(chain.from_iterable([int(sample.num_snippets)] * crops for sample in data_samples))
         feats_btd, mask_bt = feats_bctd.flatten(0, 1), mask_bt.repeat_interleave(crops, 0)
-        feats_bpd = to_places(feats_btd * mask_bt[..., None], self.max_snippets, 'DSANet')
-        mask_bp = to_places(mask_bt, self.max_snippets, 'DSANet')
+        feats_bpd = pad_positions(feats_btd * mask_bt[..., None], self.max_snippets, 'DSANet')
+        mask_bp = pad_positions(mask_bt, self.max_snippets, 'DSANet')
         classes_bk = self.class_shares(data_samples, len(self.classes)).repeat_interleave(crops, 0)
 
         texts_kd = self.encode_prompts()
@@ -247,7 +247,7 @@ class DSANet(SnippetDetector):
             x_bpd = self.adapter(feats_bpd, lengths)
             return two_branch_logits(x_bpd, texts_kd, self.binary_mlp, self.classifier, self.text_mlp)
 
-        binary_bt, logits_btk = over_chunks(forward, feats_btd, mask_bt, self.max_snippets)
+        binary_bt, logits_btk = map_chunks(forward, feats_btd, mask_bt, self.max_snippets)
         soft_bt1, soft_btk = binary_bt[..., None] / self.class_temperature, logits_btk / self.class_temperature
         abnormal_btk = soft_bt1.sigmoid() * soft_btk[..., 1:].softmax(-1)
         return {

@@ -26,7 +26,7 @@ def class_phrases(classes: Sequence[str], prompts: Mapping[str, str] | None, met
         raise ConfigError(f'{method}: needs Normal and at least one abnormal class, got {list(classes)}.')
     for name in prompts or {}:
         if name not in classes:
-            raise ConfigError(f'{method}: prompts name no class {name!r}. {nearest(name, list(classes))}')
+            raise ConfigError(f'{method}: prompts: there is no class {name!r}. {nearest(name, list(classes))}')
     return [(prompts or {}).get(name, name) for name in classes]
 
 

@@ -12,7 +12,7 @@ from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
 from ..checkpoints.vadclip_layout import from_vadclip
-from ..layers.chunks import over_chunks, to_places
+from ..layers.chunks import map_chunks, pad_positions
 from ..layers.local_global_adapter import LocalGlobalAdapter
 from ..layers.mlp import MLP
 from ..layers.top_snippets import top_snippets
@@ -186,7 +186,7 @@ class VadCLIP(SnippetDetector):
         crops = feats_bctd.shape[1]
         lengths = list(chain.from_iterable([int(sample.num_snippets)] * crops for sample in data_samples))
         feats_bpd, mask_bp = (
-            to_places(x, self.max_snippets, 'VadCLIP')
+            pad_positions(x, self.max_snippets, 'VadCLIP')
             for x in (feats_bctd.flatten(0, 1), mask_bt.repeat_interleave(crops, 0))
         )
         targets_bk = self.class_shares(data_samples, len(self.classes)).repeat_interleave(crops, 0)
@@ -212,7 +212,7 @@ class VadCLIP(SnippetDetector):
         def forward(feats_bpd: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
             return self.logits_of(feats_bpd, lengths, texts_kd)
 
-        binary_bt, logits_btk = over_chunks(forward, feats_btd, mask_bt, self.max_snippets)
+        binary_bt, logits_btk = map_chunks(forward, feats_btd, mask_bt, self.max_snippets)
         logits_bt = binary_bt
         if self.score_branch == 'aligned':
             logits_bt = logits_btk[..., 1:].logsumexp(-1) - logits_btk[..., 0]

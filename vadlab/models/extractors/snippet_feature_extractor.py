@@ -14,7 +14,7 @@ from vadlab.registry import MODELS
 from vadlab.utils.errors import CheckpointError, ConfigError
 
 from ..backbones.clip_vision_transformer import CLIPVisionTransformer
-from ..checkpoints.clip_loading import load_clip_checkpoint, log_untold, resize_positions
+from ..checkpoints.clip_loading import load_clip_checkpoint, resize_positions, warn_of_missing_settings
 from ..data_preprocessors.pixel_data_preprocessor import CLIP_MEAN, CLIP_STD
 
 
@@ -106,7 +106,7 @@ class SnippetFeatureExtractor(nn.Module):
                 raise CheckpointError(
                     f'{source} is another model: its vision {name} is {theirs}, {mine} in the config.'
                 )
-        log_untold(weights, {'vision': dict(heads=tower.heads, hidden_act=tower.hidden_act)})
+        warn_of_missing_settings(weights, {'vision': dict(heads=tower.heads, hidden_act=tower.hidden_act)})
         state = dict(weights.vision)
         if len(state['positional_embedding']) != len(tower.positional_embedding):
             state['positional_embedding'] = resize_positions(state['positional_embedding'], tower.grid_size)

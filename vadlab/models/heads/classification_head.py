@@ -29,7 +29,7 @@ class ClassificationHead(nn.Module):
             n. ``effective``: the inverse of the effective number, (1 - beta^n) / (1 - beta), Cui et al.,
             "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, arXiv:1901.05555. Both sum to k. With
             ``multi_label`` they weight only positive labels. None: equal weights.
-        beta (float): Parameter of ``effective``, 0..1; 0 is no weighting, towards 1 it becomes ``inverse``.
+        beta (float): Parameter of ``effective``, 0..1; 0 does not weight, towards 1 it becomes ``inverse``.
         label_smoothing (float): Share of the label that is spread over all classes, 0..1.
         dropout (float): Dropout before the linear layer, 0..1.
         loss_weight (float): Factor of the loss.
@@ -144,11 +144,11 @@ class ClassificationHead(nn.Module):
             logits, shares = logits[:, None], logits.new_ones(len(logits), 1)
         known_b = targets >= 0 if targets.ndim == 1 else targets.new_ones(len(targets), dtype=torch.bool)
         views = logits.shape[1]
-        loss_bv = self._each(logits.flatten(0, 1), targets.repeat_interleave(views, 0)).unflatten(0, (-1, views))
+        loss_bv = self._row_losses(logits.flatten(0, 1), targets.repeat_interleave(views, 0)).unflatten(0, (-1, views))
         loss_b = (loss_bv * shares).sum(1).masked_fill(~known_b, 0)
         return self.loss_weight * loss_b.sum() / known_b.sum().clamp(min=1)
 
-    def _each(self, logits_nk: Tensor, targets: Tensor) -> Tensor:
+    def _row_losses(self, logits_nk: Tensor, targets: Tensor) -> Tensor:
         """Loss of each row, shape (n,)."""
         smoothing = self.label_smoothing
         if not self.multi_label:

@@ -97,11 +97,11 @@ def read_names(path: str | Path) -> list[str]:
     else:
         names = [line.partition('#')[0].strip() for line in read_lines(path)]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise DataError(f'{path} holds no list of names')
+        raise DataError(f'{path} contains no list of names')
     names = [name for name in names if name]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if not names or twice:
-        raise DataError(f'{path} names {f"{twice[0]!r} twice" if twice else "no concept"}')
+        raise DataError(f'{path} has {f"{twice[0]!r} twice" if twice else "no concept"}')
     return names
 
 

@@ -35,11 +35,11 @@ class GridProposals(nn.Module):
         if not aspect_ratios or min(aspect_ratios) <= 0:
             raise ConfigError(f'GridProposals: aspect_ratios must be positive, got {aspect_ratios}.')
         shapes = {(min(s * r**0.5, 1.0), min(s / r**0.5, 1.0)) for s in sizes for r in aspect_ratios}
-        grids = [self._place(w, h, step) for w, h in sorted(shapes)]
+        grids = [self._boxes_of_size(w, h, step) for w, h in sorted(shapes)]
         self.register_buffer('boxes', torch.cat(grids), persistent=False)
 
     @staticmethod
-    def _place(w: float, h: float, step: float) -> Tensor:
+    def _boxes_of_size(w: float, h: float, step: float) -> Tensor:
         x = torch.linspace(0, 1 - w, math.ceil((1 - w) / (w * step)) + 1)
         y = torch.linspace(0, 1 - h, math.ceil((1 - h) / (h * step)) + 1)
         corner = torch.stack(torch.meshgrid(x, y, indexing='ij'), dim=-1).flatten(0, 1)

@@ -9,7 +9,7 @@ from vadlab.utils.errors import ConfigError
 CHUNKS_AT_ONCE = 32  # bounds the memory that a long video needs
 
 
-def over_chunks(
+def map_chunks(
     forward: Callable[[Tensor, list[int]], tuple[Tensor, ...]], feats_btd: Tensor, mask_bt: Tensor, size: int
 ) -> tuple[Tensor, ...]:
     """Apply a function of fixed input length to videos of any length, chunk by chunk.
@@ -39,7 +39,7 @@ def over_chunks(
     return tuple(out.unflatten(0, (num_videos, num_chunks)).flatten(1, 2)[:, :length] for out in outs)
 
 
-def to_places(x_bt: Tensor, size: int, method: str) -> Tensor:
+def pad_positions(x_bt: Tensor, size: int, method: str) -> Tensor:
     """Pad with zeros (False) to the fixed number of positions, shape (b, t, ...) to (b, p, ...).
 
     Args:

@@ -45,15 +45,15 @@ class DeepPrompts(nn.Module):
         return self.dropout(self.project(self.tokens))
 
 
-def put_prompts(x_nld: Tensor, num_own: int, prompts_td: Tensor) -> Tensor:
+def put_prompts(x_nld: Tensor, num_image_tokens: int, prompts_td: Tensor) -> Tensor:
     """The transformer's own tokens followed by the prompts, which replace those of the previous block.
 
     Args:
         x_nld (Tensor): Hidden state, own tokens first.
-        num_own (int): Number of own tokens.
+        num_image_tokens (int): Number of CLS and patch tokens.
         prompts_td (Tensor): The prompts.
 
     Returns:
-        Tensor: Shape (n, num_own + t, d).
+        Tensor: Shape (n, num_image_tokens + t, d).
     """
-    return torch.cat([x_nld[:, :num_own], prompts_td.to(x_nld.dtype).expand(len(x_nld), -1, -1)], dim=1)
+    return torch.cat([x_nld[:, :num_image_tokens], prompts_td.to(x_nld.dtype).expand(len(x_nld), -1, -1)], dim=1)

@@ -88,27 +88,31 @@ class ResidualAttentionBlock(nn.Module):
         return logits_nhll.softmax(-1).mean(1)
 
     def forward_aligned(
-        self, x_nld: Tensor, num_own: int, adapter: Callable[[Tensor], Tensor] | None = None, correlative: bool = True
+        self,
+        x_nld: Tensor,
+        num_image_tokens: int,
+        adapter: Callable[[Tensor], Tensor] | None = None,
+        correlative: bool = True,
     ) -> tuple[Tensor, Tensor]:
         """Ordinary and text-aligned output of a vision tower's last block.
 
         Args:
             x_nld (Tensor): Hidden state before the block: CLS, patches, and any other tokens that are attended to.
-            num_own (int): Number of CLS and patch tokens; outputs of the other tokens are dropped.
+            num_image_tokens (int): Number of CLS and patch tokens; outputs of the other tokens are dropped.
             adapter (Callable | None): As for :meth:`forward`; not applied to aligned patches.
             correlative (bool): Align by correlative attention among patches; otherwise return the ordinary patches.
 
         Returns:
-            tuple: CLS and patches, shape (n, num_own, d); aligned patches, shape (n, num_own - 1, d).
+            tuple: CLS and patches, shape (n, num_image_tokens, d); aligned patches, shape (n, num_image_tokens - 1, d).
         """
         query, key, value = self.qkv(self.norm1(x_nld)).chunk(3, dim=-1)
-        own_nld = x_nld[:, :num_own]
-        mixed_nld = self.out(self._attend(query[:, :num_own], key, value, causal=False))
+        own_nld = x_nld[:, :num_image_tokens]
+        mixed_nld = self.out(self._attend(query[:, :num_image_tokens], key, value, causal=False))
         ordinary_nld = own_nld + (mixed_nld if adapter is None else adapter(mixed_nld))
         ordinary_nld = ordinary_nld + self._mlp(ordinary_nld)
         if not correlative:
             return ordinary_nld, ordinary_nld[:, 1:]
-        patches = (self._split(x[:, 1:num_own]) for x in (query, key, value))
+        patches = (self._split(x[:, 1:num_image_tokens]) for x in (query, key, value))
         aligned_npd = own_nld[:, 1:] + self.out(correlative_attention(*patches).transpose(1, 2).flatten(2))
         return ordinary_nld, aligned_npd + self._mlp(aligned_npd)
 
@@ -116,7 +120,7 @@ class ResidualAttentionBlock(nn.Module):
         self,
         x_nld: Tensor,
         dense_rows: Tensor | None,
-        num_own: int | None = None,
+        num_image_tokens: int | None = None,
         adapter: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """CLS and dense features of a vision tower's last block; computes only what is used.
@@ -124,7 +128,7 @@ class ResidualAttentionBlock(nn.Module):
         Args:
             x_nld (Tensor): Hidden state before the block, first token CLS, shape (n, l, d).
             dense_rows (Tensor | None): Indices of the m sequences whose patches are wanted, int64, shape (m,).
-            num_own (int | None): Number of CLS and patch tokens, if other tokens follow them.
+            num_image_tokens (int | None): Number of CLS and patch tokens, if other tokens follow them.
             adapter (Callable | None): As for :meth:`forward`; for CLS only.
 
         Returns:
@@ -138,8 +142,8 @@ class ResidualAttentionBlock(nn.Module):
         cls_nd = cls_nd + self._mlp(cls_nd)
         if dense_rows is None:
             return cls_nd, None
-        value = F.linear(normed[dense_rows, 1:num_own], self.qkv.weight[2 * d :], self.qkv.bias[2 * d :])
-        patches = x_nld[dense_rows, 1:num_own] + self.out(value)
+        value = F.linear(normed[dense_rows, 1:num_image_tokens], self.qkv.weight[2 * d :], self.qkv.bias[2 * d :])
+        patches = x_nld[dense_rows, 1:num_image_tokens] + self.out(value)
         return cls_nd, patches + self._mlp(patches)
 
     def _attend_from_first(self, normed_nld: Tensor) -> Tensor:

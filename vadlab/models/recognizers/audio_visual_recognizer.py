@@ -73,7 +73,9 @@ class AudioVisualRecognizer(BaseModel):
         self._configs = {
             name: config for name, config in (('video', video_encoder), ('audio', audio_encoder)) if config is not None
         }
-        self._instead = {name: _instead_of(name, config, fallback) for name, config in self._configs.items()}
+        self._fallback_configs = {
+            name: _fallback_config(name, config, fallback) for name, config in self._configs.items()
+        }
         self._fusion = fusion
         self.modalities = self._check(modalities)
         #: Encoders that were replaced because their weights were missing, with the reason.
@@ -88,7 +90,7 @@ class AudioVisualRecognizer(BaseModel):
                     self.fallbacks[name] = f'{error}'
                 else:
                     self._missing = error
-                self.encoders[name] = self._without_weights(name)
+                self.encoders[name] = self._build_without_weights(name)
         self._build_fusion()
         self.heads = nn.ModuleDict(
             {
@@ -111,9 +113,9 @@ class AudioVisualRecognizer(BaseModel):
             )
         return chosen
 
-    def _without_weights(self, name: str) -> nn.Module:
+    def _build_without_weights(self, name: str) -> nn.Module:
         """Build the encoder without pretrained weights, or the encoder that replaces it."""
-        config = self._instead[name] if name in self.fallbacks else self._configs[name]
+        config = self._fallback_configs[name] if name in self.fallbacks else self._configs[name]
         return MODELS.build({**config, 'pretrained': None} if 'pretrained' in config else config)
 
     def _build_fusion(self) -> None:
@@ -128,15 +130,15 @@ class AudioVisualRecognizer(BaseModel):
         """
         if self.is_init:
             return
-        self._stop_if_missing()
+        self._raise_if_weights_missing()
         self._is_init = True  # layers are already initialised; BaseModel's method would log every parameter
         for name, reason in self.fallbacks.items():
             MMLogger.get_current_instance().warning(
-                f'The {name} encoder FALLS BACK from {self._configs[name]["type"]} to {self._instead[name]["type"]} '
-                f'with random weights: {reason}'
+                f'The {name} encoder FALLS BACK from {self._configs[name]["type"]} to '
+                f'{self._fallback_configs[name]["type"]} with random weights: {reason}'
             )
 
-    def _stop_if_missing(self) -> None:
+    def _raise_if_weights_missing(self) -> None:
         if self._missing is not None:
             raise CheckpointError(
                 f"{self._missing} To train without them, set missing_weights='fall_back'."
@@ -163,7 +165,7 @@ class AudioVisualRecognizer(BaseModel):
         self.fallbacks = dict(own['fallbacks'])
         device = next(self.parameters()).device
         for modality in sorted(changed & self._configs.keys()):
-            self.encoders[modality] = self._without_weights(modality)
+            self.encoders[modality] = self._build_without_weights(modality)
             MMLogger.get_current_instance().info(
                 f'{name} was trained {"without" if modality in self.fallbacks else "with"} pretrained weights of the '
                 f'{modality} encoder: it is {type(self.encoders[modality]).__name__}.'
@@ -261,7 +263,7 @@ class AudioVisualRecognizer(BaseModel):
 
     def encode(self, inputs: Mapping[str, Tensor]) -> dict[str, ModalityTokens]:
         """Tokens of each modality, for the clips that have it; modalities that are off or in no clip are skipped."""
-        self._stop_if_missing()
+        self._raise_if_weights_missing()
         found = {}
         for name in self.modalities:
             mask_b = inputs[f'{name}_mask'].cpu()
@@ -321,7 +323,7 @@ def _top1(scores_bk: Tensor, targets: Tensor) -> Tensor:
     return (targets.gather(1, best_b[:, None])[:, 0] == targets.amax(1)).float().mean()
 
 
-def _instead_of(name: str, config: dict, fallback: dict | None) -> dict:
+def _fallback_config(name: str, config: dict, fallback: dict | None) -> dict:
     """Config of an encoder's replacement: the fallback for video, random weights for audio."""
     if name == 'audio':
         return {**config, 'pretrained': None, 'frozen': False}

@@ -153,5 +153,5 @@ def _read(path: Path) -> list:
     content = read_json(path)
     words = content.get('words') if isinstance(content, dict) else None
     if not isinstance(words, list):
-        raise DataError(f'WordVocabulary: {path} holds no list "words". {_ADVICE}')
+        raise DataError(f'WordVocabulary: {path} contains no list "words". {_ADVICE}')
     return words

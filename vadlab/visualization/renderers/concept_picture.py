@@ -104,7 +104,7 @@ def _draw_patches(axes: Axes, picture: ConceptPicture, colour_of: dict[str, str]
     """Draw colours over the patches, and lines where the concept changes."""
     side = math.isqrt(len(picture.concepts))
     if side * side != len(picture.concepts):
-        raise ValueError(f'{len(picture.concepts)} patches are no square grid.')
+        raise ValueError(f'{len(picture.concepts)} patches do not form a square grid.')
     grid = np.asarray(picture.concepts).reshape(side, side)
     colours = np.array([[to_rgb(colour_of[picture.names[index]]) for index in row] for row in grid])
     axes.imshow(colours, extent=(0, 1, 1, 0), aspect='auto', interpolation='nearest', alpha=_OPACITY)

@@ -46,7 +46,7 @@ def test_mammalps(tmp_path):
     assert (test.split, test.columns['actions']) == ('test', '')
     inside = read_mammalps(tmp_path / 'benchmark_1')
     assert inside[0].audio == f'audios/{track}/{track}_c0.wav'
-    with pytest.raises(MissingFileError, match='is no MammAlps release'):
+    with pytest.raises(MissingFileError, match='is not a MammAlps release'):
         read_mammalps(tmp_path / 'benchmark_1/metadata')
 
 

@@ -157,9 +157,9 @@ def test_wordnet_is_found_where_nltk_puts_it(wordnet, tmp_path, monkeypatch):
     assert WordNet.find().synsets('guys') == expected
     monkeypatch.setenv('WNSEARCHDIR', str(tmp_path))
     (tmp_path / 'index.noun').write_text('')
-    with pytest.raises(MissingFileError, match='is no WordNet: it has no noun.exc'):
+    with pytest.raises(MissingFileError, match='is not a WordNet folder or archive: it has no noun.exc'):
         WordNet.find()
-    with pytest.raises(MissingFileError, match='is no WordNet: it has no index.noun'):
+    with pytest.raises(MissingFileError, match='is not a WordNet folder or archive: it has no index.noun'):
         WordNet(tmp_path / 'corpora')
 
 

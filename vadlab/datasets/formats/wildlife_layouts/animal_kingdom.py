@@ -45,7 +45,7 @@ def read_animal_kingdom(root: Path) -> list[AVClipRecord]:
     found = sorted(root.glob('AR_metadata.*')) or sorted(root.glob('action_recognition/AR_metadata.*'))
     table = next((path for path in found if path.suffix in ('.xlsx', '.csv')), None)
     if table is None:
-        raise MissingFileError(f'{root} is no Animal Kingdom release: AR_metadata.xlsx is not in it')
+        raise MissingFileError(f'{root} is not an Animal Kingdom release: AR_metadata.xlsx is not in it')
     rows = read_sheet(table, 'AR') if table.suffix == '.xlsx' else read_table(table, _COLUMNS)
     check_columns(table, list(rows[0]) if rows else [], _COLUMNS)
     videos = _video_folder(root, table.parent)
@@ -94,5 +94,5 @@ def _as_list(text: str) -> list[Any]:
     found = ast.literal_eval(text)
     found = [found] if isinstance(found, tuple) and found and not isinstance(found[0], tuple) else list(found)
     if not all(isinstance(entry, (str, tuple, list)) for entry in found):
-        raise DataError(f'{text[:60]!r} is no list of names')
+        raise DataError(f'{text[:60]!r} is not a list of names')
     return found

@@ -41,19 +41,19 @@ def read_mammalps(root: Path) -> list[AVClipRecord]:
     """
     inside = Path() if (root / 'metadata').is_dir() else Path('benchmark_1')
     if not (root / inside / 'metadata').is_dir():
-        raise MissingFileError(f'{root} is no MammAlps release: neither benchmark_1/metadata nor metadata is in it')
+        raise MissingFileError(f'{root} is not a MammAlps release: neither benchmark_1/metadata nor metadata is in it')
     problems, records = ProblemList('MammAlps'), []
     for split in SPLITS:
         table = root / inside / 'metadata' / f'{split}.csv'
         for row in read_table(table, _COLUMNS):
             video = Path(row['video_path'])
             if not video.name:
-                problems.note('rows name no video', f'{table}: {row}')
+                problems.note('rows do not name a video', f'{table}: {row}')
                 continue
             try:
                 start, end = (float(row[name] or 0) or None for name in ('start_s', 'end_s'))
             except ValueError as error:
-                problems.note('times are no numbers', f'{table}, {row["video_path"]}: {error}')
+                problems.note('times are not numbers', f'{table}, {row["video_path"]}: {error}')
                 continue
             audio = inside / 'audios' / video.with_suffix('.wav')
             actions = [name for name in row['actions'].replace(',', ';').split(';') if name.strip().lower() != 'none']

@@ -116,7 +116,9 @@ def _read_tables(root: Path, tables: list[Path]) -> list[AVClipRecord]:
         for row in rows:
             split = table.stem if by_split else row['split']
             if split not in _SPLITS:
-                raise DataError(f'{table}: {row[video]} has the split {split!r}, none of {", ".join(_SPLITS)}')
+                raise DataError(
+                    f'{table}: {row[video]} has the split {split!r}; it must be one of {", ".join(_SPLITS)}'
+                )
             name = row[video] if Path(row[video]).suffix else f'{row[video]}.mp4'
             shown = row[label].replace(',', ';').split(';') if label else [f for f in flags if row[f].startswith('1')]
             records.append(

@@ -84,7 +84,7 @@ def meteor(
     scores = np.zeros(len(candidates))
     best = []
     for image, (candidate, captions) in enumerate(zip(candidates, references, strict=True)):
-        places = _places(candidate, partners, set(chain.from_iterable(captions)))
+        places = _positions(candidate, partners, set(chain.from_iterable(captions)))
         found = [_compare(candidate, caption, places) for caption in captions]
         image_scores = [_score(statistics) for statistics in found]
         scores[image] = max(image_scores)
@@ -171,7 +171,7 @@ def _align(
     return chosen, cost[1]
 
 
-def _places(
+def _positions(
     candidate: Sequence[str], partners: dict[str, dict[str, tuple[int, int]]], wanted: set[str]
 ) -> dict[str, list[tuple[int, int, int]]]:
     """For words of the references: matching positions in the candidate, the stage, and the number of ways."""

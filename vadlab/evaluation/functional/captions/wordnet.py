@@ -47,7 +47,7 @@ class WordNet:
                     continue
                 word, space, _ = line.partition(' ')
                 if not space or not _is_entry(line):
-                    raise DataError(f'{self.path}, index.{part}, line {number}: is no entry of a WordNet')
+                    raise DataError(f'{self.path}, index.{part}, line {number}: is not an entry of a WordNet')
                 self._entries.setdefault(word, []).append((part, line))
             for line in self._lines(f'{part}.exc'):
                 form, *bases = line.split() or ['']
@@ -99,7 +99,7 @@ class WordNet:
                 with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.path.stem}/{name}') as file:
                     raw = file.read(MOST_BYTES)
         except (FileNotFoundError, KeyError) as error:
-            raise MissingFileError(f'{self.path} is no WordNet: it has no {name}') from error
+            raise MissingFileError(f'{self.path} is not a WordNet folder or archive: it has no {name}') from error
         except ZIP_DAMAGE as error:
             if isinstance(error, DataError):
                 raise
