@@ -14,7 +14,7 @@ from vadlab.utils.errors import CheckpointError
         ({'w': None}, "'w' is a NoneType"),
         ({'w': [1.0]}, "'w' is a list"),
         ({'w': {'v': torch.zeros(1)}}, "'w' is a dict"),
-        ({0: torch.zeros(1)}, '0 is not a name'),
+        ({0: torch.zeros(1)}, '0 is no name'),
         ({'w': torch.eye(2).to_sparse()}, "'w' is a sparse"),
         ({'w': torch.empty(2, device='meta')}, "'w' is a tensor without values"),
         ([torch.zeros(1)], 'its state_dict is a list'),

@@ -250,7 +250,7 @@ def test_clips_that_were_read_otherwise_are_told(own):
 
 
 def test_sound_that_cancels_is_the_same_from_videos_and_is_told_once(own, log_lines, monkeypatch):
-    monkeypatch.setattr('vadlab.datasets.transforms.load_clip._told', set())
+    monkeypatch.setattr('vadlab.datasets.transforms.load_clip._warned', set())
     left = tone(2.0)
     write_clip(own / 'videos/a/one.mp4', 20, np.stack([left, -left], axis=1))
     data = clips(own, source='videos', frame_recipe=vars(FRAMES), sound_recipe=vars(SOUND))

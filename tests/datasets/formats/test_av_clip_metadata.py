@@ -98,7 +98,7 @@ def test_written_metadata_reads_as_it_was(tmp_path):
             r'another number of cells than the header \(4\) \(metadata.csv line 2',
         ),
         ('clip_id,video,split,species\na,,train,fox\n', '1 lines do not name a video'),
-        ('clip_id,video,split,species\na,b,valid,fox\n', "none of train, val, test .*line 2: 'valid'"),
+        ('clip_id,video,split,species\na,b,valid,fox\n', "not train, val or test .*line 2: 'valid'"),
         ('clip_id,video,split,species\n../a,b,train,fox\n', 'clip_ids cannot name a file'),
         ('clip_id,video,split,species\n/a,b,train,fox\n', 'clip_ids cannot name a file'),
         ('clip_id,video,split,species\na/.b,b,train,fox\n', 'clip_ids cannot name a file'),

@@ -123,7 +123,7 @@ def test_what_is_no_store_is_refused(tmp_path):
     with pytest.raises(MissingFileError, match='There are no patches in .*tools/extract_patches.py'):
         PatchStore(tmp_path)
     (tmp_path / 'recipe.json').write_text('{}')
-    with pytest.raises(DataError, match='no recipe of patches'):
+    with pytest.raises(DataError, match='is not a recipe of patches'):
         PatchStore(tmp_path)
     (tmp_path / 'recipe.json').write_text('{')
     with pytest.raises(DataError, match='is not valid JSON'):

@@ -131,5 +131,5 @@ def test_avenue_faults(tmp_path):
     with pytest.raises(DataError, match='has no volLabel'):
         read_avenue_masks(tmp_path)
     (tmp_path / '1_label.mat').write_bytes(b'broken')
-    with pytest.raises(DataError, match='no MATLAB file'):
+    with pytest.raises(DataError, match='is not a MATLAB file'):
         read_avenue_masks(tmp_path)

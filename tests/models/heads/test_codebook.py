@@ -60,7 +60,7 @@ def test_names_files(tmp_path):
     (tmp_path / 'n.json').write_text('["a dog", "cat"]')
     assert read_names(tmp_path / 'n.txt') == read_names(tmp_path / 'n.json') == ['a dog', 'cat']
     for name, text, message in (
-        ('a.txt', 'dog\ndog\n', "names 'dog' twice"),
+        ('a.txt', 'dog\ndog\n', "has 'dog' twice"),
         ('b.txt', '\n', 'has no concept'),
         ('c.json', '{"a": 1}', 'contains no list of names'),
         ('d.json', '[', 'is not valid JSON'),

@@ -85,7 +85,7 @@ def test_alignments_equal_brute_force():
     rng = np.random.default_rng(0)
     for _ in range(150):
         candidate, reference = (rng.choice(list('abcd'), size=rng.integers(1, 7)).tolist() for _ in range(2))
-        places = module._places(candidate, {word: {} for word in 'abcd'}, set(reference))
+        places = module._positions(candidate, {word: {} for word in 'abcd'}, set(reference))
         matches, chunks = module._align(candidate, reference, places)
         assert (len(matches), chunks) == _brute_force(candidate, reference)
         assert all(candidate[i] == reference[j] for i, j, _ in matches)
