@@ -56,6 +56,22 @@ def test_a_flat_score_is_zoomed_and_the_axis_says_so(figures, tmp_path):
     assert axes.get_ylabel() == 'score (zoomed)'
 
 
+@pytest.mark.parametrize(
+    ('other', 'limits', 'label'),
+    [
+        # 3 % beyond 0 and 1; a video of nearly equal scores is not zoomed beside one that is not flat
+        ([0.1, 0.9], (-0.03, 1.03), 'score'),
+        # 3 % of 0.02 beyond the range of both
+        ([0.39, 0.40], (0.3894, 0.4106), 'score, zoomed to 0.390..0.410'),
+    ],
+)
+def test_curves_of_a_report_share_one_axis(figures, tmp_path, other, limits, label):
+    scores = {'a': np.array([0.40, 0.41]), 'b': np.array(other)}
+    draw_report(ScoreReport(scores=scores, labels={name: np.zeros(2, bool) for name in scores}), tmp_path)
+    assert [figure.axes[0].get_ylim() for figure in figures] == [pytest.approx(limits)] * 2
+    assert [figure.axes[0].get_legend().get_texts()[0].get_text() for figure in figures] == [label] * 2
+
+
 def test_all_figures_of_a_report(tmp_path):
     labels = {f'v/{i}': np.arange(20) < 5 * (i % 3) for i in range(9)}
     report = ScoreReport(

@@ -51,7 +51,13 @@ def plot_class_bars(values: Mapping[str, float], measure: str, out: str | Path) 
     _save(figure, out)
 
 
-def plot_score_curve(name: str, scores: np.ndarray, labels: np.ndarray, out: str | Path) -> None:
+def plot_score_curve(
+    name: str,
+    scores: np.ndarray,
+    labels: np.ndarray,
+    out: str | Path,
+    axis: tuple[float, float, bool] | None = None,
+) -> None:
     """Write a figure of a video's score, with its anomalous frames shaded.
 
     Args:
@@ -59,6 +65,8 @@ def plot_score_curve(name: str, scores: np.ndarray, labels: np.ndarray, out: str
         scores (np.ndarray): Scores of its frames, shape (N,), N > 0.
         labels (np.ndarray): Labels of its frames, bool, shape (N,).
         out (str | Path): Output file; PNG, SVG or PDF by its extension.
+        axis (tuple | None): Ends of the score axis and whether it is zoomed, from :func:`score_range` of all videos
+            that are compared; by default of this video.
     """
     figure = Figure(figsize=(9.6, 2.4), layout='constrained', facecolor='white')
     PlainTextCanvas(figure)
@@ -66,9 +74,9 @@ def plot_score_curve(name: str, scores: np.ndarray, labels: np.ndarray, out: str
     for number, (start, end) in enumerate(mask_to_intervals(np.asarray(labels, dtype=bool))):
         axes.axvspan(start, end, color=TRUTH, alpha=0.16, lw=0, label='_' * bool(number) + 'truly anomalous')
     x, y = envelope(np.asarray(scores, dtype=np.float64))
-    axes.plot(x, y, color=SCORE, lw=1.3, label='score')
     # The axis is 0 to 1 for probabilities, and the range of the values for flat curves and any other score.
-    bottom, top, zoomed = score_range(scores)
+    bottom, top, zoomed = score_range(scores) if axis is None else axis
+    axes.plot(x, y, color=SCORE, lw=1.3, label=f'score, zoomed to {bottom:.3f}..{top:.3f}' if zoomed else 'score')
     # A small margin, since the frame of the axes would hide the curve.
     room = 0.03 * (top - bottom)
     axes.set(xlim=(0, max(len(scores) - 1, 1)), ylim=(bottom - room, top + room), xlabel='frame')
@@ -104,9 +112,12 @@ def draw_report(report: 'ScoreReport', folder: str | Path, num_videos: int = 24)
         if values:
             written.append(folder / ('class_ap.png' if 'AP' in measure else 'class_auc.png'))
             plot_class_bars(values, measure, written[-1])
-    for name in _spread(report.labels, num_videos):
+    names = _spread(report.labels, num_videos)
+    # One axis for all videos, so that the heights of their curves can be compared.
+    axis = score_range(np.concatenate([report.scores[name] for name in names])) if names else None
+    for name in names:
         written.append(folder / 'scores' / picture_name(name))
-        plot_score_curve(name, report.scores[name], report.labels[name], written[-1])
+        plot_score_curve(name, report.scores[name], report.labels[name], written[-1], axis)
     return written
 
 
