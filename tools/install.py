@@ -270,7 +270,8 @@ def build_progress(folder: Path) -> str:
 def run_logged(command: list[str], log: Path, env: dict[str, str], build_folder: Path | None = None) -> int:
     """Run ``command`` with its output in ``log``, and show the elapsed time.
 
-    On a terminal one line is updated, otherwise a line is printed every 30 seconds.
+    On a terminal one line is updated, otherwise a line is printed every 30 seconds. vadlab/utils/progress.py draws with
+    rich, which is not installed yet.
     """
     start = time.monotonic()
     next_report_s = 2.0 if sys.stdout.isatty() else REPORT_EVERY_S

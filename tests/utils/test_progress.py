@@ -79,3 +79,25 @@ def test_silent_elsewhere_without_lines(clock, capsys):
         clock[0] = 100
         bar.advance()
     assert capsys.readouterr().err == ''
+
+
+def test_output_to_a_file_does_not_go_to_the_terminal(monkeypatch):
+    """rich redirects standard output to the terminal of the bar, also where it is a file."""
+    terminal = become_terminal(monkeypatch)
+    file = io.StringIO()
+    monkeypatch.setattr(sys, 'stdout', file)
+    with ProgressBar('videos', 4) as bar:
+        bar.advance()
+        print('a result')
+    assert file.getvalue() == 'a result\n'
+    assert 'a result' not in terminal.getvalue()
+
+
+def test_the_end_of_a_program_shows_the_cursor_again(monkeypatch):
+    terminal = become_terminal(monkeypatch)
+    bar = ProgressBar('videos', 4, vanishes=True)
+    bar.advance()
+    assert not terminal.getvalue().endswith('\x1b[?25h')
+    progress.hide_bars()
+    assert '\x1b[?25h' in terminal.getvalue()
+    assert sys.stderr is terminal

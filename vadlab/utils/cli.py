@@ -15,6 +15,7 @@ from typing import Any
 from .errors import VADLabError
 from .loader_workers import causes, machine_message
 from .printable import make_logs_printable, printable, shortened_message
+from .progress import hide_bars
 
 # torch re-raises a worker's exception as the same type with the worker's whole traceback as its message.
 _WORKER_TRACEBACK = re.compile(r'^Caught \w+ in .*?Original Traceback.*\n[\w.]*Error: ', re.DOTALL)
@@ -115,7 +116,10 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
             stream.reconfigure(errors='backslashreplace')
     try:
         with _ended_by_sigterm():
-            status = main() or 0
+            try:
+                status = main() or 0
+            finally:
+                hide_bars()
     except (VADLabError, OSError, RuntimeError) as error:
         of_machine = None if isinstance(error, VADLabError) else machine_message(error)
         of_user = isinstance(error, VADLabError) or getattr(error, 'errno', None) in _OF_FILES

@@ -2,12 +2,22 @@
 
 import sys
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 from .printable import printable, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+
+_bars: 'weakref.WeakSet[ProgressBar]' = weakref.WeakSet()
+
+
+def hide_bars() -> None:
+    """Take all bars off the terminal, which also shows its cursor again: for the end of a program."""
+    for bar in list(_bars):
+        bar.hide()
 
 
 class ProgressBar:
@@ -21,6 +31,7 @@ class ProgressBar:
         line_every_s (float | None): Seconds between lines if standard error is not a terminal; None writes none.
         as_share (bool): Show percent instead of counts.
         vanishes (bool): Remove the bar when everything is done; the next call draws a new one.
+        width (int): Width of the bar in characters, without the texts beside it.
     """
 
     def __init__(
@@ -30,6 +41,7 @@ class ProgressBar:
         line_every_s: float | None = None,
         as_share: bool = False,
         vanishes: bool = False,
+        width: int = 40,
     ) -> None:
         self.what = what
         self.total = total
@@ -37,9 +49,11 @@ class ProgressBar:
         self.line_every_s = line_every_s
         self.as_share = as_share
         self.vanishes = vanishes
+        self.width = width
         self._start = self._last_line = time.monotonic()
         self._at_start: float | None = None
         self._bar: Progress | None = None
+        _bars.add(self)
 
     def __enter__(self) -> 'ProgressBar':
         return self
@@ -69,12 +83,17 @@ class ProgressBar:
         """Count one more item as done."""
         self(self.done + 1, note=note)
 
+    def hide(self) -> None:
+        """Take a bar that ``vanishes`` off the terminal until the next call, so that other lines can be written."""
+        if self._bar is not None:
+            self._bar.stop()
+
     def _draw(self, note: str) -> None:
         if self._bar is None:
             self._bar = self._new_bar()
-            self._bar.start()
             self._bar.add_task(self.what, total=self.total, note='')
         self._bar.update(self._bar.task_ids[0], completed=self.done, total=self.total, note=printable(note))
+        self._bar.start()
         if self.vanishes and self.total is not None and self.done >= self.total:
             self._stop()
 
@@ -98,7 +117,7 @@ class ProgressBar:
 
         return Progress(
             TextColumn('{task.description}', markup=False),
-            BarColumn(),
+            BarColumn(bar_width=self.width),
             TaskProgressColumn() if self.as_share else MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn('<'),
@@ -106,6 +125,7 @@ class ProgressBar:
             TextColumn('{task.fields[note]}', markup=False),
             console=Console(stderr=True),
             transient=self.vanishes,
+            redirect_stdout=sys.stdout.isatty(),  # rich would write what goes to a file to the terminal
         )
 
     def _line(self, note: str) -> str:
