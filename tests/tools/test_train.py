@@ -55,6 +55,21 @@ def test_dry_run_opens_no_log_that_outlives_its_folder(train, toy_file, monkeypa
     assert train([str(toy_file), '--dry-run']) == 0
 
 
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('save_best=toy/closness', "save_best='toy/closness' is not a metric .*Did you mean 'toy/closeness'"),
+        ("custom_hooks=[dict(type='EarlyStoppingHook',monitor='toy/x')]", "monitor='toy/x' is not a metric"),
+        ("custom_hooks=[dict(type='EMAHook',momentum=5)]", r'custom_hooks\.0\.momentum must be in 0\.\.1, not 5'),
+        ("custom_hooks=[dict(type='EMAHook',momentum=1.0)]", 'momentum must be in range'),
+        ("custom_hooks=[dict(type='EMAHook',begin_epoch=50)]", 'begin_epoch should be smaller'),
+    ],
+)
+def test_dry_run_finds_what_training_refuses(train, toy_file, option, message):
+    with pytest.raises(ConfigError, match=message):
+        train([str(toy_file), '--dry-run', '--cfg-options', option])
+
+
 @pytest.mark.parametrize('size', [0, -1])
 def test_batch_size_below_one(train, toy_file, tmp_path, size):
     with pytest.raises(ConfigError, match=rf'train_dataloader\.batch_size must be >= 1, not {size}'):

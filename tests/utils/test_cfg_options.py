@@ -187,3 +187,15 @@ def test_a_missing_module_is_named_with_what_to_do(tmp_path, monkeypatch):
         load_config(path)
     (tmp_path / 'lab_parts' / 'models.py').write_text('')
     load_config(path)
+
+
+@pytest.mark.parametrize('text', ['{"_delete_": True, "lr": 1}', 'dict(_delete_=True, lr=1)'])
+def test_delete_replaces_the_dict_that_is_there(text):
+    values = {'optimizer': {'type': 'Adam', 'betas': [0.9, 0.99]}, 'other': {'a': {'b': 1}}}
+    for key, value in parse_cfg_options([f'optimizer={text}', 'other={"a": {"_delete_": True, "c": 2}}']).items():
+        set_option(values, key, value)
+    assert values == {'optimizer': {'lr': 1}, 'other': {'a': {'c': 2}}}
+    # Where there is no dict, there is nothing to delete.
+    new = {'_delete_': True, 'a': {'_delete_': True, 'b': [{'_delete_': True}]}}
+    set_option(values, 'hook', new, frozenset({'hook'}))
+    assert values['hook'] == {'a': {'b': [{}]}}

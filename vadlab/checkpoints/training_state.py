@@ -14,6 +14,8 @@ from vadlab.utils.errors import CheckpointError
 
 from .weights import all_finite, listed
 
+_FLOAT32_MAX = torch.finfo(torch.float32).max
+
 
 def check_training_state(checkpoint: Mapping[str, Any], name: str) -> None:
     """Check the types of the parts that every run resumes from.
@@ -88,6 +90,8 @@ def check_optimizer_state(saved: Any, optimizer: Optimizer, name: str) -> None:
                 wrong += kind_differences(group.setdefault(key, value), value, f'optimizer.param_groups.{i}.{key}')
                 if _is_number(value) and _is_number(group[key]) and group[key] < 0 <= value:
                     wrong.append(f'optimizer.param_groups.{i}.{key} is {group[key]}, below 0')
+                elif _is_number(value) and _is_number(group[key]) and abs(group[key]) > _FLOAT32_MAX:
+                    wrong.append(f'optimizer.param_groups.{i}.{key} is {group[key]}, which does not fit float32')
     _refuse(wrong, name)
 
     samples = _sample_states(optimizer)
@@ -142,7 +146,7 @@ def kind_differences(saved: Any, own: Any, place: str) -> list[str]:
     if isinstance(own, bool):
         return [] if saved is None or isinstance(saved, bool) else [f'{place} is {_what(saved)}, not a bool']
     if isinstance(own, int | float):
-        fits = _is_number(saved) and not math.isnan(saved)
+        fits = _is_number(saved) and (abs(saved) <= _FLOAT32_MAX or math.isinf(saved))
         return [] if fits else [f'{place} is {_what(saved)}, not a number']
     if isinstance(own, str):
         return [] if isinstance(saved, str) else [f'{place} is {_what(saved)}, not text']

@@ -48,6 +48,8 @@ def config_mistakes() -> Iterator[None]:
             raise ConfigError(
                 f'{text!r} is not a priority of a hook: a number from 0 to 100, or HIGHEST to LOWEST.'
             ) from error
+        if isinstance(error, AssertionError) and 'mmengine/hooks/' in raised_in.replace('\\', '/'):
+            raise ConfigError(f'A hook cannot be used as the config sets it: {text.replace("self.", "")}.') from error
         built = next((found for frame in reversed(frames) if (found := _callee(frame)) is not None), None)
         if built is not None and built.__module__.split('.')[0] in _LIBRARIES:
             raise ConfigError(f'{built.__name__} cannot be built with these options: {text}') from error

@@ -239,6 +239,10 @@ class VADRunner(Runner):
                 self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
             self._init_model_weights()
             self.load_or_resume()
+            for hook in self.hooks:
+                if isinstance(hook, EMAHook):
+                    hook.before_run(self)  # builds the averaged model
+                    hook.before_train(self)
             return sanity_check(self, backward=True)
 
     def setup_env(self, env_cfg: dict) -> None:

@@ -27,7 +27,7 @@ def first_batch(loader: DataLoader) -> Any:
 
 
 def sanity_check(runner: Any, backward: bool = False) -> dict[str, float]:
-    """Run one batch of each loader through the loss, prediction and the evaluators.
+    """Run one batch of each loader through the loss, prediction and the evaluators, and check names of metrics.
 
     Weights, queues, random generators and metrics are restored afterwards. The test loader is skipped if it equals the
     validation loader.
@@ -38,6 +38,9 @@ def sanity_check(runner: Any, backward: bool = False) -> dict[str, float]:
 
     Returns:
         dict[str, float]: Loss terms, ``val/...`` and ``test/...`` metrics.
+
+    Raises:
+        ConfigError: A hook selects by a metric that the validation does not have.
     """
     started = time.perf_counter()
     model = runner.bare_model
@@ -58,6 +61,10 @@ def sanity_check(runner: Any, backward: bool = False) -> dict[str, float]:
         model.train(was_training)
         model.load_state_dict(buffers, strict=False)
         restore_random_state(random_state)
+    if metrics := [name.removeprefix('val/') for name in found if name.startswith('val/')]:
+        for hook in runner.hooks:
+            if hasattr(hook, 'check_metrics'):  # save_best, monitor
+                hook.check_metrics(metrics)
     runner.logger.info(f'Sanity check: one batch of each loader went through in {time.perf_counter() - started:.1f} s.')
     return found
 

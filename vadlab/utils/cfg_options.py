@@ -123,7 +123,7 @@ def set_option(values: Any, key: str, value: Any, known: frozenset[str] = frozen
     Args:
         values (Any): A config's dict.
         key (str): Dotted key; an integer indexes a list.
-        value (Any): The new value; merged if it and the old value are dicts.
+        value (Any): The new value; merged if it and the old value are dicts, unless it has ``_delete_=True``.
         known (frozenset[str]): Names that may be set even if ``values`` does not have them.
 
     Raises:
@@ -147,12 +147,24 @@ def set_option(values: Any, key: str, value: Any, known: frozenset[str] = frozen
     if not parents and last not in node and last not in known:
         raise ConfigError(f'--cfg-options {key}: no such key. {nearest(last, sorted({*node, *known}), limit=12)}')
     old = node.get(last)
-    if isinstance(old, dict) and isinstance(value, Mapping):
+    if isinstance(value, Mapping):
+        value = copy.deepcopy(dict(value))
+        if not isinstance(old, dict) or value.get('_delete_'):
+            old = {}
         try:
-            value = Config._merge_a_into_b(copy.deepcopy(dict(value)), old)
+            value = _without_delete(Config._merge_a_into_b(value, old))
         except (TypeError, KeyError) as error:
             raise ConfigError(f'--cfg-options {key}: cannot be merged into what is there: {error}') from error
     node[last] = value
+
+
+def _without_delete(value: Any) -> Any:
+    """Remove ``_delete_`` from dicts that had nothing to replace, in place."""
+    if isinstance(value, dict):
+        value.pop('_delete_', None)
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        _without_delete(inner)
+    return value
 
 
 def _step(node: Any, part: str, where: str, key: str) -> Any:

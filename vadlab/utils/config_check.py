@@ -42,6 +42,10 @@ from .suggest import nearest
 # ---- ranges ---------------------------------------------------------------------------------------------------------
 
 
+#: torch converts settings such as a learning rate to float32, and refuses larger ones in the middle of a step.
+FLOAT32_MAX = torch.finfo(torch.float32).max
+
+
 class Range(NamedTuple):
     """Numbers from ``low`` to ``high``."""
 
@@ -50,8 +54,8 @@ class Range(NamedTuple):
     above: bool = False  # low itself is excluded
 
     def has(self, number: float) -> bool:
-        """Whether a number is in the range; infinity never is."""
-        return self.low <= number <= self.high and number < math.inf and not (self.above and number == self.low)
+        """Whether a number is in the range; infinity and numbers beyond float32 never are."""
+        return self.low <= number <= min(self.high, FLOAT32_MAX) and not (self.above and number == self.low)
 
     def __str__(self) -> str:
         if self.high < math.inf:
@@ -77,7 +81,7 @@ RANGES: dict[str, Range] = {
         Range(1),
     ),
     **dict.fromkeys(
-        ['lr', 'weight_decay', 'eps', 'momentum', 'min_epochs', 'save_begin', 'timeout']
+        ['lr', 'weight_decay', 'eps', 'min_epochs', 'save_begin', 'timeout']
         + ['lr_mult', 'decay_mult', 'begin', 'milestones', 'check_weights_every', 'max_bad_videos', 'warmup_steps']
         + ['length_tolerance', 'min_region_frames', 'opencv_num_threads', 'long_context_length', 'num_digits']
         + ['val_begin', 'layers', 'max_gb', 'brightness', 'contrast', 'saturation', 'min_delta']
@@ -99,8 +103,8 @@ RANGES: dict[str, Range] = {
         Range(0, above=True),
     ),
     **dict.fromkeys(
-        ['betas', 'dropout', 'prob', 'min_ratio', 'warmup_ratio', 'label_smoothing', 'normal_share', 'time_share']
-        + ['iou_threshold', 'ious', 'score_thr'],
+        ['betas', 'momentum', 'dropout', 'prob', 'min_ratio', 'warmup_ratio', 'label_smoothing', 'normal_share']
+        + ['time_share', 'iou_threshold', 'ious', 'score_thr'],
         Range(0, 1),
     ),
 }
@@ -410,19 +414,19 @@ def _signature_problems(
         place = f'{path}.{key}' if path else str(key)
         if key in ('type', '_scope_'):
             continue
-        if key not in settings and _ANY in settings:
-            continue
-        if key not in settings:
+        if key not in settings and _ANY not in settings:
             yield f'{place}: {title} takes no option {key!r}. {nearest(str(key), sorted(settings))}'
             continue
-        hint, default, _ = settings[key]
+        hint, default, _ = settings.get(key, _Setting(Any, None))
         allowed = RANGES.get(str(key))
         if not _fits(value, hint):
             for at, wrong, wanted in _innermost(value, hint, place):
                 yield f'{at} must be {_describe(wanted, allowed)}, not {_shown(wrong)}.'
         elif allowed is not None and value != default and any(_is_out(n, allowed) for n in _as_list(value)):
-            finite = 'finite and ' if allowed.high == math.inf and math.inf in _as_list(value) else ''
-            yield f'{place} must be {finite}{allowed}, not {_shown(value)}.'
+            numbers = [number for number in _as_list(value) if _is_out(number, allowed)]
+            finite = 'finite and ' if allowed.high == math.inf and math.inf in numbers else ''
+            limit = ' and fit float32' if any(FLOAT32_MAX < number < math.inf for number in numbers) else ''
+            yield f'{place} must be {finite}{allowed}{limit}, not {_shown(value)}.'
 
 
 def _innermost(value: Any, hint: Any, place: str) -> Iterator[tuple[str, Any, Any]]:

@@ -268,3 +268,13 @@ def test_other_files(write_json, tmp_path):
         convert_label_studio(write_json([dict(video='v.mp4', box=[])]))
     with pytest.raises(DataError, match='does not name a video file'):
         convert_label_studio(write_json([dict(id=7, data=dict(a='b'), annotations=[dict(result=[])])]))
+
+
+def test_a_keyframe_outside_the_video_is_refused(export):
+    with pytest.raises(DataError, match='Abuse001_x264.mp4: a box has a keyframe at frame 102, but the video has 100'):
+        converted(export([track('a', [step(1), step(102)])]))
+    with pytest.raises(DataError, match=r'result\[0\].value.sequence has the frame 0; Label Studio counts from 1'):
+        converted(export([track('a', [step(0), step(5)])]))
+    # framesCount comes from a rounded duration, so it may be too small by one.
+    [record], _ = converted(export([track('a', [step(1), step(101)]), text('g', 'A man')]))
+    assert record['bbox_info'][0]['end_frame'] == 100

@@ -45,7 +45,7 @@ def test_gain_starts_the_count_anew():
 def test_unknown_metric_names_the_nearest():
     hook = EarlyStoppingHook('caption/cider_e')
     with pytest.raises(ConfigError, match='caption/cider_d'):
-        hook.check_monitor(['caption/cider_d', 'caption/bleu1'])
+        hook.check_metrics(['caption/cider_d', 'caption/bleu1'])
 
 
 @pytest.mark.parametrize(('resume', 'epochs_left'), [(True, 1), (False, 3)])

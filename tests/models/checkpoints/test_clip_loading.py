@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 import torch
@@ -335,3 +336,15 @@ def test_hub_id_reads_the_files_of_the_hub(monkeypatch, folder):
     monkeypatch.setattr(clip_loading, 'hub_folder', hub_folder)
     assert load_clip_checkpoint('someone/clip').source == 'someone/clip'
     assert asked == [('someone/clip', ('config.json', 'model.safetensors'))]
+
+
+@pytest.mark.parametrize(('value', 'fits'), [(100.0, False), (-100.0, False), (4.7, True)])
+def test_a_temperature_that_is_not_a_logarithm_is_refused(tmp_path, folder, value, fits):
+    path = tmp_path / 'clip' / 'model.safetensors'
+    state = load_file(path) | {'logit_scale': torch.tensor(value)}
+    save_file(state, path)
+    if fits:
+        assert _load(folder).logit_scale.item() == pytest.approx(math.log(100))  # clamped, as in training
+    else:
+        with pytest.raises(CheckpointError, match=rf'logit_scale is {value:g}, .*CLIP stores the logarithm'):
+            load_clip_checkpoint(folder)

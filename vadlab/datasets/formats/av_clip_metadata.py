@@ -23,6 +23,8 @@ SPLITS = ('train', 'val', 'test')
 COLUMNS = ('clip_id', 'video', 'split', 'start', 'end', 'audio')
 _OPTIONAL = ('start', 'end', 'audio')
 _LOOKS_LIKE = 0.8  # similarity from which a column counts as misspelled
+#: What pandas and spreadsheets write for a missing value. NA and None may be names.
+_MISSING_VALUES = {'nan', '<na>', 'nat', '#n/a'}
 _FORBIDDEN = set('\\:*?"<>|\0\n\r\t')
 
 
@@ -181,6 +183,10 @@ def _read_file(file: Path, heads: Sequence[str], problems: ProblemList) -> list[
             problems.note(f'lines have another number of cells than the header ({len(header)})', where)
             continue
         cells = {name: cell.strip() for name, cell in zip(header, row, strict=True)}
+        for name in ('clip_id', 'video', 'audio', *heads):
+            absent = [part for part in cells.get(name, '').split(';') if part.strip().lower() in _MISSING_VALUES]
+            if absent:
+                problems.note('cells hold a missing value: leave them empty', f'{where}: {name} is {absent[0]!r}')
         clip_id, video = cells.pop('clip_id'), cells.pop('video')
         split = cells.pop('split', '') or split_of_name or ''
         if not _is_usable_id(clip_id):

@@ -134,6 +134,9 @@ def _fault(tasks: list[dict]) -> str | None:
                     return f'{place} has no {lacking[0]!r}'
                 steps = (value.get('sequence') or []) if kind == 'videorectangle' else []
                 has_boxes = any(name in step for step in steps for name in _BOX)
+                for step in steps:
+                    if step['frame'] < 1:
+                        return f'{place}.value.sequence has the frame {step["frame"]}; Label Studio counts from 1'
                 for step in steps if has_boxes else []:
                     if fault := shape_fault(step, dict.fromkeys(_BOX, float), f'{place}.value.sequence'):
                         return fault
@@ -308,6 +311,13 @@ def _convert_track(
         return None
     scale, total = _scale(name, value.get('framesCount'), true_frames)
     counts['tracks rescaled to the true number of frames'] += scale != 1
+    # A rounded duration makes framesCount wrong by at most one.
+    late = [step['frame'] for step in sequence if total and round((step['frame'] - 1) * scale) > total]
+    if late:
+        raise DataError(
+            f'{name}: a box has a keyframe at frame {late[0]}, but the video has {int(total or 0)} frames. '
+            "Was the frame rate of Label Studio's project the video's?"
+        )
     keyframes = []
     for step in sequence:
         counts['boxes whose rotation is ignored'] += bool(step.get('rotation'))

@@ -93,8 +93,8 @@ class CheckpointHook(MMCheckpointHook):
             if path is not None:
                 runner.message_hub.update_info(key, path)
 
-    def check_save_best(self, metrics: Iterable[str]) -> None:
-        """Check that ``save_best`` is a metric of the validation.
+    def check_metrics(self, metrics: Iterable[str]) -> None:
+        """Check that ``save_best`` is a metric of the validation. The sanity check calls this before training.
 
         Raises:
             ConfigError: The message names the nearest metrics.
@@ -113,7 +113,7 @@ class CheckpointHook(MMCheckpointHook):
                 write_pointer(runner.work_dir, self.last_ckpt)
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
-        self.check_save_best(metrics)
+        self.check_metrics(metrics)
         for metric in runner.val_evaluator.metrics:
             for key in self.key_indicators if self.save_best else []:
                 if why := getattr(metric, 'meaningless', {}).get(key):

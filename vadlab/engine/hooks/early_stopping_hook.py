@@ -43,7 +43,7 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
     def before_run(self, runner: Any) -> None:
         """Skip MMEngine's check of the training loop: ours can be stopped, and a test has no training loop."""
 
-    def check_monitor(self, metrics: Iterable[str]) -> None:
+    def check_metrics(self, metrics: Iterable[str]) -> None:
         """Check that ``monitor`` is a metric of the validation. The sanity check calls this before training.
 
         Raises:
@@ -58,7 +58,7 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
         """Update the count, and stop the training if ``patience`` is exhausted."""
-        self.check_monitor(metrics or {})
+        self.check_metrics(metrics or {})
         super().after_val_epoch(runner, metrics)
         if runner.train_loop.stop_training and runner.epoch < self.min_epochs:
             runner.train_loop.stop_training = False

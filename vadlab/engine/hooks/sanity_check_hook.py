@@ -7,8 +7,6 @@ from mmengine.hooks import Hook
 from vadlab.registry import HOOKS
 
 from ..sanity_check import sanity_check
-from .checkpoint_hook import CheckpointHook
-from .early_stopping_hook import EarlyStoppingHook
 
 
 @HOOKS.register_module()
@@ -21,13 +19,7 @@ class SanityCheckHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Any) -> None:
-        """Run the sanity check, and check the metric names of other hooks."""
+        """Run the sanity check."""
         if not runner.cfg.get('sanity_check', runner.cfg.get('smoke_pass', True)):  # smoke_pass: its name in 0.1
             return
-        found = sanity_check(runner)
-        metrics = [name.removeprefix('val/') for name in found if name.startswith('val/')]
-        for hook in runner.hooks if metrics else []:
-            if isinstance(hook, CheckpointHook):
-                hook.check_save_best(metrics)
-            elif isinstance(hook, EarlyStoppingHook):
-                hook.check_monitor(metrics)
+        sanity_check(runner)

@@ -29,6 +29,8 @@ _FILE_SETS = [
     *(('config.json', name) for name in WEIGHT_FILES),
     *(('open_clip_config.json', name) for name in _OPEN_CLIP_FILES),
 ]
+# Far above ln 100 = 4.6052, the highest of CLIP's: a factor was stored, not its logarithm.
+_MOST_LOGIT_SCALE = 10.0
 _BEYOND_CLIP = ('adapters.', 'prompts.')
 
 
@@ -75,6 +77,12 @@ def load_clip_checkpoint(path_or_id: str | Path) -> CLIPWeights:
             f"{name} is not a CLIP: its tensors have other shapes than a CLIP's ({reason})."
         ) from error
     check_float_weights(weights.state_dict(), weights.source)
+    for key, value in weights.extras.items():
+        if key.startswith('logit_scale') and abs(float(value)) > _MOST_LOGIT_SCALE:
+            raise CheckpointError(
+                f'{name}: {key} is {float(value):g}, so the factor of cosines would be exp({float(value):g}). CLIP '
+                'stores the logarithm of its factor of at most 100, so at most 4.6052. Store ln(factor).'
+            )
     return weights
 
 

@@ -10,7 +10,7 @@ from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import read_json
 
-from .pixel_data_preprocessor import PixelDataPreprocessor, names_in_batch
+from .pixel_data_preprocessor import PixelDataPreprocessor, names_in_batch, packed_inputs
 
 # ImageNet's mean and standard deviation, which VideoMAE expects, on the scale 0..255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -94,7 +94,8 @@ class AudioVisualDataPreprocessor(PixelDataPreprocessor):
         Raises:
             DataError: A clip does not have the format of PackAudioVisualInputs, or the shapes of clips differ.
         """
-        videos, audios = list(data['inputs']['video']), list(data['inputs']['audio'])
+        inputs = packed_inputs(data)
+        videos, audios = list(inputs['video']), list(inputs['audio'])
         samples = data.get('data_samples')
         names = names_in_batch(samples, len(videos), 'clip')
         inputs = {**self._stack_videos(videos, names), **self._pad_audios(audios, names)}

@@ -6,7 +6,7 @@ from torch import Tensor
 from vadlab.registry import MODELS
 from vadlab.utils.errors import DataError
 
-from .pixel_data_preprocessor import PixelDataPreprocessor, names_in_batch
+from .pixel_data_preprocessor import PixelDataPreprocessor, names_in_batch, packed_inputs
 
 
 @MODELS.register_module()
@@ -41,7 +41,7 @@ class CaptionDataPreprocessor(PixelDataPreprocessor):
         Raises:
             DataError: An image is not uint8 with three channels, or the sizes differ.
         """
-        images: list[Tensor] = list(data['inputs'])
+        images: list[Tensor] = list(packed_inputs(data))
         names = names_in_batch(data.get('data_samples'), len(images), 'image')
         are_patches = bool(images) and images[0].ndim == 2 and images[0].is_floating_point()
         for name, image in zip(names, images, strict=True):

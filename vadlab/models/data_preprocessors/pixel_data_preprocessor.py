@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,6 +38,20 @@ class PixelDataPreprocessor(BaseDataPreprocessor):
     def to_device(self, tensor: Tensor) -> Tensor:
         """Copy a tensor to the model's device."""
         return tensor.to(self.device, non_blocking=self._non_blocking)
+
+
+def packed_inputs(data: Mapping[str, Any]) -> Any:
+    """``inputs`` of a collated batch.
+
+    Raises:
+        ConfigError: There are none: the pipeline has no step that packs.
+    """
+    if 'inputs' not in data:
+        raise ConfigError(
+            f'A batch has no inputs, only {", ".join(sorted(map(str, data))) or "nothing"}: the pipeline of the data '
+            'set must end with a step that packs, such as PackVADInputs, PackSnippetInputs or PackCaptionInputs.'
+        )
+    return data['inputs']
 
 
 def names_in_batch(samples: Sequence[Any] | None, count: int, kind: str) -> list[str]:

@@ -7,7 +7,7 @@ from torch import Tensor
 from vadlab.registry import MODELS
 from vadlab.utils.errors import DataError
 
-from .pixel_data_preprocessor import names_in_batch
+from .pixel_data_preprocessor import names_in_batch, packed_inputs
 
 
 @MODELS.register_module()
@@ -39,7 +39,7 @@ class SnippetDataPreprocessor(BaseDataPreprocessor):
             DataError: A video does not have features of shape (C, T, D), or the numbers of crops or feature sizes
                 differ.
         """
-        videos: list[Tensor] = list(data['inputs'])
+        videos: list[Tensor] = list(packed_inputs(data))
         names = names_in_batch(data.get('data_samples'), len(videos), 'video')
         for name, video in zip(names, videos, strict=True):
             if video.ndim != 3 or not video.is_floating_point():

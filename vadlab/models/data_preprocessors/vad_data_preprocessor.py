@@ -7,7 +7,7 @@ from torch import Tensor
 from vadlab.registry import MODELS
 from vadlab.utils.errors import DataError
 
-from .pixel_data_preprocessor import PixelDataPreprocessor, names_in_batch
+from .pixel_data_preprocessor import PixelDataPreprocessor, names_in_batch, packed_inputs
 
 
 class WaitingVideos:
@@ -70,7 +70,7 @@ class VADDataPreprocessor(PixelDataPreprocessor):
         Raises:
             DataError: A video does not consist of uint8 frames, or the videos' shapes differ.
         """
-        videos: list[Tensor] = list(data['inputs'])
+        videos: list[Tensor] = list(packed_inputs(data))
         names = names_in_batch(data.get('data_samples'), len(videos), 'video')
         for name, video in zip(names, videos, strict=True):
             if video.dtype != torch.uint8 or video.ndim != 4 or video.shape[1] != 3:
