@@ -166,3 +166,10 @@ def test_differences_are_dotted():
         'a.b: 1 -> 2', 'a.c.1.d: 2 -> 3', "e: 1 -> '(not set)'", "f: '(not set)' -> 1",
     ]  # fmt: skip
     assert config_differences((1, 2), [1, 2]) == []
+
+
+@pytest.mark.parametrize('name', ['text', 'filename', 'pretty_text', 'env_variables'])
+def test_a_variable_with_a_name_of_mmengine_is_one_message(tmp_path, name):
+    (tmp_path / 'c.py').write_text(f'{name} = 1\nmodel = dict(a={name})\n')
+    with pytest.raises(ConfigError, match=f"c.py: '{name}' is the name of an attribute of MMEngine's Config. Rename"):
+        read_config(tmp_path / 'c.py')

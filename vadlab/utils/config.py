@@ -68,6 +68,7 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
 #: Those of them that no expression of a config reads: ``features`` of an extraction is a variable of a data set, and
 #: ``feature_config`` one that a config may change.
 _SETTING_KEYS = RUNNER_KEYS - {'features', 'feature_config'}
+_NAMES_OF_MMENGINE = frozenset({'filename', 'text', 'pretty_text', 'env_variables'})
 _SCALARS = (bool, int, float, str, type(None))
 
 #: What ``vadlab::`` means in a ``_base_``: configs/ of the clone that the package is installed from.
@@ -158,6 +159,10 @@ def read_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
             others = {k: v for k, v in inside.items() if k != key}
             _check_reaches_setting(key, values, _evaluated(source, bound, others))
 
+    if taken := sorted(_NAMES_OF_MMENGINE & set(values)):
+        raise ConfigError(
+            f"{path}: {taken[0]!r} is the name of an attribute of MMEngine's Config. Rename the variable."
+        )
     text = '\n'.join(f'{s.path}\n{s.text}' for s in source.walk())
     return Config(values, cfg_text=text, filename=str(Path(path).absolute()))
 
