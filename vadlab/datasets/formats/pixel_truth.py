@@ -58,7 +58,7 @@ class PixelTruth:
     def _read_mat(self, total_frames: int, size: tuple[int, int]) -> list[np.ndarray]:
         cells = read_mat(self.path, 'volLabel')
         if cells is None or not len(cells):
-            raise DataError(f'{self.path} holds no volLabel')
+            raise DataError(f'{self.path} has no volLabel')
         cells = cells if isinstance(cells, list) else list(np.moveaxis(np.atleast_3d(cells), 2, 0))
         return [np.asarray(cell, bool) for cell in cells]
 

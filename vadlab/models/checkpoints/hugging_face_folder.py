@@ -31,7 +31,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     except DataError as error:
         raise CheckpointError(str(error)) from error
     if not isinstance(content, dict):
-        raise CheckpointError(f'{path} holds no JSON object.')
+        raise CheckpointError(f'{path} contains no JSON object.')
     return content
 
 
@@ -50,7 +50,7 @@ def read_folder_weights(folder: Path, files: Sequence[str] = WEIGHT_FILES) -> tu
     """
     found = next((folder / name for name in files if (folder / name).is_file()), None)
     if found is None:
-        raise CheckpointError(f'{folder} holds no weights; looked for {", ".join(files)}.')
+        raise CheckpointError(f'{folder} contains no weights; looked for {", ".join(files)}.')
     if found.suffix != '.json':
         return weights_in(read_tensor_file(found)[0], str(found)), found.name
     names = shard_names(found)
