@@ -1,4 +1,4 @@
-# FSGR on COCO, self-critical training from the best checkpoint of configs/fsgr_coco.py:
+# FSGR on COCO, self-critical training from the best checkpoint of configs/fsgr_coco.py.
 #   python tools/train.py configs/fsgr_coco_scst.py --cfg-options load_from=work_dirs/fsgr_coco/best_....pth
 _base_ = [
     '_base_/models/fsgr_vit_b16.py',

@@ -417,7 +417,9 @@ def _signature_problems(
         if key not in settings and _ANY not in settings:
             yield f'{place}: {title} takes no option {key!r}. {nearest(str(key), sorted(settings))}'
             continue
-        hint, default, _ = settings.get(key, _Setting(Any, None))
+        setting = settings.get(key, _Setting(Any, None))
+        hint: Any = setting.hint
+        default: Any = setting.default
         allowed = RANGES.get(str(key))
         if not _fits(value, hint):
             for at, wrong, wanted in _innermost(value, hint, place):
