@@ -1,4 +1,5 @@
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -125,11 +126,16 @@ def test_one_variable_reaches_every_place(path):
         assert steps['BlankFrames'].enabled is True
 
 
-def test_base_files_inherit_nothing_but_sets_of_features_what_they_share():
-    for path in (CONFIGS / '_base_').rglob('*.py'):
-        inherits = [line for line in path.read_text().splitlines() if line.startswith('_base_ =')]
-        is_feature_set = path.name.endswith('_features.py') and path.name != 'snippet_features.py'
-        assert inherits == (["_base_ = ['./snippet_features.py']"] if is_feature_set else []), path
+def test_base_files_inherit_at_most_one_base_that_inherits_nothing():
+    bases = {
+        path: re.findall(r"^_base_ = \['\./(\w+\.py)'\]$", path.read_text(), re.MULTILINE)
+        for path in (CONFIGS / '_base_').rglob('*.py')
+    }
+    parents = {path.with_name(name) for path, names in bases.items() for name in names}
+    assert {path.name for path in parents} == {'snippet_features.py', 'clip_text_vit_b16.py', 'fsgr.py', 'snippets.py'}
+    for path, names in bases.items():
+        assert len(names) == path.read_text().count('_base_ ='), path
+        assert not (names and path in parents), path
 
 
 @pytest.mark.parametrize('name', ['late_fusion', 'concat'])
