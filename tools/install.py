@@ -156,19 +156,19 @@ def check_compiler() -> None:
     """Fail unless a C++17 compiler works and finds Python's headers: mmcv's ops are compiled here."""
     compiler = os.environ.get('CXX') or 'c++'
     include = sysconfig.get_path('include')
-    mend = (
+    fix = (
         'Debian, Ubuntu: apt install g++ python3.11-dev; Fedora: dnf install gcc-c++ python3.11-devel; '
         'macOS: xcode-select --install'
     )
     if shutil.which(compiler.split()[0]) is None:
         raise SetupError(
             f'No C++ compiler: {compiler!r} is not on PATH, and mmcv (RoIAlign) has to be compiled. Install one '
-            f'({mend}), or name one: CXX=/path/to/g++ make install'
+            f'({fix}), or name one: CXX=/path/to/g++ make install'
         )
     if not Path(include, 'Python.h').is_file():
         raise SetupError(
             f'The C headers of {sys.executable} are missing (no Python.h in {include}), and mmcv (RoIAlign) has to be '
-            f'compiled. Install them ({mend})'
+            f'compiled. Install them ({fix})'
         )
     program = '#include <Python.h>\n#include <optional>\nint main() { std::optional<int> x = 0; return *x; }\n'
     result = subprocess.run(
@@ -181,7 +181,7 @@ def check_compiler() -> None:
     if result.returncode != 0:
         raise SetupError(
             f'The C++ compiler {compiler!r} cannot compile a C++17 program with Python.h, which mmcv needs. Install a '
-            f'newer one ({mend}), or name one: CXX=/path/to/g++ make install. It said:\n{result.stderr.strip()[-600:]}'
+            f'newer one ({fix}), or name one: CXX=/path/to/g++ make install. It said:\n{result.stderr.strip()[-600:]}'
         )
 
 

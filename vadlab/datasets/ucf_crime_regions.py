@@ -123,8 +123,8 @@ class UCFCrimeRegions(AnnotatedDataset):
     @property
     def notes(self) -> list[str]:
         """Warnings for ``tools/verify.py``."""
-        mended = self._parser.summary()
-        notes = [f'fixed: {mended}'] if mended else []
+        fixed = self._parser.summary()
+        notes = [f'fixed: {fixed}'] if fixed else []
         if self.missing_videos:
             notes.append(self._missing_text())
         return notes + self._notes_of_truth
@@ -171,8 +171,8 @@ class UCFCrimeRegions(AnnotatedDataset):
             f'UCFCrimeRegions: {source} ({layout} layout): {len(data_list)} videos, {n_normal} of them normal, '
             f'{n_regions} regions, {sum(len(r["keyframes"]) for s in data_list for r in s["regions"])} keyframes'
         )
-        if mended := self._parser.summary():
-            logger.warning(f'UCFCrimeRegions: {source}: {mended}')
+        if fixed := self._parser.summary():
+            logger.warning(f'UCFCrimeRegions: {source}: {fixed}')
         self._notes_of_truth += _look_at_truth(data_list)
         for note in self._notes_of_truth:
             logger.warning(f'UCFCrimeRegions: {source}: {note}')
