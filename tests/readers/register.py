@@ -16,7 +16,7 @@ from scipy.io import savemat
 from tests.datasets.formats.wildlife_layouts.test_wildlife_layouts import AR, write_workbook
 from tests.datasets.wildlife_clips import tone, write_clip, write_wav
 from tools.eval_captions import read_candidates, read_captions
-from vadlab.apis.checked_files import remembered
+from vadlab.apis.checked_files import cached_check
 from vadlab.apis.features.comparison import FeatureSet
 from vadlab.apis.features.feature_writer import all_markers, is_done, is_whole
 from vadlab.apis.features.recipe import read_recipe
@@ -332,7 +332,7 @@ def _split_example(path):
 
 
 def _cache(path):
-    remembered(str(path.with_name('video.mp4')), 'r', str(path.parent), lambda: {'frames': 3})
+    cached_check(str(path.with_name('video.mp4')), 'r', str(path.parent), lambda: {'frames': 3})
 
 
 def _video(path):
@@ -485,13 +485,13 @@ OTHERS = {
 
 
 def _remembered(folder):
-    """A cached result, under the name that ``remembered`` looks for."""
+    """A cached result, under the name that ``cached_check`` looks for."""
     video = folder / 'video.mp4'
     video.write_bytes(b'')
     cache = folder / 'cache'
     for name in cache.iterdir() if cache.exists() else ():
         name.unlink()
-    remembered(str(video), 'r', str(cache), lambda: {'frames': 3})
+    cached_check(str(video), 'r', str(cache), lambda: {'frames': 3})
     (name,) = cache.iterdir()
     name.write_bytes((folder / 'cached.json').read_bytes())
-    return remembered(str(video), 'r', str(cache), lambda: {'frames': 4})
+    return cached_check(str(video), 'r', str(cache), lambda: {'frames': 4})
