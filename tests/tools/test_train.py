@@ -60,7 +60,7 @@ def test_dry_run_opens_no_log_that_outlives_its_folder(train, toy_file, monkeypa
     [
         ('save_best=toy/closness', "save_best='toy/closness' is not a metric .*Did you mean 'toy/closeness'"),
         ("custom_hooks=[dict(type='EarlyStoppingHook',monitor='toy/x')]", "monitor='toy/x' is not a metric"),
-        ("custom_hooks=[dict(type='EMAHook',momentum=5)]", r'custom_hooks\.0\.momentum must be in 0\.\.1, not 5'),
+        ("custom_hooks=[dict(type='EMAHook',momentum=5)]", 'momentum must be in range .*but got 5'),
         ("custom_hooks=[dict(type='EMAHook',momentum=1.0)]", 'momentum must be in range'),
         ("custom_hooks=[dict(type='EMAHook',begin_epoch=50)]", 'begin_epoch should be smaller'),
     ],

@@ -208,7 +208,6 @@ REFUSED = {
     'classes=Normal': "classes must be a list (each a string), not 'Normal'",
     'optim_wrapper.optimizer.lr=1e300': 'optim_wrapper.optimizer.lr must be >= 0 and fit float32, not 1e+300',
     'weight_decay=1e39': 'optim_wrapper.optimizer.weight_decay must be >= 0 and fit float32, not 1e+39',
-    "custom_hooks=[dict(type='EMAHook',momentum=5)]": 'custom_hooks.0.momentum must be in 0..1, not 5',
     'model.type=FGCLPI': "model.type: there is no part called 'FGCLPI'. Did you mean 'FGCLIP'",
     'model.vision.layers=x': 'model.vision.layers must be a whole number',
     'env_cfg.mp_cfg.mp_start_method=thread': "env_cfg.mp_cfg.mp_start_method must be 'fork' or 'spawn'",

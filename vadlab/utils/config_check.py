@@ -414,12 +414,12 @@ def _signature_problems(
         place = f'{path}.{key}' if path else str(key)
         if key in ('type', '_scope_'):
             continue
-        if key not in settings and _ANY not in settings:
+        if key not in settings and _ANY in settings:
+            continue
+        if key not in settings:
             yield f'{place}: {title} takes no option {key!r}. {nearest(str(key), sorted(settings))}'
             continue
-        setting = settings.get(key, _Setting(Any, None))
-        hint: Any = setting.hint
-        default: Any = setting.default
+        hint, default, _ = settings[key]
         allowed = RANGES.get(str(key))
         if not _fits(value, hint):
             for at, wrong, wanted in _innermost(value, hint, place):
