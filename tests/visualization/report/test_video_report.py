@@ -169,7 +169,7 @@ def test_spark_path_keeps_the_highest_score_of_each_part():
     scores[805] = 1.0
     path = spark_path(scores, 0, 1)
     assert re.findall(r'L(\d+) 0(?=L)', path) == ['81']  # part 80 of 160
-    assert clock(3599.96) == '59:59.9'
+    assert (clock(59.96), clock(3599.94), clock(3599.96)) == ('1:00.0', '59:59.9', '1:00:00')
 
 
 def test_times_of_a_variable_rate_are_all_there(tmp_path):

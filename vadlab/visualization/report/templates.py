@@ -47,12 +47,12 @@ def clock(seconds: float) -> str:
     """A time or duration as ``m:ss.s``, from an hour on as ``h:mm:ss``.
 
     >>> clock(64.25), clock(3 * 3600 + 61)
-    ('1:04.2', '3:01:01')
+    ('1:04.3', '3:01:01')
     """
-    if seconds >= 3600:
-        whole = round(seconds)
+    if seconds >= 3599.95:
+        whole = int(seconds + 0.5)
         return f'{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}'
-    tenths = int(seconds * 10 + 1e-6)
+    tenths = int(seconds * 10 + 0.5)
     return f'{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}'
 
 

@@ -52,12 +52,12 @@ window.VADLab = window.VADLab || {};
   V.marksAsJson = (states) => JSON.stringify({format: 'vadlab marks', version: 1, report: V.data.report, videos: states}, null, 1) + '\n';
 
   V.clock = function (seconds) {
-    if (seconds >= 3600) {
-      const whole = Math.round(seconds);
+    if (seconds >= 3599.95) {
+      const whole = Math.floor(seconds + 0.5);
       const two = (value) => String(value).padStart(2, '0');
       return Math.floor(whole / 3600) + ':' + two(Math.floor(whole / 60) % 60) + ':' + two(whole % 60);
     }
-    const tenths = Math.floor(seconds * 10 + 1e-6);
+    const tenths = Math.floor(seconds * 10 + 0.5);
     return Math.floor(tenths / 600) + ':' + String(Math.floor(tenths / 10) % 60).padStart(2, '0') + '.' + (tenths % 10);
   };
 

@@ -60,7 +60,10 @@
     }
   }
 
-  const number = (value) => (Math.abs(value) >= 1000 || (value !== 0 && Math.abs(value) < 0.001) ? value.toExponential(2) : value.toFixed(3));
+  function number(value) {
+    if (Math.abs(value) >= 1000 || (value !== 0 && Math.abs(value) < 0.001)) return value.toExponential(2);
+    return value.toFixed(isProbability && value < 1 && value > 0.999 ? 5 : 3);
+  }
 
   if (video) {
     const follow = 'requestVideoFrameCallback' in HTMLVideoElement.prototype;
@@ -101,18 +104,24 @@
   const [bottom, top] = data.range;
   const given = data.threshold || {high: (bottom + top) / 2, low: (bottom + top) / 2, min_s: 0, gap_s: 0};
   const limits = {...given};
+  // Probabilities near 0 and 1 differ in their log-odds: the slider, and the axis if chosen, use them.
+  const isProbability = bottom >= 0 && top <= 1;
+  const ODDS = 14; // of float32's last value below 1, about
+  const logOdds = (value) => Math.min(Math.max(Math.log(value / (1 - value)), -ODDS), ODDS);
+  const toSlider = (value) => (isProbability ? logOdds(value) : value);
+  const fromSlider = (value) => (isProbability ? 1 / (1 + Math.exp(-value)) : value);
   const slider = $('threshold');
   const field = $('threshold-value');
   const lowest = Math.min(bottom, given.high), highest = Math.max(top, given.high);
-  slider.min = field.min = String(lowest);
-  slider.max = field.max = String(highest);
+  slider.min = String(isProbability ? Math.min(-4, toSlider(lowest || 0.02)) : lowest);
+  slider.max = String(isProbability ? Math.max(4, toSlider(Math.max(given.high, scores.reduce((a, b) => Math.max(a, b), 0)))) : highest);
   field.step = String(10 ** Math.floor(Math.log10(Math.max(highest - lowest, 1e-6) / 100)));
 
   function setThreshold(value, fromField) {
     if (!Number.isFinite(value)) return;
     limits.high = value;
     limits.low = Math.min(given.low, value);
-    slider.value = String(value);
+    slider.value = String(toSlider(value));
     if (!fromField) field.value = String(Number(value.toPrecision(5)));
     slider.setAttribute('aria-valuetext', number(value));
     state.events = V.findEvents(scores, times, data.fps, limits).map(named);
@@ -151,7 +160,7 @@
 
   const short = (value) => (value === 0 ? '0' : String(Number(value.toPrecision(3))));
 
-  slider.addEventListener('input', () => setThreshold(Number(slider.value)));
+  slider.addEventListener('input', () => setThreshold(fromSlider(Number(slider.value))));
   field.addEventListener('input', () => { if (field.value !== '') setThreshold(Number(field.value), true); });
   field.addEventListener('change', () => setThreshold(limits.high));
   $('threshold-reset').addEventListener('click', () => setThreshold(given.high));
@@ -392,6 +401,24 @@
     context.stroke();
   }
 
+  // The axis of the curve: linear, or log-odds for a threshold so near to 0 or 1 that the curve would be a flat line.
+  const axis = {odds: isProbability && Math.abs(logOdds(given.high)) > 3, range: [-4, 4]};
+  if (isProbability) {
+    let low = logOdds(given.high), high = low;
+    for (const value of scores) {
+      const shown = logOdds(value);
+      if (shown < low) low = shown;
+      if (shown > high) high = shown;
+    }
+    axis.range = [Math.min(low - 0.5, -1), Math.max(high + 0.5, 1)];
+    $('axis-switch').hidden = false;
+    $('axis').checked = axis.odds;
+    $('axis').addEventListener('change', () => {
+      axis.odds = $('axis').checked;
+      drawCurve();
+    });
+  }
+
   const TRACKS = data.truth ? 2 : 1; // strips below the curve: events, truth
   function layout(height, ratio) {
     const strip = 9 * ratio, gap = 3 * ratio, axis = 15 * ratio;
@@ -401,7 +428,11 @@
   function drawCurve() {
     const {context, width, height, ratio} = surface($('curve'));
     const place = layout(height, ratio);
-    const y = (value) => place.bottom - ((Math.min(Math.max(value, bottom), top) - bottom) / (top - bottom)) * (place.bottom - place.top);
+    const [least, greatest] = axis.odds ? axis.range : [bottom, top];
+    const y = (value) => {
+      const shown = axis.odds ? logOdds(value) : value;
+      return place.bottom - ((Math.min(Math.max(shown, least), greatest) - least) / (greatest - least)) * (place.bottom - place.top);
+    };
     const bar = (start_s, end_s, from, to) => {
       const x = toX(start_s - origin, width);
       context.fillRect(x, from, Math.max(toX(end_s - origin, width) - x, ratio), to - from);
