@@ -321,7 +321,7 @@ def test_class_values_that_are_no_probabilities_are_refused(main, ucf):
 def test_protocol_of_another_data_set_is_refused(main, ucf):
     arguments = ucf.arguments(ucf.write(ucf.labels))
     arguments[arguments.index('ucf-crime')] = 'xd-violence'
-    with pytest.raises(DataError, match='no annotation of XD-Violence: no video is named like'):
+    with pytest.raises(DataError, match='not an annotation of XD-Violence: no video is named like'):
         main(arguments)
 
 

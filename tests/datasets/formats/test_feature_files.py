@@ -50,9 +50,9 @@ def test_damaged_files(tmp_path):
         read_feature_shape(str(path))
     for content in (b'', b'PK\x03\x04 a zip', whole[:40], whole[:8] + b'\xff\xff' + whole[10:]):
         path.write_bytes(content)
-        with pytest.raises(DataError, match='^is (empty|no .npy file|damaged: its header cannot be read)'):
+        with pytest.raises(DataError, match='^is (empty|not an .npy file|damaged: its header cannot be read)'):
             read_feature_shape(str(path))
-        with pytest.raises(DataError, match='is (empty|no .npy file|damaged)'):
+        with pytest.raises(DataError, match='is (empty|not an .npy file|damaged)'):
             open_features(str(path))
     with pytest.raises(DataError, match='cannot be read'):
         read_feature_shape(str(tmp_path / 'gone.npy'))
