@@ -14,6 +14,7 @@ wandb = False  # needs: pip install "vadlab[wandb]"
 wandb_project = 'vadlab'
 
 default_hooks = dict(
+    runtime_info=dict(type='RuntimeInfoHook', interval=log_interval),
     timer=dict(type='IterTimerHook'),
     logger=dict(
         type='LoggerHook',

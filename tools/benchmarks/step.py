@@ -15,8 +15,10 @@ STD = (68.5005327, 66.6321579, 70.32316305)
 REFERENCE = 'plain reference'
 
 
-def build_ours(arch: str, with_cp: bool, chunk_size: int | None = None, seed: int = 0) -> nn.Module:
-    """VADLab's ``FGCLIP`` with the weights of :func:`make_clip`."""
+def build_ours(
+    arch: str, with_cp: bool, chunk_size: int | None = None, seed: int = 0, contrast: tuple[int, int] | None = None
+) -> nn.Module:
+    """VADLab's ``FGCLIP`` with the weights of :func:`make_clip`; ``contrast``: size and chunk of a gradient cache."""
     import tempfile
 
     from vadlab.registry import MODELS
@@ -50,6 +52,7 @@ def build_ours(arch: str, with_cp: bool, chunk_size: int | None = None, seed: in
                 ),
                 embed_dim=settings['projection_dim'],
                 queue=dict(type='NegativeQueue', warmup=10**6),
+                gradient_cache=None if contrast is None else dict(contrast_batch=contrast[0], chunk=contrast[1]),
                 pretrained=folder,
                 logit_scale_init=LOG_SCALE,
             )

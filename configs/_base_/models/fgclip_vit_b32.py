@@ -45,6 +45,4 @@ model = dict(
     grounding_head=dict(type='GroundingHead', proposals=dict(type='GridProposals')),
     pretrained=pretrained,
 )
-# Long positions, text_filip_projection and logit_scale_hardneg get no gradient in batches without a long caption or
-# hard negatives.
-model_wrapper_cfg = dict(type='MMDistributedDataParallel', broadcast_buffers=False, find_unused_parameters=True)
+model_wrapper_cfg = dict(type='MMDistributedDataParallel', broadcast_buffers=False)

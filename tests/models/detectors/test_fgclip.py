@@ -305,7 +305,7 @@ def _train_rank(rank, world, path, rows):
     dist.init_process_group('gloo', f'file://{path}/store', rank=rank, world_size=world, timeout=timedelta(seconds=120))
     torch.set_num_threads(1)
     model = build(loss_hard_negative=dict(type='HardNegativeLoss'), queue=dict(size=5, warmup=0))
-    wrapped = DistributedDataParallel(model, find_unused_parameters=True, broadcast_buffers=False)
+    wrapped = DistributedDataParallel(model, broadcast_buffers=False)
     for step in range(2):  # the second with a filled queue
         model.zero_grad()
         data = model.data_preprocessor(_rank_batch(rows[rank], step), True)

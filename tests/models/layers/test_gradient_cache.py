@@ -33,6 +33,8 @@ def build(kind, chunk=None, count=6, vision=None, text=None, **options):
     if kind == 'FGCLIP':
         queue = dict(size=5, warmup=0)
         options = dict(loss_hard_negative=dict(type='HardNegativeLoss'), queue=queue, queue_global=True) | options
+    else:
+        text = dict(long_context_length=None) | (text or {})
     if chunk is not None:
         options['gradient_cache'] = dict(contrast_batch=count, chunk=chunk)
     return MODELS.build(
@@ -257,7 +259,7 @@ def _train_rank(rank, world, path, kind):
     dist.init_process_group('gloo', f'file://{path}/store', rank=rank, world_size=world, timeout=timedelta(seconds=120))
     torch.set_num_threads(1)
     model = build(kind, 1, count=3)
-    wrapped = DistributedDataParallel(model, find_unused_parameters=True, broadcast_buffers=False)
+    wrapped = DistributedDataParallel(model, broadcast_buffers=False)
     for step in range(2):
         model.zero_grad()
         data = {name: values[rank * 3 : rank * 3 + 3] for name, values in batch(6, seed=step).items()}

@@ -20,6 +20,13 @@ class WaitingGradients(MMOptimWrapper):
     """
 
     _waiting = 0  # number of batches whose gradients were loaded
+    #: Norm of the last step's gradients before clipping, on the device; None without clipping by norm.
+    grad_norm: Tensor | None = None
+
+    def _clip_grad(self) -> None:
+        """Like MMEngine's, which reads the norm and so waits for the device; RuntimeInfoHook records it."""
+        parameters = [p for p in self._parameters() if p.requires_grad and p.grad is not None]
+        self.grad_norm = self.clip_func(parameters, **self.clip_grad_kwargs) if parameters else None
 
     def _parameters(self) -> list[nn.Parameter]:
         return [p for group in self.optimizer.param_groups for p in group['params']]

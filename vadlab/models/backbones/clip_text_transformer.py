@@ -6,6 +6,8 @@ from torch.utils.checkpoint import checkpoint
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 
+from ..layers.distinct import distinct
+from ..layers.host_copy import to_device
 from ..layers.layer_norm import LayerNorm
 from ..layers.long_positions import KEPT_POSITIONS, stretch_positions
 from ..layers.residual_attention_block import ResidualAttentionBlock
@@ -113,16 +115,19 @@ class CLIPTextTransformer(nn.Module):
                 f'{"long" if long else "short"} position table takes 1 to {len(table)}. '
                 + ('' if long else 'Longer texts take long=True, or are cut by the tokenizer (max_len).')
             )
-        ids_kl = nn.utils.rnn.pad_sequence(tokens, batch_first=True, padding_value=-1).to(table.device)
-        ids_ul, text_of_k = ids_kl.unique(dim=0, return_inverse=True)
-        # On a GPU, an index out of range breaks the CUDA context, and the error appears far from its cause.
-        if int(ids_ul.max()) >= self.vocab_size:
+        # On the host: on a GPU, unique and max wait for the device, and an index out of range breaks its context.
+        firsts, text_of_k = distinct([tuple(t.tolist()) for t in tokens])
+        greatest = max(int(tokens[k].max()) for k in firsts)
+        if greatest >= self.vocab_size:
             raise DataError(
-                f'CLIPTextTransformer: token id {int(ids_ul.max())} is beyond the vocabulary of {self.vocab_size}. '
+                f'CLIPTextTransformer: token id {greatest} is beyond the vocabulary of {self.vocab_size}. '
                 'The tokenizer and the checkpoint do not belong together.'
             )
-        end_u = (ids_ul >= 0).sum(1) - 1
-        return self._encode(self.token_embedding(ids_ul.clamp(min=0)) + table[:longest], end_u)[text_of_k]
+        ids_ul = nn.utils.rnn.pad_sequence([tokens[k] for k in firsts], batch_first=True)
+        end_u = torch.tensor([lengths[k] - 1 for k in firsts])
+        ids_ul, end_u = (to_device(x, table.device) for x in (ids_ul, end_u))
+        states_ud = self._encode(self.token_embedding(ids_ul) + table[:longest], end_u)
+        return states_ud[to_device(torch.tensor(text_of_k), table.device)]
 
     def forward_embeddings(self, embeds_kld: Tensor, end_k: Tensor) -> Tensor:
         """Encode texts that contain learnt vectors in place of words, with the short position table.

@@ -10,6 +10,7 @@ from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..layers.deep_prompts import put_prompts
+from ..layers.host_copy import to_device
 from ..layers.layer_norm import LayerNorm
 from ..layers.residual_attention_block import ResidualAttentionBlock
 
@@ -168,8 +169,8 @@ class CLIPVisionTransformer(nn.Module):
         parts = list(frames.split(chunk))
         rows: list[Tensor | None] = [None] * len(parts)
         if dense_mask is not None:
-            # One synchronisation with the host, not one per chunk.
-            rows = [mask.nonzero()[:, 0].to(frames.device) for mask in dense_mask.cpu().split(chunk)]
+            # A mask on the device costs one synchronisation with the host, not one per chunk.
+            rows = [to_device(mask.nonzero()[:, 0], frames.device) for mask in dense_mask.cpu().split(chunk)]
         if torch.is_grad_enabled():
             # All chunks go through one block before the next block. Then backward completes the weight gradients of one
             # block before the next. Chunk by chunk, it would hold a second copy of all gradients until the last chunk.

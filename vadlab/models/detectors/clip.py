@@ -14,6 +14,7 @@ from ..checkpoints.clip_loading import init_from_clip
 from ..data_preprocessors.vad_data_preprocessor import WaitingVideos
 from ..layers.gather import world_size
 from ..layers.gradient_cache import GradientCache
+from ..layers.host_copy import to_device
 from ..layers.logit_scale import log_logit_scales, new_logit_scale, scale_of
 from ..losses.info_nce_loss import caption_ids
 
@@ -120,7 +121,7 @@ class CLIP(BaseModel):
         self._is_checked = True
         tokens = [s.gt_caption_tokens for s in data_samples]
         video_bd, caption_bd = self._embed_batch(inputs, tokens)
-        ids = caption_ids(tokens).to(video_bd.device)
+        ids = to_device(caption_ids(tokens), video_bd.device)
         scale = scale_of(self.logit_scale)
         with torch.no_grad():
             found = ids[(video_bd @ caption_bd.T).argmax(1)] == ids

@@ -23,6 +23,7 @@ from ..data_preprocessors.vad_data_preprocessor import WaitingVideos
 from ..heads.prompt_scoring_head import PromptScoringHead, to_every_frame, tokenize_prompts
 from ..layers.gather import any_rank, gather_rows, world_size
 from ..layers.gradient_cache import GradientCache
+from ..layers.host_copy import to_device
 from ..layers.logit_scale import MAX_LOGIT_SCALE, SCRATCH_LOGIT_SCALE, log_logit_scales, new_logit_scale, scale_of
 from ..layers.weights_cache import WeightsCache
 from ..losses.info_nce_loss import caption_ids
@@ -245,7 +246,7 @@ class FGCLIP(BaseModel):
 
         regions_rtd = self.roi_pool(dense, dense_mask, boxes, valid)
         valid_rt = torch.cat(valid)
-        region_rd, _ = self.region_pooling(regions_rtd, valid_rt.to(regions_rtd.device))
+        region_rd, _ = self.region_pooling(regions_rtd, to_device(valid_rt, regions_rtd.device))
         # RoIAlign and the mean are linear, so projecting last is exact and needs only r vectors instead of all patches.
         region_re = self.roi_projection(region_rd)
         return dict(
@@ -295,12 +296,22 @@ class FGCLIP(BaseModel):
         out_ke = torch.cat(parts)
         if len(parts) == 1:
             return out_ke
-        return out_ke[torch.tensor(order).argsort().to(out_ke.device)]
+        return out_ke[to_device(torch.tensor(order).argsort(), out_ke.device)]
 
     def _text_heads(self) -> dict[str, nn.Module]:
         """The projection of each path through the text tower."""
         heads = {'short': self.text_projection, 'long': self.text_filip_projection}
         return {path: head for path, head in heads.items() if head is not None}
+
+    def _idle_parameters(self, paths: set[str]) -> list[nn.Parameter]:
+        """Parameters that the losses of a batch do not use, when its texts take the given paths."""
+        idle = [] if self.loss_hard_negative is not None else [self.logit_scale_hardneg]
+        for path, head in self._text_heads().items():
+            if path not in paths and path != 'short':
+                idle += head.parameters()
+        if 'long' not in paths and self.text.positional_embedding_long is not None:
+            idle.append(self.text.positional_embedding_long)
+        return idle
 
     def caption_path(self, tokens: Tensor) -> str:
         """Path of a video's caption: ``long`` if it is too long for the short positions and there are long ones."""
@@ -350,12 +361,15 @@ class FGCLIP(BaseModel):
         if self.loss_hard_negative is not None:
             counts = [len(texts) for texts in negatives]
             candidates_rne, valid_rn = _pack_candidates(region_caption_re, negative_ke, counts, region_valid)
-            ids = (caption_ids(list(t))[:, None].to(region_re.device) for t in (regions, chain(*negatives)))
+            ids = (to_device(caption_ids(list(t))[:, None], region_re.device) for t in (regions, chain(*negatives)))
             ids_rn1, _ = _pack_candidates(next(ids), next(ids), counts, region_valid)
             losses['loss_hard_negative'] = self.loss_hard_negative(
                 region_re, candidates_rne, valid_rn, scale_of(self.logit_scale_hardneg), text_ids=ids_rn1[..., 0]
             )
         losses |= self._text_losses(region_caption_re, region_valid)
+        # A gradient of zero instead of none, so that DistributedDataParallel need not search for unused parameters.
+        idle = [parameter.sum() for parameter in self._idle_parameters(set(paths))]
+        losses['loss_global'] = losses['loss_global'] + 0 * sum(idle)
         if self.collect_diagnostics:
             self._note(seen, caption_be, region_caption_re)
         counts_of = dict(video_negatives=rivals, region_negatives=compared)
@@ -365,7 +379,7 @@ class FGCLIP(BaseModel):
         self, video_be: Tensor, caption_be: Tensor, long_be: Tensor, captions: list[Tensor], lone: bool
     ) -> tuple[Tensor, int]:
         """Loss of videos and short captions, plus that of long captions if there are any; and number of negatives."""
-        ids = caption_ids(captions).to(video_be.device)
+        ids = to_device(caption_ids(captions), video_be.device)
         logit = self._global_logit()
         extra = {}
         if self.queue_global is not None and (lone or self.queue_serves_every_batch):
@@ -395,8 +409,8 @@ class FGCLIP(BaseModel):
         """Loss of regions and their captions, and the number of negatives in the queue and the batch."""
         # Indices on the host: indexing with a mask on the device needs a synchronisation.
         rows = region_valid.nonzero()[:, 0]
-        ids = caption_ids([regions[i] for i in rows.tolist()]).to(region_re.device)
-        rows = rows.to(region_re.device)
+        ids = to_device(caption_ids([regions[i] for i in rows.tolist()]), region_re.device)
+        rows = to_device(rows, region_re.device)
         region_re, caption_re = region_re[rows], caption_re[rows]
         extra = self.queue_region.negatives() if self.queue_region is not None else {}
         scale = scale_of(self.logit_scale_finegrained)
@@ -618,7 +632,7 @@ def _pack_candidates(
     most = max(counts, default=0)
     region_k = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts, dtype=torch.long))
     exists_rn = torch.arange(most) < torch.tensor(counts, dtype=torch.long)[:, None]
-    where = tuple(index.to(caption_re.device) for index in (region_k, exists_rn.nonzero()[:, 1]))
+    where = tuple(to_device(index, caption_re.device) for index in (region_k, exists_rn.nonzero()[:, 1]))
     padded_rne = caption_re.new_zeros(len(counts), most, caption_re.shape[1]).index_put(where, negative_ke)
     valid_rn = torch.cat([region_valid[:, None], exists_rn & region_valid[:, None]], dim=1)
-    return torch.cat([caption_re[:, None], padded_rne], dim=1), valid_rn.to(caption_re.device)
+    return torch.cat([caption_re[:, None], padded_rne], dim=1), to_device(valid_rn, caption_re.device)

@@ -1,6 +1,6 @@
 # Shapes: n samples, k texts, d channels of the joint space.
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,9 @@ from torch.utils.checkpoint import checkpoint
 
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError
+
+from .distinct import distinct
+from .host_copy import to_device
 
 
 @MODELS.register_module()
@@ -127,24 +130,7 @@ class GradientCache:
         parts = [_encode_twice(part, (i, min(i + size, len(order))), device) for i in starts]
         place = {k: row for row, k in enumerate(order)}
         rows_k = torch.tensor([place[firsts[u]] for u in text_of_k])
-        return torch.cat([rows for (rows,) in parts])[rows_k.to(device, non_blocking=True)]
-
-
-def distinct(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
-    """Positions of the first of each group of equal keys, and for each key the number of its group.
-
-    Example::
-
-        >>> distinct(['a', 'b', 'a'])
-        ([0, 1], [0, 1, 0])
-    """
-    groups: dict[Hashable, int] = {}
-    group_of = [groups.setdefault(key, len(groups)) for key in keys]
-    firsts: list[int] = []
-    for place, group in enumerate(group_of):
-        if group == len(firsts):
-            firsts.append(place)
-    return firsts, group_of
+        return torch.cat([rows for (rows,) in parts])[to_device(rows_k, device)]
 
 
 def _encode_twice(

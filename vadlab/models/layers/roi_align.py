@@ -8,6 +8,8 @@ import functools
 import torch
 from torch import Tensor, nn
 
+from .host_copy import to_device
+
 BUILD = "To build them, install the compiler (for a GPU, also CUDA's toolkit) and run: make install"
 
 
@@ -65,13 +67,13 @@ class RoIAlign(nn.Module):
         dtype = torch.float64 if maps_mdhw.dtype == torch.float64 else torch.float32
         with torch.autocast(maps_mdhw.device.type, enabled=False):
             maps_mdhw = maps_mdhw.to(dtype)
-            rois_p5 = rois_p5.to(maps_mdhw.device, dtype, non_blocking=True)
+            rois_p5 = rois_p5.to(dtype)
             if mmcv_ops_problem(maps_mdhw.device.type):
                 return plain_roi_align(maps_mdhw, rois_p5, self.output_size, self.sampling_ratio, self.aligned)
             from mmcv.ops import roi_align
 
             # mmcv's op ignores strides: a non-contiguous tensor silently gives wrong features.
-            maps_mdhw, rois_p5 = maps_mdhw.contiguous(), rois_p5.contiguous()
+            maps_mdhw, rois_p5 = maps_mdhw.contiguous(), to_device(rois_p5.contiguous(), maps_mdhw.device)
             return roi_align(maps_mdhw, rois_p5, self.output_size, 1.0, self.sampling_ratio, 'avg', self.aligned)
 
 
@@ -86,7 +88,8 @@ def plain_roi_align(
 
     Args:
         maps_mdhw (Tensor): Features, floating point, shape (M, D, h, w).
-        rois_p5 (Tensor): Boxes: row of ``maps_mdhw``, then x1, y1, x2, y2 in grid units, shape (P, 5).
+        rois_p5 (Tensor): Boxes: row of ``maps_mdhw``, then x1, y1, x2, y2 in grid units, shape (P, 5). Keep them on
+            the CPU: their weights are computed where they are, and on a GPU that would wait for it.
         output_size (int): Cells of a pooled box along each side.
         sampling_ratio (int): Samples along each side of a cell; 0 takes as many as grid cells it covers.
         aligned (bool): Shift by half a grid cell.
@@ -111,6 +114,7 @@ def plain_roi_align(
         place_p[order_p] = torch.arange(p, device=map_p.device) - first_m[map_p[order_p]]
         padded_mnx = weights_px.new_zeros(m, int(per_map_m.max()), weights_px.shape[1])
         padded_mnx[map_p, place_p] = weights_px
+        padded_mnx, map_p, place_p = (to_device(x, maps_mdhw.device) for x in (padded_mnx, map_p, place_p))
     pooled_mnud = padded_mnx.view(m, -1, h * w) @ maps_mdhw.flatten(2).transpose(1, 2)
     pooled_pud = pooled_mnud.unflatten(1, (-1, size * size))[map_p, place_p]
     return pooled_pud.transpose(1, 2).unflatten(2, (size, size))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from vadlab.registry import MODELS
 
+from .host_copy import to_device
 from .roi_align import RoIAlign
 
 
@@ -65,7 +66,7 @@ class TrackRoIPool(nn.Module):
         row_p = (dense_mask.flatten().cumsum(0) - 1)[frame_p]
         rois_p5 = torch.cat([row_p[:, None], boxes_rt4[region_p, time_p] * grid_scale(dense)], dim=1)
         pooled_pd = self.roi_align(dense, rois_p5).mean(dim=(2, 3))
-        return pooled_rtd.index_put((region_p.to(dense.device), time_p.to(dense.device)), pooled_pd)
+        return pooled_rtd.index_put((to_device(region_p, dense.device), to_device(time_p, dense.device)), pooled_pd)
 
 
 def grid_scale(dense_mdhw: Tensor) -> Tensor:

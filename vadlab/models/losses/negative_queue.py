@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError
 
+from ..layers.host_copy import to_device
+
 _AUTO_WARMUP = 50
 _SUSPICIOUS_BATCHES = 256
 
@@ -96,7 +98,7 @@ class NegativeQueue(nn.Module):
             raise ValueError(f'NegativeQueue: {len(queries)} queries, {len(keys)} keys, {len(ids)} ids.')
         skipped = max(len(ids) - self.size, 0)  # these would be overwritten by the same call
         place = (torch.arange(skipped, len(ids)) + self.num_enqueued) % self.size
-        place = place.to(self.ids.device, non_blocking=True)
+        place = to_device(place, self.ids.device)
         for buffer, new in ((self.queries, queries), (self.keys, keys), (self.ids, ids)):
             buffer[place] = new[skipped:].detach().to(buffer, non_blocking=True)
         self.num_enqueued += len(ids)
