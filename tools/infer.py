@@ -38,7 +38,7 @@ _DPI = 110
 _OF_VIDEOS = {
     'prompt': None, 'negative': None, 'prompt_file': None, 'negative_file': None, 'sampling': None, 'threshold': None,
     'min_s': None, 'gap_s': None, 'fps': 25.0, 'feature_config': None,
-    'report': None, 'save_video': None,
+    'report': None, 'save_video': None, 'boxes': False, 'heat_map': None,
 }  # fmt: skip
 _OF_CAPTIONS = {'every': 2.0, 'frames': None, 'no_pictures': False}
 
@@ -98,6 +98,8 @@ def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--min-s', type=float, metavar='S', help='shortest event in seconds')
     group.add_argument('--gap-s', type=float, metavar='S', help='longest gap inside an event in seconds')
     group.add_argument('--fps', type=float, default=25.0, help='frame rate of folders of frames (default: 25)')
+    group.add_argument('--boxes', action='store_true', help='find boxes of the events, and link them to tracks')
+    group.add_argument('--heat-map', type=Path, metavar='DIR', help="write where an event's class is, at its peak")
     group.add_argument('--report', type=Path, metavar='DIR', help='write a page per video: player, curve, events')
     group.add_argument(
         '--save-video', type=Path, metavar='DIR', help='write each video with its curve and classes drawn into it'
@@ -171,6 +173,8 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
         feature_config=args.feature_config,
     )
     inferencer.use_prompts(prompts, negatives)
+    if args.boxes or args.heat_map:
+        inferencer.localizer()  # refuse now what cannot be found
     if given is not None:
         source = 'given on the command line' if 'high' in given else inferencer.chosen_thresholds().source
         chosen = inferencer.chosen_thresholds()
@@ -178,9 +182,11 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
     tell_thresholds(inferencer, args)
     failed = 0
     with ResultOutputs(inferencer.run_info(), args.report, args.save_video) as outputs:
-        for result in inferencer(args.inputs, prompts, negatives, out=args.out, progress=True):
+        for result in inferencer(args.inputs, prompts, negatives, out=args.out, boxes=args.boxes, progress=True):
             outputs.add(result)
             if result.error is None:
+                if args.heat_map:
+                    write_heat_maps(inferencer, result, args.heat_map)
                 say('\n'.join(event_table(result)), flush=True)
             else:
                 failed += 1
@@ -192,6 +198,27 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
     if failed:
         say(f'{failed} videos could not be scored', file=sys.stderr)
     return 2 if failed else 0
+
+
+def write_heat_maps(inferencer: VADInferencer, result: VideoResult, folder: Path) -> None:
+    """Write a picture per event: where its class is at the peak."""
+    import cv2
+    import numpy as np
+
+    from vadlab.apis.inferencers.video_inputs import VideoSource
+    from vadlab.datasets.video import read_frames
+    from vadlab.utils.atomic import write_bytes
+    from vadlab.visualization.heat_map import draw_heat_map
+
+    for number, event in enumerate(result.events):
+        if event.label is None:
+            continue
+        phrase = inferencer.model.score_head.phrases_of(event.label)[0]
+        source = VideoSource(result.path, result.name)
+        heat = inferencer.localizer().heat_maps(source, [event.peak], phrase)[0]
+        picture = draw_heat_map(read_frames(result.path, np.array([event.peak]))[0], heat)
+        _, content = cv2.imencode('.png', picture[..., ::-1])
+        write_bytes(folder / f'{result.name}.{number}.png', content.tobytes())
 
 
 def tell_thresholds(inferencer: VADInferencer, args: argparse.Namespace) -> None:

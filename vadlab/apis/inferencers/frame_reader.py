@@ -161,14 +161,15 @@ class FrameReader:
                 yield opened
                 stop = len(np.unique(opened.frame_inds))
             inds = np.unique(opened.frame_inds)[start:stop]
-            pictures = self._pictures(opened, inds)
+            pictures = self.pictures(opened, inds)
             for first in range(start, stop, self.chunk):
                 frames = np.stack([next(pictures) for _ in range(min(self.chunk, stop - first))])
                 yield Chunk(part.source, first, frames if self.change is None else self.change(frames))
         except (DataError, OSError) as error:
             yield Failed(part.source, str(error))
 
-    def _pictures(self, opened: Opened, inds: np.ndarray) -> Iterator[np.ndarray]:
+    def pictures(self, opened: Opened, inds: np.ndarray) -> Iterator[np.ndarray]:
+        """Some frames of a video, ascending and distinct, scaled but not changed further."""
         if opened.index is not None:
             yield from stream_pyav(opened.index, inds, self.size, self.interpolation)
             return

@@ -3,9 +3,11 @@
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
 
@@ -17,6 +19,7 @@ from vadlab.utils.progress import ProgressBar
 
 from .base_inferencer import BaseInferencer
 from .frame_scorer import FrameSampling, FrameScorer, can_stream
+from .localizer import Localizer
 from .pipeline_scorer import PipelineScorer
 from .scored_video import ScoredVideo
 from .snippet_scorer import FEATURE_CACHE, SnippetScorer
@@ -174,6 +177,7 @@ class VADInferencer(BaseInferencer):
         prompts: Sequence[str] | None = None,
         negatives: Sequence[str] | None = None,
         out: str | os.PathLike | None = None,
+        boxes: bool = False,
         progress: bool = False,
     ) -> Iterator[VideoResult]:
         """Score videos; each result is delivered, and written, as soon as it is complete.
@@ -185,6 +189,7 @@ class VADInferencer(BaseInferencer):
             negatives (Sequence[str] | None): See :meth:`use_prompts`.
             out (str | PathLike | None): Folder to which results are written. Videos that have a result of the same run
                 there are not scored again.
+            boxes (bool): Also find boxes of the events, and link them to tracks.
             progress (bool): Show a progress bar.
 
         Yields:
@@ -197,7 +202,10 @@ class VADInferencer(BaseInferencer):
         """
         sources = find_sources(inputs)
         self.use_prompts(prompts, negatives)
+        localizer = self.localizer() if boxes else None
         info = self.run_info()
+        if boxes:
+            info = replace(info, protocol=f'{info.protocol}; boxes from proposals')
         assert info.thresholds is not None
         if out is not None:
             claim_folder(out, info)
@@ -213,12 +221,34 @@ class VADInferencer(BaseInferencer):
                 yield known
             for scored in self.scorer(todo):
                 result = self.with_events(scored, info.thresholds)
+                if localizer is not None and result.error is None:
+                    result.boxes = localizer.boxes(result, scored.source)
                 if out is not None:
                     result.save(out)
                 done += 1
                 if progress:
                     bar(done, note=result.name)
                 yield result
+
+    def localizer(self) -> Localizer:
+        """Finds boxes and heat maps.
+
+        Raises:
+            ConfigError: The method finds no boxes.
+        """
+        return Localizer(self.model, self.scorer)
+
+    def heat_maps(self, video: VideoInput, frame_inds: Sequence[int], prompt: str) -> np.ndarray:
+        """How similar each place of some frames is to a prompt; see :meth:`Localizer.heat_maps`.
+
+        Raises:
+            ConfigError: The method has no patch grid, or the prompt is too long.
+            DataError: ``video`` is not one video.
+        """
+        sources = find_sources(video)
+        if len(sources) != 1:
+            raise DataError(f'{video} has {len(sources)} videos; heat maps are of one.')
+        return self.localizer().heat_maps(sources[0], frame_inds, prompt)
 
     def with_events(self, scored: ScoredVideo, thresholds: Thresholds) -> VideoResult:
         """The result of a video with its events."""

@@ -100,6 +100,11 @@ class PromptScoringHead(nn.Module):
         """Phrases of the class that is not anomalous."""
         return [phrase for phrase, is_normal in zip(self.phrases, self.is_normal.tolist(), strict=True) if is_normal]
 
+    def phrases_of(self, name: str) -> list[str]:
+        """Phrases of a class."""
+        owns = self.is_of_class[self.classes.index(name)].tolist()
+        return [phrase for phrase, is_own in zip(self.phrases, owns, strict=True) if is_own]
+
     def with_prompts(self, prompts: Sequence[str], negatives: Sequence[str] | None = None) -> 'PromptScoringHead':
         """A head that looks for other things, each prompt a class of its own; templates and window stay.
 
