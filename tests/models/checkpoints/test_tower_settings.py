@@ -16,8 +16,6 @@ from vadlab.models.checkpoints.tower_settings import tower_settings
 from vadlab.models.detectors.clip import CLIP
 from vadlab.utils.errors import CheckpointError
 
-from .test_clip_loading import log  # noqa: F401 - a fixture
-
 # Name: vision width, layers, channels per head, hidden width, patch, image; text width, layers, heads; embedding.
 RELEASED = {
     'ViT-B-32': ((768, 12, 64, 3072, 32, 224), (512, 12, 8), 512),
@@ -191,7 +189,7 @@ def test_settings_come_from_the_json_beside_the_file_and_features_are_right(bare
         torch.testing.assert_close(model.visual_projection(model.vision(frames)[0]), want, rtol=1e-4, atol=1e-4)
 
 
-def test_the_model_config_is_used_if_no_file_has_the_settings(bare, frames, log):  # noqa: F811
+def test_the_model_config_is_used_if_no_file_has_the_settings(bare, frames, log):
     path, _ = bare
     model = _build(load_clip_checkpoint(path).arch, heads=2, hidden_act='gelu')
     init_from_clip(model, path)
