@@ -51,6 +51,8 @@ class VADDataSample(BaseDataElement):
         pred_scores (Tensor): Anomaly probability of every frame of the video, float32, 0..1, shape (N,); for snippet
             methods shape (num_snippets * snippet_len,), which a metric's ``length_policy`` brings to N.
         pred_logits (Tensor): The logit of each score, unbounded, for ranking metrics, float32, same shape.
+        pred_raw_logits (Tensor): Frame scores before smoothing over time, unbounded, float32, shape (N,), of methods
+            that smooth.
         pred_class_scores (Tensor): Class probabilities with Normal at index 0, float32, shape (.., C), only from
             methods that predict classes.
         pred_video_embed (Tensor): L2-normalised, float32, shape (D,).
@@ -63,5 +65,7 @@ class VADDataSample(BaseDataElement):
         pred_detections (InstanceData): One entry per box predicted as anomalous in a frame, M of them, with
             frame_inds (Tensor): int64, 0..N-1, shape (M,);
             boxes_xyxy (Tensor): pixels, the last ones included, shape (M, 4);
-            scores (Tensor): higher is more anomalous, float32, shape (M,).
+            scores (Tensor): higher is more anomalous, float32, shape (M,);
+            labels (list[str]): class of the object, or ``object``, only from methods that find objects;
+            reasons (list[str]): what raised the score, and the nearest normal example; empty for usual objects.
     """

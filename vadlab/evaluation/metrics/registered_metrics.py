@@ -8,6 +8,8 @@ from mmengine.evaluator import BaseMetric
 from vadlab.registry import METRICS
 
 from .frame_score_metric import FrameScoreMetric
+from .one_class_metric import OneClassMetric
+from .pixel_level_metric import PixelLevelMetric
 from .protocol_metric import ProtocolMetric
 from .segment_metric import SegmentMetric
 from .space_metric import SpaceMetric
@@ -15,5 +17,5 @@ from .video_score_metric import VideoScoreMetric
 
 BaseMetric.register(ProtocolMetric)  # makes isinstance(metric, BaseMetric) true, as for any metric of MMEngine
 
-for _metric in (FrameScoreMetric, SegmentMetric, SpaceMetric, VideoScoreMetric):
+for _metric in (FrameScoreMetric, OneClassMetric, PixelLevelMetric, SegmentMetric, SpaceMetric, VideoScoreMetric):
     METRICS.register_module(module=_metric)

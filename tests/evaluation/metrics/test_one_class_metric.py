@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter1d
+from sklearn.metrics import roc_auc_score
+
+from vadlab.evaluation.metrics.one_class_metric import OneClassMetric
+from vadlab.evaluation.metrics.pixel_level_metric import PixelLevelMetric
+from vadlab.utils.errors import ConfigError, DataError
+
+RNG = np.random.default_rng(0)
+LABELS = [np.arange(40) >= 25, np.zeros(30, bool), (np.arange(50) >= 10) & (np.arange(50) < 30)]
+SCORES = [RNG.normal(size=len(y)) * 5 + y * 3 + 10 * i for i, y in enumerate(LABELS)]
+
+
+def samples(**more):
+    edges = [[[25, 40]], [], [[10, 30]]]
+    for i, (scores, intervals) in enumerate(zip(SCORES, edges, strict=True)):
+        yield {
+            'video_id': str(i), 'total_frames': len(scores), 'pred_raw_logits': scores, 'pred_logits': -scores,
+            'gt_intervals': np.array(intervals).reshape(-1, 2), **more,
+        }  # fmt: skip
+
+
+def numbers(metric):
+    metric.process({}, list(samples()))
+    return metric.numbers()
+
+
+def test_both_areas_with_and_without_smoothing_equal_scikit_learns():
+    found = numbers(OneClassMetric(['none', 'gaussian(3)']))
+    for key, smooth in (('unsmoothed', lambda s: s), ('gaussian3', lambda s: gaussian_filter1d(s, 3, mode='nearest'))):
+        scores = [smooth(s) for s in SCORES]
+        micro = roc_auc_score(np.concatenate(LABELS), np.concatenate(scores))
+        macro = np.mean([roc_auc_score(y, s) for y, s in zip(LABELS, scores, strict=True) if y.any()])
+        assert found[f'one_class/auc_{key}'] == pytest.approx(micro)
+        assert found[f'one_class/macro_auc_{key}'] == pytest.approx(macro)
+
+
+def test_scaling_each_clip_is_told(caplog):
+    metric = OneClassMetric(['none'], normalize_per_clip=True)
+    found = numbers(metric)
+    scaled = [(s - s.min()) / np.ptp(s) for s in SCORES]
+    assert found['one_class/auc_unsmoothed'] == pytest.approx(
+        roc_auc_score(np.concatenate(LABELS), np.concatenate(scaled))
+    )
+    assert 'this leaks the test clip' in metric.protocol['one_class/auc_unsmoothed']
+
+
+def test_faults():
+    metric = OneClassMetric()
+    (first, *_) = samples()
+    with pytest.raises(DataError, match='0: 39 scores for 40 frames'):
+        metric.process({}, [{**first, 'pred_raw_logits': np.zeros(39)}])
+    with pytest.raises(DataError, match='1 of 40 scores are NaN'):
+        metric.process({}, [{**first, 'pred_raw_logits': np.append(np.zeros(39), np.nan)}])
+    with pytest.raises(DataError, match="the data set gives no 'gt_intervals'"):
+        metric.process({}, [{**first, 'gt_intervals': None}])
+    with pytest.raises(ConfigError, match='smoothing is empty'):
+        OneClassMetric([])
+
+
+def test_pixel_level_area_from_packed_masks():
+    masks = np.zeros((4, 6, 10), bool)
+    masks[:2, 2:4, 3:6] = True
+    sample = {
+        'video_id': 'a', 'ori_shape': (6, 10), 'gt_mask_bits': np.packbits(masks, axis=-1),
+        'pred_detections': {
+            'frame_inds': np.array([0, 1, 2]), 'scores': np.array([3.0, 2, 1]),
+            'boxes_xyxy': np.array([[3, 2, 5, 3], [6, 2, 9, 3], [0, 0, 3, 3]]),
+        },
+    }  # fmt: skip
+    metric = PixelLevelMetric()
+    metric.process({}, [sample])
+    # Frame 0 is found before any false alarm, frame 1 never.
+    assert metric.numbers() == {'pixel/auc': 0.5}

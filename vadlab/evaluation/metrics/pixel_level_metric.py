@@ -1,0 +1,65 @@
+"""Metric of the pixel-level criterion of one-class detection."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..functional.pixel_level import MIN_COVERAGE, pixel_level_auc, pixel_level_scores
+from .protocol_metric import ProtocolMetric, field_of
+
+
+class PixelLevelMetric(ProtocolMetric):
+    """Pixel-level AUC: an anomalous frame counts only if the detected boxes cover 40 % of its anomalous pixels.
+
+    See :func:`~vadlab.evaluation.functional.pixel_level.pixel_level_scores`. Needs ``gt_mask_bits`` (the transform
+    ``LoadPixelTruth``) and ``pred_detections``. Detections are not smoothed over time.
+
+    Args:
+        coverage (float): Share of the anomalous pixels that must be covered, 0..1.
+        collect_device (str): ``cpu`` or ``gpu``.
+        prefix (str | None): Prefix of the keys; ``pixel`` if None.
+    """
+
+    default_prefix = 'pixel'
+    higher_is_better = {'auc': True}
+
+    def __init__(self, coverage: float = MIN_COVERAGE, collect_device: str = 'cpu', prefix: str | None = None) -> None:
+        super().__init__(collect_device, prefix)
+        self.coverage = coverage
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """How the number is computed."""
+        return self.full_keys(
+            {
+                'auc': f'micro ROC AUC; an anomalous frame is found if boxes cover {self.coverage:.0%} of its '
+                'anomalous pixels; boxes not smoothed over time'
+            }
+        )
+
+    def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+        """Threshold and label of each frame of a clip."""
+        name = type(self).__name__
+        bits = field_of(sample, 'gt_mask_bits', name)
+        width = int(field_of(sample, 'ori_shape', name)[1])
+        masks = np.unpackbits(bits, axis=-1, count=width).astype(bool)
+        found = field_of(sample, 'pred_detections', name)
+        frames, boxes, scores = (np.asarray(_part(found, key)) for key in ('frame_inds', 'boxes_xyxy', 'scores'))
+        levels, labels = pixel_level_scores(masks, frames, boxes, scores, self.coverage)
+        return {'sample_id': str(field_of(sample, 'video_id', name)), 'levels': levels, 'labels': labels}
+
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """The area, by name without prefix."""
+        results = self.checked(results)
+        with self.warnings_to_log():
+            area = pixel_level_auc(
+                *(np.concatenate([result[key] for result in results]) for key in ('levels', 'labels'))
+            )
+        return {'auc': area}
+
+
+def _part(instances: Any, key: str) -> Any:
+    from .protocol_metric import as_array
+
+    return as_array(instances[key] if isinstance(instances, Mapping) else getattr(instances, key))

@@ -1,0 +1,5 @@
+"""Densities of normal attributes."""
+
+from vadlab.utils.lazy_package import lazy_names
+
+__getattr__ = lazy_names(__name__, __path__)
