@@ -17,7 +17,7 @@ BIN    := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-features methods wildlife captions train test check bench clean
+.PHONY: help install demo demo-features methods wildlife captions ped2 train test check bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -84,6 +84,17 @@ captions: install  ## Render pictures with captions, train FSGR (cross-entropy, 
 	@echo "checkpoints  $$(ls $(FSGR_DIR)/best_*.pth) and, self-critical, $$(ls $(FSGR_DIR)_scst/best_*.pth)"
 	@echo "metrics      metrics.json in their folders, and metrics_shuffled.json for shuffled pictures"
 	@echo "pictures     $(FSGR_DIR)_scst/pictures/index.html"
+
+# The folder in any tree that people have. Without DETECTOR (yolox_nano.onnx of YOLOX's releases) no weights are used.
+PED2 = configs/$(if $(DETECTOR),aivad_ped2,aivad_ped2_blobs).py
+PED2_DIR = work_dirs/$(basename $(notdir $(PED2)))
+PED2_OPTIONS = --cfg-options data_root=$(DATA) $(if $(DETECTOR),detector=$(DETECTOR))
+ped2: install  ## Fit and test one-class detection on UCSD Ped2: make ped2 DATA=FOLDER DETECTOR=yolox_nano.onnx; 10 minutes
+	@test -n "$(DATA)" || { echo "error: name the folder of UCSD Ped2: make ped2 DATA=FOLDER (docs/oneclass.md)" >&2; exit 2; }
+	$(if $(DETECTOR),$(BIN)/python -m pip install --quiet --requirement requirements/onnx.txt)
+	$(BIN)/python tools/train.py $(PED2) --work-dir $(PED2_DIR) $(or $(ARGS),--resume) $(PED2_OPTIONS)
+	$(BIN)/python tools/test.py $(PED2) "$(call last,$(PED2_DIR))" --work-dir $(PED2_DIR)/test \
+	  --out $(PED2_DIR)/metrics.json $(PED2_OPTIONS)
 
 train: install  ## Train: make train CONFIG=configs/fgclip_ucf.py ARGS="--cfg-options data_root=..."
 	$(BIN)/python tools/train.py $(CONFIG) $(ARGS)

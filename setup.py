@@ -43,6 +43,8 @@ setup(
     extras_require={
         'audio': requirements('audio'),
         'captions': ['nltk>=3.9'],
+        'faiss': requirements('faiss'),
+        'onnx': requirements('onnx'),
         'fiftyone': ['fiftyone>=1.0'],
         'wandb': ['wandb>=0.17'],
         'dev': [*requirements('tests'), 'pre-commit>=3.7'],

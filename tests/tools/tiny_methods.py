@@ -152,9 +152,15 @@ TASKS = {
 #: Methods with other data than most of their task.
 OTHER_DATA = {'MULDE': (SNIPPETS, _write_snippets)}
 INDEX = yaml.safe_load((ROOT / 'configs/model-index.yml').read_text(encoding='utf-8'))
+#: Registered methods that are fitted, without gradients and validation: tests/tools/test_fit.py.
+FITTED = {'AttributeDetector'}
+#: Metrics that only these use.
+FITTED_METRICS = {'OneClassMetric', 'PixelLevelMetric'}
 #: Experiment: the entry of a method of the index that has something to train.
 ENTRIES = {
-    Path(e['demo']).stem.removesuffix('_demo'): e for e in INDEX if read_config(ROOT / e['demo']).get('train_cfg')
+    Path(e['demo']).stem.removesuffix('_demo'): e
+    for e in INDEX
+    if e['class'] not in FITTED and read_config(ROOT / e['demo']).get('train_cfg')
 }
 #: Experiments beside those of the index: variants, and what a method is built from. The registered class of each.
 VARIANTS = {

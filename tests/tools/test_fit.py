@@ -1,0 +1,87 @@
+"""A method that is fitted, not trained by gradients, through all commands."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from tests.models.detectors.test_attribute_detector import write_walk
+from tools.verify import main as verify
+
+from .tiny_methods import ROOT
+
+CONFIG = """
+_base_ = ['{root}/configs/aivad_ped2_blobs.py']
+data_root = '{data}'
+min_speed = 0.8
+min_area = 20
+components = 2
+smoothing = 'gaussian(1)'
+cache_dir = '{cache}'
+tensorboard = False
+model = dict(min_objects=10)
+"""
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('fit')
+    data = folder / 'data'
+    for i in range(2):
+        write_walk(data / 'Train' / f'Train{i + 1:03d}', lambda i: 1 + i % 2)
+    write_walk(data / 'Test' / 'Test001', lambda i: 5 if 12 <= i < 20 else 1 + i % 2)
+    write_walk(data / 'Test' / 'Test002', lambda i: 1 + i % 2)
+    for name, first in (('Test001', 12), ('Test002', 99)):
+        masks = data / 'Test' / f'{name}_gt'
+        masks.mkdir()
+        for i in range(30):
+            mask = np.zeros((64, 96), np.uint8)
+            if first <= i < first + 8:
+                mask[28:48] = 255
+            cv2.imwrite(str(masks / f'{i:03d}.png'), mask)
+    path = folder / 'fit.py'
+    path.write_text(CONFIG.format(root=ROOT, data=data, cache=folder / 'cache'))
+    return path
+
+
+def test_fit_and_test(config, train, test, tmp_path):
+    work, out = tmp_path / 'work', tmp_path / 'metrics.json'
+    train([str(config), '--work-dir', str(work)])
+    test([str(config), str(work / 'epoch_1.pth'), '--out', str(out), '--work-dir', str(tmp_path / 'test')])
+    metrics = json.loads(out.read_text())['metrics']
+    assert metrics['one_class/auc_unsmoothed'] > 0.9
+    assert {'one_class/macro_auc_gaussian1', 'one_class/auc_causal7', 'space/rbdc', 'pixel/auc'} <= set(metrics)
+    state = torch.load(work / 'epoch_1.pth', weights_only=True)['state_dict']
+    assert state['densities.speed.means'].shape[1] == 4
+    # A finished run has nothing left to do, and its checkpoint gives the same numbers.
+    train([str(config), '--work-dir', str(work), '--resume'])
+    again = torch.load(work / 'epoch_1.pth', weights_only=True)['state_dict']
+    assert all(torch.equal(state[key], again[key]) for key in state)
+
+
+def test_an_interrupted_pass_goes_on_with_the_measured_clips(config, train, tmp_path, monkeypatch):
+    from vadlab.models.detectors.attribute_detector import AttributeDetector
+
+    def stop(self, seed=0):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AttributeDetector, 'fit', stop)
+        with pytest.raises((KeyboardInterrupt, SystemExit, AssertionError)):
+            train([str(config), '--work-dir', str(tmp_path), '--cfg-options', 'sanity_check=False'])
+    from vadlab.models.detectors.clip_objects import ObjectStream
+
+    def measured_again(self, path):
+        raise AssertionError(f'{path} was measured again')
+
+    monkeypatch.setattr(ObjectStream, 'extract', measured_again)
+    train([str(config), '--work-dir', str(tmp_path), '--resume'])
+    assert (tmp_path / 'epoch_1.pth').is_file()
+
+
+def test_dry_run_and_verify(config, train, capsys):
+    train([str(config), '--dry-run'])
+    assert verify([str(config), '--workers', '1']) == 0
+    assert 'sanity check' in capsys.readouterr().out
