@@ -20,7 +20,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 .PHONY: help install demo demo-features methods wildlife captions ped2 train test check bench clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install:  ## Create .venv and install torch, mmcv with its ops (compiled once, about 7 minutes) and the other packages
 	@$(PYTHON) -c '' 2>/dev/null || { \

@@ -55,8 +55,8 @@ def test_files_that_a_document_names_exist(document):
 
 @pytest.mark.parametrize('document', DOCUMENTS)
 def test_make_targets_that_a_document_names_exist(document):
-    targets = set(re.findall(r'^([a-z]+):', read('Makefile'), re.MULTILINE))
-    named = set(re.findall(r'(?:^|`)make ([a-z]+)', read(document), re.MULTILINE))
+    targets = set(re.findall(r'^([a-z0-9]+):', read('Makefile'), re.MULTILINE))
+    named = set(re.findall(r'(?:^|`)make ([a-z0-9]+)', read(document), re.MULTILINE))
     assert named <= targets, f'{document}: no make {named - targets}'
 
 

@@ -471,6 +471,8 @@ OTHERS = {
     'vadlab/engine/hooks/score_file_hook.py': 'writes',
     'vadlab/engine/work_dir_lock.py': 'reads what it wrote; anything else is another process',
     'vadlab/models/captioners/self_critical.py': 'loads by document_frequencies',
+    'vadlab/models/detectors/clip_objects.py': 'reads what it wrote, and measures again what does not fit',
+    'vadlab/models/objects/onnx_detector.py': 'loads by onnxruntime; tests/models/objects/test_objects.py',
     'vadlab/utils/config.py': 'configs are Python, which is executed; tests/utils/test_config.py',
     'vadlab/utils/runtime.py': "reads torch's own version file",
     'vadlab/utils/text_file.py': 'all readers of text go through it',
