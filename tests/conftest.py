@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-# The same examples in every run, so that a failure repeats; --runslow tries more.
+# The same examples in every run, so that a failure repeats; --thorough tries more.
 _CALM = dict(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 settings.register_profile('usual', max_examples=20, **_CALM)
 settings.register_profile('thorough', max_examples=300, **_CALM)
@@ -10,10 +10,11 @@ settings.load_profile('usual')
 
 def pytest_addoption(parser):
     parser.addoption('--runslow', action='store_true', help='also run the tests marked slow')
+    parser.addoption('--thorough', action='store_true', help='more examples per property test and more damaged files')
 
 
 def pytest_configure(config):
-    settings.load_profile('thorough' if config.getoption('--runslow') else 'usual')
+    settings.load_profile('thorough' if config.getoption('--thorough') else 'usual')
 
 
 def pytest_collection_modifyitems(config, items):

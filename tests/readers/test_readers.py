@@ -97,8 +97,8 @@ def test_the_example_is_accepted(reader, tmp_path):
 @pytest.mark.parametrize('reader', READERS, ids=lambda reader: reader.name)
 def test_damaged_files_are_read_or_refused(reader, tmp_path, request):
     path, content = _prepared(reader, tmp_path)
-    # Over 70 readers: 20,000 inputs, 70,000 with --runslow.
-    count = int((1000 if request.config.getoption('--runslow') else 300) * reader.share)
+    # Over 70 readers: 20,000 inputs, 70,000 with --thorough.
+    count = int((1000 if request.config.getoption('--thorough') else 300) * reader.share)
     found = collections.Counter()
 
     @settings(max_examples=count)
