@@ -40,6 +40,7 @@ _OF_VIDEOS = {
     'min_s': None, 'gap_s': None, 'fps': 25.0, 'feature_config': None,
     'report': None, 'save_video': None, 'boxes': False, 'heat_map': None,
 }  # fmt: skip
+_OF_CLIPS = {'clip_s': None}
 _OF_CAPTIONS = {'every': 2.0, 'frames': None, 'no_pictures': False}
 
 
@@ -72,6 +73,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     frames.add_argument('--frames', type=int, metavar='N', help='caption N evenly spaced frames of a video')
     captions.add_argument('--no-pictures', action='store_true', help='do not draw pictures')
+    clips = parser.add_argument_group('recognisers')
+    clips.add_argument('--clip-s', type=float, metavar='S', help='cut videos into clips of S seconds')
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -124,9 +127,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = config_from_arguments(args, check=False)
     kinds = {step['type'] for step in (config.get('test_dataloader') or {}).get('dataset', {}).get('pipeline') or []}
     if 'LoadImage' in kinds:
-        _refuse(args, _OF_VIDEOS, 'a captioner')
+        _refuse(args, _OF_VIDEOS | _OF_CLIPS, 'a captioner')
         return caption_files(args, config)
-    _refuse(args, _OF_CAPTIONS, 'a detector' if 'PackAudioVisualInputs' not in kinds else 'a recogniser')
+    if 'LoadClip' in kinds:
+        _refuse(args, _OF_VIDEOS | _OF_CAPTIONS, 'a recogniser')
+        return recognise_clips(args, config)
+    _refuse(args, _OF_CAPTIONS | _OF_CLIPS, 'a detector')
     return score_videos(args, config, thresholds)
 
 
@@ -270,6 +276,40 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     head = f'{hours}:{minutes:02d}' if hours else f'{minutes}'
     return f'{head}:{rest // 10:02d}.{rest % 10}'
+
+
+# ---------------------------------------------------------------------------------------------------------------- clips
+
+
+def recognise_clips(args: argparse.Namespace, config: Config) -> int:
+    """Recognise clips and print their classes; return the exit status."""
+    from vadlab.apis.inferencers.clip_inferencer import ClipInferencer
+
+    batch_size = 8 if args.batch_size is None else args.batch_size
+    inferencer = ClipInferencer(config, args.checkpoint, args.device, args.clip_s, args.workers, batch_size)
+    records: list[dict[str, Any]] = []
+    failed = 0
+    for clip in inferencer(args.inputs):
+        record: dict[str, Any] = {'name': clip.source.name, 'path': clip.source.path}
+        if clip.error is not None:
+            failed += 1
+            say(f'not recognised: {clip.error}', file=sys.stderr)
+            records.append({**record, 'error': clip.error})
+            continue
+        heads = {
+            head: {name: round(float(score), 4) for name, score in zip(inferencer.classes[head], scores, strict=True)}
+            for head, scores in clip.scores.items()
+        }
+        best = '; '.join(f'{head} {name} {found[name]:.2f}' for head, found in heads.items()
+                         for name in [max(found, key=lambda key: found[key])])  # fmt: skip
+        sound = '' if clip.has_audio else ' (no sound)'
+        say(f'{clip.source.name}  {clock(clip.start_s)} to {clock(clip.end_s)}{sound}: {best}', flush=True)
+        span = {'start_s': round(clip.start_s, 3), 'end_s': round(clip.end_s, 3), 'has_audio': clip.has_audio}
+        records.append({**record, **span, 'scores': heads})
+    if args.out:
+        write_json(args.out / 'clips.json', records)
+        say(f'\nclips: {args.out / "clips.json"}')
+    return 2 if failed else 0
 
 
 # ------------------------------------------------------------------------------------------------------------- captions

@@ -51,8 +51,11 @@ class BaseInferencer:
         self.check_config(config)
         content = read_checkpoint(self.checkpoint) if self.checkpoint else {}
         self.meta: dict[str, Any] = content.get('meta') or {}
+        model = copy.deepcopy(config.model)
+        if config.get('data_preprocessor') is not None:  # as the Runner does
+            model.setdefault('data_preprocessor', copy.deepcopy(config.data_preprocessor))
         with config_mistakes():
-            self.model = MODELS.build(copy.deepcopy(config.model))
+            self.model = MODELS.build(model)
         self.check_model()
         name = config.model.type
         if content:

@@ -1,0 +1,103 @@
+"""tools/infer.py on clips with pictures and sound."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from tests.datasets.wildlife_clips import tone, write_clip
+from vadlab.registry import MODELS
+from vadlab.utils.config import load_config
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.setup_env import register_all_modules
+
+from .tiny_methods import ROOT
+
+CONFIG = """
+_base_ = ['{root}/configs/mbt_wildlife_demo.py']
+data_root = '{data}'
+source = 'videos'
+image_size = 16
+num_frames = 4
+tensorboard = False
+data_preprocessor = dict(_delete_=True, type='AudioVisualDataPreprocessor', audio_mean=-40.0, audio_std=20.0)
+"""
+
+
+def model_of(config):
+    return {**config.model, 'data_preprocessor': config.data_preprocessor}
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """A recogniser of random weights, and three clips, one without sound."""
+    data = tmp_path / 'data'
+    for i in range(3):
+        write_clip(data / 'raw' / 'videos' / f'c{i}.mp4', 20 + i, None if i == 2 else tone(2.0, hz=400.0 * (i + 1)))
+    (data / 'raw' / 'metadata').mkdir()
+    rows = [f'c{i},c{i}.mp4,{{split}},{["fox", "owl", "fox"][i]},{["eats", "eats", "runs"][i]}' for i in range(3)]
+    for split in ('train', 'val', 'test'):
+        text = '\n'.join(['clip_id,video,split,species,behaviour', *(row.format(split=split) for row in rows)])
+        if split != 'train':
+            text = text.replace('c0,', 'd0,').replace('c1,', 'd1,').replace('c2,', 'd2,')
+        (data / 'raw' / 'metadata' / f'{split}.csv').write_text(text + '\n')
+    config = tmp_path / 'clips.py'
+    config.write_text(CONFIG.format(root=ROOT, data=data))
+    register_all_modules()
+    torch.manual_seed(0)
+    model = MODELS.build(model_of(load_config(config)))
+    for head in model.heads.values():
+        torch.nn.init.normal_(head.linear.weight)
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'weights.pth')
+    return config, tmp_path / 'weights.pth', data / 'raw' / 'videos'
+
+
+def test_probabilities_are_those_of_the_data_set_and_the_model(load_tool, experiment, tmp_path, capsys):
+    """The same clips through the data set of the config and a plain call of the model."""
+    from mmengine.dataset import pseudo_collate
+
+    from vadlab.checkpoints.checkpoint_io import read_checkpoint
+    from vadlab.registry import DATASETS
+
+    config_file, weights, videos = experiment
+    out = tmp_path / 'out'
+    assert load_tool('infer').main([str(config_file), str(weights), str(videos), '--out', str(out)]) == 0
+    printed = capsys.readouterr().out
+    records = {record['name']: record for record in json.loads((out / 'clips.json').read_text())}
+    assert [records[f'c{i}.mp4']['has_audio'] for i in range(3)] == [True, True, False]
+    config = load_config(config_file, {'val_ann_file': 'raw/metadata/train.csv'})
+    dataset = DATASETS.build({**config.val_dataloader.dataset, 'split': 'train'})
+    model = MODELS.build(model_of(config)).eval()
+    model.load_state_dict(read_checkpoint(weights)['state_dict'])
+    for i in range(3):
+        with torch.no_grad():
+            (sample,) = model.test_step(pseudo_collate([dataset[i]]))
+        record = records[f'{sample.clip_id}.mp4']
+        assert list(record['scores']) == ['species', 'behaviour']
+        assert list(record['scores']['species']) == ['fox', 'owl']
+        for head, scores in record['scores'].items():
+            np.testing.assert_allclose(list(scores.values()), sample.pred_scores[head].numpy(), atol=1e-4)
+    assert 'c2.mp4  0:00.0 to 0:02.2 (no sound): species ' in printed
+
+
+def test_a_long_video_is_cut_into_clips(load_tool, experiment, tmp_path, capsys):
+    config, weights, _ = experiment
+    write_clip(tmp_path / 'long.mp4', 53)
+    (tmp_path / 'bad.mp4').write_text('text')
+    files = [str(tmp_path / 'long.mp4'), str(tmp_path / 'bad.mp4')]
+    assert load_tool('infer').main([str(config), str(weights), *files, '--clip-s', '1']) == 2
+    printed = capsys.readouterr()
+    spans = [line.split('  ')[1].split(' (')[0] for line in printed.out.splitlines()]
+    assert spans == ['0:00.0 to 0:01.0', '0:01.0 to 0:02.0', '0:02.0 to 0:03.0', '0:03.0 to 0:04.0', '0:04.0 to 0:05.3']
+    assert 'not recognised: ' in printed.err
+
+
+def test_options_of_other_tasks_and_a_missing_checkpoint_are_errors(load_tool, experiment):
+    config, weights, videos = experiment
+    with pytest.raises(ConfigError, match='--prompt is not an option for a recogniser'):
+        load_tool('infer').main([str(config), str(weights), str(videos), '--prompt', 'a fox'])
+    with pytest.raises(ConfigError, match='clip_s=-1'):
+        load_tool('infer').main([str(config), str(weights), str(videos), '--clip-s', '-1'])
+    with pytest.raises(ConfigError, match='its weights would be random'):
+        load_tool('infer').main([str(config), 'none', str(videos)])
