@@ -53,6 +53,8 @@ class VADDataSample(BaseDataElement):
         pred_logits (Tensor): The logit of each score, unbounded, for ranking metrics, float32, same shape.
         pred_raw_logits (Tensor): Frame scores before smoothing over time, unbounded, float32, shape (N,), of methods
             that smooth.
+        pred_region_scores (Tensor): Scores of the regions of a grid over the picture, rows first, higher is more
+            anomalous, float32, shape (N, rows, columns), only from methods that score regions.
         pred_class_scores (Tensor): Class probabilities with Normal at index 0, float32, shape (.., C), only from
             methods that predict classes.
         pred_video_embed (Tensor): L2-normalised, float32, shape (D,).
