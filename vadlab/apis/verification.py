@@ -198,13 +198,15 @@ class Verification:
         return a is not None and b is not None and a['dataset'] == b['dataset']
 
     def check_splits(self) -> None:
-        """Find videos that are in more than one split."""
-        train = {s['video_id'] for s in self._samples('train') if 'video_id' in s}
+        """Find videos that are in more than one split, by path where train and test clips have the same names."""
+        repeat = 'train' in self._splits and getattr(self._splits['train'].dataset, 'names_repeat', False)
+        key = 'video_path' if repeat else 'video_id'
+        train = {s[key] for s in self._samples('train') if key in s}
         if not train:
             return
         found = False
         for split in ('val', 'test'):
-            shared = list(dict.fromkeys(s['video_id'] for s in self._samples(split) if s.get('video_id') in train))
+            shared = list(dict.fromkeys(s[key] for s in self._samples(split) if s.get(key) in train))
             if shared:
                 found = True
                 self.report.warn('splits', f'{len(shared)} videos are in train and in {split}: {names(shared)}')

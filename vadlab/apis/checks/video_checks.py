@@ -30,9 +30,10 @@ def check_videos(splits: list[SplitUnderTest], context: CheckContext) -> None:
             beside = f' and {missing} missing' if missing else ''
             context.report.add(level, check, f'{len(bad)} damaged{beside} videos, max_bad_videos is {limit + missing}')
         good = [s for s in samples if 'error' not in results[s['video_path']]]
-        frames = sum(results[s['video_path']]['total_frames'] for s in good)
+        paths_of_split = {s['video_path'] for s in good}  # several samples may be clips of one video
+        frames = sum(results[path]['total_frames'] for path in paths_of_split)
         if good:
-            context.report.passed(check, f'{len(good)} videos decode, {frames:,} frames')
+            context.report.passed(check, f'{len(paths_of_split)} videos decode, {frames:,} frames')
         _check_lengths(check, good, results, context)
 
 

@@ -110,7 +110,6 @@ class ExemplarDetector(BaseModel):
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def gather(self, data_samples: Sequence[VADDataSample]) -> dict[str, Tensor]:
         """Add the exemplars of training clips; a clip that was seen before adds nothing.
 
@@ -126,16 +125,18 @@ class ExemplarDetector(BaseModel):
         for sample in data_samples:
             if 'gt_intervals' in sample and len(sample.gt_intervals):
                 raise DataError(f'{sample.video_id} has anomalous frames; training clips must be normal')
-            if sample.video_id in self._novelty:
-                continue
-            clip, scores = len(self._novelty), []
-            for first, block_nrd, grid in self._windows(sample):
-                self.memory.begin(grid, sample.video_id)
-                scores.append(self._compare(block_nrd)[0].amax(1))
-                for r in range(block_nrd.shape[1]):
-                    self._select(r, block_nrd[:, r], clip, first)
-            self._novelty[sample.video_id] = torch.cat(scores).numpy()
+            if sample.video_id not in self._novelty:
+                self._gather_clip(sample)
         return {'loss': self.unused * 0, 'exemplars': torch.tensor(float(self.memory.count))}
+
+    def _gather_clip(self, sample: VADDataSample) -> None:
+        clip, scores = len(self._novelty), []
+        for first, block_nrd, grid in self._windows(sample):
+            self.memory.begin(grid, sample.video_id)
+            scores.append(self._compare(block_nrd)[0].amax(1))
+            for r in range(block_nrd.shape[1]):
+                self._select(r, block_nrd[:, r], clip, first)
+        self._novelty[sample.video_id] = torch.cat(scores).numpy()
 
     def _select(self, r: int, block_nd: Tensor, clip: int, first: int) -> None:
         """Greedy selection in the order of time."""
