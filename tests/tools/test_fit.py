@@ -25,6 +25,23 @@ model = dict(min_objects=10)
 """
 
 
+EXEMPLARS = """
+_base_ = ['{root}/configs/exemplar_ped2.py']
+data_root = '{data}'
+cell = 4
+region = 4
+threshold = 0.05
+tensorboard = False
+"""
+MULDE = CONFIG.replace(
+    'model = dict(min_objects=10)',
+    """model = dict(min_objects=10, attributes=dict(speed=dict(
+    density=dict(_delete_=True, type='MULDEDensity', units=(32, 32), steps=150, lr=3e-3, 
+        sigma_low=0.05, components=2))))
+""",
+)
+
+
 @pytest.fixture(scope='module')
 def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp('fit')
@@ -41,9 +58,9 @@ def config(tmp_path_factory):
             if first <= i < first + 8:
                 mask[28:48] = 255
             cv2.imwrite(str(masks / f'{i:03d}.png'), mask)
-    path = folder / 'fit.py'
-    path.write_text(CONFIG.format(root=ROOT, data=data, cache=folder / 'cache'))
-    return path
+    for name, text in (('fit', CONFIG), ('exemplars', EXEMPLARS), ('mulde', MULDE)):
+        (folder / f'{name}.py').write_text(text.format(root=ROOT, data=data, cache=folder / 'cache'))
+    return folder / 'fit.py'
 
 
 def test_fit_and_test(config, train, test, tmp_path):
@@ -59,6 +76,18 @@ def test_fit_and_test(config, train, test, tmp_path):
     train([str(config), '--work-dir', str(work), '--resume'])
     again = torch.load(work / 'epoch_1.pth', weights_only=True)['state_dict']
     assert all(torch.equal(state[key], again[key]) for key in state)
+
+
+# Exemplars belong to places, so that walking where nobody walked before scores, too.
+@pytest.mark.parametrize(('name', 'least'), [('exemplars', 0.8), ('mulde', 0.9)])
+def test_other_methods_and_densities_find_the_runner(name, least, config, train, test, tmp_path):
+    config, out = config.with_name(f'{name}.py'), tmp_path / 'metrics.json'
+    train([str(config), '--work-dir', str(tmp_path / 'work')])
+    checkpoint = str(tmp_path / 'work' / 'epoch_1.pth')
+    test([str(config), checkpoint, '--out', str(out), '--work-dir', str(tmp_path / 'test')])
+    metrics = json.loads(out.read_text())['metrics']
+    assert metrics['one_class/auc_unsmoothed'] > least
+    assert {'space/rbdc', 'space/tbdc', 'pixel/auc'} <= set(metrics)
 
 
 def test_an_interrupted_pass_goes_on_with_the_measured_clips(config, train, tmp_path, monkeypatch):

@@ -153,7 +153,7 @@ TASKS = {
 OTHER_DATA = {'MULDE': (SNIPPETS, _write_snippets)}
 INDEX = yaml.safe_load((ROOT / 'configs/model-index.yml').read_text(encoding='utf-8'))
 #: Registered methods that are fitted, without gradients and validation: tests/tools/test_fit.py.
-FITTED = {'AttributeDetector'}
+FITTED = {'AttributeDetector', 'ExemplarDetector'}
 #: Metrics that only these use.
 FITTED_METRICS = {'OneClassMetric', 'PixelLevelMetric'}
 #: Experiment: the entry of a method of the index that has something to train.

@@ -35,5 +35,5 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = [dict(type='FrameScoreMetric')]
+val_evaluator = [dict(type='OneClassMetric')]
 test_evaluator = val_evaluator

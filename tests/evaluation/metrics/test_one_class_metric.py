@@ -46,6 +46,16 @@ def test_scaling_each_clip_is_told(caplog):
     assert 'this leaks the test clip' in metric.protocol['one_class/auc_unsmoothed']
 
 
+def test_a_method_that_scales_its_components_per_clip_is_told():
+    metric = OneClassMetric(['none'])
+    metric.process({}, list(samples()))
+    metric.numbers()
+    assert 'leaks' not in metric.protocol['one_class/auc_unsmoothed']
+    metric.process({}, list(samples(score_normalisation='per_clip')))
+    metric.numbers()
+    assert '(per_clip): this leaks the test clip' in metric.protocol['one_class/auc_unsmoothed']
+
+
 def test_faults():
     metric = OneClassMetric()
     (first, *_) = samples()

@@ -49,6 +49,8 @@ class OneClassMetric(ProtocolMetric):
             raise ConfigError('OneClassMetric: smoothing is empty')
         self.macro_mode = choose('macro_mode', macro_mode, ('skip', 'prepend_normal'))
         self.normalize_per_clip = normalize_per_clip
+        #: Whether the method scaled the components of its scores per clip, as it says in ``score_normalisation``.
+        self.per_clip = False
         keys = [f'{name}_{smoothing.key}' for smoothing in self.smoothings for name in ('auc', 'macro_auc')]
         self.higher_is_better = dict.fromkeys(keys, True)
 
@@ -57,6 +59,8 @@ class OneClassMetric(ProtocolMetric):
         """How each number is computed, by its full key."""
         texts = {}
         ending = ', ties count half'
+        if self.per_clip:
+            ending += '; the components of each clip scaled to 0..1 by the method (per_clip): this leaks the test clip'
         if self.normalize_per_clip:
             ending += '; each clip scaled to 0..1 by its own minimum and maximum: this leaks the test clip'
         for smoothing in self.smoothings:
@@ -85,12 +89,14 @@ class OneClassMetric(ProtocolMetric):
         if not np.isfinite(scores).all():
             raise DataError(f'{video_id}: {int((~np.isfinite(scores)).sum())} of {frames} scores are NaN or infinite')
         labels = intervals_to_mask(field_of(sample, 'gt_intervals', name), frames)
-        return {'sample_id': video_id, 'scores': scores.astype(np.float64), 'labels': labels}
+        per_clip = sample.get('score_normalisation') == 'per_clip'
+        return {'sample_id': video_id, 'scores': scores.astype(np.float64), 'labels': labels, 'per_clip': per_clip}
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Both AUCs for each smoothing, by name without prefix."""
         results = self.checked(results)
         labels = [result['labels'] for result in results]
+        self.per_clip = any(result['per_clip'] for result in results)
         if self.normalize_per_clip:
             self.log(
                 'normalize_per_clip scales each test clip by its own minimum and maximum. This leaks the test clip: do '
