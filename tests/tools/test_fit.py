@@ -36,7 +36,7 @@ tensorboard = False
 MULDE = CONFIG.replace(
     'model = dict(min_objects=10)',
     """model = dict(min_objects=10, attributes=dict(speed=dict(
-    density=dict(_delete_=True, type='MULDEDensity', units=(32, 32), steps=150, lr=3e-3, 
+    density=dict(_delete_=True, type='MULDEDensity', units=(32, 32), steps=150, lr=3e-3,
         sigma_low=0.05, components=2))))
 """,
 )

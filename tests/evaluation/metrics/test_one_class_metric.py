@@ -47,13 +47,12 @@ def test_scaling_each_clip_is_told(caplog):
 
 
 def test_a_method_that_scales_its_components_per_clip_is_told():
-    metric = OneClassMetric(['none'])
-    metric.process({}, list(samples()))
-    metric.numbers()
-    assert 'leaks' not in metric.protocol['one_class/auc_unsmoothed']
-    metric.process({}, list(samples(score_normalisation='per_clip')))
-    metric.numbers()
-    assert '(per_clip): this leaks the test clip' in metric.protocol['one_class/auc_unsmoothed']
+    for more, is_told in (({}, False), (dict(score_normalisation='per_clip'), True)):
+        metric = OneClassMetric(['none'])
+        metric.process({}, list(samples(**more)))
+        metric.numbers()
+        text = metric.protocol['one_class/auc_unsmoothed']
+        assert ('scaled to 0..1 by the method (per_clip): this leaks the test clip' in text) is is_told
 
 
 def test_faults():
