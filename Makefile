@@ -34,13 +34,15 @@ demo: install  ## Render synthetic videos, train FG-CLIP on them, test it: about
 	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA)
 	$(BIN)/python tools/train.py configs/fgclip_demo.py --work-dir $(DEMO_DIR) $(or $(ARGS),--resume)
 	$(BIN)/python tools/test.py configs/fgclip_demo.py "$(call last,$(DEMO_DIR))" \
-	  --work-dir $(DEMO_DIR)/test --out $(DEMO_DIR)/metrics.json --show-dir $(DEMO_DIR)/pictures
+	  --work-dir $(DEMO_DIR)/test --out $(DEMO_DIR)/metrics.json --show-dir $(DEMO_DIR)/pictures \
+	  --report $(DEMO_DIR)/report
 	@echo
 	@echo "log          $$(ls -t $(DEMO_DIR)/*/*.log | grep -v '^$(DEMO_DIR)/test/' | head -n 1)"
 	@echo "TensorBoard  $(BIN)/tensorboard --logdir $(DEMO_DIR)"
 	@echo "checkpoint   $(call last,$(DEMO_DIR))"
 	@echo "metrics      $(DEMO_DIR)/metrics.json, scores of every frame in $(DEMO_DIR)/metrics.npz"
 	@echo "pictures     $(DEMO_DIR)/pictures"
+	@echo "report       $(DEMO_DIR)/report/index.html: the held-out videos with player, curve, events"
 
 demo-features: install  ## Extract features of the synthetic videos and of blanked frames, for the weakly supervised demos
 	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA)

@@ -8,6 +8,7 @@ import argparse
 import copy
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +105,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         config[key] = None
 
     runner = VADRunner.from_cfg(config)
+    if untrained:
+        runner.init_weights()
+    calibration = use_calibration(runner, args.config, '' if untrained else args.checkpoint, weights)
     if args.report:
         from vadlab.engine.hooks.report_hook import ReportHook
 
-        runner.register_hook(ReportHook(args.report, run_info(args, config)), 'LOW')
-    if untrained:
-        runner.init_weights()
-    use_calibration(runner, args.config, '' if untrained else args.checkpoint, weights)
+        runner.register_hook(ReportHook(args.report, run_info(args, config, calibration)), 'LOW')
     metrics = runner.test()
     protocol: dict[str, str] = {}
     for metric in runner.test_evaluator.metrics:
@@ -132,31 +133,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run_info(args: argparse.Namespace, config: Any) -> Any:
+def run_info(args: argparse.Namespace, config: Any, calibration: Any) -> Any:
     """What the report's pages say about the run."""
     from vadlab.structures.video_result import RunInfo
 
     checkpoint = '' if args.checkpoint == NO_CHECKPOINT else args.checkpoint
     protocol = 'test set of the config; the metrics are in the list of videos'
-    return RunInfo(args.config, checkpoint, config.model.type, protocol=protocol)
+    run = RunInfo(args.config, checkpoint, config.model.type, protocol=protocol)
+    if calibration is None:
+        return run
+    return replace(run, thresholds=calibration.thresholds, calibration=calibration.calibration)
 
 
-def use_calibration(runner: Any, config: str, checkpoint: str, weights: Any) -> None:
-    """Let metrics of frame scores also use the threshold that ``tools/calibrate.py`` wrote beside the checkpoint."""
+def use_calibration(runner: Any, config: str, checkpoint: str, weights: Any) -> Any:
+    """Let metrics of frame scores also use the threshold that ``tools/calibrate.py`` wrote beside the checkpoint.
+
+    Returns:
+        CalibrationFile | None: The calibration, if there is one for these weights.
+    """
     from vadlab.checkpoints.weights_hash import weights_sha256
     from vadlab.evaluation.calibration import calibration_path, find_calibration
     from vadlab.evaluation.metrics import FrameScoreMetric
 
     if not calibration_path(checkpoint, config).is_file():
-        return
+        return None
     found = find_calibration(checkpoint, config)
     assert found is not None
     if why := found.why_other(weights_sha256(runner.model.state_dict() if weights is None else weights)):
         runner.logger.warning(f'{found.path} is not used: {why}')
-        return
+        return None
     for metric in runner.test_loop.evaluator.metrics:
         if isinstance(metric, FrameScoreMetric):
             metric.calibrate(found.thresholds.high, f'{found.path}: {found.thresholds.source}')
+    return found
 
 
 def write_report(

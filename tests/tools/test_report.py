@@ -23,6 +23,7 @@ def test_test_set_becomes_a_report_with_boxes_truth_and_metrics(train, test, tin
     pages = [data_of(report / video['page']) for video in videos]
     assert all((report / 'pages' / page['video']['src']).is_file() for page in pages)
     assert any(page['boxes'] for page in pages)
+    assert any('Normal' in video['labels'] for video in videos) or any(video['labels'] for video in videos)
     assert any(page['truth'] for page in pages)
     assert all(page['frames'] == 24 for page in pages)
     text = (report / 'index.html').read_text('utf-8')

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -60,7 +61,7 @@ class ReportHook(Hook):
             scores = sample.get('pred_scores')
             if isinstance(scores, torch.Tensor) and sample.get('video_id') is not None and scores.numel():
                 names = () if isinstance(classes, dict) else tuple(map(str, classes))
-                self._report.add(sample_result(sample, names, thresholds))
+                self._report.add(sample_result(sample, names, thresholds), sample.get('class_name') or '')
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write the list with the metrics and their protocols."""
@@ -70,7 +71,10 @@ class ReportHook(Hook):
         protocols: dict[str, str] = {}
         for metric in runner.test_evaluator.metrics:
             protocols.update(getattr(metric, 'protocol', None) or {})
-        lines = [f'{name} {value:.4f}' for name, value in (metrics or {}).items() if isinstance(value, float)]
-        lines += sorted(set(protocols.values()))
-        self._report.run = replace(self._report.run, protocol='; '.join(lines))
+        lines = [
+            f'{name} {value:.4f}: {protocols.get(name, "")}'.rstrip(': ')
+            for name, value in (metrics or {}).items()
+            if isinstance(value, float) and math.isfinite(value)
+        ]
+        self._report.run = replace(self._report.run, protocol='\n'.join(lines))
         self.page = self._report.close()

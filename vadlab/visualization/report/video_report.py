@@ -31,7 +31,7 @@ _RUN_SHAPE = {'format': str, 'id': str, 'run': {str: Any}}
 _ENTRY_SHAPE = {
     'name': str, 'page': str, 'error?': str, 'score?': float, 'labels': [str], 'events': int, 'event_s': float,
     'duration_s': float, 'frames': int, 'truth?': int, 'strip?': str, 'strip_frames': int, 'aspect': float,
-    'spark': str, 'spark_events': [[float]], 'media?': {str: Any},
+    'spark': str, 'spark_events': [[float]], 'media?': {str: Any}, 'true_class?': str,
 }  # fmt: skip
 
 
@@ -93,13 +93,14 @@ class VideoReport:
             shutil.rmtree(self.folder / part, ignore_errors=True)
         return None
 
-    def add(self, result: VideoResult) -> Path:
+    def add(self, result: VideoResult, true_class: str = '') -> Path:
         """Write the page of a video, and add it to the list.
 
         A video that cannot be shown is no reason to fail: its page has the curve, and says why the video is missing.
 
         Args:
             result (VideoResult): The result; one with ``error`` becomes an entry of the list with the reason.
+            true_class (str): Annotated class of the video, if it is known.
 
         Returns:
             Path: The page.
@@ -108,7 +109,7 @@ class VideoReport:
         page = self.folder / 'pages' / f'{slug}.html'
         media = self._write_media(result, slug) if result.error is None else {}
         entry = index_entry(result, f'pages/{slug}.html', media.get('strip'), media.get('strip_frames', 0))
-        entry['media'] = media
+        entry |= {'media': media, 'true_class': readable(true_class)}
         shown = {
             'src': f'../{media["src"]}' if media.get('src') else None,
             'why': media.get('why', ''),
@@ -151,8 +152,7 @@ class VideoReport:
             root='',
             run=self.run,
             entries=entries,
-            labels=sorted({label for entry in entries for label in entry['labels']}),
-            has_truth=any(entry['truth'] is not None for entry in entries),
+            labels=sorted({label for entry in entries for label in _classes(entry)}),
             data={'report': self.id, 'title': self.title, 'videos': [_for_script(entry) for entry in entries]},
         )
         self._index_written = time.monotonic()
@@ -259,4 +259,10 @@ def _stamp(path: str) -> list[Any]:
 
 
 def _for_script(entry: dict[str, Any]) -> dict[str, Any]:
-    return {key: entry[key] for key in ('name', 'page', 'score', 'labels', 'events', 'duration_s', 'error')}
+    shown = {key: entry[key] for key in ('name', 'page', 'score', 'events', 'duration_s', 'error')}
+    return {**shown, 'labels': _classes(entry)}
+
+
+def _classes(entry: dict[str, Any]) -> list[str]:
+    """Classes by which the list is filtered: those of the events and the true one."""
+    return list(dict.fromkeys([*entry['labels'], *filter(None, [entry.get('true_class')])]))

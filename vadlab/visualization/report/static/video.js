@@ -360,7 +360,7 @@
   let colours = {};
   function readColours() {
     const style = getComputedStyle(document.documentElement);
-    for (const name of ['ink', 'muted', 'line', 'score', 'event', 'event-edge', 'truth', 'threshold', 'box', 'missed']) colours[name] = style.getPropertyValue('--' + name).trim();
+    for (const name of ['ink', 'muted', 'line', 'score', 'event', 'event-edge', 'truth', 'threshold', 'missed']) colours[name] = style.getPropertyValue('--' + name).trim();
   }
 
   function surface(canvas) {
@@ -624,6 +624,7 @@
 
   // --------------------------------------------------------------------------------------------------------- boxes
 
+  const PALETTE = ['#d94816', '#1f5fae', '#1d7a3a', '#8a3fc0', '#a05a00', '#00747f']; // of tracks, with white text
   const boxes = data.boxes ? {
     frames: V.int32(data.boxes.frames), xyxyn: V.float32(data.boxes.xyxyn), scores: V.float32(data.boxes.scores),
     tracks: V.int32(data.boxes.tracks), labels: V.int32(data.boxes.labels), reasons: V.int32(data.boxes.reasons), words: data.boxes.words,
@@ -671,15 +672,16 @@
     context.textBaseline = 'middle';
     for (const box of found) {
       const [x1, y1, x2, y2] = box.corners;
+      const colour = box.track > 0 ? PALETTE[box.track % PALETTE.length] : PALETTE[0];
       const [x, y] = [left + x1 * w, above + y1 * h];
       context.lineWidth = 2 * ratio;
-      context.strokeStyle = colours.box;
+      context.strokeStyle = colour;
       context.strokeRect(x, y, (x2 - x1) * w, (y2 - y1) * h);
       const text = [box.label, number(box.score)].filter(Boolean).join(' ');
       const wide = context.measureText(text).width + 8 * ratio;
       const line = 18 * ratio;
       const textY = y - line >= 0 ? y - line : y;
-      context.fillStyle = colours.box;
+      context.fillStyle = colour;
       context.fillRect(Math.min(x - ratio, width - wide), textY, wide, line);
       context.fillStyle = '#fff';
       context.fillText(text, Math.min(x - ratio, width - wide) + 4 * ratio, textY + line / 2);
