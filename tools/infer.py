@@ -179,8 +179,10 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
         feature_config=args.feature_config,
     )
     inferencer.use_prompts(prompts, negatives)
-    if args.boxes or args.heat_map:
-        inferencer.localizer()  # refuse now what cannot be found
+    if args.boxes:
+        inferencer.box_finder()  # refuse now what cannot be found
+    if args.heat_map:
+        inferencer.localizer()
     if given is not None:
         source = 'given on the command line' if 'high' in given else inferencer.chosen_thresholds().source
         chosen = inferencer.chosen_thresholds()

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.structures import InstanceData
 
 from vadlab.datasets.video import index_video
+from vadlab.evaluation.functional.box_tracks import link_boxes
 from vadlab.evaluation.functional.ground_truth import match_lengths
 from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.utils.errors import ConfigError, DataError
@@ -18,6 +20,8 @@ from vadlab.utils.read_ahead import read_ahead
 from .base_inferencer import build_steps, steps_of_test
 from .scored_video import ScoredVideo
 from .video_inputs import VideoSource
+
+_MOST_BYTES = 2**32  # of the frames of a video
 
 
 class PipelineScorer:
@@ -39,6 +43,10 @@ class PipelineScorer:
         self.model = model
         self.classes = tuple(config.model.get('classes') or ())
         self.pipeline = build_steps(steps)
+        sizes = [step['size'] for step in steps if step['type'] == 'DecodeFrames']
+        takes_all = 'TakeAllFrames' in [step['type'] for step in steps]
+        #: Memory per frame, if all frames of a video are read at once.
+        self.frame_bytes = int(np.prod(sizes[0] if np.ndim(sizes[0]) else (sizes[0],) * 2)) * 3 if takes_all else None
         self.workers = workers
         self.fps = fps
 
@@ -59,15 +67,28 @@ class PipelineScorer:
         if source.frames is not None:
             raise DataError(f'{type(self.model).__name__} is tested on files, so it does not take arrays.')
         none = np.zeros((0, 2), np.int64)
+        self._check_memory(source)
         sample = dict(video_path=source.path, video_id=source.name, label=0, caption='', regions=[], intervals=none)
+        sample |= dict(class_intervals=[], class_name=None, has_truth=False, truth_frames=None, pixel_truth=None)
         try:
-            packed = self.pipeline({**sample, 'class_intervals': [], 'class_name': None})
+            packed = self.pipeline(sample)
         except KeyError as error:
             raise ConfigError(
                 f'The test pipeline of {type(self.model).__name__} needs {error}, which a video without annotation '
                 'does not have.'
             ) from error
         return packed
+
+    def _check_memory(self, source: VideoSource) -> None:
+        """Refuse a video that would not fit into memory, if the method sees all frames at once."""
+        if self.frame_bytes is None:
+            return
+        need = index_video(source.path).total_frames * self.frame_bytes
+        if need > _MOST_BYTES:
+            raise DataError(
+                f'{source.path}: {type(self.model).__name__} takes all frames at once, {need / 2**30:.1f} GiB; at most '
+                f'{_MOST_BYTES / 2**30:.0f} GiB are read. Cut the video into parts.'
+            )
 
     def _score(self, source: VideoSource, packed: dict) -> ScoredVideo:
         (sample,) = self.model.test_step(pseudo_collate([packed]))
@@ -90,4 +111,20 @@ class PipelineScorer:
             inds,
             self.classes if classes is not None else (),
             None if classes is None else match_lengths(source.name, classes.cpu().numpy(), total, 'pad_last')[0][inds],
+            boxes=_boxes_of(sample.get('pred_detections')),
         )
+
+
+def _boxes_of(detections: InstanceData | None) -> InstanceData | None:
+    """Boxes of a method in the form of a result; None without any."""
+    if detections is None:
+        return None
+    found = InstanceData()
+    found.frame_inds = np.asarray(detections.frame_inds, np.int64)
+    found.boxes_xyxy = np.asarray(detections.boxes_xyxy, np.float32).reshape(-1, 4)
+    found.scores = np.asarray(detections.scores, np.float32)
+    found.track_ids = link_boxes(found.frame_inds, found.boxes_xyxy)
+    count = len(found.scores)
+    found.labels = list(detections.get('labels', [''] * count))
+    found.reasons = list(detections.get('reasons', [''] * count))
+    return found

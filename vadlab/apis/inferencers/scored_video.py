@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from mmengine.structures import InstanceData
 
 from vadlab.structures.video_result import VideoResult
 
@@ -16,6 +17,7 @@ class ScoredVideo:
     Attributes:
         source (VideoSource): The video.
         error (str | None): Why it could not be scored; the other fields are then unused.
+        boxes (InstanceData | None): All boxes of a method that finds objects, not only those of events.
     """
 
     source: VideoSource
@@ -27,6 +29,7 @@ class ScoredVideo:
     classes: tuple[str, ...] = ()
     class_scores: np.ndarray | None = None
     error: str | None = None
+    boxes: InstanceData | None = None
 
     def result(self) -> VideoResult:
         """A result without events."""

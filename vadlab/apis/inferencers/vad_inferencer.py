@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.structures import InstanceData
+from torch import nn
 
 from vadlab.evaluation.calibration import CalibrationFile, find_calibration
 from vadlab.evaluation.functional.events import explain_events, find_events
-from vadlab.structures.video_result import RUN_FILE, RunInfo, Thresholds, VideoResult
+from vadlab.structures.video_result import RUN_FILE, Event, RunInfo, Thresholds, VideoResult
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.progress import ProgressBar
 
@@ -99,8 +101,8 @@ class VADInferencer(BaseInferencer):
         name = self.config.model.type
         if hasattr(self.model, 'concepts'):
             raise ConfigError(f'{name} captions images. Use CaptionInferencer, or python tools/infer.py.')
-        if not hasattr(self.model, 'predict') and not hasattr(self.model, 'score'):
-            raise ConfigError(f'{name} is no detector: it does not score videos.')
+        if isinstance(getattr(self.model, 'heads', None), nn.ModuleDict):
+            raise ConfigError(f'{name} names classes of clips. Use ClipInferencer, or python tools/infer.py.')
 
     # --------------------------------------------------------------------------------------------------- what is scored
 
@@ -202,7 +204,7 @@ class VADInferencer(BaseInferencer):
         """
         sources = find_sources(inputs)
         self.use_prompts(prompts, negatives)
-        localizer = self.localizer() if boxes else None
+        localizer = self.box_finder() if boxes else None
         info = self.run_info()
         if boxes:
             info = replace(info, protocol=f'{info.protocol}; boxes from proposals')
@@ -223,6 +225,8 @@ class VADInferencer(BaseInferencer):
                 result = self.with_events(scored, info.thresholds)
                 if localizer is not None and result.error is None:
                     result.boxes = localizer.boxes(result, scored.source)
+                elif boxes and scored.boxes is not None:
+                    result.boxes = boxes_in_events(scored.boxes, result.events)
                 if out is not None:
                     result.save(out)
                 done += 1
@@ -237,6 +241,14 @@ class VADInferencer(BaseInferencer):
             ConfigError: The method finds no boxes.
         """
         return Localizer(self.model, self.scorer)
+
+    def box_finder(self) -> Localizer | None:
+        """Finds boxes of events; None for a method that predicts boxes with its scores.
+
+        Raises:
+            ConfigError: The method finds no boxes.
+        """
+        return None if isinstance(self.scorer, PipelineScorer) else self.localizer()
 
     def heat_maps(self, video: VideoInput, frame_inds: Sequence[int], prompt: str) -> np.ndarray:
         """How similar each place of some frames is to a prompt; see :meth:`Localizer.heat_maps`.
@@ -260,6 +272,8 @@ class VADInferencer(BaseInferencer):
             events = explain_events(
                 events, result.frame_inds, result.class_scores, result.classes, self._normal(result)
             )
+        elif scored.boxes is not None:
+            events = tuple(_named_by_boxes(event, scored.boxes) for event in events)
         result.events, result.threshold = events, thresholds
         return result
 
@@ -267,6 +281,25 @@ class VADInferencer(BaseInferencer):
         head: Any = getattr(self.model, 'score_head', None)
         name = head.normal_class if head is not None else 'Normal'
         return result.classes.index(name) if name in result.classes else 0
+
+
+def _named_by_boxes(event: Event, boxes: InstanceData) -> Event:
+    """An event with the label and the reason of its highest box, if there is one."""
+    rows = np.flatnonzero((boxes.frame_inds >= event.start) & (boxes.frame_inds < event.end))
+    if not len(rows):
+        return event
+    best = int(rows[np.argmax(boxes.scores[rows])])
+    return replace(event, label=boxes.labels[best] or None, reason=boxes.reasons[best])
+
+
+def boxes_in_events(boxes: InstanceData, events: Sequence[Event], most: int = 3) -> InstanceData:
+    """The highest boxes of each frame that lies in an event."""
+    kept = []
+    for frame in np.unique(boxes.frame_inds).tolist():
+        if any(event.start <= frame < event.end for event in events):
+            rows = np.flatnonzero(boxes.frame_inds == frame)
+            kept += rows[np.argsort(-boxes.scores[rows], kind='stable')[:most]].tolist()
+    return boxes[np.array(kept, np.int64)]
 
 
 def sampling_of(text: str) -> int | str:

@@ -1,0 +1,87 @@
+"""Methods without a stream of their own are scored through their test pipeline."""
+
+import numpy as np
+import pytest
+from mmengine.structures import InstanceData
+
+from vadlab.apis.inferencers.pipeline_scorer import PipelineScorer
+from vadlab.apis.inferencers.scored_video import ScoredVideo
+from vadlab.apis.inferencers.vad_inferencer import VADInferencer, boxes_in_events
+from vadlab.apis.inferencers.video_inputs import VideoSource, find_sources
+from vadlab.structures.video_result import Event, Thresholds
+from vadlab.utils.config import load_config
+from vadlab.utils.errors import ConfigError
+
+
+@pytest.fixture(scope='module')
+def inferencer(tiny):
+    return VADInferencer(tiny / 'config.py', tiny / 'weights.pth', sampling='test')
+
+
+def boxes(frames, scores):
+    found = InstanceData()
+    found.frame_inds = np.array(frames)
+    found.boxes_xyxy = np.zeros((len(frames), 4), np.float32)
+    found.scores = np.array(scores, np.float32)
+    found.track_ids = np.arange(len(frames))
+    found.labels = [f'label {score}' for score in scores]
+    found.reasons = [f'reason {score}' for score in scores]
+    return found
+
+
+def test_the_pipeline_gives_the_scores_of_the_stream(inferencer, videos):
+    """Two ways to the same frames and the same model."""
+    scorer = PipelineScorer(inferencer.model, inferencer.config)
+    found = {scored.source.name: scored for scored in scorer(find_sources(videos))}
+    for result in inferencer(videos):
+        scored = found[result.name]
+        np.testing.assert_allclose(scored.scores, result.scores, atol=1e-6)
+        assert scored.frame_inds.tolist() == result.frame_inds.tolist()
+        assert scored.times.tolist() == result.times.tolist()
+        assert (scored.fps, scored.size) == (result.fps, result.size)
+
+
+def test_a_damaged_video_has_its_reason(inferencer, tmp_path):
+    (tmp_path / 'a.mp4').touch()
+    (scored,) = PipelineScorer(inferencer.model, inferencer.config)(find_sources(tmp_path))
+    assert 'zero bytes' in scored.error
+    array = VideoSource('', 'array_0', np.zeros((2, 8, 8, 3), np.uint8))
+    (scored,) = PipelineScorer(inferencer.model, inferencer.config)([array])
+    assert 'does not take arrays' in scored.error
+
+
+def test_all_frames_at_once_are_refused_if_they_do_not_fit(tiny, inferencer, videos, monkeypatch):
+    steps = [dict(type='ProbeVideo'), dict(type='TakeAllFrames'), dict(type='DecodeFrames', size=32)]
+    steps.append(dict(type='PackOneClassInputs'))
+    config = load_config(tiny / 'config.py', {'test_dataloader.dataset.pipeline': steps})
+    scorer = PipelineScorer(inferencer.model, config)
+    assert scorer.frame_bytes == 32 * 32 * 3
+    monkeypatch.setattr('vadlab.apis.inferencers.pipeline_scorer._MOST_BYTES', 24 * 32 * 32 * 3 - 1)
+    (scored,) = scorer(find_sources(videos[0]))
+    assert 'FGCLIP takes all frames at once' in scored.error
+
+
+def test_a_pipeline_that_needs_an_annotation_says_which(tiny, inferencer, videos):
+    steps = [dict(type='LoadFeatures')]
+    config = load_config(tiny / 'config.py', {'test_dataloader.dataset.pipeline': steps})
+    with pytest.raises(ConfigError, match="needs 'feature_paths'"):
+        list(PipelineScorer(inferencer.model, config)(find_sources(videos[0])))
+
+
+def test_the_highest_box_of_an_event_is_its_reason(inferencer):
+    source = VideoSource('a.mp4', 'a.mp4')
+    scores = np.array([0.1, 0.9, 0.9, 0.1, 0.1], np.float32)
+    found = boxes([0, 1, 2, 2, 4], [9.0, 1.0, 3.0, 2.0, 8.0])
+    scored = ScoredVideo(source, 25.0, (8, 8), scores, np.arange(5) / 25, np.arange(5), boxes=found)
+    result = inferencer.with_events(scored, Thresholds(0.5, 0.5))
+    (event,) = result.events
+    assert (event.start, event.end, event.label, event.reason) == (1, 3, 'label 3.0', 'reason 3.0')
+
+
+def test_only_the_highest_boxes_of_event_frames_are_kept():
+    found = boxes([0, 1, 1, 1, 2, 5], [9.0, 1.0, 3.0, 2.0, 4.0, 7.0])
+    kept = boxes_in_events(found, [Event(1, 3, 2, 0, 0, 0, 0.9)], most=2)
+    assert kept.frame_inds.tolist() == [1, 1, 2]
+    assert kept.scores.tolist() == [3.0, 2.0, 4.0]
+    assert kept.labels == ['label 3.0', 'label 2.0', 'label 4.0']
+    assert len(boxes_in_events(found, [])) == 0
