@@ -116,13 +116,15 @@ def test_dumped_config_says_the_same(path, tmp_path):
 @pytest.mark.parametrize('path', [p for p in EXPERIMENTS if p.stem.startswith('fgclip')], ids=lambda p: p.stem)
 def test_one_variable_reaches_every_place(path):
     config = load_config(path, {'num_frames': 7, 'image_size': 96, 'blank_pixels': True, 'data_root': '/somewhere'})
-    assert config.model.vision.image_size == 96
+    keeps_aspect = config.get('max_patches') is not None  # FG-CLIP 2's frames have no fixed size
+    assert config.model.vision.get('image_size') == (None if keeps_aspect else 96)
     for name in LOADERS:
         dataset = config[name].dataset
         assert dataset.data_root == '/somewhere'
         steps = {step.type: step for step in dataset.pipeline}
         assert steps['SampleFrames'].num_frames == 7
-        assert steps['DecodeFrames'].size == 96
+        assert steps['DecodeFrames'].size == (None if keeps_aspect else 96)
+        assert steps['DecodeFrames'].max_patches == config.get('max_patches')
         assert steps['BlankFrames'].enabled is True
 
 

@@ -15,6 +15,7 @@ from scipy.io import savemat
 
 from tests.datasets.formats.wildlife_layouts.test_wildlife_layouts import AR, write_workbook
 from tests.datasets.wildlife_clips import tone, write_clip, write_wav
+from tests.models.released_fgclip2 import write_released, write_tokenizer
 from tools.eval_captions import read_candidates, read_captions
 from vadlab.apis.checked_files import cached_check
 from vadlab.apis.features.comparison import FeatureSet
@@ -64,10 +65,11 @@ from vadlab.evaluation.region_files import DETECTION_COLUMNS, TRACK_COLUMNS, rea
 from vadlab.evaluation.score_files import read_scores
 from vadlab.models.checkpoints import load_clip_checkpoint
 from vadlab.models.checkpoints.concept_prompts import read_concept_features, read_concepts
+from vadlab.models.checkpoints.fgclip2_loading import read_fgclip2
 from vadlab.models.checkpoints.hugging_face_folder import read_folder_weights
 from vadlab.models.data_preprocessors.audio_visual_data_preprocessor import read_statistics
 from vadlab.models.heads.codebook import load_codebook, read_names, save_codebook
-from vadlab.models.tokenizers import CLIPTokenizer, WordVocabulary
+from vadlab.models.tokenizers import CLIPTokenizer, HuggingFaceTokenizer, WordVocabulary
 from vadlab.structures.video_result import Calibration, Event, RunInfo, Thresholds, VideoResult
 from vadlab.text.document_frequencies import DocumentFrequencies
 from vadlab.utils.json_file import read_json, read_json_lines
@@ -419,6 +421,9 @@ READERS = [
     Reader('document frequencies', 'vadlab/text/document_frequencies.py', 'df.npz', 'npz', _frequencies, lambda d: DocumentFrequencies.load(d / 'df.npz')),
     Reader('wordnet', 'vadlab/evaluation/functional/captions/wordnet.py', 'index.noun', 'text', _wordnet, lambda d: WordNet(d).synsets('cars')),
     Reader('word vocabulary', 'vadlab/models/tokenizers/word_vocabulary.py', 'v.json', 'json', _json({'words': ['<pad>', '<unk>', '<bos>', '<eos>', 'a']}), lambda d: WordVocabulary(d / 'v.json').encode('a')),
+    Reader('tokenizer', 'vadlab/models/tokenizers/hugging_face_tokenizer.py', 'tokenizer.json', 'json', lambda p: write_tokenizer(p.parent), lambda d: HuggingFaceTokenizer(d).encode('a man'), 0.4),
+    Reader('config of a tokenizer', 'vadlab/models/tokenizers/hugging_face_tokenizer.py', 'tokenizer_config.json', 'json', lambda p: write_tokenizer(p.parent), lambda d: HuggingFaceTokenizer(d).pad_id),
+    Reader('FG-CLIP 2 folder', 'vadlab/models/checkpoints/hugging_face_folder.py', 'config.json', 'json', lambda p: write_released(p.parent), lambda d: read_fgclip2(d)[1]),
     Reader('clip vocabulary', 'vadlab/models/tokenizers/clip_tokenizer.py', 'v.txt', 'text', _text('#version\na b\nc d\n'), lambda d: CLIPTokenizer(str(d / 'v.txt'))),
     Reader('concepts', 'vadlab/models/checkpoints/concept_prompts.py', 'c.json', 'json', _json({'Normal': ['calm', 'street'], 'Abuse': {'abuse': 1.0, 'hit': 0.4}}), lambda d: read_concepts(d / 'c.json', SHOWN)),
     Reader('concept features', 'vadlab/models/checkpoints/concept_prompts.py', 'c.npy', 'npy', _array(np.ones((2, 3), np.float32)), lambda d: read_concept_features(d / 'c.npy', SHOWN)),

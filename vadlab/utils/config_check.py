@@ -77,7 +77,8 @@ RANGES: dict[str, Range] = {
         + ['hidden_dims', 'channels', 'strides', 'base_channels', 'in_channels', 'teacher_width']
         + ['bottlenecks', 'num_tokens', 'prototypes', 'num_prototypes', 'neighbours', 'num_nearest']
         + ['pairs_per_step', 'refresh_every', 'min_pairs', 'topk', 'window', 'score_window', 'max_anchors', 'max_boxes']
-        + ['contrast_batch', 'chunk', 'output_size', 'grid_size', 'frame_interval', 'num_tiles', 'dpi'],
+        + ['contrast_batch', 'chunk', 'output_size', 'grid_size', 'frame_interval', 'num_tiles', 'dpi']
+        + ['num_patches', 'max_patches'],
         Range(1),
     ),
     **dict.fromkeys(
@@ -89,6 +90,7 @@ RANGES: dict[str, Range] = {
         + ['loss_weight', 'weight_l2', 'align_weight', 'distance_weight', 'feature_weight', 'kl_weight', 'logit_weight']
         + ['magnitude_weight', 'memory_weight', 'separation_weight', 'smoothness_weight', 'sparsity_weight']
         + ['triplet_weight', 'adapter_weight', 'margin', 'min_distance']
+        + ['contrast_weight', 'pair_weight', 'rank_weight', 'max_margin', 'max_similarity', 'pad_id']
         # counts that may be none
         + ['adapted_blocks', 'prompt_prefix', 'prompt_postfix', 'fusion_layer', 'sampling_ratio', 'num_bands']
         + ['num_times', 'band_width', 'time_width', 'decoder_layers', 'iterations'],

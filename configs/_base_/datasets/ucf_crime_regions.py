@@ -19,6 +19,12 @@ min_region_frames = 4  # minimum number of them within each region, in training
 test_min_region_frames = 0  # more than 0 lets the ground truth influence which frames are scored
 min_box_area = 0.005  # share of the frame; smaller boxes are dropped
 image_size = 224  # pixels; height and width
+max_patches = None  # a number keeps the aspect ratio instead: at most so many patches of 16 x 16 pixels (FG-CLIP 2)
+interpolation = 'bicubic'  # of frames: bilinear, bicubic, area
+tokenizer_path = None  # folder or Hugging Face id with a tokenizer.json (FG-CLIP 2); None for CLIP's tokenizer
+short_tokens = 77  # tokens of captions on the short path, for the log
+max_tokens = 248  # longer captions are cut
+region_tokens = None  # longer captions of regions are cut; None: max_tokens
 flip_prob = 0.5
 color_jitter = 0.2  # of brightness, contrast and saturation
 backend = 'auto'  # video reader: auto, pyav, opencv, decord
@@ -34,6 +40,21 @@ contrast_batch = None  # replaces batch_size in training, for models with a grad
 num_workers = 4
 
 cache = dict(dir=cache_dir, format=cache_format, max_gb=cache_gb) if cache_dir else None
+decode = dict(
+    type='DecodeFrames',
+    size=None if max_patches else image_size,
+    max_patches=max_patches,
+    interpolation=interpolation,
+    backend=backend,
+    cache=cache,
+)
+tokenize = dict(
+    type='TokenizeCaptions',
+    tokenizer=dict(type='HuggingFaceTokenizer', path=tokenizer_path) if tokenizer_path else dict(type='CLIPTokenizer'),
+    max_len=max_tokens,
+    short_len=short_tokens,
+    region_len=region_tokens,
+)
 train_pipeline = [
     dict(type='ProbeVideo'),
     dict(
@@ -43,21 +64,21 @@ train_pipeline = [
         min_region_frames=min_region_frames,
         candidates=cache_candidates if cache_dir else None,
     ),
-    dict(type='DecodeFrames', size=image_size, backend=backend, cache=cache),
+    decode,
     dict(type='RegionsToBoxes', min_box_area=min_box_area),
     dict(type='RandomFlip', prob=flip_prob),
     dict(type='ColorJitter', brightness=color_jitter, contrast=color_jitter, saturation=color_jitter),
     dict(type='BlankFrames', enabled=blank_pixels),
-    dict(type='TokenizeCaptions', tokenizer=dict(type='CLIPTokenizer')),
+    tokenize,
     dict(type='PackVADInputs'),
 ]
 test_pipeline = [
     dict(type='ProbeVideo'),
     dict(type='SampleFrames', num_frames=num_frames, mode='uniform', min_region_frames=test_min_region_frames),
-    dict(type='DecodeFrames', size=image_size, backend=backend, cache=cache),
+    decode,
     dict(type='RegionsToBoxes', min_box_area=min_box_area),
     dict(type='BlankFrames', enabled=blank_pixels),
-    dict(type='TokenizeCaptions', tokenizer=dict(type='CLIPTokenizer')),
+    tokenize,
     dict(type='PackVADInputs'),
 ]
 

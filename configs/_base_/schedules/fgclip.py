@@ -24,7 +24,7 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=lr_scale * lr_vision, weight_decay=weight_decay, fused=True),
     paramwise_cfg=dict(
         groups=dict(
-            temperatures=dict(pattern=r'logit_scale\w*', lr=lr_scale * lr_temperatures, weight_decay=0.0),
+            temperatures=dict(pattern=r'logit_(scale|bias)\w*', lr=lr_scale * lr_temperatures, weight_decay=0.0),
             projections=dict(pattern=r'\w+_projection\..*', lr=lr_scale * lr_projections),
             vision=dict(pattern=r'vision\..*', lr=lr_scale * lr_vision),
             text=dict(pattern=r'text\..*', lr=lr_scale * lr_text),

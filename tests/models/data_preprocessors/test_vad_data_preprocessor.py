@@ -58,3 +58,19 @@ def test_other_inputs_than_uint8_frames_are_rejected(video):
 def test_invalid_statistics_are_rejected():
     with pytest.raises(ConfigError, match='std positive'):
         VADDataPreprocessor(std=(1, 0, 1))
+
+
+def test_videos_of_different_sizes_are_padded_with_the_mean_on_request():
+    videos = [_video(2, 3, 4, 6), _video(2, 3, 8, 2)]
+    padding = VADDataPreprocessor(mean=(10, 20, 30), std=(2, 2, 2), pad=True)
+    out = padding({'inputs': videos})['inputs']
+    assert out.shape == (2, 2, 3, 8, 6)
+    alone = [padding({'inputs': [video]})['inputs'][0] for video in videos]
+    assert torch.equal(out[0, ..., :4, :], alone[0])
+    assert torch.equal(out[1, ..., :2], alone[1])
+    assert not out[0, ..., 4:, :].any()
+    assert not out[1, ..., 2:].any()
+    with pytest.raises(DataError, match='in the same batch'):
+        padding({'inputs': [_video(2, 3, 4, 6), _video(3, 3, 4, 6)]})
+    with pytest.raises(DataError, match='in the same batch'):
+        VADDataPreprocessor()({'inputs': videos})

@@ -38,8 +38,7 @@ def check_boxes(splits: list[SplitUnderTest], context: CheckContext) -> None:
 
 
 def check_captions(splits: list[SplitUnderTest], context: CheckContext) -> None:
-    """Check token lengths and ids, and count captions with non-ASCII text."""
-    has_long_path = bool(getattr(getattr(context.model, 'text', None), 'long_context_length', None))
+    """Check token lengths and ids, and compare captions of different languages side by side."""
     for split in splits:
         step, samples = split.transform('TokenizeCaptions'), split.samples
         if step is None or not samples:
@@ -49,9 +48,14 @@ def check_captions(splits: list[SplitUnderTest], context: CheckContext) -> None:
             tokenizer = TOKENIZERS.build(copy.deepcopy(step.get('tokenizer') or {'type': 'CLIPTokenizer'}))
         if not ok():
             continue
-        captions = [(s['video_id'], s['caption']) for s in samples if s.get('caption')]
+        tower = getattr(context.model, 'text', None)
+        short = getattr(tower, 'context_length', step.get('short_len', 77))
+        long_places = getattr(tower, 'long_context_length', None)
+        longest = min(step.get('max_len', 248), long_places or short)  # the model cuts what the pipeline leaves
+        region_longest = min(step.get('region_len') or longest, longest)
+        captions = [(s['video_id'], s['caption'], longest) for s in samples if s.get('caption')]
         captions += [
-            (s['video_id'], text)
+            (s['video_id'], text, region_longest)
             for s in samples
             for r in s.get('regions', [])
             for text in (r['caption'], *r.get('negatives', []))
@@ -59,21 +63,47 @@ def check_captions(splits: list[SplitUnderTest], context: CheckContext) -> None:
         if not captions:
             context.report.warn(check, 'there are none: nothing but frame scores can be tested')
             continue
-        longest = step.get('max_len', 248)
         size = context.config.model.get('text', {}).get('vocab_size', 49408)
-        encoded = {text: tokenizer.encode(text, max_len=10**6) for text in {text for _, text in captions}}
-        outside = [v for v, text in captions if not 0 <= min(encoded[text]) <= max(encoded[text]) < size]
-        long = [v for v, text in captions if len(encoded[text]) > 77]
-        cut = [v for v, text in captions if len(encoded[text]) > longest]
-        other = sum(not text.isascii() for _, text in captions)
+        encoded = {text: tokenizer.encode(text, max_len=10**6) for text in {text for _, text, _ in captions}}
+        outside = [v for v, text, _ in captions if not 0 <= min(encoded[text]) <= max(encoded[text]) < size]
+        long = [v for v, text, _ in captions if len(encoded[text]) > short]
+        cut = [v for v, text, limit in captions if len(encoded[text]) > limit]
         if outside:
             context.report.fail(check, f'token ids beyond the vocabulary of {size}: {names(outside)}')
         most = max(map(len, encoded.values()))
+        source = getattr(tokenizer, 'source', None)
+        name = type(tokenizer).__name__ + (f' of {source}' if source else '')
         text = f'{len(captions)} captions, {len(encoded)} of them distinct, longest {most} tokens'
-        context.report.passed(check, f'{text}, {len(long)} over 77')
-        if long and not has_long_path:
-            context.report.warn(check, f'{len(long)} captions are cut at 77 tokens: the text tower has no long path')
-        if cut:
-            context.report.warn(check, f'{len(cut)} captions are cut at {longest} tokens: {names(cut)}')
-        if other:
-            context.report.warn(check, f'{other} captions ({other / len(captions):.1%}) have non-ASCII text')
+        context.report.passed(check, f'{text}, {len(long)} over {short}; tokenizer: {name}')
+        rows = [(_language(text), text, len(encoded[text]), limit) for _, text, limit in captions]
+        for language in dict.fromkeys(row[0] for row in sorted(rows)):
+            own = [row for row in rows if row[0] == language]
+            context.report.passed(f'{split.name} {language}', _of_language(own, short, len(captions)))
+        if long and not long_places:
+            context.report.warn(
+                check, f'{len(long)} captions are cut at {short} tokens: the text tower has no long path'
+            )
+        elif cut:
+            limits = dict.fromkeys((longest, region_longest))
+            context.report.warn(
+                check, f'{len(cut)} captions are cut at {" and ".join(map(str, limits))} tokens: {names(cut)}'
+            )
+
+
+def _language(text: str) -> str:
+    """A guess from the script: Chinese with a Chinese character, English in ASCII, otherwise other."""
+    if any('\u3400' <= char <= '\u9fff' or '\uf900' <= char <= '\ufaff' for char in text):
+        return 'Chinese'
+    return 'English' if text.isascii() else 'other text'
+
+
+def _of_language(rows: list[tuple[str, str, int, int]], short: int, total: int) -> str:
+    """Token lengths of one language's captions, in the same form for each."""
+    lengths = np.array([length for _, _, length, _ in rows])
+    characters = sum(len(text) for _, text, _, _ in rows)
+    cut = np.mean([length > limit for _, _, length, limit in rows])
+    return (
+        f'{len(rows)} captions ({len(rows) / total:.1%}): {int(np.median(lengths))} tokens at the median, longest '
+        f'{lengths.max()}, {lengths.sum() / max(characters, 1):.2f} per character; {np.mean(lengths > short):.1%} over '
+        f'{short}, {cut:.1%} cut'
+    )

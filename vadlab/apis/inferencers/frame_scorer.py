@@ -27,8 +27,11 @@ _ANNOTATION_STEPS = ('RegionsToBoxes', 'TokenizeCaptions', 'PackVADInputs')
 
 
 def can_stream(model: nn.Module, config: Config) -> bool:
-    """Whether a method embeds frames one by one, and its test pipeline has no other steps than known ones."""
-    kinds = [step['type'] for step in steps_of_test(config)]
+    """Whether a method embeds frames one by one, and its test pipeline has known steps and one size of frames."""
+    steps = steps_of_test(config)
+    if any(step['type'] == 'DecodeFrames' and step.get('size') is None for step in steps):
+        return False  # frames of different videos do not fit into one batch
+    kinds = [step['type'] for step in steps]
     known = ('ProbeVideo', 'SampleFrames', 'DecodeFrames', *_PIXEL_STEPS, *_ANNOTATION_STEPS)
     return hasattr(model, 'embed_frames') and hasattr(model, 'score_embeds') and set(kinds) <= set(known)
 

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from vadlab.utils.errors import CheckpointError
 
-from ..backbones.clip_text_transformer import KEPT_POSITIONS
 from ..layers.activations import ACTIVATIONS
+from ..layers.long_positions import KEPT_POSITIONS
 from .clip_weights import CLIPWeights
+from .fgclip2_loading import check_generation
 
 EXTRAS = (
     'visual_projection.weight',
@@ -157,6 +158,7 @@ _OTHER_KINDS = (
 
 def _refuse_other_kinds(tensors: dict[str, Any], source: str) -> None:
     """Raise an error that names the kind of CLIP, if it is not supported."""
+    check_generation(tensors, source, wanted=1)
     for pattern, kind in _OTHER_KINDS:
         name = next((name for name in tensors if re.match(pattern, name)), None)
         if name is not None:

@@ -65,6 +65,11 @@ def _of_open_clip(config: Mapping[str, Any], source: str) -> dict[str, dict[str,
 
 def _of_hugging_face(config: Mapping[str, Any], source: str) -> dict[str, dict[str, Any]]:
     kind = config.get('model_type', 'clip')
+    if kind == 'fgclip2':
+        raise CheckpointError(
+            f'{source} is of FG-CLIP 2, but the model is a CLIP or FG-CLIP 1. Take a config of FG-CLIP 2, such as '
+            'configs/fgclip2_ucf.py, or the weights of FG-CLIP 1, such as qihoo360/fg-clip-base.'
+        )
     if isinstance(kind, str) and 'siglip' in kind:
         raise CheckpointError(
             f"{source}: {kind} is not a CLIP: its image tower has no class token, which VADLab's needs."

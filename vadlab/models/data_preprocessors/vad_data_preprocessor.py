@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor
 from vadlab.registry import MODELS
 from vadlab.utils.errors import DataError
 
-from .pixel_data_preprocessor import PixelDataPreprocessor, names_in_batch, packed_inputs
+from .pixel_data_preprocessor import CLIP_MEAN, CLIP_STD, PixelDataPreprocessor, names_in_batch, packed_inputs
 
 
 class WaitingVideos:
@@ -48,12 +48,24 @@ class VADDataPreprocessor(PixelDataPreprocessor):
         mean (Sequence[float]): Mean of red, green and blue, on the scale 0..255.
         std (Sequence[float]): Standard deviation of red, green and blue, > 0.
         non_blocking (bool): Copy from pinned memory asynchronously.
+        pad (bool): Accept videos of different sizes in a batch, and pad them at the right and at the bottom with zeros
+            (the mean). The size of each is ``img_shape`` of its data sample.
 
     Raises:
         ConfigError: ``mean`` and ``std`` are not three numbers each, or a std is not positive.
     """
 
     keeps_on_host = False
+
+    def __init__(
+        self,
+        mean: Sequence[float] = CLIP_MEAN,
+        std: Sequence[float] = CLIP_STD,
+        non_blocking: bool = True,
+        pad: bool = False,
+    ) -> None:
+        super().__init__(mean, std, non_blocking)
+        self.pad = pad
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Convert a collated batch to the model's inputs.
@@ -64,8 +76,8 @@ class VADDataPreprocessor(PixelDataPreprocessor):
             training (bool): Whether the batch is for training; only then may it stay on the host.
 
         Returns:
-            dict: The same keys; ``inputs`` is float32 on the device, shape (B, T, 3, H, W), or
-            :class:`WaitingVideos`.
+            dict: The same keys; ``inputs`` is float32 on the device, shape (B, T, 3, H, W) with the largest H and W,
+            or :class:`WaitingVideos`.
 
         Raises:
             DataError: A video does not consist of uint8 frames, or the videos' shapes differ.
@@ -78,7 +90,7 @@ class VADDataPreprocessor(PixelDataPreprocessor):
                     f'VADDataPreprocessor: {name} is {video.dtype} of shape {tuple(video.shape)}; wanted uint8 '
                     '(T, 3, H, W), as PackVADInputs makes.'
                 )
-            if video.shape != videos[0].shape:
+            if video.shape[: 2 if self.pad else 4] != videos[0].shape[: 2 if self.pad else 4]:
                 raise DataError(
                     f'VADDataPreprocessor: {name} has shape {tuple(video.shape)}, but {names[0]} in the same batch '
                     f'{tuple(videos[0].shape)}. Sample the same number of frames at one size, or set batch_size=1.'
@@ -88,9 +100,13 @@ class VADDataPreprocessor(PixelDataPreprocessor):
         return {**data, 'inputs': self._normalise(videos)}
 
     def _normalise(self, videos: list[Tensor]) -> Tensor:
-        out = torch.empty(len(videos), *videos[0].shape, dtype=torch.float32, device=self.device)
+        height, width = (max(video.shape[side] for video in videos) for side in (2, 3))
+        shape = (len(videos), *videos[0].shape[:2], height, width)
+        out = torch.empty(shape, dtype=torch.float32, device=self.device)
         for place, video in zip(out, videos, strict=True):
-            place.copy_(self.to_device(video))
+            if video.shape[2:] != (height, width):
+                place.copy_(self.mean.expand_as(place))
+            place[..., : video.shape[2], : video.shape[3]].copy_(self.to_device(video))
         return out.sub_(self.mean).div_(self.std)
 
     def to_pixels(self, frames: Tensor) -> Tensor:

@@ -570,7 +570,9 @@ class FGCLIP(BaseModel):
         assert self._own_head is not None
         head = self._own_head.with_prompts(phrases, ['nothing'])
         tokens = tokenize_prompts(head, TOKENIZERS.build(self.tokenizer_cfg).encode, self.text.context_length)
-        return head.ensemble(self.encode_texts(tokens))[1:]  # the first is the negative one
+        return head.ensemble(self.encode_texts(tokens, [self.region_path(t) for t in tokens]))[
+            1:
+        ]  # the first is the negative one
 
     def _encode_prompts(self) -> Tensor:
         """One unit vector per score prompt, shape (k, e)."""

@@ -1,0 +1,82 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vadlab.models.losses.sigmoid_contrastive_loss import SigmoidContrastiveLoss
+
+
+def units(count, seed, dim=5, dtype=torch.float64):
+    return F.normalize(torch.randn(count, dim, generator=torch.Generator().manual_seed(seed), dtype=dtype), dim=-1)
+
+
+def softplus(x):
+    return math.log1p(math.exp(x))
+
+
+def test_two_pairs_by_hand():
+    queries, keys = torch.eye(2), torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    # Logits 2 * cosine - 1: own 1 and 0.6, others 0.2 (first query, second key) and -1.
+    wanted = (softplus(-1.0) + softplus(-0.6) + softplus(0.2) + softplus(-1.0)) / 2
+    assert SigmoidContrastiveLoss(loss_weight=3.0)(queries, keys, 2.0, -1.0).item() == pytest.approx(3 * wanted)
+
+
+def plain(
+    queries, keys, scale, bias, ids, valid, extra_keys=(), extra_key_ids=(), extra_queries=(), extra_query_ids=()
+):
+    total = 0.0
+    rows = [i for i in range(len(queries)) if valid[i]]
+    for i in rows:
+        for j in rows:
+            logit = scale * queries[i] @ keys[j] + bias
+            if i == j:
+                total = total - F.logsigmoid(logit)
+            elif ids[i] != ids[j]:
+                total = total - F.logsigmoid(-logit)
+        for key, other in zip(extra_keys, extra_key_ids, strict=True):
+            if other != ids[i]:
+                total = total - F.logsigmoid(-(scale * queries[i] @ key + bias))
+        for query, other in zip(extra_queries, extra_query_ids, strict=True):
+            if other != ids[i]:
+                total = total - F.logsigmoid(-(scale * keys[i] @ query + bias))
+    return total / len(rows)
+
+
+def test_equal_captions_masked_pairs_and_the_queue_as_in_a_plain_loop():
+    queries, keys = units(5, 0).requires_grad_(), units(5, 1).requires_grad_()
+    ids, valid = torch.tensor([4, 5, 4, 6, 7]), torch.tensor([True, True, True, True, False])
+    extra = dict(
+        extra_keys=units(3, 2),
+        extra_key_ids=torch.tensor([5, 9, 8]),
+        extra_queries=units(2, 3),
+        extra_query_ids=torch.tensor([6, 9]),
+    )
+    found = SigmoidContrastiveLoss()(queries, keys, 7.0, -2.0, group_ids=ids, valid=valid, **extra)
+    wanted = plain(queries, keys, 7.0, -2.0, ids, valid, **extra)
+    torch.testing.assert_close(found, wanted)
+    grads = [torch.autograd.grad(loss, (queries, keys)) for loss in (found, wanted)]
+    torch.testing.assert_close(grads[0], grads[1])
+    assert not grads[0][0][4].any()
+
+
+def test_gradients_of_scale_and_bias():
+    queries, keys = units(3, 0), units(3, 1)
+    scale, bias = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (3.0, -1.0))
+    assert torch.autograd.gradcheck(lambda s, b: SigmoidContrastiveLoss()(queries, keys, s, b), (scale, bias))
+
+
+def test_extreme_logits_and_no_valid_pair_stay_finite():
+    queries = units(2, 0, dtype=torch.float32).requires_grad_()
+    keys = torch.tensor([[float('nan')] * 5, [0.0] * 5])
+    nothing = SigmoidContrastiveLoss()(queries, keys, 100.0, -10.0, valid=torch.zeros(2, dtype=torch.bool))
+    nothing.backward()
+    assert nothing.item() == 0
+    assert not queries.grad.any()
+    loss = SigmoidContrastiveLoss()(-queries, queries, 1e4, 0.0)
+    assert loss.isfinite()
+
+
+def test_lengths_that_differ_are_refused():
+    with pytest.raises(ValueError, match='must pair up'):
+        SigmoidContrastiveLoss()(units(2, 0), units(3, 0), 1.0)
