@@ -11,6 +11,7 @@ from vadlab.registry import MODELS
 from vadlab.structures.video_result import VideoResult
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.setup_env import register_all_modules
 
 
 @pytest.fixture
@@ -177,6 +178,7 @@ def test_a_snippet_method_scores_raw_videos_by_the_features_of_its_config(infer,
     write_video(folder / 'a.mp4', frames=40)
     write_video(folder / 'b' / 'a.mp4', frames=20, seed=1)
     write_video(folder / 'c.mp4', frames=9, seed=2)  # shorter than a snippet
+    register_all_modules()
     config = load_config('configs/mil_demo.py')
     torch.manual_seed(0)
     model = MODELS.build(config.model)
@@ -201,3 +203,37 @@ def test_a_snippet_method_scores_raw_videos_by_the_features_of_its_config(infer,
     made = sorted(path.stat().st_mtime_ns for path in (tmp_path / 'cache').rglob('*.npy'))
     list(inferencer(folder))
     assert sorted(path.stat().st_mtime_ns for path in (tmp_path / 'cache').rglob('*.npy')) == made
+
+
+def test_sampling_is_refused_where_it_has_no_meaning(tmp_path, monkeypatch):
+    from tests.tools.tiny_methods import ROOT
+    from vadlab.apis import load_model
+
+    monkeypatch.chdir(ROOT)
+    register_all_modules()
+    config = load_config('configs/mil_demo.py')
+    torch.save({'state_dict': MODELS.build(config.model).state_dict()}, tmp_path / 'mil.pth')
+    with pytest.raises(ConfigError, match='MILRanking does not embed frame by frame'):
+        load_model('configs/mil_demo.py', tmp_path / 'mil.pth', sampling=8)
+    with pytest.raises(ConfigError, match='MILRanking has no text tower that takes prompts'):
+        load_model('configs/mil_demo.py', tmp_path / 'mil.pth').use_prompts(['a fire'])
+    other = tmp_path / 'other.py'
+    other.write_text("_base_ = ['vadlab::features_clip_demo.py']\npretrained = None\nembed_dim = 32\n")
+    with pytest.raises(ConfigError, match=r'takes features of 64 channels; .*other\.py makes 32'):
+        load_model('configs/mil_demo.py', tmp_path / 'mil.pth', feature_config=str(other))
+
+
+def test_zero_shot_clip_takes_prompts_for_raw_videos(tmp_path, monkeypatch):
+    """With the small CLIP that ships with VADLab; nothing is trained, so no checkpoint is needed."""
+    from tests.tools.tiny_methods import ROOT
+    from vadlab.apis import load_model
+
+    monkeypatch.chdir(ROOT)
+    video = write_video(tmp_path / 'a.mp4', frames=40)
+    model = load_model('configs/zero_shot_clip_demo.py', feature_cache=tmp_path / 'cache')
+    (plain,) = model(video)
+    (found,) = model(video, prompts=['a fire'], negatives=['an empty street'])
+    assert found.classes == ('Normal', 'a fire')
+    assert found.frame_inds.tolist() == [8, 24]
+    np.testing.assert_allclose(found.class_scores[:, 1], found.scores[found.frame_inds], atol=1e-5)
+    assert not np.allclose(plain.scores, found.scores)

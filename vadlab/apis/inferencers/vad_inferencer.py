@@ -96,6 +96,12 @@ class VADInferencer(BaseInferencer):
             self.scorer = PipelineScorer(self.model, self.config, workers, fps)
             self.sampled = 'frames as in the test'
 
+        if sampling != 'auto' and not isinstance(self.scorer, FrameScorer):
+            raise ConfigError(
+                f'sampling={sampling!r}: {type(self.model).__name__} does not embed frame by frame. It sees '
+                f'{self.sampled}.'
+            )
+
     def check_model(self) -> None:
         """Check that the model is a detector; see :class:`BaseInferencer`."""
         name = self.config.model.type
