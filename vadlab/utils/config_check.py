@@ -78,7 +78,10 @@ RANGES: dict[str, Range] = {
         + ['bottlenecks', 'num_tokens', 'prototypes', 'num_prototypes', 'neighbours', 'num_nearest']
         + ['pairs_per_step', 'refresh_every', 'min_pairs', 'topk', 'window', 'score_window', 'max_anchors', 'max_boxes']
         + ['contrast_batch', 'chunk', 'output_size', 'grid_size', 'frame_interval', 'num_tiles', 'dpi']
-        + ['num_patches', 'max_patches'],
+        + ['num_patches', 'max_patches']
+        # one-class methods
+        + ['num_items', 'window_stride', 'clip_len', 'clip_stride', 'num_scales', 'num_components', 'num_samples']
+        + ['units', 'max_exemplars'],
         Range(1),
     ),
     **dict.fromkeys(
@@ -91,6 +94,7 @@ RANGES: dict[str, Range] = {
         + ['magnitude_weight', 'memory_weight', 'separation_weight', 'smoothness_weight', 'sparsity_weight']
         + ['triplet_weight', 'adapter_weight', 'margin', 'min_distance']
         + ['contrast_weight', 'pair_weight', 'rank_weight', 'max_margin', 'max_similarity', 'pad_id']
+        + ['compact_weight', 'separate_weight', 'entropy_weight', 'regular_weight', 'shrink_threshold']
         # counts that may be none
         + ['adapted_blocks', 'prompt_prefix', 'prompt_postfix', 'fusion_layer', 'sampling_ratio', 'num_bands']
         + ['num_times', 'band_width', 'time_width', 'decoder_layers', 'iterations'],
@@ -101,12 +105,12 @@ RANGES: dict[str, Range] = {
     'num_workers': Range(0, 1024),  # processes
     **dict.fromkeys(
         ['max_norm', 'norm_type', 'clip_value', 'clip_threshold', 'temperature', 'class_temperature']
-        + ['std', 'audio_std', 'ratio', 'mlp_ratio'],
+        + ['std', 'audio_std', 'ratio', 'mlp_ratio', 'sigma_low', 'sigma_high'],
         Range(0, above=True),
     ),
     **dict.fromkeys(
         ['betas', 'momentum', 'dropout', 'prob', 'min_ratio', 'warmup_ratio', 'label_smoothing', 'normal_share']
-        + ['time_share', 'iou_threshold', 'ious', 'score_thr'],
+        + ['time_share', 'iou_threshold', 'ious', 'score_thr', 'psnr_weight'],
         Range(0, 1),
     ),
 }
