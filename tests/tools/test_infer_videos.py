@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -237,3 +238,12 @@ def test_zero_shot_clip_takes_prompts_for_raw_videos(tmp_path, monkeypatch):
     assert found.frame_inds.tolist() == [8, 24]
     np.testing.assert_allclose(found.class_scores[:, 1], found.scores[found.frame_inds], atol=1e-5)
     assert not np.allclose(plain.scores, found.scores)
+
+
+def test_boxes_and_heat_maps_of_events_are_written(infer, tiny_file, weights, folder, tmp_path):
+    out, heat = tmp_path / 'out', tmp_path / 'heat'
+    command = [str(tiny_file), str(weights), str(folder / 'Arson001.mp4'), '--threshold', '0', '--out', str(out)]
+    assert infer([*command, '--boxes', '--heat-map', str(heat)]) == 0
+    assert VideoResult.load(out / 'Arson001.mp4.json').boxes is not None
+    assert [path.name for path in heat.iterdir()] == ['Arson001.mp4.0.png']
+    assert cv2.imread(str(heat / 'Arson001.mp4.0.png')).shape == (48, 64, 3)

@@ -61,7 +61,7 @@ class InferJob:
                 if not ok:
                     break
                 if count % distance == distance // 2:
-                    size = scorer.reader.size
+                    size = scorer.reader.size_of(*picture.shape[:2])
                     picture = cv2.resize(picture[..., ::-1], size[::-1], interpolation=cv2.INTER_CUBIC)
                     embeds.append(scorer.embed(picture[None]))
                 count += 1

@@ -1,5 +1,8 @@
 """Methods without a stream of their own are scored through their test pipeline."""
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 from mmengine.structures import InstanceData
@@ -11,6 +14,8 @@ from vadlab.apis.inferencers.video_inputs import VideoSource, find_sources
 from vadlab.structures.video_result import Event, Thresholds
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import ConfigError
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope='module')
@@ -85,3 +90,32 @@ def test_only_the_highest_boxes_of_event_frames_are_kept():
     assert kept.scores.tolist() == [3.0, 2.0, 4.0]
     assert kept.labels == ['label 3.0', 'label 2.0', 'label 4.0']
     assert len(boxes_in_events(found, [])) == 0
+
+
+def test_videos_of_several_sizes_are_streamed_at_their_own_aspect_ratio(tiny, tmp_path):
+    """FG-CLIP 2, whose frames have whole patches: the stream gives the scores of the test pipeline."""
+    import torch
+
+    from tests.tools.tiny_ucf import write_video
+    from vadlab.apis.inferencers.frame_scorer import FrameScorer
+    from vadlab.registry import MODELS
+
+    options = dict(cache_dir=None, num_frames=4, data_root=str(tiny / 'data'))
+    config = load_config(ROOT / 'configs/fgclip2_demo.py', options)
+    torch.manual_seed(0)
+    torch.save({'state_dict': MODELS.build(config.model).state_dict()}, tmp_path / 'weights.pth')
+    own = VADInferencer(config, tmp_path / 'weights.pth', sampling='test', thresholds=Thresholds(0.0, 0.0))
+    assert isinstance(own.scorer, FrameScorer)
+    write_video(tmp_path / 'videos' / 'wide.mp4')
+    tall = np.random.default_rng(0).integers(0, 255, (7, 90, 40, 3), np.uint8)
+    for i, frame in enumerate(tall):
+        (tmp_path / 'tall').mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / 'tall' / f'{i}.png'), frame)
+    inputs = [tmp_path / 'videos', tmp_path / 'tall', tall[..., ::-1]]
+    found = {result.name: result for result in own(inputs, boxes=True)}
+    scored = {s.source.name: s for s in PipelineScorer(own.model, config)(find_sources(inputs[:2]))}
+    for name in ('wide.mp4', 'tall'):
+        np.testing.assert_allclose(found[name].scores, scored[name].scores, atol=1e-6)
+        assert found[name].boxes is not None
+    assert found['array_2'].size == found['tall'].size == (90, 40)
+    assert np.abs(found['array_2'].scores - found['tall'].scores).max() < 0.05  # another resizer

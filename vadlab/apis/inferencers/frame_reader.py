@@ -84,7 +84,8 @@ class FrameReader:
 
     Args:
         sample (Callable): Takes the number of frames of a video, returns the sampled ones, ascending.
-        size (tuple[int, int]): Height and width of the frames, in pixels.
+        size (tuple[int, int] | Callable): Height and width of the frames, in pixels; or a function that computes them
+            from the height and width of a video.
         interpolation (str): ``bilinear``, ``bicubic`` or ``area``.
         change (Callable | None): Further steps on frames, uint8, shape (n, H, W, 3).
         workers (int): Threads, >= 1.
@@ -95,7 +96,7 @@ class FrameReader:
     def __init__(
         self,
         sample: Callable[[int], np.ndarray],
-        size: tuple[int, int],
+        size: tuple[int, int] | Callable[[int, int], tuple[int, int]],
         interpolation: str = 'bicubic',
         change: Callable[[np.ndarray], np.ndarray] | None = None,
         workers: int = 2,
@@ -123,8 +124,13 @@ class FrameReader:
                     continue
                 yield opened
                 parts += self._split(opened)
-        most = max(_MAX_BYTES // (self.chunk * self.size[0] * self.size[1] * 3), 2)
+        height, width = self.size_of(480, 640)  # any video: the sizes of a model's frames are alike
+        most = max(_MAX_BYTES // (self.chunk * height * width * 3), 2)
         yield from read_ahead(parts, self._items_of, self.workers, most)
+
+    def size_of(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the frames of a video with pictures of this size."""
+        return self.size(height, width) if callable(self.size) else self.size
 
     def look_at(self, source: VideoSource) -> Opened:
         """Count the frames of a video and choose the sampled ones.
@@ -170,13 +176,14 @@ class FrameReader:
 
     def pictures(self, opened: Opened, inds: np.ndarray) -> Iterator[np.ndarray]:
         """Some frames of a video, ascending and distinct, scaled but not changed further."""
+        size = self.size_of(*opened.size)
         if opened.index is not None:
-            yield from stream_pyav(opened.index, inds, self.size, self.interpolation)
+            yield from stream_pyav(opened.index, inds, size, self.interpolation)
             return
         assert opened.source.frames is not None
         method = INTERPOLATIONS[self.interpolation]
         for frame in (opened.source.frames[ind] for ind in inds.tolist()):
-            yield frame if frame.shape[:2] == self.size else cv2.resize(frame, self.size[::-1], interpolation=method)
+            yield frame if frame.shape[:2] == size else cv2.resize(frame, size[::-1], interpolation=method)
 
 
 def pixel_steps(steps: Sequence[Any]) -> Callable[[np.ndarray], np.ndarray] | None:

@@ -1,6 +1,6 @@
 """Scores of videos by methods that embed frame by frame, in memory that does not depend on the length of a video."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from vadlab.datasets.transforms.sample_frames import SampleFrames
+from vadlab.datasets.video.patch_grid import patch_grid
 from vadlab.models.heads.prompt_scoring_head import to_every_frame
 from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.utils.errors import ConfigError
@@ -27,11 +28,8 @@ _ANNOTATION_STEPS = ('RegionsToBoxes', 'TokenizeCaptions', 'PackVADInputs')
 
 
 def can_stream(model: nn.Module, config: Config) -> bool:
-    """Whether a method embeds frames one by one, and its test pipeline has known steps and one size of frames."""
-    steps = steps_of_test(config)
-    if any(step['type'] == 'DecodeFrames' and step.get('size') is None for step in steps):
-        return False  # frames of different videos do not fit into one batch
-    kinds = [step['type'] for step in steps]
+    """Whether a method embeds frames one by one, and its test pipeline has no other steps than known ones."""
+    kinds = [step['type'] for step in steps_of_test(config)]
     known = ('ProbeVideo', 'SampleFrames', 'DecodeFrames', *_PIXEL_STEPS, *_ANNOTATION_STEPS)
     return hasattr(model, 'embed_frames') and hasattr(model, 'score_embeds') and set(kinds) <= set(known)
 
@@ -81,6 +79,20 @@ class FrameSampling:
         return np.minimum(np.arange(count) * distance + distance // 2, total - 1)
 
 
+def _size_of(decode: dict) -> tuple[int, int] | Callable[[int, int], tuple[int, int]]:
+    """Size of the frames of DecodeFrames, or a function that computes it for a video."""
+    size = decode.get('size')
+    if size is not None:
+        return (size, size) if isinstance(size, int) else (size[0], size[1])
+    most, side = decode['max_patches'], decode.get('patch_size', 16)
+
+    def whole_patches(height: int, width: int) -> tuple[int, int]:
+        rows, columns = patch_grid(height, width, most)
+        return rows * side, columns * side
+
+    return whole_patches
+
+
 @dataclass
 class _Open:
     opened: Opened
@@ -116,14 +128,13 @@ class FrameScorer:
         decode = next((step for step in steps if step['type'] == 'DecodeFrames'), None)
         if decode is None:
             raise ConfigError('The test pipeline of this config decodes no video (it has no DecodeFrames).')
-        size = decode['size']
         changes = build_steps([step for step in steps if step['type'] in _PIXEL_STEPS]).transforms
         changes = [step for step in changes if getattr(step, 'enabled', True)]
         self.model = model
         self.batch_size = batch_size
         self.reader = FrameReader(
             sampling,
-            (size, size) if isinstance(size, int) else tuple(size),
+            _size_of(decode),
             decode.get('interpolation', 'bicubic'),
             pixel_steps(changes),
             workers,
@@ -137,7 +148,8 @@ class FrameScorer:
             raise ConfigError(f'{type(self.model).__name__}: this config has no score_head, so it has no frame scores.')
         open_videos: dict[str, _Open] = {}
         failed: set[str] = set()
-        small: list[Chunk] = []  # the ends of videos: batched with those of other videos
+        # The ends of videos are batched with those of other videos, if their frames have the same size.
+        small: dict[tuple[int, ...], list[Chunk]] = {}
         with torch.inference_mode(), steady_weights():
             for item in self.reader(sources):
                 name = item.source.name
@@ -146,19 +158,20 @@ class FrameScorer:
                     open_videos[name] = _Open(item, torch.empty(0), count)
                 elif isinstance(item, Failed):
                     open_videos.pop(name, None)
-                    small = [chunk for chunk in small if chunk.source.name != name]
+                    small = {k: [chunk for chunk in v if chunk.source.name != name] for k, v in small.items()}
                     if name not in failed:  # a video read in two parts may fail in both
                         failed.add(name)
                         yield ScoredVideo(item.source, error=item.reason)
                 elif name not in failed:
                     batch = [item]
                     if len(item.frames) < self.batch_size:
-                        small.append(item)
-                        if sum(len(chunk.frames) for chunk in small) < self.batch_size:
+                        batch = [*small.pop(item.frames.shape[1:], []), item]
+                        if sum(len(chunk.frames) for chunk in batch) < self.batch_size:
+                            small[item.frames.shape[1:]] = batch
                             continue
-                        batch, small = small, []
                     yield from self._score(batch, open_videos)
-            yield from self._score(small, open_videos)
+            for batch in small.values():
+                yield from self._score(batch, open_videos)
 
     def _score(self, batch: list[Chunk], open_videos: dict[str, _Open]) -> Iterator[ScoredVideo]:
         if not batch:

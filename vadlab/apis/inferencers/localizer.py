@@ -104,7 +104,9 @@ class Localizer:
             opened = reader.look_at(source)
             frames = np.stack(list(reader.pictures(opened, inds)))
         else:
-            frames = read_frames(index_video(source.path), inds, reader.size, interpolation=reader.interpolation)
+            index = index_video(source.path)
+            size = reader.size_of(index.height, index.width)
+            frames = read_frames(index, inds, size, interpolation=reader.interpolation)
         return frames if reader.change is None else reader.change(frames)
 
     @torch.inference_mode()
