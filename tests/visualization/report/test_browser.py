@@ -14,6 +14,7 @@ from tests.datasets.conftest import read_number
 from vadlab.evaluation.functional.events import find_events
 from vadlab.structures.video_result import RunInfo, Thresholds, VideoResult
 from vadlab.visualization.box_frames import BoxFrames
+from vadlab.visualization.report.page_data import _times as times_entry
 from vadlab.visualization.report.page_data import packed
 from vadlab.visualization.report.video_report import VideoReport
 
@@ -26,6 +27,13 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason='no Chromium: apt-get i
 HOSTILE = '"><img src=x onerror=window.hacked=1></script><script>window.hacked=1</script>.mp4'
 LONG = 'a' * 180 + '.mp4'
 TIMES = np.cumsum([0, *([0.04, 0.06, 0.05, 0.09] * 25)]).round(3)  # 101 frames of variable rate, 6 s
+NUMBERS = np.arange(500)
+TIME_SETS = [
+    (NUMBERS / 30, 30.0),
+    (NUMBERS * 0.0333, 30.0),
+    (NUMBERS * 1001 * (1 / 30000), 29.97),
+    (np.cumsum(NUMBERS) / 1000, 9.0),
+]
 VIEW = {'width': 1280, 'height': 900}
 
 
@@ -137,6 +145,10 @@ def test_events_are_those_of_python_for_random_scores_and_limits(open_page, repo
     )
     assert sum(map(len, expected)) > 300
     assert found == expected
+    stored = [times_entry(times, fps) for times, fps in TIME_SETS]
+    found = page.evaluate('sets => sets.map(set => [...VADLab.times(set, 500)])', stored)
+    assert [list(entry) for entry in stored] == [['fps'], ['step'], ['ticks', 'tick'], ['values']]
+    assert found == [times.tolist() for times, _ in TIME_SETS]
     rates = page.evaluate(
         'highs => highs.map(high => VADLab.falseAlarms(VADLab.data.calibration, high).rate)', [0.4, 0.8, 1]
     )

@@ -178,3 +178,5 @@ def test_times_of_a_variable_rate_are_all_there(tmp_path):
     times = np.array([0.0, 0.04, 0.1, 0.11])
     assert _times(times, 25.0) == {'values': packed(times, 'f8')}
     assert _times(np.arange(4) / 25, 25.0) == {'fps': 25.0}
+    ticks = np.arange(200) * 512 * (1 / 15360)
+    assert _times(ticks, 29.0) in ({'ticks': 512, 'tick': 1 / 15360}, {'step': float(ticks[1])})

@@ -12,6 +12,7 @@ from vadlab.structures.video_result import RunInfo, VideoResult
 from ..renderers.video_picture import score_range
 
 SPARK_POINTS = 160
+_TIMESCALES = (12_800, 15_360, 90_000, 1_000, 30_000, 60_000, 24_000, 10_240, 12_288, 600, 16_000)  # of mp4 and mkv
 
 
 def packed(array: np.ndarray, dtype: str) -> str:
@@ -115,12 +116,16 @@ def spark_path(scores: np.ndarray, bottom: float, top: float) -> str:
 
 
 def _times(times: np.ndarray, fps: float) -> dict[str, Any]:
-    """Times, exact: a rate or a step where these give the same numbers, else all of them."""
+    """Times, exact: a rate, a step, or a number of ticks where these give the same numbers, else all of them."""
     numbers = np.arange(len(times))
     if np.array_equal(times, numbers / fps):
         return {'fps': fps}
     if len(times) > 1 and np.array_equal(times, numbers * times[1]):
         return {'step': float(times[1])}
+    for per_second in _TIMESCALES if len(times) > 1 else ():
+        ticks, tick = round(float(times[1]) * per_second), 1 / per_second
+        if np.array_equal(times, numbers * ticks * tick):
+            return {'ticks': ticks, 'tick': tick}
     return {'values': packed(times, 'f8')}
 
 

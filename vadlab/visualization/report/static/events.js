@@ -12,11 +12,14 @@ window.VADLab = window.VADLab || {};
   V.float64 = (text) => new Float64Array(bytes(text));
   V.int32 = (text) => new Int32Array(bytes(text));
 
-  // Time of every frame, in seconds. `times` holds a rate, a step, or all values.
+  // Time of every frame, in seconds. `times` holds a rate, a step, ticks, or all values.
   V.times = function (times, count) {
     if (times.values !== undefined) return V.float64(times.values);
     const out = new Float64Array(count);
-    for (let i = 0; i < count; i++) out[i] = times.fps !== undefined ? i / times.fps : i * times.step;
+    for (let i = 0; i < count; i++) {
+      if (times.fps !== undefined) out[i] = i / times.fps;
+      else out[i] = times.ticks !== undefined ? i * times.ticks * times.tick : i * times.step;
+    }
     return out;
   };
 

@@ -450,7 +450,7 @@
       context.lineTo(x, place.axis);
       context.stroke();
       const text = unit < 1 ? V.clock(t) : V.clock(t).replace(/\.0$/, '');
-      context.fillText(text, Math.min(x + 3 * ratio, width - context.measureText(text).width), place.axis + 2 * ratio);
+      if (x + 3 * ratio + context.measureText(text).width <= width) context.fillText(text, x + 3 * ratio, place.axis + 2 * ratio);
     }
     let row = place.bottom + 2 * place.gap;
     for (const event of state.events) {
