@@ -157,3 +157,18 @@ def test_tokenizer_must_be_the_one_of_the_tower(tmp_path):
         build(folder, vocab_size=200).init_weights()
     with pytest.raises(MissingFileError, match=r'has no tokenizer\.json'):
         build(write_released(tmp_path / 'bare', tokenizer=False)).init_weights()
+
+
+def test_a_hub_id_gives_weights_and_tokenizer_from_the_local_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_CACHE', str(tmp_path))
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_OFFLINE', True)
+    repository = tmp_path / 'models--me--small'
+    write_released(repository / 'snapshots' / ('a' * 40), shards=3)
+    (repository / 'refs').mkdir()
+    (repository / 'refs' / 'main').write_text('a' * 40)
+    model = build('me/small')
+    model.init_weights()
+    assert model.logit_bias.item() == -5
+    (repository / 'snapshots' / ('a' * 40) / 'model-00002-of-00003.safetensors').unlink()
+    with pytest.raises(CheckpointError, match='neither in the cache nor could be downloaded'):
+        build('me/small').init_weights()

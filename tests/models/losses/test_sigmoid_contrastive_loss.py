@@ -1,10 +1,14 @@
 import math
+from datetime import timedelta
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 import torch.nn.functional as F
 
 from vadlab.models.losses.sigmoid_contrastive_loss import SigmoidContrastiveLoss
+from vadlab.models.losses.text_contrastive_loss import TextContrastiveLoss
 
 
 def units(count, seed, dim=5, dtype=torch.float64):
@@ -80,3 +84,30 @@ def test_extreme_logits_and_no_valid_pair_stay_finite():
 def test_lengths_that_differ_are_refused():
     with pytest.raises(ValueError, match='must pair up'):
         SigmoidContrastiveLoss()(units(2, 0), units(3, 0), 1.0)
+
+
+def _on_rank(rank, store, folder):
+    dist.init_process_group('gloo', f'file://{store}', rank=rank, world_size=2, timeout=timedelta(seconds=60))
+    rows = slice(0, 3) if rank == 0 else slice(3, 5)
+    queries, keys = units(5, 0)[rows].requires_grad_(), units(5, 1)[rows].requires_grad_()
+    ids = torch.tensor([4, 5, 4, 6, 5])[rows]
+    pairs = SigmoidContrastiveLoss()(queries, keys, 7.0, -2.0, group_ids=ids)
+    texts = TextContrastiveLoss()(keys)
+    (pairs + texts).backward()
+    torch.save((pairs.detach(), texts.detach(), queries.grad / 2, keys.grad / 2), f'{folder}/{rank}.pt')
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_ranks_with_unequal_rows_equal_one_process_also_for_the_contrast_of_texts(tmp_path):
+    mp.spawn(_on_rank, (tmp_path / 'store', tmp_path), nprocs=2)
+    ranks = [torch.load(tmp_path / f'{rank}.pt') for rank in (0, 1)]
+    queries, keys = units(5, 0).requires_grad_(), units(5, 1).requires_grad_()
+    pairs = SigmoidContrastiveLoss()(queries, keys, 7.0, -2.0, group_ids=torch.tensor([4, 5, 4, 6, 5]))
+    texts = TextContrastiveLoss()(keys)
+    (pairs + texts).backward()
+    for rank in ranks:
+        torch.testing.assert_close(rank[:2], (pairs.detach(), texts.detach()))
+    # After DDP's average over the two ranks.
+    torch.testing.assert_close(torch.cat([rank[2] for rank in ranks]), queries.grad)
+    torch.testing.assert_close(torch.cat([rank[3] for rank in ranks]), keys.grad)
