@@ -162,11 +162,12 @@ def _thresholds(args: argparse.Namespace) -> dict[str, float] | None:
 
 def score_videos(args: argparse.Namespace, config: Config, given: dict[str, float] | None) -> int:
     """Score videos and print their events; return the exit status."""
-    from vadlab.apis.inferencers.outputs import ResultOutputs
+    from vadlab.apis.inferencers.outputs import ResultOutputs, check_outputs
     from vadlab.apis.inferencers.vad_inferencer import VADInferencer, sampling_of
     from vadlab.apis.inferencers.video_inputs import all_prompts, find_sources
 
     find_sources(args.inputs)  # find missing files before the model is built
+    check_outputs(args.report, args.save_video)
     prompts, negatives = all_prompts(args.prompt, args.prompt_file), all_prompts(args.negative, args.negative_file)
     inferencer = VADInferencer(
         config,

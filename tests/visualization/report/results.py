@@ -69,7 +69,7 @@ def result_of(name, path, times, scores=None, truth=None, with_boxes=True, size=
             np.float32
         )
         boxes.scores, boxes.track_ids = scores[seen], np.zeros(len(seen), np.int64)
-        boxes.labels, boxes.reasons = ['person <b>'] * len(seen), [''] * len(seen)
+        boxes.labels, boxes.reasons = ['person <b>'] * len(seen), [f'<i>fast</i> in {frame}' for frame in seen]
     class_scores = np.stack([1 - scores[seen], scores[seen]], 1)
     result = VideoResult(
         name, str(path), fps, size, scores, times, seen, ('Normal', 'Riot'), class_scores, (), boxes, truth, LIMITS

@@ -324,6 +324,7 @@ def test_boxes_follow_the_playing_picture(open_page, report):
         assert [box['label'] for box in shown] == [box.label for box in expected] == ['person <b>']
         corners = np.array(expected[0].corners) / [128, 96, 128, 96]
         assert np.abs(np.array(shown[0]['corners']) - corners).max() < 1e-6
+    assert page.locator('#reasons').text_content().strip() == 'person <b>: <i>fast</i> in 0'
     places = []
     for _ in range(2):
         page.keyboard.press('Shift+ArrowRight' if places else 'n')

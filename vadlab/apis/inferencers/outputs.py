@@ -10,7 +10,19 @@ from mmengine.logging import print_log
 from vadlab.structures.video_result import RunInfo, VideoResult
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.visualization.overlay_video import write_overlay_video
-from vadlab.visualization.report.video_report import VideoReport
+from vadlab.visualization.report.video_report import VideoReport, check_report_folder
+
+
+def check_outputs(report: str | Path | None, save_video: str | Path | None) -> None:
+    """Check the folders of :class:`ResultOutputs`, before a model is built.
+
+    Raises:
+        ConfigError: The folder of the report holds files that are not of a report, or ``save_video`` is a file.
+    """
+    if report is not None:
+        check_report_folder(report)
+    if save_video is not None and Path(save_video).exists() and not Path(save_video).is_dir():
+        raise ConfigError(f'--save-video {save_video} is a file. Name a folder.')
 
 
 class ResultOutputs:
@@ -41,10 +53,9 @@ class ResultOutputs:
         save_video: str | Path | None = None,
         title: str = 'Scored videos',
     ) -> None:
+        check_outputs(report, save_video)
         self.report = None if report is None else VideoReport(report, run, title)
         self.folder = None if save_video is None else Path(save_video)
-        if self.folder is not None and self.folder.exists() and not self.folder.is_dir():
-            raise ConfigError(f'--save-video {self.folder} is a file. Name a folder.')
         self._pages: list[Path] = []
         self._videos: list[Path] = []
         self._not_drawn: list[str] = []

@@ -1,4 +1,5 @@
-// Page of a video: player, curve as seek bar, events of a threshold, boxes, class curves, marks.
+// Page of a video: player, curve as seek bar, events of a threshold, boxes, class curves, marks. One file, since all of
+// them share the position, the threshold and the events, and pages on disk cannot load modules.
 'use strict';
 (function (V) {
   const $ = (id) => document.getElementById(id);
@@ -661,6 +662,7 @@
     if (!boxes || !video) return;
     const {context, width, height, ratio} = surface(canvas);
     canvas.dataset.count = '0';
+    if (!$('show-boxes').checked) listReasons([]);
     if (!$('show-boxes').checked) return;
     // The picture is centred in its element.
     const scale = Math.min(width / data.size[1], height / data.size[0]);
@@ -668,6 +670,7 @@
     const left = (width - w) / 2, above = (height - h) / 2;
     const found = V.boxesAt(state.frame);
     canvas.dataset.count = String(found.length);
+    listReasons(found);
     context.font = 'bold ' + 12 * ratio + 'px system-ui, sans-serif';
     context.textBaseline = 'middle';
     for (const box of found) {
@@ -687,7 +690,16 @@
       context.fillText(text, Math.min(x - ratio, width - wide) + 4 * ratio, textY + line / 2);
     }
   }
+  // Why a box is there, in words, for the boxes of the shown frame.
+  let listed = '';
+  function listReasons(found) {
+    const lines = found.filter((box) => box.reason).slice(0, 4).map((box) => [box.label, box.reason].filter(Boolean).join(': '));
+    if (lines.join('\n') === listed) return;
+    listed = lines.join('\n');
+    $('reasons').querySelector('ul').replaceChildren(...lines.map((line) => element('li', '', line)));
+  }
   if (boxes && video) {
+    $('reasons').hidden = !boxes.words.some((word, i) => word && boxes.reasons.includes(i));
     $('boxes-switch').hidden = false;
     $('show-boxes').addEventListener('change', drawBoxes);
   }
