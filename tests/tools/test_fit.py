@@ -9,6 +9,7 @@ import torch
 
 from tests.models.detectors.test_attribute_detector import write_walk
 from tools.verify import main as verify
+from vadlab.apis.inferencers.vad_inferencer import VADInferencer
 
 from .tiny_methods import ROOT
 
@@ -88,6 +89,23 @@ def test_other_methods_and_densities_find_the_runner(name, least, config, train,
     metrics = json.loads(out.read_text())['metrics']
     assert metrics['one_class/auc_unsmoothed'] > least
     assert {'space/rbdc', 'space/tbdc', 'pixel/auc'} <= set(metrics)
+
+
+def test_any_video_is_scored_with_boxes_and_reasons(config, train, tmp_path):
+    train([str(config), '--work-dir', str(tmp_path)])
+    test_clips = config.parent / 'data' / 'Test'
+    inferencer = VADInferencer(config, tmp_path / 'epoch_1.pth')
+    run, walk = (next(iter(inferencer(str(test_clips / name), boxes=True))) for name in ('Test001', 'Test002'))
+    assert (run.error, walk.error) == (None, None)
+    assert len(run.scores) == 30
+    event = max(run.events, key=lambda event: event.score)
+    assert 10 <= event.peak < 22
+    assert event.label == 'object'
+    assert event.reason.startswith('speed: ')
+    assert run.scores.max() > walk.scores.max()
+    running = (run.boxes.frame_inds >= 12) & (run.boxes.frame_inds < 20)
+    assert running.sum() >= 5
+    assert any(run.boxes.reasons)
 
 
 def test_an_interrupted_pass_goes_on_with_the_measured_clips(config, train, tmp_path, monkeypatch):

@@ -37,14 +37,14 @@ def test_mixture_is_invariant_to_units_and_restores_from_a_state():
 
 
 def test_calibrations_by_hand():
-    for calibration, expected in (('log', np.log1p), ('minmax', None)):
+    for calibration, expected in (('log', np.log1p), ('minmax', None), ('range', None)):
         density = GaussianMixtureDensity(components=1, calibration=calibration)
         density.fit(TRAIN, CLIPS)
         raw_train, raw = density.raw_scores(TRAIN), density.raw_scores(TEST)
-        low, high = raw_train.min(), np.percentile(raw_train, 99.9)
+        low, high = raw_train.min(), np.percentile(raw_train, 100 if calibration == 'range' else 99.9)
         by_hand = expected((raw - low).clip(0)) if expected else (raw - low) / (high - low)
         np.testing.assert_allclose(density.scores(TEST), by_hand, rtol=1e-9)
-    with pytest.raises(ConfigError, match="no calibration='zscore'. Known: log, minmax, none"):
+    with pytest.raises(ConfigError, match="no calibration='zscore'. Known: log, minmax, range, none"):
         GaussianMixtureDensity(calibration='zscore')
 
 

@@ -11,7 +11,7 @@ class LoadPixelTruth(BaseTransform):
 
     Does nothing for a clip without pixel masks.
 
-    Required keys: pixel_truth, total_frames, ori_shape
+    Required keys: total_frames, ori_shape; pixel_truth (optional)
 
     Added keys: mask_bits (uint8, shape (N, H, ceil(W / 8)): the masks, eight pixels in a byte, as ``np.packbits``
     writes them), tracks (dict of ``track_ids``, ``frame_inds``, ``boxes_xyxy``, see
@@ -28,7 +28,7 @@ class LoadPixelTruth(BaseTransform):
         self.min_area = min_area
 
     def transform(self, results: dict) -> dict:
-        truth = results['pixel_truth']
+        truth = results.get('pixel_truth')
         if truth is not None:
             masks = truth.read(results['total_frames'], results['ori_shape'])
             results['mask_bits'] = np.packbits(masks, axis=-1)

@@ -26,8 +26,8 @@ class PackOneClassInputs(BaseTransform):
 
     A method that streams a video itself gets no frames: ``inputs`` is then empty.
 
-    Required keys: video_id, video_path, total_frames, label, intervals, truth_frames, has_truth; frames, mask_bits and
-    tracks if they were loaded
+    Required keys: video_id, video_path, total_frames, label, intervals; truth_frames and has_truth (optional: without
+    them there is no truth); frames, mask_bits and tracks if they were loaded
 
     Added keys: inputs (uint8 tensor, shape (T, 3, H, W), T is 0 without frames), data_samples
     (:class:`~vadlab.structures.VADDataSample`; without truth it has no ``gt_intervals``); all other keys are removed
@@ -37,11 +37,11 @@ class PackOneClassInputs(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        truth_frames, frames = results['truth_frames'], results['total_frames']
+        truth_frames, frames = results.get('truth_frames'), results['total_frames']
         if truth_frames is not None and truth_frames != frames:
             raise DataError(f'{results["video_path"]}: {frames} frames, but the truth has {truth_frames}')
         sample = VADDataSample(metainfo={key: results[key] for key in _META_KEYS if key in results})
-        if results['has_truth']:
+        if results.get('has_truth'):
             sample.gt_label = int(results['label'])
             sample.gt_intervals = torch.from_numpy(np.asarray(results['intervals'], np.int64).reshape(-1, 2))
         if 'mask_bits' in results:

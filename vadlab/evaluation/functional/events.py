@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from mmengine.structures import InstanceData
 
 from vadlab.structures.video_result import Calibration, Event, Thresholds
 from vadlab.utils.errors import ConfigError, DataError
@@ -105,6 +106,30 @@ def explain_events(
             f'{classes[i]} {row[i]:.2f} (median of the video {usual[i]:.2f})' for i in named
         )
         explained.append(replace(event, label=classes[first], reason=reason))
+    return tuple(explained)
+
+
+def explain_by_boxes(events: Sequence[Event], boxes: InstanceData) -> tuple[Event, ...]:
+    """Name the object that raised the score of each event: the highest one in its frames.
+
+    Args:
+        events (Sequence[Event]): Events of one video.
+        boxes (InstanceData): ``frame_inds``, ``scores``, ``labels`` and ``reasons``, as in
+            :class:`~vadlab.structures.video_result.VideoResult`.
+
+    Returns:
+        tuple[Event, ...]: The same events, with ``label`` and ``reason`` where a box with a reason is in them.
+    """
+    frames, scores = np.asarray(boxes.frame_inds), np.asarray(boxes.scores)
+    told = np.array([bool(reason) for reason in boxes.reasons], bool)
+    explained = []
+    for event in events:
+        inside = np.flatnonzero((frames >= event.start) & (frames < event.end) & told)
+        if len(inside):
+            best = int(inside[scores[inside].argmax()])
+            reason = f'{boxes.reasons[best]} in frame {frames[best]}'
+            event = replace(event, label=boxes.labels[best] or event.label, reason=reason)
+        explained.append(event)
     return tuple(explained)
 
 

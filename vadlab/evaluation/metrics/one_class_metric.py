@@ -24,7 +24,7 @@ class OneClassMetric(ProtocolMetric):
     Args:
         smoothing (Sequence[str]): ``none``, ``gaussian(7)``, ``causal(7)``: see
             :class:`~vadlab.evaluation.functional.smoothing.FrameSmoothing`.
-        macro_mode (str): ``skip`` or ``prepend_normal`` for clips with only anomalous frames, see
+        macro_mode (str): ``skip``, ``prepend_normal`` or ``pad01`` (AI-VAD's) for clips with frames of one class, see
             :func:`~vadlab.evaluation.functional.macro_auc`.
         normalize_per_clip (bool): Scale each test clip's scores to 0..1 by its own minimum and maximum, after
             smoothing. This leaks the test clip; only to compare with papers that do it.
@@ -47,7 +47,7 @@ class OneClassMetric(ProtocolMetric):
         self.smoothings = [FrameSmoothing.parse(text) for text in smoothing]
         if not self.smoothings:
             raise ConfigError('OneClassMetric: smoothing is empty')
-        self.macro_mode = choose('macro_mode', macro_mode, ('skip', 'prepend_normal'))
+        self.macro_mode = choose('macro_mode', macro_mode, frame_scores.MACRO_MODES)
         self.normalize_per_clip = normalize_per_clip
         #: Whether the method scaled the components of its scores per clip, as it says in ``score_normalisation``.
         self.per_clip = False
@@ -71,7 +71,8 @@ class OneClassMetric(ProtocolMetric):
             }[smoothing.kind]
             clips = {
                 'skip': 'clips of one class left out',
-                'prepend_normal': 'a normal frame before all-anomalous clips',
+                'prepend_normal': 'a normal frame of the lowest score before all-anomalous clips',
+                'pad01': 'a normal frame of the lowest and an anomalous one of the highest score in every clip',
             }
             texts[f'auc_{smoothing.key}'] = f'micro ROC AUC of all test frames; {how}{ending}'
             texts[f'macro_auc_{smoothing.key}'] = f'mean of per-clip ROC AUCs; {clips[self.macro_mode]}; {how}{ending}'
@@ -110,7 +111,7 @@ class OneClassMetric(ProtocolMetric):
                     scores = [normalize_clip(score) for score in scores]
                 counts = ranking.rank_counts(np.concatenate(scores), np.concatenate(labels))
                 numbers[f'auc_{smoothing.key}'] = ranking.roc_auc(counts)
-                if self.macro_mode != 'skip':  # it adds a frame of score 0, the lowest
+                if self.macro_mode != 'skip':  # it adds frames of score 0, the lowest, and 1, the highest
                     low = min(score.min() for score in scores)
                     high = max(score.max() for score in scores)
                     scores = [(score - low) / max(high - low, 1e-12) for score in scores]

@@ -9,7 +9,7 @@ from vadlab.utils.errors import ConfigError
 
 from .fitted_module import FittedModule
 
-CALIBRATIONS = ('log', 'minmax', 'none')
+CALIBRATIONS = ('log', 'minmax', 'range', 'none')
 
 
 class Density(FittedModule):
@@ -19,12 +19,13 @@ class Density(FittedModule):
 
     ========= ==================================================================================================
     ``log``   log(1 + score - lowest training score), 0 below; grows slowly far from all training vectors
-    ``minmax`` (score - lowest) / (99.9th percentile - lowest), as AI-VAD does
+    ``minmax`` (score - lowest) / (99.9th percentile - lowest), as AI-VAD does for velocities and poses
+    ``range`` (score - lowest) / (highest - lowest), as AI-VAD's last code does for embeddings
     ``none``  the score itself, for scores that are comparable already
     ========= ==================================================================================================
 
     Args:
-        calibration (str): ``log``, ``minmax`` or ``none``.
+        calibration (str): ``log``, ``minmax``, ``range`` or ``none``.
         **dtypes (torch.dtype): Fitted buffers.
 
     Raises:
@@ -50,7 +51,8 @@ class Density(FittedModule):
         vectors = np.asarray(vectors, np.float64)
         scores = self.learn(vectors, clips, seed)
         self.low = torch.tensor(float(scores.min()), dtype=torch.float64)
-        self.high = torch.tensor(float(np.percentile(scores, 99.9)), dtype=torch.float64)
+        top = 100 if self.calibration == 'range' else 99.9
+        self.high = torch.tensor(float(np.percentile(scores, top)), dtype=torch.float64)
 
     @abstractmethod
     def learn(self, vectors: np.ndarray, clips: np.ndarray, seed: int) -> np.ndarray:

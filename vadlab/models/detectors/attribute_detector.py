@@ -21,6 +21,7 @@ from ..densities.density import Density
 from ..densities.fitted_module import FittedModule
 from .clip_objects import ClipObjects, ObjectStream
 
+COMBINE = ('objects', 'attributes')
 _EXEMPLARS = 1000
 
 
@@ -48,6 +49,8 @@ class AttributeDetector(BaseModel):
         attributes (dict): By name: ``attribute`` and ``density`` (configs), and ``weight`` of its score (1 by default).
         person_height (dict | None): Config of :class:`~vadlab.models.attributes.PersonHeight`.
         top_objects (int): Number of highest objects whose scores are added up in a frame.
+        combine (str): ``objects``: add up the attributes of each object, then take the highest objects. ``attributes``:
+            take the highest objects of each attribute, then add up, as AI-VAD's code does.
         smoothing (str): Of the frame scores: ``gaussian(7)``, ``causal(7)`` for live use, or ``none``.
         max_objects (int): Use at most this many training objects, evenly spread.
         min_objects (int): Fewer objects in all training clips are an error.
@@ -68,6 +71,7 @@ class AttributeDetector(BaseModel):
         attributes: dict[str, dict],
         person_height: dict | None = None,
         top_objects: int = 2,
+        combine: str = 'objects',
         smoothing: str = 'gaussian(7)',
         max_objects: int = 200_000,
         min_objects: int = 50,
@@ -82,6 +86,9 @@ class AttributeDetector(BaseModel):
             raise ConfigError('AttributeDetector: attributes is empty')
         if top_objects < 1 or max_objects < 1:
             raise ConfigError('AttributeDetector: top_objects and max_objects must be whole numbers >= 1')
+        if combine not in COMBINE:
+            raise ConfigError(f'AttributeDetector: there is no combine={combine!r}. Known: {", ".join(COMBINE)}')
+        self.combine = combine
         self.objects = MODELS.build(objects)
         self.flow = MODELS.build(flow)
         self.person_height = MODELS.build(dict(type='PersonHeight', **(person_height or {})))
@@ -125,6 +132,12 @@ class AttributeDetector(BaseModel):
         return self.exemplars.clip_names.numel() > 0
 
     # ---- training ---------------------------------------------------------------------------------------------------
+
+    def init_weights(self) -> None:
+        """Load the weights of attributes that have some."""
+        for attribute in self.attributes.values():
+            if hasattr(attribute, 'init_weights'):
+                attribute.init_weights()
 
     def forward(
         self, inputs: Any, data_samples: list[VADDataSample], mode: str = 'tensor'
@@ -248,12 +261,16 @@ class AttributeDetector(BaseModel):
         vectors = self._vectors(name, found)
         parts = {key: self.weights[key] * self._density(key).scores(vectors[key]) for key in vectors}
         objects = np.sum(list(parts.values()), axis=0) if len(found) else np.zeros(0)
-        lowest = sum(
-            self.weights[key] * float(self._density(key).low)
+        # A density's lowest training score: 0 but for those that are not calibrated.
+        lowest = {
+            key: self.weights[key] * float(self._density(key).low) * (self._density(key).calibration == 'none')
             for key in vectors
-            if self._density(key).calibration == 'none'
-        )
-        frames = frame_scores(objects, found.frame_inds, found.total_frames, self.top_objects, lowest)
+        }
+        shape = found.frame_inds, found.total_frames, self.top_objects
+        if self.combine == 'objects':
+            frames = frame_scores(objects, *shape, sum(lowest.values()))
+        else:
+            frames = np.sum([frame_scores(parts[key], *shape, lowest[key]) for key in parts], axis=0)
         return {'parts': parts, 'objects': objects, 'frames': frames, 'vectors': vectors}
 
     def predict(self, data_samples: list[VADDataSample]) -> list[VADDataSample]:

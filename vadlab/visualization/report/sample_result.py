@@ -8,7 +8,7 @@ import torch
 from mmengine.structures import InstanceData
 
 from vadlab.datasets.video.video_index import index_video
-from vadlab.evaluation.functional.events import explain_events, find_events
+from vadlab.evaluation.functional.events import explain_by_boxes, explain_events, find_events
 from vadlab.structures import VADDataSample
 from vadlab.structures.video_result import Thresholds, VideoResult
 from vadlab.utils.errors import DataError, MissingFileError
@@ -19,9 +19,9 @@ _UNKNOWN_FPS = 25.0
 def sample_result(sample: VADDataSample, classes: Sequence[str], thresholds: Thresholds) -> VideoResult:
     """Build the result of a tested video.
 
-    Scores of snippet methods are cut to the number of frames, or the last one is repeated. Boxes are the anomalous ones
-    of ``pred_detections``, else the best proposals for the captions of annotated regions, where a region has a true
-    box.
+    Scores of snippet methods are cut to the number of frames, or the last one is repeated. Boxes are those of
+    ``pred_detections`` (with ``reasons``, those that have one), else the best proposals for the captions of annotated
+    regions, where a region has a true box.
 
     Args:
         sample (VADDataSample): Sample with ``pred_scores`` (N,).
@@ -54,13 +54,15 @@ def sample_result(sample: VADDataSample, classes: Sequence[str], thresholds: Thr
         frame_inds=frame_inds,
         classes=tuple(classes) if class_scores is not None else (),
         class_scores=class_scores,
-        boxes=_boxes(sample, size, n),
+        boxes=sample_boxes(sample, size, n),
         truth=None if intervals is None else np.minimum(_array(intervals).reshape(-1, 2), n),
         threshold=thresholds,
     )
     events = find_events(result.scores, result.times, thresholds, result.duration_s)
     if class_scores is not None:
         events = explain_events(events, frame_inds, class_scores, classes)
+    elif result.boxes is not None:
+        events = explain_by_boxes(events, result.boxes)
     result.events = events
     return result
 
@@ -80,15 +82,29 @@ def _classes(sample: VADDataSample, n: int, num_classes: int) -> tuple[np.ndarra
     return frame_inds, values[np.minimum(frame_inds, len(values) - 1)]
 
 
-def _boxes(sample: VADDataSample, size: tuple[int, int], n: int) -> InstanceData | None:
+def sample_boxes(sample: VADDataSample, size: tuple[int, int], n: int) -> InstanceData | None:
+    """Boxes of a tested video, as :class:`~vadlab.structures.video_result.VideoResult` has them; None without any.
+
+    Args:
+        sample (VADDataSample): Sample with ``pred_detections`` or ``pred_regions``.
+        size (tuple[int, int]): Height and width, in pixels.
+        n (int): Frames of the video.
+    """
     height, width = size
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, list[str], np.ndarray]] = []
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, list[str], np.ndarray, list[str]]] = []
     found, true, best = sample.get('pred_detections'), sample.get('gt_regions'), sample.get('pred_regions')
     if found is not None:
         corners: np.ndarray = _array(found.boxes_xyxy).astype(np.float32).reshape(-1, 4)
         corners[:, 2:] += 1  # there, the last pixels belong to the box
         frames = _array(found.frame_inds).astype(np.int64)
-        parts.append((frames, corners, _array(found.scores), [''] * len(frames), np.full(len(frames), -1)))
+        blank = [''] * len(frames)
+        labels, why = found.get('labels', blank), found.get('reasons', blank)
+        if 'reasons' in found:  # every object is a detection: show the unusual ones
+            unusual = [bool(text) for text in why]
+            frames, corners = frames[unusual], corners[unusual]
+            labels, why = ([t for t, yes in zip(words, unusual, strict=True) if yes] for words in (labels, why))
+            found = InstanceData(scores=_array(found.scores)[unusual])
+        parts.append((frames, corners, _array(found.scores), labels, np.full(len(frames), -1), why))
     elif best is not None and 'boxes_xyxyn' in best and true is not None and 'box_valid' in true:
         seen = np.asarray(sample.frame_inds, np.int64)
         scale = np.array([width, height, width, height], np.float32)
@@ -96,19 +112,20 @@ def _boxes(sample: VADDataSample, size: tuple[int, int], n: int) -> InstanceData
             shown = np.flatnonzero(_array(true.box_valid[region]))
             corners = _array(best.boxes_xyxyn[region])[shown] * scale
             text, track = [str(true.captions[region])] * len(shown), np.full(len(shown), region)
-            parts.append((seen[shown], corners, _array(best.box_scores[region])[shown], text, track))
+            none = [''] * len(shown)
+            parts.append((seen[shown], corners, _array(best.box_scores[region])[shown], text, track, none))
     if not parts:
         return None
-    frames, corners, scores, texts, tracks = zip(*parts, strict=True)
-    keep = np.concatenate(frames) < n
-    labels = [text for part in texts for text in part]
+    all_frames, all_corners, scores, texts, tracks, whys = zip(*parts, strict=True)
+    keep = np.concatenate(all_frames) < n
     boxes = InstanceData()
-    boxes.frame_inds = np.concatenate(frames)[keep]
-    boxes.boxes_xyxy = np.concatenate(corners)[keep].astype(np.float32)
+    boxes.frame_inds = np.concatenate(all_frames)[keep]
+    boxes.boxes_xyxy = np.concatenate(all_corners)[keep].astype(np.float32)
     boxes.scores = np.concatenate(scores)[keep].astype(np.float32)
     boxes.track_ids = np.concatenate(tracks)[keep].astype(np.int64)
-    boxes.labels = [text for text, kept in zip(labels, keep.tolist(), strict=True) if kept]
-    boxes.reasons = [''] * len(boxes.labels)
+    for name, lists in (('labels', texts), ('reasons', whys)):
+        words = [text for part in lists for text in part]
+        setattr(boxes, name, [text for text, kept in zip(words, keep.tolist(), strict=True) if kept])
     return boxes
 
 
