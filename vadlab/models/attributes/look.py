@@ -15,8 +15,7 @@ class Look(Attribute):
 
     Args:
         extractor (dict): Config of :class:`~vadlab.models.extractors.SnippetFeatureExtractor` with any registered image
-            tower: ``CLIPVisionTransformer`` with weights by path or Hugging Face id, or ``TransformersVision`` with any
-            vision model of transformers.
+            tower, such as ``CLIPVisionTransformer`` with ``pretrained`` as a path or Hugging Face id.
         image_size (int): Height and width of the crops, in pixels; the aspect ratio is not kept.
         context (float): Enlarge boxes by this share of their width and height on each side.
         normalize (bool): Scale embeddings to length 1.
