@@ -175,7 +175,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
         args.device,
         sampling_of(args.sampling or 'auto'),
         workers=args.workers,
-        batch_size=args.batch_size or 32,
+        batch_size=32 if args.batch_size is None else args.batch_size,
         fps=args.fps,
         feature_config=args.feature_config,
     )

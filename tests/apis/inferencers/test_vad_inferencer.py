@@ -275,3 +275,19 @@ def test_a_config_without_frame_scores_says_so(tiny, videos):
 def test_results_do_not_hold_videos_that_are_none(every, tmp_path):
     with pytest.raises(DataError, match='No videos under'):
         list(every(tmp_path))
+
+
+def test_other_thresholds_need_no_new_scores(every, videos, tmp_path, monkeypatch):
+    first = by_name(every(videos, out=tmp_path))
+    middle = float(np.median(np.concatenate([result.scores for result in first.values()])))
+    monkeypatch.setattr(every, 'thresholds', Thresholds(middle, middle))
+    wanted = by_name(every(videos))
+
+    def never(sources):
+        assert not sources
+        return iter(())
+
+    monkeypatch.setattr(every, 'scorer', never)
+    for name, result in by_name(every(videos, out=tmp_path)).items():
+        assert result.events == wanted[name].events
+        assert VideoResult.load(tmp_path / f'{name}.json').threshold == every.thresholds

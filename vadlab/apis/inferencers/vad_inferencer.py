@@ -196,7 +196,7 @@ class VADInferencer(BaseInferencer):
             prompts (Sequence[str] | None): See :meth:`use_prompts`.
             negatives (Sequence[str] | None): See :meth:`use_prompts`.
             out (str | PathLike | None): Folder to which results are written. Videos that have a result of the same run
-                there are not scored again.
+                there are not scored again; with other thresholds, events are looked for in the stored scores.
             boxes (bool): Also find boxes of the events, and link them to tracks.
             progress (bool): Show a progress bar.
 
@@ -222,6 +222,8 @@ class VADInferencer(BaseInferencer):
             todo = []
             for source in sources:
                 known = None if out is None else finished_result(out, source)
+                if known is not None and known.threshold != info.thresholds:
+                    known = None if boxes else self._with_thresholds(known, info.thresholds, out)
                 if known is None:
                     todo.append(source)
                     continue
@@ -271,17 +273,30 @@ class VADInferencer(BaseInferencer):
     def with_events(self, scored: ScoredVideo, thresholds: Thresholds) -> VideoResult:
         """The result of a video with its events."""
         result = scored.result()
-        if result.error is not None:
-            return result
+        if result.error is None:
+            self._add_events(result, thresholds, scored.boxes)
+        return result
+
+    def _with_thresholds(
+        self, result: VideoResult, thresholds: Thresholds, out: str | os.PathLike | None
+    ) -> VideoResult | None:
+        """A stored result with the events of other thresholds; None if boxes would be lost."""
+        is_named_by_boxes = result.class_scores is None and isinstance(self.scorer, PipelineScorer)
+        if result.boxes is not None or is_named_by_boxes:
+            return None
+        self._add_events(result, thresholds, None)
+        if out is not None:
+            result.save(out)
+        return result
+
+    def _add_events(self, result: VideoResult, thresholds: Thresholds, boxes: InstanceData | None) -> None:
         events = find_events(result.scores, result.times, thresholds, result.duration_s)
         if result.class_scores is not None and result.classes:
-            events = explain_events(
-                events, result.frame_inds, result.class_scores, result.classes, self._normal(result)
-            )
-        elif scored.boxes is not None:
-            events = tuple(_named_by_boxes(event, scored.boxes) for event in events)
+            normal = self._normal(result)
+            events = explain_events(events, result.frame_inds, result.class_scores, result.classes, normal)
+        elif boxes is not None:
+            events = tuple(_named_by_boxes(event, boxes) for event in events)
         result.events, result.threshold = events, thresholds
-        return result
 
     def _normal(self, result: VideoResult) -> int | None:
         head: Any = getattr(self.model, 'score_head', None)
@@ -330,7 +345,7 @@ def claim_folder(out: str | os.PathLike, info: RunInfo) -> None:
     except DataError as error:
         raise ConfigError(f'{error} Choose another folder.') from error
     if known is not None:
-        same = ('model', 'prompts', 'protocol', 'thresholds', 'weights')
+        same = ('model', 'prompts', 'protocol', 'weights')
         other = [name for name in same if getattr(known, name) != getattr(info, name)]
         if other:
             raise ConfigError(
