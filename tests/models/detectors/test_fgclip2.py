@@ -1,10 +1,14 @@
 import copy
 import math
+from datetime import timedelta
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from mmengine.structures import InstanceData
+from torch.nn.parallel import DistributedDataParallel
 
 from vadlab.models.detectors.fgclip2 import FGCLIP2
 from vadlab.structures import VADDataSample
@@ -135,6 +139,47 @@ def test_a_batch_without_regions_trains_the_rest():
     assert model.text_projection.weight.grad.any()
     # DistributedDataParallel waits for a gradient of every parameter.
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+def _rank_batch(rows):
+    """Rank 0 gets two videos with regions, rank 1 one without, all of different sizes."""
+    data = batch([(16, 16), (8, 20), (12, 8)])
+    data['data_samples'][2].gt_regions = data['data_samples'][2].gt_regions[:0]
+    return {name: values[rows] for name, values in data.items()}
+
+
+def _train_rank(rank, path):
+    dist.init_process_group('gloo', f'file://{path}/store', rank=rank, world_size=2, timeout=timedelta(seconds=120))
+    torch.set_num_threads(1)
+    model = build(**HARD)
+    wrapped = DistributedDataParallel(model, broadcast_buffers=False)
+    for _ in range(2):  # the second with a margin
+        model.zero_grad()
+        rows = slice(0, 2) if rank == 0 else slice(2, 3)
+        losses = wrapped(**model.data_preprocessor(_rank_batch(rows), True), mode='loss')
+        total_of(losses).backward()
+    grads = {name: p.grad for name, p in model.named_parameters()}
+    torch.save(
+        [grads, model.loss_hard_negative.margin, {k: v.detach() for k, v in losses.items()}], f'{path}/{rank}.pth'
+    )
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_ranks_one_without_regions_equal_one_process(tmp_path):
+    mp.spawn(_train_rank, args=(str(tmp_path),), nprocs=2)
+    model = build(**HARD)
+    for _ in range(2):
+        model.zero_grad()
+        losses = losses_of(model, _rank_batch(slice(0, 3)))
+        total_of(losses).backward()
+    for grads, margin, rank_losses in (torch.load(tmp_path / f'{rank}.pth') for rank in range(2)):
+        for name, p in model.named_parameters():
+            torch.testing.assert_close(grads[name], p.grad, atol=1e-5, rtol=1e-4, msg=name)
+        torch.testing.assert_close(margin, model.loss_hard_negative.margin)
+        for name, value in losses.items():
+            if name.startswith('loss'):
+                torch.testing.assert_close(rank_losses[name], value.detach(), atol=1e-5, rtol=1e-5)
 
 
 def test_sigmoid_temperature_has_no_upper_bound_and_the_others_have():

@@ -222,10 +222,6 @@ class FGCLIP2(FGCLIP):
     def _text_heads(self) -> dict[str, nn.Module]:
         return {**super()._text_heads(), 'box': self.text_box_projection}
 
-    def _idle_parameters(self, paths: set[str]) -> list[nn.Parameter]:
-        # Without a box in the batch, no feature of a patch reaches a loss.
-        return [*super()._idle_parameters(paths), *self.vision.dense_head.parameters()]
-
     def region_path(self, tokens: Tensor) -> str:
         """Path of a region's caption or hard negative: that for boxes, whatever its length."""
         return 'box'
