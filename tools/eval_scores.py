@@ -43,7 +43,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--pred', required=True, metavar='DIR_OR_NPZ', help='folder with one NAME.npy or NAME.csv per video, or an .npz'
     )
-    parser.add_argument('--ann', required=True, help='annotation: a text file, or the folder of masks')
+    parser.add_argument(
+        '--ann',
+        required=True,
+        help='annotation: a text file, the folder of masks, or the folder of a whole one-class set',
+    )
     parser.add_argument(
         '--frames', metavar='FRAMES.json', help='JSON with the number of frames per video, {"NAME": 1408}'
     )

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from tests.datasets.one_class_sets import write_avenue, write_mnad, write_ucsd
 from vadlab.datasets.formats.temporal_annotations import INTERVAL_MODES
 from vadlab.evaluation.protocols import PROTOCOLS, check_classes, read_ground_truth
-from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 UCF, XD, CAMPUS, AVENUE = (PROTOCOLS[name] for name in ('ucf-crime', 'xd-violence', 'shanghaitech', 'avenue'))
 
@@ -132,3 +133,25 @@ def test_capital_letters_of_classes_make_no_difference(tmp_path):
 def test_text_annotations_need_frame_counts(tmp_path):
     with pytest.raises(ConfigError, match='ucf-crime needs the number of frames of each video: --frames'):
         read_ground_truth(UCF, write(tmp_path, UCF_LINES))
+
+
+def test_one_class_sets_as_they_lie(tmp_path):
+    ped2 = PROTOCOLS['ped2']
+    root = write_mnad(tmp_path / 'mnad')  # clips 01 and 02 of four and three frames
+    truth = read_ground_truth(ped2, root, predicted=['Test001', 'Test002'])
+    assert {name: (video.num_frames, video.intervals.tolist()) for name, video in truth.items()} == {
+        'Test001': (4, [[1, 3]]), 'Test002': (3, [[1, 3]]),
+    }  # fmt: skip
+    assert list(read_ground_truth(ped2, root, predicted=['Test002'], subset=True)) == ['Test002']
+    with pytest.raises(DataError, match='1 of 1 predictions are of videos that are not in the annotation'):
+        read_ground_truth(ped2, root, predicted=['Test003'], subset=True)
+    ucsd = read_ground_truth(ped2, write_ucsd(tmp_path / 'ucsd'))
+    assert {name: video.intervals.tolist() for name, video in ucsd.items()} == {
+        'Test001': [[1, 3]], 'Test002': [[1, 3]],
+    }  # fmt: skip
+    avenue = read_ground_truth(AVENUE, write_avenue(tmp_path / 'avenue'))
+    assert {name: (v.num_frames, v.intervals.tolist()) for name, v in avenue.items()} == {'01': (4, [[1, 2]])}
+    (root / 'ped2.mat').unlink()
+    (root / 'frame_labels_ped2.npy').unlink()
+    with pytest.raises(MissingFileError, match='there is no truth of the test clips'):
+        read_ground_truth(ped2, root)

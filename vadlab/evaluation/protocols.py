@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,10 +18,10 @@ from vadlab.datasets.formats.pixel_masks import (
     read_avenue_masks,
     read_ped2_masks,
 )
-from vadlab.datasets.formats.temporal_annotations import TemporalAnnotation, read_temporal_annotations
+from vadlab.datasets.formats.temporal_annotations import ClassInterval, TemporalAnnotation, read_temporal_annotations
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.datasets.temporal_truth import describe_without_class, match_truth, without_class
-from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.suggest import nearest
 
 _T = TypeVar('_T')
@@ -58,7 +58,7 @@ class Protocol:
         Raises:
             DataError: Two names become the same.
         """
-        rename = {'avenue': _avenue_name, 'ped2': ped2_name}.get(self.name, str)
+        rename = {'avenue': _avenue_name, 'ped1': ped2_name, 'ped2': ped2_name}.get(self.name, str)
         renamed = {rename(name): value for name, value in values.items()}
         if len(renamed) < len(values):
             raise DataError(f'{len(values) - len(renamed)} of {len(values)} videos are named twice, such as 1 and 01')
@@ -79,7 +79,9 @@ PROTOCOLS: dict[str, Protocol] = {
         # The weakly supervised test split includes videos of the original training set: three digits, all normal.
         Protocol('shanghaitech', 'ShanghaiTech', 'frame/auc', _ONE_CLASS, normal_name=r'\d\d_\d{3}'),
         Protocol('avenue', 'CUHK Avenue', 'frame/auc', _ONE_CLASS),
+        Protocol('ped1', 'UCSD Ped1', 'frame/auc', _ONE_CLASS),
         Protocol('ped2', 'UCSD Ped2', 'frame/auc', _ONE_CLASS),
+        Protocol('ubnormal', 'UBnormal', 'frame/auc', _ONE_CLASS),
     )
 }
 
@@ -119,7 +121,9 @@ def read_ground_truth(
     Args:
         protocol (Protocol): One of :data:`PROTOCOLS`.
         annotation (str | Path): Its annotation: UCF-Crime's or XD-Violence's text file; ShanghaiTech's folder of
-            ``.npy`` masks; Avenue's ``testing_label_mask``; UCSD's ``Test``.
+            ``.npy`` masks; Avenue's ``testing_label_mask``; UCSD's ``Test``; or the folder of a whole one-class data
+            set (Ped1, Ped2, Avenue, ShanghaiTech, UBnormal) in any layout that
+            :func:`~vadlab.datasets.formats.one_class_layouts.find_clips` reads.
         num_frames (Mapping[str, int] | None): Frames of each video. Optional for masks, which contain them, unless
             videos without masks (ShanghaiTech's normal ones) are tested.
         interval_mode (str): Meaning of the numbers in a text file, see
@@ -151,9 +155,12 @@ def read_ground_truth(
         _same_names(protocol, annotations, num_frames, str(annotation))
         _check_predicted(predicted, num_frames, subset)
         return _match(protocol, annotations, num_frames, str(annotation), classes)
+    if protocol.name == 'ubnormal' or _has_clips(annotation):
+        return _read_data_set(protocol, annotation, num_frames, classes, predicted, subset)
     list_videos, reader = {
         'shanghaitech': (frame_mask_files, read_frame_masks),
         'avenue': (avenue_files, read_avenue_masks),
+        'ped1': (ped2_folders, read_ped2_masks),
         'ped2': (ped2_folders, read_ped2_masks),
     }[protocol.name]
     listed: dict[str, Any] = list_videos(annotation)
@@ -173,6 +180,45 @@ def read_ground_truth(
             )
     counts = {name: len(mask) for name, mask in masks.items()} | dict(num_frames or {})
     return _match(protocol, annotate_masks(masks), counts, str(annotation), classes)
+
+
+def _has_clips(annotation: str | Path) -> bool:
+    """Whether a folder is that of a whole one-class data set, with training clips beside the test clips."""
+    root = Path(annotation)
+    return root.is_dir() and any((root / name).is_dir() for name in ('Train', 'training', 'training_videos'))
+
+
+def _read_data_set(
+    protocol: Protocol,
+    root: str | Path,
+    num_frames: Mapping[str, int] | None,
+    classes: Sequence[str],
+    predicted: Collection[str] | None,
+    subset: bool,
+) -> dict[str, VideoTruth]:
+    """Ground truth from the folder of a one-class data set, in any layout."""
+    # Here, since these modules load OpenCV and PyAV.
+    from vadlab.datasets.formats.one_class_labels import read_clip_truth
+    from vadlab.datasets.formats.one_class_layouts import find_clips
+    from vadlab.datasets.video.video_index import index_video
+
+    folder = find_clips(root, 'test')
+    named = protocol.by_video_id({clip.name: clip for clip in folder.clips})
+    _check_predicted(predicted, named, subset)
+    if subset:
+        named = {name: clip for name, clip in named.items() if name in (predicted or ())}
+    truth = read_clip_truth(replace(folder, clips=tuple(named.values())))
+    if not truth.source:
+        raise MissingFileError(f'{root}: there is no truth of the test clips. Give the folder or file with the truth')
+    counts = {}
+    for name, clip in named.items():
+        known = truth.num_frames.get(clip.name) or clip.num_frames or (num_frames or {}).get(name)
+        counts[name] = known or index_video(clip.path).total_frames
+    annotations = {
+        name: TemporalAnnotation.of('', [ClassInterval('', *pair) for pair in truth.intervals[clip.name].tolist()])
+        for name, clip in named.items()
+    }
+    return _match(protocol, annotations, counts, truth.files, classes)
 
 
 def _read_text(protocol: Protocol, path: str | Path, interval_mode: str) -> dict[str, TemporalAnnotation]:
