@@ -102,6 +102,17 @@ def test_another_run_replaces_the_report_but_not_the_encoded_videos(tmp_path, vi
     assert (tmp_path / 'r' / 'media' / 'a.mp4.mp4').stat().st_mtime_ns == written
 
 
+def test_a_repeated_test_drops_pages_of_videos_that_are_gone_and_keeps_the_id(tmp_path, video):
+    with VideoReport(tmp_path / 'r', RUN) as report:
+        report.add(result_of('a.mp4', video, TIMES))
+        report.add(result_of('b.mp4', video, TIMES))
+    with VideoReport(tmp_path / 'r', RUN, is_continued=False) as again:
+        again.add(result_of('b.mp4', video, TIMES))
+    assert again.id == report.id
+    assert [entry['name'] for entry in data_of(again.close())['videos']] == ['b.mp4']
+    assert [path.name for path in (tmp_path / 'r' / 'pages').iterdir()] == ['b.mp4.html']
+
+
 def test_videos_of_two_processes_are_in_one_list(tmp_path, video):
     one, two = VideoReport(tmp_path / 'r', RUN), VideoReport(tmp_path / 'r', RUN)
     one.add(result_of('a.mp4', video, TIMES))

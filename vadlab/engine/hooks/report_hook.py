@@ -45,7 +45,7 @@ class ReportHook(Hook):
         """Make the folder, the main process first."""
         self.page = None
         if is_main_process():
-            self._report = VideoReport(self.folder, self.run, self.title)
+            self._report = VideoReport(self.folder, self.run, self.title, is_continued=False)
         barrier()
         if not is_main_process():
             self._report = VideoReport(self.folder, self.run, self.title)

@@ -48,18 +48,26 @@ class VideoReport:
         run (RunInfo): What made the results.
         title (str): Title of the list.
         max_side (int): Longest side of encoded videos, in pixels.
+        is_continued (bool): Keep the pages of the same run. If not, only its marks stay valid.
 
     Raises:
         ConfigError: The folder holds files that are not of a report.
     """
 
-    def __init__(self, folder: str | Path, run: RunInfo, title: str = 'Scored videos', max_side: int = 1280) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        run: RunInfo,
+        title: str = 'Scored videos',
+        max_side: int = 1280,
+        is_continued: bool = True,
+    ) -> None:
         self.folder, self.run, self.title, self.max_side = Path(folder), run, title, max_side
         check_report_folder(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._old_media: dict[str, Any] = {}
         self._entries: dict[str, dict[str, Any]] = {}
-        self.id = self._continue() or secrets.token_hex(8)
+        self.id = self._continue(is_continued) or secrets.token_hex(8)
         write_json(self.folder / REPORT_FILE, {'format': _FORMAT, 'id': self.id, 'run': asdict(run)})
         write_assets(self.folder)
         self._index_cost_s = self._index_written = 0.0
@@ -73,25 +81,24 @@ class VideoReport:
     ) -> None:
         self.close()
 
-    def _continue(self) -> str | None:
-        """The id of the report of the same run in the folder; None if there is none."""
+    def _continue(self, keeps_pages: bool) -> str | None:
+        """The id of the report of the same run in the folder; None without one. Removes pages that are replaced."""
         path = self.folder / REPORT_FILE
         if not path.exists():
             return None
         content = read_json(path)
         entries = read_entries(self.folder)
-        if _same(content['run'], self.run):
+        old, same = content['run'], _same(content['run'], self.run)
+        if same and keeps_pages:
             self._entries = entries
             return content['id']
-        old = content['run']
-        print_log(
-            f'{self.folder}: replaces the report of {old.get("config")}, {old.get("checkpoint") or "no checkpoint"}',
-            'current',
-        )
+        if not same:
+            what = f'{old.get("config")}, {old.get("checkpoint") or "no checkpoint"}'
+            print_log(f'{self.folder}: replaces the report of {what}', 'current')
         self._old_media = {name: entry.get('media') for name, entry in entries.items()}
         for part in ('pages', 'entries', 'thumbs'):
             shutil.rmtree(self.folder / part, ignore_errors=True)
-        return None
+        return content['id'] if same else None
 
     def add(self, result: VideoResult, true_class: str = '') -> Path:
         """Write the page of a video, and add it to the list.
