@@ -113,6 +113,18 @@ def test_a_repeated_test_drops_pages_of_videos_that_are_gone_and_keeps_the_id(tm
     assert [path.name for path in (tmp_path / 'r' / 'pages').iterdir()] == ['b.mp4.html']
 
 
+def test_an_entry_cannot_lead_elsewhere(tmp_path, video):
+    report = VideoReport(tmp_path / 'r', RUN)
+    report.add(result_of('a.mp4', video, TIMES))
+    path = tmp_path / 'r' / 'entries' / 'a.mp4.json'
+    content = json.loads(path.read_text('utf-8'))
+    path.write_text(json.dumps({**content, 'page': 'javascript:alert(1)', 'strip': '../../x.jpg'}), 'utf-8')
+    text = report.close().read_text('utf-8')
+    assert 'javascript' not in text
+    assert '../x.jpg' not in text
+    assert 'href="pages/a.mp4.html"' in text
+
+
 def test_videos_of_two_processes_are_in_one_list(tmp_path, video):
     one, two = VideoReport(tmp_path / 'r', RUN), VideoReport(tmp_path / 'r', RUN)
     one.add(result_of('a.mp4', video, TIMES))

@@ -236,6 +236,9 @@ def read_entries(folder: Path) -> dict[str, dict[str, Any]]:
         entry = read_json(path)
         if fault := shape_fault(entry, _ENTRY_SHAPE):
             raise DataError(f'{path} is not an entry of a report: {fault}. Remove the file')
+        # Links follow from the file's name, so an entry cannot lead elsewhere.
+        entry['page'] = f'pages/{path.stem}.html'
+        entry['strip'] = f'thumbs/{path.stem}/strip.jpg' if entry.get('strip') else None
         entries[entry['name']] = entry
     return entries
 
