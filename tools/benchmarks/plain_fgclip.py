@@ -12,19 +12,25 @@ from torch import Tensor, nn
 
 # As for training from scratch, ln(1 / 0.07): at ln 100 the losses of random weights saturate.
 LOG_SCALE = 2.6592
+
+
+def _arch(
+    embed_dim: int, patch_size: int, width: int, layers: int, heads: int, text_width: int, text_heads: int
+) -> dict[str, Any]:
+    """A public CLIP at 224 pixels: sizes of the joint space, the vision tower and the text tower."""
+    vision = dict(image_size=224, patch_size=patch_size, hidden_size=width, intermediate_size=4 * width)
+    text = dict(hidden_size=text_width, intermediate_size=4 * text_width, num_hidden_layers=12)
+    return dict(
+        projection_dim=embed_dim,
+        vision_config=dict(**vision, num_hidden_layers=layers, num_attention_heads=heads),
+        text_config=dict(**text, num_attention_heads=text_heads),
+    )
+
+
 ARCHITECTURES: dict[str, dict[str, Any]] = {
-    'ViT-B/32': dict(
-        projection_dim=512,
-        vision_config=dict(
-            image_size=224,
-            patch_size=32,
-            hidden_size=768,
-            intermediate_size=3072,
-            num_hidden_layers=12,
-            num_attention_heads=12,
-        ),
-        text_config=dict(hidden_size=512, intermediate_size=2048, num_hidden_layers=12, num_attention_heads=8),
-    ),
+    'ViT-B/32': _arch(512, 32, 768, 12, 12, 512, 8),
+    'ViT-B/16': _arch(512, 16, 768, 12, 12, 512, 8),
+    'ViT-L/14': _arch(768, 14, 1024, 24, 16, 768, 12),
     'tiny': dict(
         projection_dim=16,
         vision_config=dict(

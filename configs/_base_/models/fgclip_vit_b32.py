@@ -3,6 +3,7 @@ pretrained = 'openai/clip-vit-base-patch32'  # path or Hugging Face id; None tra
 image_size = 224  # pixels; height and width
 chunk_size = 32  # frames encoded at once; the result does not depend on it
 with_cp = True  # activation checkpointing: less memory, about a third more compute
+compiled = False  # torch.compile on the towers: faster on a GPU
 contrast_batch = None  # videos of a rank in one contrastive loss, by gradient cache; None: batch_size, without it
 chunk = 2  # of these videos, encoded at once: bounds memory, does not change the result
 queue_size = 128  # past pairs used as negatives
@@ -24,6 +25,7 @@ model = dict(
         heads=12,
         chunk_size=chunk_size,
         with_cp=with_cp,
+        compiled=compiled,
     ),
     text=dict(
         type='CLIPTextTransformer',
@@ -33,6 +35,7 @@ model = dict(
         layers=12,
         heads=8,
         with_cp=with_cp,
+        compiled=compiled,
     ),
     embed_dim=512,
     tokenizer=dict(type='CLIPTokenizer'),
