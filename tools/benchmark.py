@@ -115,6 +115,7 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'audiovisual': lambda scale, cache: _run('audiovisual', scale.runs, *scale.recognizers, scale.long_runs),
     'infer': lambda scale, cache: _run('infer', cache, scale.runs, scale.video_frames, 2 if scale.runs == 1 else 100),
     'threads': lambda scale, cache: _run('threads', scale.runs, scale.beam[0], scale.loads),
+    'attention': lambda scale, cache: _run('attention', scale.runs, scale.beam[0]),
     'roi_align': lambda scale, cache: _run('roi_align', scale.runs, scale.beam[0]),
 }
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from vadlab.utils.errors import ConfigError
 
 from .activations import build_activation
+from .attention import attend
 from .correlative_attention import correlative_attention
 from .layer_norm import LayerNorm
 
@@ -166,7 +167,7 @@ class ResidualAttentionBlock(nn.Module):
     ) -> Tensor:
         query, key, value = (self._split(x) for x in (query, key, value))
         mask = None if valid_nl is None else valid_nl[:, None, None]
-        mixed_nhld = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
+        mixed_nhld = attend(query, key, value, mask, causal)
         return mixed_nhld.transpose(1, 2).flatten(2)
 
     def _split(self, x_nld: Tensor) -> Tensor:
