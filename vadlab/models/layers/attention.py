@@ -22,6 +22,6 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
     half = query.dtype in (torch.bfloat16, torch.float16)
     if half and query.device.type == 'cpu' and torch.is_grad_enabled():
         with torch.autocast('cpu', enabled=False):
-            parts = (x.float() for x in (query, key, value))
-            return F.scaled_dot_product_attention(*parts, mask, is_causal=causal).to(query.dtype)
+            query_f, key_f, value_f = (x.float() for x in (query, key, value))
+            return F.scaled_dot_product_attention(query_f, key_f, value_f, mask, is_causal=causal).to(query.dtype)
     return F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
