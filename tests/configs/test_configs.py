@@ -128,6 +128,14 @@ def test_one_variable_reaches_every_place(path):
         assert steps['BlankFrames'].enabled is True
 
 
+@pytest.mark.parametrize(
+    ('name', 'kind'), [('fgclip_ucf', 'HardNegativeLoss'), ('fgclip2_ucf', 'RankedHardNegativeLoss')]
+)
+def test_hard_negatives_are_one_variable(name, kind):
+    assert load_config(CONFIGS / f'{name}.py').model.loss_hard_negative is None
+    assert load_config(CONFIGS / f'{name}.py', {'hard_negatives': True}).model.loss_hard_negative.type == kind
+
+
 def test_base_files_inherit_at_most_one_base_that_inherits_nothing():
     bases = {
         path: re.findall(r"^_base_ = \['\./(\w+\.py)'\]$", path.read_text(), re.MULTILINE)

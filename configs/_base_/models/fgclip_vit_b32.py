@@ -6,6 +6,7 @@ with_cp = True  # activation checkpointing: less memory, about a third more comp
 compiled = False  # torch.compile on the towers: faster on a GPU
 contrast_batch = None  # videos of a rank in one contrastive loss, by gradient cache; None: batch_size, without it
 chunk = 2  # of these videos, encoded at once: bounds memory, does not change the result
+hard_negatives = False  # True if the annotation has hard negatives of regions (short_expr_negs)
 queue_size = 128  # past pairs used as negatives
 classes = (
     'Normal', 'Abuse', 'Arrest', 'Arson', 'Assault', 'Burglary', 'Explosion', 'Fighting', 'RoadAccidents', 'Robbery',
@@ -41,7 +42,7 @@ model = dict(
     tokenizer=dict(type='CLIPTokenizer'),
     loss_global=dict(type='InfoNCELoss', loss_weight=1.0),
     loss_region=dict(type='InfoNCELoss', loss_weight=0.1),
-    loss_hard_negative=None,  # if regions have hard negatives: dict(type='HardNegativeLoss', loss_weight=0.5)
+    loss_hard_negative=dict(type='HardNegativeLoss', loss_weight=0.5) if hard_negatives else None,
     queue=dict(type='NegativeQueue', size=queue_size, warmup='auto'),
     gradient_cache=dict(contrast_batch=contrast_batch, chunk=chunk) if contrast_batch is not None else None,
     score_head=dict(type='PromptScoringHead', classes=classes, score_window=score_window),
