@@ -1,6 +1,6 @@
 # MNAD on UCSD Ped2: prediction of the next frame, the training of https://github.com/cvlab-yonsei/MNAD, for a GPU.
 #   python tools/train.py configs/mnad_ped2.py --cfg-options data_root=data/ped2
-#   python tools/test.py configs/mnad_ped2.py their_checkpoint.pth --cfg-options normalisation=per_clip
+#   python tools/test.py configs/mnad_ped2.py their.pth --cfg-options normalisation=per_clip update_threshold=0.01
 _base_ = [
     '_base_/datasets/one_class_windows.py',
     '_base_/schedules/mnad.py',
@@ -12,7 +12,8 @@ width = 64  # channels of the first stage
 compact_weight = 0.1
 separate_weight = 0.1
 psnr_weight = 0.6
-update_threshold = 0.01  # None: test frames do not update the memory
+# The paper has 0.01: test frames with a smaller error update the memory. Its distances are then not those of training.
+update_threshold = None
 normalisation = 'training'  # or 'per_clip', as in the paper: min-max over each test clip
 calibration_windows = 256
 save_best = None  # nothing is chosen by test clips

@@ -31,8 +31,8 @@ class MNAD(FrameWindowDetector):
         loss_separate: nearest item against the second nearest
 
     A frame's score has two components: minus its PSNR, and the distance of its features to the nearest items
-    (equations 11 to 13). While a video is tested, frames that look normal update the memory (section 3.3.2), which
-    starts from the trained one in each video; the authors carry it over to the next video.
+    (equations 11 to 13). With ``update_threshold``, frames that look normal update the memory while a video is tested
+    (section 3.3.2). It starts from the trained one in each video; the authors carry it over to the next video.
 
     Args:
         task (str): ``prediction`` of the last frame of a window of 5 from the first 4, with skip connections; or
@@ -44,7 +44,9 @@ class MNAD(FrameWindowDetector):
         psnr_weight (float): Weight of the PSNR in the score, 0..1; the distance has the rest. The code has 0.6, and 0.7
             for reconstruction.
         update_threshold (float | None): A test frame updates the memory if its weighted error is below; the code has
-            0.01, and 0.015 for reconstruction. None leaves the memory as trained, which is also faster.
+            0.01, and 0.015 for reconstruction. None leaves the memory as trained, which is faster, and which
+            ``normalisation='training'`` needs: distances to a memory that follows the clip are not on the scale of
+            those that were measured in training.
         normalisation (str): See :class:`FrameWindowDetector`.
         chunk_size (int): Frames of a test that are encoded at once.
         data_preprocessor (dict | nn.Module | None): See :class:`FrameWindowDetector`; frames are ``bgr`` by default,
@@ -74,7 +76,7 @@ class MNAD(FrameWindowDetector):
         compact_weight: float = 0.1,
         separate_weight: float = 0.1,
         psnr_weight: float = 0.6,
-        update_threshold: float | None = 0.01,
+        update_threshold: float | None = None,
         normalisation: str = 'training',
         chunk_size: int = 8,
         data_preprocessor: dict | nn.Module | None = None,
