@@ -114,6 +114,9 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'patches': lambda scale, cache: _run('patches', scale.runs, scale.beam[0]),
     'audiovisual': lambda scale, cache: _run('audiovisual', scale.runs, *scale.recognizers, scale.long_runs),
     'infer': lambda scale, cache: _run('infer', cache, scale.runs, scale.video_frames, 2 if scale.runs == 1 else 100),
+    'oneclass': lambda scale, cache: _run(
+        'oneclass', cache, scale.runs, 12 if scale.runs == 1 else 300, 200 if scale.runs == 1 else 5000
+    ),
     'threads': lambda scale, cache: _run('threads', scale.runs, scale.beam[0], scale.loads),
     'attention': lambda scale, cache: _run('attention', scale.runs, scale.beam[0]),
     'roi_align': lambda scale, cache: _run('roi_align', scale.runs, scale.beam[0]),
