@@ -11,7 +11,7 @@ from vadlab.utils.errors import ConfigError, DataError
 
 from ..layers.compiled_blocks import any_size, compile_blocks
 from ..layers.deep_prompts import put_prompts
-from ..layers.host_copy import to_device
+from ..layers.frame_chunks import encode_in_chunks
 from ..layers.layer_norm import LayerNorm
 from ..layers.residual_attention_block import ResidualAttentionBlock
 
@@ -172,22 +172,9 @@ class CLIPVisionTransformer(nn.Module):
             DataError: The frames are not ``image_size`` pixels high and wide.
         """
         self._check_size(frames)
-        chunk = self.chunk_size or max(len(frames), 1)
-        parts = list(frames.split(chunk))
-        rows: list[Tensor | None] = [None] * len(parts)
-        if dense_mask is not None:
-            # A mask on the device costs one synchronisation with the host, not one per chunk.
-            rows = [to_device(mask.nonzero()[:, 0], frames.device) for mask in dense_mask.cpu().split(chunk)]
-        if torch.is_grad_enabled():
-            # All chunks go through one block before the next block. Then backward completes the weight gradients of one
-            # block before the next. Chunk by chunk, it would hold a second copy of all gradients until the last chunk.
-            encoded = self._encode(parts, rows)
-        else:
-            encoded = [self._encode([part], [row])[0] for part, row in zip(parts, rows, strict=True)]
-        cls_nd = torch.cat([cls for cls, _ in encoded])
-        if dense_mask is None:
+        cls_nd, dense_mpd = encode_in_chunks(self._encode, frames, dense_mask, self.chunk_size)
+        if dense_mpd is None:
             return cls_nd, None
-        dense_mpd = torch.cat([dense for _, dense in encoded if dense is not None])
         return cls_nd, dense_mpd.transpose(1, 2).unflatten(2, (self.grid_size, self.grid_size))
 
     def forward_patches(self, inputs: Tensor) -> PatchFeatures:

@@ -1,4 +1,5 @@
 # Shapes: n frames, p patches of a frame (h * w), d width, m frames whose dense features are requested.
+import functools
 import math
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 
-from ..layers.host_copy import to_device
+from ..layers.frame_chunks import encode_in_chunks
 from ..layers.layer_norm import LayerNorm
 from ..layers.siglip2_blocks import build_siglip2_blocks, run_block, siglip2_config
 
@@ -120,23 +121,10 @@ class SigLIP2VisionTransformer(nn.Module):
                 f'patch_size={self.patch_size}. Decode them with DecodeFrames(max_patches=..., patch_size=...).'
             )
         grid = (height // self.patch_size, width // self.patch_size)
-        positions_pd = self.positions(*grid)
-        chunk = self.chunk_size or max(len(frames), 1)
-        parts = list(frames.split(chunk))
-        rows: list[Tensor | None] = [None] * len(parts)
-        if dense_mask is not None:
-            # A mask on the device costs one synchronisation with the host, not one per chunk.
-            rows = [to_device(mask.nonzero()[:, 0], frames.device) for mask in dense_mask.cpu().split(chunk)]
-        if torch.is_grad_enabled():
-            # All chunks go through one block before the next block. Then backward completes the weight gradients of one
-            # block before the next. Chunk by chunk, it would hold a second copy of all gradients until the last chunk.
-            encoded = self._encode(parts, rows, positions_pd)
-        else:
-            encoded = [self._encode([part], [row], positions_pd)[0] for part, row in zip(parts, rows, strict=True)]
-        pooled_nd = torch.cat([pooled for pooled, _ in encoded])
-        if dense_mask is None:
+        encode = functools.partial(self._encode, positions_pd=self.positions(*grid))
+        pooled_nd, dense_mpd = encode_in_chunks(encode, frames, dense_mask, self.chunk_size)
+        if dense_mpd is None:
             return pooled_nd, None
-        dense_mpd = torch.cat([dense for _, dense in encoded if dense is not None])
         return pooled_nd, dense_mpd.transpose(1, 2).unflatten(2, grid)
 
     def positions(self, rows: int, columns: int) -> Tensor:
