@@ -35,6 +35,7 @@ from vadlab.datasets.formats.feature_lists import read_feature_list
 from vadlab.datasets.formats.frame_counts import read_frame_counts
 from vadlab.datasets.formats.frame_masks import read_frame_masks
 from vadlab.datasets.formats.label_studio import convert_label_studio
+from vadlab.datasets.formats.marks import convert_marks
 from vadlab.datasets.formats.one_class_layouts import find_clips
 from vadlab.datasets.formats.one_class_truth import (
     read_joined_labels,
@@ -147,6 +148,10 @@ TEXT = {'id': 't', 'type': 'textarea', 'from_name': 'caption', 'to_name': 'video
 TASK = {
     'id': 1, 'data': {'video': '/data/upload/1/0a1b2c3d-Abuse001.mp4'},
     'annotations': [{'id': 4, 'updated_at': '2024-01-01', 'was_cancelled': False, 'result': [TRACK, SPAN, TEXT]}],
+}  # fmt: skip
+MARKS = {
+    'format': 'vadlab marks', 'version': 1, 'report': 'x',
+    'videos': [{'video': 'a.mp4', 'reviewed': True, 'marks': [{'kind': 'missed', 'start': 1, 'end': 5, 'label': None}]}],
 }  # fmt: skip
 CVAT = (
     '<annotations><meta><task><size>9</size><original_size><width>9</width><height>9</height></original_size>'
@@ -370,6 +375,7 @@ READERS = [
     Reader('frame counts', 'vadlab/datasets/formats/frame_counts.py', 'frames.json', 'json', _json({'Abuse001_x264': 64, 'Normal_Videos_003_x264': 64}), _counted_truth),
     Reader('label studio', 'vadlab/datasets/formats/label_studio.py', 'export.json', 'json', _json([TASK]), lambda d: convert_label_studio(d / 'export.json', 'x')),
     Reader('label studio, rescaled', 'vadlab/datasets/formats/label_studio.py', 'export.json', 'json', _json([TASK]), lambda d: convert_label_studio(d / 'export.json', 'x', lambda name: 90)),
+    Reader('marks', 'vadlab/datasets/formats/marks.py', 'marks.json', 'json', _json(MARKS), lambda d: convert_marks([d / 'marks.json'], 'x')),
     Reader('cvat', 'vadlab/datasets/formats/cvat.py', 'annotations.xml', 'text', _text(CVAT), lambda d: convert_cvat([d / 'annotations.xml'], 'x')),
     Reader('regions, list', 'vadlab/datasets/formats/region_annotations.py', 'a.json', 'json', _json([{'f_path': 'a/Abuse001.mp4', **RECORD}]), lambda d: _regions(d / 'a.json')),
     Reader('regions, dict', 'vadlab/datasets/formats/region_annotations.py', 'a.json', 'json', _json({'Abuse001.mp4': RECORD}), lambda d: _regions(d / 'a.json')),

@@ -80,6 +80,7 @@ WRONG = [
     ['extract_patches', 'nowhere.py'],
     ['export_results', 'nowhere', '--to', 'csv', '--out', 'never'],
     ['import_cvat', 'nowhere.xml', '--out', 'never.json'],
+    ['import_marks', 'nowhere.json', '--out', 'never.txt'],
     ['import_label_studio', 'nowhere.json', '--out', 'never.json'],
     ['import_wildlife', 'mammalps', 'nowhere', '--out', 'never.csv'],
     ['make_caption_data', '--clip', 'nowhere.pt', '--out', 'never'],

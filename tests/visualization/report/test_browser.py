@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.datasets.conftest import read_number
+from vadlab.datasets.formats.marks import convert_marks
 from vadlab.evaluation.functional.events import find_events
 from vadlab.structures.video_result import RunInfo, Thresholds, VideoResult
 from vadlab.visualization.box_frames import BoxFrames
@@ -296,6 +297,9 @@ def test_marks_are_kept_and_exported(open_page, report):
         ('false alarm', events[1].start, events[1].end),
     ]
     assert video['marks'][0]['end_s'] == pytest.approx(TIMES[5])
+    annotation = convert_marks([download.value.path()], 'Theft').temporal_lines()
+    event = events[0]
+    assert annotation == f'cam 1/a.mp4  Theft  0  5  Riot  {event.start}  {event.end}\n'
     index = open_page(report['index'], page.context)
     with index.expect_download() as download:
         index.locator('#export-csv').click()
