@@ -69,3 +69,19 @@ def test_backslashes_separate_folders_in_lists_and_in_names_of_files(tmp_path):
         (r'x\c.mp4', r'x\c.mp4'),
     ):
         assert index.find(name) == [str(tmp_path / file)], name
+
+
+def test_folders_of_frames_are_videos_where_no_file_has_their_name(tmp_path):
+    for name in ('Abuse/Abuse001', 'Abuse/Abuse002'):
+        (tmp_path / name).mkdir(parents=True)
+        for i in range(2):
+            (tmp_path / name / f'{i}.jpg').touch()
+    (tmp_path / 'Abuse002.mp4').touch()
+    (tmp_path / 'cover').mkdir()
+    (tmp_path / 'cover' / 'one.png').touch()
+    index = PathIndex(tmp_path)
+    assert index.find('UCF/Abuse/Abuse001.mp4') == [str(tmp_path / 'Abuse' / 'Abuse001')]
+    assert index.find('Abuse001') == [str(tmp_path / 'Abuse' / 'Abuse001')]
+    assert index.find('Abuse002') == [str(tmp_path / 'Abuse002.mp4')]
+    assert index.find('cover') == []
+    assert index.paths == [str(tmp_path / 'Abuse002.mp4')]

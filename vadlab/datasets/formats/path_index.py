@@ -6,13 +6,16 @@ from pathlib import PurePosixPath
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.natural_order import natural_key, natural_sorted
 
-from ..video_names import VIDEO_ENDINGS
+from ..video_names import VIDEO_ENDINGS, video_id_of
 
 _SCANS: dict[str, 'PathIndex'] = {}
 
 
 class PathIndex:
     """Index by name of all video files, or files of another kind, below a folder.
+
+    An index of videos also has folders of frames: folders with at least two images and no subfolder. A video file of
+    the same name comes first.
 
     Args:
         root: The folder; links are followed.
@@ -29,6 +32,7 @@ class PathIndex:
             raise MissingFileError(f'data_root: there is no folder {os.fspath(root)} (looked at {self.root})')
         self._by_name: dict[str, list[str]] = {}
         self._by_stem: dict[str, list[str]] = {}
+        self._frame_folders: dict[str, list[str]] = {}
         self.n_files = 0
         self._scan()
 
@@ -49,6 +53,8 @@ class PathIndex:
                 continue
             visited.add(real)
             subfolders.sort(key=natural_key)
+            if self.suffixes == frozenset(VIDEO_ENDINGS) and not subfolders and _has_frames(names):
+                self._frame_folders.setdefault(os.path.basename(folder), []).append(folder)
             for name in natural_sorted(names):
                 last = _parts(name)[-1]
                 stem, suffix = os.path.splitext(last)
@@ -76,6 +82,8 @@ class PathIndex:
             return [os.path.abspath(exact)]
         parts = _parts(name)
         found = self._by_name.get(parts[-1]) or self._by_stem.get(parts[-1], []) if parts else []
+        if parts and not found:
+            found = self._frame_folders.get(parts[-1]) or self._frame_folders.get(video_id_of(parts[-1]), [])
         if len(parts) == 1:
             found = [path for path in found if '\\' not in os.path.basename(path)] or found
         if len(found) < 2:
@@ -123,6 +131,13 @@ class PathIndex:
             error = MissingFileError if missing else DataError
             raise error(f'{asker}: {". Also, ".join(messages)}. Check data_root, or run: python tools/verify.py CONFIG')
         return [paths[0] for paths in found]
+
+
+def _has_frames(names: list[str]) -> bool:
+    from ..video.image_reader import IMAGE_ENDINGS  # here, since it loads OpenCV
+
+    images = (name for name in names if os.path.splitext(name)[1].lower() in IMAGE_ENDINGS and name[0] != '.')
+    return sum(1 for _ in images) > 1
 
 
 def _parts(path: str) -> tuple[str, ...]:
