@@ -5,6 +5,8 @@ import torch
 
 from vadlab.models.backbones.clip_text_transformer import CLIPTextTransformer
 from vadlab.models.backbones.clip_vision_transformer import CLIPVisionTransformer
+from vadlab.models.backbones.siglip2_text_transformer import SigLIP2TextTransformer
+from vadlab.models.backbones.siglip2_vision_transformer import SigLIP2VisionTransformer
 from vadlab.utils.errors import ConfigError
 
 AOT = 'aot_eager'  # autograd's part of torch.compile, without generating code, which takes minutes
@@ -39,7 +41,30 @@ def texts(*lengths):
     return ([torch.arange(1, n + 1) for n in lengths],)
 
 
+def siglip2_vision(compiled, **options):
+    torch.manual_seed(0)
+    sizes = dict(patch_size=8, num_patches=4, width=16, layers=3, heads=2)
+    return SigLIP2VisionTransformer(**sizes, compiled=compiled, **options)
+
+
+def siglip2_text(compiled, **options):
+    torch.manual_seed(0)
+    sizes = dict(vocab_size=30, context_length=12, long_context_length=None, width=16, layers=3, heads=2)
+    return SigLIP2TextTransformer(**sizes, compiled=compiled, **options)
+
+
+def wide_frames(count):
+    pixels, mask = frames(count)
+    return torch.cat([pixels, pixels], dim=3), mask
+
+
 INPUTS = [(vision, [frames(5), frames(8), frames(2)]), (text, [texts(3, 5, 4), texts(9, 2), texts(7, 3, 5, 6, 4)])]
+
+
+SIGLIP2 = [
+    (siglip2_vision, [frames(5), wide_frames(8), frames(2)]),
+    (siglip2_text, INPUTS[1][1]),
+]
 
 
 def gradients(tower, arguments):
@@ -64,6 +89,12 @@ def compare(build, inputs, backend=AOT, **options):
 @pytest.mark.parametrize('options', [{}, dict(with_cp=True), dict(hidden_act='gelu')])
 @pytest.mark.parametrize(('build', 'inputs'), INPUTS)
 def test_results_equal_eager_and_nothing_is_compiled_again(build, inputs, options):
+    compare(build, inputs, **options)
+
+
+@pytest.mark.parametrize('options', [{}, dict(with_cp=True)])
+@pytest.mark.parametrize(('build', 'inputs'), SIGLIP2)
+def test_blocks_of_transformers_are_compiled_too(build, inputs, options):
     compare(build, inputs, **options)
 
 

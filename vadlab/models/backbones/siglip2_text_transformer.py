@@ -6,6 +6,7 @@ from torch.utils.checkpoint import checkpoint
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 
+from ..layers.compiled_blocks import any_size, compile_blocks
 from ..layers.distinct import distinct
 from ..layers.host_copy import to_device
 from ..layers.layer_norm import LayerNorm
@@ -35,6 +36,8 @@ class SigLIP2TextTransformer(nn.Module):
         mlp_ratio (float): Hidden width of the MLPs divided by d.
         pad_id (int): Token id of the padding, the tokenizer's own.
         with_cp (bool): Activation checkpointing of every block.
+        compiled (bool | str): Run the blocks through torch.compile: faster on a GPU, after a minute of compilation. The
+            result is the same up to rounding. A string names a backend of torch.compile other than ``inductor``.
 
     Raises:
         ConfigError: The long table is shorter than the short one, the short one is too short to stretch, or ``pad_id``
@@ -52,6 +55,7 @@ class SigLIP2TextTransformer(nn.Module):
         mlp_ratio: float = 4.0,
         pad_id: int = 0,
         with_cp: bool = False,
+        compiled: bool | str = False,
     ) -> None:
         super().__init__()
         if long_context_length is not None and not KEPT_POSITIONS + 2 <= context_length <= long_context_length:
@@ -76,6 +80,9 @@ class SigLIP2TextTransformer(nn.Module):
             self.positional_embedding_long = nn.Parameter(torch.empty(long_context_length, width))
             self.stretch_positions()
         self.blocks = build_siglip2_blocks(config)
+        self.compiled = compiled
+        if compiled:
+            compile_blocks(self.blocks, compiled)
         self.final_norm = LayerNorm(width, eps=config.layer_norm_eps)
         nn.init.normal_(self.token_embedding.weight, std=width**-0.5)
 
@@ -128,6 +135,8 @@ class SigLIP2TextTransformer(nn.Module):
         for row, text in zip(ids_ul, rows, strict=True):
             row[: len(text)] = torch.tensor(text)
         x_uld = self.token_embedding(to_device(ids_ul, table.device)) + table
+        if self.compiled:
+            x_uld = any_size(x_uld, 0)
         for block in self.blocks:
             if self.with_cp and torch.is_grad_enabled():
                 x_uld = checkpoint(run_block, block, x_uld, use_reentrant=False, preserve_rng_state=False)
