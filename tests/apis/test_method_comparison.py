@@ -43,6 +43,20 @@ def test_the_table_has_the_columns_that_somebody_fills_and_says_how_numbers_came
     assert '- frame AUC (VadCLIP): other' in text
 
 
+def test_columns_of_regions_and_boxes_appear_for_methods_that_have_them():
+    more = {'region/r@1': 0.1, 'space/grounding_acc@0.5': 0.25, 'space/grounding_miou': 0.3}
+    results = [
+        MethodResult('FGCLIP, all', reports=_reports(0.9, **more)),
+        MethodResult('FGCLIP, global', reports=_reports(0.8, **{**more, 'region/r@1': 0.02})),
+    ]
+    assert comparison_markdown(results, [0]).splitlines()[:4] == [
+        '| method | frame AUC | region R@1 | box IoU >= 0.5 | box mean IoU |',
+        '| --- | ---: | ---: | ---: | ---: |',
+        '| FGCLIP, all | 0.9000 | 0.1000 | 0.2500 | 0.3000 |',
+        '| FGCLIP, global | 0.8000 | 0.0200 | 0.2500 | 0.3000 |',
+    ]
+
+
 def test_one_seed_and_no_control_claim_neither():
     text = comparison_markdown([MethodResult('RTFM', reports=_reports(0.9))], [0])
     assert '| RTFM | 0.9000 |' in text

@@ -12,6 +12,11 @@ COLUMNS = {
     'frame/ap': 'frame AP',
     'frame/ano_auc': 'Ano-AUC',
     'segment/map': 'segment mAP',
+    'video/auc': 'video AUC',
+    'video2caption/r@1': 'video R@1',
+    'region/r@1': 'region R@1',
+    'space/grounding_acc@0.5': 'box IoU >= 0.5',
+    'space/grounding_miou': 'box mean IoU',
 }
 MAIN = 'frame/auc'
 

@@ -458,6 +458,18 @@ def test_region_without_a_frame_has_a_zero_embedding():
     assert out[2].pred_regions.embeds[1].norm().item() == pytest.approx(1, abs=1e-5)
 
 
+def test_masked_mean_of_a_region_has_the_direction_of_the_mean_with_zeros():
+    """So after the normalisation, masked pooling and plain mean pooling of absent frames as zeros are the same."""
+    torch.manual_seed(0)
+    valid = torch.rand(5, 7) < 0.5
+    valid[:, 0] = True
+    pooled = torch.randn(5, 7, 16) * valid[..., None]
+    model = build()
+    masked, _ = model.region_pooling(pooled, valid)
+    plain = model.roi_projection(pooled.mean(dim=1))
+    torch.testing.assert_close(F.normalize(model.roi_projection(masked), dim=-1), F.normalize(plain, dim=-1))
+
+
 def test_predictions_equal_a_plain_loop():
     model = build(score_head=SCORES).eval()
     data = batch()
