@@ -167,7 +167,7 @@ def test_threads_and_cache_do_not_change_the_objects(clips, tmp_path):
 def test_a_thread_that_fails_raises_here(tmp_path):
     write_frames(tmp_path / 'a', 5)
     (tmp_path / 'a' / '003.jpg').write_bytes(b'broken')
-    with pytest.raises(DataError, match='003.jpg is no image, or damaged'):
+    with pytest.raises(DataError, match='003.jpg is not an image'):
         detector(threads=2).stream.extract(str(tmp_path / 'a'))
 
 
