@@ -6,6 +6,7 @@ import torch
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError
 
+from ..layers.gaussian_mixture import log_density
 from .density import Density
 
 
@@ -59,9 +60,4 @@ class GaussianMixtureDensity(Density):
     def raw_scores(self, vectors: np.ndarray) -> np.ndarray:
         """Negative log-likelihoods; see :meth:`Density.raw_scores`."""
         x = (torch.from_numpy(np.ascontiguousarray(vectors)) - self.shift.cpu()) / self.scale.cpu()
-        roots = self.precisions.cpu()
-        # A component's Mahalanobis distance by the Cholesky factor of its precision.
-        far = torch.einsum('md,kde->mke', x, roots) - torch.einsum('kd,kde->ke', self.means.cpu(), roots)
-        log_det = roots.diagonal(dim1=1, dim2=2).log().sum(dim=1)
-        log_density = log_det - 0.5 * (far**2).sum(dim=2) - 0.5 * x.shape[1] * np.log(2 * np.pi)
-        return -torch.logsumexp(log_density + self.log_weights.cpu(), dim=1).numpy()
+        return -log_density(x, self.log_weights.cpu(), self.means.cpu(), self.precisions.cpu()).numpy()

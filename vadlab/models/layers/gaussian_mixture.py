@@ -7,6 +7,24 @@ from torch import Tensor, nn
 from vadlab.utils.errors import DataError
 
 
+def log_density(vectors_nl: Tensor, log_shares: Tensor, means: Tensor, whitening: Tensor) -> Tensor:
+    """Log-density of vectors under a mixture of Gaussians, in nats.
+
+    Args:
+        vectors_nl (Tensor): Shape (n, l).
+        log_shares (Tensor): Logarithm of each component's share, shape (k,).
+        means (Tensor): Shape (k, l).
+        whitening (Tensor): Cholesky factors of the precisions, upper triangular, shape (k, l, l).
+
+    Returns:
+        Tensor: Shape (n,).
+    """
+    white_nkl = torch.einsum('nkl,klm->nkm', vectors_nl[:, None] - means, whitening)
+    log_det_k = whitening.diagonal(dim1=1, dim2=2).log().sum(1)
+    constant = vectors_nl.shape[1] * math.log(2 * math.pi) / 2
+    return (log_shares + log_det_k - constant - white_nkl.square().sum(2) / 2).logsumexp(1)
+
+
 class GaussianMixture(nn.Module):
     """A Gaussian mixture with full covariances, fitted by scikit-learn, whose state lies in checkpoints.
 
@@ -50,8 +68,4 @@ class GaussianMixture(nn.Module):
 
     def forward(self, vectors_nl: Tensor) -> Tensor:
         """Log-density of vectors of shape (n, l), in nats, float64, shape (n,)."""
-        vectors_nl = vectors_nl.double()
-        white_nkl = torch.einsum('nkl,klm->nkm', vectors_nl[:, None] - self.means, self.whitening)
-        log_det_k = self.whitening.diagonal(dim1=1, dim2=2).log().sum(1)
-        constant = vectors_nl.shape[1] * math.log(2 * math.pi) / 2
-        return (self.log_shares + log_det_k - constant - white_nkl.square().sum(2) / 2).logsumexp(1)
+        return log_density(vectors_nl.double(), self.log_shares, self.means, self.whitening)
