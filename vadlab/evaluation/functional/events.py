@@ -127,7 +127,7 @@ def explain_by_boxes(events: Sequence[Event], boxes: InstanceData) -> tuple[Even
         inside = np.flatnonzero((frames >= event.start) & (frames < event.end) & told)
         if len(inside):
             best = int(inside[scores[inside].argmax()])
-            reason = f'{boxes.reasons[best]} in frame {frames[best]}'
+            reason = f'frame {frames[best]}: {boxes.reasons[best]}'
             event = replace(event, label=boxes.labels[best] or event.label, reason=reason)
         explained.append(event)
     return tuple(explained)
