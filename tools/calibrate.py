@@ -17,8 +17,8 @@ NO_CHECKPOINT = 'none'
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Choose the threshold at which a detector raises a wanted number of false alarms per hour, on '
-        'footage without anomalies. It is written to a file beside the checkpoint, which infer.py and test.py find.'
+        description='Choose the threshold at which a detector raises a given number of false alarms per hour on '
+        'footage without anomalies. Write it to a file beside the checkpoint, which infer.py and test.py read.'
     )
     parser.add_argument('config', help='the experiment, such as configs/fgclip_demo.py')
     parser.add_argument('checkpoint', help='trained weights; "none" for zero-shot')
@@ -31,16 +31,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=float,
         default=0.95,
         metavar='Q',
-        help='an event starts and ends at the score that this share of normal frames is below (default: 0.95)',
+        help='low threshold: the quantile of the scores of normal frames (default: 0.95)',
     )
     parser.add_argument('--min-s', type=float, default=0.0, metavar='S', help='shortest event (default: 0 seconds)')
     parser.add_argument(
         '--gap-s', type=float, default=1.0, metavar='S', help='longest gap inside an event (default: 1)'
     )
-    parser.add_argument('--prompt', action='append', metavar='TEXT', help='for inference with this prompt')
-    parser.add_argument('--negative', action='append', metavar='TEXT', help='for inference with this negative prompt')
+    parser.add_argument('--prompt', action='append', metavar='TEXT', help='as for infer.py; may be repeated')
+    parser.add_argument('--negative', action='append', metavar='TEXT', help='as for infer.py; may be repeated')
     parser.add_argument('--prompt-file', metavar='FILE', help='prompts or class names, one per line')
-    parser.add_argument('--negative-file', metavar='FILE', help='what is normal, one per line')
+    parser.add_argument('--negative-file', metavar='FILE', help='prompts of normal content, one per line')
     parser.add_argument('--sampling', default='auto', metavar='N', help='as for infer.py (default: auto)')
     parser.add_argument('--fps', type=float, default=25.0, help='frame rate of folders of frames (default: 25)')
     parser.add_argument('--feature-config', metavar='FILE', help='extractor for a method on snippet features')
@@ -100,9 +100,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         f'{highest_rate(alarms, found.hours):.2f} per hour on footage of this kind'
     )
     if thresholds.high > 1:
-        say('warning: normal footage reaches a probability of 1: no event can be found', file=sys.stderr)
+        say('warning: normal footage has scores of 1, so no event can be found', file=sys.stderr)
     for name, event in report.highest:
-        say(f'highest: {event.score:.6g} in {name} at {event.peak_s:.1f} s: look whether it is normal')
+        say(f'highest: {event.score:.6g} in {name} at {event.peak_s:.1f} s: check that it is normal')
     for reason in report.failed.values():
         say(f'left out: {reason}', file=sys.stderr)
     say(f'written: {report.file.path}')

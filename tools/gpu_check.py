@@ -1,4 +1,4 @@
-"""Measure within eight minutes how close training steps come to the limit of a GPU, and check them against the CPU.
+"""Measure training steps on a GPU relative to its limits, and compare results with the CPU, in at most eight minutes.
 
 Usage::
 
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             'gpu_check: torch finds no GPU here. Install a torch for CUDA (docs/install.md), or try the command with '
             '--device cpu --tiny.'
         )
-    MMLogger.get_current_instance().setLevel('WARNING')  # the queues announce themselves
+    MMLogger.get_current_instance().setLevel('WARNING')  # queues log a line when they are built
     sizes = gpu.TINY if args.tiny else gpu.Sizes()
     is_table = False
 

@@ -81,11 +81,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        '--prompt', action='append', metavar='TEXT', help='look for this instead of the classes; may be repeated'
+        '--prompt', action='append', metavar='TEXT', help='prompt instead of the classes; may be repeated'
     )
-    group.add_argument('--negative', action='append', metavar='TEXT', help='what is normal; may be repeated')
+    group.add_argument('--negative', action='append', metavar='TEXT', help='prompt of normal content; may be repeated')
     group.add_argument('--prompt-file', metavar='FILE', help='prompts or class names, one per line')
-    group.add_argument('--negative-file', metavar='FILE', help='what is normal, one per line')
+    group.add_argument('--negative-file', metavar='FILE', help='prompts of normal content, one per line')
     group.add_argument(
         '--sampling',
         metavar='N',
@@ -102,7 +102,7 @@ def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--gap-s', type=float, metavar='S', help='longest gap inside an event in seconds')
     group.add_argument('--fps', type=float, default=25.0, help='frame rate of folders of frames (default: 25)')
     group.add_argument('--boxes', action='store_true', help='find boxes of the events, and link them to tracks')
-    group.add_argument('--heat-map', type=Path, metavar='DIR', help="write where an event's class is, at its peak")
+    group.add_argument('--heat-map', type=Path, metavar='DIR', help="write heat maps of each event's class at its peak")
     group.add_argument('--report', type=Path, metavar='DIR', help='write a page per video: player, curve, events')
     group.add_argument(
         '--save-video', type=Path, metavar='DIR', help='write each video with its curve and classes drawn into it'
@@ -151,7 +151,7 @@ def _thresholds(args: argparse.Namespace) -> dict[str, float] | None:
             raise ConfigError('--threshold: give one or two numbers, HIGH and LOW.')
         given |= {'high': args.threshold[0], 'low': args.threshold[-1]}
         if given['low'] > given['high']:
-            raise ConfigError(f'--threshold: HIGH={given["high"]:g} comes first, and is at least LOW={given["low"]:g}.')
+            raise ConfigError(f'--threshold: HIGH={given["high"]:g}, the first number, is below LOW={given["low"]:g}.')
     if any(given.get(name, 0) < 0 for name in ('min_s', 'gap_s')):
         raise ConfigError('--min-s and --gap-s must be at least 0.')
     return given or None
@@ -181,7 +181,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
     )
     inferencer.use_prompts(prompts, negatives)
     if args.boxes:
-        inferencer.box_finder()  # refuse now what cannot be found
+        inferencer.box_finder()  # fail before scoring if the method cannot find boxes
     if args.heat_map:
         inferencer.localizer()
     if given is not None:
@@ -210,7 +210,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
 
 
 def write_heat_maps(inferencer: VADInferencer, result: VideoResult, folder: Path) -> None:
-    """Write a picture per event: where its class is at the peak."""
+    """Write a picture per event: a heat map of its class at the peak."""
     import cv2
     import numpy as np
 
@@ -246,7 +246,7 @@ def tell_thresholds(inferencer: VADInferencer, args: argparse.Namespace) -> None
         )
     if chosen.source.startswith('not calibrated'):
         say(
-            'warning: 0.5 means little for a model that was not calibrated. Calibrate on footage without anomalies: '
+            'warning: 0.5 is not a useful threshold without calibration. Calibrate on footage without anomalies: '
             f'python tools/calibrate.py {args.config} {args.checkpoint} FOLDER',
             file=sys.stderr,
         )

@@ -134,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_info(args: argparse.Namespace, config: Any, calibration: Any) -> Any:
-    """What the report's pages say about the run."""
+    """Record of the run for the pages of the report."""
     from vadlab.structures.video_result import RunInfo
 
     checkpoint = '' if args.checkpoint == NO_CHECKPOINT else args.checkpoint

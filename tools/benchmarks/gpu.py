@@ -1,4 +1,4 @@
-"""How close training steps come to the limit of a chip: the sections of tools/gpu_check.py."""
+"""Training steps relative to the measured limits of a chip: the sections of tools/gpu_check.py."""
 
 import contextlib
 import gc
@@ -120,7 +120,7 @@ class Chip:
         return f'CPU, {torch.get_num_threads()} threads, torch {torch.__version__}'
 
     def wait(self) -> None:
-        """Wait until it has finished."""
+        """Wait until the device has finished its work."""
         if self.is_gpu:
             torch.cuda.synchronize()
 
@@ -321,7 +321,7 @@ def other_step(
 
 
 def attempt(chip: Chip, result: Result, run: Callable[[], Result]) -> Result:
-    """Measure, or say why not."""
+    """Measure a case; on failure, note the reason."""
     chip.clean()
     try:
         chip.check_time()

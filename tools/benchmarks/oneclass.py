@@ -141,7 +141,7 @@ def run(cache: Path, runs: int = 5, frames: int = 300, count: int = 5000) -> Rep
     case = f'nearest of {count} vectors of 128 numbers'
     report.rows += compete('oneclass', case, entries, runs, BRUTE, 'queries/s', on_first=near.__setitem__)
     report.errors += [
-        f'oneclass: {case}: {name}: {key} is {value}, {BRUTE} says {near[BRUTE][key]}'
+        f'oneclass: {case}: {name}: {key} is {value}, but {near[BRUTE][key]} by {BRUTE}'
         for name, found in near.items()
         for key, value in found.items()
         if abs(value - near[BRUTE][key]) > 1e-4 * abs(near[BRUTE][key])

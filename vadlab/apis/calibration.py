@@ -25,9 +25,9 @@ class CalibrationReport:
     """Result of a calibration.
 
     Attributes:
-        file (CalibrationFile): What was written.
-        highest (list[tuple[str, Event]]): The events with the highest peaks, which should be looked at: name of the
-            video, and event.
+        file (CalibrationFile): The file that was written.
+        highest (list[tuple[str, Event]]): The events with the highest peaks, for a check by eye: name of the video, and
+            event.
         failed (dict[str, str]): Why videos could not be scored, by name.
     """
 
@@ -106,7 +106,7 @@ def calibrate_inferencer(
 
 
 def _is_anomalous(name: str, classes: tuple[str, ...]) -> bool:
-    """Whether a video's name says that it holds an anomaly."""
+    """Whether the class in a video's name is anomalous."""
     try:
         label = find_label(video_id_of(name), name, None, classes)
     except ValueError:  # a class of another data set

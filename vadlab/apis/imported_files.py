@@ -32,7 +32,7 @@ def write_imported_files(export: ImportedAnnotations, out: Path, source: str) ->
         source (str): The export, for messages.
 
     Returns:
-        list[str]: Lines that say what was written and what was not read.
+        list[str]: Summary lines: written files, and contents that were not read.
 
     Raises:
         DataError: The records cannot be read.

@@ -19,10 +19,10 @@ from .video import index_video
 class OneClassVideos(AnnotatedDataset):
     """UCSD Ped1 and Ped2, CUHK Avenue, ShanghaiTech, UBnormal, or a folder of your own videos or folders of frames.
 
-    The folders are read as people have them, see :mod:`~vadlab.datasets.formats.one_class_layouts`. Several files may
-    state the frame truth of the same clips, and published conventions differ: Avenue has 3,712 anomalous frames by the
-    authors' pixel masks, and 3,867 by the labels that came with MNAD's code. The first one of ``labels`` that is there
-    counts; the log names it and the others.
+    All common folder layouts are read, see :mod:`~vadlab.datasets.formats.one_class_layouts`. Several files may contain
+    the frame truth of the same clips, and published conventions differ: Avenue has 3,712 anomalous frames by the
+    authors' pixel masks, and 3,867 by the labels that came with MNAD's code. The first source of ``labels`` that exists
+    is used; the log names it and the others.
 
     A sample is a video, or with ``clip_len`` a short clip of it. Before its transforms it is a dict with ``video_id``,
     ``video_path``, ``class_name``, ``label``, ``caption``, ``regions`` (none), ``intervals`` (int64, half-open, shape
@@ -35,8 +35,8 @@ class OneClassVideos(AnnotatedDataset):
         split: ``train`` or ``test``.
         pipeline: Transforms.
         layout: One of ``ucsd``, ``frames``, ``avenue``, ``shanghaitech``, ``ubnormal``, ``folder``, or ``auto``.
-        labels: Which truth counts: ``frame_masks``, ``masks``, ``tracks``, ``intervals``, ``joined``; ``auto`` for the
-            first of them that is there; ``none`` to score clips without truth.
+        labels: Source of the truth: ``frame_masks``, ``masks``, ``tracks``, ``intervals``, ``joined``; ``auto`` for the
+            first of them that exists; ``none`` to score clips without truth.
         videos: Use only these clips, by name; None for all.
         clip_len: Frames per sample; None for whole videos.
         clip_stride: Distance between the starts of two samples of a video, in frames.
@@ -179,7 +179,7 @@ class OneClassVideos(AnnotatedDataset):
         return truth
 
     def _training_truth(self, folder: ClipFolder) -> ClipTruth:
-        """Only a plain folder can have truth for training clips, and it must say that they are normal."""
+        """Check that the truth of training clips, which only a plain folder can have, is normal."""
         masks = Path(folder.root) / 'truth'
         if folder.layout == 'folder' and masks.is_dir() and any(masks.glob('*.npy')):
             from .formats.frame_masks import read_frame_masks

@@ -34,7 +34,7 @@ class CalibrationFile:
     prompts: tuple[str, ...] = ()
 
     def why_other(self, weights: str, sampled: str | None = None) -> str:
-        """Why the calibration does not hold for these weights and frames; empty if it does."""
+        """Reason why the calibration is not valid for these weights and frames; empty if it is valid."""
         if self.weights != weights:
             return 'it was made with other weights. Calibrate again: python tools/calibrate.py'
         if sampled is not None and self.sampled != sampled:
@@ -58,7 +58,7 @@ class CalibrationFile:
         content = read_json(path)
         shape = {'thresholds': Any, 'calibration': Any, 'weights': str, 'sampled': str, 'prompts': [str]}
         if fault := shape_fault(content, shape):
-            raise DataError(f'{path} is no calibration: {fault}')
+            raise DataError(f'{path} is not a calibration: {fault}')
         thresholds = thresholds_of(content['thresholds'], str(path))
         calibration = calibration_of(content['calibration'], str(path))
         assert thresholds is not None
@@ -76,7 +76,7 @@ def calibration_path(
 ) -> Path:
     """Path of the calibration: ``epoch_6.calibration.json`` beside ``epoch_6.pth``.
 
-    Each set of prompts has a file of its own. Without a checkpoint it is in the folder of the config's runs.
+    Each set of prompts has its own file. Without a checkpoint, the file is in the folder of the config's runs.
 
     >>> calibration_path('runs/epoch_6.pth', 'configs/fgclip_demo.py').as_posix()
     'runs/epoch_6.calibration.json'

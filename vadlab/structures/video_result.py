@@ -1,4 +1,4 @@
-"""The result of scoring one video: scores, events and boxes, with a file format of their own."""
+"""The result of scoring one video: scores, events and boxes, and its file format."""
 
 import math
 import os
@@ -52,7 +52,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When a stretch of scores is an event: it stays above ``low``, and reaches ``high`` at least once.
+    """Thresholds of events: scores of an event stay at or above ``low``, and reach ``high`` at least once.
 
     Attributes:
         high (float): The score that an event reaches.
@@ -88,7 +88,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a model does on footage without anomalies, where every event is a false alarm.
+    """False alarms of a model on footage without anomalies.
 
     Attributes:
         hours (float): Length of the footage, > 0.
@@ -116,7 +116,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What made the results of a folder.
+    """Record of the run that wrote the results of a folder.
 
     Attributes:
         config (str): Path of the config.

@@ -15,7 +15,7 @@ _bars: 'weakref.WeakSet[ProgressBar]' = weakref.WeakSet()
 
 
 def hide_bars() -> None:
-    """Take all bars off the terminal, which also shows its cursor again: for the end of a program."""
+    """Remove all bars from the terminal, and show its cursor again; for the end of a program."""
     for bar in list(_bars):
         bar.hide()
 
@@ -84,7 +84,7 @@ class ProgressBar:
         self(self.done + 1, note=note)
 
     def hide(self) -> None:
-        """Take a bar that ``vanishes`` off the terminal until the next call, so that other lines can be written."""
+        """Remove a bar that ``vanishes`` from the terminal until the next call, so that other lines can be written."""
         if self._bar is not None:
             self._bar.stop()
 

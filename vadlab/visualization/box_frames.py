@@ -20,8 +20,8 @@ class ShownBox(NamedTuple):
 class BoxFrames:
     """Boxes of a result by frame.
 
-    A frame shows the boxes of the last frame that has some, until the next frame that the model saw. There, a box that
-    belongs to a track moves in a straight line to the track's next box. The report page does the same.
+    A frame shows the boxes of the last frame with boxes, until the next frame that the model saw. Between these two
+    frames, a box of a track is interpolated linearly to the track's next box. The report page does the same.
 
     Args:
         result (VideoResult): The result.

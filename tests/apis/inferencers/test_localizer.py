@@ -64,7 +64,7 @@ def test_boxes_are_the_proposals_with_the_largest_gain(inferencer, videos):
         (which,) = np.flatnonzero(np.abs(scaled - boxes.boxes_xyxy[own][0]).max(axis=1) < 1e-3)
         assert gains[which] == pytest.approx(best, abs=1e-5)  # several boxes of a grid of 2 x 2 cells are equal
         assert own.sum() <= 3
-    assert all(reason.startswith('nearer to "') for reason in boxes.reasons)
+    assert all(reason.startswith('more similar to "') for reason in boxes.reasons)
 
 
 def test_boxes_of_one_frame_do_not_overlap_and_tracks_are_numbered(inferencer, videos, tmp_path):
@@ -92,7 +92,7 @@ def test_arrays_have_boxes_too(inferencer):
 def test_methods_without_a_patch_grid_refuse(tiny, videos):
     config = load_config(tiny / 'config.py', {'model.grounding_head': None})
     blind = VADInferencer(config, tiny / 'weights.pth')
-    with pytest.raises(ConfigError, match='FGCLIP finds no boxes'):
+    with pytest.raises(ConfigError, match='FGCLIP cannot find boxes'):
         list(blind(videos[0], boxes=True))
-    with pytest.raises(ConfigError, match='FGCLIP finds no boxes'):
+    with pytest.raises(ConfigError, match='FGCLIP cannot find boxes'):
         blind.heat_maps(videos[0], [0], 'a dog')

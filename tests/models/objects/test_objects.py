@@ -92,13 +92,13 @@ def test_files_that_are_no_detector(tmp_path):
     with pytest.raises(MissingFileError, match=r'no detector .*Download yolox_nano.onnx .*detector=FILE'):
         ONNXDetector(str(tmp_path / 'none.onnx')).detect(FRAME)
     (tmp_path / 'a.onnx').write_bytes(b'no model')
-    with pytest.raises(DataError, match='a.onnx is no ONNX model that onnxruntime can load'):
+    with pytest.raises(DataError, match='a.onnx is not an ONNX model that onnxruntime can load'):
         ONNXDetector(str(tmp_path / 'a.onnx')).detect(FRAME)
     classifier = write_onnx(tmp_path / 'b.onnx', np.zeros((1, 1000)))
-    with pytest.raises(DataError, match=r'no detector of 80 classes: its output has the shape \[1, 1000\]'):
+    with pytest.raises(DataError, match=r'not a detector of 80 classes: its output has the shape \[1, 1000\]'):
         ONNXDetector(classifier).detect(FRAME)
     grey = write_onnx(tmp_path / 'c.onnx', np.zeros((1, CELLS, 85)), channels=1)
-    with pytest.raises(DataError, match=r'no detector: its inputs are images \[1, 1, 64, 64\]'):
+    with pytest.raises(DataError, match=r'not a detector: its inputs are images \[1, 1, 64, 64\]'):
         ONNXDetector(grey).detect(FRAME)
     with pytest.raises(ConfigError, match="keep_classes has 'unicorn'"):
         ONNXDetector('a.onnx', keep_classes=['unicorn'])

@@ -24,9 +24,9 @@ class BoxTrack(NamedTuple):
 
 
 def box_tracks(result: VideoResult) -> list[BoxTrack]:
-    """Tracks of a result; a box without a track is one of its own.
+    """Tracks of a result; each box without a track becomes a track.
 
-    As on the report page, a box holds until the next frame that the model saw; a track without a box there ends.
+    As on the report page, a box is valid until the next frame that the model saw; a track without a box there ends.
     """
     boxes = result.boxes
     if boxes is None or not len(boxes.frame_inds):

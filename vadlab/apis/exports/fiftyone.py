@@ -22,7 +22,7 @@ def write_fiftyone(results: Iterable[VideoResult], name: str) -> int:
 
     Raises:
         MissingDependencyError: FiftyOne is not installed.
-        ConfigError: There is such a data set.
+        ConfigError: A data set with this name exists.
         DataError: A video has a variable frame rate, or is a folder of frames.
     """
     try:

@@ -24,7 +24,7 @@ def write_label_studio(results: Iterable[VideoResult], folder: Path) -> int:
     """Write ``tasks.json``, ``labeling_config.xml`` and the videos as H.264 to a folder.
 
     Label Studio finds a frame by its time and one frame rate. So a video with a variable rate is encoded with the same
-    frames at its mean rate, and without sound: the numbers of its frames then survive the way there and back.
+    frames at its mean rate, and without sound: then its frame numbers stay the same in export and import.
 
     Args:
         results (Iterable[VideoResult]): Results without errors.

@@ -22,7 +22,7 @@ NO_CHECKPOINT = 'none'
 
 
 class BaseInferencer:
-    """A trained model, ready to predict for any files.
+    """Base class of inferencers: a trained model that predicts for any files.
 
     Args:
         config (Config | str | Path): The experiment.
@@ -45,7 +45,7 @@ class BaseInferencer:
             register_all_modules()
             config = load_config(config, {})
         if config.get('model') is None:
-            raise ConfigError(f'{self.config_path or "The config"} describes no model.')
+            raise ConfigError(f'{self.config_path or "The config"} does not define a model.')
         self.config = config
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         self.check_config(config)

@@ -51,10 +51,9 @@ class _Prepared:
 
 
 class ClipInferencer(BaseInferencer):
-    """Recognises clips as the test of the config does; frames and sound are read from the video.
+    """Recognises clips of any videos with the config's test pipeline; frames and sound are read from the video.
 
-    The recipe of frames and sound is that of the prepared clips of the config, if these are there, else that of its
-    data set.
+    The recipe of frames and sound is that of the config's prepared clips if they exist, otherwise that of its data set.
 
     Args:
         config (Config | str | Path): The experiment.
@@ -91,7 +90,7 @@ class ClipInferencer(BaseInferencer):
         """Check that the test reads clips; see :class:`BaseInferencer`."""
         steps = steps_of_test(config)
         if 'LoadClip' not in [step['type'] for step in steps]:
-            raise ConfigError('The test of this config reads no clips: it cannot recognise any.')
+            raise ConfigError('The test pipeline of this config does not read clips, so it cannot recognise any.')
         self.pipeline = build_steps(steps)
         options = config.test_dataloader.dataset
         size = options.get('image_size')
@@ -108,7 +107,7 @@ class ClipInferencer(BaseInferencer):
     def check_model(self) -> None:
         """Check that the model is a recogniser; see :class:`BaseInferencer`."""
         if not hasattr(self.model, 'heads'):
-            raise ConfigError(f'{self.config.model.type} is no recogniser: it has no heads.')
+            raise ConfigError(f'{self.config.model.type} is not a recogniser: it has no heads.')
 
     def __call__(self, inputs: VideoInput | Iterable[VideoInput]) -> Iterator[RecognisedClip]:
         """Recognise the clips of videos.

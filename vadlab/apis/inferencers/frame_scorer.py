@@ -28,7 +28,7 @@ _ANNOTATION_STEPS = ('RegionsToBoxes', 'TokenizeCaptions', 'PackVADInputs')
 
 
 def can_stream(model: nn.Module, config: Config) -> bool:
-    """Whether a method embeds frames one by one, and its test pipeline has no other steps than known ones."""
+    """Whether a method embeds frames one by one, and its test pipeline has only steps that can be streamed."""
     kinds = [step['type'] for step in steps_of_test(config)]
     known = ('ProbeVideo', 'SampleFrames', 'DecodeFrames', *_PIXEL_STEPS, *_ANNOTATION_STEPS)
     return hasattr(model, 'embed_frames') and hasattr(model, 'score_embeds') and set(kinds) <= set(known)
@@ -104,7 +104,7 @@ class FrameScorer:
     """Scores videos with a model that has ``embed_frames`` and ``score_embeds``, such as FGCLIP.
 
     Threads decode while the model runs; a batch has frames of several videos. Only the embeddings of sampled frames
-    are kept, so the memory for three hours is that for three minutes and a few megabytes.
+    are kept, so a video of three hours needs only a few megabytes more than one of three minutes.
 
     Args:
         model (nn.Module): The model.
@@ -127,7 +127,7 @@ class FrameScorer:
         steps = steps_of_test(config)
         decode = next((step for step in steps if step['type'] == 'DecodeFrames'), None)
         if decode is None:
-            raise ConfigError('The test pipeline of this config decodes no video (it has no DecodeFrames).')
+            raise ConfigError('The test pipeline of this config does not decode videos (it has no DecodeFrames).')
         changes = build_steps([step for step in steps if step['type'] in _PIXEL_STEPS]).transforms
         changes = [step for step in changes if getattr(step, 'enabled', True)]
         self.model = model

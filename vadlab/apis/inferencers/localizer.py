@@ -20,7 +20,7 @@ _AT_ONCE = 16  # frames whose patch grids are in memory together
 
 
 class Localizer:
-    """Finds boxes of events with a model that has a patch grid in the space of texts, such as FGCLIP.
+    """Finds boxes of events with a model whose patch features are in the joint space with texts, such as FGCLIP.
 
     Args:
         model (nn.Module): The model, with a ``grounding_head``.
@@ -35,8 +35,8 @@ class Localizer:
     def __init__(self, model: Any, scorer: Any, most_frames: int = 64, most_boxes: int = 3) -> None:
         if not isinstance(scorer, FrameScorer) or getattr(model, 'grounding_head', None) is None:
             raise ConfigError(
-                f'{type(model).__name__} finds no boxes: that needs a patch grid that is compared with texts, as '
-                'FGCLIP with a grounding_head has.'
+                f'{type(model).__name__} cannot find boxes: that needs patch features that are compared with texts, as '
+                'in FGCLIP with a grounding_head.'
             )
         self.model = model
         self.scorer = scorer
@@ -93,7 +93,7 @@ class Localizer:
             found = self.model.grounding_head.detect(grid, pixels.to(grid.device), wanted, others, self.most_boxes)
             for frame, (boxes, gains, which) in zip(part.tolist(), found, strict=True):
                 for box, gain, phrase in zip(boxes.cpu().numpy(), gains.tolist(), which.tolist(), strict=True):
-                    reason = f'nearer to "{phrases[phrase]}" than to anything normal, by a cosine of {gain:.3f}'
+                    reason = f'more similar to "{phrases[phrase]}" than to any normal phrase (cosine +{gain:.3f})'
                     rows.append((frame, box * scale, gain, str(event.label), reason))
         return rows
 
@@ -119,7 +119,7 @@ class Localizer:
             prompt (str): Any text.
 
         Returns:
-            np.ndarray: Cosine similarities, float32, shape (n, h, w), h x w being the grid.
+            np.ndarray: Cosine similarities, float32, shape (n, h, w), where h x w is the patch grid.
 
         Raises:
             ConfigError: The prompt is too long.

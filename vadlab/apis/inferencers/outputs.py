@@ -1,4 +1,4 @@
-"""What a run writes of each result beside its scores: the report and the overlay videos."""
+"""Outputs of a run beside its scores: the report and the overlay videos."""
 
 import logging
 from collections.abc import Sequence
@@ -70,7 +70,7 @@ class ResultOutputs:
         self.close()
 
     def add(self, result: VideoResult) -> None:
-        """Write what belongs to a result. A video that cannot be drawn is counted, with one warning in the log."""
+        """Write the page and the overlay video of a result. A video that cannot be drawn is logged and counted."""
         if self.report is not None:
             self._pages.append(self.report.add(result))
         if self.folder is not None and result.error is None and len(result.scores):

@@ -39,7 +39,7 @@ class PipelineScorer:
     def __init__(self, model: Any, config: Config, workers: int = 2, fps: float = 25.0) -> None:
         steps = steps_of_test(config)
         if not steps:
-            raise ConfigError('This config has no test pipeline, so it is not known how its model reads a video.')
+            raise ConfigError('This config has no test pipeline, which is needed to read a video for its model.')
         self.model = model
         self.classes = tuple(config.model.get('classes') or ())
         self.pipeline = build_steps(steps)

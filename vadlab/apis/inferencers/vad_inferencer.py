@@ -113,7 +113,7 @@ class VADInferencer(BaseInferencer):
     # --------------------------------------------------------------------------------------------------- what is scored
 
     def use_prompts(self, prompts: Sequence[str] | None, negatives: Sequence[str] | None = None) -> None:
-        """Look for other things than the classes of the config, until the next call.
+        """Score by prompts instead of the classes of the config, until the next call.
 
         Args:
             prompts (Sequence[str] | None): What is looked for, in words; None for the classes of the config.
@@ -159,7 +159,7 @@ class VADInferencer(BaseInferencer):
         return UNCALIBRATED if found is None else found.thresholds
 
     def run_info(self) -> RunInfo:
-        """What makes the results: the model, the prompts, the sampling, the thresholds."""
+        """Record of the run: the model, the prompts, the sampling, the thresholds."""
         found = self.calibration()
         protocol = f'{self.sampled}; scores between sampled frames by linear interpolation'
         if isinstance(self.scorer, SnippetScorer):
@@ -243,23 +243,23 @@ class VADInferencer(BaseInferencer):
                 yield result
 
     def localizer(self) -> Localizer:
-        """Finds boxes and heat maps.
+        """Finder of boxes and heat maps.
 
         Raises:
-            ConfigError: The method finds no boxes.
+            ConfigError: The method cannot find boxes.
         """
         return Localizer(self.model, self.scorer)
 
     def box_finder(self) -> Localizer | None:
-        """Finds boxes of events; None for a method that predicts boxes with its scores.
+        """Finder of boxes of events; None for a method that predicts boxes with its scores.
 
         Raises:
-            ConfigError: The method finds no boxes.
+            ConfigError: The method cannot find boxes.
         """
         return None if isinstance(self.scorer, PipelineScorer) else self.localizer()
 
     def heat_maps(self, video: VideoInput, frame_inds: Sequence[int], prompt: str) -> np.ndarray:
-        """How similar each place of some frames is to a prompt; see :meth:`Localizer.heat_maps`.
+        """Similarity of each patch of some frames to a prompt; see :meth:`Localizer.heat_maps`.
 
         Raises:
             ConfigError: The method has no patch grid, or the prompt is too long.
@@ -314,7 +314,7 @@ def _named_by_boxes(event: Event, boxes: InstanceData) -> Event:
 
 
 def boxes_in_events(boxes: InstanceData, events: Sequence[Event], most: int = 3) -> InstanceData:
-    """The highest boxes of each frame that lies in an event."""
+    """The highest-scoring boxes of each frame that is in an event."""
     kept = []
     for frame in np.unique(boxes.frame_inds).tolist():
         if any(event.start <= frame < event.end for event in events):
@@ -340,7 +340,7 @@ def claim_folder(out: str | os.PathLike, info: RunInfo) -> None:
         known = None
         if os.path.isdir(out) and any(Path(out).iterdir()):
             raise ConfigError(
-                f'{out} is not empty, and has no {RUN_FILE} of an earlier run. Choose a folder of its own.'
+                f'{out} is not empty, and has no {RUN_FILE} of an earlier run. Choose an empty or a new folder.'
             ) from None
     except DataError as error:
         raise ConfigError(f'{error} Choose another folder.') from error

@@ -1,4 +1,4 @@
-"""What an inferencer takes: paths, folders of videos, folders of frames, patterns, arrays, and lists of them."""
+"""Inputs of an inferencer: paths, folders of videos, folders of frames, patterns, arrays, and lists of them."""
 
 import glob
 import os
@@ -97,7 +97,7 @@ def all_prompts(texts: Sequence[str] | None, path: str | os.PathLike | None) -> 
 
 
 def _matches(path: str) -> Iterator[str]:
-    """The paths that a pattern matches; a path that exists, or is no pattern, itself."""
+    """The paths that a pattern matches; a path that exists or is not a pattern is returned unchanged."""
     if os.path.exists(path) or not glob.has_magic(path):
         yield path
         return

@@ -1,4 +1,4 @@
-"""Truth of the clips of a one-class data set, from whichever published files lie in its folder."""
+"""Ground truth of the clips of a one-class data set, from any of the published annotation files."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class ClipTruth:
         source (str): One of :data:`LABELS`; empty if there is no truth.
         files (str): The file or folder that it is from.
         intervals (dict[str, np.ndarray]): Anomalous frames by clip, half-open, int64, shape (K, 2).
-        num_frames (dict[str, int]): Frames that the truth has, by clip, as far as it says.
+        num_frames (dict[str, int]): Frames that the truth has, by clip; only clips for which the files give it.
         pixels (dict[str, PixelTruth]): Pixel masks by clip.
         others (dict[str, str]): Other sources in the folder that were not used, and their files.
     """
@@ -203,7 +203,7 @@ _READERS = {
 
 
 def _find_pixels(folder: ClipFolder, truth: ClipTruth, masks: Path | None) -> None:
-    """Pixel masks, whichever frame truth counts."""
+    """Pixel masks, whichever frame truth is used."""
     for clip in folder.clips:
         if folder.layout == 'ubnormal':
             annotations = Path(clip.path).parent / f'{clip.name}_annotations'

@@ -1,4 +1,4 @@
-"""Finding the clips of one-class data sets in the folders in which people have them.
+"""Finding the clips of one-class data sets, in all common folder layouts.
 
 =============== ======================================================================================================
 layout          folders
@@ -162,7 +162,7 @@ def _clips_in(folder: Path) -> tuple[Clip, ...]:
 
 
 def check_frame_numbers(folder: Path, names: Iterable[str]) -> None:
-    """Check that the numbers of frames have no gap: motion over a gap is no speed.
+    """Check that frame numbers have no gap, since the motion across a gap is not a speed.
 
     Any first number and any constant step are accepted, and names without numbers.
 

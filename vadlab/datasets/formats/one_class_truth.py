@@ -1,4 +1,4 @@
-"""Frame truth of one-class test sets, in the formats that are passed around: UCSD's ``.m``, ``gt`` of ``.mat``, MNAD's
+"""Frame truth of one-class test sets, in the published formats: UCSD's ``.m``, ``gt`` of ``.mat``, MNAD's
 ``frame_labels_*.npy`` and UBnormal's tracks.
 """
 

@@ -18,7 +18,7 @@ class LoadPixelTruth(BaseTransform):
     :func:`~vadlab.datasets.formats.pixel_truth.mask_regions`)
 
     Args:
-        min_area: Smaller components are no regions, in pixels.
+        min_area: Smaller components are dropped, in pixels.
 
     Raises:
         DataError: The masks cannot be read, or have another count or size than the frames.

@@ -106,4 +106,4 @@ class NaNGuardHook(Hook):
         )
 
 
-_NORM = ' gradient norm'  # no name of a loss term
+_NORM = ' gradient norm'  # cannot be the name of a loss term

@@ -42,7 +42,7 @@ class RuntimeInfoHook(MMRuntimeInfoHook):
         self._record(runner, leave=1 if scalars.is_late and not is_read else 0)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Record what is still on its way; the checkpoint was filled before, so its history is filled again."""
+        """Record values that are not recorded yet, and update the history in the checkpoint."""
         if self._waiting:
             self._record(runner)
             checkpoint['message_hub'] = runner.message_hub.state_dict()

@@ -1,4 +1,4 @@
-"""Pixel-level criterion: whether an anomalous frame's score comes from the right place."""
+"""Pixel-level criterion: whether detections cover the anomalous pixels of a frame."""
 
 import warnings
 
@@ -16,7 +16,7 @@ def pixel_level_scores(
     scores: np.ndarray,
     coverage: float = MIN_COVERAGE,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The highest threshold at which each frame is called anomalous, and rightly so.
+    """The highest threshold at which each frame is detected by the pixel-level criterion.
 
     Mahadevan et al., "Anomaly Detection in Crowded Scenes", CVPR 2010: an anomalous frame counts as found at a
     threshold if the regions detected there cover at least 40 % of its anomalous pixels. A normal frame is a false alarm
@@ -71,6 +71,6 @@ def pixel_level_auc(levels: np.ndarray, labels: np.ndarray) -> float:
         return float('nan')
     known = np.isfinite(levels)
     low = levels[known].min() if known.any() else 0.0
-    # Normal frames without a detection are the best ones; anomalous frames that are never covered are lost.
+    # Normal frames without a detection rank lowest, except for anomalous frames that are never covered.
     filled = np.where(known, levels, np.where(labels, low - 2, low - 1))
     return roc_auc(rank_counts(filled, labels))

@@ -28,7 +28,7 @@ class FrameSmoothing:
         """Parse ``none``, ``gaussian(7)`` or ``causal(7)``.
 
         Raises:
-            ConfigError: It is none of these.
+            ConfigError: It is not one of these.
         """
         match = re.fullmatch(r'(gaussian|causal)\((\d+(?:\.\d+)?)\)', text or '')
         if text in (None, 'none'):
@@ -69,7 +69,7 @@ class FrameSmoothing:
 
 
 def normalize_clip(scores: np.ndarray) -> np.ndarray:
-    """Scale the scores of a clip to 0..1 by their own minimum and maximum: this uses the test clip; constant is 0."""
+    """Scale the scores of a clip to 0..1 by their minimum and maximum; constant scores become 0."""
     scores = np.asarray(scores, np.float64)
     low, high = scores.min(), scores.max()
     return (scores - low) / (high - low) if high > low else np.zeros_like(scores)

@@ -9,10 +9,10 @@ from ..objects.objects import Objects
 
 
 class Attribute(nn.Module):
-    """One kind of property of objects.
+    """Base class of attributes: one kind of property of objects.
 
-    Measuring (pixels, slow) and scaling (by what was learnt about the camera, fast) are separate, so that measurements
-    are cached and do not depend on a fit.
+    Measuring (from pixels, slow) and scaling (by the fitted height of a person, fast) are separate, so that
+    measurements are cached and do not depend on a fit.
     """
 
     @abstractmethod
@@ -35,7 +35,7 @@ class Attribute(nn.Module):
         Args:
             measured (np.ndarray): From :meth:`measure`, shape (M, D).
             boxes (np.ndarray): xyxy, pixels, shape (M, 4).
-            heights (np.ndarray): Height of a person who stands where the object does, in pixels, shape (M,).
+            heights (np.ndarray): Height of a person at the position of each object, in pixels, shape (M,).
         """
         return measured
 

@@ -8,7 +8,7 @@ from .attribute import Attribute
 
 @MODELS.register_module()
 class Kind(Attribute):
-    """What an object is: the detector's confidence of each class.
+    """Class of an object: the detector's confidence of each class.
 
     Args:
         classes (tuple[str, ...]): Names for the explanation; the detector's by default.

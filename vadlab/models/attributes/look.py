@@ -11,7 +11,7 @@ from .attribute import Attribute, crop_of
 
 @MODELS.register_module()
 class Look(Attribute):
-    """How an object looks: the embedding of its crop by an image tower.
+    """Appearance of an object: the embedding of its crop by an image tower.
 
     Args:
         extractor (dict): Config of :class:`~vadlab.models.extractors.SnippetFeatureExtractor` with any registered image

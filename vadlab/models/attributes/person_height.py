@@ -17,11 +17,12 @@ _ALL = ''  # the scene of clips whose own one has too few boxes
 
 @MODELS.register_module()
 class PersonHeight(FittedModule):
-    r"""Height of a person in the picture, by the row of the feet: a line fitted to training boxes, robustly.
+    r"""Height of a person in the picture, by the row of the feet: a robust line fit to training boxes.
 
-    A fixed camera over flat ground sees a person's height as a linear function of the row. With a detector, boxes of
-    its class ``person`` count; without classes, upright boxes (1.3 to 4 times as high as wide). Boxes at the border are
-    cut off and do not count. If the boxes give no line that grows downwards, their median height holds everywhere.
+    For a fixed camera over flat ground, a person's height is a linear function of the row. The fit uses boxes of the
+    detector's class ``person``; without classes, it uses upright boxes (1.3 to 4 times as high as wide). Boxes at the
+    border are cut off and not used. If the fitted height does not grow downwards, the median height of the boxes is
+    used everywhere.
 
     Args:
         person (str): Name of the class.
@@ -30,7 +31,7 @@ class PersonHeight(FittedModule):
             ``r'(\d+)_'`` for ShanghaiTech; each camera gets its own line. None: one camera.
 
     Raises:
-        ConfigError: ``scene_pattern`` is no regular expression with a group.
+        ConfigError: ``scene_pattern`` is not a regular expression with a group.
     """
 
     def __init__(self, person: str = 'person', score_thr: float = 0.4, scene_pattern: str | None = None) -> None:

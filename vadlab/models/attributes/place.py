@@ -8,8 +8,8 @@ from .attribute import Attribute
 
 @MODELS.register_module()
 class Place(Attribute):
-    """Where an object stands, and how large it is: middle of the box's lower side as shares of the frame's width and
-    height, and the box's width and height in heights of a person.
+    """Position and size of an object: middle of the box's lower side as shares of the frame's width and height, and the
+    box's width and height in heights of a person.
     """
 
     def measure(self, frame: np.ndarray, flow: np.ndarray | None, objects: Objects) -> np.ndarray:

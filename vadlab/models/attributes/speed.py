@@ -11,21 +11,21 @@ STATISTICS = ('foreground', 'directions')
 
 @MODELS.register_module()
 class Speed(Attribute):
-    """How fast an object moves, from the optical flow in its box; optionally with its size.
+    """Speed of an object, from the optical flow in its box; optionally with its size.
 
-    ``foreground``: mean and 90th percentile of the magnitudes of the box's moving part: the pixels with at least the
-    box's mean magnitude. ``directions``: for each of ``bins`` directions, the first to the right and the
-    others clockwise, the sum of the magnitudes that point there,
-    divided by the box's pixels, as in AI-VAD (Reiss and Hoshen, 2022, arXiv:2212.00789).
+    ``foreground``: mean and 90th percentile of the flow magnitudes of the box's moving part, which is the pixels with
+    at least the box's mean magnitude. ``directions``: a histogram of ``bins`` directions, the first to the right and
+    the others clockwise: the sum of the magnitudes in each direction, divided by the number of pixels of the box, as in
+    AI-VAD (Reiss and Hoshen, 2022, arXiv:2212.00789).
 
     Speeds are divided by the local height of a person, so that the perspective has no effect: heights per frame.
 
     Args:
         statistics (str): ``foreground`` or ``directions``.
         bins (int): Number of directions.
-        size (bool): Also width and height of the box, in heights of a person. With the speed in one density, the size
-            tells a fast bicycle from a fast walker near the camera.
-        by_height (bool): Divide by the local height; else pixels.
+        size (bool): Also width and height of the box, in heights of a person. A density of speed and size together
+            separates a fast bicycle from a fast walker near the camera.
+        by_height (bool): Divide by the local height; if False, speeds and sizes are in pixels.
 
     Raises:
         ConfigError: ``statistics`` is unknown.

@@ -17,7 +17,7 @@ from ..layers.logit_scale import MAX_LOGIT_SCALE
 from ..layers.long_positions import KEPT_POSITIONS
 from .hugging_face_folder import WEIGHT_FILES, read_folder_weights, read_json_object
 
-# Names of a released file and ours; the first that matches counts.
+# Names of a released file and ours; the first match is used.
 _NAMES = (
     (r'^vision_model\.embeddings\.patch_embedding\.', 'vision.patch_embedding.'),
     (r'^vision_model\.embeddings\.position_embedding\.weight$', 'vision.positional_embedding'),
@@ -190,7 +190,9 @@ def _renamed(tensors: dict[str, Any], source: str) -> dict[str, Tensor]:
     if patches is not None and patches.ndim == 2:  # a linear layer over rows, columns and channels of a patch
         side = round((patches.shape[1] / 3) ** 0.5)
         if 3 * side * side != patches.shape[1]:
-            raise CheckpointError(f'{source}: its patches have {patches.shape[1]} values, which is no square of RGB.')
+            raise CheckpointError(
+                f'{source}: its patches have {patches.shape[1]} values, which is not 3 times a square number.'
+            )
         state['vision.patch_embedding.weight'] = patches.unflatten(1, (side, side, 3)).permute(0, 3, 1, 2).contiguous()
     return state
 

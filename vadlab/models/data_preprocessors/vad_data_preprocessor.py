@@ -13,8 +13,8 @@ from .pixel_data_preprocessor import CLIP_MEAN, CLIP_STD, PixelDataPreprocessor,
 class WaitingVideos:
     """A batch of uint8 videos on the host. A slice of it is normalised on the device.
 
-    With a :class:`GradientCache`, only the videos of one chunk are on the device at a time. It is no tensor, so that
-    DistributedDataParallel does not copy it to the device.
+    With a :class:`GradientCache`, only the videos of one chunk are on the device at a time. The class is not a tensor,
+    so DistributedDataParallel does not copy the batch to the device.
 
     Args:
         videos (list[Tensor]): uint8, shape (T, 3, H, W) each.

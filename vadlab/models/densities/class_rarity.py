@@ -8,14 +8,14 @@ from .density import Density
 
 @MODELS.register_module()
 class ClassRarity(Density):
-    """How rare the classes of an object are among the training objects.
+    """Rarity of the classes of an object among the training objects.
 
     The score is the sum over classes of confidence times rarity, where a class's rarity is 1 minus its total confidence
-    in training divided by that of the most frequent class. So a confident bicycle scores 1 where only people were seen,
-    and 0 on a cycle path; a person scores 0 among people.
+    in training divided by that of the most frequent class. So a bicycle with confidence 1 scores 1 if the training
+    objects are only people, and 0 if bicycles are the most frequent class.
 
     Args:
-        calibration (str): See :class:`Density`; the score lies in 0..1 for confidences that add up to at most 1.
+        calibration (str): See :class:`Density`; the score is in 0..1 if the confidences add up to at most 1.
     """
 
     def __init__(self, calibration: str = 'none') -> None:

@@ -13,12 +13,12 @@ CALIBRATIONS = ('log', 'minmax', 'range', 'none')
 
 
 class Density(FittedModule):
-    """How unusual a vector is, compared with those of normal objects.
+    """Base class of densities: an anomaly score of a vector, from the distribution of normal vectors.
 
     Raw scores of attributes have different scales. They are calibrated on the scores of the training vectors:
 
     ========= ==================================================================================================
-    ``log``   log(1 + score - lowest training score), 0 below; grows slowly far from all training vectors
+    ``log``   log(1 + score - lowest training score), 0 below it; grows slowly far from all training vectors
     ``minmax`` (score - lowest) / (99.9th percentile - lowest), as AI-VAD does for velocities and poses
     ``range`` (score - lowest) / (highest - lowest), as AI-VAD's last code does for embeddings
     ``none``  the score itself, for scores that are comparable already

@@ -1,4 +1,4 @@
-"""A module whose buffers are made by a fit, so that their shapes are not known before."""
+"""A module whose buffers are created by a fit, so that their shapes are not known in advance."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class FittedModule(nn.Module):
-    """Base of modules with fitted buffers: empty before the fit, of any shape when they are loaded.
+    """Base class of modules with fitted buffers: they are empty before the fit, and may have any shape when loaded.
 
     Args:
-        **dtypes (torch.dtype): Name and kind of each fitted buffer.
+        **dtypes (torch.dtype): Name and dtype of each fitted buffer.
     """
 
     def __init__(self, **dtypes: torch.dtype) -> None:

@@ -17,9 +17,9 @@ class MULDEDensity(Density):
     """Log-density at many noise scales, learnt by denoising score matching: MULDE on the attributes of objects.
 
     Micorek et al., CVPR 2024, see :class:`~vadlab.models.layers.MultiscaleLogDensity`. The score of a vector is minus
-    the log-likelihood of its log-densities at all scales under a Gaussian mixture of those of the training vectors. The
-    network is trained on the CPU within :meth:`learn`; its number of features is known only then. It is the network of
-    the detector ``MULDE``, which is for features of snippets.
+    the log-likelihood of its log-densities at all scales, under a Gaussian mixture that is fitted to the log-densities
+    of the training vectors. :meth:`learn` trains the network on the CPU, since its number of features is known only
+    then. The detector ``MULDE`` uses the same network for features of snippets.
 
     Args:
         units (Sequence[int]): Width of each hidden layer.

@@ -16,14 +16,14 @@ _AT_ONCE = 4096  # query vectors per block
 class NearestNeighbourDensity(Density):
     """Mean squared distance to the nearest training vectors; for long vectors, as in AI-VAD.
 
-    For the calibration, each training vector is compared with those of all other clips, as AI-VAD does: its own clip
-    shows the same object. With a single clip, with all others.
+    For the calibration, each training vector is compared with those of all other clips, as AI-VAD does, since its own
+    clip shows the same object. If there is only one clip, it is compared with all other vectors of the clip.
 
     Args:
         neighbours (int): Number of nearest vectors.
         max_vectors (int): Keep at most this many training vectors, chosen greedily so that all others are near one of
             them (k-centre coreset, Roth et al., "PatchCore", CVPR 2022).
-        projection (int): Distances for the choice are computed in a random projection to this many numbers.
+        projection (int): Distances for the coreset are computed in a random projection to this many dimensions.
         backend (str): ``faiss``, ``torch``, or ``auto``: FAISS if it is installed. Both are exact.
         calibration (str): See :class:`Density`.
 
@@ -107,7 +107,7 @@ def coreset(vectors: np.ndarray, size: int, projection: int = 128, seed: int = 0
     Args:
         vectors (np.ndarray): Shape (N, D).
         size (int): Number of vectors to choose, > 0; all if there are no more.
-        projection (int): Choose in a random projection to this many numbers, if D is larger.
+        projection (int): Choose in a random projection to this many dimensions, if D is larger.
         seed (int): Seed of the projection and of the first choice.
 
     Returns:

@@ -27,19 +27,19 @@ _EXEMPLARS = 1000
 
 @MODELS.register_module()
 class AttributeDetector(BaseModel):
-    """Anomalies as objects whose attributes are unusual, compared with those in normal training clips.
+    """One-class detector: scores objects by how unlikely their attributes are in normal training clips.
 
     Reiss and Hoshen, "Attribute-based Representations for Accurate and Interpretable Video Anomaly Detection", 2022,
     arXiv:2212.00789 (AI-VAD)::
 
-        video -> objects -> attribute vectors -> a density each -> calibrated score -+-> sum per object
-                                                                    (times weight)   |
-        score of a frame: sum of its highest objects -> smoothing <------------------+
+        video -> objects -> attribute vectors -> one density per attribute -> calibrated score -+-> sum per object
+                                                                              (times weight)    |
+        score of a frame: sum of its highest objects -> smoothing <-----------------------------+
 
     Deviations from AI-VAD, all in the config: any detector or none, speeds in heights of a person, any attributes and
     densities, and a frame's score may be the sum of its two highest objects.
 
-    Nothing is learnt by gradients. Training is one pass over the clips, in which objects are found and measured
+    There is no training by gradients. Training is one pass over the clips, in which objects are found and measured
     (:meth:`gather`), and a fit at its end (:meth:`fit`), which
     :class:`~vadlab.engine.hooks.fit_densities_hook.FitDensitiesHook` calls.
 
@@ -234,12 +234,12 @@ class AttributeDetector(BaseModel):
             )
             if len(clips) == 1 or frames < 100:
                 logger.warning(
-                    f'AttributeDetector: fitted to {frames} frames of {len(clips)} clip: what is rare but normal will '
-                    'be called anomalous. Add footage'
+                    f'AttributeDetector: fitted to {frames} frames of {len(clips)} clip: rare normal events will get '
+                    'high scores. Add footage'
                 )
             cuts = sum(len(clip.cuts) for clip in clips)
             if cuts:
-                logger.info(f'AttributeDetector: {cuts} cuts in the training clips; motion over a cut does not count')
+                logger.info(f'AttributeDetector: {cuts} cuts in the training clips; motion across a cut is ignored')
 
     def _density(self, name: str) -> Density:
         return self.densities[name]  # type: ignore[return-value]
@@ -324,7 +324,7 @@ class AttributeDetector(BaseModel):
         )
 
     def _reasons(self, scored: dict[str, Any]) -> list[str]:
-        """For objects above the 99th percentile of training objects: the attribute that raised the score most."""
+        """The attribute that raised the score most, for objects above the 99th percentile of training objects."""
         keys = list(scored['parts'])
         reasons = [''] * len(scored['objects'])
         if not reasons:
@@ -356,7 +356,7 @@ class AttributeDetector(BaseModel):
 
 
 def frame_scores(objects: np.ndarray, frame_inds: np.ndarray, total: int, top: int, lowest: float) -> np.ndarray:
-    """Score of each frame: the sum of its highest objects' scores; a missing object counts as the lowest one.
+    """Score of each frame: the sum of its highest objects' scores; a missing object has the lowest score.
 
     >>> frame_scores(np.array([3.0, 1.0, 2.0]), np.array([0, 0, 2]), 3, 2, 0.0).tolist()
     [4.0, 0.0, 2.0]

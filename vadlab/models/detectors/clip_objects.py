@@ -51,7 +51,7 @@ class ClipObjects:
         return len(self.frame_inds)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All of it as arrays, for a file."""
+        """All fields as arrays, for a file."""
         return {
             'shape': np.array([self.total_frames, *self.size]),
             'frame_inds': self.frame_inds,
@@ -85,8 +85,9 @@ class ObjectStream:
         decode -> flow between frames -> objects -> attributes
         (one thread ahead)               (the caller's thread)
 
-    The motion of a frame is that since the frame before; of the first frame, and of the first one after a cut, that to
-    the next. A cut is a frame whose 32 x 32 thumbnail correlates with the one before by less than ``cut_threshold``.
+    The motion of a frame is the flow from the frame before. For the first frame of a clip, and the first one after a
+    cut, it is the flow to the next frame. A frame follows a cut if the correlation of its 32 x 32 thumbnail with the
+    one before is below ``cut_threshold``.
 
     Args:
         objects (nn.Module): With ``detect(frame, flow)`` and ``start_clip()``.
@@ -162,7 +163,7 @@ class ObjectStream:
         if 0 < greys < index.total_frames:
             MMLogger.get_current_instance().warning(
                 f'{path}: {greys} of {index.total_frames} frames are grey and the others in colour. Attributes of look '
-                'may take the change for an anomaly'
+                'may give high scores because of this change'
             )
         return ClipObjects(
             index.total_frames,

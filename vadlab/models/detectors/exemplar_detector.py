@@ -26,19 +26,19 @@ _BLOCK = 32  # windows that are compared at once
 
 @MODELS.register_module()
 class ExemplarDetector(BaseModel):
-    """Motion of a region of the picture that is unlike all motion seen there in normal clips.
+    """One-class detector: scores a region by the distance of its motion to the nearest motion there in normal clips.
 
     Ramachandra and Jones, "Street Scene: A new dataset and evaluation protocol for video anomaly detection", WACV 2020,
     arXiv:1902.05872, the variant on optical flow::
 
         flow of T frames in overlapping regions -> distance to the nearest exemplar of the same region
-        training: a region's motion becomes an exemplar if it is further than `threshold` from those that are there
+        training: a region's motion becomes an exemplar if its distance to all exemplars of the region > `threshold`
 
     Deviations: flow is averaged over cells of some pixels; the distance is the mean over cells of |u - v| / (|u| + |v|
-    + noise) with a noise floor of one pixel, our reading of the paper's normalised L1; a frame's score is that of its
-    most unusual region. The authors' code is not public, so that nothing was compared with it.
+    + noise) with a noise floor of one pixel, our interpretation of the paper's normalised L1; a frame's score is that
+    of its highest-scoring region. The authors' code is not public, so we could not compare with it.
 
-    Nothing is learnt by gradients. Training is one pass over the clips, which selects exemplars (:meth:`gather`);
+    There is no training by gradients. Training is one pass over the clips, which selects exemplars (:meth:`gather`);
     :class:`~vadlab.engine.hooks.fit_densities_hook.FitDensitiesHook` ends it (:meth:`fit`).
 
     Args:
@@ -47,9 +47,9 @@ class ExemplarDetector(BaseModel):
         cell (int): Height and width over which flow is averaged, in pixels.
         region (int): Height and width of a region, in cells, even; regions overlap by half.
         threshold (float): See above, 0..1.
-        noise (float): Motion that counts as none, in pixels per frame, > 0.
+        noise (float): Noise floor of the distance, in pixels per frame, > 0.
         max_exemplars (int): At most this many per region; how many regions are full is logged.
-        max_boxes (int): Regions of a frame that are reported as ``pred_detections``, the most unusual ones.
+        max_boxes (int): Number of highest-scoring regions of a frame in ``pred_detections``.
         data_preprocessor (dict | None): See MMEngine.
 
     Raises:
@@ -159,7 +159,7 @@ class ExemplarDetector(BaseModel):
             raise DataError('ExemplarDetector: no training clip was gathered')
         self.memory.pack()
         clips = list(self._novelty.values())
-        # The first clips meet few exemplars; the later half is closer to what a test clip meets.
+        # The first clips are compared with few exemplars. Test clips are compared with all, like the later half.
         frames = np.concatenate(clips[len(clips) // 2 :])
         level = [np.percentile(frames, 99.9), max(frames.std(), 1e-3)]
         if len(clips) == 1:
@@ -172,7 +172,7 @@ class ExemplarDetector(BaseModel):
         full = sum(self.memory.size(r) >= self.max_exemplars for r in range(self.memory.num_regions))
         MMLogger.get_current_instance().info(
             f'ExemplarDetector: {self.memory.count:,} exemplars of {self.memory.num_regions} regions from {len(clips)} '
-            f'clips; {full} regions have the most allowed, {self.max_exemplars}'
+            f'clips; {full} regions have the maximum number, {self.max_exemplars}'
         )
 
     def check_checkpoint(self, state_dict: Mapping[str, Tensor], name: str) -> None:
@@ -193,9 +193,9 @@ class ExemplarDetector(BaseModel):
     def predict(self, data_samples: list[VADDataSample]) -> list[VADDataSample]:
         """Score clips.
 
-        ``pred_logits`` is the distance of a frame's most unusual region to its nearest exemplar, 0..1, and
+        ``pred_logits`` is the highest distance of a frame's regions to their nearest exemplars, 0..1, and
         ``pred_scores`` a number in 0..1 that is 0.5 at the 99.9th percentile of training frames. ``pred_detections``
-        holds the most unusual regions of each frame, ``pred_region_scores`` those of all regions.
+        has the highest-scoring regions of each frame, ``pred_region_scores`` the scores of all regions.
 
         Raises:
             ConfigError: There are no exemplars.
@@ -226,7 +226,7 @@ class ExemplarDetector(BaseModel):
         return data_samples
 
     def _detections(self, distance_nr: Tensor, nearest_nr: Tensor) -> InstanceData:
-        """The most unusual regions of each frame."""
+        """The highest-scoring regions of each frame."""
         count = min(self.max_boxes, distance_nr.shape[1])
         scores, regions = distance_nr.topk(count, 1)
         columns = int(self.memory.grid[1])
@@ -247,7 +247,7 @@ class ExemplarDetector(BaseModel):
         )
 
     def _compare(self, block_nrd: Tensor) -> tuple[Tensor, Tensor]:
-        """Distance of each window and region to the nearest exemplar, and which it is, both of shape (n, r)."""
+        """Distance of each window and region to the nearest exemplar, and its index, both of shape (n, r)."""
         distance_nr = torch.ones(block_nrd.shape[:2])
         nearest_nr = torch.full(block_nrd.shape[:2], -1)
         for r in range(block_nrd.shape[1]):
@@ -313,7 +313,7 @@ class ExemplarDetector(BaseModel):
 
 
 class _Exemplars(FittedModule):
-    """Exemplars of all regions: lists while they are selected, then buffers that lie in checkpoints."""
+    """Exemplars of all regions: lists during selection, then buffers that are saved in checkpoints."""
 
     vectors: Tensor
     regions: Tensor

@@ -223,7 +223,7 @@ class FGCLIP2(FGCLIP):
         return {**super()._text_heads(), 'box': self.text_box_projection}
 
     def region_path(self, tokens: Tensor) -> str:
-        """Path of a region's caption or hard negative: that for boxes, whatever its length."""
+        """Path of a region's caption or hard negative: always the path for boxes, whatever its length."""
         return 'box'
 
     # ----------------------------------------------------------------------------------------------------------- loss

@@ -21,7 +21,7 @@ NORMALISATIONS = ('training', 'per_clip')
 
 
 class FrameWindowDetector(BaseModel):
-    """Base class of one-class methods that learn short windows of frames and score one frame of each window.
+    """Base class of one-class methods that train on short windows of frames and score one frame of each window.
 
     ::
 
@@ -34,8 +34,8 @@ class FrameWindowDetector(BaseModel):
     With ``normalisation='training'`` a component is standardised by its mean and standard deviation over training
     windows, which :meth:`calibrate` measures after each epoch (``CalibrationHook``). With ``'per_clip'`` each component
     is scaled to 0..1 by its minimum and maximum in the test clip, as the code of MemAE and MNAD does. This uses the
-    whole clip, so it cannot score live video, and it raises AUC on data sets in which every test clip has both kinds of
-    frames: scores of different clips are then compared by their rank in the clip.
+    whole clip, so it cannot score live video. It also raises the AUC on data sets in which every test clip has both
+    normal and anomalous frames, since the highest score of each clip becomes 1.
 
     Args:
         window (int): Frames per window, >= 1.

@@ -14,7 +14,7 @@ from .frame_window_detector import FrameWindowDetector
 
 @MODELS.register_module()
 class MemAE(FrameWindowDetector):
-    """Memory-augmented autoencoder: windows of frames are rebuilt from items of a learnt memory.
+    """Memory-augmented autoencoder: windows of frames are reconstructed from items of a learnt memory.
 
     Gong et al., "Memorizing Normality to Detect Anomaly: Memory-augmented Deep Autoencoder for Unsupervised Anomaly
     Detection", ICCV 2019, arXiv:1904.02639; the authors' code is
@@ -97,7 +97,7 @@ class MemAE(FrameWindowDetector):
         self.chunk_size = chunk_size
 
     def rebuild(self, frames_btchw: Tensor) -> tuple[Tensor, Tensor]:
-        """Rebuilt windows, shape (B, T, C, H, W), and attention weights, shape (positions, items).
+        """Reconstructed windows, shape (B, T, C, H, W), and attention weights, shape (positions, items).
 
         Raises:
             DataError: Frames of a window, height or width are not multiples of 8, 16 and 16.

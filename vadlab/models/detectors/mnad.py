@@ -31,8 +31,9 @@ class MNAD(FrameWindowDetector):
         loss_separate: nearest item against the second nearest
 
     A frame's score has two components: minus its PSNR, and the distance of its features to the nearest items
-    (equations 11 to 13). With ``update_threshold``, frames that look normal update the memory while a video is tested
-    (section 3.3.2). It starts from the trained one in each video; the authors carry it over to the next video.
+    (equations 11 to 13). With ``update_threshold``, frames with a low error update the memory during the test of a
+    video (section 3.3.2). Each video starts with the trained memory; in the authors' code the memory continues from
+    video to video.
 
     Args:
         task (str): ``prediction`` of the last frame of a window of 5 from the first 4, with skip connections; or
@@ -44,9 +45,9 @@ class MNAD(FrameWindowDetector):
         psnr_weight (float): Weight of the PSNR in the score, 0..1; the distance has the rest. The code has 0.6, and 0.7
             for reconstruction.
         update_threshold (float | None): A test frame updates the memory if its weighted error is below; the code has
-            0.01, and 0.015 for reconstruction. None leaves the memory as trained, which is faster, and which
-            ``normalisation='training'`` needs: distances to a memory that follows the clip are not on the scale of
-            those that were measured in training.
+            0.01, and 0.015 for reconstruction. None keeps the trained memory. This is faster, and
+            ``normalisation='training'`` requires it: distances to an updated memory are not on the scale of the
+            distances in training.
         normalisation (str): See :class:`FrameWindowDetector`.
         chunk_size (int): Frames of a test that are encoded at once.
         data_preprocessor (dict | nn.Module | None): See :class:`FrameWindowDetector`; frames are ``bgr`` by default,
@@ -154,14 +155,14 @@ class MNAD(FrameWindowDetector):
         renamed = super().from_public(tensors)
         if renamed is not None and 'memory.items' not in renamed:
             raise CheckpointError(
-                "A checkpoint in the layout of MNAD's authors has no memory items: they are in a file of their own "
+                "A checkpoint in the layout of MNAD's authors has no memory items: they are in a separate file "
                 "(keys.pt or m_items.pt). Put both into one file: torch.save({**model.state_dict(), 'm_items': "
                 "items}, 'mnad.pth')."
             )
         return renamed
 
     def _split(self, frames_btchw: Tensor) -> tuple[Tensor, Tensor]:
-        """What the network is given, (B, T * C, H, W), and the frame that it should return, (B, C, H, W)."""
+        """Input of the network, (B, T * C, H, W), and the target frame, (B, C, H, W)."""
         height, width = frames_btchw.shape[-2:]
         if height % 8 or width % 8:
             raise DataError(f'MNAD: frames have {height}x{width} pixels; height and width must be multiples of 8.')
@@ -189,7 +190,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From features and what was read from the memory to an image in -1..1."""
+    """Decodes features and memory readings to an image in -1..1."""
 
     def __init__(self, channels: int, width: int, skips: bool) -> None:
         super().__init__()
@@ -235,7 +236,7 @@ def _queries(features_bdhw: Tensor) -> Tensor:
 
 
 def _join(query: Tensor, read: Tensor, features: Tensor) -> Tensor:
-    """Queries and what was read for them as a feature map of twice the channels."""
+    """Queries and their memory readings, concatenated to a feature map of twice the channels."""
     b, _, h, w = features.shape
     return torch.cat([query, read], 1).unflatten(0, (b, h, w)).permute(0, 3, 1, 2)
 

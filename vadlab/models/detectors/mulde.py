@@ -24,7 +24,7 @@ class MULDE(SnippetDetector):
     """Multiscale log-density of normal features, learnt by denoising score matching.
 
     Micorek et al., "MULDE: Multiscale Log-Density Estimation via Denoising Score Matching for Video Anomaly Detection",
-    CVPR 2024, arXiv:2403.14497. Only normal videos are learnt from; anomalous ones of a batch are left out.
+    CVPR 2024, arXiv:2403.14497. It trains on normal videos only; anomalous videos of a batch are ignored.
 
     ::
 
@@ -40,7 +40,7 @@ class MULDE(SnippetDetector):
         units (Sequence[int]): Width of each hidden layer.
         sigma_low (float): Smallest noise scale, in standard deviations of the features, > 0.
         sigma_high (float): Largest noise scale.
-        num_scales (int): Scales l at which a test looks, evenly spaced.
+        num_scales (int): Number l of scales in tests, evenly spaced.
         regular_weight (float): Factor of loss_regular, the paper's beta, >= 0.
         aggregate (str): ``gmm``: minus the log-likelihood of the densities of all scales under a mixture fitted to
             those of training features. ``max``, ``median``, ``mean``: of the densities, each scale standardised by
@@ -109,7 +109,7 @@ class MULDE(SnippetDetector):
         normal = self._standardised(self._normal_snippets(feats_bctd, mask_bt, data_samples))
         if not len(normal):
             raise ConfigError(
-                'MULDE learns from normal videos, but the batch has none. Give the training loader '
+                'MULDE trains on normal videos, but the batch has none. Give the training loader '
                 "batch_sampler=dict(type='BalancedBatchSampler'), or a list of normal videos only."
             )
         sigma = self.density.draw_scales(normal)

@@ -106,7 +106,7 @@ class PromptScoringHead(nn.Module):
         return [phrase for phrase, is_own in zip(self.phrases, owns, strict=True) if is_own]
 
     def with_prompts(self, prompts: Sequence[str], negatives: Sequence[str] | None = None) -> 'PromptScoringHead':
-        """A head that looks for other things, each prompt a class of its own; templates and window stay.
+        """A head with prompts instead of classes: one class per prompt, with the same templates and window.
 
         Args:
             prompts (Sequence[str]): What is looked for, in words: ``a person lying on the floor``.
@@ -119,10 +119,10 @@ class PromptScoringHead(nn.Module):
         prompts = list(prompts)
         others = self.normal_phrases if negatives is None else list(negatives)
         if not prompts or not others or not all(text.strip() for text in [*prompts, *others]):
-            raise ConfigError('Prompts: give at least one, and none that is empty.')
+            raise ConfigError('Prompts: give at least one prompt, and no empty ones.')
         twice = next((text for text in prompts if [*prompts, *others].count(text) > 1), None)
         if twice is not None:
-            raise ConfigError(f'Prompts: {twice!r} is there twice. Each prompt is a class, so name it once.')
+            raise ConfigError(f'Prompts: {twice!r} is given twice. Each prompt is a class, so give it once.')
         if self.normal_class in prompts:
             raise ConfigError(
                 f'Prompts: {self.normal_class!r} is the class that is not anomalous; give it as a negative.'

@@ -68,7 +68,7 @@ class MultiscaleLogDensity(nn.Module):
             noise_nd (Tensor): Standard normal noise, shape (n, d).
         """
         added_nd = noise_nd * sigma_n[:, None]
-        with torch.enable_grad():  # the loss itself holds a gradient, also where no training is going on
+        with torch.enable_grad():  # the loss contains a gradient, so it needs autograd in evaluation, too
             noisy_nd = (features_nd + added_nd).detach().requires_grad_()
             score_nd = torch.autograd.grad(-self(noisy_nd, sigma_n).sum(), noisy_nd, create_graph=True)[0]
             error_n = (score_nd + added_nd / sigma_n[:, None].square()).square().sum(1)

@@ -23,7 +23,7 @@ class NormalityMemory(nn.Module):
         self.register_buffer('items', F.normalize(torch.rand(num_items, width), dim=1))
 
     def read(self, query_nd: Tensor, items_md: Tensor | None = None) -> Tensor:
-        """Weighted sum of items for each query, float32, shape (n, d); gradients do not pass it, as in the code.
+        """Weighted sum of items for each query, without gradients, as in the code, float32, shape (n, d).
 
         Args:
             query_nd (Tensor): Queries of unit length, shape (n, d).

@@ -62,7 +62,7 @@ class TrackRoIPool(nn.Module):
         dtype = torch.float64 if dense.dtype == torch.float64 else torch.float32
         pooled_rtd = torch.zeros(*valid_rt.shape, dense.shape[1], dtype=dtype, device=dense.device)
         if len(frame_p) == 0:
-            return pooled_rtd + 0 * dense.sum()  # keeps the graph: every rank takes part in gathering gradients
+            return pooled_rtd + 0 * dense.sum()  # keeps the graph, since every rank must gather gradients
         row_p = (dense_mask.flatten().cumsum(0) - 1)[frame_p]
         rois_p5 = torch.cat([row_p[:, None], boxes_rt4[region_p, time_p] * grid_scale(dense)], dim=1)
         pooled_pd = self.roi_align(dense, rois_p5).mean(dim=(2, 3))

@@ -9,7 +9,7 @@ from ..layers.gather import gather_rows
 
 @MODELS.register_module()
 class SigmoidContrastiveLoss(nn.Module):
-    r"""Pairwise sigmoid loss between two sets of embeddings: each combination is a binary decision of its own.
+    r"""Pairwise sigmoid loss between two sets of embeddings: a binary classification of each combination.
 
     Zhai et al., "Sigmoid Loss for Language Image Pre-Training", 2023, arXiv:2303.15343, eq. 1; FG-CLIP 2's global loss
     (Xie et al., 2025, arXiv:2510.10921):

@@ -16,8 +16,8 @@ class TextContrastiveLoss(nn.Module):
     ``mean_i log sum_j exp(t_i . t_j)``, over the ``num_nearest`` largest similarities of each text
 
     As in the public code, similarities above ``max_similarity`` (the same meaning in other words) and that of a text
-    with itself count as 0 instead of being left out, and there is no temperature. With fewer texts than
-    ``num_nearest``, where the public code stops, all of them are used. Computed in float32 (or float64), even under
+    with itself are set to 0, not excluded, and there is no temperature. If there are fewer texts than ``num_nearest``,
+    all of them are used; the public code skips the losses of such a batch. Computed in float32 (or float64), even under
     automatic mixed precision.
 
     Args:

@@ -12,7 +12,7 @@ SOURCES = ('flow', 'background')
 
 @MODELS.register_module()
 class MotionBlobs(nn.Module):
-    """Objects as connected components of what moves; needs no weights. People who stand still are not found.
+    """Objects as connected components of moving pixels; needs no weights. People who stand still are not found.
 
     Args:
         source (str): ``flow``: pixels whose optical flow is at least ``min_speed``. ``background``: pixels that differ
@@ -54,7 +54,7 @@ class MotionBlobs(nn.Module):
         self._background: cv2.BackgroundSubtractor | None = None
 
     def start_clip(self) -> None:
-        """Forget the background of the clip before."""
+        """Reset the background model for a new clip."""
         self._background = cv2.createBackgroundSubtractorMOG2(self.history, self.variance, detectShadows=False)
 
     def detect(self, frame: np.ndarray, flow: np.ndarray) -> Objects:

@@ -64,7 +64,7 @@ class ONNXDetector(nn.Module):
             raise ConfigError(f'ONNXDetector: there is no layout={layout!r}. Known: {", ".join(LAYOUTS)}')
         unknown = sorted(set(keep_classes or ()) - set(classes))
         if unknown:
-            raise ConfigError(f'ONNXDetector: keep_classes has {unknown[0]!r}, which is none of classes')
+            raise ConfigError(f'ONNXDetector: keep_classes has {unknown[0]!r}, which is not one of classes')
         self.path = path
         self.score_thr = score_thr
         self.iou_threshold = iou_threshold
@@ -79,7 +79,7 @@ class ONNXDetector(nn.Module):
         return {**self.__dict__, '_session': None}  # a session cannot be copied; each process opens its own
 
     def start_clip(self) -> None:
-        """Nothing is remembered from frame to frame."""
+        """Do nothing: frames are independent."""
 
     def open(self) -> None:
         """Load the file, if it is not loaded yet.
@@ -87,7 +87,7 @@ class ONNXDetector(nn.Module):
         Raises:
             MissingFileError: There is no such file.
             MissingDependencyError: onnxruntime is not installed.
-            DataError: It is no ONNX model, or its input or output is no detector's.
+            DataError: It is not an ONNX model, or its input or output is not that of a detector.
         """
         if self._session is not None:
             return
@@ -111,12 +111,12 @@ class ONNXDetector(nn.Module):
             session = onnxruntime.InferenceSession(self.path, options, providers=['CPUExecutionProvider'])
         except Exception as error:  # onnxruntime's own kinds of errors
             reason = str(error).splitlines()[0][:200]
-            raise DataError(f'{self.path} is no ONNX model that onnxruntime can load: {reason}') from error
+            raise DataError(f'{self.path} is not an ONNX model that onnxruntime can load: {reason}') from error
         inputs, outputs = session.get_inputs(), session.get_outputs()
         shape = inputs[0].shape
         if len(inputs) != 1 or len(shape) != 4 or shape[1] != 3 or not all(isinstance(n, int) for n in shape[2:]):
             found = '; '.join(f'{node.name} {node.shape}' for node in inputs)
-            raise DataError(f'{self.path} is no detector: its inputs are {found}; wanted one of shape (1, 3, H, W)')
+            raise DataError(f'{self.path} is not a detector: its inputs are {found}; wanted one of shape (1, 3, H, W)')
         self._input, self._size = inputs[0].name, (int(shape[2]), int(shape[3]))
         self._layout = self._layout_of(outputs[0].shape)
         self._session = session
@@ -126,7 +126,7 @@ class ONNXDetector(nn.Module):
         """Layout by the output's shape.
 
         Raises:
-            DataError: It is no detector's with these classes.
+            DataError: It is not the output of a detector with these classes.
         """
         count = len(self.classes)
         cells = sum((self._size[0] // s) * (self._size[1] // s) for s in _STRIDES)
@@ -140,13 +140,13 @@ class ONNXDetector(nn.Module):
             if kinds and self.layout in ('auto', *kinds):
                 return kinds[0] if self.layout == 'auto' else self.layout
         raise DataError(
-            f'{self.path} is no {"detector" if self.layout == "auto" else self.layout} of {count} classes: its '
+            f'{self.path} is not a {"detector" if self.layout == "auto" else self.layout} of {count} classes: its '
             f'output has the shape {list(shape)}; wanted (1, boxes, {5 + count}) or (1, {4 + count}, boxes). '
             'Check classes and layout'
         )
 
     def _cells(self) -> tuple[np.ndarray, np.ndarray]:
-        """Place of each cell of YOLOX's grids, and its size in pixels."""
+        """Position of each cell of YOLOX's grids, and its size in pixels."""
         places, sizes = [], []
         for stride in _STRIDES:
             y, x = np.mgrid[: self._size[0] // stride, : self._size[1] // stride]
@@ -193,7 +193,7 @@ class ONNXDetector(nn.Module):
         return Objects(boxes[kept].astype(np.float32), scores[kept].astype(np.float32))
 
     def _prepare(self, frame: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-        """The network's input, the picture's scale in it, and where its corner is (x, y)."""
+        """The network's input, the scale of the picture in it, and the position (x, y) of its top left corner."""
         height, width = self._size
         scale = min(height / frame.shape[0], width / frame.shape[1])
         new = round(frame.shape[1] * scale), round(frame.shape[0] * scale)

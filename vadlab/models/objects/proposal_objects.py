@@ -25,7 +25,7 @@ class ProposalObjects(nn.Module):
         self.max_share = max_share
 
     def start_clip(self) -> None:
-        """Nothing is remembered from frame to frame."""
+        """Do nothing: frames are independent."""
 
     def detect(self, frame: np.ndarray, flow: np.ndarray | None = None) -> Objects:
         """Objects of a frame: RGB, uint8, shape (H, W, 3)."""

@@ -119,7 +119,7 @@ def _read(file: Path, mtime_ns: int) -> Any:
         tokenizer.encode('a')  # some damage shows only here
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
-    except BaseException as error:  # the package's panics are no Exception
+    except BaseException as error:  # panics of the package are not subclasses of Exception
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise DataError(f'HuggingFaceTokenizer: {file} is not a tokenizer: {reason}') from error
     return tokenizer

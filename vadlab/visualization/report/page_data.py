@@ -26,7 +26,7 @@ def readable(text: str) -> str:
 
 
 def page_data(result: VideoResult, run: RunInfo, report_id: str, video: Mapping[str, Any]) -> dict[str, Any]:
-    """What the script of a video's page reads.
+    """Data for the script of a video's page.
 
     Scores and times are exact, so the page finds the same events as Python. Long arrays are base64.
 
@@ -65,7 +65,7 @@ def page_data(result: VideoResult, run: RunInfo, report_id: str, video: Mapping[
 
 
 def index_entry(result: VideoResult, page: str, strip: str | None, strip_frames: int) -> dict[str, Any]:
-    """What the list of videos shows of a result.
+    """Entry of a result in the list of videos.
 
     Args:
         result (VideoResult): The result.

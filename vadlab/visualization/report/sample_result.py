@@ -20,8 +20,8 @@ def sample_result(sample: VADDataSample, classes: Sequence[str], thresholds: Thr
     """Build the result of a tested video.
 
     Scores of snippet methods are cut to the number of frames, or the last one is repeated. Boxes are those of
-    ``pred_detections`` (with ``reasons``, those that have one), else the best proposals for the captions of annotated
-    regions, where a region has a true box.
+    ``pred_detections`` (if it has ``reasons``, only boxes with a reason). Without detections, they are the best
+    proposals for the captions of annotated regions, in frames where the region has a true box.
 
     Args:
         sample (VADDataSample): Sample with ``pred_scores`` (N,).

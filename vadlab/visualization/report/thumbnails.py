@@ -20,7 +20,7 @@ def write_thumbnails(video: str, frame_inds: Sequence[int], folder: Path, strip:
 
     Args:
         video (str): Video file, or folder of frames.
-        frame_inds (Sequence[int]): Frames with a picture of their own: ``FRAME.jpg`` in ``folder``.
+        frame_inds (Sequence[int]): Frames that are written as ``FRAME.jpg`` to ``folder``.
         folder (Path): Folder of these pictures.
         strip (Path): JPEG of frames side by side, evenly spaced over the video.
         num_frames (int): Number of frames of the video.

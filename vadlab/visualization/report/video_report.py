@@ -103,7 +103,7 @@ class VideoReport:
     def add(self, result: VideoResult, true_class: str = '') -> Path:
         """Write the page of a video, and add it to the list.
 
-        A video that cannot be shown is no reason to fail: its page has the curve, and says why the video is missing.
+        If a video cannot be shown, its page has the curve and the reason why the video is missing.
 
         Args:
             result (VideoResult): The result; one with ``error`` becomes an entry of the list with the reason.

@@ -131,7 +131,7 @@ def _way(index: VideoIndex) -> str:
     starts_at_0 = index.packet_pts[index.packet_of_frame[0]] == 0
     if is_mp4 and plays and starts_at_0:
         return 'copied'
-    # The turn of a picture is written in the file's header, which only a copy keeps for sure.
+    # The rotation is stored in the file's header, which only a copy is sure to keep.
     return 'remuxed' if not index.orientation and index.pixel_aspect == 1.0 else 'encoded'
 
 
