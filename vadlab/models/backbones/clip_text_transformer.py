@@ -6,7 +6,7 @@ from torch.utils.checkpoint import checkpoint
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 
-from ..layers.compiled_blocks import any_size, compile_blocks
+from ..layers.compiled_blocks import Backend, any_size, compile_blocks
 from ..layers.distinct import distinct
 from ..layers.host_copy import to_device
 from ..layers.layer_norm import LayerNorm
@@ -52,7 +52,7 @@ class CLIPTextTransformer(nn.Module):
         mlp_ratio: float = 4.0,
         hidden_act: str = 'quick_gelu',
         with_cp: bool = False,
-        compiled: bool | str = False,
+        compiled: bool | Backend = False,
     ) -> None:
         super().__init__()
         if long_context_length is not None and not KEPT_POSITIONS + 2 <= context_length <= long_context_length:

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 
-from ..layers.compiled_blocks import any_size, compile_blocks
+from ..layers.compiled_blocks import Backend, any_size, compile_blocks
 from ..layers.deep_prompts import put_prompts
 from ..layers.frame_chunks import encode_in_chunks
 from ..layers.layer_norm import LayerNorm
@@ -99,7 +99,7 @@ class CLIPVisionTransformer(nn.Module):
         hidden_act: str = 'quick_gelu',
         chunk_size: int | None = None,
         with_cp: bool = False,
-        compiled: bool | str = False,
+        compiled: bool | Backend = False,
         adapters: Annotated[dict, _build_adapters] | None = None,
         prompts: Annotated[dict, 'DeepPrompts'] | None = None,
         frozen: bool = False,

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 
-from ..layers.compiled_blocks import any_size, compile_blocks
+from ..layers.compiled_blocks import Backend, any_size, compile_blocks
 from ..layers.frame_chunks import encode_in_chunks
 from ..layers.layer_norm import LayerNorm
 from ..layers.siglip2_blocks import build_siglip2_blocks, run_block, siglip2_config
@@ -81,7 +81,7 @@ class SigLIP2VisionTransformer(nn.Module):
         mlp_ratio: float = 4.0,
         chunk_size: int | None = None,
         with_cp: bool = False,
-        compiled: bool | str = False,
+        compiled: bool | Backend = False,
     ) -> None:
         super().__init__()
         if math.isqrt(num_patches) ** 2 != num_patches:

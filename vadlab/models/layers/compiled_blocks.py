@@ -1,13 +1,18 @@
 """torch.compile for the blocks of a tower."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.suggest import nearest
 
+#: Backends of torch.compile that train on a CPU and a GPU.
+Backend = Literal['inductor', 'aot_eager', 'eager', 'cudagraphs']
 
-def compile_blocks(blocks: nn.ModuleList, backend: bool | str = True) -> None:
+
+def compile_blocks(blocks: nn.ModuleList, backend: bool | Backend = True) -> None:
     """Compile the forward pass of each block, in place; names and weights stay the same.
 
     All blocks of a tower share one compiled graph, so compilation takes as long as that of one block. The rest of a
