@@ -1,4 +1,4 @@
-# UCSD Ped2 without any weights: the speed and size of what moves.
+# UCSD Ped2 without any weights: the speed and size of moving regions.
 _base_ = [
     '_base_/models/aivad_blobs.py',
     '_base_/datasets/one_class.py',

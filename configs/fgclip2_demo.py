@@ -1,4 +1,4 @@
-# FG-CLIP 2 on the simulator's videos, small and from random weights: it shows that everything runs, not what it learns.
+# FG-CLIP 2 on the simulator's videos, small and from random weights: a test of the code, not of the method.
 #   python tools/make_demo_data.py
 #   python tools/train.py configs/fgclip2_demo.py
 #   python tools/test.py configs/fgclip2_demo.py work_dirs/fgclip2_demo/epoch_2.pth --show-dir work_dirs/pictures

@@ -1,4 +1,4 @@
-# MULDE on UCF-Crime: the log-density of CLIP features, learnt from the normal training videos only.
+# MULDE on UCF-Crime: the log-density of CLIP features, trained on the normal training videos only.
 #   python tools/train.py configs/mulde_ucf.py
 # The network, the noise and the optimizer are those of the authors' code; their features (Hiera-L) are not published.
 _base_ = [
@@ -8,7 +8,7 @@ _base_ = [
 ]
 max_snippets = 64  # per video and epoch
 resample = 'jitter'  # single snippets at random places, not means
-batch_size = 64  # videos; the 32 normal ones are learnt from
+batch_size = 64  # videos; the loss uses the 32 normal ones
 epoch_length = 'max'
 units = (4096, 4096)
 num_scales = 16

@@ -27,7 +27,7 @@ def find_events(
     Args:
         scores (np.ndarray): Score of every frame, float, shape (N,).
         times (np.ndarray): Presentation time of every frame in seconds, ascending, shape (N,).
-        thresholds (Thresholds): When a stretch is an event.
+        thresholds (Thresholds): The thresholds of events.
         end_s (float | None): Time at which the last frame ends; by default the last frame is as long as the one
             before it.
 
