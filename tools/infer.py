@@ -123,6 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.every <= 0 or (args.frames is not None and args.frames < 1):
         raise ConfigError('--every and --frames must be positive.')
     thresholds = _thresholds(args)
+    _refuse_report_in_results(args)
 
     config = config_from_arguments(args, check=False)
     kinds = {step['type'] for step in (config.get('test_dataloader') or {}).get('dataset', {}).get('pipeline') or []}
@@ -141,6 +142,14 @@ def _refuse(args: argparse.Namespace, options: dict[str, Any], what: str) -> Non
     for name, default in options.items():
         if getattr(args, name) != default:
             raise ConfigError(f'--{name.replace("_", "-")} is not an option for {what}, which {args.config} describes.')
+
+
+def _refuse_report_in_results(args: argparse.Namespace) -> None:
+    """Refuse a report inside the folder of the results, or the reverse: each counts only its own files."""
+    if args.out and args.report:
+        out, report = args.out.resolve(), args.report.resolve()
+        if out.is_relative_to(report) or report.is_relative_to(out):
+            raise ConfigError(f'--out {args.out} and --report {args.report}: name two folders, side by side.')
 
 
 def _thresholds(args: argparse.Namespace) -> dict[str, float] | None:

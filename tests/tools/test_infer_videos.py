@@ -247,3 +247,13 @@ def test_boxes_and_heat_maps_of_events_are_written(infer, tiny_file, weights, fo
     assert VideoResult.load(out / 'Arson001.mp4.json').boxes is not None
     assert [path.name for path in heat.iterdir()] == ['Arson001.mp4.0.png']
     assert cv2.imread(str(heat / 'Arson001.mp4.0.png')).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize(('out', 'report'), [('a', 'a'), ('a', 'a/report'), ('a/results', 'a')])
+def test_a_report_inside_the_folder_of_the_results_is_an_error(
+    infer, tiny_file, weights, folder, tmp_path, out, report
+):
+    options = ['--out', str(tmp_path / out), '--report', str(tmp_path / report)]
+    with pytest.raises(ConfigError, match='name two folders, side by side'):
+        infer([str(tiny_file), str(weights), str(folder), *options])
+    assert not list((tmp_path).rglob('*.html'))

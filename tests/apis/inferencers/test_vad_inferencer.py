@@ -291,3 +291,17 @@ def test_other_thresholds_need_no_new_scores(every, videos, tmp_path, monkeypatc
     for name, result in by_name(every(videos, out=tmp_path)).items():
         assert result.events == wanted[name].events
         assert VideoResult.load(tmp_path / f'{name}.json').threshold == every.thresholds
+
+
+@pytest.mark.parametrize('device', ['cuda:99', 'gpu'])
+def test_a_device_that_is_not_here_is_an_error(tiny, device):
+    with pytest.raises(ConfigError, match=f"'{device}' cannot be used here"):
+        VADInferencer(tiny / 'config.py', tiny / 'weights.pth', device=device)
+
+
+@pytest.mark.parametrize(
+    ('prompts', 'negatives'), [(['a dog', 'A  Dog '], None), (['a dog'], ['a DOG'])], ids=['prompts', 'negative']
+)
+def test_prompts_that_differ_in_case_or_blanks_only_are_given_twice(every, prompts, negatives):
+    with pytest.raises(ConfigError, match="'a dog' is given twice"):
+        every.use_prompts(prompts, negatives)

@@ -47,7 +47,7 @@ class BaseInferencer:
         if config.get('model') is None:
             raise ConfigError(f'{self.config_path or "The config"} does not define a model.')
         self.config = config
-        self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        self.device = usable_device(device)
         self.check_config(config)
         content = read_checkpoint(self.checkpoint) if self.checkpoint else {}
         self.meta: dict[str, Any] = content.get('meta') or {}
@@ -83,6 +83,21 @@ class BaseInferencer:
         Raises:
             ConfigError: The model is of another task.
         """
+
+
+def usable_device(name: str | None) -> torch.device:
+    """A device of this machine; without a name the GPU, if there is one.
+
+    Raises:
+        ConfigError: There is no such device here.
+    """
+    try:
+        device = torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch without CUDA raises AssertionError
+        why = str(error).partition('\n')[0]
+        raise ConfigError(f'The device {name!r} cannot be used here: {why}. Choose another, such as cpu.') from error
+    return device
 
 
 def steps_of_test(config: Config) -> list[dict]:

@@ -120,7 +120,9 @@ class PromptScoringHead(nn.Module):
         others = self.normal_phrases if negatives is None else list(negatives)
         if not prompts or not others or not all(text.strip() for text in [*prompts, *others]):
             raise ConfigError('Prompts: give at least one prompt, and no empty ones.')
-        twice = next((text for text in prompts if [*prompts, *others].count(text) > 1), None)
+        # Case and blanks do not make another prompt.
+        same = [' '.join(text.lower().split()) for text in [*prompts, *others]]
+        twice = next((text for text, key in zip(prompts, same, strict=False) if same.count(key) > 1), None)
         if twice is not None:
             raise ConfigError(f'Prompts: {twice!r} is given twice. Each prompt is a class, so give it once.')
         if self.normal_class in prompts:
