@@ -146,7 +146,7 @@ def test_one_bad_file_gives_status_2_and_the_rest_is_scored(infer, tiny_file, we
         (['--threshold', '0.2', '0.5'], 'HIGH=0.2, the first number, is below LOW=0.5'),
         (['--threshold', '1', '2', '3'], 'one or two numbers'),
         (['--min-s', '-1'], 'must be at least 0'),
-        (['--sampling', 'all'], 'give auto, test, or the number'),
+        (['--sampling', 'all'], 'give auto, test, or N for every Nth frame'),
         (['--frames', '3'], '--frames is not an option for a detector'),
         (['--prompt', 'a fire', '--prompt', 'a fire'], "'a fire' is given twice"),
     ],

@@ -105,7 +105,7 @@ def test_auto_sampling_is_that_of_the_test_or_every_16th_frame(tiny):
     assert FrameSampling(load_config(tiny / 'config.py'), 'test')(80).tolist() == [10, 30, 50, 70]
     assert FrameSampling(load_config(tiny / 'config.py'), 5)(3).tolist() == [2]
     for wrong in (0, -1, 'all', True):
-        with pytest.raises(ConfigError, match='give auto, test, or the number'):
+        with pytest.raises(ConfigError, match='give auto, test, or N for every Nth frame'):
             FrameSampling(load_config(tiny / 'config.py'), wrong)
 
 

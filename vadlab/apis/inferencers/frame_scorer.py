@@ -49,7 +49,7 @@ class FrameSampling:
     def __init__(self, config: Config, distance: int | str = 'auto') -> None:
         is_number = isinstance(distance, int) and not isinstance(distance, bool)
         if (is_number and int(distance) < 1) or (not is_number and distance not in ('auto', 'test')):
-            raise ConfigError(f'sampling={distance!r}: give auto, test, or the number of frames from one to the next.')
+            raise ConfigError(f'sampling={distance!r}: give auto, test, or N for every Nth frame.')
         self.distance = distance
         self._of_test: SampleFrames | None = None
         step = next((step for step in steps_of_test(config) if step['type'] == 'SampleFrames'), None)

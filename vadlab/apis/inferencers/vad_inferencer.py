@@ -125,7 +125,7 @@ class VADInferencer(BaseInferencer):
         if isinstance(prompts, str) or isinstance(negatives, str):
             raise ConfigError('prompts and negatives are lists of texts, not one text.')
         if prompts is None and negatives is not None:
-            raise ConfigError('negatives need prompts: what is looked for, beside what is normal.')
+            raise ConfigError('negatives need prompts. Give at least one prompt for what is anomalous.')
         if not hasattr(self.model, 'use_prompts'):
             if prompts is None:
                 return

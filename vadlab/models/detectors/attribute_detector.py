@@ -104,7 +104,7 @@ class AttributeDetector(BaseModel):
             self.densities[name] = MODELS.build(config['density'])
             self.weights[name] = float(config.get('weight', 1))
             if not self.weights[name] > 0:
-                raise ConfigError(f'AttributeDetector: attributes.{name}.weight must be > 0; remove it otherwise')
+                raise ConfigError(f'AttributeDetector: attributes.{name}.weight must be > 0. Or remove the attribute')
             if getattr(self.attributes[name], 'classes', None) == ():
                 self.attributes[name].classes = self.objects.classes
         self.top_objects = top_objects

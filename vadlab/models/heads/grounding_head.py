@@ -64,7 +64,7 @@ class GroundingHead(nn.Module):
             grid_tehw (Tensor): Patch grids in the space of the texts, shape (t, e, h, w).
             pixels (Tensor): The frames, uint8 RGB, shape (t, 3, H, W), for proposals that need them.
             wanted (Tensor): Wanted texts, L2-normalised, shape (r, e).
-            others (Tensor): Texts of what is normal, L2-normalised, shape (n, e).
+            others (Tensor): Texts of normal content, L2-normalised, shape (n, e).
             most (int): Most boxes per frame.
             max_iou (float): A box that overlaps a better one by more is dropped.
 

@@ -7,7 +7,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
     """Scaled dot-product attention (Vaswani et al., 2017, arXiv:1706.03762, section 3.2.1) by torch's fused kernel.
 
     On a CPU, its backward pass in bfloat16 takes twice as long as in float32, so training computes in float32 inside;
-    the result is also nearer to that in float64. Elsewhere, and without gradients, the inputs' type is kept.
+    this is also more exact. On other devices, and without gradients, it computes in the type of the inputs.
 
     Args:
         query (Tensor): Queries, shape (..., q, c).

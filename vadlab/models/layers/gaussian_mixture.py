@@ -26,7 +26,7 @@ def log_density(vectors_nl: Tensor, log_shares: Tensor, means: Tensor, whitening
 
 
 class GaussianMixture(nn.Module):
-    """A Gaussian mixture with full covariances, fitted by scikit-learn, whose state lies in checkpoints.
+    """A Gaussian mixture with full covariances, fitted by scikit-learn and saved in checkpoints.
 
     Before it is fitted it is a standard normal distribution. It computes in float64, since covariances can be almost
     singular.

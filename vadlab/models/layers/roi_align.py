@@ -89,7 +89,7 @@ def plain_roi_align(
     Args:
         maps_mdhw (Tensor): Features, floating point, shape (M, D, h, w).
         rois_p5 (Tensor): Boxes: row of ``maps_mdhw``, then x1, y1, x2, y2 in grid units, shape (P, 5). Keep them on
-            the CPU: their weights are computed where they are, and on a GPU that would wait for it.
+            the CPU: their weights are computed on their device, and on a GPU the host would have to wait.
         output_size (int): Cells of a pooled box along each side.
         sampling_ratio (int): Samples along each side of a cell; 0 takes as many as grid cells it covers.
         aligned (bool): Shift by half a grid cell.
