@@ -161,6 +161,8 @@ def _thresholds(args: argparse.Namespace) -> dict[str, float] | None:
         given |= {'high': args.threshold[0], 'low': args.threshold[-1]}
         if given['low'] > given['high']:
             raise ConfigError(f'--threshold: HIGH={given["high"]:g}, the first number, is below LOW={given["low"]:g}.')
+        if not 0 <= given['low'] <= given['high'] <= 1:
+            raise ConfigError('--threshold: scores are probabilities. Give numbers in 0..1.')
     if any(given.get(name, 0) < 0 for name in ('min_s', 'gap_s')):
         raise ConfigError('--min-s and --gap-s must be at least 0.')
     return given or None
@@ -214,7 +216,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
     if args.out:
         say(f'\nresults: {args.out}')
     if failed:
-        say(f'{failed} videos could not be scored', file=sys.stderr)
+        say(f'videos that could not be scored: {failed}', file=sys.stderr)
     return 2 if failed else 0
 
 

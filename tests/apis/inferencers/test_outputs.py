@@ -16,6 +16,7 @@ def test_report_and_overlay_of_each_result_and_what_failed(tmp_path):
         outputs.add(result_of('gone.avi', tmp_path / 'gone.avi', TIMES))
         outputs.add(VideoResult.failed('bad.mp4', 'bad.mp4', 'damaged'))
     assert [path.relative_to(tmp_path).as_posix() for path in (tmp_path / 'o').rglob('*.mp4')] == ['o/cam/a.scored.mp4']
+    assert overlay_path(tmp_path / 'o', result_of('cam/a.mp4', source, TIMES)).is_file()  # an own one may be replaced
     assert outputs.summary() == [
         f'report: {tmp_path / "r" / "index.html"}',
         f'overlay videos: 1, not of 1 (first: gone.avi): {tmp_path / "o" / "cam" / "a.scored.mp4"}',
@@ -32,6 +33,9 @@ def test_the_scored_video_is_never_replaced(tmp_path):
     source = tmp_path / 'a.scored.mp4'
     with pytest.raises(ConfigError, match='would replace the scored video itself'):
         overlay_path(tmp_path, result_of('a.mp4', source, TIMES))
+    (tmp_path / 'b.scored.mp4').write_bytes(b'of somebody else')
+    with pytest.raises(ConfigError, match='VADLab did not write it'):
+        overlay_path(tmp_path, result_of('b.mp4', source, TIMES))
     (tmp_path / 'file').touch()
     with pytest.raises(ConfigError, match='is a file'):
         ResultOutputs(RUN, save_video=tmp_path / 'file')

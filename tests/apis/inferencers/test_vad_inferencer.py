@@ -234,6 +234,8 @@ def test_unusual_files_are_scored(every, tmp_path):
     assert found['one.mp4'].scores.shape == (1,)
     assert found['odd.mkv'].size == (47, 63)
     np.testing.assert_allclose(found['variable.mkv'].times, np.array(irregular) / 30, atol=2e-3)
+    mean = 30 * (len(irregular) - 1) / (irregular[-1] - irregular[0])
+    assert found['variable.mkv'].fps == pytest.approx(mean, rel=0.011)
 
 
 def test_a_rotated_video_is_scored_upright(every, tmp_path):

@@ -11,6 +11,7 @@ from vadlab.structures.video_result import RunInfo, VideoResult
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.visualization.overlay_video import write_overlay_video
 from vadlab.visualization.report.video_report import VideoReport, check_report_folder
+from vadlab.visualization.report.web_video import is_written_here
 
 
 def check_outputs(report: str | Path | None, save_video: str | Path | None) -> None:
@@ -106,10 +107,14 @@ def overlay_path(folder: Path, result: VideoResult) -> Path:
         result (VideoResult): The result.
 
     Raises:
-        ConfigError: It is the source itself.
+        ConfigError: It is the source itself, or a file that VADLab did not write.
     """
     name = result.name.removesuffix('.mp4')
     path = folder / f'{name}.scored.mp4'
     if path.resolve() == Path(result.path).resolve():
         raise ConfigError(f'--save-video {folder}: {path} would replace the scored video itself. Name another folder.')
+    if path.exists() and not is_written_here(path):
+        raise ConfigError(
+            f'--save-video {folder}: {path} exists, and VADLab did not write it. Remove it, or name another folder.'
+        )
     return path

@@ -38,7 +38,7 @@ class ScoredVideo:
         return VideoResult(
             self.source.name,
             self.source.path,
-            self.fps,
+            self._mean_rate(),
             self.size,
             self.scores,
             self.times,
@@ -46,3 +46,9 @@ class ScoredVideo:
             self.classes,
             self.class_scores,
         )
+
+    def _mean_rate(self) -> float:
+        """Frames per second by the presentation times if the header of the file has another rate by more than 1 %."""
+        span = float(self.times[-1] - self.times[0]) if len(self.times) > 1 else 0.0
+        mean = (len(self.times) - 1) / span if span > 0 else self.fps
+        return mean if abs(mean - self.fps) > 0.01 * self.fps else self.fps

@@ -188,7 +188,7 @@ def calibrate(
         high = float(np.nextafter(np.float32(peaks[allowed]), np.float32(np.inf)))
     found = Calibration(hours, len(scores), low, min_s, gap_s, tuple(peaks), footage)
     rate = found.false_alarms_per_hour(high)
-    source = f'calibrated on {hours:.2f} hours of {footage or "footage"} without anomalies'
+    source = f'calibrated on {hours:.3g} hours of {footage or "footage"} without anomalies'
     return Thresholds(high, low, min_s, gap_s, source, rate), found
 
 
