@@ -97,7 +97,9 @@ def test_validation_equals_test(name, train, test, tmp_path):
 @pytest.mark.parametrize('fused', [True, False], ids=['fused', 'unfused'])
 @pytest.mark.parametrize('amp', [True, False], ids=['bf16', 'float32'])
 @pytest.mark.parametrize('name', METHODS)
-def test_validation_equals_test_whatever_the_optimizer(name, fused, amp, train, test, tmp_path):
+def test_validation_equals_test_whatever_the_optimizer(name, fused, amp, train, test, tmp_path, request):
+    if fused != amp and not request.config.getoption('--thorough'):
+        pytest.skip('each value is tried once; run with --thorough for all pairs')
     config = prepare(name, tmp_path, train)
     options = optimizer_options(config, fused)
     if amp:
