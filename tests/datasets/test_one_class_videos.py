@@ -120,6 +120,16 @@ def test_a_plain_folder_of_videos_and_frame_folders(tmp_path):
         len(OneClassVideos(str(tmp_path), 'train'))
 
 
+def test_masks_beside_training_clips_must_be_normal(tmp_path):
+    write_ucsd(tmp_path)
+    write_masks(tmp_path / 'Train' / 'Train001_gt', [0] * 5)
+    assert len(OneClassVideos(str(tmp_path), 'train')) == 1
+    (tmp_path / 'Train' / 'Train001_gt').rename(tmp_path / 'normal')
+    write_masks(tmp_path / 'Train' / 'Train001_gt', [0, 0, 1, 0, 0])
+    with pytest.raises(DataError, match=r'1 training clips have anomalous frames in the masks .*first: Train001_gt\)'):
+        len(OneClassVideos(str(tmp_path), 'train'))
+
+
 def test_videos_without_subfolders_are_both_splits(tmp_path):
     write_clip(tmp_path / 'a.mp4', 4)
     assert truth(OneClassVideos(str(tmp_path), 'train')) == {'a': []}

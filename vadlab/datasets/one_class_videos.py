@@ -11,7 +11,8 @@ from ..registry import DATASETS
 from ..utils.errors import ConfigError, DataError
 from .annotated_dataset import AnnotatedDataset
 from .formats.one_class_labels import LABELS, ClipTruth, read_clip_truth
-from .formats.one_class_layouts import LAYOUTS, SPLITS, ClipFolder, find_clips
+from .formats.one_class_layouts import LAYOUTS, SPLITS, ClipFolder, find_clips, split_folder
+from .formats.pixel_masks import read_ped2_masks
 from .video import index_video
 
 
@@ -179,7 +180,15 @@ class OneClassVideos(AnnotatedDataset):
         return truth
 
     def _training_truth(self, folder: ClipFolder) -> ClipTruth:
-        """Check that the truth of training clips, which only a plain folder can have, is normal."""
+        """Check that truth of training clips is normal: ``NAME_gt`` beside them, or files of a plain folder."""
+        own = split_folder(folder.root, 'train', folder.layout) if folder.layout != 'ubnormal' else None
+        if own is not None and own != split_folder(folder.root, 'test', folder.layout) and any(own.glob('*_gt/*')):
+            wrong = [name for name, mask in read_ped2_masks(own).items() if mask.any()]
+            if wrong:
+                raise DataError(
+                    f'OneClassVideos: {len(wrong)} training clips have anomalous frames in the masks of {own} (first: '
+                    f'{wrong[0]}). Training clips must be normal: move these, with their masks, to the test clips'
+                )
         masks = Path(folder.root) / 'truth'
         if folder.layout == 'folder' and masks.is_dir() and any(masks.glob('*.npy')):
             from .formats.frame_masks import read_frame_masks

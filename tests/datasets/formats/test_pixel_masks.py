@@ -92,7 +92,7 @@ def test_masks_that_do_not_fit_together(tmp_path):
     with pytest.raises(DataError, match='004.bmp: the masks .* different sizes, 8x6 and 8x8'):
         read_ped2_masks(tmp_path)
     (tmp_path / 'Test001_gt/002.bmp').unlink()
-    with pytest.raises(DataError, match='the mask of number 2 is missing'):
+    with pytest.raises(DataError, match='there is no mask for frame number 2'):
         read_ped2_masks(tmp_path)
     (tmp_path / '1_gt').mkdir()
     write_masks(tmp_path / '1_gt', '{}', [1])

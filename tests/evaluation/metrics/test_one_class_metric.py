@@ -62,8 +62,6 @@ def test_faults():
         metric.process({}, [{**first, 'pred_raw_logits': np.zeros(39)}])
     with pytest.raises(DataError, match='1 of 40 scores are NaN'):
         metric.process({}, [{**first, 'pred_raw_logits': np.append(np.zeros(39), np.nan)}])
-    with pytest.raises(DataError, match="the data set gives no 'gt_intervals'"):
-        metric.process({}, [{**first, 'gt_intervals': None}])
     with pytest.raises(ConfigError, match='smoothing is empty'):
         OneClassMetric([])
 
@@ -82,3 +80,31 @@ def test_pixel_level_area_from_packed_masks():
     metric.process({}, [sample])
     # Frame 0 is found before any false alarm, frame 1 never.
     assert metric.numbers() == {'pixel/auc': 0.5}
+
+
+def test_pixel_masks_of_no_clip_or_of_some(monkeypatch):
+    said = []
+    monkeypatch.setattr(PixelLevelMetric, 'log', lambda self, message: said.append(message))
+    metric = PixelLevelMetric()
+    metric.process({}, list(samples()))
+    assert metric.numbers() == metric.protocol == {}
+    assert said == ['no pixel-level AUC: the test clips have no pixel masks']
+    nothing = {key: np.zeros((0, *rest)) for key, rest in dict(frame_inds=(), boxes_xyxy=(4,), scores=()).items()}
+    full = dict(gt_mask_bits=np.ones((40, 1, 1), np.uint8), ori_shape=(1, 8), pred_detections=nothing)
+    metric = PixelLevelMetric()
+    metric.process({}, [sample | (full if sample['video_id'] == '0' else {}) for sample in samples()])
+    with pytest.raises(DataError, match=r'2 of 3 test clips have no pixel masks \(first: 1\)'):
+        metric.numbers()
+
+
+def test_truth_of_no_clip_or_of_some(monkeypatch):
+    said = []
+    monkeypatch.setattr(OneClassMetric, 'log', lambda self, message: said.append(message))
+    metric = OneClassMetric()
+    metric.process({}, list(samples(gt_intervals=None)))
+    assert metric.numbers() == metric.protocol == {}
+    assert said == ['no AUC: the test clips have no truth']
+    metric = OneClassMetric()
+    metric.process({}, [*list(samples())[:2], list(samples(gt_intervals=None))[2]])
+    with pytest.raises(DataError, match=r'1 of 3 test clips have no truth \(first: 2\)'):
+        metric.numbers()

@@ -91,9 +91,20 @@ def test_samples_that_cannot_be_used(samples):
     samples[1].pred_detections.frame_inds = torch.tensor([2])
     with pytest.raises(DataError, match='normal has boxes in frames 2 to 2; its frames are 0 to 1'):
         evaluate(SpaceMetric(), samples)
+    samples[1].pred_detections.frame_inds = torch.tensor([0])
     del samples[0].gt_tracks
-    with pytest.raises(DataError, match='a has pred_detections, but the data set gives no gt_tracks'):
+    with pytest.raises(DataError, match=r'1 of 2 videos have .* gives no gt_tracks .*\(first: a\)'):
         evaluate(SpaceMetric(), samples)
+
+
+def test_a_set_without_any_true_box_has_no_numbers_and_the_log_says_so(samples, monkeypatch):
+    said = []
+    monkeypatch.setattr(SpaceMetric, 'log', lambda self, message: said.append(message))
+    for sample in samples:
+        del sample.gt_tracks, sample.gt_intervals
+    metric = SpaceMetric(['rbdc', 'tbdc'])
+    assert evaluate(metric, samples) == metric.protocol == {}
+    assert said == ['the test set has no true boxes or pixel masks (gt_tracks) to compare pred_detections with']
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_before_the_fit(clips):
 def test_no_object_in_the_whole_training_set(clips):
     model = detector(objects=dict(type='MotionBlobs', min_speed=90.0))
     model([], [sample(clips[0][0])], mode='loss')
-    with pytest.raises(DataError, match=r'0 objects in 30 frames of 1 training clips.*threshold of MotionBlobs'):
+    with pytest.raises(DataError, match=r'0 objects in 30 frames of 1 training.*lower min_speed or min_area of Mot'):
         model.fit()
 
 
@@ -212,3 +212,17 @@ def test_options():
     with pytest.raises(ConfigError, match='threads must be 1 or 2'):
         detector(threads=8)
     assert json.dumps(detector().weights) == '{"speed": 1.0}'
+
+
+def test_sanity_check_of_a_first_clip_without_objects_scores_zero_and_the_whole_set_is_fitted(clips, tmp_path):
+    walks, run = clips
+    model = detector()
+    model([], [sample(write_walk(tmp_path / 'still', lambda i: 0))], mode='loss')
+    (checked,) = model([], [sample(run)], mode='predict')
+    assert not model.is_fitted
+    assert checked.pred_scores.tolist() == checked.pred_logits.tolist() == [0.0] * 30
+    assert not any(checked.pred_detections.reasons)
+    for path in walks:
+        model([], [sample(path)], mode='loss')
+    model.fit()
+    assert model([], [sample(run)], mode='predict')[0].pred_scores.max() > 0.5

@@ -98,7 +98,10 @@ def mask_pictures(folder: Path) -> list[Path]:
     numbers = [int(found[-1]) for path in paths if (found := re.findall('[0-9]+', path.stem))]
     lacking = sorted(set(range(min(numbers), max(numbers) + 1)) - set(numbers)) if len(numbers) == len(paths) else []
     if lacking:
-        raise DataError(f'{folder}: the mask of number {lacking[0]} is missing, and {len(lacking) - 1} more')
+        more = f' (and {len(lacking) - 1} more masks)' if len(lacking) > 1 else ''
+        raise DataError(
+            f'{folder}: there is no mask for frame number {lacking[0]}{more}. Each frame needs one: copy them again'
+        )
     return paths
 
 

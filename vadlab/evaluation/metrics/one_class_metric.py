@@ -51,12 +51,15 @@ class OneClassMetric(ProtocolMetric):
         self.normalize_per_clip = normalize_per_clip
         #: Whether the method scaled the components of its scores per clip, as it says in ``score_normalisation``.
         self.per_clip = False
+        self.has_truth = True
         keys = [f'{name}_{smoothing.key}' for smoothing in self.smoothings for name in ('auc', 'macro_auc')]
         self.higher_is_better = dict.fromkeys(keys, True)
 
     @property
     def protocol(self) -> dict[str, str]:
         """How each number is computed, by its full key."""
+        if not self.has_truth:
+            return {}
         texts = {}
         ending = ', ties count half'
         if self.per_clip:
@@ -89,13 +92,25 @@ class OneClassMetric(ProtocolMetric):
             raise DataError(f'{video_id}: {len(scores)} scores for {frames} frames')
         if not np.isfinite(scores).all():
             raise DataError(f'{video_id}: {int((~np.isfinite(scores)).sum())} of {frames} scores are NaN or infinite')
+        if sample.get('gt_intervals') is None:
+            return {'sample_id': video_id, 'lacks_truth': True}
         labels = intervals_to_mask(field_of(sample, 'gt_intervals', name), frames)
         per_clip = sample.get('score_normalisation') == 'per_clip'
         return {'sample_id': video_id, 'scores': scores.astype(np.float64), 'labels': labels, 'per_clip': per_clip}
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """Both AUCs for each smoothing, by name without prefix."""
+        """Both AUCs for each smoothing, by name without prefix; nothing if no clip has truth."""
         results = self.checked(results)
+        lacking = [result['sample_id'] for result in results if result.get('lacks_truth')]
+        self.has_truth = not lacking
+        if len(lacking) == len(results):
+            self.log('no AUC: the test clips have no truth')
+            return {}
+        if lacking:
+            raise DataError(
+                f'{len(lacking)} of {len(results)} test clips have no truth (first: {lacking[0]}). Give the truth of '
+                'all test clips, or of none'
+            )
         labels = [result['labels'] for result in results]
         self.per_clip = any(result['per_clip'] for result in results)
         if self.normalize_per_clip:

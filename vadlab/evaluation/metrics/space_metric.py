@@ -21,7 +21,8 @@ class SpaceMetric(ProtocolMetric):
     ``miou`` and ``tiou`` are computed over the anomalous frames (by ``gt_intervals``) with a true box: IoU of the
     frame's highest-scoring predicted box with the union of its true boxes; 0 without a predicted box. ``tiou`` also
     requires ``pred_scores``. Boxes are ``pred_detections`` and ``gt_tracks``, which ``rbdc`` and ``tbdc`` require, or
-    else ``pred_regions`` and ``gt_regions`` in the sampled frames.
+    else ``pred_regions`` and ``gt_regions`` in the sampled frames. If no video has ``gt_tracks``, the log says so, and
+    ``rbdc`` and ``tbdc`` are left out; if only some videos lack them, it is an error.
 
     Args:
         items (Sequence[str]): Any of ``miou``, ``tiou``, ``rbdc``, ``tbdc``.
@@ -92,6 +93,10 @@ class SpaceMetric(ProtocolMetric):
         video_id = str(field_of(sample, 'video_id', name))
         num_frames = int(field_of(sample, 'total_frames', name))
         result: dict[str, Any] = {'sample_id': video_id, 'num_frames': num_frames}
+        if sample.get('pred_detections') is not None and sample.get('gt_tracks') is None:
+            result['lacks_tracks'] = True
+            if 'tiou' not in self.items:
+                return result | {'ious': np.zeros(0)}
         labels = intervals_to_mask(field_of(sample, 'gt_intervals', name), num_frames)
         if 'tiou' in self.items:
             scores = one_dimensional(field_of(sample, 'pred_scores', name), 'pred_scores', sample)
@@ -99,7 +104,9 @@ class SpaceMetric(ProtocolMetric):
             labels = labels[:counted]
             result |= {'scores': scores, 'labels': labels}
 
-        if sample.get('pred_detections') is not None:
+        if 'lacks_tracks' in result:
+            frames, boxes, truths, valid = _no_true_box()
+        elif sample.get('pred_detections') is not None:
             detections, tracks = _detections_of(sample, video_id), _tracks_of(sample, video_id)
             for part in (detections, tracks):
                 if part.frames.size and (part.frames.min() < 0 or part.frames.max() >= num_frames):
@@ -120,7 +127,7 @@ class SpaceMetric(ProtocolMetric):
         """For sampled frames with a true box: frame, predicted box (F, 4), true boxes (F, R, 4), and their mask."""
         truth = sample.get('gt_regions')
         if truth is None or not len(truth.get('box_valid', ())):
-            return np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros((0, 0, 4)), np.zeros((0, 0), bool)
+            return _no_true_box()
         boxes_rt, valid_rt = (np.asarray(as_array(truth[field])) for field in ('boxes_xyxyn', 'box_valid'))
         found = field_of(sample, 'pred_regions', type(self).__name__)
         predicted_rt, scores_rt = (as_array(found.get(field)) for field in ('boxes_xyxyn', 'box_scores'))
@@ -144,6 +151,12 @@ class SpaceMetric(ProtocolMetric):
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Compute the numbers over all videos."""
         results = self.checked(results)
+        lacking = [result['sample_id'] for result in results if result.get('lacks_tracks')]
+        if lacking and len(lacking) < len(results):
+            raise DataError(
+                f'{len(lacking)} of {len(results)} videos have pred_detections, but the data set gives no gt_tracks to '
+                f'compare them with (first: {lacking[0]}). Give the true boxes or pixel masks of all videos, or of none'
+            )
         ious = np.concatenate([result['ious'] for result in results])
         numbers: dict[str, float] = {}
         with self.warnings_to_log():
@@ -161,12 +174,14 @@ class SpaceMetric(ProtocolMetric):
             with_boxes = [result for result in results if 'detections' in result]
             wanted = {'rbdc', 'tbdc'} & set(self.items)
             if with_boxes and len(with_boxes) < len(results):
-                lacking = next(result['sample_id'] for result in results if 'detections' not in result)
-                raise DataError(f'{len(results) - len(with_boxes)} videos have no pred_detections (first: {lacking})')
+                first = next(result['sample_id'] for result in results if 'detections' not in result)
+                raise DataError(f'{len(results) - len(with_boxes)} videos have no pred_detections (first: {first})')
             if with_boxes and (wanted or self.recall_at):
                 numbers |= self._criteria(with_boxes)
         self.given = tuple(numbers)
-        if wanted and not with_boxes:
+        if lacking:
+            self.log('the test set has no true boxes or pixel masks (gt_tracks) to compare pred_detections with')
+        elif wanted and not with_boxes:
             self.log(f'no {" and ".join(sorted(wanted))}: the model predicts no pred_detections')
         return numbers
 
@@ -182,6 +197,11 @@ class SpaceMetric(ProtocolMetric):
             ious = [iou for result in results for iou in _ious_per_frame(result['detections'], result['tracks'])]
             numbers |= {f'recall@{k}': space.proposal_recall(ious, k) for k in self.recall_at}
         return numbers
+
+
+def _no_true_box() -> tuple[np.ndarray, ...]:
+    """Frames, predicted boxes, true boxes and their mask, if there is no frame with a true box."""
+    return np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros((0, 0, 4)), np.zeros((0, 0), bool)
 
 
 def _column(fields: Any, owner: str, field: str, video_id: str, columns: int | None = None) -> np.ndarray:
@@ -203,9 +223,7 @@ def _detections_of(sample: Mapping[str, Any], video_id: str) -> region_detection
 
 
 def _tracks_of(sample: Mapping[str, Any], video_id: str) -> region_detection.Tracks:
-    fields = sample.get('gt_tracks')
-    if fields is None:
-        raise DataError(f'{video_id} has pred_detections, but the data set gives no gt_tracks to compare them with')
+    fields = sample['gt_tracks']
     frames = _column(fields, 'gt_tracks', 'frame_inds', video_id).astype(np.int64)
     boxes = _column(fields, 'gt_tracks', 'boxes_xyxy', video_id, 4)
     tracks = _column(fields, 'gt_tracks', 'track_ids', video_id).astype(np.int64)

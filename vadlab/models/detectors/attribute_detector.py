@@ -197,10 +197,11 @@ class AttributeDetector(BaseModel):
         frames = sum(clip.total_frames for clip in clips)
         least = 2 if self._is_provisional else self.min_objects
         if total < least:
+            settings = [name for name in ('score_thr', 'min_speed', 'min_area') if hasattr(self.objects, name)]
             raise DataError(
                 f'AttributeDetector: {total} objects in {frames} frames of {len(clips)} training clips; at least '
-                f'{least} are needed. Lower the threshold of {type(self.objects).__name__} (score_thr, '
-                'min_speed or min_area), or give more footage'
+                f'{least} are needed. Give more footage'
+                + (f', or lower {" or ".join(settings)} of {type(self.objects).__name__}' if settings else '')
             )
         clip_inds = np.repeat(np.arange(len(clips)), counts)
         boxes = np.concatenate([clip.boxes_xyxy for clip in clips])
@@ -234,8 +235,8 @@ class AttributeDetector(BaseModel):
             )
             if len(clips) == 1 or frames < 100:
                 logger.warning(
-                    f'AttributeDetector: fitted to {frames} frames of {len(clips)} clip: rare normal events will get '
-                    'high scores. Add footage'
+                    f'AttributeDetector: fitted to only {frames} frames (training clips: {len(clips)}): rare normal '
+                    'events will get high scores. Add footage'
                 )
             cuts = sum(len(clip.cuts) for clip in clips)
             if cuts:
@@ -286,29 +287,42 @@ class AttributeDetector(BaseModel):
             self._fit_provisionally()
         for sample in data_samples:
             found = self.stream.read(sample.video_path)
-            scored = self._score_clip(sample.video_id, found)
+            scored = self._score_clip(sample.video_id, found) if self.is_fitted else self._zeros(found)
             raw = torch.from_numpy(scored['frames']).float()
             smooth = self.smoothing(scored['frames'])
             sample.pred_raw_logits = raw
             sample.pred_logits = torch.from_numpy(smooth).float()
-            sample.pred_scores = torch.from_numpy(self.exemplars.probability(smooth)).float()
+            probability = self.exemplars.probability(smooth) if self.is_fitted else smooth
+            sample.pred_scores = torch.from_numpy(probability).float()
             sample.pred_detections = self._detections(found, scored)
             if len(found.cuts):
                 sample.set_metainfo({'cuts': found.cuts})
         return data_samples
 
     def _fit_provisionally(self) -> None:
-        """For the sanity check before training: fit to the clips of one batch."""
+        """For the sanity check before training: fit to the clips of one batch, if they have objects."""
         if not self._gathered:
             raise ConfigError(
                 'AttributeDetector is not fitted. Fit it to normal clips first: python tools/train.py CONFIG; then '
                 'test its checkpoint, epoch_1.pth'
             )
+        count = sum(len(clip) for clip in self._gathered.values())
+        if count < 2:  # the other clips may have more; fit() refuses if they do not
+            MMLogger.get_current_instance().warning(
+                f'AttributeDetector: {count} objects in the first training clips ({", ".join(self._gathered)}): the '
+                'sanity check cannot fit to them, and scores 0'
+            )
+            return
         self._is_provisional = True
         try:
             self.fit()
         finally:
             self._is_provisional = False
+
+    @staticmethod
+    def _zeros(found: ClipObjects) -> dict[str, Any]:
+        """Scores of a clip for the sanity check, if there was nothing to fit to."""
+        return {'objects': np.zeros(len(found)), 'frames': np.zeros(found.total_frames), 'parts': {}, 'vectors': {}}
 
     def _detections(self, found: ClipObjects, scored: dict[str, Any]) -> InstanceData:
         boxes = found.boxes_xyxy.copy()
@@ -327,7 +341,7 @@ class AttributeDetector(BaseModel):
         """The attribute that raised the score most, for objects above the 99th percentile of training objects."""
         keys = list(scored['parts'])
         reasons = [''] * len(scored['objects'])
-        if not reasons:
+        if not reasons or not keys:
             return reasons
         parts = np.stack([scored['parts'][key] for key in keys], axis=1)
         for row in np.flatnonzero(scored['objects'] >= self.exemplars.unusual):
