@@ -227,12 +227,14 @@ def test_threshold_redraws_events_and_says_the_false_alarms(open_page, report):
     verdict = page.locator('#verdict')
     assert verdict.text_content().startswith('2 events; 1.5 false alarms per hour on the calibration footage')
     assert '1 of 1 true stretches found' in verdict.text_content()
+    page.locator('#threshold').scroll_into_view_if_needed()
     box = page.locator('#threshold').bounding_box()
     y = box['y'] + box['height'] / 2
     page.mouse.move(box['x'] + 0.6 * box['width'], y)
     page.mouse.down()
     page.mouse.move(box['x'] + 0.75 * box['width'], y, steps=4)
     page.mouse.up()
+    page.wait_for_function("Number(document.querySelector('#threshold-value').value) > 0.61")
     high = float(page.locator('#threshold-value').input_value())
     assert 0.61 < high < 0.99
     result = report['result']
