@@ -3,7 +3,7 @@ from torch import Tensor, nn
 
 from vadlab.registry import MODELS
 
-from ..layers.gather import gather_rows
+from .paired_embeddings import prepare_pairs
 
 
 def caption_ids(tokens: list[Tensor]) -> Tensor:
@@ -85,19 +85,7 @@ class InfoNCELoss(nn.Module):
         if queries.shape != keys.shape:
             raise ValueError(f'InfoNCELoss: queries {tuple(queries.shape)} and keys {tuple(keys.shape)} must pair up.')
         with torch.autocast(queries.device.type, enabled=False):
-            if queries.dtype != torch.float64:
-                queries, keys = queries.float(), keys.float()
-            if valid is None:
-                valid = torch.ones(len(queries), dtype=torch.bool, device=queries.device)
-            if self.gather:
-                queries, is_row = gather_rows(queries)
-                if is_row is not None:
-                    keys = gather_rows(keys)[0]
-                    valid = gather_rows(valid)[0] & is_row
-                    group_ids = None if group_ids is None else gather_rows(group_ids)[0]
-            # Masked entries may be NaN, and NaN * 0 is NaN.
-            queries = queries.masked_fill(~valid[:, None], 0.0)
-            keys = keys.masked_fill(~valid[:, None], 0.0)
+            queries, keys, valid, group_ids = prepare_pairs(queries, keys, valid, group_ids, self.gather)
             count = valid.sum().clamp(min=1)
             forth = self._one_way(queries, keys, logit_scale, valid, group_ids, extra_keys, extra_key_ids)
             back = self._one_way(keys, queries, logit_scale, valid, group_ids, extra_queries, extra_query_ids)

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from vadlab.registry import MODELS
 
-from ..layers.gather import gather_rows
+from .paired_embeddings import prepare_pairs
 
 
 @MODELS.register_module()
@@ -70,19 +70,7 @@ class SigmoidContrastiveLoss(nn.Module):
                 f'SigmoidContrastiveLoss: queries {tuple(queries.shape)} and keys {tuple(keys.shape)} must pair up.'
             )
         with torch.autocast(queries.device.type, enabled=False):
-            if queries.dtype != torch.float64:
-                queries, keys = queries.float(), keys.float()
-            if valid is None:
-                valid = torch.ones(len(queries), dtype=torch.bool, device=queries.device)
-            if self.gather:
-                queries, is_row = gather_rows(queries)
-                if is_row is not None:
-                    keys = gather_rows(keys)[0]
-                    valid = gather_rows(valid)[0] & is_row
-                    group_ids = None if group_ids is None else gather_rows(group_ids)[0]
-            # Masked entries may be NaN, and NaN * 0 is NaN.
-            queries = queries.masked_fill(~valid[:, None], 0.0)
-            keys = keys.masked_fill(~valid[:, None], 0.0)
+            queries, keys, valid, group_ids = prepare_pairs(queries, keys, valid, group_ids, self.gather)
             logits = logit_scale * queries @ keys.T + logit_bias
             own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
             counts = valid[:, None] & valid[None, :]
