@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import MMLogger
-from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -20,13 +19,14 @@ from ..attributes.attribute import Attribute
 from ..densities.density import Density
 from ..densities.fitted_module import FittedModule
 from .clip_objects import ClipObjects, ObjectStream
+from .fitted_detector import FittedDetector, check_is_normal
 
 COMBINE = ('objects', 'attributes')
 _EXEMPLARS = 1000
 
 
 @MODELS.register_module()
-class AttributeDetector(BaseModel):
+class AttributeDetector(FittedDetector):
     """One-class detector: scores objects by how unlikely their attributes are in normal training clips.
 
     Reiss and Hoshen, "Attribute-based Representations for Accurate and Interpretable Video Anomaly Detection", 2022,
@@ -139,22 +139,6 @@ class AttributeDetector(BaseModel):
             if hasattr(attribute, 'init_weights'):
                 attribute.init_weights()
 
-    def forward(
-        self, inputs: Any, data_samples: list[VADDataSample], mode: str = 'tensor'
-    ) -> dict[str, Tensor] | list[VADDataSample]:
-        """``loss`` gathers the objects of training clips, ``predict`` scores clips.
-
-        Args:
-            inputs (Any): Not used: videos are streamed from ``video_path``.
-            data_samples (list[VADDataSample]): With ``video_id`` and ``video_path``.
-            mode (str): ``loss`` or ``predict``.
-        """
-        if mode == 'loss':
-            return self.gather(data_samples)
-        if mode == 'predict':
-            return self.predict(data_samples)
-        raise ConfigError(f'AttributeDetector: mode is {mode!r}; choose loss or predict')
-
     def gather(self, data_samples: Sequence[VADDataSample]) -> dict[str, Tensor]:
         """Measure the objects of training clips, and keep them for :meth:`fit`.
 
@@ -163,8 +147,7 @@ class AttributeDetector(BaseModel):
         """
         count = frames = 0
         for sample in data_samples:
-            if 'gt_intervals' in sample and len(sample.gt_intervals):
-                raise DataError(f'{sample.video_id} has anomalous frames; training clips must be normal')
+            check_is_normal(sample)
             found = self.stream.read(sample.video_path)
             self._gathered[sample.video_id] = self._thinned(found)
             count, frames = count + len(found), frames + found.total_frames

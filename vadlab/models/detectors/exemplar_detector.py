@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from mmengine.dist import get_world_size
 from mmengine.logging import MMLogger
-from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -20,12 +19,13 @@ from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
 from ..densities.fitted_module import FittedModule
 from ..heads.prompt_scoring_head import to_every_frame
+from .fitted_detector import FittedDetector, check_is_normal
 
 _BLOCK = 32  # windows that are compared at once
 
 
 @MODELS.register_module()
-class ExemplarDetector(BaseModel):
+class ExemplarDetector(FittedDetector):
     """One-class detector: scores a region by the distance of its motion to the nearest motion there in normal clips.
 
     Ramachandra and Jones, "Street Scene: A new dataset and evaluation protocol for video anomaly detection", WACV 2020,
@@ -92,22 +92,6 @@ class ExemplarDetector(BaseModel):
         self.memory = _Exemplars()
         self._novelty: dict[str, np.ndarray] = {}
 
-    def forward(
-        self, inputs: Any, data_samples: list[VADDataSample], mode: str = 'tensor'
-    ) -> dict[str, Tensor] | list[VADDataSample]:
-        """``loss`` selects exemplars from training clips, ``predict`` scores clips.
-
-        Args:
-            inputs (Any): Not used: videos are streamed from ``video_path``.
-            data_samples (list[VADDataSample]): With ``video_id`` and ``video_path``.
-            mode (str): ``loss`` or ``predict``.
-        """
-        if mode == 'loss':
-            return self.gather(data_samples)
-        if mode == 'predict':
-            return self.predict(data_samples)
-        raise ConfigError(f'ExemplarDetector: mode is {mode!r}; choose loss or predict')
-
     # ---- training ---------------------------------------------------------------------------------------------------
 
     def gather(self, data_samples: Sequence[VADDataSample]) -> dict[str, Tensor]:
@@ -123,8 +107,7 @@ class ExemplarDetector(BaseModel):
         if get_world_size() > 1:
             raise ConfigError('ExemplarDetector is fitted in one process. Start it without a launcher.')
         for sample in data_samples:
-            if 'gt_intervals' in sample and len(sample.gt_intervals):
-                raise DataError(f'{sample.video_id} has anomalous frames; training clips must be normal')
+            check_is_normal(sample)
             if sample.video_id not in self._novelty:
                 self._gather_clip(sample)
         return {'loss': self.unused * 0, 'exemplars': torch.tensor(float(self.memory.count))}
