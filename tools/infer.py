@@ -38,7 +38,7 @@ _DPI = 110
 _OF_VIDEOS = {
     'prompt': None, 'negative': None, 'prompt_file': None, 'negative_file': None, 'sampling': None, 'threshold': None,
     'min_s': None, 'gap_s': None, 'fps': 25.0, 'feature_config': None,
-    'report': None, 'save_video': None, 'boxes': False, 'heat_map': None,
+    'report': None, 'save_video': None, 'boxes': False, 'captioner': None, 'heat_map': None,
 }  # fmt: skip
 _OF_CLIPS = {'clip_s': None}
 _OF_CAPTIONS = {'every': 2.0, 'frames': None, 'no_pictures': False}
@@ -102,6 +102,12 @@ def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--gap-s', type=float, metavar='S', help='longest gap inside an event in seconds')
     group.add_argument('--fps', type=float, default=25.0, help='frame rate of folders of frames (default: 25)')
     group.add_argument('--boxes', action='store_true', help='find boxes of the events, and link them to tracks')
+    group.add_argument(
+        '--captioner',
+        nargs=2,
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='caption the best box of each track with a captioner; with --boxes',
+    )
     group.add_argument('--heat-map', type=Path, metavar='DIR', help="write heat maps of each event's class at its peak")
     group.add_argument('--report', type=Path, metavar='DIR', help='write a page per video: player, curve, events')
     group.add_argument(
@@ -118,6 +124,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_checkpoint(args.checkpoint)
     require_paths([path for path in args.inputs if not has_magic(path)], 'image, video or folder')
     require_paths([path for path in (args.prompt_file, args.negative_file) if path], 'file')
+    if args.captioner:
+        if not args.boxes:
+            raise ConfigError('--captioner captions boxes. Add --boxes.')
+        require_config(args.captioner[0])
+        if args.captioner[1] != NO_CHECKPOINT:
+            require_checkpoint(args.captioner[1])
     if args.out:
         check_writable(args.out / 'results.json', '--out')
     if args.every <= 0 or (args.frames is not None and args.frames < 1):
@@ -173,6 +185,7 @@ def _thresholds(args: argparse.Namespace) -> dict[str, float] | None:
 
 def score_videos(args: argparse.Namespace, config: Config, given: dict[str, float] | None) -> int:
     """Score videos and print their events; return the exit status."""
+    from vadlab.apis.inferencers.box_captions import BoxCaptioner
     from vadlab.apis.inferencers.outputs import ResultOutputs, check_outputs
     from vadlab.apis.inferencers.vad_inferencer import VADInferencer, sampling_of
     from vadlab.apis.inferencers.video_inputs import all_prompts, find_sources
@@ -193,6 +206,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
     inferencer.use_prompts(prompts, negatives)
     if args.boxes:
         inferencer.box_finder()  # fail before scoring if the method cannot find boxes
+    captioner = BoxCaptioner(args.captioner[0], args.captioner[1], args.device) if args.captioner else None
     if args.heat_map:
         inferencer.localizer()
     if given is not None:
@@ -202,7 +216,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
     tell_thresholds(inferencer, args)
     failed = 0
     with ResultOutputs(inferencer.run_info(), args.report, args.save_video) as outputs:
-        for result in inferencer(args.inputs, prompts, negatives, out=args.out, boxes=args.boxes, progress=True):
+        for result in inferencer(args.inputs, prompts, negatives, args.out, args.boxes, True, captioner):
             outputs.add(result)
             if result.error is None:
                 if args.heat_map:

@@ -7,6 +7,7 @@ from tests.datasets.conftest import HEIGHT, WIDTH
 from tests.datasets.one_class_sets import SIZE, write_avenue, write_frames, write_masks, write_mnad, write_ucsd
 from tests.datasets.wildlife_clips import write_clip
 from vadlab.datasets.one_class_videos import OneClassVideos
+from vadlab.datasets.video import index_video
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 PIPELINE = [dict(type='ProbeVideo'), dict(type='LoadPixelTruth'), dict(type='PackOneClassInputs')]
@@ -186,6 +187,17 @@ def test_a_gap_in_the_numbers_of_frames_is_refused(tmp_path):
     (tmp_path / 'train' / 'a' / '003.jpg').unlink()
     with pytest.raises(DataError, match='after frame 2 comes frame 4. Copy the missing frames'):
         len(OneClassVideos(str(tmp_path), 'train'))
+
+
+def test_every_reader_of_a_folder_of_frames_refuses_a_gap_in_the_same_words(tmp_path):
+    write_frames(tmp_path / 'train' / 'a', 6)
+    assert index_video(str(tmp_path / 'train' / 'a')).total_frames == 6
+    (tmp_path / 'train' / 'a' / '003.jpg').unlink()
+    with pytest.raises(DataError) as of_the_set:
+        len(OneClassVideos(str(tmp_path), 'train'))
+    with pytest.raises(DataError) as of_the_folder:
+        index_video(str(tmp_path / 'train' / 'a'))
+    assert str(of_the_folder.value) == str(of_the_set.value)
 
 
 def test_other_faults(tmp_path):

@@ -147,6 +147,8 @@ def test_one_bad_file_gives_status_2_and_the_rest_is_scored(infer, tiny_file, we
         (['--threshold', '2', '0.5'], 'scores are probabilities'),
         (['--threshold', '0.2', '0.5'], 'HIGH=0.2, the first number, is below LOW=0.5'),
         (['--threshold', '1', '2', '3'], 'one or two numbers'),
+        (['--threshold', 'nan'], 'scores are probabilities'),
+        (['--captioner', 'configs/fsgr_demo.py', 'none'], 'captions boxes. Add --boxes'),
         (['--min-s', '-1'], 'must be at least 0'),
         (['--sampling', 'all'], 'give auto, test, or N for every Nth frame'),
         (['--frames', '3'], '--frames is not an option for a detector'),
@@ -208,6 +210,17 @@ def test_a_snippet_method_scores_raw_videos_by_the_features_of_its_config(infer,
     assert sorted(path.stat().st_mtime_ns for path in (tmp_path / 'cache').rglob('*.npy')) == made
 
 
+def test_zero_shot_logs_nothing(folder, tmp_path, monkeypatch, capfd):
+    from tests.tools.tiny_methods import ROOT
+    from vadlab.apis.inferencers.vad_inferencer import VADInferencer
+
+    monkeypatch.chdir(ROOT)
+    zero_shot = VADInferencer('configs/zero_shot_clip_demo.py', feature_cache=tmp_path)
+    (result,) = zero_shot(folder / 'Arson001.mp4')
+    assert result.error is None
+    assert capfd.readouterr() == ('', '')
+
+
 def test_sampling_is_refused_where_it_has_no_meaning(tmp_path, monkeypatch):
     from tests.tools.tiny_methods import ROOT
     from vadlab.apis import load_model
@@ -218,7 +231,9 @@ def test_sampling_is_refused_where_it_has_no_meaning(tmp_path, monkeypatch):
     torch.save({'state_dict': MODELS.build(config.model).state_dict()}, tmp_path / 'mil.pth')
     with pytest.raises(ConfigError, match='MILRanking does not embed frame by frame'):
         load_model('configs/mil_demo.py', tmp_path / 'mil.pth', sampling=8)
-    with pytest.raises(ConfigError, match='MILRanking has no text tower that takes prompts'):
+    with pytest.raises(
+        ConfigError, match='MILRanking does not compare videos with texts .* FGCLIP, FGCLIP2, VadCLIP, ZeroShotCLIP'
+    ):
         load_model('configs/mil_demo.py', tmp_path / 'mil.pth').use_prompts(['a fire'])
     other = tmp_path / 'other.py'
     other.write_text("_base_ = ['vadlab::features_clip_demo.py']\npretrained = None\nembed_dim = 32\n")

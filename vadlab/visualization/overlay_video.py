@@ -1,7 +1,6 @@
 """Video with the anomaly score, events and boxes drawn into its pictures, as H.264 with the source's sound."""
 
 import functools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from PIL import Image, ImageDraw, ImageFont
 
-from vadlab.datasets.video.pyav_reader import stream_in_order, stream_pyav
 from vadlab.datasets.video.video_index import VideoIndex, index_video
 from vadlab.structures.video_result import VideoResult
 from vadlab.utils.errors import DataError
@@ -19,7 +17,7 @@ from vadlab.utils.errors import DataError
 from .box_frames import BoxFrames
 from .renderers.video_picture import score_range
 from .report.templates import clock
-from .report.web_video import even, write_h264
+from .report.web_video import all_pictures, even, write_h264
 from .text import best_font_file, drawable
 
 LEAST_WIDTH = 480  # pixels; smaller pictures are enlarged, so that text can be read
@@ -60,12 +58,7 @@ def write_overlay_video(result: VideoResult, target: str | Path, max_side: int =
 def _frames(result: VideoResult, index: VideoIndex, size: tuple[int, int], panel: '_Panel') -> Iterator[Any]:
     boxes, reformatter, count = BoxFrames(result), VideoReformatter(), len(result.scores)
     scale = size[1] / index.width, size[0] / index.height
-    if index.why_sequential and not os.path.isdir(index.path):
-        in_order = stream_in_order(index, lambda number: number < count, size, 'bilinear')
-        pictures: Iterator[np.ndarray] = (picture for _, picture in in_order if picture is not None)
-    else:
-        pictures = stream_pyav(index, np.arange(min(count, index.total_frames)), size, 'bilinear')
-    for number, picture in enumerate(pictures):
+    for number, picture in enumerate(all_pictures(index, size, count)):
         shown = boxes.at(number)
         if shown:
             image = Image.fromarray(picture)

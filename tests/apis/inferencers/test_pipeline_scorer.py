@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from mmengine.structures import InstanceData
 
+from tests.tools.tiny_ucf import write_video
 from vadlab.apis.inferencers.pipeline_scorer import PipelineScorer
 from vadlab.apis.inferencers.scored_video import ScoredVideo
 from vadlab.apis.inferencers.vad_inferencer import VADInferencer, boxes_in_events
@@ -66,6 +67,62 @@ def test_all_frames_at_once_are_refused_if_they_do_not_fit(tiny, inferencer, vid
     assert 'FGCLIP takes all frames at once' in scored.error
 
 
+@pytest.fixture(scope='module')
+def mnad():
+    """A small MNAD of random weights, whose windows have 5 frames."""
+    import torch
+
+    from vadlab.registry import MODELS
+
+    config = load_config(ROOT / 'configs/mnad_ped2_small.py', {'image_size': 32, 'width': 8})
+    torch.manual_seed(0)
+    return MODELS.build(config.model).eval(), config
+
+
+def test_frames_that_come_as_they_are_decoded_give_the_scores_of_all_at_once(mnad, videos, monkeypatch):
+    model, config = mnad
+    monkeypatch.setattr('vadlab.apis.inferencers.streamed_frames._AT_ONCE', 3)
+    scorer = PipelineScorer(model, config, workers=1)
+    assert scorer.streamed == ((32, 32), 'bilinear')
+    streamed = [scored.scores for scored in scorer(find_sources(videos[:2]))]
+    monkeypatch.setattr('vadlab.apis.inferencers.pipeline_scorer._streamed_step', lambda steps: None)
+    at_once = PipelineScorer(model, config, workers=1)
+    for scored, scores in zip(at_once(find_sources(videos[:2])), streamed, strict=True):
+        assert np.array_equal(scored.scores, scores)
+        assert len(scores) == 24
+
+
+def test_frames_are_passed_once_and_in_order(videos):
+    from vadlab.apis.inferencers.streamed_frames import StreamedFrames
+    from vadlab.datasets.video import index_video, read_frames
+
+    frames = StreamedFrames(index_video(str(videos[0])), (16, 16), 'bilinear')
+    wanted = read_frames(str(videos[0]), np.arange(24), (16, 16), interpolation='bilinear').transpose(0, 3, 1, 2)
+    assert (len(frames), frames.shape) == (24, (24, 3, 16, 16))
+    for part in (slice(0, 5), slice(3, 9), slice(3, 4), slice(18, 24)):
+        assert np.array_equal(frames[part], wanted[part])
+    with pytest.raises(ValueError, match='were passed already'):
+        frames[10:12]
+    frames.close()
+
+
+def test_a_video_that_the_model_refuses_has_its_reason_and_the_rest_is_scored(mnad, videos, tmp_path):
+    write_video(tmp_path / 'a.mp4', frames=3)
+    found = {s.source.name: s for s in PipelineScorer(*mnad)(find_sources([tmp_path, videos[0]]))}
+    assert 'has 3 frames, but a window of the model has 5' in found['a.mp4'].error
+    assert found[videos[0].name].error is None
+
+
+def test_a_folder_with_a_gap_has_its_reason(inferencer, mnad, tmp_path):
+    for i in (1, 2, 4, 5):
+        (tmp_path / 'frames').mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / 'frames' / f'{i:03d}.png'), np.full((32, 32, 3), i, np.uint8))
+    (scored,) = PipelineScorer(*mnad)(find_sources(tmp_path / 'frames'))
+    (result,) = inferencer(tmp_path / 'frames')
+    assert 'after frame 2 comes frame 4' in scored.error
+    assert result.error == scored.error
+
+
 def test_a_pipeline_that_needs_an_annotation_says_which(tiny, inferencer, videos):
     steps = [dict(type='LoadFeatures')]
     config = load_config(tiny / 'config.py', {'test_dataloader.dataset.pipeline': steps})
@@ -96,7 +153,6 @@ def test_videos_of_several_sizes_are_streamed_at_their_own_aspect_ratio(tiny, tm
     """FG-CLIP 2, whose frames have whole patches: the stream gives the scores of the test pipeline."""
     import torch
 
-    from tests.tools.tiny_ucf import write_video
     from vadlab.apis.inferencers.frame_scorer import FrameScorer
     from vadlab.registry import MODELS
 

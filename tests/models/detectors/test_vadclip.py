@@ -75,6 +75,48 @@ def test_the_aligned_branch_scores_one_minus_the_probability_of_normal():
     torch.testing.assert_close(out['logits'].sigmoid(), out['scores'])
 
 
+def test_prompts_take_the_place_of_class_names():
+    """The phrases of the config as prompts give the class scores of the config, and the aligned branch's scores."""
+    model, aligned = _public_model().eval(), _public_model(score_branch='aligned').eval()
+    feats = features([39])
+    with torch.no_grad():
+        plain, wanted = model(feats), aligned(feats)
+        model.use_prompts(['fighting', 'car accident'])
+        assert model.classes == ('A', 'fighting', 'car accident')
+        prompted = model(feats)
+        torch.testing.assert_close(prompted['scores'], wanted['scores'])
+        torch.testing.assert_close(prompted['class_scores'], wanted['class_scores'])
+        model.use_prompts(None)
+        assert model.classes == CLASSES
+        assert torch.equal(model(feats)['scores'], plain['scores'])
+
+
+def test_several_negatives_are_one_normal_class_by_hand():
+    model = _public_model().eval()
+    feats = features([5])
+    with torch.no_grad():
+        model.use_prompts(['fighting'], ['a street', 'a quiet room'])
+        found = model(feats)
+        texts = model.encode_prompts()
+        assert len(texts) == 3
+        _, logits = model.logits_of(torch.nn.functional.pad(feats[:, 0], (0, 0, 0, PLACES - 5)), [5], texts)
+    shares = logits[:, :5].softmax(-1)
+    torch.testing.assert_close(found['class_scores'][..., 0], shares[..., 0] + shares[..., 1])
+    torch.testing.assert_close(found['scores'], shares[..., 2])
+
+
+@pytest.mark.parametrize(
+    ('prompts', 'message'),
+    [(['word ' * 80], 'the text tower takes 77'), (['b', 'B'], 'is given twice'), (['A'], 'give it as a negative')],
+)
+def test_prompts_that_cannot_be_used_are_an_error_and_change_nothing(prompts, message):
+    model = _public_model().eval()
+    with pytest.raises(ConfigError, match=message):
+        model.use_prompts(prompts)
+    assert model.classes == CLASSES
+    assert len(model.encode_prompts()) == 3
+
+
 def test_predictions_cover_every_frame_with_class_scores():
     (sample,) = _public_model().eval()(features([5]), _samples([5], [1]), mode='predict')
     assert sample.pred_scores.shape == (80,)

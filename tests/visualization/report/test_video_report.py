@@ -145,6 +145,15 @@ def test_folder_of_somebody_else_is_refused_and_unchanged(tmp_path):
     check_report_folder(tmp_path / 'new')
 
 
+@pytest.mark.parametrize('name', ['.DS_Store', 'Thumbs.db', 'desktop.ini', 'Desktop.ini'])
+def test_files_that_desktops_leave_in_a_folder_are_nobodys(tmp_path, name):
+    (tmp_path / name).write_bytes(b'icons')
+    check_report_folder(tmp_path)
+    with VideoReport(tmp_path, RUN) as report:
+        assert report.close().is_file()
+    assert (tmp_path / name).read_bytes() == b'icons'
+
+
 def test_missing_video_makes_a_page_that_says_so(tmp_path):
     with VideoReport(tmp_path / 'r', RUN) as report:
         page = report.add(result_of('a.mp4', tmp_path / 'gone.mp4', TIMES))

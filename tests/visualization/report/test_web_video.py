@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from tests.datasets.conftest import read_number
 from tests.datasets.turned_videos import lopsided_picture, write_lopsided
 from vadlab.datasets.video import index_video, read_frames
+from vadlab.datasets.video.deinterlace import is_interlaced
 from vadlab.datasets.video.errors import DamagedVideoError
 from vadlab.visualization.report.web_video import write_web_video
 
@@ -58,6 +61,64 @@ def test_each_frame_keeps_its_number_and_time(tmp_path, file, options, how, time
     check_frames(target, times)
     assert (how == 'copied') == (target.read_bytes() == source.read_bytes())
     assert [path.name for path in target.parent.iterdir()] == ['out.mp4']
+
+
+def write_interlaced(path, times, codec='libx264'):
+    """A bright bar that moves 4 pixels per field. The bottom field comes first, as the encoders mark it."""
+    with av.open(str(path), 'w') as out:
+        options = {'x264-params': 'bff=1:bframes=0'} if codec == 'libx264' else {'flags': '+ildct+ilme'}
+        stream = out.add_stream(codec, rate=25, options=options)
+        stream.height, stream.width, stream.pix_fmt = 64, 192, 'yuv420p'
+        if codec == 'mpeg2video':
+            stream.bit_rate = 4_000_000
+        for number, time_s in enumerate(times):
+            picture = np.full((64, 192, 3), 40, np.uint8)
+            for field in (0, 1):
+                left = 4 * (2 * number + 1 - field)
+                picture[field::2, left : left + 16] = 220
+            frame = av.VideoFrame.from_ndarray(picture, format='rgb24')
+            frame.pts, frame.time_base = round(time_s * 25), Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def combs(frames):
+    """Mean difference of neighbouring rows that is not there between rows of one field."""
+    frames = frames.astype(int).mean(3)
+    return float(np.abs(np.diff(frames, axis=1)).mean() - np.abs(frames[:, 2:] - frames[:, :-2]).mean())
+
+
+@pytest.mark.parametrize(
+    ('name', 'codec', 'count'),
+    [
+        ('a.mp4', 'libx264', 20),
+        ('a.mkv', 'libx264', 20),
+        ('a.ts', 'mpeg2video', 20),
+        ('a.mp4', 'libx264', 1),
+        ('a.mkv', 'libx264', 2),
+    ],
+)
+def test_interlaced_video_is_shown_as_whole_pictures_each_in_its_place(tmp_path, name, codec, count):
+    times = np.arange(count) / 25
+    source = write_interlaced(tmp_path / name, times, codec)
+    stored = read_frames(str(source), np.arange(count))
+    assert combs(stored) > 5
+    assert is_interlaced(index_video(str(source)))
+    assert write_web_video(str(source), tmp_path / 'web.mp4', times) == 'encoded'
+    shown = read_frames(str(tmp_path / 'web.mp4'), np.arange(count))
+    assert len(shown) == index_video(str(tmp_path / 'web.mp4')).total_frames == count
+    assert not is_interlaced(index_video(str(tmp_path / 'web.mp4')))
+    if count > 2:  # the filter looks at the frames before and after
+        assert combs(shown) < 0.2 * combs(stored)
+    lit = np.where(shown[:, 16:48].mean((1, 3)) > 130, 1, 0)
+    middles = [np.flatnonzero(row).mean() for row in lit]
+    # The bar of frame i is where its first field has it; the rows of a single frame stay as they are.
+    assert np.abs(np.subtract(middles, [8 * i + 7.5 for i in range(count)])).max() <= (1 if count > 2 else 4)
+
+
+def test_progressive_video_is_not_called_interlaced(tmp_path):
+    assert not is_interlaced(index_video(str(write_video(tmp_path / 'a.mp4', EVEN))))
 
 
 def test_sound_stays_in_step_with_the_picture(tmp_path):

@@ -1,12 +1,16 @@
 """What all inferencers share: the config, the model with its weights, the device."""
 
 import copy
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.logging import MMLogger
 
 from vadlab.checkpoints.checkpoint_io import in_our_names, load_weights, read_checkpoint
 from vadlab.checkpoints.weights_hash import weights_sha256
@@ -65,7 +69,8 @@ class BaseInferencer:
         elif not hasattr(self.model, 'needs_training') and config.model.get('pretrained') is None:
             raise ConfigError(f'{name}: without a checkpoint and without model.pretrained its weights would be random.')
         else:
-            self.model.init_weights()
+            with only_warnings():
+                self.model.init_weights()
         #: Identifies the weights, so that a calibration is used only with those that it was made with.
         self.weights_id = weights_sha256(content['state_dict'] if content else self.model.state_dict())
         self.model.to(self.device).eval()
@@ -98,6 +103,18 @@ def usable_device(name: str | None) -> torch.device:
         why = str(error).partition('\n')[0]
         raise ConfigError(f'The device {name!r} cannot be used here: {why}. Choose another, such as cpu.') from error
     return device
+
+
+@contextmanager
+def only_warnings() -> Iterator[None]:
+    """Keep messages about where weights come from, which a training logs, out of the output of inference."""
+    logger = MMLogger.get_current_instance()
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def steps_of_test(config: Config) -> list[dict]:

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.structures import InstanceData
 
+from vadlab.datasets.transforms.decode_frames import DecodeFrames
 from vadlab.datasets.video import index_video
 from vadlab.evaluation.functional.box_tracks import link_boxes
 from vadlab.evaluation.functional.ground_truth import match_lengths
@@ -19,6 +20,7 @@ from vadlab.utils.read_ahead import read_ahead
 
 from .base_inferencer import build_steps, steps_of_test
 from .scored_video import ScoredVideo
+from .streamed_frames import StreamedFrames
 from .video_inputs import VideoSource
 
 _MOST_BYTES = 2**32  # of the frames of a video
@@ -27,7 +29,9 @@ _MOST_BYTES = 2**32  # of the frames of a video
 class PipelineScorer:
     """Scores videos with the pipeline and the model of a test, without annotations.
 
-    The sampled frames of a video are in memory together, so the pipeline bounds the memory.
+    The sampled frames of a video are in memory together, so the pipeline bounds the memory. A method that takes every
+    frame in windows (:class:`~vadlab.models.detectors.frame_window_detector.FrameWindowDetector`) gets them as they are
+    decoded.
 
     Args:
         model (nn.Module): A model whose ``test_step`` writes ``pred_scores``.
@@ -42,11 +46,13 @@ class PipelineScorer:
             raise ConfigError('This config has no test pipeline, which is needed to read a video for its model.')
         self.model = model
         self.classes = tuple(config.model.get('classes') or ())
+        #: DecodeFrames of a method that gets frames as they are decoded.
+        self.streamed = _streamed_step(steps) if hasattr(model, 'float_windows') else None
+        if self.streamed is not None:
+            steps = [step for step in steps if step['type'] != 'DecodeFrames']
         self.pipeline = build_steps(steps)
-        sizes = [step['size'] for step in steps if step['type'] == 'DecodeFrames']
-        takes_all = 'TakeAllFrames' in [step['type'] for step in steps]
         #: Memory per frame, if all frames of a video are read at once.
-        self.frame_bytes = int(np.prod(sizes[0] if np.ndim(sizes[0]) else (sizes[0],) * 2)) * 3 if takes_all else None
+        self.frame_bytes = _frame_bytes(steps)
         self.workers = workers
         self.fps = fps
 
@@ -61,7 +67,17 @@ class PipelineScorer:
 
         with torch.inference_mode(), steady_weights():
             for source, packed, error in read_ahead(sources, prepare, self.workers, self.workers):
-                yield ScoredVideo(source, error=error) if packed is None else self._score(source, packed)
+                yield ScoredVideo(source, error=error) if packed is None else self._score_or_say_why(source, packed)
+
+    def _score_or_say_why(self, source: VideoSource, packed: dict) -> ScoredVideo:
+        """The scores of a video, or the reason why it has none: one bad video does not end the run."""
+        try:
+            return self._score(source, packed)
+        except (DataError, OSError) as error:
+            return ScoredVideo(source, error=str(error))
+        finally:
+            if self.streamed is not None:
+                packed['inputs'].close()
 
     def _prepare(self, source: VideoSource) -> dict:
         if source.frames is not None:
@@ -77,6 +93,8 @@ class PipelineScorer:
                 f'The test pipeline of {type(self.model).__name__} needs {error}, which a video without annotation '
                 'does not have.'
             ) from error
+        if self.streamed is not None:
+            packed['inputs'] = StreamedFrames(index_video(source.path), *self.streamed)
         return packed
 
     def _check_memory(self, source: VideoSource) -> None:
@@ -113,6 +131,24 @@ class PipelineScorer:
             None if classes is None else match_lengths(source.name, classes.cpu().numpy(), total, 'pad_last')[0][inds],
             boxes=_boxes_of(sample.get('pred_detections')),
         )
+
+
+def _streamed_step(steps: list[dict]) -> tuple[tuple[int, int], str] | None:
+    """Height and width of frames, and the interpolation, if every frame is decoded and nothing else is done to it."""
+    if [step['type'] for step in steps] != ['ProbeVideo', 'TakeAllFrames', 'DecodeFrames', 'PackOneClassInputs']:
+        return None
+    decode = DecodeFrames(**{key: value for key, value in steps[2].items() if key != 'type'})
+    if decode.size is None or decode.approximate or decode.backend not in ('auto', 'pyav'):
+        return None
+    return decode.size, decode.interpolation
+
+
+def _frame_bytes(steps: list[dict]) -> int | None:
+    """Memory per frame if steps decode all frames of a video; None if they do not."""
+    sizes = [step['size'] for step in steps if step['type'] == 'DecodeFrames' and step.get('size')]
+    if not sizes or 'TakeAllFrames' not in [step['type'] for step in steps]:
+        return None
+    return int(np.prod(sizes[0] if np.ndim(sizes[0]) else (sizes[0],) * 2)) * 3
 
 
 def _boxes_of(detections: InstanceData | None) -> InstanceData | None:

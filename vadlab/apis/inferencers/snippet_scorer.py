@@ -23,7 +23,7 @@ from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.utils.config import config_differences, config_path, load_config
 from vadlab.utils.errors import ConfigError, DataError
 
-from .base_inferencer import build_steps, steps_of_test
+from .base_inferencer import build_steps, only_warnings, steps_of_test
 from .scored_video import ScoredVideo
 from .video_inputs import VideoSource
 
@@ -47,6 +47,7 @@ class SnippetScorer:
         device (torch.device | str): Device of the extractor.
         workers (int): Decoding threads.
         batch_size (int): Frames per forward pass of the extractor.
+        fps (float): Frame rate of folders of frames.
 
     Raises:
         ConfigError: No feature config is known, or it makes features of another size than the method takes.
@@ -62,6 +63,7 @@ class SnippetScorer:
         device: torch.device | str = 'cpu',
         workers: int = 2,
         batch_size: int = 32,
+        fps: float = 25.0,
     ) -> None:
         name = type(model).__name__
         path = feature_config or config.get('feature_config')
@@ -71,7 +73,8 @@ class SnippetScorer:
                 'Give the config of an extractor: --feature-config configs/features_clip_vit_b16.py'
             )
         recipe_config = load_config(config_path(path), {})
-        self.extraction = FeatureExtraction(recipe_config, cache_dir, str(device), batch_size, workers)
+        with only_warnings():
+            self.extraction = FeatureExtraction(recipe_config, cache_dir, str(device), batch_size, workers)
         recipe = json.loads(json.dumps(self.extraction.recipe()))
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
         self.extraction.out = self.folder = Path(cache_dir) / digest
@@ -93,6 +96,7 @@ class SnippetScorer:
         self.classes = tuple(getattr(model, 'classes', None) or config.get('classes') or ())
         self.pipeline = build_steps(steps_of_test(config))
         self.feature_config = str(path)
+        self.fps = fps
 
     def __call__(self, sources: Sequence[VideoSource]) -> Iterator[ScoredVideo]:
         """Score videos in their order, a few at a time."""
@@ -153,14 +157,18 @@ class SnippetScorer:
         scores, _ = match_lengths(source.name, sample.pred_scores.float().cpu().numpy(), total, 'pad_last')
         inds = np.minimum(np.arange(int(note['snippets'])) * plan.stride + plan.stride // 2, total - 1)
         inds = np.unique(inds)
+        fps, times = index.fps, index.frame_times
+        if os.path.isdir(source.path) or not index.is_counted:
+            fps = self.fps if os.path.isdir(source.path) else fps
+            times = np.arange(total) / fps
         found = sample.get('pred_class_scores')
         has_classes = found is not None and found.shape[1] == len(self.classes)
         return ScoredVideo(
             source,
-            index.fps,
+            fps,
             (index.height, index.width),
             scores,
-            index.frame_times if index.is_counted else np.arange(total) / index.fps,
+            times,
             inds,
             self.classes if has_classes else (),
             match_lengths(source.name, found.cpu().numpy(), total, 'pad_last')[0][inds] if has_classes else None,

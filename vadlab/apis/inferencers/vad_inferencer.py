@@ -15,11 +15,14 @@ from torch import nn
 
 from vadlab.evaluation.calibration import CalibrationFile, find_calibration
 from vadlab.evaluation.functional.events import explain_events, find_events
+from vadlab.registry import MODELS
 from vadlab.structures.video_result import RUN_FILE, Event, RunInfo, Thresholds, VideoResult
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.folder_content import folder_content
 from vadlab.utils.progress import ProgressBar
 
 from .base_inferencer import BaseInferencer
+from .box_captions import BoxCaptioner
 from .frame_scorer import FrameSampling, FrameScorer, can_stream
 from .localizer import Localizer
 from .pipeline_scorer import PipelineScorer
@@ -85,7 +88,7 @@ class VADInferencer(BaseInferencer):
         if hasattr(self.model, 'score') and hasattr(self.model, 'snippet_len'):
             self.scorer = SnippetScorer(
                 self.model, self.config, feature_config, self.meta.get('feature_recipe'), feature_cache, self.device,
-                workers, batch_size,
+                workers, batch_size, fps,
             )  # fmt: skip
             self.sampled = f'snippet features of {self.scorer.feature_config}'
         elif can_stream(self.model, self.config):
@@ -120,7 +123,7 @@ class VADInferencer(BaseInferencer):
             negatives (Sequence[str] | None): What counts as normal, in words; None for the config's phrases.
 
         Raises:
-            ConfigError: The method has no text tower for prompts, or a prompt cannot be used.
+            ConfigError: The method takes no prompts, or a prompt cannot be used.
         """
         if isinstance(prompts, str) or isinstance(negatives, str):
             raise ConfigError('prompts and negatives are lists of texts, not one text.')
@@ -129,14 +132,17 @@ class VADInferencer(BaseInferencer):
         if not hasattr(self.model, 'use_prompts'):
             if prompts is None:
                 return
+            takers = sorted(name for name, kind in MODELS.module_dict.items() if hasattr(kind, 'use_prompts'))
             raise ConfigError(
-                f'{type(self.model).__name__} has no text tower that takes prompts; FGCLIP and ZeroShotCLIP have one.'
+                f'{type(self.model).__name__} does not compare videos with texts at the call, so it takes no prompts. '
+                f'These methods do: {", ".join(takers)}.'
             )
         self.model.use_prompts(prompts, negatives)
         self._prompts = None if prompts is None else tuple(prompts)
         self._negatives = None if negatives is None else tuple(negatives)
         if isinstance(self.scorer, SnippetScorer):
-            self.scorer.classes = tuple(self.model.score_head.classes)
+            head: Any = getattr(self.model, 'score_head', self.model)
+            self.scorer.classes = tuple(head.classes)
 
     @property
     def prompts(self) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
@@ -187,6 +193,7 @@ class VADInferencer(BaseInferencer):
         out: str | os.PathLike | None = None,
         boxes: bool = False,
         progress: bool = False,
+        captioner: BoxCaptioner | None = None,
     ) -> Iterator[VideoResult]:
         """Score videos; each result is delivered, and written, as soon as it is complete.
 
@@ -199,6 +206,7 @@ class VADInferencer(BaseInferencer):
                 there are not scored again; with other thresholds, events are looked for in the stored scores.
             boxes (bool): Also find boxes of the events, and link them to tracks.
             progress (bool): Show a progress bar.
+            captioner (BoxCaptioner | None): Captions the boxes; with ``boxes``.
 
         Yields:
             VideoResult: One per video, in the order in which they are finished; with ``error`` if a video cannot be
@@ -206,14 +214,17 @@ class VADInferencer(BaseInferencer):
 
         Raises:
             MissingFileError, DataError: An input does not exist, or is not a video.
-            ConfigError: A prompt cannot be used, or ``out`` has results of another run.
+            ConfigError: A prompt cannot be used, ``out`` has results of another run, or there are no boxes to caption.
         """
+        if captioner is not None and not boxes:
+            raise ConfigError('A captioner describes boxes of events, so it needs boxes.')
         sources = find_sources(inputs)
         self.use_prompts(prompts, negatives)
         localizer = self.box_finder() if boxes else None
         info = self.run_info()
         if boxes:
-            info = replace(info, protocol=f'{info.protocol}; boxes from proposals')
+            described = f', captions by {captioner}' if captioner else ''
+            info = replace(info, protocol=f'{info.protocol}; boxes from proposals{described}')
         assert info.thresholds is not None
         if out is not None:
             claim_folder(out, info)
@@ -235,6 +246,8 @@ class VADInferencer(BaseInferencer):
                     result.boxes = localizer.boxes(result, scored.source)
                 elif boxes and scored.boxes is not None:
                     result.boxes = boxes_in_events(scored.boxes, result.events)
+                if captioner is not None:
+                    captioner(result, scored.source)
                 if out is not None:
                     result.save(out)
                 done += 1
@@ -338,7 +351,7 @@ def claim_folder(out: str | os.PathLike, info: RunInfo) -> None:
         known = RunInfo.load(out)
     except MissingFileError:
         known = None
-        if os.path.isdir(out) and any(Path(out).iterdir()):
+        if folder_content(out):
             raise ConfigError(
                 f'{out} is not empty, and has no {RUN_FILE} of an earlier run. Choose an empty or a new folder.'
             ) from None

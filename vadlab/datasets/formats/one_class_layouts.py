@@ -14,7 +14,6 @@ layout          folders
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.text_file import read_lines
 
-from ..video.frame_folder import is_frame
+from ..video.frame_folder import check_frame_numbers, is_frame
 from ..video_names import VIDEO_ENDINGS, video_id_of
 
 LAYOUTS = ('ucsd', 'frames', 'avenue', 'shanghaitech', 'ubnormal', 'folder')
@@ -36,7 +35,6 @@ _FOLDERS = {
     'frames': (('training/frames', 'testing/frames'), ('training/videos', 'testing/videos')),
     'folder': (('train', 'test'), ('training', 'testing')),
 }
-_NUMBER = re.compile(r'(\d+)(?=\D*$)')
 _UBNORMAL = re.compile(r'(ab)?normal_scene_(\d+)_scenario_?\w+')
 
 
@@ -159,32 +157,6 @@ def _clips_in(folder: Path) -> tuple[Clip, ...]:
             raise DataError(f'{other.path} and {clip.path} are both clip {clip.name}. Remove or rename one')
         clips[clip.name] = clip
     return tuple(clips.values())
-
-
-def check_frame_numbers(folder: Path, names: Iterable[str]) -> None:
-    """Check that frame numbers have no gap, since the motion across a gap is not a speed.
-
-    Any first number and any constant step are accepted, and names without numbers.
-
-    Raises:
-        DataError: A number is missing, or two names have the same number.
-    """
-    found = [_NUMBER.search(Path(name).stem) for name in names]
-    if len(found) < 3 or not all(found):
-        return
-    numbers = sorted(int(match[1]) for match in found if match)
-    steps = [b - a for a, b in zip(numbers, numbers[1:], strict=False)]
-    if 0 in steps:
-        raise DataError(f'{folder}: two frames have the number {numbers[steps.index(0)]}. Remove one kind of them')
-    step = min(steps)
-    gaps = [i for i, value in enumerate(steps) if value != step]
-    if gaps:
-        before, after = numbers[gaps[0]], numbers[gaps[0] + 1]
-        more = f' and {len(gaps) - 1} more gaps' if len(gaps) > 1 else ''
-        raise DataError(
-            f'{folder}: after frame {before} comes frame {after}{more}. Copy the missing frames, or split the folder '
-            'there'
-        )
 
 
 # ---- UBnormal -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """Reading videos that are stored as folders with one image per frame."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +14,8 @@ from .image_reader import IMAGE_ENDINGS, read_image
 
 #: Methods of ``cv2.resize``, by the names that all readers use.
 INTERPOLATIONS = {'bilinear': cv2.INTER_LINEAR, 'bicubic': cv2.INTER_CUBIC, 'area': cv2.INTER_AREA}
+
+_NUMBER = re.compile(r'(\d+)(?=\D*$)')
 
 
 def frame_files(folder: str) -> list[str]:
@@ -29,6 +33,34 @@ def frame_files(folder: str) -> list[str]:
 def is_frame(name: str) -> bool:
     """Whether a file name is that of an image."""
     return os.path.splitext(name)[1].lower() in IMAGE_ENDINGS and not name.startswith('.')
+
+
+def check_frame_numbers(folder: str | Path, names: Iterable[str]) -> None:
+    """Check that frame numbers have no gap, since the motion across a gap is not a speed.
+
+    Any first number and any constant step are accepted, and names without numbers.
+
+    Raises:
+        DamagedVideoError: A number is missing, or two names have the same number.
+    """
+    found = [_NUMBER.search(Path(name).stem) for name in names]
+    if len(found) < 3 or not all(found):
+        return
+    numbers = sorted(int(match[1]) for match in found if match)
+    steps = [b - a for a, b in zip(numbers, numbers[1:], strict=False)]
+    if 0 in steps:
+        raise DamagedVideoError(
+            f'{folder}: two frames have the number {numbers[steps.index(0)]}. Remove one kind of them'
+        )
+    step = min(steps)
+    gaps = [i for i, value in enumerate(steps) if value != step]
+    if gaps:
+        before, after = numbers[gaps[0]], numbers[gaps[0] + 1]
+        more = f' and {len(gaps) - 1} more gaps' if len(gaps) > 1 else ''
+        raise DamagedVideoError(
+            f'{folder}: after frame {before} comes frame {after}{more}. Copy the missing frames, or split the folder '
+            'there'
+        )
 
 
 def stream_folder(

@@ -11,6 +11,7 @@ from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 from mmengine.logging import print_log
 
+from .deinterlace import deinterlaced
 from .errors import DamagedVideoError
 from .frame_folder import stream_folder
 from .video_index import VideoIndex, open_video
@@ -86,7 +87,11 @@ def stream_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
 
 
 def stream_in_order(
-    index: VideoIndex, is_wanted: Callable[[int], bool], size: tuple[int, int], interpolation: str
+    index: VideoIndex,
+    is_wanted: Callable[[int], bool],
+    size: tuple[int, int],
+    interpolation: str,
+    deinterlace: bool = False,
 ) -> Iterator[tuple[int, np.ndarray | None]]:
     """Decode a video from its start to its end, without using its frame count.
 
@@ -95,6 +100,7 @@ def stream_in_order(
         is_wanted: Takes a frame's number, returns whether to make a picture of it.
         size: Height and width of the pictures, in pixels.
         interpolation: A swscale method, such as ``bicubic``.
+        deinterlace: Make whole pictures of interlaced frames.
 
     Yields:
         The number of each frame, from 0, and its picture, RGB, uint8, shape (height, width, 3), if it is wanted.
@@ -106,7 +112,8 @@ def stream_in_order(
     path, n_seen = index.path, 0
     with open_video(path) as (container, stream):
         try:
-            for position, frame in enumerate(container.decode(stream)):
+            decoded = container.decode(stream)
+            for position, frame in enumerate(deinterlaced(decoded) if deinterlace else decoded):
                 n_seen = position + 1
                 yield position, converter.picture(frame) if is_wanted(position) else None
         except FFmpegError as error:

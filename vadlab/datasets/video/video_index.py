@@ -13,7 +13,7 @@ import numpy as np
 
 from ...utils.errors import MissingFileError
 from .errors import DamagedVideoError
-from .frame_folder import frame_files
+from .frame_folder import check_frame_numbers, frame_files
 from .image_reader import read_image
 from .orientation import UPRIGHT, Orientation, orientation_of
 
@@ -148,7 +148,7 @@ def index_video(path: str, remember: bool = True, count: bool = True) -> VideoIn
 
     Raises:
         MissingFileError: There is no such file.
-        DamagedVideoError: It is empty, cut short, or not a video.
+        DamagedVideoError: It is empty, cut short, not a video, or a folder with a gap in the numbers of its frames.
     """
     if os.path.isdir(path):
         return _index_folder(os.fspath(path), os.stat(path).st_mtime_ns)
@@ -224,6 +224,7 @@ def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex
 @functools.lru_cache(maxsize=512)
 def _index_folder(path: str, mtime_ns: int) -> VideoIndex:
     files = frame_files(path)
+    check_frame_numbers(path, map(os.path.basename, files))
     height, width = read_image(files[0]).shape[:2]
     empty: np.ndarray = np.zeros(0, np.int64)
     why = 'it is a folder of images'

@@ -1,5 +1,6 @@
 # Shapes: b videos (or chunks of them), c crops, t snippets, p positions for snippets, d channels, k classes (0 is
 # Normal), l tokens of a prompt.
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
@@ -12,6 +13,7 @@ from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
 from ..checkpoints.vadclip_layout import from_vadclip
+from ..heads.prompt_scoring_head import checked_prompts
 from ..layers.chunks import map_chunks, pad_positions
 from ..layers.local_global_adapter import LocalGlobalAdapter
 from ..layers.mlp import MLP
@@ -117,16 +119,19 @@ class VadCLIP(SnippetDetector):
         self.text_mlp = MLP(embed_dim)
         # Indexed by position in the prompt: one class may have a word where another has a learnt vector.
         self.prompt_embedding = nn.Parameter(torch.randn(self.text.context_length, self.text.width) * 0.01)
-        self._lay_out(phrases, tokenizer or dict(type='CLIPTokenizer'), prompt_prefix, prompt_postfix)
+        self._encode = TOKENIZERS.build(tokenizer or dict(type='CLIPTokenizer')).encode
+        self._around = prompt_prefix, prompt_postfix
+        self._own = self.classes, tuple(phrases), score_branch  # of the config; use_prompts replaces them
+        self._lay_out(phrases)
+        self._num_normal = 1  # phrases of the normal class, which come first
         self._texts = WeightsCache[Tensor]()
 
-    def _lay_out(self, phrases: list[str], tokenizer: dict, prefix: int, postfix: int) -> None:
-        """Lay out each prompt: start, ``prefix`` learnt vectors, phrase, ``postfix`` learnt vectors, end."""
-        encode = TOKENIZERS.build(tokenizer).encode
-        limit = self.text.context_length
+    def _lay_out(self, phrases: Sequence[str]) -> None:
+        """Lay out each prompt: start, learnt vectors, phrase, learnt vectors, end."""
+        (prefix, postfix), limit = self._around, self.text.context_length
         rows, ends = [], []
         for phrase in phrases:
-            start, *words, end = encode(phrase, 10**6)
+            start, *words, end = self._encode(phrase, sys.maxsize)
             row = [start, *[-1] * prefix, *words, *[-1] * postfix, end]
             if len(row) > limit:
                 raise ConfigError(
@@ -135,9 +140,10 @@ class VadCLIP(SnippetDetector):
                 )
             rows.append(torch.tensor(row))
             ends.append(len(row) - 1)
-        ids_kl = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
+        device = self.prompt_embedding.device
+        ids_kl = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1).to(device)
         self.register_buffer('prompt_ids', ids_kl, persistent=False)
-        self.register_buffer('prompt_ends', torch.tensor(ends), persistent=False)
+        self.register_buffer('prompt_ends', torch.tensor(ends, device=device), persistent=False)
 
     def init_weights(self) -> None:
         """Load ``pretrained`` into the text tower; the Runner calls it before training."""
@@ -146,6 +152,30 @@ class VadCLIP(SnippetDetector):
     def from_public(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
         """Convert the authors' ``model_ucf.pth`` or ``model_xd.pth``, which include CLIP's text tower, to our names."""
         return from_vadclip(tensors)
+
+    def use_prompts(self, prompts: Sequence[str] | None, negatives: Sequence[str] | None = None) -> None:
+        """Score by other texts than the classes of the config, until the next call.
+
+        Texts take the place of the class names between the learnt vectors. The binary branch sees no text, so scores
+        come from the text-aligned branch: one minus the probability of what is normal. The learnt vectors fit the
+        classes of the training best.
+
+        Args:
+            prompts (Sequence[str] | None): What is looked for, in words; None for the classes of the config.
+            negatives (Sequence[str] | None): What counts as normal; None for the config's phrase.
+
+        Raises:
+            ConfigError: A prompt cannot be used.
+        """
+        classes, phrases, branch = self._own
+        num_normal = 1
+        if prompts is not None:
+            prompts, others = checked_prompts(prompts, negatives, phrases[:1], classes[0])
+            classes, phrases, branch = (classes[0], *prompts), (*others, *prompts), 'aligned'
+            num_normal = len(others)
+        self._lay_out(phrases)
+        self.classes, self.score_branch, self._num_normal = classes, branch, num_normal
+        self._texts = WeightsCache[Tensor]()
 
     # ---- the network -----------------------------------------------------------------------------------------------
 
@@ -213,6 +243,8 @@ class VadCLIP(SnippetDetector):
             return self.logits_of(feats_bpd, lengths, texts_kd)
 
         binary_bt, logits_btk = map_chunks(forward, feats_btd, mask_bt, self.max_snippets)
+        normal_bt = logits_btk[..., : self._num_normal].logsumexp(-1, keepdim=True)
+        logits_btk = torch.cat([normal_bt, logits_btk[..., self._num_normal :]], dim=-1)
         logits_bt = binary_bt
         if self.score_branch == 'aligned':
             logits_bt = logits_btk[..., 1:].logsumexp(-1) - logits_btk[..., 0]

@@ -116,19 +116,7 @@ class PromptScoringHead(nn.Module):
         Raises:
             ConfigError: There is no prompt, one is empty or there twice, or a prompt is also a negative one.
         """
-        prompts = list(prompts)
-        others = self.normal_phrases if negatives is None else list(negatives)
-        if not prompts or not others or not all(text.strip() for text in [*prompts, *others]):
-            raise ConfigError('Prompts: give at least one prompt, and no empty ones.')
-        # Case and blanks do not make another prompt.
-        same = [' '.join(text.lower().split()) for text in [*prompts, *others]]
-        twice = next((text for text, key in zip(prompts, same, strict=False) if same.count(key) > 1), None)
-        if twice is not None:
-            raise ConfigError(f'Prompts: {twice!r} is given twice. Each prompt is a class, so give it once.')
-        if self.normal_class in prompts:
-            raise ConfigError(
-                f'Prompts: {self.normal_class!r} is the class that is not anomalous; give it as a negative.'
-            )
+        prompts, others = checked_prompts(prompts, negatives, self.normal_phrases, self.normal_class)
         phrases = {self.normal_class: others, **{text: [text] for text in prompts}}
         head = PromptScoringHead(
             [self.normal_class, *prompts], phrases, self.templates, self.normal_class, self.score_window
@@ -191,6 +179,33 @@ class PromptScoringHead(nn.Module):
             )
             frames_bte = F.normalize(means_bet.transpose(1, 2), dim=-1)
         return logit_scale * frames_bte @ prompt_embeds.float().T
+
+
+def checked_prompts(
+    prompts: Sequence[str], negatives: Sequence[str] | None, own: Sequence[str], normal_class: str
+) -> tuple[list[str], list[str]]:
+    """What is looked for, and what counts as normal.
+
+    Args:
+        prompts (Sequence[str]): What is looked for, in words.
+        negatives (Sequence[str] | None): What counts as normal, in words; None for ``own``.
+        own (Sequence[str]): Phrases of the normal class of the config.
+        normal_class (str): Name of that class.
+
+    Raises:
+        ConfigError: There is no prompt, one is empty or there twice, or a prompt is also a negative one.
+    """
+    prompts, others = list(prompts), list(own if negatives is None else negatives)
+    if not prompts or not others or not all(text.strip() for text in [*prompts, *others]):
+        raise ConfigError('Prompts: give at least one prompt, and no empty ones.')
+    # Case and blanks do not make another prompt.
+    same = [' '.join(text.lower().split()) for text in [*prompts, *others]]
+    twice = next((text for text, key in zip(prompts, same, strict=False) if same.count(key) > 1), None)
+    if twice is not None:
+        raise ConfigError(f'Prompts: {twice!r} is given twice. Each prompt is a class, so give it once.')
+    if normal_class in prompts:
+        raise ConfigError(f'Prompts: {normal_class!r} is the class that is not anomalous; give it as a negative.')
+    return prompts, others
 
 
 def tokenize_prompts(head: PromptScoringHead, encode: Callable[[str, int], list[int]], limit: int) -> list[Tensor]:

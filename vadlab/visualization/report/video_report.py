@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 
 from vadlab.structures.video_result import Event, RunInfo, VideoResult
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.folder_content import folder_content
 from vadlab.utils.json_file import read_json, shape_fault, write_json
 from vadlab.utils.natural_order import natural_sorted
 
@@ -206,13 +207,13 @@ def check_report_folder(folder: str | Path, option: str = '--report') -> None:
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f'{option} {folder} is a file. Name a folder.')
-    if not folder.is_dir() or not any(folder.iterdir()):
+    others = folder_content(folder)
+    if not others:
         return
     marker = folder / REPORT_FILE
     advice = 'Name a new or an empty folder, such as one below it.'
     if not marker.is_file():
-        others = sorted(path.name for path in folder.iterdir())
-        raise ConfigError(f'{option} {folder}: the folder holds other files (first: {others[0]}). {advice}')
+        raise ConfigError(f'{option} {folder}: the folder holds other files (first: {others[0].name}). {advice}')
     try:
         content = read_json(marker)
         fault = shape_fault(content, _RUN_SHAPE) or (content['format'] != _FORMAT and 'it has another format')

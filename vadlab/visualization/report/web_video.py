@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from mmengine.logging import print_log
 
+from vadlab.datasets.video.deinterlace import deinterlaced, is_interlaced
 from vadlab.datasets.video.errors import DamagedVideoError
 from vadlab.datasets.video.pyav_reader import stream_in_order, stream_pyav
 from vadlab.datasets.video.video_index import VideoIndex, index_video, open_video
@@ -41,7 +43,7 @@ def write_web_video(
     """Write a file that any browser plays.
 
     An mp4 file that browsers play is copied. Other H.264 is put into an mp4 file without encoding. All else is
-    encoded: other codecs, 10-bit pictures, AVI files, folders of frames.
+    encoded: other codecs, 10-bit pictures, interlaced video, AVI files, folders of frames.
 
     Args:
         source (str): Video file, or folder with one image per frame.
@@ -130,6 +132,8 @@ def _way(index: VideoIndex) -> str:
         sound = container.streams.best('audio')
         plays = sound is None or (sound.codec_context is not None and sound.codec_context.name in _SOUNDS)
         is_mp4 = 'mp4' in container.format.name.split(',')
+    if is_interlaced(index):
+        return 'encoded'
     starts_at_0 = index.packet_pts[index.packet_of_frame[0]] == 0
     if is_mp4 and plays and starts_at_0:
         return 'copied'
@@ -193,22 +197,42 @@ def _encode(
 
 
 def _frames(index: VideoIndex, size: tuple[int, int], count: int) -> Iterator[Any]:
-    """All frames of a video as ``yuv420p``, upright, at the given height and width."""
+    """All frames of a video as ``yuv420p``, upright, whole pictures, at the given height and width."""
     reformatter = VideoReformatter()
     if os.path.isdir(index.path) or index.orientation:
-        if os.path.isdir(index.path):
-            pictures = stream_pyav(index, np.arange(count), size, 'bilinear')
-        else:
-            pictures = (p for _, p in stream_in_order(index, lambda i: True, size, 'bilinear') if p is not None)
-        for picture in pictures:
+        for picture in all_pictures(index, size, count):
             frame = av.VideoFrame.from_ndarray(picture, format='rgb24')
             yield reformatter.reformat(frame, format='yuv420p')
         return
+    has_fields = is_interlaced(index)
     with open_video(index.path) as (container, stream):
-        for number, frame in enumerate(container.decode(stream)):
+        decoded = container.decode(stream)
+        for number, frame in enumerate(deinterlaced(decoded) if has_fields else decoded):
             if number == count:
                 return
             yield reformatter.reformat(frame, size[1], size[0], 'yuv420p', interpolation='BILINEAR')
+
+
+def all_pictures(index: VideoIndex, size: tuple[int, int], count: int) -> Iterator[np.ndarray]:
+    """The first frames of a video for people to look at: upright, whole pictures.
+
+    Args:
+        index (VideoIndex): The video, or the folder of frames.
+        size (tuple[int, int]): Height and width, in pixels.
+        count (int): Number of frames; fewer come if the video is shorter.
+
+    Yields:
+        np.ndarray: RGB, uint8, shape (height, width, 3).
+
+    Raises:
+        DamagedVideoError: The video cannot be decoded.
+    """
+    has_fields = is_interlaced(index)
+    if os.path.isdir(index.path) or not (has_fields or index.why_sequential):
+        yield from stream_pyav(index, np.arange(min(count, index.total_frames)), size, 'bilinear')
+        return
+    in_order = stream_in_order(index, lambda number: number < count, size, 'bilinear', has_fields)
+    yield from (picture for _, picture in islice(in_order, count) if picture is not None)
 
 
 class H264Stream:
