@@ -45,6 +45,7 @@ setup(
         'captions': ['nltk>=3.9'],
         'faiss': requirements('faiss'),
         'onnx': requirements('onnx'),
+        'openai': requirements('openai'),
         'fiftyone': ['fiftyone>=1.0'],
         'wandb': ['wandb>=0.17'],
         'dev': [*requirements('tests'), 'pre-commit>=3.7'],

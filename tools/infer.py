@@ -38,7 +38,7 @@ _DPI = 110
 _OF_VIDEOS = {
     'prompt': None, 'negative': None, 'prompt_file': None, 'negative_file': None, 'sampling': None, 'threshold': None,
     'min_s': None, 'gap_s': None, 'fps': 25.0, 'feature_config': None,
-    'report': None, 'save_video': None, 'boxes': False, 'captioner': None, 'heat_map': None,
+    'report': None, 'save_video': None, 'boxes': False, 'captioner': None, 'heat_map': None, 'dry_run': False,
 }  # fmt: skip
 _OF_CLIPS = {'clip_s': None}
 _OF_CAPTIONS = {'every': 2.0, 'frames': None, 'no_pictures': False}
@@ -114,6 +114,11 @@ def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
         '--save-video', type=Path, metavar='DIR', help='write each video with its curve and classes drawn into it'
     )
     group.add_argument('--feature-config', metavar='FILE', help='extractor for a method on snippet features')
+    group.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='methods that ask a model: count calls, images and tokens, and ask nothing',
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -204,6 +209,8 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
         feature_config=args.feature_config,
     )
     inferencer.use_prompts(prompts, negatives)
+    if args.dry_run:
+        return tell_costs(inferencer, args.inputs)
     if args.boxes:
         inferencer.box_finder()  # fail before scoring if the method cannot find boxes
     captioner = BoxCaptioner(args.captioner[0], args.captioner[1], args.device) if args.captioner else None
@@ -227,11 +234,26 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
                 say(f'not scored: {result.error}', file=sys.stderr)
     for line in outputs.summary():
         say(line)
+    counts = getattr(inferencer.model, 'counts', None)
+    if counts is not None:
+        say(f'answers: {counts}')
     if args.out:
         say(f'\nresults: {args.out}')
     if failed:
         say(f'videos that could not be scored: {failed}', file=sys.stderr)
     return 2 if failed else 0
+
+
+def tell_costs(inferencer: VADInferencer, inputs: Sequence[str]) -> int:
+    """Print what scoring would ask of a model; return the exit status."""
+    from vadlab.apis.answer_costs import cost_table, expected_costs
+    from vadlab.apis.inferencers.video_inputs import find_sources
+
+    if not hasattr(inferencer.model, 'expected'):
+        raise ConfigError(f'--dry-run: {type(inferencer.model).__name__} asks no model. Leave it out.')
+    paths = [source.path for source in find_sources(inputs)]
+    say(cost_table(expected_costs(inferencer.model, paths), len(paths)))
+    return 0
 
 
 def write_heat_maps(inferencer: VADInferencer, result: VideoResult, folder: Path) -> None:

@@ -47,6 +47,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='DIR',
         help='write a report of the scored videos to this folder: pages with player, curve, events and marks',
     )
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='for methods that ask a model: count the calls, images and tokens, and ask nothing',
+    )
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -80,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     weights = None
     if not untrained:
         weights = read_checkpoint(args.checkpoint)['state_dict']  # find a wrong file before minutes of building
-    elif config.model.get('pretrained') is None:
+    elif config.model.get('pretrained') is None and getattr(MODELS.get(config.model.type), 'has_own_weights', True):
         raise ConfigError(
             f'{args.config} has no model.pretrained: without a checkpoint its weights would be random. '
             'Give a checkpoint.'
@@ -90,6 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f'{args.config}: {config.model.type} is a trained method; without a checkpoint most of its weights '
             'would be random. Give a checkpoint.'
         )
+    if args.dry_run:
+        return tell_costs(args, config, weights)
     config.work_dir = args.work_dir or config.get('work_dir') or default_work_dir(args.config)
     config.load_from = None if untrained else args.checkpoint
     config.resume = False
@@ -130,6 +137,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             say(f'pictures: {args.show_dir}')
         if args.report:
             say(f'report: {Path(args.report) / "index.html"}')
+    return 0
+
+
+def tell_costs(args: argparse.Namespace, config: Any, weights: Any) -> int:
+    """Print what a test would ask of a model; return the exit status."""
+    from vadlab.apis.answer_costs import cost_table, expected_costs
+    from vadlab.registry import DATASETS, MODELS
+
+    model = MODELS.build(copy.deepcopy(config.model))
+    if not hasattr(model, 'expected'):
+        raise ConfigError(f'--dry-run: {config.model.type} asks no model. Leave it out')
+    if weights is not None:
+        model.load_state_dict(weights)
+    settings = copy.deepcopy(config.test_dataloader['dataset'])
+    dataset = DATASETS.build(settings)
+    paths = [dataset.get_data_info(i)['video_path'] for i in range(len(dataset))]
+    say(cost_table(expected_costs(model, paths), len(paths)))
     return 0
 
 

@@ -71,6 +71,9 @@ from vadlab.models.checkpoints.hugging_face_folder import read_folder_weights
 from vadlab.models.data_preprocessors.audio_visual_data_preprocessor import read_statistics
 from vadlab.models.heads.codebook import load_codebook, read_names, save_codebook
 from vadlab.models.tokenizers import CLIPTokenizer, HuggingFaceTokenizer, WordVocabulary
+from vadlab.models.vlm.answer_cache import AnswerCache
+from vadlab.models.vlm.question_file import QuestionFile
+from vadlab.models.vlm.request import Answer
 from vadlab.structures.video_result import Calibration, Event, RunInfo, Thresholds, VideoResult
 from vadlab.text.document_frequencies import DocumentFrequencies
 from vadlab.utils.json_file import read_json, read_json_lines
@@ -115,6 +118,23 @@ def _json(content):
 
 def _text(content):
     return lambda path: path.write_text(content, encoding='utf-8')
+
+
+def _answers(path):
+    cache = AnswerCache(path)
+    for key in 'abc':
+        cache.put(key, 'model', Answer('text' * 20, 5, 6, 0.5))
+    cache.close()
+
+
+def _read_answers(path):
+    for beside in path.parent.glob(f'{path.name}-*'):
+        beside.unlink()
+    cache = AnswerCache(path)
+    try:
+        return [cache.get(key) for key in 'abcd']
+    finally:
+        cache.close()
 
 
 def _lines(*records):
@@ -448,6 +468,8 @@ READERS = [
     Reader('video result', 'vadlab/structures/video_result.py', 'a.json', 'json', _result, lambda d: VideoResult.load(d / 'a.json')),
     Reader('arrays of a video result', 'vadlab/structures/video_result.py', 'a.npz', 'npz', _result, lambda d: VideoResult.load(d / 'a.json')),
     Reader('prompts', 'vadlab/apis/inferencers/video_inputs.py', 'p.txt', 'text', _text('a fire\n# a comment\nsmoke\n'), lambda d: read_prompts(d / 'p.txt')),
+    Reader('question', 'vadlab/models/vlm/question_file.py', 'q.txt', 'text', _text('# a comment\nIs {definition} here?\n'), lambda d: QuestionFile(str(d / 'q.txt'), ['definition'])),
+    Reader('answers', 'vadlab/models/vlm/answer_cache.py', 'a.sqlite', 'bytes', _answers, lambda d: _read_answers(d / 'a.sqlite'), 0.4),
     Reader('calibration', 'vadlab/evaluation/calibration.py', 'a.json', 'json', _calibration, lambda d: CalibrationFile.load(d / 'a.json')),
     Reader('record of a run', 'vadlab/structures/video_result.py', 'run.json', 'json', _run, lambda d: RunInfo.load(d)),
     Reader('shards', 'vadlab/models/checkpoints/hugging_face_folder.py', 'model.safetensors.index.json', 'json', _shards, lambda d: sorted(read_folder_weights(d)[0])),
@@ -483,6 +505,7 @@ OTHERS = {
     'vadlab/engine/work_dir_lock.py': 'reads what it wrote; anything else is another process',
     'vadlab/models/captioners/self_critical.py': 'loads by document_frequencies',
     'vadlab/models/detectors/clip_objects.py': 'reads what it wrote, and measures again what does not fit',
+    'vadlab/models/vlm/clients/transformers_vlm.py': 'loads by transformers; tests/models/vlm/test_transformers_vlm.py',
     'vadlab/models/objects/onnx_detector.py': 'loads by onnxruntime; tests/models/objects/test_objects.py',
     'vadlab/utils/config.py': 'configs are Python, which is executed; tests/utils/test_config.py',
     'vadlab/utils/runtime.py': "reads torch's own version file",

@@ -154,8 +154,8 @@ OTHER_DATA = {'MULDE': (SNIPPETS, _write_snippets)}
 INDEX = yaml.safe_load((ROOT / 'configs/model-index.yml').read_text(encoding='utf-8'))
 #: Registered methods that are fitted, without gradients and validation: tests/tools/test_fit.py.
 FITTED = {'AttributeDetector', 'ExemplarDetector'}
-#: Metrics that only these use.
-FITTED_METRICS = {'OneClassMetric', 'PixelLevelMetric'}
+#: Metrics that only these use, and those of methods that ask a model: tests/tools/test_ask_vlm.py.
+FITTED_METRICS = {'OneClassMetric', 'PixelLevelMetric', 'AnswerMetric'}
 #: Experiment: the entry of a method of the index that has something to train.
 ENTRIES = {
     Path(e['demo']).stem.removesuffix('_demo'): e

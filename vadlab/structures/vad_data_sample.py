@@ -27,6 +27,9 @@ class VADDataSample(BaseDataElement):
         score_normalisation (str): ``per_clip`` if a method scaled ``pred_scores`` and ``pred_logits`` by their minimum
             and maximum in this video; absent otherwise.
 
+        answer_counts (dict[str, int | float]): What the questions about the video cost, and how many answers could not
+            be read: fields of :class:`~vadlab.models.vlm.AnswerCounts`; only from methods that ask a model.
+
     Ground truth:
         gt_label (int): Class index, the first if there are several; 0 is Normal, -1 is anomalous of unknown class.
         gt_classes (Tensor): 1.0 for each class of the video, float32, shape (C,); all 0 if unknown.
@@ -70,4 +73,10 @@ class VADDataSample(BaseDataElement):
             scores (Tensor): higher is more anomalous, float32, shape (M,);
             labels (list[str]): class of the object, or ``object``, only from methods that find objects;
             reasons (list[str]): what raised the score, and the nearest normal example; empty for usual objects.
+        pred_answers (InstanceData): One entry per window, W of them, only from methods that ask a model, with
+            starts (np.ndarray): first frame that the window scores, int64, shape (W,);
+            ends (np.ndarray): one past the last, int64, shape (W,);
+            scores (np.ndarray): before refinement, 0..1, -1 if the answer cannot be read, float32, shape (W,);
+            labels (list[str]): a class, or empty;
+            reasons (list[str]): in the model's words, or empty.
     """

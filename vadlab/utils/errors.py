@@ -40,6 +40,10 @@ class MissingDependencyError(VADLabError, ImportError):
     """An optional package is not installed. The message gives the command that installs it."""
 
 
+class ServiceError(VADLabError, RuntimeError):
+    """A server cannot be reached, or no longer answers."""
+
+
 class TrainingError(VADLabError, RuntimeError):
     """Training cannot continue: a loss that is not finite, no memory left, a device that failed."""
 

@@ -71,8 +71,11 @@ class BaseInferencer:
         else:
             with only_warnings():
                 self.model.init_weights()
-        #: Identifies the weights, so that a calibration is used only with those that it was made with.
-        self.weights_id = weights_sha256(content['state_dict'] if content else self.model.state_dict())
+        #: Identifies the weights, or the settings of a method without weights, so that a calibration is used
+        #: only with those that it was made with.
+        self.weights_id = getattr(self.model, 'identity', None) or weights_sha256(
+            content['state_dict'] if content else self.model.state_dict()
+        )
         self.model.to(self.device).eval()
 
     def check_config(self, config: Config) -> None:

@@ -130,6 +130,7 @@ class PipelineScorer:
             self.classes if classes is not None else (),
             None if classes is None else match_lengths(source.name, classes.cpu().numpy(), total, 'pad_last')[0][inds],
             boxes=_boxes_of(sample.get('pred_detections')),
+            answers=sample.get('pred_answers'),
         )
 
 

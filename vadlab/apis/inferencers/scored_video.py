@@ -18,6 +18,7 @@ class ScoredVideo:
         source (VideoSource): The video.
         error (str | None): Why it could not be scored; the other fields are then unused.
         boxes (InstanceData | None): All boxes of a method that finds objects, not only those of events.
+        answers (InstanceData | None): ``pred_answers`` of a method that asks a model.
     """
 
     source: VideoSource
@@ -30,6 +31,7 @@ class ScoredVideo:
     class_scores: np.ndarray | None = None
     error: str | None = None
     boxes: InstanceData | None = None
+    answers: InstanceData | None = None
 
     def result(self) -> VideoResult:
         """A result without events."""

@@ -14,7 +14,7 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from vadlab.evaluation.calibration import CalibrationFile, find_calibration
-from vadlab.evaluation.functional.events import explain_events, find_events
+from vadlab.evaluation.functional.events import explain_by_answers, explain_events, find_events
 from vadlab.registry import MODELS
 from vadlab.structures.video_result import RUN_FILE, Event, RunInfo, Thresholds, VideoResult
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
@@ -287,7 +287,7 @@ class VADInferencer(BaseInferencer):
         """The result of a video with its events."""
         result = scored.result()
         if result.error is None:
-            self._add_events(result, thresholds, scored.boxes)
+            self._add_events(result, thresholds, scored.boxes, scored.answers)
         return result
 
     def _with_thresholds(
@@ -302,11 +302,19 @@ class VADInferencer(BaseInferencer):
             result.save(out)
         return result
 
-    def _add_events(self, result: VideoResult, thresholds: Thresholds, boxes: InstanceData | None) -> None:
+    def _add_events(
+        self,
+        result: VideoResult,
+        thresholds: Thresholds,
+        boxes: InstanceData | None,
+        answers: InstanceData | None = None,
+    ) -> None:
         events = find_events(result.scores, result.times, thresholds, result.duration_s)
         if result.class_scores is not None and result.classes:
             normal = self._normal(result)
             events = explain_events(events, result.frame_inds, result.class_scores, result.classes, normal)
+        elif answers is not None:
+            events = explain_by_answers(events, answers)
         elif boxes is not None:
             events = tuple(_named_by_boxes(event, boxes) for event in events)
         result.events, result.threshold = events, thresholds

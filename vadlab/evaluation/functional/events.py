@@ -133,6 +133,30 @@ def explain_by_boxes(events: Sequence[Event], boxes: InstanceData) -> tuple[Even
     return tuple(explained)
 
 
+def explain_by_answers(events: Sequence[Event], answers: InstanceData) -> tuple[Event, ...]:
+    """Name what a model answered about each event: in the window with the highest score that overlaps the event.
+
+    Of windows with equal scores, the one nearest to the peak counts.
+
+    Args:
+        events (Sequence[Event]): Events of one video.
+        answers (InstanceData): ``pred_answers`` of :class:`~vadlab.structures.VADDataSample`.
+
+    Returns:
+        tuple[Event, ...]: The same events, with ``label`` and ``reason`` where the model gave some.
+    """
+    starts, ends, scores = (np.asarray(answers.get(name)) for name in ('starts', 'ends', 'scores'))
+    explained = []
+    for event in events:
+        inside = np.flatnonzero((starts < event.end) & (ends > event.start) & (scores >= 0))
+        if len(inside):
+            far = np.abs((starts[inside] + ends[inside]) / 2 - event.peak)
+            best = int(inside[np.lexsort((far, -scores[inside]))[0]])
+            event = replace(event, label=answers.labels[best] or None, reason=answers.reasons[best])
+        explained.append(event)
+    return tuple(explained)
+
+
 def calibrate(
     scores: Sequence[np.ndarray],
     times: Sequence[np.ndarray],

@@ -7,6 +7,7 @@ from mmengine.evaluator import BaseMetric
 
 from vadlab.registry import METRICS
 
+from .answer_metric import AnswerMetric
 from .frame_score_metric import FrameScoreMetric
 from .one_class_metric import OneClassMetric
 from .pixel_level_metric import PixelLevelMetric
@@ -17,5 +18,7 @@ from .video_score_metric import VideoScoreMetric
 
 BaseMetric.register(ProtocolMetric)  # makes isinstance(metric, BaseMetric) true, as for any metric of MMEngine
 
-for _metric in (FrameScoreMetric, OneClassMetric, PixelLevelMetric, SegmentMetric, SpaceMetric, VideoScoreMetric):
+for _metric in (
+    AnswerMetric, FrameScoreMetric, OneClassMetric, PixelLevelMetric, SegmentMetric, SpaceMetric, VideoScoreMetric,
+):  # fmt: skip
     METRICS.register_module(module=_metric)

@@ -8,7 +8,7 @@ import torch
 from mmengine.structures import InstanceData
 
 from vadlab.datasets.video.video_index import index_video
-from vadlab.evaluation.functional.events import explain_by_boxes, explain_events, find_events
+from vadlab.evaluation.functional.events import explain_by_answers, explain_by_boxes, explain_events, find_events
 from vadlab.structures import VADDataSample
 from vadlab.structures.video_result import Thresholds, VideoResult
 from vadlab.utils.errors import DataError, MissingFileError
@@ -61,6 +61,8 @@ def sample_result(sample: VADDataSample, classes: Sequence[str], thresholds: Thr
     events = find_events(result.scores, result.times, thresholds, result.duration_s)
     if class_scores is not None:
         events = explain_events(events, frame_inds, class_scores, classes)
+    elif sample.get('pred_answers') is not None:
+        events = explain_by_answers(events, sample.pred_answers)
     elif result.boxes is not None:
         events = explain_by_boxes(events, result.boxes)
     result.events = events

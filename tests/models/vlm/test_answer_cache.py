@@ -1,0 +1,101 @@
+import os
+import sqlite3
+import threading
+
+import pytest
+
+from vadlab.models.vlm.answer_cache import AnswerCache
+from vadlab.models.vlm.request import Answer, Request
+from vadlab.utils.errors import DataError, MissingFileError
+
+ANSWER = Answer('text', 5, 6, 0.5, True, False, 3)
+
+
+def test_answer_comes_back_from_another_process(tmp_path):
+    AnswerCache(tmp_path / 'a/b.sqlite').put('k', 'model', ANSWER)
+    again = AnswerCache(tmp_path / 'a/b.sqlite')
+    assert again.get('k') == ANSWER
+    assert again.get('other') is None
+    assert len(again) == 1
+
+
+def test_key_depends_on_all_that_affects_an_answer():
+    base = Request('q', 'v', (1, 2), {'type': 'object'})
+    others = [
+        Request('q2', 'v', (1, 2), {'type': 'object'}),
+        Request('q', 'w', (1, 2), {'type': 'object'}),
+        Request('q', 'v', (1, 3), {'type': 'object'}),
+        Request('q', 'v', (1, 2), None),
+        Request('q', 'v', (1, 2), {'type': 'object'}, attempt=1),
+    ]
+    keys = {one.key({'model': 'm'}) for one in [base, *others]} | {base.key({'model': 'n'})}
+    assert len(keys) == 7
+    assert Request('q', 'v', (1, 2), {'type': 'object'}, images=(b'x',)).key({'model': 'm'}) in keys
+
+
+def test_digest_is_of_the_content_not_of_the_path(tmp_path):
+    cache = AnswerCache(tmp_path / 'c.sqlite')
+    for name, content in (('a.mp4', b'1'), ('b.mp4', b'1'), ('c.mp4', b'2')):
+        (tmp_path / name).write_bytes(content)
+    a, b, c = (cache.digest_of(str(tmp_path / name)) for name in ('a.mp4', 'b.mp4', 'c.mp4'))
+    assert a == b != c
+    (tmp_path / 'a.mp4').write_bytes(b'3')
+    os.utime(tmp_path / 'a.mp4', ns=(1, 1))
+    assert cache.digest_of(str(tmp_path / 'a.mp4')) not in (a, c)
+    with pytest.raises(MissingFileError, match='cannot be read'):
+        cache.digest_of(str(tmp_path / 'none.mp4'))
+
+
+def test_digest_of_a_folder_of_frames(tmp_path):
+    cache = AnswerCache(tmp_path / 'c.sqlite')
+    for folder in 'ab':
+        (tmp_path / folder).mkdir()
+        for name in '12':
+            (tmp_path / folder / f'{name}.png').write_bytes(name.encode())
+    assert cache.digest_of(str(tmp_path / 'a')) == cache.digest_of(str(tmp_path / 'b'))
+    (tmp_path / 'b' / '2.png').write_bytes(b'4')
+    os.utime(tmp_path / 'b' / '2.png', ns=(1, 1))
+    (tmp_path / 'b' / '1.png').touch()
+    assert cache.digest_of(str(tmp_path / 'a')) != cache.digest_of(str(tmp_path / 'b'))
+
+
+def test_threads_and_two_caches_write_one_file(tmp_path):
+    caches = [AnswerCache(tmp_path / 'c.sqlite') for _ in range(2)]
+
+    def work(number):
+        for i in range(20):
+            caches[number % 2].put(f'{number}-{i}', 'm', ANSWER)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(caches[0]) == 80
+
+
+def _foreign(path):
+    base = sqlite3.connect(path)
+    base.execute('CREATE TABLE songs (name TEXT)')
+    base.commit()
+
+
+def _newer(path):
+    base = sqlite3.connect(path)
+    base.execute('PRAGMA user_version=9')
+    base.commit()
+
+
+@pytest.mark.parametrize(
+    ('write', 'message'),
+    [
+        (lambda path: path.write_bytes(b'no database ' * 100), 'cannot be used as a cache of answers.*Remove it'),
+        (lambda path: path.mkdir(), 'cannot be used as a cache of answers'),
+        (_foreign, 'another program'),
+        (_newer, 'version 9'),
+    ],
+)
+def test_files_that_are_no_cache(tmp_path, write, message):
+    write(tmp_path / 'c.sqlite')
+    with pytest.raises(DataError, match=message):
+        AnswerCache(tmp_path / 'c.sqlite')
