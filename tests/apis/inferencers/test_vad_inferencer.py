@@ -72,7 +72,7 @@ def test_batches_and_threads_do_not_change_scores(tiny, videos):
 
 
 def test_a_file_read_in_parts_has_the_frames_of_one_reader(tmp_path, monkeypatch):
-    monkeypatch.setattr('vadlab.apis.inferencers.frame_reader._SHORTEST_PART', 2)
+    monkeypatch.setattr('vadlab.apis.inferencers.frame_reader._SHORTEST_PART', 1)
     path = str(write_video(tmp_path / 'long.mp4', frames=60))
     inds = np.arange(0, 60, 3)
     reader = FrameReader(lambda total: inds, (16, 16), workers=3, chunk=4)
@@ -83,6 +83,12 @@ def test_a_file_read_in_parts_has_the_frames_of_one_reader(tmp_path, monkeypatch
     assert sorted(chunk.start for chunk in chunks) == [0, 4, 8, 12, 16]
     frames = np.concatenate([chunk.frames for chunk in sorted(chunks, key=lambda chunk: chunk.start)])
     assert np.array_equal(frames, read_frames(path, inds, (16, 16)))
+    monkeypatch.setattr(reader, 'chunk', 8)  # the end comes in pieces of 2
+    opened, *chunks = list(reader(find_sources(path)))
+    chunks.sort(key=lambda chunk: chunk.start)
+    assert [(chunk.start, len(chunk.frames)) for chunk in chunks] == [(0, 8), (8, 8), (16, 2), (18, 2)]
+    assert np.array_equal(np.concatenate([chunk.frames for chunk in chunks]), frames)
+    monkeypatch.setattr(reader, 'chunk', 4)
     parts = list(reader._split(opened))
     assert [(part.start, part.stop) for part in parts] == [(0, 8), (8, 12), (12, 20)]
 

@@ -17,7 +17,8 @@ from vadlab.utils.read_ahead import read_ahead
 from .video_inputs import VideoSource
 
 _MAX_BYTES = 64_000_000  # of frames that wait for the model
-_SHORTEST_PART = 64  # chunks: shorter videos are not worth a second reader
+_SHORTEST_PART = 4  # chunks: shorter parts are not worth a reader of their own
+_LAST_SHARE = 4  # the end of a video comes in pieces of this share of a chunk
 
 
 @dataclass
@@ -154,7 +155,7 @@ class FrameReader:
         count = len(np.unique(opened.frame_inds))
         chunks = -(-count // self.chunk)
         can_seek = opened.index is not None and not opened.index.why_sequential
-        parts = self.workers if can_seek and chunks >= _SHORTEST_PART else 1
+        parts = min(self.workers, max(chunks // _SHORTEST_PART, 1)) if can_seek else 1
         bounds = [min(round(chunks * k / parts) * self.chunk, count) for k in range(parts + 1)]
         for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
             yield _Part(opened.source, opened, start, stop)
@@ -168,8 +169,12 @@ class FrameReader:
                 stop = len(np.unique(opened.frame_inds))
             inds = np.unique(opened.frame_inds)[start:stop]
             pictures = self.pictures(opened, inds)
-            for first in range(start, stop, self.chunk):
-                frames = np.stack([next(pictures) for _ in range(min(self.chunk, stop - first))])
+            # Few frames are left to the model when the last one is decoded.
+            last = stop - stop % self.chunk
+            piece = max(self.chunk // _LAST_SHARE, 1)
+            for first in (*range(start, last, self.chunk), *range(max(last, start), stop, piece)):
+                count = self.chunk if first < last else min(piece, stop - first)
+                frames = np.stack([next(pictures) for _ in range(count)])
                 yield Chunk(part.source, first, frames if self.change is None else self.change(frames))
         except (DataError, OSError) as error:
             yield Failed(part.source, str(error))

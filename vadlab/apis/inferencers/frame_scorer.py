@@ -132,6 +132,7 @@ class FrameScorer:
         changes = [step for step in changes if getattr(step, 'enabled', True)]
         self.model = model
         self.batch_size = batch_size
+        self._has_texts = False
         self.reader = FrameReader(
             sampling,
             _size_of(decode),
@@ -147,6 +148,7 @@ class FrameScorer:
         if self.model.score_head is None:
             raise ConfigError(f'{type(self.model).__name__}: this config has no score_head, so it has no frame scores.')
         open_videos: dict[str, _Open] = {}
+        self._has_texts = False
         failed: set[str] = set()
         # The ends of videos are batched with those of other videos, if their frames have the same size.
         small: dict[tuple[int, ...], list[Chunk]] = {}
@@ -164,7 +166,7 @@ class FrameScorer:
                         yield ScoredVideo(item.source, error=item.reason)
                 elif name not in failed:
                     batch = [item]
-                    if len(item.frames) < self.batch_size:
+                    if len(item.frames) < self.batch_size and len(sources) > 1:
                         batch = [*small.pop(item.frames.shape[1:], []), item]
                         if sum(len(chunk.frames) for chunk in batch) < self.batch_size:
                             small[item.frames.shape[1:]] = batch
@@ -177,6 +179,9 @@ class FrameScorer:
         if not batch:
             return
         embeds = self.embed(np.concatenate([chunk.frames for chunk in batch]))
+        if not self._has_texts:  # their embeddings are kept; make them while the threads decode
+            self.model.score_embeds(embeds[:1])
+            self._has_texts = True
         for chunk, part in zip(batch, embeds.split([len(chunk.frames) for chunk in batch]), strict=True):
             video = open_videos[chunk.source.name]
             if not len(video.embeds):
