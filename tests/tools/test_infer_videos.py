@@ -232,7 +232,8 @@ def test_sampling_is_refused_where_it_has_no_meaning(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match='MILRanking does not embed frame by frame'):
         load_model('configs/mil_demo.py', tmp_path / 'mil.pth', sampling=8)
     with pytest.raises(
-        ConfigError, match='MILRanking does not compare videos with texts .* FGCLIP, FGCLIP2, VLMDetector, VadCLIP, ZeroShotCLIP'
+        ConfigError,
+        match='MILRanking does not compare videos with texts .* FGCLIP, FGCLIP2, VLMDetector, VadCLIP, ZeroShotCLIP',
     ):
         load_model('configs/mil_demo.py', tmp_path / 'mil.pth').use_prompts(['a fire'])
     other = tmp_path / 'other.py'

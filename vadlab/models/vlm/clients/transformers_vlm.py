@@ -89,11 +89,12 @@ class TransformersVLM(VLMClient):
         """
         if self._model is not None:
             return
-        from transformers import AutoModelForImageTextToText, AutoProcessor
+        from transformers import AutoConfig, AutoModelForImageTextToText
 
         dtype = _DTYPES[self.dtype] or (torch.bfloat16 if self.device.type == 'cuda' else torch.float32)
         try:
-            processor = AutoProcessor.from_pretrained(self.model_name, trust_remote_code=False)
+            AutoConfig.from_pretrained(self.model_name, trust_remote_code=False)  # refuses code of repositories
+            processor = _processor(self.model_name)
             model = AutoModelForImageTextToText.from_pretrained(self.model_name, dtype=dtype, trust_remote_code=False)
         except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
             text = ' '.join(str(error).split())
@@ -191,6 +192,23 @@ class TransformersVLM(VLMClient):
             f'answer more than the context of {limit}. About {fit} frames fit. Set windows.num_frames={max(fit, 1)}, '
             'or a smaller image_size or max_tokens'
         )
+
+
+def _processor(name: str) -> Any:
+    """The processor of a model; without torchvision, which only its part for videos needs, without that part."""
+    import transformers
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
+
+    try:
+        return transformers.AutoProcessor.from_pretrained(name, trust_remote_code=False)
+    except ImportError as error:
+        if 'torchvision' not in str(error).lower():
+            raise
+    model_type = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False).model_type
+    kind = getattr(transformers, PROCESSOR_MAPPING_NAMES[model_type])
+    parts = [part for part in kind.get_attributes() if part != 'video_processor']
+    without: Any = type(kind.__name__, (kind,), {'get_attributes': classmethod(lambda cls: parts)})
+    return without.from_pretrained(name)
 
 
 def _content(request: Request) -> list[dict[str, Any]]:
