@@ -127,7 +127,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.out:
             write_report(args.out, metrics, protocol, config=args.config, checkpoint=args.checkpoint, full=full)
         rows = [(k, format_value(v), protocol.get(k, '')) for k, v in metrics.items()]
-        say('\n' + format_table(rows, ('metric', 'value', 'protocol')))
+        if rows:
+            say('\n' + format_table(rows, ('metric', 'value', 'protocol')))
+        else:
+            say(
+                '\nThere are no metrics, because the test data has no truth for them. Scores, events and boxes: '
+                f'python tools/infer.py {args.config} {args.checkpoint} VIDEOS --out results'
+            )
         if args.out:
             files = [
                 hook for hook in runner.hooks if isinstance(hook, ScoreFileHook | CaptionFileHook) and hook.written

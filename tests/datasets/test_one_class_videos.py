@@ -205,6 +205,9 @@ def test_other_faults(tmp_path):
         len(OneClassVideos(str(tmp_path / 'none')))
     with pytest.raises(MissingFileError, match='there is no clip, neither a video'):
         len(OneClassVideos(str(tmp_path)))
+    write_frames(tmp_path / 'direct' / 'train', 3)
+    with pytest.raises(MissingFileError, match='3 pictures lie directly in the folder. The frames of each clip need a'):
+        len(OneClassVideos(str(tmp_path / 'direct')))
     root = write_mnad(tmp_path / 'set')
     with pytest.raises(ConfigError, match="no split='val'. Known: train, test"):
         OneClassVideos(str(root), 'val')

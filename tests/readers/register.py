@@ -79,6 +79,7 @@ from vadlab.text.document_frequencies import DocumentFrequencies
 from vadlab.utils.json_file import read_json, read_json_lines
 from vadlab.utils.mat_file import read_mat
 from vadlab.utils.npy_file import map_npy, open_npz, read_npy
+from vadlab.utils.npy_list import read_npy_list
 from vadlab.visualization.figures.learning_curves import read_learning_curve
 from vadlab.visualization.report.video_report import VideoReport, check_report_folder, read_entries
 
@@ -382,6 +383,12 @@ def _mammalps(path):
         )
 
 
+def _list_of_arrays(path):
+    arrays = np.empty(3, object)
+    arrays[:] = [np.ones((2, 4)), np.zeros((0, 4)), np.ones((1, 4), np.float32)]
+    np.save(path, arrays, allow_pickle=True)
+
+
 def _all(functions):
     return {name: read() for name, read in functions.items()}
 
@@ -391,6 +398,7 @@ READERS = [
     Reader('json lines', 'vadlab/utils/json_file.py', 'a.jsonl', 'jsonl', _lines(RECORD, 1, [2]), lambda d: read_json_lines(d / 'a.jsonl')),
     Reader('npy file', 'vadlab/utils/npy_file.py', 'a.npy', 'npy', _array(np.ones((3, 4))), lambda d: read_npy(d / 'a.npy')),
     Reader('npy map', 'vadlab/utils/npy_file.py', 'a.npy', 'npy', _array(np.ones((3, 4))), lambda d: map_npy(d / 'a.npy').tobytes()),
+    Reader('npy list', 'vadlab/utils/npy_list.py', 'a.npy', 'npy', _list_of_arrays, lambda d: read_npy_list(d / 'a.npy')),
     Reader('npz file', 'vadlab/utils/npy_file.py', 'a.npz', 'npz', _save_npz, lambda d: _all(open_npz(d / 'a.npz'))),
     Reader('frame counts', 'vadlab/datasets/formats/frame_counts.py', 'frames.json', 'json', _json({'Abuse001_x264': 64, 'Normal_Videos_003_x264': 64}), _counted_truth),
     Reader('label studio', 'vadlab/datasets/formats/label_studio.py', 'export.json', 'json', _json([TASK]), lambda d: convert_label_studio(d / 'export.json', 'x')),
@@ -505,8 +513,10 @@ OTHERS = {
     'vadlab/engine/work_dir_lock.py': 'reads what it wrote; anything else is another process',
     'vadlab/models/captioners/self_critical.py': 'loads by document_frequencies',
     'vadlab/models/detectors/clip_objects.py': 'reads what it wrote, and measures again what does not fit',
+    'vadlab/models/attributes/pose.py': "with onnx_file's reader",
     'vadlab/models/vlm/clients/transformers_vlm.py': 'loads by transformers; tests/models/vlm/test_transformers_vlm.py',
     'vadlab/models/objects/onnx_detector.py': 'loads by onnxruntime; tests/models/objects/test_objects.py',
+    'vadlab/models/objects/onnx_file.py': 'gives the file to onnxruntime; tests/models/objects/test_objects.py',
     'vadlab/utils/config.py': 'configs are Python, which is executed; tests/utils/test_config.py',
     'vadlab/utils/runtime.py': "reads torch's own version file",
     'vadlab/utils/text_file.py': 'all readers of text go through it',

@@ -64,7 +64,7 @@ def config(tmp_path_factory):
     return folder / 'fit.py'
 
 
-def test_fit_and_test(config, train, test, tmp_path):
+def test_fit_and_test(config, train, test, tmp_path, capsys):
     work, out = tmp_path / 'work', tmp_path / 'metrics.json'
     train([str(config), '--work-dir', str(work)])
     test([str(config), str(work / 'epoch_1.pth'), '--out', str(out), '--work-dir', str(tmp_path / 'test')])
@@ -73,6 +73,11 @@ def test_fit_and_test(config, train, test, tmp_path):
     assert {'one_class/macro_auc_gaussian1', 'one_class/auc_causal7', 'space/rbdc', 'pixel/auc'} <= set(metrics)
     state = torch.load(work / 'epoch_1.pth', weights_only=True)['state_dict']
     assert state['densities.speed.means'].shape[1] == 4
+    # Without truth there are no metrics; the report shows each object beside the nearest normal one.
+    report = ['--report', str(tmp_path / 'report'), '--work-dir', str(tmp_path / 'test')]
+    test([str(config), str(work / 'epoch_1.pth'), *report, '--cfg-options', 'labels=none'])
+    assert 'There are no metrics, because the test data has no truth for them. Scores' in capsys.readouterr().out
+    assert list((tmp_path / 'report' / 'thumbs' / 'Test001').glob('example_*.jpg'))
     # A finished run has nothing left to do, and its checkpoint gives the same numbers.
     train([str(config), '--work-dir', str(work), '--resume'])
     again = torch.load(work / 'epoch_1.pth', weights_only=True)['state_dict']

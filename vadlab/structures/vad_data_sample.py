@@ -73,6 +73,7 @@ class VADDataSample(BaseDataElement):
             scores (Tensor): higher is more anomalous, float32, shape (M,);
             labels (list[str]): class of the object, or ``object``, only from methods that find objects;
             reasons (list[str]): what raised the score, and the nearest normal example; empty for usual objects.
+            examples (list[str]): that example as :class:`~vadlab.structures.normal_example.NormalExample` writes it.
         pred_answers (InstanceData): One entry per window, W of them, only from methods that ask a model, with
             starts (np.ndarray): first frame that the window scores, int64, shape (W,);
             ends (np.ndarray): one past the last, int64, shape (W,);

@@ -187,7 +187,8 @@ class VideoResult:
         events (tuple[Event, ...]): Anomalous stretches, in the order of time.
         boxes (InstanceData | None): Length M, with ``frame_inds`` int64 (M,); ``boxes_xyxy`` float32 (M, 4), pixels;
             ``scores`` float32 (M,); ``labels`` list[str]; ``track_ids`` int64 (M,), the same number for all boxes
-            of one object, -1 without a track; ``reasons`` list[str].
+            of one object, -1 without a track; ``reasons`` list[str]; optionally ``examples`` list[str], the nearest
+            normal example as :class:`~vadlab.structures.normal_example.NormalExample` writes it, or empty.
         truth (np.ndarray | None): True anomalous frames as half-open intervals, int64, shape (K, 2); None if unknown.
         threshold (Thresholds | None): The thresholds of ``events``.
         error (str | None): Why the video could not be scored; the arrays are then empty.
@@ -284,7 +285,7 @@ class VideoResult:
         if self.boxes is not None:
             for key, dtype in _BOX_ARRAYS.items():
                 arrays[f'boxes.{key}'] = np.asarray(self.boxes.get(key), dtype)
-            for key in _BOX_TEXTS:
+            for key in (*_BOX_TEXTS, *(key for key in _MORE_BOX_TEXTS if key in self.boxes)):
                 texts = list(self.boxes.get(key))
                 words[key] = list(dict.fromkeys(texts))
                 places = {text: i for i, text in enumerate(words[key])}
@@ -421,6 +422,7 @@ def _known(kind: type, content: Mapping[str, Any]) -> dict[str, Any]:
 
 _BOX_ARRAYS = {'frame_inds': np.int64, 'boxes_xyxy': np.float32, 'scores': np.float32, 'track_ids': np.int64}
 _BOX_TEXTS = ('labels', 'reasons')
+_MORE_BOX_TEXTS = ('examples',)  # not all methods have them
 _DTYPES = {
     'scores': np.float32,
     'times': np.float64,
@@ -428,7 +430,7 @@ _DTYPES = {
     'class_scores': np.float32,
     'truth': np.int64,
     **{f'boxes.{key}': dtype for key, dtype in _BOX_ARRAYS.items()},
-    **{f'boxes.{key}': np.int64 for key in _BOX_TEXTS},
+    **{f'boxes.{key}': np.int64 for key in (*_BOX_TEXTS, *_MORE_BOX_TEXTS)},
 }
 
 
@@ -449,7 +451,7 @@ def _boxes_of(arrays: dict[str, np.ndarray], words: dict[str, list[str]]) -> Ins
     boxes = InstanceData()
     for key in _BOX_ARRAYS:
         boxes[key] = arrays[f'boxes.{key}']
-    for key in _BOX_TEXTS:
+    for key in (*_BOX_TEXTS, *(key for key in _MORE_BOX_TEXTS if key in words)):
         boxes[key] = [words[key][i] for i in arrays[f'boxes.{key}'].tolist()]
     return boxes
 

@@ -72,3 +72,44 @@ def test_frame_scores_equal_the_formula_of_the_authors_code():
         np.testing.assert_allclose(model._score_clip(f'test{i}', found)['frames'], expected, rtol=1e-4, atol=1e-5)
         assert gaussian_filter1d(expected, 3).shape == (FRAMES,)
     assert isinstance(model.densities['look'].vectors, torch.Tensor)
+
+
+def test_frame_scores_equal_the_formula_of_anomalib():
+    """Euclidean distances, lowest and highest training score of each attribute, sum of the highest regions."""
+    train, test = [clip() for _ in range(4)], [clip(0.3) for _ in range(2)]
+    plain = dict(type='Kind')
+    near = dict(type='NearestNeighbourDensity', calibration='range', distance='euclidean')
+    mixture = dict(
+        type='GaussianMixtureDensity', components=2, standardize=False, regularization=1e-6, calibration='range'
+    )
+    model = AttributeDetector(
+        objects=dict(type='MotionBlobs'),
+        flow=dict(type='DISFlow'),
+        attributes=dict(velocity=dict(attribute=plain, density=mixture), look=dict(attribute=plain, density=near)),
+        top_objects=1,
+        combine='attributes',
+        smoothing='none',
+    )
+    model._gathered = {str(i): found for i, found in enumerate(train)}
+    model.fit()
+    velocity = np.concatenate([found.measured['velocity'] for found in train]).astype(np.float64)
+    gmm = GaussianMixture(2, random_state=0).fit(velocity)
+    look = [found.measured['look'] for found in train]
+    raw = {
+        'velocity': (-gmm.score_samples(velocity), lambda v: -gmm.score_samples(v.astype(np.float64))),
+        'look': (
+            np.concatenate(
+                [
+                    cdist(one, np.concatenate([other for j, other in enumerate(look) if j != i])).min(axis=1)
+                    for i, one in enumerate(look)
+                ]
+            ),
+            lambda v: cdist(v, np.concatenate(look)).min(axis=1),
+        ),
+    }
+    for i, found in enumerate(test):
+        expected = np.zeros(FRAMES)
+        for key, (trained, score) in raw.items():
+            scaled = (score(found.measured[key]) - trained.min()) / (trained.max() - trained.min())
+            expected += per_frame(scaled, found.frame_inds)
+        np.testing.assert_allclose(model._score_clip(f'test{i}', found)['frames'], expected, rtol=1e-4, atol=1e-5)

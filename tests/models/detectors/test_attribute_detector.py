@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from tests.datasets.one_class_sets import write_frames
+from vadlab.checkpoints.checkpoint_io import load_weights
 from vadlab.models.detectors.attribute_detector import AttributeDetector, frame_scores
-from vadlab.models.detectors.clip_objects import ClipObjects, correlation
+from vadlab.models.detectors.clip_objects import ClipObjects, correlation, residual
 from vadlab.structures import VADDataSample
+from vadlab.structures.normal_example import NormalExample
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
 HEIGHT, WIDTH = 64, 96
@@ -141,7 +143,7 @@ def test_a_cut_is_found_and_is_no_speed(fitted, tmp_path):
     assert found.cuts.tolist() == [15]
     scores = found.pred_raw_logits
     assert scores[15] <= scores[:15].max() * 1.5 + 0.5
-    blind = detector(cut_threshold=-1.0)
+    blind = detector(cut_threshold=-1.0, cut_residual=float('inf'))
     assert len(blind.stream.extract(path).cuts) == 0
 
 
@@ -169,6 +171,13 @@ def test_a_thread_that_fails_raises_here(tmp_path):
     (tmp_path / 'a' / '003.jpg').write_bytes(b'broken')
     with pytest.raises(DataError, match='003.jpg is not an image'):
         detector(threads=2).stream.extract(str(tmp_path / 'a'))
+
+
+def test_a_folder_that_lacks_a_frame_is_refused_since_its_motion_is_no_speed(tmp_path):
+    write_frames(tmp_path / 'a', 6)
+    (tmp_path / 'a' / '003.jpg').unlink()
+    with pytest.raises(DataError, match='after frame 2 comes frame 4. Copy the missing frames'):
+        detector().stream.read(str(tmp_path / 'a'))
 
 
 def test_large_videos_are_measured_smaller_and_boxes_are_in_their_pixels(clips):
@@ -226,3 +235,120 @@ def test_sanity_check_of_a_first_clip_without_objects_scores_zero_and_the_whole_
         model([], [sample(path)], mode='loss')
     model.fit()
     assert model([], [sample(run)], mode='predict')[0].pred_scores.max() > 0.5
+
+
+def write_changed(folder, change, first=15):
+    """A walk whose frames are changed from one on, such as mirrored: the layout stays similar."""
+    path = write_walk(folder, lambda i: 1 + i % 2)
+    for i in range(first, 30):
+        name = f'{path}/{i:03d}.png'
+        cv2.imwrite(name, change(cv2.imread(name)))
+    return path
+
+
+@pytest.mark.parametrize('change', ['mirror', 'dark', 'bright'])
+def test_a_cut_to_a_similar_scene_and_a_jump_of_the_lights_are_found_and_are_no_speed(fitted, tmp_path, change):
+    changes = {
+        'mirror': lambda picture: picture[:, ::-1],
+        'dark': lambda picture: (0.3 * picture).astype(np.uint8),
+        'bright': lambda picture: np.clip(1.6 * picture, 0, 255).astype(np.uint8),
+    }
+    path = write_changed(tmp_path / 'a', changes[change])
+    # Thumbnails alone miss it, the mirrored scene with this threshold.
+    blind = detector(cut_threshold=-1.0, cut_residual=float('inf')).stream.extract(path)
+    speeds = blind.measured['speed'][:, 0]
+    if change == 'mirror':
+        assert speeds[blind.frame_inds == 15].max() > 1.5 * speeds[blind.frame_inds < 15].max()
+    found = detector(cut_threshold=-1.0).stream.extract(path)
+    assert found.cuts.tolist() == [15]
+    assert found.measured['speed'][:, 0].max() < 1.5 * speeds[blind.frame_inds < 15].max()
+    (scored,) = fitted([], [sample(path)], mode='predict')
+    assert scored.pred_raw_logits[15] <= scored.pred_raw_logits[:15].max() * 1.5 + 0.5
+
+
+def test_residual_by_hand():
+    picture = background()
+    still = np.zeros((HEIGHT, WIDTH, 2), np.float32)
+    assert residual(picture, picture, still) == 0
+    moved, motion = np.roll(picture, 3, axis=1), still + np.array([3, 0], np.float32)
+    assert residual(picture, moved, motion) < 0.1 * residual(picture, moved, still)
+    darker = (picture // 2).astype(np.uint8)
+    a, b = (part[:60].astype(float) for part in (picture, darker))  # divided into 6 x 6 parts of 10 x 16 pixels
+    parts = ((a - b) ** 2).reshape(6, 10, 6, 16).mean(axis=(1, 3))
+    expected = np.median(parts) / ((a.var() + b.var()) / 2)
+    assert residual(picture[:60], darker[:60], still[:60]) == pytest.approx(expected, rel=1e-4)
+    assert residual(np.full((8, 8), 5, np.uint8), np.full((8, 8), 7, np.uint8), still[:8, :8]) == 4
+
+
+def test_noise_without_a_scene_and_an_object_that_appears_are_no_cuts(tmp_path):
+    random = np.random.default_rng(0)
+    for name in ('noise', 'object'):
+        (tmp_path / name).mkdir()
+    for i in range(20):
+        noise = random.normal(100, 4, (HEIGHT, WIDTH))
+        cv2.imwrite(str(tmp_path / 'noise' / f'{i:03d}.png'), noise.clip(0, 255).astype(np.uint8))
+        scene = background()
+        if i >= 10:
+            scene[20:44, 30:54] = 255 - scene[20:44, 30:54]
+        cv2.imwrite(str(tmp_path / 'object' / f'{i:03d}.png'), scene)
+    # That there is nothing but noise is only clear after some frames.
+    assert set(detector().stream.extract(str(tmp_path / 'noise')).cuts.tolist()) <= {1, 2}
+    assert detector().stream.extract(str(tmp_path / 'object')).cuts.tolist() == []
+
+
+def test_flow_of_nan_and_infinity_is_no_motion(fitted, clips):
+    model = detector()
+    model.check_checkpoint(fitted.state_dict(), 'a.pth')
+    model.load_state_dict(fitted.state_dict())
+
+    class Broken(torch.nn.Module):
+        def flow(self, before, after):
+            out = np.full((*before.shape, 2), np.nan, np.float32)
+            out[::2] = np.inf
+            return out
+
+    model.stream.flow = Broken()
+    (found,) = model([], [sample(clips[1])], mode='predict')
+    assert found.pred_raw_logits.isfinite().all()
+    assert len(found.pred_detections.scores) == 0
+
+
+def test_clips_of_two_sizes_are_fitted_together(clips, tmp_path):
+    walks, run = clips
+    wide = tmp_path / 'wide'
+    wide.mkdir()
+    for i in range(30):
+        picture = cv2.imread(f'{walks[0]}/{i:03d}.png')
+        cv2.imwrite(str(wide / f'{i:03d}.png'), cv2.copyMakeBorder(picture, 0, 0, 0, 40, cv2.BORDER_REFLECT))
+    model = detector()
+    for path in (*walks, str(wide)):
+        model([], [sample(path)], mode='loss')
+    model.fit()
+    assert model([], [sample(run)], mode='predict')[0].pred_scores[12:20].max() > 0.5
+
+
+def test_checkpoint_of_other_attributes_is_named_by_them(fitted):
+    kind = dict(attribute=dict(type='Kind'), density=dict(type='ClassRarity'))
+    with pytest.raises(CheckpointError, match=r'other attributes \(speed\) than the config has \(kind, speed\)'):
+        load_weights(detector(attributes=dict(speed=SPEED, kind=kind)), fitted.state_dict(), 'a.pth')
+    near = dict(attribute=dict(type='Speed'), density=dict(type='NearestNeighbourDensity'))
+    with pytest.raises(CheckpointError, match='missing 2: densities.speed.vectors, densities.speed.clips; un') as error:
+        load_weights(detector(attributes=dict(speed=near)), fitted.state_dict(), 'a.pth')
+    assert 'of another shape' not in str(error.value)
+
+
+def test_nearest_example_says_where_it_is(fitted, clips):
+    (found,) = fitted([], [sample(clips[1])], mode='predict')
+    objects = found.pred_detections
+    top = int(objects.scores.argmax())
+    example = NormalExample.from_json(objects.examples[top])
+    assert example.path in clips[0]
+    assert example.clip == example.path.split('/')[-1]
+    assert example.text() in objects.reasons[top]
+    stream = fitted.stream.extract(example.path)
+    assert list(example.box) in stream.boxes_xyxy[stream.frame_inds == example.frame].tolist()
+    assert [bool(text) for text in objects.examples] == [bool(text) for text in objects.reasons]
+    assert NormalExample.from_json(example.to_json()) == example
+    for damage in ('', '[]', '{"clip": "a", "path": "", "frame": 1, "box": [1, 2]}'):
+        with pytest.raises(DataError, match='is no normal example'):
+            NormalExample.from_json(damage)

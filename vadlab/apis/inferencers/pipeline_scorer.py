@@ -164,4 +164,6 @@ def _boxes_of(detections: InstanceData | None) -> InstanceData | None:
     count = len(found.scores)
     found.labels = list(detections.get('labels', [''] * count))
     found.reasons = list(detections.get('reasons', [''] * count))
+    if 'examples' in detections:
+        found.examples = list(detections.examples)
     return found

@@ -92,6 +92,11 @@ def find_clips(root: str | Path, split: str, layout: str = 'auto') -> ClipFolder
         wanted = ' or '.join(pair[SPLITS.index(split)] for pair in _FOLDERS[layout])
         raise MissingFileError(f'{root}: there is no folder {wanted} with the {split} clips (layout {layout})')
     clips = _clips_in(folder)
+    if not clips and (pictures := [path.name for path in folder.iterdir() if is_frame(path.name)]):
+        raise MissingFileError(
+            f'{folder}: {len(pictures)} pictures lie directly in the folder. The frames of each clip need a folder of '
+            f'their own, such as {folder / "01"}'
+        )
     if not clips:
         raise MissingFileError(
             f'{folder}: there is no clip, neither a video ({", ".join(VIDEO_ENDINGS[:4])}, ...) nor a folder of frames'

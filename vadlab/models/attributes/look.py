@@ -15,8 +15,10 @@ class Look(Attribute):
 
     Args:
         extractor (dict): Config of :class:`~vadlab.models.extractors.SnippetFeatureExtractor` with any registered image
-            tower, such as ``CLIPVisionTransformer`` with ``pretrained`` as a path or Hugging Face id.
-        image_size (int): Height and width of the crops, in pixels; the aspect ratio is not kept.
+            tower: ``CLIPVisionTransformer``, or ``TransformersVision`` with the Hugging Face id or folder of a vision
+            model.
+        image_size (int | None): Height and width of the crops, in pixels; the tower's by default, or 224. The aspect
+            ratio is not kept.
         context (float): Enlarge boxes by this share of their width and height on each side.
         normalize (bool): Scale embeddings to length 1.
         batch_size (int): Crops per forward pass.
@@ -25,7 +27,7 @@ class Look(Attribute):
     def __init__(
         self,
         extractor: dict,
-        image_size: int = 224,
+        image_size: int | None = None,
         context: float = 0.0,
         normalize: bool = True,
         batch_size: int = 64,
@@ -33,7 +35,8 @@ class Look(Attribute):
         super().__init__()
         self.extractor = MODELS.build(dict(type='SnippetFeatureExtractor', **extractor))
         self.extractor.requires_grad_(False)
-        self.image_size, self.context, self.normalize, self.batch_size = image_size, context, normalize, batch_size
+        self.image_size: int = image_size or getattr(self.extractor.vision, 'image_size', None) or 224
+        self.context, self.normalize, self.batch_size = context, normalize, batch_size
 
     def init_weights(self) -> None:
         """Load the tower's weights."""

@@ -9,12 +9,13 @@ from vadlab.utils.errors import ConfigError, MissingDependencyError
 from .density import Density
 
 BACKENDS = ('auto', 'faiss', 'torch')
+DISTANCES = ('squared', 'euclidean')
 _AT_ONCE = 4096  # query vectors per block
 
 
 @MODELS.register_module()
 class NearestNeighbourDensity(Density):
-    """Mean squared distance to the nearest training vectors; for long vectors, as in AI-VAD.
+    """Mean distance to the nearest training vectors; for long vectors, as in AI-VAD.
 
     For the calibration, each training vector is compared with those of all other clips, as AI-VAD does, since its own
     clip shows the same object. If there is only one clip, it is compared with all other vectors of the clip.
@@ -26,9 +27,10 @@ class NearestNeighbourDensity(Density):
         projection (int): Distances for the coreset are computed in a random projection to this many dimensions.
         backend (str): ``faiss``, ``torch``, or ``auto``: FAISS if it is installed. Both are exact.
         calibration (str): See :class:`Density`.
+        distance (str): ``squared``: squared Euclidean distance, as in AI-VAD's code; ``euclidean``: as in anomalib's.
 
     Raises:
-        ConfigError: ``backend`` is unknown.
+        ConfigError: ``backend`` or ``distance`` is unknown.
         MissingDependencyError: FAISS is asked for and not installed.
     """
 
@@ -39,11 +41,15 @@ class NearestNeighbourDensity(Density):
         projection: int = 128,
         backend: str = 'auto',
         calibration: str = 'minmax',
+        distance: str = 'squared',
     ) -> None:
         super().__init__(calibration, vectors=torch.float32, clips=torch.int64)
         if backend not in BACKENDS:
             raise ConfigError(f'NearestNeighbourDensity: no backend={backend!r}. Known: {", ".join(BACKENDS)}')
+        if distance not in DISTANCES:
+            raise ConfigError(f'NearestNeighbourDensity: no distance={distance!r}. Known: {", ".join(DISTANCES)}')
         self.neighbours, self.max_vectors, self.projection, self.backend = neighbours, max_vectors, projection, backend
+        self.distance = distance
 
     def learn(self, vectors: np.ndarray, clips: np.ndarray, seed: int) -> np.ndarray:
         """Keep a coreset; see :meth:`Density.learn`."""
@@ -61,7 +67,7 @@ class NearestNeighbourDensity(Density):
         return scores
 
     def raw_scores(self, vectors: np.ndarray) -> np.ndarray:
-        """Mean squared distances; see :meth:`Density.raw_scores`."""
+        """Mean distances; see :meth:`Density.raw_scores`."""
         return self._distances(vectors, self.vectors.cpu().numpy())
 
     def _distances(self, queries: np.ndarray, bank: np.ndarray, skip: int = 0) -> np.ndarray:
@@ -73,7 +79,7 @@ class NearestNeighbourDensity(Density):
             index = faiss.IndexFlatL2(bank.shape[1])
             index.add(np.ascontiguousarray(bank))
             found = index.search(queries, count + skip)[0]
-            return found[:, skip:].mean(axis=1).astype(np.float64)
+            return self._mean(found[:, skip:])
         held = torch.from_numpy(np.ascontiguousarray(bank))
         parts = []
         for start in range(0, len(queries), _AT_ONCE):
@@ -82,8 +88,13 @@ class NearestNeighbourDensity(Density):
                 compute_mode='donot_use_mm_for_euclid_dist' if bank.shape[1] < 64 else 'use_mm_for_euclid_dist',
             )  # fmt: skip
             nearest = (far**2).topk(count + skip, dim=1, largest=False).values
-            parts.append(nearest[:, skip:].mean(dim=1))
-        return torch.cat(parts).numpy()
+            parts.append(nearest[:, skip:])
+        return self._mean(torch.cat(parts).numpy())
+
+    def _mean(self, squared: np.ndarray) -> np.ndarray:
+        """Mean over the neighbours of squared distances, shape (M, neighbours)."""
+        squared = squared.astype(np.float64).clip(0)
+        return (squared if self.distance == 'squared' else np.sqrt(squared)).mean(axis=1)
 
 
 def _faiss(backend: str) -> Any:

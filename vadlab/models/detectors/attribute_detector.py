@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vadlab.evaluation.functional.smoothing import FrameSmoothing
 from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample
+from vadlab.structures.normal_example import NormalExample
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 
 from ..attributes.attribute import Attribute
@@ -23,6 +24,7 @@ from .fitted_detector import FittedDetector, check_is_normal
 
 COMBINE = ('objects', 'attributes')
 _EXEMPLARS = 1000
+_ABSENT = -1e30  # in the place of NaN, which checkpoints may not hold
 
 
 @MODELS.register_module()
@@ -56,6 +58,7 @@ class AttributeDetector(FittedDetector):
         min_objects (int): Fewer objects in all training clips are an error.
         max_side (int | None): See :class:`ObjectStream`, like the following.
         cut_threshold (float): Correlation below which a frame follows a cut.
+        cut_residual (float): Share of the picture that motion does not explain, from which a frame follows a cut.
         threads (int): 1 or 2.
         cache_dir (str | None): Folder for the measured objects of each clip.
         data_preprocessor (dict | None): See MMEngine.
@@ -77,6 +80,7 @@ class AttributeDetector(FittedDetector):
         min_objects: int = 50,
         max_side: int | None = 640,
         cut_threshold: float = 0.5,
+        cut_residual: float = 0.04,
         threads: int = 1,
         cache_dir: str | None = None,
         data_preprocessor: dict | None = None,
@@ -116,6 +120,7 @@ class AttributeDetector(FittedDetector):
             self.attributes,  # type: ignore[arg-type]
             max_side,
             cut_threshold,
+            cut_residual,
             threads,
             cache_dir,
             recipe=dict(objects=objects, flow=flow, attributes={k: v['attribute'] for k, v in attributes.items()}),
@@ -124,6 +129,7 @@ class AttributeDetector(FittedDetector):
         self.unused = nn.Parameter(torch.zeros(()))
         self.exemplars = _Exemplars(list(attributes))
         self._gathered: dict[str, ClipObjects] = {}
+        self._paths: dict[str, str] = {}
         self._is_provisional = False
 
     @property
@@ -150,6 +156,7 @@ class AttributeDetector(FittedDetector):
             check_is_normal(sample)
             found = self.stream.read(sample.video_path)
             self._gathered[sample.video_id] = self._thinned(found)
+            self._paths[sample.video_id] = sample.video_path
             count, frames = count + len(found), frames + found.total_frames
         return {'loss': self.unused * 0, 'objects': torch.tensor(count / max(frames, 1))}
 
@@ -190,7 +197,10 @@ class AttributeDetector(FittedDetector):
         boxes = np.concatenate([clip.boxes_xyxy for clip in clips])
         class_scores = np.concatenate([clip.class_scores for clip in clips])
         sizes = np.repeat([clip.size for clip in clips], counts, axis=0)
-        self.person_height.fit(names, clip_inds, boxes, class_scores, list(self.objects.classes), sizes)
+        placed = np.isfinite(boxes).all(axis=1)
+        self.person_height.fit(
+            names, clip_inds[placed], boxes[placed], class_scores[placed], list(self.objects.classes), sizes[placed]
+        )
         kept = np.arange(0, total, -(-total // self.max_objects))
         vectors: dict[str, np.ndarray] = {}
         for name in self.attributes:
@@ -201,7 +211,8 @@ class AttributeDetector(FittedDetector):
                 raise DataError(f'AttributeDetector: no training object has the attribute {name}')
             self._density(name).fit(found[good], clip_inds[good], seed)
         frame_inds = np.concatenate([clip.frame_inds for clip in clips])
-        self.exemplars.choose(names, clip_inds, frame_inds, boxes, vectors, kept, seed)
+        paths = [self._paths.get(name, '') for name in names]
+        self.exemplars.choose(names, paths, clip_inds, frame_inds, boxes, vectors, kept, seed)
         levels = [self._score_clip(name, clip) for name, clip in zip(names, clips, strict=True)]
         self.exemplars.calibrate(
             np.concatenate([self.smoothing(found['frames']) for found in levels]),
@@ -308,34 +319,41 @@ class AttributeDetector(FittedDetector):
         return {'objects': np.zeros(len(found)), 'frames': np.zeros(found.total_frames), 'parts': {}, 'vectors': {}}
 
     def _detections(self, found: ClipObjects, scored: dict[str, Any]) -> InstanceData:
-        boxes = found.boxes_xyxy.copy()
+        placed = np.flatnonzero(np.isfinite(found.boxes_xyxy).all(axis=1))  # others are in no picture
+        boxes = found.boxes_xyxy[placed]
         boxes[:, 2:] -= 1  # from half-open to the last pixels included
         names = np.array([*self.objects.classes, 'object'], object)
-        best = found.class_scores.argmax(axis=1) if found.class_scores.shape[1] else np.full(len(found), -1)
+        scores = found.class_scores[placed]
+        best = scores.argmax(axis=1) if scores.shape[1] else np.full(len(placed), -1)
+        reasons, examples = self._reasons(scored)
         return InstanceData(
-            frame_inds=torch.from_numpy(found.frame_inds),
+            frame_inds=torch.from_numpy(found.frame_inds[placed]),
             boxes_xyxy=torch.from_numpy(boxes),
-            scores=torch.from_numpy(scored['objects']).float(),
+            scores=torch.from_numpy(scored['objects'][placed]).float(),
             labels=names[best].tolist(),
-            reasons=self._reasons(scored),
+            reasons=[reasons[row] for row in placed],
+            examples=[examples[row] for row in placed],
         )
 
-    def _reasons(self, scored: dict[str, Any]) -> list[str]:
-        """The attribute that raised the score most, for objects above the 99th percentile of training objects."""
+    def _reasons(self, scored: dict[str, Any]) -> tuple[list[str], list[str]]:
+        """For objects above the 99th percentile of training objects: the attribute that raised the score most, and the
+        nearest training object as JSON.
+        """
         keys = list(scored['parts'])
-        reasons = [''] * len(scored['objects'])
+        reasons, examples = [''] * len(scored['objects']), [''] * len(scored['objects'])
         if not reasons or not keys:
-            return reasons
+            return reasons, examples
         parts = np.stack([scored['parts'][key] for key in keys], axis=1)
         for row in np.flatnonzero(scored['objects'] >= self.exemplars.unusual):
             key = keys[int(parts[row].argmax())]
             vector = scored['vectors'][key][row]
             text = self._attribute(key).describe(vector) if np.isfinite(vector).all() else ''
             near = self.exemplars.nearest(key, vector)
-            reasons[row] = f'{key}: {text} (score {parts[row].max():.2f})' + (
-                f'; nearest normal: {near}' if near else ''
-            )
-        return reasons
+            reasons[row] = f'{key}: {text} (score {parts[row].max():.2f})'
+            if near is not None:
+                reasons[row] += f'; nearest normal: {near.text()}'
+                examples[row] = near.to_json()
+        return reasons, examples
 
     def check_checkpoint(self, state_dict: Mapping[str, Tensor], name: str) -> None:
         """Give fitted buffers the shapes of the file.
@@ -346,10 +364,19 @@ class AttributeDetector(FittedDetector):
         names = state_dict.get('exemplars.clip_names')
         if names is not None and not names.numel():
             raise CheckpointError(f'{name} was saved before the fit. Run tools/train.py to its end')
-        if set(state_dict) == set(self.state_dict()):
-            for prefix, module in self.named_modules():
-                if isinstance(module, FittedModule):
-                    module.take_shapes(state_dict, f'{prefix}.')
+        own, saved = (
+            {key.split('.')[1] for key in keys if key.startswith('densities.')}
+            for keys in (self.state_dict(), state_dict)
+        )
+        if saved and own != saved:
+            raise CheckpointError(
+                f'{name} was fitted to other attributes ({", ".join(sorted(saved))}) than the config has '
+                f'({", ".join(sorted(own))}). Use the config that it was fitted with, or fit again: python '
+                'tools/train.py CONFIG'
+            )
+        for prefix, module in self.named_modules():
+            if isinstance(module, FittedModule):
+                module.take_shapes(state_dict, f'{prefix}.')
 
 
 def frame_scores(objects: np.ndarray, frame_inds: np.ndarray, total: int, top: int, lowest: float) -> np.ndarray:
@@ -384,6 +411,7 @@ class _Exemplars(FittedModule):
     def choose(
         self,
         names: list[str],
+        paths: list[str],
         clip_inds: np.ndarray,
         frame_inds: np.ndarray,
         boxes: np.ndarray,
@@ -393,11 +421,13 @@ class _Exemplars(FittedModule):
     ) -> None:
         """Keep some objects, at random."""
         chosen = np.sort(np.random.default_rng(seed).permutation(kept)[:_EXEMPLARS])
-        self.clip_names = torch.tensor(list(json.dumps(names).encode()), dtype=torch.uint8)
+        clips = list(zip(names, paths, strict=True))
+        self.clip_names = torch.tensor(list(json.dumps(clips).encode()), dtype=torch.uint8)
         places = np.concatenate([clip_inds[chosen, None], frame_inds[chosen, None], boxes[chosen]], axis=1)
-        self.places = torch.from_numpy(places.astype(np.float32))
+        self.places = torch.from_numpy(np.nan_to_num(places, nan=_ABSENT).astype(np.float32))
         for name, found in vectors.items():
-            setattr(self, f'vectors_{name}', torch.from_numpy(np.nan_to_num(found[chosen]).astype(np.float32)))
+            known = np.nan_to_num(found[chosen], nan=_ABSENT).astype(np.float32)
+            setattr(self, f'vectors_{name}', torch.from_numpy(known))
 
     def calibrate(self, frames: np.ndarray, objects: np.ndarray) -> None:
         """Keep median and 99.9th percentile of the training frames, and the 99th of the training objects."""
@@ -414,13 +444,18 @@ class _Exemplars(FittedModule):
         median, _, high = self.levels.tolist()
         return 1 / (1 + np.exp(-4 * (scores - high) / max(high - median, 1e-9)))
 
-    def nearest(self, attribute: str, vector: np.ndarray) -> str:
-        """Clip, frame and box of the training object that is nearest in an attribute."""
+    def nearest(self, attribute: str, vector: np.ndarray) -> NormalExample | None:
+        """The training object that is nearest in an attribute; None without one."""
         known = getattr(self, f'vectors_{attribute}').cpu().numpy()
         if not np.isfinite(vector).all() or known.shape[1:] != vector.shape:
-            return ''
+            return None
+        rows = np.flatnonzero((known > _ABSENT / 2).all(axis=1))
+        if not len(rows):
+            return None
+        known = known[rows]
         scale = known.std(axis=0)
         scale[scale < 1e-9] = 1
-        row = self.places[int((((known - vector) / scale) ** 2).sum(axis=1).argmin())].tolist()
-        clip = json.loads(bytes(self.clip_names.tolist()))[int(row[0])]
-        return f'clip {clip}, frame {row[1]:.0f}, box {" ".join(f"{value:.0f}" for value in row[2:])}'
+        clip, frame, *box = self.places[rows[int((((known - vector) / scale) ** 2).sum(axis=1).argmin())]].tolist()
+        saved = json.loads(bytes(self.clip_names.tolist()))[int(clip)]
+        name, path = saved if isinstance(saved, list) else (saved, '')  # older checkpoints have no paths
+        return NormalExample(name, path, int(frame), None if min(box) < 0.5 * _ABSENT else tuple(box))

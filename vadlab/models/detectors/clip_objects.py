@@ -5,6 +5,7 @@ import json
 import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,22 @@ import cv2
 import numpy as np
 from mmengine.logging import MMLogger
 
+from vadlab.datasets.formats.one_class_layouts import check_frame_numbers
 from vadlab.datasets.video import index_video
+from vadlab.datasets.video.frame_folder import is_frame
 from vadlab.datasets.video.pyav_reader import stream_pyav
 from vadlab.utils.atomic import atomic_path
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.npy_file import open_npz
 
 _THUMB = 32  # side of the pictures in which cuts are looked for
+_SMALL = 96  # longest side of the pictures in which motion is checked
+_PARTS = 6  # rows and columns of parts of these
+_HISTORY = 8  # frames with which a frame is compared
+_JUMP = 8.0  # times their median residual, and
+_DROP = 0.3  # below their median correlation: a cut
 _LOOK_AHEAD = 4  # frames
-_VERSION = 1  # of the measurements
+_VERSION = 2  # of the measurements
 
 
 @dataclass
@@ -33,8 +41,8 @@ class ClipObjects:
         total_frames (int): N.
         size (tuple[int, int]): Height and width of the video, in pixels.
         frame_inds (np.ndarray): int64, shape (M,).
-        boxes_xyxy (np.ndarray): Pixels of the video, half-open, float32, shape (M, 4).
-        class_scores (np.ndarray): float32, shape (M, C).
+        boxes_xyxy (np.ndarray): Pixels of the video, half-open, float32, shape (M, 4); NaN if the place is not known.
+        class_scores (np.ndarray): float32, shape (M, C); NaN if they are not known.
         measured (dict[str, np.ndarray]): Measurements by attribute, shape (M, D).
         cuts (np.ndarray): First frames after a cut, int64.
     """
@@ -49,6 +57,33 @@ class ClipObjects:
 
     def __len__(self) -> int:
         return len(self.frame_inds)
+
+    def with_more(self, attribute: str, frame_inds: np.ndarray, vectors: np.ndarray) -> 'ClipObjects':
+        """The same with further objects, of which only one attribute is known.
+
+        Args:
+            attribute (str): Its name.
+            frame_inds (np.ndarray): int64, shape (P,).
+            vectors (np.ndarray): Shape (P, D).
+
+        Raises:
+            DataError: A frame is not in the clip.
+        """
+        if len(frame_inds) and frame_inds.max() >= self.total_frames:
+            raise DataError(f'{attribute}: an object in frame {frame_inds.max()}, but the clip has {self.total_frames}')
+        inds = np.concatenate([self.frame_inds, frame_inds])
+        order = np.argsort(inds, kind='stable')
+
+        def joined(values: np.ndarray, more: np.ndarray | None = None) -> np.ndarray:
+            if more is None:
+                more = np.full((len(frame_inds), *values.shape[1:]), np.nan, np.float32)
+            return np.concatenate([values, more.astype(values.dtype)])[order]
+
+        measured = {
+            name: joined(values, vectors if name == attribute else None) for name, values in self.measured.items()
+        }
+        boxes, scores = joined(self.boxes_xyxy), joined(self.class_scores)
+        return ClipObjects(self.total_frames, self.size, inds[order], boxes, scores, measured, self.cuts)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All fields as arrays, for a file."""
@@ -86,8 +121,12 @@ class ObjectStream:
         (one thread ahead)               (the caller's thread)
 
     The motion of a frame is the flow from the frame before. For the first frame of a clip, and the first one after a
-    cut, it is the flow to the next frame. A frame follows a cut if the correlation of its 32 x 32 thumbnail with the
-    one before is below ``cut_threshold``.
+    cut, it is the flow to the next frame. A frame follows a cut, or a jump of the lights, if
+
+    - the correlation of its 32 x 32 thumbnail with the one before is below ``cut_threshold``, and below the median of
+      the eight frames before minus 0.3, so that noise is no cut, or
+    - the flow does not explain it: its :func:`residual` is above ``cut_residual``, and above eight times the median of
+      the eight frames before.
 
     Args:
         objects (nn.Module): With ``detect(frame, flow)`` and ``start_clip()``.
@@ -95,6 +134,7 @@ class ObjectStream:
         attributes (Mapping[str, Attribute]): By name.
         max_side (int | None): Larger videos are scaled so that their longer side has this many pixels.
         cut_threshold (float): -1..1.
+        cut_residual (float): Share of the picture's variance, > 0; ``inf`` turns this test off.
         threads (int): 2 decodes and computes flow in a second thread.
         cache_dir (str | None): Folder for the results; None keeps none.
         recipe (dict): Everything that the results depend on, for their names in the cache.
@@ -107,6 +147,7 @@ class ObjectStream:
         attributes: Mapping[str, Any],
         max_side: int | None = None,
         cut_threshold: float = 0.5,
+        cut_residual: float = 0.04,
         threads: int = 1,
         cache_dir: str | None = None,
         recipe: dict | None = None,
@@ -114,17 +155,26 @@ class ObjectStream:
         if threads not in (1, 2):
             raise ConfigError(f'threads must be 1 or 2, not {threads!r}')
         self.objects, self.flow, self.attributes = objects, flow, attributes
-        self.max_side, self.cut_threshold, self.threads = max_side, cut_threshold, threads
+        self.max_side, self.threads = max_side, threads
+        self.cut_threshold, self.cut_residual = cut_threshold, cut_residual
         self.cache_dir = cache_dir
-        settings = {'version': _VERSION, 'max_side': max_side, 'cut': cut_threshold, **(recipe or {})}
+        cut = [cut_threshold, cut_residual]
+        settings = {'version': _VERSION, 'max_side': max_side, 'cut': cut, **(recipe or {})}
         self._recipe = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def read(self, path: str) -> ClipObjects:
-        """The objects of a video, from the cache if it is unchanged.
+        """The objects of a video, from the cache if it is unchanged, and those that attributes read from files.
 
         Raises:
             DamagedVideoError, MissingFileError: It cannot be read.
         """
+        found = self._cached(path)
+        for name, attribute in self.attributes.items():
+            if hasattr(attribute, 'more_objects'):
+                found = found.with_more(name, *attribute.more_objects(path))
+        return found
+
+    def _cached(self, path: str) -> ClipObjects:
         file = None if self.cache_dir is None else Path(self.cache_dir) / self._recipe / f'{_key(path)}.npz'
         if file is not None and file.is_file():
             try:
@@ -138,7 +188,15 @@ class ObjectStream:
         return found
 
     def extract(self, path: str) -> ClipObjects:
-        """Find the objects of a video and measure them, without the cache."""
+        """Find the objects of a video and measure them, without the cache.
+
+        Raises:
+            DataError: A folder of frames lacks some, see
+                :func:`~vadlab.datasets.formats.one_class_layouts.check_frame_numbers`.
+            DamagedVideoError, MissingFileError: It cannot be read.
+        """
+        if os.path.isdir(path):
+            check_frame_numbers(Path(path), filter(is_frame, os.listdir(path)))
         index = index_video(path)
         size = (index.height, index.width)
         scale = min(1.0, (self.max_side or max(size)) / max(size))
@@ -179,18 +237,29 @@ class ObjectStream:
         """Frames with their motion (None if there is no neighbour), and whether they follow a cut."""
         waiting: tuple[int, np.ndarray, bool] | None = None  # a frame whose motion is that to the next
         before: tuple[np.ndarray, np.ndarray] | None = None
+        alike: deque[float] = deque([1.0], _HISTORY)  # correlations and residuals of the frames before
+        left: deque[float] = deque(maxlen=_HISTORY)
         wanted = np.arange(index.total_frames)
         for number, frame in enumerate(stream_pyav(index, wanted, size, 'bicubic')):
             grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
             thumb = cv2.resize(grey, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA)
-            is_cut = before is not None and correlation(before[1], thumb) < self.cut_threshold
+            flow = None
+            is_cut = False
+            if before is not None:
+                same = correlation(before[1], thumb)
+                is_cut = same < min(self.cut_threshold, float(np.median(alike)) - _DROP)
+                alike.append(same)
+            if before is not None and not is_cut:
+                flow = self.flow.flow(before[0], grey)
+                np.nan_to_num(flow, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+                share = residual(before[0], grey, flow)
+                is_cut = bool(left) and share > max(self.cut_residual, _JUMP * float(np.median(left)))
+                left.append(share)
             if before is None or is_cut:
                 if waiting is not None:
                     yield waiting[0], waiting[1], None, waiting[2]
                 waiting = (number, frame, is_cut)
             else:
-                flow = self.flow.flow(before[0], grey)
-                np.nan_to_num(flow, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
                 if waiting is not None:
                     yield waiting[0], waiting[1], flow, waiting[2]
                     waiting = None
@@ -198,6 +267,34 @@ class ObjectStream:
             before = (grey, thumb)
         if waiting is not None:
             yield waiting[0], waiting[1], None, waiting[2]
+
+
+def residual(before: np.ndarray, after: np.ndarray, flow: np.ndarray) -> float:
+    """Share of a picture that its motion does not explain, >= 0.
+
+    The pictures are made smaller, and the later one is warped back by the flow. The mean squared error of each of 6 x 6
+    parts is divided by the mean variance of the two pictures (at least 1). The result is the median of the parts, so
+    that an object that appears at once changes it only if it covers half of the picture. 0 is a perfect prediction, and
+    about 0.1 or more that of another picture.
+
+    Args:
+        before (np.ndarray): Grey, uint8, shape (H, W).
+        after (np.ndarray): The same.
+        flow (np.ndarray): From ``before`` to ``after``, pixels, float32, shape (H, W, 2).
+    """
+    height, width = after.shape
+    scale = min(1.0, _SMALL / max(height, width))
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    first, second = (
+        cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32) for picture in (before, after)
+    )
+    motion = cv2.resize(flow, size, interpolation=cv2.INTER_AREA) * np.array([size[0] / width, size[1] / height])
+    x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    places = (x + motion[..., 0]).astype(np.float32), (y + motion[..., 1]).astype(np.float32)
+    back = cv2.remap(second, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    variance = (float(first.var()) + float(second.var())) / 2
+    parts = cv2.resize((back - first) ** 2, (_PARTS, _PARTS), interpolation=cv2.INTER_AREA)
+    return float(np.median(parts)) / max(variance, 1.0)
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -39,8 +39,8 @@ class SnippetFeatureExtractor(nn.Module):
             backbone's names. None for random weights, with a warning, unless the backbone loads its own.
         normalize (bool): Scale each frame's feature (each snippet's, from a clip backbone) to length 1. Public CLIP
             features are not normalised.
-        mean (tuple): Mean of red, green and blue, on the scale 0..255; CLIP's by default.
-        std (tuple): Standard deviation of red, green and blue, > 0.
+        mean (tuple | None): Mean of red, green and blue, on the scale 0..255; the backbone's by default, or CLIP's.
+        std (tuple | None): Standard deviation of red, green and blue, > 0.
 
     Raises:
         ConfigError: ``embed_dim`` is set, but the backbone has no ``width`` or is a clip backbone.
@@ -52,8 +52,8 @@ class SnippetFeatureExtractor(nn.Module):
         embed_dim: int | None = None,
         pretrained: str | None = None,
         normalize: bool = False,
-        mean: tuple[float, ...] = CLIP_MEAN,
-        std: tuple[float, ...] = CLIP_STD,
+        mean: tuple[float, ...] | None = None,
+        std: tuple[float, ...] | None = None,
     ) -> None:
         super().__init__()
         self.vision = MODELS.build(vision)
@@ -67,6 +67,8 @@ class SnippetFeatureExtractor(nn.Module):
         self.feature_dim: int = embed_dim or self._width()
         self.pretrained = pretrained
         self.normalize = normalize
+        mean = mean or getattr(self.vision, 'mean', CLIP_MEAN)
+        std = std or getattr(self.vision, 'std', CLIP_STD)
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
 

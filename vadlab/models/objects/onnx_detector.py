@@ -1,19 +1,22 @@
-import os
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 from torch import nn
 
 from vadlab.registry import MODELS
-from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError, MissingFileError
+from vadlab.utils.errors import ConfigError, DataError
 
 from .coco_classes import COCO_CLASSES
 from .objects import Objects
+from .onnx_file import OnnxFile, letterbox
 
 LAYOUTS = ('auto', 'yolox', 'yolov5', 'yolov8')
 _STRIDES = (8, 16, 32)
+_WHERE = (
+    'Download yolox_nano.onnx (3.7 MB) from the releases of https://github.com/Megvii-BaseDetection/YOLOX and name it '
+    'in the config: --cfg-options detector=FILE. Without a detector: configs/aivad_ped2_blobs.py'
+)
 
 
 @MODELS.register_module()
@@ -65,18 +68,14 @@ class ONNXDetector(nn.Module):
         unknown = sorted(set(keep_classes or ()) - set(classes))
         if unknown:
             raise ConfigError(f'ONNXDetector: keep_classes has {unknown[0]!r}, which is not one of classes')
-        self.path = path
+        self.file = OnnxFile(path, 'detector', _WHERE, threads)
         self.score_thr = score_thr
         self.iou_threshold = iou_threshold
         self.max_boxes = max_boxes
         self.classes = tuple(classes)
         self._kept = [self.classes.index(name) for name in keep_classes] if keep_classes is not None else None
         self.layout = layout
-        self.threads = threads
-        self._session: Any = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, '_session': None}  # a session cannot be copied; each process opens its own
+        self._layout = ''  # set when the file is open
 
     def start_clip(self) -> None:
         """Do nothing: frames are independent."""
@@ -89,40 +88,19 @@ class ONNXDetector(nn.Module):
             MissingDependencyError: onnxruntime is not installed.
             DataError: It is not an ONNX model, or its input or output is not that of a detector.
         """
-        if self._session is not None:
+        if self._layout:
             return
-        if not os.path.isfile(self.path):
-            raise MissingFileError(
-                f'There is no detector {self.path}. Download yolox_nano.onnx (3.7 MB) from the releases of '
-                'https://github.com/Megvii-BaseDetection/YOLOX and name it in the config: --cfg-options detector=FILE. '
-                'Without a detector: configs/aivad_ped2_blobs.py'
+        self.file.open()
+        height, width = self.file.size
+        if height is None or width is None:
+            raise DataError(
+                f'{self.file.path} takes pictures of any size. Export the detector for one size, such as 416 x 416'
             )
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingDependencyError(
-                'ONNXDetector needs onnxruntime: pip install "vadlab[onnx]" (or: pip install onnxruntime)'
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            session = onnxruntime.InferenceSession(self.path, options, providers=['CPUExecutionProvider'])
-        except Exception as error:  # onnxruntime's own kinds of errors
-            reason = str(error).splitlines()[0][:200]
-            raise DataError(f'{self.path} is not an ONNX model that onnxruntime can load: {reason}') from error
-        inputs, outputs = session.get_inputs(), session.get_outputs()
-        shape = inputs[0].shape
-        if len(inputs) != 1 or len(shape) != 4 or shape[1] != 3 or not all(isinstance(n, int) for n in shape[2:]):
-            found = '; '.join(f'{node.name} {node.shape}' for node in inputs)
-            raise DataError(f'{self.path} is not a detector: its inputs are {found}; wanted one of shape (1, 3, H, W)')
-        self._input, self._size = inputs[0].name, (int(shape[2]), int(shape[3]))
-        self._layout = self._layout_of(outputs[0].shape)
-        self._session = session
+        self._size = height, width
+        self._layout = self._layout_of(self.file.outputs[0])
         self._grid, self._cell = self._cells()
 
-    def _layout_of(self, shape: Sequence[Any]) -> str:
+    def _layout_of(self, dims: Sequence[int]) -> str:
         """Layout by the output's shape.
 
         Raises:
@@ -130,7 +108,6 @@ class ONNXDetector(nn.Module):
         """
         count = len(self.classes)
         cells = sum((self._size[0] // s) * (self._size[1] // s) for s in _STRIDES)
-        dims = [n if isinstance(n, int) else -1 for n in shape]
         if len(dims) == 3:
             kinds = []
             if dims[2] == 5 + count:
@@ -140,8 +117,8 @@ class ONNXDetector(nn.Module):
             if kinds and self.layout in ('auto', *kinds):
                 return kinds[0] if self.layout == 'auto' else self.layout
         raise DataError(
-            f'{self.path} is not a {"detector" if self.layout == "auto" else self.layout} of {count} classes: its '
-            f'output has the shape {list(shape)}; wanted (1, boxes, {5 + count}) or (1, {4 + count}, boxes). '
+            f'{self.file.path} is not a {"detector" if self.layout == "auto" else self.layout} of {count} classes: its '
+            f'output has the shape {list(dims)}; wanted (1, boxes, {5 + count}) or (1, {4 + count}, boxes). '
             'Check classes and layout'
         )
 
@@ -166,10 +143,7 @@ class ONNXDetector(nn.Module):
         """
         self.open()
         pixels, scale, offset = self._prepare(frame)
-        try:
-            output = self._session.run(None, {self._input: pixels})[0][0]
-        except Exception as error:
-            raise DataError(f'{self.path}: onnxruntime failed: {str(error).splitlines()[0][:200]}') from error
+        output = self.file.run(pixels)[0][0]
         centre_size, scores = self._decode(output)
         if self._kept is not None:
             mask = np.zeros(scores.shape[1], bool)
@@ -194,15 +168,11 @@ class ONNXDetector(nn.Module):
 
     def _prepare(self, frame: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
         """The network's input, the scale of the picture in it, and the position (x, y) of its top left corner."""
-        height, width = self._size
-        scale = min(height / frame.shape[0], width / frame.shape[1])
-        new = round(frame.shape[1] * scale), round(frame.shape[0] * scale)
-        small = cv2.resize(frame, new, interpolation=cv2.INTER_LINEAR)
-        padded = np.full((height, width, 3), 114, np.uint8)
-        x, y = (0, 0) if self._layout == 'yolox' else ((width - new[0]) // 2, (height - new[1]) // 2)
-        padded[y : y + new[1], x : x + new[0]] = small[..., ::-1] if self._layout == 'yolox' else small
+        padded, scale, corner = letterbox(frame, self._size, is_centred=self._layout != 'yolox')
+        if self._layout == 'yolox':
+            padded = padded[..., ::-1]
         pixels = np.ascontiguousarray(padded.transpose(2, 0, 1)[None], dtype=np.float32)
-        return pixels if self._layout == 'yolox' else pixels / 255, scale, np.array([x, y], np.float32)
+        return pixels if self._layout == 'yolox' else pixels / 255, scale, corner
 
     def _decode(self, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Centres and sizes in pixels of the input, shape (M, 4), and class confidences, shape (M, C)."""

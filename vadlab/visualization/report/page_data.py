@@ -35,7 +35,8 @@ def page_data(result: VideoResult, run: RunInfo, report_id: str, video: Mapping[
         run (RunInfo): What made it.
         report_id (str): Names the marks of the report in the browser.
         video (Mapping): ``src`` (file relative to the page, or None), ``why`` (why there is none), ``thumbs`` (frame
-            numbers with a picture), ``thumb_folder``.
+            numbers with a picture), ``examples`` (descriptions of pictures of normal examples, by the event's peak),
+            ``thumb_folder``.
     """
     bottom, top, zoomed = score_range(result.scores) if len(result.scores) else (0.0, 1.0, False)
     threshold = result.threshold or run.thresholds

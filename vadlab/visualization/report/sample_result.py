@@ -93,20 +93,22 @@ def sample_boxes(sample: VADDataSample, size: tuple[int, int], n: int) -> Instan
         n (int): Frames of the video.
     """
     height, width = size
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, list[str], np.ndarray, list[str]]] = []
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, list[str], np.ndarray, list[str], list[str]]] = []
     found, true, best = sample.get('pred_detections'), sample.get('gt_regions'), sample.get('pred_regions')
     if found is not None:
         corners: np.ndarray = _array(found.boxes_xyxy).astype(np.float32).reshape(-1, 4)
         corners[:, 2:] += 1  # there, the last pixels belong to the box
         frames = _array(found.frame_inds).astype(np.int64)
         blank = [''] * len(frames)
-        labels, why = found.get('labels', blank), found.get('reasons', blank)
+        labels, why, near = (found.get(key, blank) for key in ('labels', 'reasons', 'examples'))
         if 'reasons' in found:  # every object is a detection: show the unusual ones
             unusual = [bool(text) for text in why]
             frames, corners = frames[unusual], corners[unusual]
-            labels, why = ([t for t, yes in zip(words, unusual, strict=True) if yes] for words in (labels, why))
+            labels, why, near = (
+                [text for text, yes in zip(words, unusual, strict=True) if yes] for words in (labels, why, near)
+            )
             found = InstanceData(scores=_array(found.scores)[unusual])
-        parts.append((frames, corners, _array(found.scores), labels, np.full(len(frames), -1), why))
+        parts.append((frames, corners, _array(found.scores), labels, np.full(len(frames), -1), why, near))
     elif best is not None and 'boxes_xyxyn' in best and true is not None and 'box_valid' in true:
         seen = np.asarray(sample.frame_inds, np.int64)
         scale = np.array([width, height, width, height], np.float32)
@@ -115,18 +117,20 @@ def sample_boxes(sample: VADDataSample, size: tuple[int, int], n: int) -> Instan
             corners = _array(best.boxes_xyxyn[region])[shown] * scale
             text, track = [str(true.captions[region])] * len(shown), np.full(len(shown), region)
             none = [''] * len(shown)
-            parts.append((seen[shown], corners, _array(best.box_scores[region])[shown], text, track, none))
+            parts.append((seen[shown], corners, _array(best.box_scores[region])[shown], text, track, none, none))
     if not parts:
         return None
-    all_frames, all_corners, scores, texts, tracks, whys = zip(*parts, strict=True)
+    all_frames, all_corners, scores, texts, tracks, whys, nears = zip(*parts, strict=True)
     keep = np.concatenate(all_frames) < n
     boxes = InstanceData()
     boxes.frame_inds = np.concatenate(all_frames)[keep]
     boxes.boxes_xyxy = np.concatenate(all_corners)[keep].astype(np.float32)
     boxes.scores = np.concatenate(scores)[keep].astype(np.float32)
     boxes.track_ids = np.concatenate(tracks)[keep].astype(np.int64)
-    for name, lists in (('labels', texts), ('reasons', whys)):
+    for name, lists in (('labels', texts), ('reasons', whys), ('examples', nears)):
         words = [text for part in lists for text in part]
+        if name == 'examples' and not any(words):
+            continue
         setattr(boxes, name, [text for text, kept in zip(words, keep.tolist(), strict=True) if kept])
     return boxes
 

@@ -19,6 +19,7 @@ from vadlab.utils.folder_content import folder_content
 from vadlab.utils.json_file import read_json, shape_fault, write_json
 from vadlab.utils.natural_order import natural_sorted
 
+from .example_pictures import write_examples
 from .file_names import safe_name
 from .page_data import index_entry, page_data, readable
 from .templates import write_assets, write_page
@@ -123,6 +124,7 @@ class VideoReport:
             'why': media.get('why', ''),
             'how': media.get('how', ''),
             'thumbs': media.get('thumbs', []),
+            'examples': media.get('examples', {}),
             'thumb_folder': f'../thumbs/{slug}',
         }
         write_page(
@@ -187,6 +189,7 @@ class VideoReport:
             quick = result.path if media['how'] == 'copied' else str(target)
             media['strip_frames'] = write_thumbnails(quick, thumbs, folder, folder / 'strip.jpg', len(result.scores))
             media['thumbs'] = thumbs
+            media['examples'] = write_examples(result, thumbs, folder)
             media['strip'] = f'thumbs/{slug}/strip.jpg'
         except (DataError, MissingFileError) as error:
             print_log(f'The page of {result.name} shows no video: {error}', 'current', logging.WARNING)

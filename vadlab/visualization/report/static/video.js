@@ -137,7 +137,7 @@
   function named(event) {
     const same = data.events.find((other) => event.start <= other.peak && other.peak < event.end && other.peak === event.peak)
       || data.events.find((other) => other.start < event.end && event.start < other.end);
-    if (same) return {...event, label: same.label, reason: same.reason};
+    if (same) return {...event, label: same.label, reason: same.reason, example: same.peak};
     return {...event, label: classAt(event.peak), reason: ''};
   }
 
@@ -203,6 +203,14 @@
     if (data.truth) {
       const hit = data.truth.some(([start, end]) => event.start < end && start < event.end);
       words.append(element('span', hit ? 'tag good' : 'tag bad', hit ? 'overlaps truth' : 'outside truth'));
+    }
+    const told = (data.video.examples || {})[event.example];
+    if (told) {
+      const picture = element('img', 'example');
+      picture.src = data.video.thumb_folder + '/example_' + event.example + '.jpg';
+      picture.alt = picture.title = told;
+      picture.loading = 'lazy';
+      words.append(picture, element('span', 'muted small', 'this object | nearest normal'));
     }
     jump.append(thumbnail(event), words);
     jump.setAttribute('aria-label', 'Jump to event ' + (i + 1) + (event.label ? ', ' + event.label : '') + ', ' + what + ', score ' + number(event.score));
