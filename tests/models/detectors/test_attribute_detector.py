@@ -173,13 +173,6 @@ def test_a_thread_that_fails_raises_here(tmp_path):
         detector(threads=2).stream.extract(str(tmp_path / 'a'))
 
 
-def test_a_folder_that_lacks_a_frame_is_refused_since_its_motion_is_no_speed(tmp_path):
-    write_frames(tmp_path / 'a', 6)
-    (tmp_path / 'a' / '003.jpg').unlink()
-    with pytest.raises(DataError, match='after frame 2 comes frame 4. Copy the missing frames'):
-        detector().stream.read(str(tmp_path / 'a'))
-
-
 def test_large_videos_are_measured_smaller_and_boxes_are_in_their_pixels(clips):
     slow = dict(type='MotionBlobs', min_speed=0.3, min_area=8)  # pixels are twice as large
     full, half = (detector(objects=slow, max_side=side).stream.extract(clips[0][0]) for side in (None, WIDTH // 2))

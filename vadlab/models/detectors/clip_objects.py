@@ -15,9 +15,7 @@ import cv2
 import numpy as np
 from mmengine.logging import MMLogger
 
-from vadlab.datasets.formats.one_class_layouts import check_frame_numbers
 from vadlab.datasets.video import index_video
-from vadlab.datasets.video.frame_folder import is_frame
 from vadlab.datasets.video.pyav_reader import stream_pyav
 from vadlab.utils.atomic import atomic_path
 from vadlab.utils.errors import ConfigError, DataError
@@ -188,15 +186,7 @@ class ObjectStream:
         return found
 
     def extract(self, path: str) -> ClipObjects:
-        """Find the objects of a video and measure them, without the cache.
-
-        Raises:
-            DataError: A folder of frames lacks some, see
-                :func:`~vadlab.datasets.formats.one_class_layouts.check_frame_numbers`.
-            DamagedVideoError, MissingFileError: It cannot be read.
-        """
-        if os.path.isdir(path):
-            check_frame_numbers(Path(path), filter(is_frame, os.listdir(path)))
+        """Find the objects of a video and measure them, without the cache."""
         index = index_video(path)
         size = (index.height, index.width)
         scale = min(1.0, (self.max_side or max(size)) / max(size))
