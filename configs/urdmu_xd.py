@@ -1,5 +1,6 @@
 # UR-DMU on XD-Violence: I3D features (RGB) of five crops, the training of https://github.com/henrryzh1/UR-DMU.
 #   python tools/train.py configs/urdmu_xd.py
+#   python tools/train.py configs/urdmu_xd.py --cfg-options audio_dir=vggish-features audio_dim=128    (with sound)
 #   python tools/test.py configs/urdmu_xd.py xd_trans_2022.pkl      (their checkpoint)
 # The authors tested every 10 iterations and kept the best by AP on the test videos: their 81.66 was selected on the
 # test set.
@@ -27,4 +28,4 @@ max_epochs = 19  # 3,040 iterations; theirs 3,000
 lr = 1e-4
 weight_decay = 5e-5
 
-model = dict(feature_dim=feature_dim)
+model = dict(feature_dim=feature_dim + _base_.audio_dim)

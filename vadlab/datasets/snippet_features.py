@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger
 from ..registry import DATASETS
 from ..utils.errors import ConfigError, DataError
 from .annotated_dataset import AnnotatedDataset
+from .formats.audio_features import find_audio
 from .formats.class_names import UCF_CRIME_CLASSES, check_class_names
 from .formats.feature_files import FeatureShape, read_feature_shape
 from .formats.feature_index import FeatureVideo, gather_videos, index_features
@@ -47,11 +48,16 @@ class SnippetFeatures(AnnotatedDataset):
     floor((N-1)/16); any other T is an error. A ``frames_file`` in which every count is a multiple of ``snippet_len``
     was rounded down, so T may be one more.
 
+    With ``audio_dir``, the features of each video's sound are joined to those of its pictures (``LoadFeatures``): one
+    file per video, ``NAME__vggish.npy`` of shape (T, A) as for XD-Violence, is used for all crops. If picture and sound
+    have different numbers of snippets, at most one apart, the longer of them loses its last one.
+
     A sample before its transforms is a dict with ``video_id``, ``feature_paths`` (one path per crop), ``crop_columns``
     (per crop the column in a file of all crops, or None), ``crop_inds`` (their numbers), ``num_snippets`` (T),
     ``snippet_len``, ``total_frames`` (N), ``length_known`` (whether N is the video's own), ``class_name``, ``label``,
     ``class_labels`` (indices of all classes), ``num_classes``, ``intervals`` (int64, half-open, shape (K, 2)),
-    ``class_intervals`` (class index, or -1 if unknown; start, end) and ``sample_idx``. Annotations are checked by
+    ``class_intervals`` (class index, or -1 if unknown; start, end) and ``sample_idx``; with ``audio_dir`` also
+    ``audio_path`` (None if the video has no sound) and ``audio_dim``. Annotations are checked by
     :func:`~vadlab.datasets.temporal_truth.match_truth`.
 
     Args:
@@ -70,7 +76,11 @@ class SnippetFeatures(AnnotatedDataset):
         crops: ``all``: all crops of a video are one sample; ``separate``: one sample per crop; a number: only that
             crop.
         snippet_len: Frames per snippet.
-        feature_dim: D that the model expects; None accepts any D that is the same in all files.
+        feature_dim: D that the model expects of the pictures; None accepts any D that is the same in all files.
+        audio_dir: Folder with the features of sound, below ``data_root`` or absolute; None for pictures alone.
+        audio_dim: Channels A of these features, 128 for VGGish; needed with ``audio_dir``.
+        audio_missing: Videos without a file of sound: ``error``, or ``mask``: their features of sound are zeros, and a
+            warning counts them.
         label_from: Source of labels, see :func:`~vadlab.datasets.formats.feature_labels.find_label`.
         crop_separator: Between name and crop: ``auto``, ``__``, ``_`` or None, see
             :func:`~vadlab.datasets.formats.feature_lists.crop_separator_of`.
@@ -105,6 +115,9 @@ class SnippetFeatures(AnnotatedDataset):
         crops: str | int = 'all',
         snippet_len: int = 16,
         feature_dim: int | None = None,
+        audio_dir: str | None = None,
+        audio_dim: int = 0,
+        audio_missing: str = 'error',
         label_from: str = 'auto',
         crop_separator: str | None = 'auto',
         length_tolerance: int = 0,
@@ -116,6 +129,7 @@ class SnippetFeatures(AnnotatedDataset):
             ('interval_mode', interval_mode, INTERVAL_MODES),
             ('label_from', label_from, LABEL_SOURCES),
             ('crop_separator', crop_separator, CROP_SEPARATORS),
+            ('audio_missing', audio_missing, ('error', 'mask')),
         ):
             if value not in known:
                 raise ConfigError(f'SnippetFeatures: {option} is {value!r}; choose one of {", ".join(map(str, known))}')
@@ -123,6 +137,11 @@ class SnippetFeatures(AnnotatedDataset):
             raise ConfigError(f"SnippetFeatures: crops is {crops!r}; choose 'all', 'separate' or a crop's number")
         if not isinstance(snippet_len, int) or snippet_len < 1:
             raise ConfigError(f'SnippetFeatures: snippet_len must be a whole number >= 1, not {snippet_len!r}')
+        if bool(audio_dir) != (isinstance(audio_dim, int) and audio_dim > 0):
+            raise ConfigError(
+                f'SnippetFeatures: audio_dir is {audio_dir!r} and audio_dim {audio_dim!r}; features of sound need '
+                'both, the folder and their channels (128 for VGGish), and without sound they are None and 0'
+            )
         #: Warnings for the log and ``tools/verify.py``; filled when the list is read.
         self.notes: list[str] = []
         self._truth_is_folder = False
@@ -134,6 +153,10 @@ class SnippetFeatures(AnnotatedDataset):
         self.crops = crops
         self.snippet_len = snippet_len
         self.feature_dim = feature_dim
+        self.audio_dir = audio_dir
+        self.audio_dim = audio_dim
+        self.audio_missing = audio_missing
+        self._silent: list[str] = []
         self.label_from = label_from
         self.crop_separator = crop_separator
         self.length_tolerance = length_tolerance
@@ -177,7 +200,8 @@ class SnippetFeatures(AnnotatedDataset):
         entries, layout, index = self._entries(source)
         videos = gather_videos(entries, index, self.crop_separator, problems)
         labels = self._labels(videos, problems)
-        shapes = self._shapes(videos, problems)
+        of_pictures = self._shapes(videos, problems)
+        shapes, audio = self._join_audio(videos, of_pictures, problems)
         annotations, counts = self._annotations()
         paths = self._video_paths(videos)
         counts |= self._frame_counts(videos, paths, problems)
@@ -196,9 +220,11 @@ class SnippetFeatures(AnnotatedDataset):
             sample = self._sample(video, labels[video.video_id], shapes[video.video_id], truth, counts)
             if video.video_id in paths:
                 sample['video_path'] = paths[video.video_id]
+            if self.audio_dir:
+                sample |= dict(audio_path=audio.get(video.video_id), audio_dim=self.audio_dim)
             data_list += self._choose_crops(sample, problems)
         self._check_alike(data_list, shapes, problems)
-        self._check_lengths(shapes, counts, problems)
+        self._check_lengths(of_pictures, counts, problems)
         problems.raise_if_any(source, _ADVICE)
         self._report(data_list, f'{source} ({layout})', annotations)
         return data_list
@@ -233,9 +259,7 @@ class SnippetFeatures(AnnotatedDataset):
         """Shape of each video's features, if its crops agree."""
         paths = [path for video in videos for path in video.files.values()]
 
-        with ThreadPoolExecutor(_THREADS) as pool:
-            parts = pool.map(_look_at, (paths[i : i + 64] for i in range(0, len(paths), 64)))
-            found = {path: look for part in parts for path, look in part.items()}
+        found = dict(zip(paths, _look_in_threads(paths), strict=True))
         shapes = {}
         for video in videos:
             of_crops = {crop: found[path][0] for crop, path in video.files.items()}
@@ -249,6 +273,55 @@ class SnippetFeatures(AnnotatedDataset):
             elif len(good) == len(of_crops):
                 shapes[video.video_id] = next(iter(good.values()))
         return shapes
+
+    def _join_audio(
+        self, videos: list[FeatureVideo], shapes: dict[str, FeatureShape], problems: ProblemList
+    ) -> tuple[dict[str, FeatureShape], dict[str, str]]:
+        """Shapes with the snippets that pictures and sound have in common, and the file of each video's sound."""
+        if not self.audio_dir:
+            return shapes, {}
+        self._silent = []
+        index = index_features(self._locate(self.audio_dir, 'audio_dir'), 'audio_dir')
+        files = {}
+        for video_id, found in find_audio([video.video_id for video in videos], index).items():
+            if len(found) > 1:
+                problems.note(
+                    'videos have several files of sound; name their folder by audio_dir',
+                    f'{video_id}: {", ".join(os.path.relpath(path, index.root) for path in found)}',
+                )
+            elif found:
+                files[video_id] = found[0]
+            elif self.audio_missing == 'mask':
+                self._silent.append(video_id)
+            else:
+                problems.note(
+                    f"of {len(videos)} videos have no features of sound below {index.root} (audio_missing='mask' sets "
+                    'them to zero)',
+                    f'{video_id}__vggish.npy',
+                    missing=True,
+                )
+        looks = dict(zip(files, _look_in_threads(list(files.values())), strict=True))
+        joined = dict(shapes)
+        for video_id, (audio, problem) in looks.items():
+            if audio is None:
+                problems.note('files of sound cannot be used', f'{files[video_id]} {problem}')
+                continue
+            if audio.num_crops is not None or audio.feature_dim != self.audio_dim:
+                shape = tuple(n for n in audio if n is not None)
+                problems.note(
+                    f'files of sound are not of shape (snippets, audio_dim={self.audio_dim})',
+                    f'{files[video_id]} {shape}',
+                )
+            if video_id not in shapes:
+                continue
+            pictures = shapes[video_id]
+            if abs(audio.num_snippets - pictures.num_snippets) > 1:
+                problems.note(
+                    'videos have sound of another length than their pictures',
+                    f'{video_id}: {audio.num_snippets} and {pictures.num_snippets} snippets',
+                )
+            joined[video_id] = pictures._replace(num_snippets=min(audio.num_snippets, pictures.num_snippets))
+        return joined, files
 
     def _annotations(self) -> tuple[dict[str, TemporalAnnotation], dict[str, int]]:
         """Anomalous intervals by video, and frame counts if the annotation has them."""
@@ -372,6 +445,11 @@ class SnippetFeatures(AnnotatedDataset):
                 f'{len(others)} of {len(videos)} videos have other numbers of crops than the {usual} of most (first: '
                 f'{others[0]} has {of_videos[others[0]]})'
             )
+        if self._silent:
+            self.notes.append(
+                f'{len(self._silent)} of {len(videos)} videos have no features of sound, which are zeros (first: '
+                f'{self._silent[0]})'
+            )
         if self.test_mode and not self.temporal_ann_file and n_normal < len(data_list):
             self.notes.append('without temporal_ann_file no frame counts as anomalous')
         # A folder of masks covers both splits, a temporal list only the test videos.
@@ -385,12 +463,18 @@ class SnippetFeatures(AnnotatedDataset):
             logger.warning(f'SnippetFeatures: {source}: {note}')
 
 
-def _look_at(paths: list[str]) -> dict[str, tuple[FeatureShape | None, str]]:
-    """Shape of each file, or its problem."""
-    found: dict[str, tuple[FeatureShape | None, str]] = {}
+def _look_in_threads(paths: list[str]) -> list[tuple[FeatureShape | None, str]]:
+    """Shape of each file, or its problem, in the order of the paths."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        parts = pool.map(_look_at, (paths[i : i + 64] for i in range(0, len(paths), 64)))
+        return [look for part in parts for look in part]
+
+
+def _look_at(paths: list[str]) -> list[tuple[FeatureShape | None, str]]:
+    found: list[tuple[FeatureShape | None, str]] = []
     for path in paths:
         try:
-            found[path] = read_feature_shape(path), ''
+            found.append((read_feature_shape(path), ''))
         except DataError as error:
-            found[path] = None, str(error)
+            found.append((None, str(error)))
     return found

@@ -21,6 +21,8 @@ class VADDataSample(BaseDataElement):
         class_name (str | None): Name of the anomaly class, several as XD-Violence writes them (``B2-G-0``); None if
             it is unknown.
         feature_paths (list[str]): The feature file of each crop.
+        audio_path (str | None): The file with the features of the sound, only if a data set reads such features; None
+            if this video has none.
         crop_inds (list[int]): The number of each crop.
         num_snippets (int): Snippets in ``inputs`` that are real, after resampling; the others are padding.
         snippet_len (int): Frames per snippet, mostly 16.

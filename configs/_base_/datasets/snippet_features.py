@@ -21,6 +21,9 @@ classes = ('Normal', 'Anomaly')
 
 snippet_len = 16  # frames
 feature_dim = 512
+audio_dir = None  # folder of features of sound, NAME__vggish.npy, which are joined to those of pictures
+audio_dim = 0  # their channels, 128 for VGGish; the model's feature_dim is the sum of both
+audio_missing = 'error'  # videos without sound: 'mask' sets it to zero, and a warning counts them
 feature_config = 'vadlab::features_clip_vit_b16.py'  # tools/infer.py extracts features of raw videos by it
 crops = 'separate'  # in training: all (one sample), separate (one sample per crop), or the number of a crop
 test_crops = 'all'  # scores are averaged over the crops that the list names
@@ -51,6 +54,9 @@ features = dict(
     classes=classes,
     snippet_len=snippet_len,
     feature_dim=feature_dim,
+    audio_dir=audio_dir,
+    audio_dim=audio_dim,
+    audio_missing=audio_missing,
     label_from=label_from,
 )
 test_features = dict(

@@ -12,22 +12,24 @@ _SCALE = 1.5  # largest allowed ratio of the norms of training and test features
 
 def check_features(splits: list[SplitUnderTest], context: CheckContext) -> None:
     """Read all features; compare the scale of the splits; compare intervals with the lengths of their videos."""
-    paths = sorted({path for split in splits for sample in split.samples for path in sample['feature_paths']})
+    paths = sorted({path for split in splits for path in (*_pictures(split), *_sound(split))})
     results = _look_at_files(paths, context)
     scales = {}
     for split in splits:
         check = f'{split.name} features'
-        used = dict.fromkeys(path for sample in split.samples for path in sample['feature_paths'])
+        pictures, sound = _pictures(split), _sound(split)
+        used = pictures | sound
         bad = [results[path]['error'] for path in used if 'error' in results[path]]
         good = {path: results[path] for path in used if 'error' not in results[path]}
         if bad:
             text = '; '.join(bad[:3]) + ('; ...' if len(bad) > 3 else '')
             context.report.fail(check, f'{len(bad)} of {len(used)} files cannot be used: {text}')
         if good:
-            norms = [result['norm'] for result in good.values() if result['norm']]
+            norms = [result['norm'] for path, result in good.items() if result['norm'] and path in pictures]
             scales[split.name] = float(np.mean(norms)) if norms else 0.0
             total = sum(result['snippets'] for result in good.values())
-            text = f'{len(good)} files, {total:,} snippets, finite; mean norm {scales[split.name]:.3g}'
+            of_sound = f', {sum(path in sound for path in good)} of them of sound' if sound else ''
+            text = f'{len(good)} files{of_sound}, {total:,} snippets, finite; mean norm {scales[split.name]:.3g}'
             context.report.passed(check, text)
         empty = [path for path, result in good.items() if result['zeros']]
         if empty:
@@ -35,6 +37,14 @@ def check_features(splits: list[SplitUnderTest], context: CheckContext) -> None:
             context.report.warn(check, f'{total} snippets of {len(empty)} files are all zeros: {names(empty)}')
         _check_lengths(split, context)
     _check_scales(scales, context)
+
+
+def _pictures(split: SplitUnderTest) -> dict[str, None]:
+    return dict.fromkeys(path for sample in split.samples for path in sample['feature_paths'])
+
+
+def _sound(split: SplitUnderTest) -> dict[str, None]:
+    return dict.fromkeys(sample['audio_path'] for sample in split.samples if sample.get('audio_path'))
 
 
 def _check_lengths(split: SplitUnderTest, context: CheckContext) -> None:

@@ -50,7 +50,8 @@ class SnippetScorer:
         fps (float): Frame rate of folders of frames.
 
     Raises:
-        ConfigError: No feature config is known, or it makes features of another size than the method takes.
+        ConfigError: No feature config is known, it makes features of another size than the method takes, or the method
+            takes features of sound.
     """
 
     def __init__(
@@ -66,6 +67,11 @@ class SnippetScorer:
         fps: float = 25.0,
     ) -> None:
         name = type(model).__name__
+        if config.get('audio_dir'):
+            raise ConfigError(
+                f'{name} takes features of sound (audio_dir), which VADLab does not extract from videos. Extract them '
+                'with the VGGish of your choice and score the files: python tools/test.py CONFIG CHECKPOINT'
+            )
         path = feature_config or config.get('feature_config')
         if not path:
             raise ConfigError(

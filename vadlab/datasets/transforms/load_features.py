@@ -1,6 +1,8 @@
+import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
+from ...utils.errors import DataError
 from ..formats.feature_files import open_features
 
 
@@ -8,9 +10,15 @@ from ..formats.feature_files import open_features
 class LoadFeatures(BaseTransform):
     """Map the feature files of a video into memory; only what later steps use is read.
 
-    Required keys: feature_paths, crop_columns
+    Features of sound are joined to those of each crop: T is then ``num_snippets``, and the arrays are in memory.
 
-    Added keys: features (list of C arrays, one per crop, of shape (T, D), float16 or float32, read-only)
+    Required keys: feature_paths, crop_columns; optional: audio_path (None: the sound is missing, zeros), audio_dim (A),
+    num_snippets (needed with audio_path)
+
+    Added keys: features (list of C arrays, one per crop, of shape (T, D), with sound (T, D + A), float16 or float32)
+
+    Raises:
+        DataError: A file was removed or damaged after the data set was read, or features of sound are not finite.
     """
 
     def transform(self, results: dict) -> dict:
@@ -19,7 +27,22 @@ class LoadFeatures(BaseTransform):
             files[path] if column is None else files[path][:, column]
             for path, column in zip(results['feature_paths'], results['crop_columns'], strict=True)
         ]
+        if 'audio_path' in results:
+            num = results['num_snippets']
+            audio = self._audio(results, num)
+            results['features'] = [np.concatenate([crop[:num], audio], axis=1) for crop in results['features']]
         return results
+
+    @staticmethod
+    def _audio(results: dict, num: int) -> np.ndarray:
+        """Features of sound, shape (num, A)."""
+        path = results['audio_path']
+        if path is None:
+            return np.zeros((num, results['audio_dim']), results['features'][0].dtype)
+        audio = open_features(path)[:num]
+        if not np.isfinite(audio).all():
+            raise DataError(f'{results["video_id"]}: NaN or infinite features of sound in {path}. Extract them again')
+        return audio
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'

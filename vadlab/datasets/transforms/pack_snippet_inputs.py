@@ -10,6 +10,7 @@ _META_KEYS = (
     'video_id',
     'video_path',
     'feature_paths',
+    'audio_path',
     'crop_inds',
     'snippet_len',
     'total_frames',

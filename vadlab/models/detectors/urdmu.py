@@ -1,6 +1,5 @@
-# Shapes: b videos (or videos x crops), c crops, t snippets, d feature channels, e embedding channels, h heads of f
-# channels, k memory slots, n pairs of a normal and an abnormal video.
-import math
+# Shapes: b videos (or videos x crops), c crops, t snippets, d feature channels, e embedding channels, k memory
+# slots, n pairs of a normal and an abnormal video.
 from typing import ClassVar
 
 import torch
@@ -10,11 +9,10 @@ from torch import Tensor, nn
 from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample
 
+from ..layers.global_local_block import GlobalLocalBlock
 from ..layers.top_snippets import top_snippets
 from ..losses.probability_bce import probability_bce
 from .snippet_detector import SnippetDetector
-
-ROWS, REACH = 1024, 64  # snippets per part and neighbours, in the local attention of long videos
 
 
 @MODELS.register_module()
@@ -232,68 +230,6 @@ class MemoryUnit(nn.Module):
         slots, dim = self.slots.shape
         like_btk = (x_bte @ self.slots.T * dim**-0.5).sigmoid()
         return like_btk.topk(slots // 16 + 1, dim=-1).values.mean(-1), like_btk @ self.slots
-
-
-class GlobalLocalBlock(nn.Module):
-    """Pre-norm transformer layer with global attention by content and local attention by distance.
-
-    Args:
-        dim (int): Channels e.
-        heads (int): Heads h.
-        head_dim (int): Channels f of a head.
-        mlp_dim (int): Hidden channels of the MLP.
-        dropout (float): Dropout rate, 0..1.
-    """
-
-    def __init__(self, dim: int, heads: int, head_dim: int, mlp_dim: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm1 = nn.LayerNorm(dim)
-        # Query, key and value of the global attention, and the value of the local one, whose weights are fixed.
-        self.qkvl = nn.Linear(dim, 4 * heads * head_dim, bias=False)
-        self.out = nn.Linear(2 * heads * head_dim, dim)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential(
-            nn.Linear(dim, mlp_dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(mlp_dim, dim), nn.Dropout(dropout)
-        )
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x_bte: Tensor, mask_bt: Tensor) -> Tensor:
-        """Run the layer, shape (b, t, e) to (b, t, e); real snippets attend only to real ones."""
-        x_bte = x_bte + self.dropout(self.out(self._attend(self.norm1(x_bte), mask_bt)))
-        return x_bte + self.mlp(self.norm2(x_bte))
-
-    def _attend(self, x_bte: Tensor, mask_bt: Tensor) -> Tensor:
-        query, key, value, local = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkvl(x_bte).chunk(4, dim=-1)
-        )
-        by_content = F.scaled_dot_product_attention(query, key, value, attn_mask=mask_bt[:, None, None])
-        real_bt1 = mask_bt[..., None].to(local.dtype)
-        # Dividing column j of the weights by its sum is the same as dividing value j. The weights are symmetric.
-        by_distance = sum_nearby(local * (real_bt1 / sum_nearby(real_bt1))[:, None])
-        return torch.cat([by_content, by_distance], dim=-1).transpose(1, 2).flatten(2)
-
-
-def sum_nearby(values: Tensor) -> Tensor:
-    """For each snippet i, the sum over all j of exp(-|i - j| / e) times the value of j.
-
-    Computed in parts of 1024 snippets. In longer videos, snippets more than 64 away from a part are skipped, since
-    their weights are below 1e-10. So memory grows linearly with the length.
-
-    Args:
-        values (Tensor): Values, shape (..., t, channels).
-
-    Returns:
-        Tensor: Sums, same shape.
-    """
-    length = values.shape[-2]
-    steps = torch.arange(length, device=values.device, dtype=torch.float32)
-    sums = []
-    for start in range(0, length, ROWS):
-        seen = slice(max(start - REACH, 0), start + ROWS + REACH)
-        weights = (-(steps[start : start + ROWS, None] - steps[seen]).abs() / math.e).exp()
-        sums.append(weights.to(values.dtype) @ values[..., seen, :])
-    return torch.cat(sums, dim=-2)
 
 
 def _mean_over_crops(values: Tensor, crops: int) -> Tensor:
