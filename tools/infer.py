@@ -213,7 +213,12 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
         return tell_costs(inferencer, args.inputs)
     if args.boxes:
         inferencer.box_finder()  # fail before scoring if the method cannot find boxes
-    captioner = BoxCaptioner(args.captioner[0], args.captioner[1], args.device) if args.captioner else None
+    captioner = None
+    if args.captioner:
+        try:
+            captioner = BoxCaptioner(args.captioner[0], args.captioner[1], args.device)
+        except ConfigError as error:
+            raise ConfigError(f'--captioner {args.captioner[0]}: {error}') from error
     if args.heat_map:
         inferencer.localizer()
     if given is not None:

@@ -210,6 +210,26 @@ def test_a_snippet_method_scores_raw_videos_by_the_features_of_its_config(infer,
     assert sorted(path.stat().st_mtime_ns for path in (tmp_path / 'cache').rglob('*.npy')) == made
 
 
+@pytest.mark.parametrize(('name', 'refuses'), [('urdmu_demo', True), ('vadclip_demo', False)])
+def test_a_video_that_is_too_long_for_attention_over_all_snippets_is_refused(
+    folder, tmp_path, monkeypatch, name, refuses
+):
+    from tests.tools.tiny_methods import ROOT
+    from vadlab.apis.inferencers.vad_inferencer import VADInferencer
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr('vadlab.apis.inferencers.snippet_scorer._MOST_SNIPPETS', 1)
+    register_all_modules()
+    config = load_config(f'configs/{name}.py')
+    torch.save({'state_dict': MODELS.build(config.model).state_dict()}, tmp_path / 'w.pth')
+    video = write_video(tmp_path / 'a.mp4', frames=40)
+    (result,) = VADInferencer(config, tmp_path / 'w.pth', feature_cache=tmp_path / 'cache')(video)
+    if refuses:
+        assert 'a.mp4: 2 snippets. In URDMU each of them attends to all others, so at most 1' in result.error
+    else:
+        assert result.error is None
+
+
 def test_zero_shot_logs_nothing(folder, tmp_path, monkeypatch, capfd):
     from tests.tools.tiny_methods import ROOT
     from vadlab.apis.inferencers.vad_inferencer import VADInferencer
@@ -233,7 +253,7 @@ def test_sampling_is_refused_where_it_has_no_meaning(tmp_path, monkeypatch):
         load_model('configs/mil_demo.py', tmp_path / 'mil.pth', sampling=8)
     with pytest.raises(
         ConfigError,
-        match='MILRanking does not compare videos with texts .* FGCLIP, FGCLIP2, VLMDetector, VadCLIP, ZeroShotCLIP',
+        match='MILRanking does not compare videos with texts .* VadCLIP, ZeroShotCLIP',
     ):
         load_model('configs/mil_demo.py', tmp_path / 'mil.pth').use_prompts(['a fire'])
     other = tmp_path / 'other.py'

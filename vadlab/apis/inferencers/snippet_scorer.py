@@ -30,6 +30,7 @@ from .video_inputs import VideoSource
 #: Default folder of features, one subfolder per recipe.
 FEATURE_CACHE = Path('work_dirs/inference_features')
 _AT_ONCE = 8  # videos whose features are extracted together
+_MOST_SNIPPETS = 65_536  # of a video, for methods whose time grows with the square of this number
 
 
 class SnippetScorer:
@@ -144,6 +145,11 @@ class SnippetScorer:
         note = read_marker(self.folder, item.name) or {}
         index = index_video(source.path, remember=False, count=False)
         total, plan = int(note['total_frames']), self.extraction.plan
+        if self.model.attends_to_all and int(note['snippets']) > _MOST_SNIPPETS:
+            raise DataError(
+                f'{source.path}: {note["snippets"]} snippets. In {type(self.model).__name__} each of them attends to '
+                f'all others, so at most {_MOST_SNIPPETS} are scored. Cut the video into parts.'
+            )
         crops = self.extraction.crops.count
         results = dict(
             video_id=source.name,

@@ -71,6 +71,7 @@ class PEL4VAD(SnippetDetector):
         ConfigError: An argument is out of its range.
     """
 
+    attends_to_all = True
     public_layouts = ('yujiangpu20/PEL4VAD',)
 
     def __init__(

@@ -41,6 +41,8 @@ class SnippetDetector(BaseModel):
     public_rules: ClassVar[Mapping[str, Mapping[str, str | None]]] = {}
     #: Whether testing makes sense only with trained weights.
     needs_training = True
+    #: Whether every snippet attends to all others of its video, so that time grows with the square of the length.
+    attends_to_all = False
 
     def __init__(self, snippet_len: int = 16, data_preprocessor: dict | nn.Module | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type='SnippetDataPreprocessor'))

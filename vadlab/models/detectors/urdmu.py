@@ -61,6 +61,7 @@ class URDMU(SnippetDetector):
         data_preprocessor (dict | nn.Module | None): Config of the data preprocessor.
     """
 
+    attends_to_all = True
     public_layouts = ('https://github.com/henrryzh1/UR-DMU',)
     public_rules: ClassVar = {
         'Amemory.memory_block': {
