@@ -152,8 +152,8 @@ TASKS = {
 #: Methods with other data than most of their task.
 OTHER_DATA = {'MULDE': (SNIPPETS, _write_snippets)}
 INDEX = yaml.safe_load((ROOT / 'configs/model-index.yml').read_text(encoding='utf-8'))
-#: Registered methods that are fitted, without gradients and validation: tests/tools/test_fit.py.
-FITTED = {'AttributeDetector', 'ExemplarDetector'}
+#: Registered methods that are fitted, without gradients: tests/tools/test_fit.py and test_learn_questions.py.
+FITTED = {'AttributeDetector', 'ExemplarDetector', 'VERA'}
 #: Metrics that only these use, and those of methods that ask a model: tests/tools/test_ask_vlm.py.
 FITTED_METRICS = {'OneClassMetric', 'PixelLevelMetric', 'AnswerMetric'}
 #: Experiment: the entry of a method of the index that has something to train.

@@ -42,6 +42,7 @@ class VideoFiles(AnnotatedDataset):
         interval_mode: Meaning of its numbers: ``half_open``, ``inclusive`` or ``matlab``.
         label_from: Source of the classes, see :func:`~vadlab.datasets.formats.feature_labels.find_label`.
         classes: Class names; Normal comes first.
+        without: List of anomalous intervals whose videos are left out, for a folder with training and test videos.
         every: Hold out every so many-th video of both kinds, normal and anomalous; None for none.
         part: ``all``; ``kept`` or ``held_out`` with ``every``, for two disjoint parts of one list.
         indices: Use only these samples, or, for an integer, the first ones.
@@ -67,6 +68,7 @@ class VideoFiles(AnnotatedDataset):
         interval_mode: str = 'half_open',
         label_from: str = 'auto',
         classes: Sequence[str] = UCF_CRIME_CLASSES,
+        without: str | None = None,
         every: int | None = None,
         part: str = 'all',
         indices: int | list[int] | None = None,
@@ -84,6 +86,7 @@ class VideoFiles(AnnotatedDataset):
         self.temporal_ann_file = temporal_ann_file or ''
         self.interval_mode = interval_mode
         self.label_from = label_from
+        self.without = without
         self.every, self.part = every, part
         self.notes: list[str] = []
         super().__init__(
@@ -115,6 +118,9 @@ class VideoFiles(AnnotatedDataset):
             entries = self._entries(source)
         else:
             entries = {name: ListEntry(name, None) for name in temporal}
+        if self.without:
+            left_out = read_temporal_annotations(self._locate(self.without, 'without', os.path.isfile))
+            entries = {name: entry for name, entry in entries.items() if name not in left_out}
         paths = dict(zip(entries, self._paths(source, entries), strict=True))
         labels: dict[str, VideoLabel | None] = {}
         for name, entry in entries.items():

@@ -1,9 +1,18 @@
 """Events and calibration; expected values by hand, and by an independent loop."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from mmengine.structures import InstanceData
 
-from vadlab.evaluation.functional.events import calibrate, explain_events, find_events, highest_rate
+from vadlab.evaluation.functional.events import (
+    calibrate,
+    explain_by_answers,
+    explain_events,
+    find_events,
+    highest_rate,
+)
 from vadlab.structures.video_result import Event, Thresholds
 from vadlab.utils.errors import ConfigError, DataError
 
@@ -134,3 +143,19 @@ def test_values_out_of_range_are_an_error(how, error, message):
 def test_no_footage_is_an_error():
     with pytest.raises(DataError, match='there is no footage'):
         calibrate([np.zeros(0)], [np.zeros(0)], [0.0], 1)
+
+
+def test_answers_explain_events_by_the_highest_window_that_overlaps():
+    """By hand: of windows with equal scores, the one nearest to the peak; windows without an answer do not count."""
+    answers = InstanceData(
+        starts=np.array([0, 4, 8, 12]),
+        ends=np.array([4, 8, 12, 16]),
+        scores=np.array([0.9, 0.7, 0.7, -1.0], np.float32),
+        labels=['A', 'B', '', 'D'],
+        reasons=['a', 'b', 'c', 'd'],
+    )
+    first = Event(5, 12, 10, 0.5, 1.2, 1.0, 0.7)
+    second = Event(13, 15, 14, 1.3, 1.5, 1.4, 0.8)
+    explained = explain_by_answers((first, second), answers)
+    assert [(event.label, event.reason) for event in explained] == [(None, 'c'), (None, '')]
+    assert explain_by_answers((replace(first, peak=6),), answers)[0].label == 'B'
