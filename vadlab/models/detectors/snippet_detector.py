@@ -75,8 +75,9 @@ class SnippetDetector(BaseModel):
 
         Returns:
             dict[str, Tensor]: ``scores``, probabilities, shape (B, T); optional ``logits``, the scores before the
-            sigmoid, which do not saturate, shape (B, T); optional ``class_scores``, probabilities with Normal at index
-            0, shape (B, T, K).
+            sigmoid, which do not saturate, shape (B, T); optional ``odds``, unbounded scores of at least 0, shape
+            (B, T), of methods without probabilities: their mean over crops x gives the score x / (1 + x), which ranks
+            as x does; optional ``class_scores``, probabilities with Normal at index 0, shape (B, T, K).
         """
         raise NotImplementedError
 
@@ -203,8 +204,12 @@ class SnippetDetector(BaseModel):
         if 'margins' in out:  # the name of logits in version 0.1
             out = {**out, 'logits': out['margins']}
         folded = {name: value.float().unflatten(0, (len(data_samples), -1)) for name, value in out.items()}
-        scores_bt = folded['scores'].mean(1)
-        logits_bt = _mean_logit(folded['logits']) if 'logits' in folded else safe_logit(scores_bt)
+        if 'odds' in folded:
+            logits_bt = folded['odds'].mean(1).clamp_min(torch.finfo(torch.float32).tiny).log()
+            scores_bt = logits_bt.sigmoid()
+        else:
+            scores_bt = folded['scores'].mean(1)
+            logits_bt = _mean_logit(folded['logits']) if 'logits' in folded else safe_logit(scores_bt)
         classes_btk = folded['class_scores'].mean(1) if 'class_scores' in folded else None
         for i, sample in enumerate(data_samples):
             num, repeats = int(sample.num_snippets), int(sample.get('snippet_len', self.snippet_len))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample
 
+from ..checkpoints.global_local_layout import GLOBAL_LOCAL_RULES
 from ..layers.global_local_block import GlobalLocalBlock
 from ..layers.top_snippets import top_snippets
 from ..losses.probability_bce import probability_bce
@@ -65,12 +66,7 @@ class URDMU(SnippetDetector):
     public_layouts = ('https://github.com/henrryzh1/UR-DMU',)
     public_rules: ClassVar = {
         'Amemory.memory_block': {
-            r'embedding\.conv_1\.0': 'embedding',
-            r'selfatt\.layers\.(\d+)\.0\.norm': r'blocks.\1.norm1',
-            r'selfatt\.layers\.(\d+)\.0\.fn\.to_qkv': r'blocks.\1.qkvl',
-            r'selfatt\.layers\.(\d+)\.0\.fn\.to_out\.0': r'blocks.\1.out',
-            r'selfatt\.layers\.(\d+)\.1\.norm': r'blocks.\1.norm2',
-            r'selfatt\.layers\.(\d+)\.1\.fn\.net\.(\d)': r'blocks.\1.mlp.\2',
+            **GLOBAL_LOCAL_RULES,
             r'Amemory\.memory_block': 'abnormal_memory.slots',
             r'Nmemory\.memory_block': 'normal_memory.slots',
             r'encoder_mu\.0': 'latent_mean',
