@@ -59,6 +59,7 @@ class BNWVAD(SnippetDetector):
         ConfigError: A ratio is not in 0..1.
     """
 
+    attends_to_all = True
     public_layouts = ('https://github.com/cool-xuan/BN-WVAD',)
     public_rules: ClassVar = {
         'normal_head.bn1.running_mean': {

@@ -53,6 +53,7 @@ class HLNet(SnippetDetector):
         data_preprocessor (dict | nn.Module | None): See :class:`SnippetDetector`.
     """
 
+    attends_to_all = True
     public_layouts = ('https://github.com/Roc-Ng/XDVioDet',)
     public_rules: ClassVar = {
         'conv1d_approximator.weight': {
