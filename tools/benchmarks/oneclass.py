@@ -12,9 +12,11 @@ BRUTE = 'plain NumPy'
 SIZE = (240, 360)
 DETECTOR = 'yolox_nano.onnx'  # in the cache folder; the detector is left out without it
 
-#: Parts of the pipeline, each with all before it.
-STAGES = (DECODE, 'and flow (DIS)', 'and moving objects', 'and their speed')
-DETECTING = 'detector, flow, speed and kind'
+#: Parts of the pipeline without a detector, each with all before it.
+STAGES = (DECODE, 'and flow (DIS)', 'and moving objects', 'and their speed', 'and densities')
+DETECTOR_ALONE = 'decoding and the detector alone'
+#: Parts with a detector.
+DETECTING = (DETECTOR_ALONE, 'detector, flow, speed and kind', 'detector, flow, speed, kind and densities')
 
 
 def write_clip(folder: Path, frames: int) -> Path:
@@ -42,30 +44,36 @@ class StageJob:
 
     Args:
         folder: The clip.
-        stage: One of :data:`STAGES`, or :data:`DETECTING`.
+        stage: One of :data:`STAGES` or :data:`DETECTING`.
         detector: The ``.onnx`` file of :data:`DETECTING`.
     """
 
     def __init__(self, folder: str, stage: str, detector: str = '') -> None:
         import cv2
 
-        from vadlab.models.attributes.kind import Kind
-        from vadlab.models.attributes.speed import Speed
-        from vadlab.models.detectors.clip_objects import ObjectStream
-        from vadlab.models.flow.dis_flow import DISFlow
-        from vadlab.models.objects.motion_blobs import MotionBlobs
-        from vadlab.models.objects.onnx_detector import ONNXDetector
+        from vadlab.models.detectors.attribute_detector import AttributeDetector
 
         cv2.setNumThreads(1)
         self.folder, self.stage = folder, stage
-        attributes: dict[str, Any] = {'speed': Speed()}
-        objects: Any = MotionBlobs()
-        if stage == DETECTING:
-            objects, attributes = ONNXDetector(detector), {**attributes, 'kind': Kind()}
-            objects.open()
-        elif stage != STAGES[-1]:
-            attributes = {}
-        self.stream = ObjectStream(objects, DISFlow(), attributes)
+        objects = dict(type='MotionBlobs')
+        attributes = {'speed': dict(attribute=dict(type='Speed'), density=dict(type='GaussianMixtureDensity'))}
+        if stage in DETECTING:
+            objects = dict(type='ONNXDetector', path=detector)
+            attributes['kind'] = dict(attribute=dict(type='Kind'), density=dict(type='ClassRarity'))
+        self.model = AttributeDetector(objects, dict(type='DISFlow'), attributes, min_objects=1).eval()
+        self.stream = self.model.stream
+        if stage == STAGES[2]:
+            self.stream.attributes = {}
+        if stage in (STAGES[-1], DETECTING[-1]):
+            self.model([], [self._sample()], mode='loss')
+            self.model.fit()
+        elif stage in DETECTING:
+            self.model.objects.open()
+
+    def _sample(self) -> Any:
+        from vadlab.structures import VADDataSample
+
+        return VADDataSample(metainfo=dict(video_id='clip', video_path=self.folder))
 
     def run(self) -> dict[str, Any]:
         """Read the clip; returns the number of frames."""
@@ -73,12 +81,18 @@ class StageJob:
         from vadlab.datasets.video.pyav_reader import stream_pyav
 
         index = index_video(self.folder)
-        if self.stage == STAGES[0]:
-            return {'frames': sum(1 for _ in stream_pyav(index, np.arange(index.total_frames), SIZE, 'bicubic'))}
+        if self.stage in (DECODE, DETECTOR_ALONE):
+            count = 0
+            for frame in stream_pyav(index, np.arange(index.total_frames), SIZE, 'bicubic'):
+                count += 1
+                if self.stage == DETECTOR_ALONE:
+                    self.model.objects.detect(frame)
+            return {'frames': count}
         if self.stage == STAGES[1]:
             return {'frames': sum(1 for _ in self.stream._moving(index, SIZE))}
-        found = self.stream.extract(self.folder)
-        return {'frames': found.total_frames}
+        if self.stage in (STAGES[-1], DETECTING[-1]):
+            return {'frames': len(self.model([], [self._sample()], mode='predict')[0].pred_scores)}
+        return {'frames': self.stream.extract(self.folder).total_frames}
 
 
 class NeighbourJob:
@@ -118,21 +132,23 @@ def run(cache: Path, runs: int = 5, frames: int = 300, count: int = 5000) -> Rep
         count: Known vectors.
     """
     folder = str(write_clip(cache, frames))
-    stages: list[tuple[str, dict[str, str]]] = [(stage, {}) for stage in STAGES]
+    kinds: list[tuple[tuple[str, ...], dict[str, str]]] = [(STAGES, {})]
     if (cache / DETECTOR).is_file():
-        stages.append((DETECTING, {'detector': str(cache / DETECTOR)}))
-    first: dict[str, Any] = {}
-    entries = [
-        Entry(stage, 'oneclass:StageJob', dict(folder=folder, stage=stage, **more), units=frames, threads=1)
-        for stage, more in stages
-    ]
-    case = f'{frames} frames of {SIZE[1]} x {SIZE[0]} pixels, JPEG'
-    report = Report(compete('oneclass', case, entries, runs, DECODE, 'frames/s', on_first=first.__setitem__))
-    report.errors += [
-        f'oneclass: {name} read {found["frames"]} of {frames} frames'
-        for name, found in first.items()
-        if found['frames'] != frames
-    ]
+        kinds.append((DETECTING, {'detector': str(cache / DETECTOR)}))
+    report = Report([])
+    for stages, more in kinds:  # the first stage of each is the reference
+        first: dict[str, Any] = {}
+        entries = [
+            Entry(stage, 'oneclass:StageJob', dict(folder=folder, stage=stage, **more), units=frames, threads=1)
+            for stage in stages
+        ]
+        case = f'{frames} frames of {SIZE[1]} x {SIZE[0]} pixels, JPEG'
+        report.rows += compete('oneclass', case, entries, runs, stages[0], 'frames/s', on_first=first.__setitem__)
+        report.errors += [
+            f'oneclass: {name} read {found["frames"]} of {frames} frames'
+            for name, found in first.items()
+            if found['frames'] != frames
+        ]
     near: dict[str, Any] = {}
     entries = [
         Entry(name, 'oneclass:NeighbourJob', dict(kind=kind, count=count), units=count // 10, threads=1)
