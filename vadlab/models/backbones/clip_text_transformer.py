@@ -4,18 +4,17 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from vadlab.registry import MODELS
-from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.errors import DataError
 
 from ..layers.compiled_blocks import Backend, any_size, compile_blocks
-from ..layers.distinct import distinct
 from ..layers.host_copy import to_device
 from ..layers.layer_norm import LayerNorm
-from ..layers.long_positions import KEPT_POSITIONS, stretch_positions
 from ..layers.residual_attention_block import ResidualAttentionBlock
+from .text_transformer import TextTransformer
 
 
 @MODELS.register_module()
-class CLIPTextTransformer(nn.Module):
+class CLIPTextTransformer(TextTransformer):
     """CLIP's text tower, with a second position table for long captions.
 
     Radford et al., 2021, arXiv:2103.00020; the long position table as in Xie et al., FG-CLIP, 2025, arXiv:2505.05071.
@@ -54,25 +53,10 @@ class CLIPTextTransformer(nn.Module):
         with_cp: bool = False,
         compiled: bool | Backend = False,
     ) -> None:
-        super().__init__()
-        if long_context_length is not None and not KEPT_POSITIONS + 2 <= context_length <= long_context_length:
-            raise ConfigError(
-                f'CLIPTextTransformer: long_context_length={long_context_length} needs at least as many positions as '
-                f'context_length={context_length}, and that at least {KEPT_POSITIONS + 2}; None switches it off.'
-            )
-        self.vocab_size = vocab_size
-        self.context_length = context_length
-        self.long_context_length = long_context_length
-        self.width = width
+        super().__init__(vocab_size, context_length, long_context_length, width, position_std=0.01)
         self.heads = heads
         self.hidden_act = hidden_act
         self.with_cp = with_cp
-        self.token_embedding = nn.Embedding(vocab_size, width)
-        self.positional_embedding = nn.Parameter(torch.randn(context_length, width) * 0.01)
-        self.positional_embedding_long: nn.Parameter | None = None
-        if long_context_length is not None:
-            self.positional_embedding_long = nn.Parameter(torch.empty(long_context_length, width))
-            self.stretch_positions()
         self.blocks = nn.ModuleList(
             ResidualAttentionBlock(width, heads, mlp_ratio, hidden_act, causal=True) for _ in range(layers)
         )
@@ -83,17 +67,6 @@ class CLIPTextTransformer(nn.Module):
         self.compiled = compiled
         if compiled:
             compile_blocks(self.blocks, compiled)
-
-    @torch.no_grad()
-    def stretch_positions(self) -> None:
-        """Fill the long table from the short one: copy the first 20 rows, stretch the rest by linear interpolation.
-
-        77 positions become 248: 57 rows are stretched by a factor of exactly 4.
-        """
-        if self.positional_embedding_long is None:
-            raise ConfigError('CLIPTextTransformer has no long position table; give long_context_length.')
-        long = self.positional_embedding_long
-        long.copy_(stretch_positions(self.positional_embedding, len(long)))
 
     def forward(self, tokens: list[Tensor], long: bool = False) -> Tensor:
         """Encode texts.
@@ -109,31 +82,14 @@ class CLIPTextTransformer(nn.Module):
             ConfigError: ``long`` without a long table.
             DataError: A text is empty or longer than the table, or an id is not in the vocabulary.
         """
-        table = self.positional_embedding_long if long else self.positional_embedding
-        if table is None:
-            raise ConfigError('CLIPTextTransformer has no long position table; give long_context_length.')
+        table = self._table(long)
         if not tokens:
             return table.new_zeros(0, self.width)
-        lengths = [len(t) for t in tokens]
-        longest = max(lengths)
-        if min(lengths) == 0 or longest > len(table):
-            raise DataError(
-                f'CLIPTextTransformer: texts of {min(lengths)} to {longest} tokens, but the '
-                f'{"long" if long else "short"} position table takes 1 to {len(table)}. '
-                + ('' if long else 'Longer texts take long=True, or are cut by the tokenizer (max_len).')
-            )
-        # On the host: on a GPU, unique and max wait for the device, and an index out of range breaks its context.
-        firsts, text_of_k = distinct([tuple(t.tolist()) for t in tokens])
-        greatest = max(int(tokens[k].max()) for k in firsts)
-        if greatest >= self.vocab_size:
-            raise DataError(
-                f'CLIPTextTransformer: token id {greatest} is beyond the vocabulary of {self.vocab_size}. '
-                'The tokenizer and the checkpoint do not belong together.'
-            )
-        ids_ul = nn.utils.rnn.pad_sequence([tokens[k] for k in firsts], batch_first=True)
-        end_u = torch.tensor([lengths[k] - 1 for k in firsts])
+        texts, text_of_k = self._distinct_texts(tokens, long)
+        ids_ul = nn.utils.rnn.pad_sequence(texts, batch_first=True)
+        end_u = torch.tensor([len(text) - 1 for text in texts])
         ids_ul, end_u = (to_device(x, table.device) for x in (ids_ul, end_u))
-        states_ud = self._encode(self.token_embedding(ids_ul) + table[:longest], end_u)
+        states_ud = self._encode(self.token_embedding(ids_ul) + table[: ids_ul.shape[1]], end_u)
         return states_ud[to_device(torch.tensor(text_of_k), table.device)]
 
     def forward_embeddings(self, embeds_kld: Tensor, end_k: Tensor) -> Tensor:

@@ -4,18 +4,17 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from vadlab.registry import MODELS
-from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.errors import ConfigError
 
 from ..layers.compiled_blocks import Backend, any_size, compile_blocks
-from ..layers.distinct import distinct
 from ..layers.host_copy import to_device
 from ..layers.layer_norm import LayerNorm
-from ..layers.long_positions import KEPT_POSITIONS, stretch_positions
 from ..layers.siglip2_blocks import build_siglip2_blocks, run_block, siglip2_config
+from .text_transformer import TextTransformer
 
 
 @MODELS.register_module()
-class SigLIP2TextTransformer(nn.Module):
+class SigLIP2TextTransformer(TextTransformer):
     """SigLIP 2's text tower without its head, with FG-CLIP 2's second position table for long captions.
 
     Tschannen et al., "SigLIP 2", 2025, arXiv:2502.14786; the long path as in Xie et al., "FG-CLIP 2", 2025,
@@ -57,45 +56,19 @@ class SigLIP2TextTransformer(nn.Module):
         with_cp: bool = False,
         compiled: bool | Backend = False,
     ) -> None:
-        super().__init__()
-        if long_context_length is not None and not KEPT_POSITIONS + 2 <= context_length <= long_context_length:
-            raise ConfigError(
-                f'SigLIP2TextTransformer: long_context_length={long_context_length} needs at least as many positions '
-                f'as context_length={context_length}, and that at least {KEPT_POSITIONS + 2}; None switches it off.'
-            )
+        super().__init__(vocab_size, context_length, long_context_length, width, position_std=width**-0.5)
         if not 0 <= pad_id < vocab_size:
             raise ConfigError(f'SigLIP2TextTransformer: pad_id={pad_id} is not in the vocabulary of {vocab_size}.')
-        self.vocab_size = vocab_size
-        self.context_length = context_length
-        self.long_context_length = long_context_length
-        self.width = width
         self.heads = heads
         self.pad_id = pad_id
         self.with_cp = with_cp
         config = siglip2_config('text', width, layers, heads, mlp_ratio)
-        self.token_embedding = nn.Embedding(vocab_size, width)
-        self.positional_embedding = nn.Parameter(torch.randn(context_length, width) * width**-0.5)
-        self.positional_embedding_long: nn.Parameter | None = None
-        if long_context_length is not None:
-            self.positional_embedding_long = nn.Parameter(torch.empty(long_context_length, width))
-            self.stretch_positions()
         self.blocks = build_siglip2_blocks(config)
         self.compiled = compiled
         if compiled:
             compile_blocks(self.blocks, compiled)
         self.final_norm = LayerNorm(width, eps=config.layer_norm_eps)
         nn.init.normal_(self.token_embedding.weight, std=width**-0.5)
-
-    @torch.no_grad()
-    def stretch_positions(self) -> None:
-        """Fill the long table from the short one: copy the first 20 rows, stretch the rest by linear interpolation.
-
-        64 positions become 196: 44 rows are stretched by a factor of exactly 4.
-        """
-        if self.positional_embedding_long is None:
-            raise ConfigError('SigLIP2TextTransformer has no long position table; give long_context_length.')
-        long = self.positional_embedding_long
-        long.copy_(stretch_positions(self.positional_embedding, len(long)))
 
     def forward(self, tokens: list[Tensor], long: bool = False) -> Tensor:
         """Encode texts.
@@ -111,29 +84,13 @@ class SigLIP2TextTransformer(nn.Module):
             ConfigError: ``long`` without a long table.
             DataError: A text is empty or longer than the table, or an id is not in the vocabulary.
         """
-        table = self.positional_embedding_long if long else self.positional_embedding
-        if table is None:
-            raise ConfigError('SigLIP2TextTransformer has no long position table; give long_context_length.')
+        table = self._table(long)
         if not tokens:
             return table.new_zeros(0, self.width)
-        firsts, row_of_text = distinct([tuple(t.tolist()) for t in tokens])
-        rows = [tokens[k].tolist() for k in firsts]
-        lengths = list(map(len, rows))
-        if min(lengths) == 0 or max(lengths) > len(table):
-            raise DataError(
-                f'SigLIP2TextTransformer: texts of {min(lengths)} to {max(lengths)} tokens, but the '
-                f'{"long" if long else "short"} position table takes 1 to {len(table)}. '
-                + ('' if long else 'Longer texts take long=True, or are cut by the tokenizer (max_len).')
-            )
-        highest, lowest = max(map(max, rows)), min(map(min, rows))
-        if highest >= self.vocab_size or lowest < 0:
-            raise DataError(
-                f'SigLIP2TextTransformer: token id {highest if lowest >= 0 else lowest} is beyond the vocabulary of '
-                f'{self.vocab_size}. The tokenizer and the checkpoint do not belong together.'
-            )
-        ids_ul = torch.full((len(rows), len(table)), self.pad_id)
-        for row, text in zip(ids_ul, rows, strict=True):
-            row[: len(text)] = torch.tensor(text)
+        texts, text_of_k = self._distinct_texts(tokens, long)
+        ids_ul = torch.full((len(texts), len(table)), self.pad_id)
+        for row, text in zip(ids_ul, texts, strict=True):
+            row[: len(text)] = text
         x_uld = self.token_embedding(to_device(ids_ul, table.device)) + table
         if self.compiled:
             x_uld = any_size(x_uld, 0)
@@ -142,4 +99,4 @@ class SigLIP2TextTransformer(nn.Module):
                 x_uld = checkpoint(run_block, block, x_uld, use_reentrant=False, preserve_rng_state=False)
             else:
                 x_uld = run_block(block, x_uld)
-        return self.final_norm(x_uld[:, -1])[to_device(torch.tensor(row_of_text), table.device)]
+        return self.final_norm(x_uld[:, -1])[to_device(torch.tensor(text_of_k), table.device)]

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from vadlab.registry import MODELS
 
 from ..layers.gather import gather_rows
+from .region_candidates import region_candidates
 
 
 @MODELS.register_module()
@@ -49,18 +50,8 @@ class HardNegativeLoss(nn.Module):
         Raises:
             ValueError: The shapes do not match.
         """
-        if candidates.shape[:2] != valid.shape or regions.shape != candidates[:, 0].shape:
-            raise ValueError(
-                f'HardNegativeLoss: regions {tuple(regions.shape)}, candidates {tuple(candidates.shape)} and valid '
-                f'{tuple(valid.shape)} do not fit.'
-            )
         with torch.autocast(regions.device.type, enabled=False):
-            if regions.dtype != torch.float64:
-                regions, candidates = regions.float(), candidates.float()
-            takes_part = valid[:, 0] & valid[:, 1:].any(dim=1)
-            # Masked entries may be NaN, and NaN * 0 is NaN.
-            regions = regions.masked_fill(~takes_part[:, None], 0.0)
-            candidates = candidates.masked_fill(~valid[..., None], 0.0)
+            regions, candidates, valid, takes_part = region_candidates(type(self).__name__, regions, candidates, valid)
             logits = logit_scale * torch.einsum('rd,rnd->rn', regions, candidates)
             # Excluded rows keep finite logits, so that their masked gradients are zero and not NaN.
             logits = logits.masked_fill(~valid & takes_part[:, None], float('-inf'))

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from vadlab.registry import MODELS
 
 from ..layers.gather import gather_rows, world_size
+from .region_candidates import region_candidates
 
 
 @MODELS.register_module()
@@ -84,19 +85,10 @@ class RankedHardNegativeLoss(nn.Module):
         Raises:
             ValueError: The shapes do not match.
         """
-        if candidates.shape[:2] != valid.shape or regions.shape != candidates[:, 0].shape:
-            raise ValueError(
-                f'RankedHardNegativeLoss: regions {tuple(regions.shape)}, candidates {tuple(candidates.shape)} and '
-                f'valid {tuple(valid.shape)} do not fit.'
-            )
         with torch.autocast(regions.device.type, enabled=False):
-            if regions.dtype != torch.float64:
-                regions, candidates = regions.float(), candidates.float()
-            takes_part = valid[:, 0] & valid[:, 1:].any(dim=1)
-            valid = valid & takes_part[:, None]
-            # Masked entries may be NaN, and NaN * 0 is NaN.
-            regions_rd = regions.masked_fill(~takes_part[:, None], 0.0)
-            texts_rnd = candidates.masked_fill(~valid[..., None], 0.0)
+            regions_rd, texts_rnd, valid, takes_part = region_candidates(
+                type(self).__name__, regions, candidates, valid
+            )
             if self.gather and world_size() > 1:
                 regions_rd, texts_rnd, valid, text_ids = _gather_all(regions_rd, texts_rnd, valid, text_ids)
                 takes_part = valid[:, 0]
