@@ -10,7 +10,7 @@ settings.load_profile('usual')
 
 def pytest_addoption(parser):
     parser.addoption('--runslow', action='store_true', help='also run the tests marked slow')
-    parser.addoption('--thorough', action='store_true', help='more examples per property test and more damaged files')
+    parser.addoption('--thorough', action='store_true', help='run every test, with more examples and damaged files')
 
 
 def pytest_configure(config):
@@ -18,9 +18,10 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption('--runslow'):
-        return
-    skip = pytest.mark.skip(reason='slow; run with --runslow')
+    thorough = config.getoption('--thorough')
+    left_out = [] if thorough else ['thorough'] if config.getoption('--runslow') else ['thorough', 'slow']
+    option = {'slow': '--runslow', 'thorough': '--thorough'}
     for item in items:
-        if 'slow' in item.keywords:
-            item.add_marker(skip)
+        for mark in left_out:
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=f'{mark}; run with {option[mark]}'))

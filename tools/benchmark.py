@@ -73,7 +73,9 @@ class Scale:
     beam: tuple[str, tuple[int, ...]] = ('published', (10, 1))
     clips: tuple[int, int] = (4, 300)  # number of videos, and frames per video
     # Gradient cache: videos and frames for time, then videos and frames for memory.
-    contrast: tuple[int, int, int, int] = (8, 8, 64, 16)
+    contrast: tuple[int, int, int, int] = (8, 8, 64, 32)
+    # Frames of plain steps, and videos of steps with a gradient cache.
+    growth: tuple[tuple[int, ...], tuple[int, ...]] = ((16, 32, 64, 128, 256, 512), (2, 4, 8, 16, 32, 64, 128))
     loads: tuple[int, ...] = (0, 2, 5)  # number of busy processes during the measurement
 
 
@@ -81,11 +83,11 @@ FULL = Scale(5, (32, 128), 'ViT-B/32', (256, 64), 7000, None, None, 3, 4, 1_109_
 _FEW_KINDS = ['edit list hides the beginning', 'open group of pictures', 'MPEG transport stream', 'cut in the middle']
 QUICK = Scale(
     2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), _FEW_KINDS, None, 2, 1_109_680, (4,), 500, 'published', 4,
-    (None, '3-D CNN'), ('published', (1,)), (2, 150), (4, 8, 8, 16), (0, 2),
+    (None, '3-D CNN'), ('published', (1,)), (2, 150), (4, 8, 8, 16), ((16, 32), (2, 4)), (0, 2),
 )  # fmt: skip
 TINY = Scale(
     1, (8,), 'tiny', (8,), 60, ('GOP 12',), [_FEW_KINDS[0], 'text'], None, 2, 5_000, (4,), 20, 'tiny', 6,
-    ('tiny VideoMAE', 'tiny CNN'), ('tiny', (2,)), (1, 40), (4, 8, 6, 8), (0, 1),
+    ('tiny VideoMAE', 'tiny CNN'), ('tiny', (2,)), (1, 40), (4, 8, 6, 8), ((8, 16), (2, 4)), (0, 1),
 )  # fmt: skip
 
 
@@ -100,6 +102,9 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     ),
     'step': lambda scale, cache: _run('step', scale.runs, scale.frames, scale.arch, long_runs=scale.long_runs),
     'contrast': lambda scale, cache: _run('contrast', scale.long_runs or scale.runs, *scale.contrast, scale.arch),
+    'growth': lambda scale, cache: _run(
+        'growth', cache, *scale.growth, 'tiny' if scale.arch == 'tiny' else 'small', scale.long_runs or scale.runs
+    ),
     'text': lambda scale, cache: _run('text', scale.runs, scale.arch, repeats=scale.repeats),
     'loader': lambda scale, cache: _run(
         'loader', cache, scale.runs, scale.loader_videos, 2 * scale.frames[0], scale.video_frames, scale.arch

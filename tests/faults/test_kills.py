@@ -233,7 +233,7 @@ def disturb(server, case, arguments, work_dir, output, duration):
 @pytest.mark.parametrize(
     'case',
     [
-        pytest.param(case, marks=() if case is USUAL else pytest.mark.slow, id=f'{case.experiment}{i}')
+        pytest.param(case, marks=() if case is USUAL else pytest.mark.thorough, id=f'{case.experiment}{i}')
         for i, case in enumerate([USUAL, *MANY])
     ],
 )

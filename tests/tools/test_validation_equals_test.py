@@ -94,12 +94,17 @@ def test_validation_equals_test(name, train, test, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('fused', [True, False], ids=['fused', 'unfused'])
-@pytest.mark.parametrize('amp', [True, False], ids=['bf16', 'float32'])
+@pytest.mark.parametrize(
+    ('fused', 'amp'),
+    [
+        pytest.param(True, True, id='fused-bf16'),
+        pytest.param(False, False, id='unfused-float32'),
+        pytest.param(True, False, id='fused-float32', marks=pytest.mark.thorough),
+        pytest.param(False, True, id='unfused-bf16', marks=pytest.mark.thorough),
+    ],
+)
 @pytest.mark.parametrize('name', METHODS)
-def test_validation_equals_test_whatever_the_optimizer(name, fused, amp, train, test, tmp_path, request):
-    if fused != amp and not request.config.getoption('--thorough'):
-        pytest.skip('each value is tried once; run with --thorough for all pairs')
+def test_validation_equals_test_whatever_the_optimizer(name, fused, amp, train, test, tmp_path):
     config = prepare(name, tmp_path, train)
     options = optimizer_options(config, fused)
     if amp:

@@ -31,6 +31,18 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     'ViT-B/32': _arch(512, 32, 768, 12, 12, 512, 8),
     'ViT-B/16': _arch(512, 16, 768, 12, 12, 512, 8),
     'ViT-L/14': _arch(768, 14, 1024, 24, 16, 768, 12),
+    'small': dict(
+        projection_dim=64,
+        vision_config=dict(
+            image_size=128,
+            patch_size=16,
+            hidden_size=128,
+            intermediate_size=512,
+            num_hidden_layers=6,
+            num_attention_heads=4,
+        ),
+        text_config=dict(hidden_size=64, intermediate_size=256, num_hidden_layers=4, num_attention_heads=4),
+    ),
     'tiny': dict(
         projection_dim=16,
         vision_config=dict(
