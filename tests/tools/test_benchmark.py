@@ -273,7 +273,7 @@ def test_wrong_result_gives_exit_status_one(monkeypatch, tmp_path, capsys):
     assert 'WRONG   a wrong sum' in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_every_section_runs(tmp_path, capsys):
     assert benchmark.main(['--tiny', '--cache-dir', str(tmp_path), '--json', str(tmp_path / 'f.json')]) == 0
     sections = {row['section'] for row in json.loads((tmp_path / 'f.json').read_text())['rows']}
