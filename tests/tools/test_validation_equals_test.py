@@ -67,7 +67,7 @@ def compare(name, config, train, test, options=(), epochs=(1, 2)):
     folder, work = config.parent, config.parent / 'work'
     KEPT.clear()
     last = ['last_epoch=17'] if name == 'fsgr_rewards' else ['max_epochs=2']
-    variables = ['val_interval=1', 'checkpoint_interval=1', *last, *options]
+    variables = ['val_interval=1', 'checkpoint_interval=1', 'max_keep_ckpts=2', *last, *options]
     known = load_config(config)
     variables = [v for v in variables if v.startswith('optim_wrapper.') or v.split('=')[0] in known]
     train([str(config), '--work-dir', str(work), '--overwrite', '--cfg-options', *variables])
