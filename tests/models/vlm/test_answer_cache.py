@@ -6,7 +6,7 @@ import pytest
 
 from vadlab.models.vlm.answer_cache import AnswerCache
 from vadlab.models.vlm.request import Answer, Request
-from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.errors import ConfigError, MissingFileError
 
 ANSWER = Answer('text', 5, 6, 0.5, True, False, 3)
 
@@ -97,5 +97,5 @@ def _newer(path):
 )
 def test_files_that_are_no_cache(tmp_path, write, message):
     write(tmp_path / 'c.sqlite')
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(ConfigError, match=message):
         AnswerCache(tmp_path / 'c.sqlite')

@@ -97,7 +97,7 @@ class VADInferencer(BaseInferencer):
             self.sampled = str(choice)
         else:
             self.scorer = PipelineScorer(self.model, self.config, workers, fps)
-            self.sampled = 'frames as in the test'
+            self.sampled = getattr(self.model, 'sampled', 'frames as in the test')
 
         if sampling != 'auto' and not isinstance(self.scorer, FrameScorer):
             raise ConfigError(

@@ -179,6 +179,13 @@ class VLMDetector(BaseModel):
         return self.question.fill(definition=self.definition, classes=', '.join(self.answer_classes))
 
     @property
+    def sampled(self) -> str:
+        """Which frames the model sees, for people."""
+        windows = self.windows
+        around = f' of {windows.span} around them' if windows.span else ''
+        return f'a score for each {windows.stride} frames, from {windows.num_frames}{around}'
+
+    @property
     def identity(self) -> str:
         """Digest of everything that affects scores, in place of a digest of weights."""
         content = [type(self).__name__, self.question.text, self.asker.client.settings, self._config, self._own]

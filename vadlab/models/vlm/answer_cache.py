@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from vadlab.datasets.video.frame_folder import frame_files
-from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 from .request import Answer
 
@@ -38,7 +38,7 @@ class AnswerCache:
         path (str | PathLike): The file; it is created with its folders if it does not exist.
 
     Raises:
-        DataError: The file is not a cache of answers, or cannot be written.
+        ConfigError: The file is not a cache of answers, or cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -49,19 +49,20 @@ class AnswerCache:
             self._base = sqlite3.connect(self.path, timeout=_WAIT_S, check_same_thread=False, isolation_level=None)
             version = self._base.execute('PRAGMA user_version').fetchone()[0]
             if version not in (0, _VERSION):
-                raise DataError(f'{self.path} is a cache of version {version}, which this VADLab cannot read')
+                raise ConfigError(f'{self.path} is a cache of version {version}, which this VADLab cannot read')
             if version == 0 and self._base.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]:
-                raise DataError(f'{self.path} is a database of another program. Name another file')
+                raise ConfigError(f'{self.path} is a database of another program. Name another file')
             self._base.execute('PRAGMA journal_mode=WAL')
             self._base.execute('PRAGMA synchronous=NORMAL')  # survives a killed process
-            self._base.executescript(_SCHEMA)
+            # The version first: another process that opens the file now does not take it for a foreign one.
             self._base.execute(f'PRAGMA user_version={_VERSION}')
-        except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: damaged names, and DataError
+            self._base.executescript(_SCHEMA)
+        except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: damaged names, and ConfigError
             if hasattr(self, '_base'):
                 self._base.close()
-            if isinstance(error, DataError):
+            if isinstance(error, ConfigError):
                 raise
-            raise DataError(
+            raise ConfigError(
                 f'{self.path} cannot be used as a cache of answers: {error}. Remove it, or name another file'
             ) from error
 
