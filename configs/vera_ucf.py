@@ -10,6 +10,7 @@ _base_ = [
 ann_file = 'Anomaly_Train.txt'
 without = None  # a list of intervals whose videos are not for training, if ann_file is a folder of all videos
 batch_size = 2  # videos whose predictions are criticised together
+max_videos = None  # train on at most so many, evenly spread over the list
 held_out = 10  # every tenth training video, of both kinds, is for validation
 max_epochs = 10
 max_answer_tokens = 1024
@@ -30,7 +31,7 @@ train_dataloader = dict(
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(**train_videos, part='kept'),
+    dataset=dict(**train_videos, part='kept', max_videos=max_videos),
 )
 val_dataloader = dict(
     batch_size=1,

@@ -68,6 +68,11 @@ def test_parts_of_a_list_are_disjoint_and_have_both_kinds(root):
     assert list(held_out) == ['Normal_002', 'Abuse002']
 
 
+def test_subset_is_spread_over_the_list(root):
+    assert list(samples(root, ann_file='Videos', max_videos=2)) == ['Abuse001', 'Normal_002']
+    assert len(samples(root, ann_file='Videos', max_videos=9)) == 5
+
+
 def test_feature_lists_name_each_video_once(root):
     (root / 'crops.txt').write_text('x/Abuse001__0.npy\nx/Abuse001__1.npy\nx/Normal_001__0.npy\n')
     assert list(samples(root, ann_file='crops.txt')) == ['Abuse001', 'Normal_001']
@@ -79,6 +84,7 @@ def test_feature_lists_name_each_video_once(root):
         ({}, ConfigError, 'give ann_file'),
         (dict(ann_file='train.txt', part='kept'), ConfigError, "part='kept' with every=None"),
         (dict(ann_file='train.txt', every=1, part='kept'), ConfigError, 'every >= 2'),
+        (dict(ann_file='train.txt', max_videos=0), ConfigError, 'max_videos'),
         (dict(ann_file='train.txt', label_from='guess'), ConfigError, "label_from='guess'"),
         (dict(ann_file='none.txt'), MissingFileError, 'ann_file none.txt not found'),
         (dict(ann_file='missing.txt'), MissingFileError, '1 of 1 videos not found'),

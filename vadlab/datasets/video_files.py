@@ -45,6 +45,7 @@ class VideoFiles(AnnotatedDataset):
         without: List of anomalous intervals whose videos are left out, for a folder with training and test videos.
         every: Hold out every so many-th video of both kinds, normal and anomalous; None for none.
         part: ``all``; ``kept`` or ``held_out`` with ``every``, for two disjoint parts of one list.
+        max_videos: Use at most so many of these, evenly spread over the list; None for all.
         indices: Use only these samples, or, for an integer, the first ones.
         serialize_data: Store annotations as bytes that workers share.
         lazy_init: Read no list until ``full_init``.
@@ -71,6 +72,7 @@ class VideoFiles(AnnotatedDataset):
         without: str | None = None,
         every: int | None = None,
         part: str = 'all',
+        max_videos: int | None = None,
         indices: int | list[int] | None = None,
         serialize_data: bool = True,
         lazy_init: bool = False,
@@ -86,7 +88,9 @@ class VideoFiles(AnnotatedDataset):
         self.temporal_ann_file = temporal_ann_file or ''
         self.interval_mode = interval_mode
         self.label_from = label_from
-        self.without = without
+        if max_videos is not None and max_videos < 1:
+            raise ConfigError('VideoFiles: max_videos must be at least 1')
+        self.without, self.max_videos = without, max_videos
         self.every, self.part = every, part
         self.notes: list[str] = []
         super().__init__(
@@ -172,6 +176,9 @@ class VideoFiles(AnnotatedDataset):
                     s for i, s in enumerate(kind) if (i % self.every == self.every - 1) == (self.part == 'held_out')
                 ]
             data_list = kept
+        if self.max_videos is not None and self.max_videos < len(data_list):
+            places = np.linspace(0, len(data_list) - 1, self.max_videos).round().astype(int)
+            data_list = [data_list[i] for i in places]
         logger = MMLogger.get_current_instance()
         n_normal = sum(sample['label'] == 0 for sample in data_list)
         logger.info(f'VideoFiles: {source}: {len(data_list)} videos, {n_normal} of them normal')
