@@ -243,7 +243,7 @@ def test_loader_job_loads_what_the_config_says(tmp_path, kind):
 
 
 def test_unknown_section_names_the_known_ones():
-    with pytest.raises(ConfigError, match="no section 'steps'. Known: decode, step, contrast, text"):
+    with pytest.raises(ConfigError, match="no section 'steps'. Known: decode, step, contrast, growth, text"):
         benchmark.parse_args(['steps'])
 
 

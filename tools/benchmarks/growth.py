@@ -5,12 +5,13 @@ The plain step holds all activations at once, so its memory grows with frames. T
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .contrast import CHUNK
 from .harness import Contestant, ContestantError, Report, Row, Spread
 
 MIB = 2**20
-PLAIN, CACHE = 'plain step, 2 videos', f'gradient cache, chunk {CHUNK}, 8 frames'
+PLAIN, CACHE = 'plain step, 2 videos', f'gradient cache, chunk {CHUNK}, videos of 8 frames'
 
 
 def run(
@@ -30,11 +31,12 @@ def run(
         runs: Measured steps of each size, after one that allocates the optimizer's state.
     """
     report = Report()
+    cases: list[tuple[str, int, dict[str, Any]]]
     cases = [(PLAIN, count, dict(arch=arch, frames=count, videos=2, chunk=None)) for count in frames]
     cases += [(CACHE, count, dict(arch=arch, frames=8, videos=count, chunk=CHUNK)) for count in videos]
     for name, count, options in cases:
         unit = 'frames' if name == PLAIN else 'videos'
-        row = Row('growth', name, f'{count} {unit}', details=dict(size=count))
+        row = Row('growth', name, f'{count} {unit}', details=dict(frames=options['videos'] * options['frames']))
         report.rows.append(row)
         try:
             _measure(row, options, runs)
@@ -47,7 +49,7 @@ def run(
     return report
 
 
-def _measure(row: Row, options: dict[str, object], runs: int) -> None:
+def _measure(row: Row, options: dict[str, Any], runs: int) -> None:
     contestant = Contestant(row.name, 'contrast:ContrastJob', options, threads=1)
     try:
         contestant.run(record=False)
@@ -63,24 +65,26 @@ def _measure(row: Row, options: dict[str, object], runs: int) -> None:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draw time and memory of the two kinds of steps side by side, on logarithmic axes."""
+    """Draw time and memory of both kinds of steps over the frames of a step, on logarithmic axes."""
     import matplotlib
 
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout='constrained')
-    for ax, name, unit in zip(axes, (PLAIN, CACHE), ('frames per video', 'videos in the contrast'), strict=True):
+    for name, style in ((PLAIN, 'o-'), (CACHE, 's--')):
         found = [row for row in rows if row.case == name]
-        sizes = [row.details['size'] for row in found]
-        seconds = ax.plot(sizes, [row.cpu_s.median for row in found if row.cpu_s], 'o-', color='#1f5fa8')
-        ax.set(xscale='log', yscale='log', xlabel=unit, ylabel='CPU seconds per step', title=name)
-        ax.set_xticks(sizes, [str(size) for size in sizes], minor=False)
+        sizes = [row.details['frames'] for row in found]
+        axes[0].plot(sizes, [row.cpu_s.median for row in found if row.cpu_s], style, label=name)
+        axes[1].plot(sizes, [row.activation_mib for row in found], style, label=name)
+    ticks = sorted({row.details['frames'] for row in rows})
+    for ax, title in zip(axes, ('CPU seconds per step', 'memory of activations, MiB'), strict=True):
+        ax.set(xscale='log', yscale='log', xlabel='frames in a step (videos x frames)', title=title)
+        ax.set_xticks(ticks, [str(size) for size in ticks])
         ax.minorticks_off()
-        right = ax.twinx()
-        memory = right.plot(sizes, [row.activation_mib for row in found], 's--', color='#b3431d')
-        right.set(yscale='log', ylabel='memory of activations, MiB')
-        ax.legend([*seconds, *memory], ['time', 'memory'], loc='upper left', frameon=False)
+        ax.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f'{value:g}'))
         ax.grid(alpha=0.3)
+        ax.legend(frameon=False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
