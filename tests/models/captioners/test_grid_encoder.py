@@ -87,3 +87,27 @@ def test_sizes_are_checked():
         _encoder(layers=0)
     with pytest.raises(ConfigError, match='width=8 is not a multiple of heads=3'):
         _encoder(heads=3)
+
+
+def test_normalised_positions_equal_the_published_formula_for_one_cell():
+    encoder = _encoder(positions='normalised', grid_size=3, width=8)
+    row, column = 1, 2  # counted from 1, of 3, on a side of length 2 pi
+    expected = []
+    for place in (row + 1, column + 1):
+        for length in (1, 10000 ** (1 / 2)):
+            angle = place / 3 * 2 * math.pi / length
+            expected += [math.sin(angle), math.cos(angle)]
+    assert encoder.positions[row * 3 + column].tolist() == pytest.approx(expected, abs=1e-5)
+    assert encoder.positions.shape == _encoder().positions.shape
+    with pytest.raises(ConfigError, match="positions='learnt' is neither 'index' nor 'normalised'"):
+        _encoder(positions='learnt')
+
+
+def test_the_norm_of_the_text_grid_can_be_applied_to_the_visual_grid():
+    plain, both = _encoder(), _encoder(norm_visual=True)
+    norm = both.text_embed[-1]
+    torch.nn.init.normal_(norm.weight)
+    plain.load_state_dict(both.state_dict())
+    visual, text = torch.randn(2, 9, 8), torch.randn(2, 9, 4)
+    torch.testing.assert_close(both(visual, text), plain(norm(visual), text))
+    assert not torch.allclose(both(visual, text), plain(visual, text))

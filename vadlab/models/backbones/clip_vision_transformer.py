@@ -78,8 +78,8 @@ class CLIPVisionTransformer(nn.Module):
         adapters (dict | None): Options of the bottleneck adapters after attention: ``first`` and ``last``, the first
             and last block with an adapter, from 0 (by default the upper half of the blocks), and ``ratio``, see
             :class:`BottleneckAdapter`. None for no adapters.
-        prompts (dict | None): Options of the learnt tokens in every block: ``num_tokens`` and ``dropout``, see
-            :class:`DeepPrompts`. None for no prompts.
+        prompts (dict | None): Options of the learnt tokens in every block: ``num_tokens``, ``dropout`` and
+            ``dropout_per_image``, see :class:`DeepPrompts`. None for no prompts.
         frozen (bool): Freeze CLIP's own weights; only adapters and prompts are trained.
         aligned (str): How :meth:`forward_patches` aligns patches with texts: ``correlative`` (SCLIP) or ``ordinary``.
 
@@ -202,8 +202,8 @@ class CLIPVisionTransformer(nn.Module):
             hidden, first = self._embed(inputs), 0
         prompts = self._prompts()
         for number in range(first, len(self.blocks) - 1):
-            hidden = self._run(self._block, hidden, number, prompts[number])
-        tokens, aligned = self._run(self._aligned_block, hidden, prompts[-1])
+            hidden = self._run(self._block, hidden, number, self._of_images(prompts[number], hidden))
+        tokens, aligned = self._run(self._aligned_block, hidden, self._of_images(prompts[-1], hidden))
         tokens, aligned = self._norm(tokens), self._norm(aligned)
         return PatchFeatures(tokens[:, 0], tokens[:, 1:], aligned)
 
@@ -256,8 +256,11 @@ class CLIPVisionTransformer(nn.Module):
         prompts = self._prompts()
         hidden = [self._embed(part) for part in parts]
         for number in range(len(self.blocks) - 1):
-            hidden = [self._run(self._block, x, number, prompts[number]) for x in hidden]
-        last = [self._run(self._last_block, x, row, prompts[-1]) for x, row in zip(hidden, rows, strict=True)]
+            hidden = [self._run(self._block, x, number, self._of_images(prompts[number], x)) for x in hidden]
+        last = [
+            self._run(self._last_block, x, row, self._of_images(prompts[-1], x))
+            for x, row in zip(hidden, rows, strict=True)
+        ]
         return [(self._norm(cls), None if dense is None else self._norm(dense)) for cls, dense in last]
 
     def _run(self, function: Callable, *args: Any) -> Any:
@@ -287,6 +290,10 @@ class CLIPVisionTransformer(nn.Module):
     def _prompts(self) -> Tensor | list[None]:
         """Prompts of each block; their dropout is drawn here, because a checkpointed block would draw it twice."""
         return [None] * len(self.blocks) if self.prompts is None else self.prompts()
+
+    def _of_images(self, prompts_td: Tensor | None, hidden: Tensor) -> Tensor | None:
+        """Prompts for each image of ``hidden``, drawn outside of checkpointed blocks for the same reason."""
+        return None if prompts_td is None or self.prompts is None else self.prompts.of_images(prompts_td, len(hidden))
 
     def _put(self, hidden: Tensor, prompts_td: Tensor | None) -> Tensor:
         return hidden if prompts_td is None else put_prompts(hidden, self.num_image_tokens, prompts_td)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError
 
-from ..layers.grid_positions import grid_positions
+from ..layers.grid_positions import grid_positions, normalised_grid_positions
 from ..layers.multi_head_attention import MultiHeadAttention
 
 NUM_WAVES = 64  # Hu et al., section 3: size of the embedding of the relation of two boxes
@@ -37,9 +37,14 @@ class GridEncoder(nn.Module):
         heads (int): Attention heads.
         ffn_width (int): Hidden width of the feed-forward layers.
         dropout (float): Share of activations dropped in training.
+        positions (str): ``index``: sines of the cells' indices. ``normalised``: of indices divided by the grid's side,
+            as in the public code.
+        norm_visual (bool): Apply the last norm of the text grid to the visual grid, too, as the public code does. The
+            visual grid's own embedding already ends with a norm.
 
     Raises:
-        ConfigError: ``width`` is not a multiple of 4 or of ``heads``, or ``layers`` is less than 1.
+        ConfigError: ``width`` is not a multiple of 4 or of ``heads``, ``layers`` is less than 1, or ``positions`` is
+            unknown.
     """
 
     def __init__(
@@ -52,17 +57,23 @@ class GridEncoder(nn.Module):
         heads: int = 8,
         ffn_width: int = 2048,
         dropout: float = 0.1,
+        positions: str = 'index',
+        norm_visual: bool = False,
     ) -> None:
         super().__init__()
         if layers < 1 or width % 4:
             raise ConfigError(f'GridEncoder: layers={layers} must be >= 1, and width={width} a multiple of 4.')
+        if positions not in ('index', 'normalised'):
+            raise ConfigError(f"GridEncoder: positions={positions!r} is neither 'index' nor 'normalised'.")
         self.width = width
+        self.norm_visual = norm_visual
         self.att_embed = _embedding(in_channels + embed_dim, width, dropout)
         self.text_embed = nn.Sequential(*_embedding(embed_dim, width, dropout), nn.LayerNorm(width))
         self.geometry = nn.Linear(NUM_WAVES, heads)
         self.layers = nn.ModuleList(_EncoderLayer(width, heads, ffn_width, dropout) for _ in range(layers))
         # Constants of the grid, not saved in checkpoints.
-        self.register_buffer('positions', grid_positions((grid_size, grid_size), width), persistent=False)
+        waves = grid_positions if positions == 'index' else normalised_grid_positions
+        self.register_buffer('positions', waves((grid_size, grid_size), width), persistent=False)
         self.register_buffer('relations', relative_boxes(grid_size), persistent=False)
 
     def embed(self, patches_bpg: Tensor, global_be: Tensor) -> Tensor:
@@ -85,6 +96,8 @@ class GridEncoder(nn.Module):
             Tensor: Shape (b, p, d).
         """
         text_bpd = self.text_embed(text_bpe)
+        if self.norm_visual:
+            visual_bpd = self.text_embed[-1](visual_bpd)
         bias_hpp = self.geometry_bias().to(visual_bpd.dtype)
         for layer in self.layers:
             visual_bpd = layer(visual_bpd, text_bpd, self.positions, bias_hpp)
