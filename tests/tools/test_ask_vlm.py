@@ -129,6 +129,15 @@ def test_infer_with_prompts_writes_reasons_to_json_and_report(load_tool, data, t
     assert 'someone is on the fence' in (tmp_path / 'report/pages' / f'{Path(video).name}.html').read_text()
 
 
+def test_video_without_a_readable_answer_is_not_scored(load_tool, data, tmp_path, capsys):
+    video = str(sorted((data / 'Videos').rglob('Arson*.mp4'))[0])
+    with VLMServer(lambda text, images: 'I see a street.') as server:
+        assert load_tool('infer').main([CONFIG, 'none', video, *options(server, data, tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert 'not one answer of the model can be read' in printed.err
+    assert f'asked again: {server.number // 2}, not readable: {server.number // 2}' in printed.out
+
+
 def test_report_of_a_test_has_reasons(test, data, tmp_path):
     with VLMServer(lambda text, images: '{"score": 0.9, "class": "Arson", "reason": "flames"}') as server:
         command = [CONFIG, 'none', '--report', str(tmp_path / 'report'), '--work-dir', str(tmp_path / 'work')]

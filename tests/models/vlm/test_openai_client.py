@@ -45,12 +45,16 @@ def test_text_frames_and_usage_travel():
 
 
 def test_requests_run_at_once():
-    with VLMServer(brightness, wait(0.15)) as server:
-        import time
+    """The server answers none of eight requests before all eight are there."""
+    all_here = threading.Barrier(8, timeout=30)
 
-        begin = time.monotonic()
+    def meet(number, handler):
+        all_here.wait()
+        return False
+
+    with VLMServer(brightness, meet) as server:
         ask(server, count=8, requests_at_once=8)
-        assert time.monotonic() - begin < 0.9  # one after the other: 1.2 s
+    assert not all_here.broken
 
 
 def every_tenth_dropped(number, handler):
@@ -95,8 +99,8 @@ def test_faults_that_pass_are_survived(fault):
 
 def test_slow_answer_is_a_time_out_and_is_asked_again():
     with VLMServer(brightness, lambda number, handler: wait(1.0)(number, handler) if number == 1 else False) as server:
-        (answer,) = ask(server, count=1, timeout_s=0.3)
-    assert answer.tries == 2
+        (answer,) = ask(server, count=1, timeout_s=0.5)
+    assert answer.tries >= 2
 
 
 def test_server_that_is_away_for_a_while():
@@ -247,10 +251,9 @@ def test_error_of_the_caller_ends_the_threads():
         yield Request('q', images=())
         raise RuntimeError('cannot decode')
 
-    before = threading.active_count()
     with VLMServer(lambda text, images: 'x', wait(0.1)) as server, pytest.raises(RuntimeError, match='cannot decode'):
         client(server).answers(broken(), lambda *_: None)
-    for thread in threading.enumerate():
-        if thread.daemon and thread is not threading.current_thread():
-            thread.join(1.0)
-    assert threading.active_count() <= before + 1
+    workers = [thread for thread in threading.enumerate() if thread.name == 'OpenAIClient']
+    for thread in workers:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in workers)

@@ -112,6 +112,8 @@ class PipelineScorer:
         (sample,) = self.model.test_step(pseudo_collate([packed]))
         if 'pred_scores' not in sample:
             raise ConfigError(f'{type(self.model).__name__} does not score frames (it writes no pred_scores).')
+        if (sample.get('answer_counts') or {}).get('videos_without_answer'):
+            raise DataError(f'{source.path}: not one answer of the model can be read. Try another model or question.')
         index = index_video(source.path)
         total = index.total_frames
         times, fps = index.frame_times, index.fps

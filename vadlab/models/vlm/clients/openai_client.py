@@ -147,7 +147,7 @@ class OpenAIClient(VLMClient):
                 if not threads:
                     self.connect()
                 if len(threads) < self.requests_at_once:
-                    threads.append(threading.Thread(target=work, daemon=True))
+                    threads.append(threading.Thread(target=work, daemon=True, name='OpenAIClient'))
                     threads[-1].start()
                 while not stop.is_set():
                     try:
