@@ -15,6 +15,7 @@ caption_type = 'caption'  # of regions; short and long are FG-CLIP's other expre
 max_bad_videos = 0  # maximum number of missing or damaged videos to skip
 
 num_frames = 256  # sampled from each video
+test_num_frames = None  # the same in tests; None: num_frames
 min_region_frames = 4  # minimum number of them within each region, in training
 test_min_region_frames = 0  # more than 0 lets the ground truth influence which frames are scored
 min_box_area = 0.005  # share of the frame; smaller boxes are dropped
@@ -74,7 +75,12 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='ProbeVideo'),
-    dict(type='SampleFrames', num_frames=num_frames, mode='uniform', min_region_frames=test_min_region_frames),
+    dict(
+        type='SampleFrames',
+        num_frames=test_num_frames or num_frames,
+        mode='uniform',
+        min_region_frames=test_min_region_frames,
+    ),
     decode,
     dict(type='RegionsToBoxes', min_box_area=min_box_area),
     dict(type='BlankFrames', enabled=blank_pixels),

@@ -491,6 +491,33 @@ def test_predictions_equal_a_plain_loop():
     )
 
 
+def test_cells_score_every_frame():
+    """Oracle: the dense features of the tower, cell by cell."""
+    model = build(score_head={**SCORES, 'cells': 1, 'cell_level': 0.25}).eval()
+    data = batch()
+    found = model.val_step(data)[1].pred_logits
+    with torch.no_grad():
+        frames = model.data_preprocessor(data)['inputs'][1]
+        _, dense = model.vision(frames, torch.ones(len(frames), dtype=torch.bool))
+        prompt = model._encode_prompts()[2]  # the only one that is not normal
+        best = []
+        for map_dhw in dense:
+            cells = [
+                map_dhw[:, i : i + 2, j : j + 2].mean((1, 2))
+                for i in range(map_dhw.shape[1] - 1)
+                for j in range(map_dhw.shape[2] - 1)
+            ]
+            cosines = F.normalize(model.roi_projection(torch.stack(cells)), dim=-1) @ prompt
+            best.append(model.logit_scale_finegrained.exp() * (cosines.max() - 0.25))
+        wanted = np.interp(np.arange(10), [0, 3, 6, 9], torch.stack(best))
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+        logits, classes = model.score_embeds(model.embed_frames(frames))
+    np.testing.assert_allclose(np.interp(np.arange(10), [0, 3, 6, 9], logits), wanted, atol=1e-4)
+    torch.testing.assert_close(classes, torch.stack([(-logits).sigmoid(), logits.sigmoid()], dim=1))
+    with pytest.raises(ConfigError, match='not compared with negatives'):
+        model.use_prompts(['smoke'], ['people'])
+
+
 def test_score_prompts_are_encoded_once_in_a_test_and_again_in_the_next(monkeypatch):
     model, calls = build(score_head=SCORES).eval(), []
     encode = model._encode_prompts

@@ -147,3 +147,46 @@ def test_a_real_detector_runs_without_output_and_restores_the_scope(capfd):
     assert ((boxes >= 0) & (boxes <= 1)).all()
     assert not list(proposals.parameters())
     assert capfd.readouterr().out == ''
+
+
+def test_of_nearly_equal_boxes_the_larger_one_wins():
+    """A region of 4 x 2 cells in a map of 10 x 10: every box inside has the same cosine."""
+    dense = torch.zeros(1, 2, 10, 10)
+    dense[0, 1] = 1.0
+    dense[0, :, 4:6, 3:7] = torch.tensor([1.0, 0.0])[:, None, None]
+    truth = torch.tensor([0.3, 0.4, 0.7, 0.6])
+    grid = GridProposals(sizes=(0.14, 0.28, 0.42), aspect_ratios=(0.5, 1.0, 2.0), step=0.2)
+    caption, pixels = torch.tensor([[1.0, 0.0]]), torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+    found = {}
+    for power in (0.0, 0.05):
+        boxes, cosines = GroundingHead(grid, area_power=power)(dense, pixels, nn.Identity(), caption)
+        found[power] = float(_iou(boxes[0], truth))
+        assert 0.8 < cosines.item() <= 1
+    assert found[0.05] > 0.75 > found[0.0]
+
+
+def test_boxes_by_area_equal_a_plain_loop():
+    """Oracle: RoIAlign of the features, box by box."""
+    torch.manual_seed(0)
+    dense, captions = torch.randn(3, 5, 6, 6), F.normalize(torch.randn(2, 5), dim=-1)
+    head = GroundingHead(GridProposals(sizes=(0.3, 0.5), aspect_ratios=(1.0, 2.0)), area_power=0.5)
+    pixels = torch.zeros(3, 3, 4, 4, dtype=torch.uint8)
+    proposals = head.proposals(pixels)
+    boxes, cosines = head(dense, pixels, nn.Identity(), captions)
+    plain, _ = GroundingHead(head.proposals)(dense, pixels, nn.Identity(), captions)
+    assert not torch.equal(boxes, plain)
+    for t in range(3):
+        units = F.normalize(head._pool(dense[t : t + 1], proposals[None])[0], dim=-1)
+        for r in range(2):
+            values = [
+                max(float(unit @ captions[r]), 0) * float((b[2] - b[0]) * (b[3] - b[1])) ** 0.5
+                for b, unit in zip(proposals, units, strict=True)
+            ]
+            best = int(np.argmax(values))
+            torch.testing.assert_close(boxes[r, t], proposals[best])
+            torch.testing.assert_close(cosines[r, t], units[best] @ captions[r])
+
+
+def test_a_negative_area_power_is_rejected():
+    with pytest.raises(ConfigError, match='area_power must be >= 0'):
+        GroundingHead(GridProposals(), area_power=-0.1)

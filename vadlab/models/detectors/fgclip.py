@@ -232,13 +232,17 @@ class FGCLIP(BaseModel):
             raise ValueError(f'FGCLIP: mode={mode!r} needs one data sample for each of {len(inputs)} videos.')
         return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
 
-    def _encode_videos(self, inputs: Tensor, data_samples: list[VADDataSample], ground: bool = False) -> dict[str, Any]:
-        """Unit embeddings of frames, videos and regions; dense features only of frames with a region."""
+    def _encode_videos(
+        self, inputs: Tensor, data_samples: list[VADDataSample], ground: bool = False, every_frame: bool = False
+    ) -> dict[str, Any]:
+        """Unit embeddings of frames, videos and regions; dense features only of the frames that need them."""
         b, t = inputs.shape[:2]
         boxes, valid = _boxes(data_samples, t)
         dense_mask = torch.stack([v.any(dim=0) for v in valid])
         if ground:  # regions are searched in every frame of their video
             dense_mask = dense_mask | torch.tensor([len(v) > 0 for v in valid])[:, None]
+        if every_frame:
+            dense_mask = torch.ones_like(dense_mask)
 
         cls_d, dense = self.vision(inputs.flatten(0, 1), dense_mask.flatten())
         frames_bte = self.visual_projection(cls_d).unflatten(0, (b, t))
@@ -464,11 +468,15 @@ class FGCLIP(BaseModel):
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: list[VADDataSample]) -> list[VADDataSample]:
         """Predict when (frame scores), what (embeddings) and where (boxes of regions); see :meth:`forward`."""
-        seen = self._encode_videos(inputs, data_samples, ground=self.grounding_head is not None)
+        by_cells = self.score_head is not None and self.score_head.cells > 0
+        seen = self._encode_videos(inputs, data_samples, self.grounding_head is not None, every_frame=by_cells)
         if self.score_head is not None:
-            logits_bt = self.score_head(
-                seen['frame_embeds'], self._prompts.get(self._encode_prompts), self._frame_scale()
-            ).cpu()
+            prompts_ke = self._prompts.get(self._encode_prompts)
+            if by_cells:
+                logits_tk = [self._cell_logits(dense) for dense in seen['dense']]
+                logits_bt = torch.stack([self.score_head.score_cells(logits)[0] for logits in logits_tk]).cpu()
+            else:
+                logits_bt = self.score_head(seen['frame_embeds'], prompts_ke, self._frame_scale()).cpu()
             for sample, logits_t in zip(data_samples, logits_bt, strict=True):
                 frame_inds = sample.get('frame_inds', range(len(logits_t)))
                 total = sample.get('total_frames', len(logits_t))
@@ -513,10 +521,13 @@ class FGCLIP(BaseModel):
             negatives (Sequence[str] | None): What counts as normal; None for the config's phrases.
 
         Raises:
-            ConfigError: The config has no score_head, or a prompt cannot be used.
+            ConfigError: The config has no score_head, a prompt cannot be used, or there are negatives although the
+                score_head scores cells.
         """
         if self._own_head is None:
             raise ConfigError('FGCLIP: this config has no score_head, so it has no frame scores.')
+        if self._own_head.cells and negatives is not None:
+            raise ConfigError('Prompts: this config scores cells, which are not compared with negatives. Give none.')
         head = self._own_head if prompts is None else self._own_head.with_prompts(prompts, negatives)
         if prompts is not None:
             tokenize_prompts(head, TOKENIZERS.build(self.tokenizer_cfg).encode, self.text.context_length)
@@ -529,21 +540,31 @@ class FGCLIP(BaseModel):
             inputs (Tensor): Normalised frames, shape (n, 3, height, width).
 
         Returns:
-            Tensor: float32, shape (n, e).
+            Tensor: float32, shape (n, e); if ``score_head`` scores cells, instead the logits of the frames with its k
+            phrases, shape (n, k).
         """
-        cls_d, _ = self.vision(inputs)
-        return _unit(self.visual_projection(cls_d))
+        if self.score_head is None or not self.score_head.cells:
+            return _unit(self.visual_projection(self.vision(inputs)[0]))
+        return self._cell_logits(self.vision(inputs, torch.ones(len(inputs), dtype=torch.bool))[1])
+
+    def _cell_logits(self, dense_tdhw: Tensor) -> Tensor:
+        """Logits of frames with each phrase by their best cells, shape (t, k)."""
+        assert self.score_head is not None
+        prompts_ke, scale = self._prompts.get(self._encode_prompts), scale_of(self.logit_scale_finegrained)
+        return self.score_head.of_cells(dense_tdhw, self.roi_projection, prompts_ke, scale)
 
     def score_embeds(self, frame_embeds: Tensor) -> tuple[Tensor, Tensor]:
         """Score all sampled frames of one video, as :meth:`predict` does.
 
         Args:
-            frame_embeds (Tensor): Output of :meth:`embed_frames`, in order of time, shape (t, e).
+            frame_embeds (Tensor): Output of :meth:`embed_frames`, in order of time, shape (t, e) or (t, k).
 
         Returns:
             tuple[Tensor, Tensor]: Logits, shape (t,); probabilities of the classes of ``score_head``, shape (t, c).
         """
         assert self.score_head is not None
+        if self.score_head.cells:
+            return self.score_head.score_cells(frame_embeds.to(self.logit_scale.device))
         prompts_ke, scale = self._prompts.get(self._encode_prompts), self._frame_scale()
         embeds_1te = frame_embeds[None].to(prompts_ke.device)
         logits_1t = self.score_head(embeds_1te, prompts_ke, scale)

@@ -194,14 +194,16 @@ class FGCLIP2(FGCLIP):
 
     # -------------------------------------------------------------------------------------------------------- forward
 
-    def _encode_videos(self, inputs: Tensor, data_samples: list[VADDataSample], ground: bool = False) -> dict[str, Any]:
+    def _encode_videos(
+        self, inputs: Tensor, data_samples: list[VADDataSample], ground: bool = False, every_frame: bool = False
+    ) -> dict[str, Any]:
         """As :meth:`FGCLIP._encode_videos`; videos of different sizes are encoded one by one, without their padding."""
         sizes = [self._size(sample, inputs) for sample in data_samples]
         if len(set(sizes)) == 1:
             height, width = sizes[0]
-            return super()._encode_videos(inputs[..., :height, :width], data_samples, ground)
+            return super()._encode_videos(inputs[..., :height, :width], data_samples, ground, every_frame)
         found = [
-            super(FGCLIP2, self)._encode_videos(frames[None, ..., :height, :width], [sample], ground)
+            super(FGCLIP2, self)._encode_videos(frames[None, ..., :height, :width], [sample], ground, every_frame)
             for frames, sample, (height, width) in zip(inputs, data_samples, sizes, strict=True)
         ]
         tensors = [name for name, value in found[0].items() if isinstance(value, Tensor)]

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vadlab.registry import MODELS
+from vadlab.utils.errors import ConfigError
 
 from ..layers.roi_align import RoIAlign
 from ..layers.track_roi_pool import grid_scale
@@ -25,12 +26,24 @@ class GroundingHead(nn.Module):
     are proposals. If all frames have the same boxes, pooling is one matrix product; the matrix holds RoIAlign's
     weights, which are obtained by pooling one-hot features.
 
+    The mean feature of a box hardly changes when the box covers only a part of an object, so the box with the highest
+    cosine tends to be too small. With ``area_power``, cosines are multiplied by a power of the area: of nearly equal
+    boxes, the larger one wins.
+
     Args:
         proposals (dict): Config of the proposals, such as :class:`GridProposals` or :class:`MMDetProposals`.
+        area_power (float): Exponent of a box's share of the frame's area. Its cosine is multiplied by this power, >= 0;
+            0 for the cosine alone.
+
+    Raises:
+        ConfigError: ``area_power`` is negative.
     """
 
-    def __init__(self, proposals: dict | nn.Module) -> None:
+    def __init__(self, proposals: dict | nn.Module, area_power: float = 0.0) -> None:
         super().__init__()
+        if area_power < 0:
+            raise ConfigError(f'GroundingHead: area_power must be >= 0, got {area_power}.')
+        self.area_power = area_power
         self.proposals = proposals if isinstance(proposals, nn.Module) else MODELS.build(proposals)
         self.roi_align = RoIAlign()
 
@@ -51,6 +64,10 @@ class GroundingHead(nn.Module):
         for own, pooled_tpe in self._proposals_of(grid_tehw, pixels):
             cosines_tpr = F.normalize(pooled_tpe, dim=-1) @ captions.to(pooled_tpe).T
             top_tr, which_tr = cosines_tpr.max(dim=1)
+            if self.area_power:
+                areas_tp1 = (own[..., 2:] - own[..., :2]).prod(dim=-1, keepdim=True)
+                which_tr = (cosines_tpr.clamp(min=0) * areas_tp1**self.area_power).argmax(dim=1)
+                top_tr = cosines_tpr.gather(1, which_tr[:, None])[:, 0]
             best.append(own.gather(1, which_tr[..., None].expand(-1, -1, 4)))
             scores.append(top_tr)
         return torch.cat(best).transpose(0, 1), torch.cat(scores).T

@@ -53,10 +53,16 @@ class PromptScoringHead(nn.Module):
         templates (Sequence[str]): Sentences with one ``{}`` for the phrase.
         normal_class (str): The class that is not anomalous.
         score_window (int): Length of the moving average over the embeddings of sampled frames, odd; 1 for no average.
+        cells (int): For models with dense features: number of best cells by which a frame is scored; 0 to score whole
+            frames. An event of a few percent of the frame hardly changes the embedding of the whole. A cell is a mean
+            of 2 x 2 neighbouring patches. Cells are compared with abnormal prompts only, since most cells are normal:
+            ``logit = logsumexp over abnormal prompts of (scale * (mean cosine of the best cells - cell_level))``.
+        cell_level (float): Cosine similarity of the best cells at which the logit of a prompt is 0, -1..1.
 
     Raises:
         ConfigError: ``normal_class`` or a class of ``prompts`` is unknown, there is no abnormal class, a class has no
-            phrase, a template has no ``{}``, or ``score_window`` is even.
+            phrase, a template has no ``{}``, ``score_window`` is even, ``cells`` is negative or combined with a
+            ``score_window``, or ``cell_level`` is out of its range.
     """
 
     def __init__(
@@ -66,6 +72,8 @@ class PromptScoringHead(nn.Module):
         templates: Sequence[str] = TEMPLATES,
         normal_class: str = 'Normal',
         score_window: int = 1,
+        cells: int = 0,
+        cell_level: float = 0.0,
     ) -> None:
         super().__init__()
         prompts = dict(prompts or {})
@@ -78,6 +86,13 @@ class PromptScoringHead(nn.Module):
             raise ConfigError(f'PromptScoringHead: each template holds one {{}} for the phrase; got {list(templates)}.')
         if score_window < 1 or score_window % 2 == 0:
             raise ConfigError(f'PromptScoringHead: score_window must be odd and positive, got {score_window}.')
+        if cells < 0:
+            raise ConfigError(f'PromptScoringHead: cells must be 0 (frames only) or more, got {cells}.')
+        if cells and score_window > 1:
+            raise ConfigError('PromptScoringHead: score_window averages whole frames, so it cannot be set with cells.')
+        if not -1 <= cell_level <= 1:
+            raise ConfigError(f'PromptScoringHead: cell_level is a cosine similarity, -1..1; got {cell_level}.')
+        self.cells, self.cell_level = cells, cell_level
         self.classes = tuple(classes)
         self.normal_class = normal_class
         self.templates = tuple(templates)
@@ -119,7 +134,13 @@ class PromptScoringHead(nn.Module):
         prompts, others = checked_prompts(prompts, negatives, self.normal_phrases, self.normal_class)
         phrases = {self.normal_class: others, **{text: [text] for text in prompts}}
         head = PromptScoringHead(
-            [self.normal_class, *prompts], phrases, self.templates, self.normal_class, self.score_window
+            [self.normal_class, *prompts],
+            phrases,
+            self.templates,
+            self.normal_class,
+            self.score_window,
+            self.cells,
+            self.cell_level,
         )
         return head.to(self.is_normal.device)
 
@@ -154,6 +175,40 @@ class PromptScoringHead(nn.Module):
         abnormal = logits_btk.masked_fill(self.is_normal, float('-inf')).logsumexp(dim=-1)
         normal = logits_btk.masked_fill(~self.is_normal, float('-inf')).logsumexp(dim=-1)
         return abnormal - normal
+
+    def of_cells(self, dense_tdhw: Tensor, projection: nn.Module, prompt_embeds: Tensor, logit_scale: Tensor) -> Tensor:
+        """Logits of frames with each phrase by their best cells.
+
+        Args:
+            dense_tdhw (Tensor): Dense features of frames, shape (t, d, h, w), h and w > 1.
+            projection (nn.Module): From d to e channels, without a bias.
+            prompt_embeds (Tensor): Output of :meth:`ensemble`, shape (k, e).
+            logit_scale (Tensor): Factor of the cosine similarities of regions, > 0.
+
+        Returns:
+            Tensor: 0 where the best cells have the similarity ``cell_level``, float32, shape (t, k).
+        """
+        cells_tcd = F.avg_pool2d(dense_tdhw, 2, stride=1).flatten(2).transpose(1, 2)
+        cells_tce = F.normalize(projection(cells_tcd).float(), dim=-1)
+        cosines_tck = cells_tce @ prompt_embeds.float().T
+        best_tk = cosines_tck.topk(min(self.cells, cosines_tck.shape[1]), dim=1).values.mean(dim=1)
+        return logit_scale * (best_tk - self.cell_level)
+
+    def score_cells(self, logits_tk: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and class probabilities of frames from the output of :meth:`of_cells`.
+
+        Args:
+            logits_tk (Tensor): Shape (t, k).
+
+        Returns:
+            tuple[Tensor, Tensor]: As of :meth:`forward`, shape (t,); and as of :meth:`class_scores`, shape
+            (t, classes), where the normal class has the logit 0.
+        """
+        abnormal_tk = logits_tk.masked_fill(self.is_normal, float('-inf'))
+        logit_t = abnormal_tk.logsumexp(dim=-1)
+        scores_tc = logit_t.sigmoid()[:, None] * abnormal_tk.softmax(dim=-1) @ self.is_of_class.T.to(logits_tk.dtype)
+        scores_tc[:, self.classes.index(self.normal_class)] = (-logit_t).sigmoid()
+        return logit_t, scores_tc
 
     def class_scores(self, frame_embeds: Tensor, prompt_embeds: Tensor, logit_scale: Tensor | float) -> Tensor:
         """Class probabilities of frames; sigmoid(logit) is the sum over the abnormal classes.
