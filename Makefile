@@ -32,7 +32,7 @@ install:  ## Create .venv and install torch, mmcv with its ops (compiled once, a
 # An interrupted demo continues; a finished one is only tested again. ARGS=--overwrite starts over. The threshold is chosen
 # on training videos: on others the rate of false alarms is higher, and the test prints it (frame/far_calibrated).
 demo: install  ## Render synthetic videos, train FG-CLIP on them, test it: about 15 minutes on 2 cores
-	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA)
+	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA) --seed 1 --classes Normal Arson Explosion
 	$(BIN)/python tools/train.py configs/fgclip_demo.py --work-dir $(DEMO_DIR) $(or $(ARGS),--resume)
 	$(BIN)/python tools/calibrate.py configs/fgclip_demo.py "$(call last,$(DEMO_DIR))" \
 	  $(DEMO_DATA)/Videos/Training_Normal_Videos_Anomaly --false-alarms-per-hour 20
@@ -48,7 +48,7 @@ demo: install  ## Render synthetic videos, train FG-CLIP on them, test it: about
 	@echo "report       $(DEMO_DIR)/report/index.html: the held-out videos with player, curve, events"
 
 demo-features: install  ## Extract features of the synthetic videos and of blanked frames, for the weakly supervised demos
-	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA)
+	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA) --seed 1 --classes Normal Arson Explosion
 	$(BIN)/python tools/make_demo_features.py --data $(DEMO_DATA) --out $(DEMO_DATA)_features
 
 # One protocol for all methods, not the published ones. ARGS is passed to compare_methods.py, e.g. ARGS="--seeds 0".

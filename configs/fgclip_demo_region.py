@@ -1,4 +1,4 @@
-# Ablation of the FG-CLIP demo: videos and regions with their captions, no queue of past pairs.
+# Ablation of the FG-CLIP demo: videos and regions, no queue, no hard negatives.
 #   python tools/train.py configs/fgclip_demo_region.py
 _base_ = ['fgclip_demo.py']
-model = dict(queue=None)
+model = dict(queue=None, loss_hard_negative=None)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   python tools/convert_checkpoint.py ViT-B-32.pt clip_vit_b32.safetensors --half
   python tools/convert_checkpoint.py openai/clip-vit-base-patch32 clip_vit_b32.safetensors
-  python tools/convert_checkpoint.py work_dirs/clip_synthetic_pretrain/epoch_20.pth small.safetensors --half \\
-      --note command="python tools/train.py configs/clip_synthetic_pretrain.py" --note seed=0
+  python tools/convert_checkpoint.py work_dirs/clip_everyday_pretrain/iter_1800.pth small.safetensors --half \\
+      --note command="python tools/train.py configs/clip_everyday_pretrain.py" --note seed=0
 """
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,15 +24,18 @@ if TYPE_CHECKING:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description='Zero-shot metrics of a CLIP on single frames of held-out scenes.')
+    parser = argparse.ArgumentParser(
+        description='Metrics of the small CLIP on held-out scenes: retrieval of everyday captions, and zero-shot '
+        'detection of events.'
+    )
     parser.add_argument('weights', help='a training checkpoint or a .safetensors file of the small CLIP')
     parser.add_argument(
-        '--config', default='configs/clip_synthetic_pretrain.py', help='config of the model (default: %(default)s)'
+        '--config', default='configs/clip_everyday_pretrain.py', help='config of the model (default: %(default)s)'
     )
     parser.add_argument(
         '--split', default='val', choices=('train', 'val', 'test'), help='split of the scenes (default: val)'
     )
-    parser.add_argument('--frames', type=int, default=2048, help='number of frames (default: 2048)')
+    parser.add_argument('--frames', type=int, default=1024, help='number of frames, a multiple of 64 (default: 1024)')
     parser.add_argument('--json', type=Path, help='also write the metrics to this file')
     return parser.parse_args(argv)
 
@@ -63,64 +67,58 @@ def main(argv: Sequence[str] | None = None) -> int:
 def score(model: torch.nn.Module, split: str, frames: int) -> dict[str, float]:
     """The metrics by name.
 
-    Whole frames are classified as normal or anomalous and into classes, with FG-CLIP's prompts. Close-ups retrieve
-    their region captions, and whole frames their captions, among 128 pictures each.
+    Everyday frames retrieve their captions among 64, and their regions retrieve theirs among the regions of the same
+    frames. Frames of the demo's events, and calm frames of the same videos, are classified as normal or anomalous with
+    FG-CLIP's prompts, which hold words that the small CLIP has never read.
     """
     import torch
     from mmengine.dataset import pseudo_collate
 
-    from vadlab.datasets.ucf_crime_regions import UCF_CRIME_CLASSES
     from vadlab.models.heads.prompt_scoring_head import PromptScoringHead
-    from vadlab.simulators.surveillance.synthetic_frames import SyntheticFrames
+    from vadlab.simulators.surveillance.story import STORIES
+    from vadlab.simulators.surveillance.synthetic_frames import SyntheticFrames, event_frames
 
-    dataset = SyntheticFrames(size=2 * frames, seed=1, split=split, chinese=0.0, prompts=0.0)
-    head = PromptScoringHead(UCF_CRIME_CLASSES)
-    tokens = [torch.tensor(dataset.tokenizer.encode(text)) for text in head.texts]
-    prompts = head.ensemble(model.embed_captions(tokens))
-    embeds, captions, labels = [], [], []
-    for start in range(0, len(dataset), 128):
-        batch = pseudo_collate([dataset[i] for i in range(start, min(start + 128, len(dataset)))])
-        batch = model.data_preprocessor(batch, training=False)
-        embeds.append(model.embed_frames(batch['inputs']))
-        captions.append([sample.gt_caption for sample in batch['data_samples']])
-        labels += [sample.gt_label for sample in batch['data_samples']]
-    whole = torch.arange(len(dataset)) % 4 < 2
-    frame_ne, label_n = torch.cat(embeds)[whole], np.array(labels)[whole.numpy()]
-    anomaly_logits = head(frame_ne[None], prompts, model.logit_scale.exp())[0].numpy()
-    counts = rank_counts(anomaly_logits, label_n > 0)
-    figures = {'frame AUC': roc_auc(counts), 'frame AP': average_precision(counts)}
+    def batches(items: Iterable[dict]) -> Iterator[dict]:
+        for block in _blocks(items, 64):
+            yield model.data_preprocessor(pseudo_collate(block), training=False)
 
-    # One logit per class of the simulator: the mean over its phrases.
-    owners = [name for name in UCF_CRIME_CLASSES for _ in range(_phrases(name))]
-    known = sorted(set(label_n.tolist()))
-    logits = torch.stack(
-        [prompts[[o == UCF_CRIME_CLASSES[k] for o in owners]].mean(0) @ frame_ne.T for k in known], dim=1
-    )
-    found = np.array(known)[logits.argmax(1).numpy()]
-    figures['class accuracy'] = float((found == label_n).mean())
-    for k in known[1:]:
-        chosen = (label_n == 0) | (label_n == k)
-        figures[f'frame AUC, {UCF_CRIME_CLASSES[k]}'] = roc_auc(
-            rank_counts(anomaly_logits[chosen], label_n[chosen] > 0)
-        )
+    def recall(queries: torch.Tensor, captions: torch.Tensor, texts: list[str]) -> float:
+        groups = text_groups(texts)
+        return recall_at(retrieval_ranks(queries.numpy(), captions.numpy(), groups, groups), 1)
 
-    for name, wanted in (('frame', (0, 1)), ('close-up', (2, 3))):
-        recalls = []
-        for block, texts in zip(embeds, captions, strict=True):
-            rows = [i for i in range(len(texts)) if i % 4 in wanted]
-            chosen_texts = [texts[i] for i in rows]
-            text_embeds = model.embed_captions([torch.tensor(dataset.tokenizer.encode(t)) for t in chosen_texts])
-            groups = text_groups(chosen_texts)
-            ranks = retrieval_ranks(block[rows].numpy(), text_embeds.numpy(), groups, groups)
-            recalls.append(recall_at(ranks, 1))
-        figures[f'{name} to caption R@1 of 64'] = float(np.mean(recalls))
+    dataset = SyntheticFrames(size=frames, seed=1, split=split, image_size=model.vision.image_size)
+    of_frames, of_regions, sizes = [], [], []
+    for batch in batches(dataset[i] for i in range(frames)):
+        samples = model.predict(batch['inputs'], batch['data_samples'])
+        captions = torch.stack([sample.pred_caption_embed for sample in samples])
+        embeds = torch.stack([sample.pred_video_embed for sample in samples])
+        of_frames.append(recall(embeds, captions, [sample.gt_caption for sample in samples]))
+        regions = [sample.pred_regions for sample in samples]
+        captions, embeds = (torch.cat([r[field] for r in regions]) for field in ('caption_embeds', 'embeds'))
+        of_regions.append(recall(embeds, captions, [t for sample in samples for t in sample.gt_regions.captions]))
+        sizes.append(len(embeds))
+    figures = {
+        f'everyday frame to caption R@1 of {min(frames, 64)}': float(np.mean(of_frames)),
+        f'everyday region to caption R@1 of {np.mean(sizes):.0f}': float(np.mean(of_regions)),
+    }
+
+    head = PromptScoringHead(STORIES['events'].classes)
+    prompts = head.ensemble(model.encode_texts([torch.tensor(dataset.tokenizer.encode(t)) for t in head.texts]))
+    items, kinds = event_frames(frames, split, dataset.image_size)
+    logits = [
+        head(model(batch['inputs'])['frame_embeds'][:, 0][None], prompts, model.logit_scale.exp())[0].numpy()
+        for batch in batches(items)
+    ]
+    counts = rank_counts(np.concatenate(logits), np.array([kind != 'Normal' for kind in kinds]))
+    figures |= {'event frame AUC, zero-shot': roc_auc(counts), 'event frame AP, zero-shot': average_precision(counts)}
     return figures
 
 
-def _phrases(name: str) -> int:
-    from vadlab.models.heads.prompt_scoring_head import PromptScoringHead
-
-    return len(PromptScoringHead((name, 'other'), normal_class=name).phrases) - 1
+def _blocks(items: Iterable[dict], size: int) -> Iterator[list[dict]]:
+    """Lists of ``size`` items in order; the last may be shorter."""
+    source = iter(items)
+    while block := list(itertools.islice(source, size)):
+        yield block
 
 
 if __name__ == '__main__':

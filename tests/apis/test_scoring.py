@@ -46,7 +46,7 @@ def test_the_lines_of_the_documentation_run(page, tiny, videos, tmp_path, monkey
     (tmp_path / 'configs').mkdir()
     (tmp_path / 'work_dirs' / 'fgclip_demo').mkdir(parents=True)
     shutil.copy(tiny / 'config.py', tmp_path / 'configs' / 'fgclip_demo.py')
-    shutil.copy(tiny / 'weights.pth', tmp_path / 'work_dirs' / 'fgclip_demo' / 'epoch_6.pth')
+    shutil.copy(tiny / 'weights.pth', tmp_path / 'work_dirs' / 'fgclip_demo' / 'epoch_12.pth')
     shutil.copy(videos[0], tmp_path / 'video.mp4')
     monkeypatch.chdir(tmp_path)
     names: dict = {}

@@ -115,17 +115,23 @@ def test_dumped_config_says_the_same(path, tmp_path):
 
 @pytest.mark.parametrize('path', [p for p in EXPERIMENTS if p.stem.startswith('fgclip')], ids=lambda p: p.stem)
 def test_one_variable_reaches_every_place(path):
-    config = load_config(path, {'num_frames': 7, 'image_size': 96, 'blank_pixels': True, 'data_root': '/somewhere'})
+    options = {'num_frames': 7, 'test_num_frames': 9, 'image_size': 96, 'blank_pixels': True}
+    config = load_config(path, options | {'data_root': '/somewhere'})
     keeps_aspect = config.get('max_patches') is not None  # FG-CLIP 2's frames have no fixed size
     assert config.model.vision.get('image_size') == (None if keeps_aspect else 96)
     for name in LOADERS:
         dataset = config[name].dataset
         assert dataset.data_root == '/somewhere'
         steps = {step.type: step for step in dataset.pipeline}
-        assert steps['SampleFrames'].num_frames == 7
+        assert steps['SampleFrames'].num_frames == (7 if name == 'train_dataloader' else 9)
         assert steps['DecodeFrames'].size == (None if keeps_aspect else 96)
         assert steps['DecodeFrames'].max_patches == config.get('max_patches')
         assert steps['BlankFrames'].enabled is True
+
+
+def test_tests_sample_as_many_frames_as_training_unless_told():
+    config = load_config(CONFIGS / 'fgclip_ucf.py', {'num_frames': 7})
+    assert config.test_dataloader.dataset.pipeline[1].num_frames == 7
 
 
 @pytest.mark.parametrize(

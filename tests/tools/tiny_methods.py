@@ -86,7 +86,7 @@ num_workers = 0
 tensorboard = False
 """
 CLIP = """
-_base_ = ['{root}/configs/clip_synthetic_pretrain.py']
+_base_ = ['{root}/configs/clip_everyday_pretrain.py']
 steps = 2
 batch_size = 4
 num_workers = 0

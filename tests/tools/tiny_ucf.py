@@ -7,7 +7,7 @@ import av
 import numpy as np
 
 CONFIG = """
-_base_ = ['{root}/configs/fgclip_demo.py']
+_base_ = ['{root}/configs/fgclip_demo_zero_shot.py']
 data_root = '{data}'
 cache_dir = None
 ann_file = 'train.json'

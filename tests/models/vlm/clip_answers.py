@@ -17,7 +17,7 @@ class ClipAnswers:
     """Scores frames by zero-shot CLIP; the score of a question is the mean over its frames."""
 
     def __init__(self):
-        self.inferencer = VADInferencer(ROOT / 'configs/fgclip_demo.py', None, 'cpu', sampling=16)
+        self.inferencer = VADInferencer(ROOT / 'configs/fgclip_demo_zero_shot.py', None, 'cpu', sampling=16)
         self.lock = threading.Lock()
 
     def __call__(self, text, images):

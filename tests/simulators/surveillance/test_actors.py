@@ -8,7 +8,8 @@ from vadlab.simulators.common.person import Look, Pose, draw_person
 from vadlab.simulators.common.scene import Scene
 from vadlab.simulators.common.vehicle import Vehicle, draw_vehicle
 from vadlab.simulators.surveillance import effects
-from vadlab.simulators.surveillance.everyday import ACTS, Passer
+from vadlab.simulators.surveillance.everyday.passer import ACTS, Passer
+from vadlab.simulators.surveillance.ground import walkable
 from vadlab.simulators.surveillance.stage import Stage
 
 POSES = (
@@ -107,7 +108,7 @@ def test_smoke_beyond_the_picture_is_cut_off():
 @pytest.mark.parametrize('act', ACTS)
 def test_everyday_act_moves_smoothly(act):
     scene = Scene.make(0)
-    passer = Passer.sample(np.random.default_rng(4), scene.floor, act)
+    passer = Passer.sample(np.random.default_rng(4), walkable(scene), act)
     steps = np.abs(np.diff([passer.place(f)[0] for f in range(300)]))
     assert np.sort(steps)[-3] < 5  # pixels a frame; who walks past begins anew on the other side, off screen
     stage = Stage(scene, 10, 30.0, np.random.default_rng(0))

@@ -1,5 +1,6 @@
 import json
 import re
+from collections import Counter
 
 import av
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from vadlab.datasets.ucf_crime_regions import UCFCrimeRegions
 from vadlab.simulators.common.scene import SCENE_SEEDS
 from vadlab.simulators.common.video_writer import VideoWriter
+from vadlab.simulators.surveillance.captions import EMPTY
 from vadlab.simulators.surveillance.demo_set import plan_demo_set
+from vadlab.simulators.surveillance.story import STORIES
 from vadlab.utils.errors import ConfigError
 
 PLANS = plan_demo_set(24, 12, seed=3, min_frames=60, max_frames=90)
@@ -40,11 +43,12 @@ def test_names_and_folders_are_those_of_ucf_crime():
 
 
 def test_shares_of_classes_languages_and_long_videos():
-    plans = plan_demo_set(240, 84, 0)
-    assert sum(p.kind == 'Normal' for p in plans) == pytest.approx(0.4 * 324, abs=2)
-    assert sum(p.chinese for p in plans) == pytest.approx(32, abs=2)
-    assert sum(p.num_frames > 1000 for p in plans) >= 6
-    assert {p.kind for p in plans if p.split == 'test'} == {p.kind for p in plans}
+    for story in STORIES:
+        plans = plan_demo_set(240, 84, 0, story=story)
+        assert sum(p.kind == 'Normal' for p in plans) == pytest.approx(0.4 * 324, abs=2)
+        assert sum(p.chinese for p in plans) == pytest.approx(16, abs=2)
+        assert sum(p.num_frames > 300 for p in plans) >= 6
+        assert {p.kind for p in plans if p.split == 'test'} == set(STORIES[story].classes)
 
 
 def test_records_hold_moving_keyframed_boxes_inside_the_event():
@@ -52,7 +56,7 @@ def test_records_hold_moving_keyframed_boxes_inside_the_event():
     normal = []
     for plan in PLANS:
         record = plan.record()
-        if plan.kind == 'Normal':
+        if plan.kind == 'Normal' and plan.split == 'train':
             normal.append(bool(record['bbox_info']))
         assert json.loads(json.dumps(record)) == record
         assert record['f_path'] == plan.path.as_posix()
@@ -74,12 +78,36 @@ def test_records_hold_moving_keyframed_boxes_inside_the_event():
     assert np.mean(normal) > 0.8  # normal actors carry regions too
 
 
+def test_regions_are_small():
+    areas = [
+        (k['bbox'][2] - k['bbox'][0]) * (k['bbox'][3] - k['bbox'][1])
+        for plan in plan_demo_set(36, 0, 5, 60, 60)
+        for region in plan.record()['bbox_info']
+        for k in region['keyframes']
+    ]
+    assert 0.03 <= np.median(areas) <= 0.08
+
+
+def test_english_regions_have_hard_negatives_and_chinese_ones_none():
+    languages = set()
+    for plan in plan_demo_set(20, 20, 1, 60, 60):
+        for region in plan.record()['bbox_info']:
+            if region['caption'].startswith(EMPTY):  # which has none
+                continue
+            languages.add(plan.chinese)
+            assert region['flag_short_neg'] == (not plan.chinese)
+            negatives = list(region.get('short_expr_negs', {}).values())
+            assert region['caption'] not in negatives
+            assert len(set(negatives)) == len(negatives)
+    assert languages == {True, False}
+
+
 def test_a_video_has_as_many_frames_as_planned_and_is_not_made_twice(tmp_path):
     plan = PLANS[-1]
     assert plan.write(tmp_path)
     with av.open(str(tmp_path / plan.path)) as container:
         stream = container.streams.video[0]
-        assert (stream.width, stream.height, stream.average_rate) == (320, 240, 30)
+        assert (stream.width, stream.height, stream.average_rate) == (320, 240, 15)
         assert stream.codec_context.name == 'h264'
         decoded = [frame.to_ndarray(format='rgb24') for frame in container.decode(stream)]
     assert len(decoded) == plan.num_frames
@@ -111,6 +139,38 @@ def test_the_data_set_class_reads_it_and_agrees_on_the_intervals(tmp_path):
 def test_a_set_without_videos_is_refused(sizes, match):
     with pytest.raises(ConfigError, match=match):
         plan_demo_set(*sizes, seed=0)
+
+
+def test_a_set_can_have_some_of_the_classes():
+    plans = plan_demo_set(20, 10, 3, 60, 90, classes=('Normal', 'Arson', 'Robbery'))
+    assert Counter(plan.kind for plan in plans) == {'Normal': 12, 'Arson': 9, 'Robbery': 9}
+    with pytest.raises(ConfigError, match="'motion' has no class 'Arson'; known: Normal, Chase"):
+        plan_demo_set(24, 12, 3, story='motion', classes=('Arson',))
+    with pytest.raises(ConfigError, match='needs an anomalous class; known: Arson'):
+        plan_demo_set(24, 12, 3, classes=('Normal',))
+
+
+def test_training_videos_have_regions_of_what_is_normal_and_test_videos_of_events_only():
+    for plan in plan_demo_set(30, 30, 7, 60, 60):
+        record, phrases = plan.record(), plan.episode().phrases(np.random.default_rng(0))
+        empty = [r for r in record['bbox_info'] if r['caption'].startswith(EMPTY)]
+        if plan.split == 'test':
+            assert not empty
+            assert bool(record['bbox_info']) == (plan.kind != 'Normal')
+            assert len(record['bbox_info']) <= len(phrases) - len(plan.episode().bystanders)
+            continue
+        assert len(record['bbox_info']) - len(empty) >= 1
+        for region in empty:
+            start, end, box = region['start_frame'], region['end_frame'], region['keyframes'][0]['bbox']
+            for frame in range(start, end + 1, 5):
+                for x0, y0, x1, y1 in plan.episode().render(frame)[1].values():
+                    inside = min(box[2], x1) - max(box[0], x0) > 0.01 and min(box[3], y1) - max(box[1], y0) > 0.01
+                    assert not inside, (plan, frame)
+
+
+def test_unknown_story_is_named():
+    with pytest.raises(ConfigError, match="no story 'drama'; known: events, motion"):
+        plan_demo_set(1, 1, 0, story='drama')
 
 
 def test_lengths_that_cannot_be_are_refused():

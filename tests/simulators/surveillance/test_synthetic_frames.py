@@ -1,10 +1,9 @@
 import re
-from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
-from vadlab.datasets.ucf_crime_regions import UCF_CRIME_CLASSES
 from vadlab.registry import DATASETS
 from vadlab.simulators.surveillance.synthetic_frames import SyntheticFrames
 from vadlab.utils.errors import ConfigError
@@ -26,10 +25,20 @@ def test_pictures_are_a_function_of_seed_and_index_in_any_order():
     one, two, other = SyntheticFrames(64), SyntheticFrames(64), SyntheticFrames(64, seed=1)
     for i in (5, 40, 4, 63):
         assert torch.equal(one[i]['inputs'], two[i]['inputs'])
-    backward = {i: one[i] for i in (63, 5)}
-    for i, item in backward.items():
-        assert item['data_samples'].gt_caption == two[i]['data_samples'].gt_caption
+    for i in (63, 5):
+        first, second = one[i]['data_samples'], two[i]['data_samples']
+        assert first.gt_caption == second.gt_caption
+        assert first.gt_regions.captions == second.gt_regions.captions
     assert not torch.equal(one[5]['inputs'], other[5]['inputs'])
+
+
+def test_a_pool_repeats_its_pictures_in_other_words():
+    dataset = SyntheticFrames(60, pictures=20)
+    assert torch.equal(dataset[3]['inputs'], dataset[43]['inputs'])
+    captions = [[dataset[i + shift]['data_samples'].gt_caption for i in range(20)] for shift in (0, 20, 40)]
+    assert sum(a == b for a, b in zip(captions[0], captions[1], strict=True)) < 5
+    assert len(dataset._kept) == 20
+    assert len(SyntheticFrames(60)._kept) == 0
 
 
 def test_splits_show_other_scenes():
@@ -38,33 +47,39 @@ def test_splits_show_other_scenes():
     assert not torch.equal(train[1]['inputs'], val[1]['inputs'])
 
 
-def test_32_in_a_row_hold_each_event_and_calm_frames_of_the_same_videos():
-    dataset = SyntheticFrames(320)
-    labels = [dataset[i]['data_samples'].gt_label for i in range(320)]
-    names = Counter(UCF_CRIME_CLASSES[label] for i, label in enumerate(labels) if i % 4 == 0)
-    assert names == Counter({'Normal': 20} | dict.fromkeys(names.keys() - {'Normal'}, 10))
-    assert len(names) == 7
-    assert all(label == 0 for i, label in enumerate(labels) if i % 4 == 1)
+def test_regions_are_the_actors_and_an_empty_place():
+    dataset, empty, told = SyntheticFrames(60, chinese=0.0, max_regions=3), 0, 0
+    for i in range(60):
+        regions = dataset[i]['data_samples'].gt_regions
+        boxes = regions.boxes_xyxyn[:, 0]
+        assert regions.boxes_xyxyn.shape == (len(regions.captions), 1, 4)
+        assert regions.box_valid.all()
+        assert ((boxes[:, 2:] > boxes[:, :2]).all() and boxes.min() >= 0 and boxes.max() <= 1) or not len(boxes)
+        acts = [phrase.act for phrase in dataset.episode(i).phrases(np.random.default_rng(0)).values()]
+        for caption, box in zip(regions.captions, boxes, strict=True):
+            if not caption.startswith('an empty place'):
+                told += any(caption.endswith(act) for act in acts)
+                continue
+            empty += 1
+            for other in boxes[:-1]:  # the empty part touches no actor
+                assert box[0] >= other[2] or box[2] <= other[0] or box[1] >= other[3] or box[3] <= other[1]
+    assert empty > 50
+    assert told > 100
 
 
-def test_a_calm_frame_of_an_anomalous_video_is_told_as_calm():
-    dataset = SyntheticFrames(320, chinese=0.0)
-    for i in range(1, 320, 4):
-        caption = dataset[i]['data_samples'].gt_caption.lower()
-        assert not re.search(r'fight|explo|robbe|arson|crash|vandal|graffiti', caption), caption
-
-
-def test_prompts_only_or_never():
-    never = SyntheticFrames(64, prompts=0.0, chinese=0.0)
-    always = SyntheticFrames(64, prompts=1.0, chinese=0.0)
-    long = [len(never[i]['data_samples'].gt_caption.split()) for i in range(0, 64, 4)]
-    short = [len(always[i]['data_samples'].gt_caption.split()) for i in range(0, 64, 4)]
-    assert sum(long) > 1.5 * sum(short)
+def test_no_event_is_in_any_picture():
+    dataset = SyntheticFrames(400)
+    for number in range(100):
+        episode = dataset.episode(number)
+        assert episode.event is None
+        assert episode.intervals() == []
+        for actor in episode.bystanders.values():
+            assert type(actor).__module__.startswith('vadlab.simulators.surveillance.everyday.')
 
 
 def test_share_of_chinese():
-    dataset = SyntheticFrames(128, prompts=0.0, chinese=1.0)
-    texts = [dataset[i]['data_samples'].gt_caption for i in range(0, 128, 4)]
+    dataset = SyntheticFrames(32, chinese=1.0)
+    texts = [dataset[i]['data_samples'].gt_caption for i in range(32)]
     assert all(re.search('[\u4e00-\u9fff]', text) for text in texts)
 
 
@@ -80,7 +95,7 @@ def test_index_beyond_the_end():
     [
         (dict(size=0), 'size must be >= 1, not 0'),
         (dict(size=1, chinese=1.5), 'chinese is a share'),
-        (dict(size=1, prompts=-0.1), 'prompts is a share'),
+        (dict(size=1, pictures=0), 'pictures must be at least 1'),
         (dict(size=1, split='dev'), "no split 'dev'"),
         (dict(size=1, chines=0.5), 'chinese'),
     ],

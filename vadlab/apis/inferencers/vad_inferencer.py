@@ -60,7 +60,7 @@ class VADInferencer(BaseInferencer):
 
     Example::
 
-        inferencer = VADInferencer('configs/fgclip_demo.py', 'work_dirs/fgclip_demo/epoch_6.pth')
+        inferencer = VADInferencer('configs/fgclip_demo.py', 'work_dirs/fgclip_demo/epoch_12.pth')
         for result in inferencer('videos/', prompts=['a person lying on the floor']):
             print(result.name, result.events)
     """

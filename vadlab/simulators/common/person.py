@@ -13,7 +13,7 @@ Point = tuple[float, float]
 
 _SKINS = ((238, 205, 180), (214, 168, 132), (160, 112, 80), (98, 66, 48))
 _HAIRS = ((30, 24, 20), (80, 55, 35), (150, 115, 70), (120, 120, 120))
-_GARMENTS = {'man': ('jacket', 'shirt', 'hoodie', 'sweater'), 'woman': ('coat', 'jacket', 'shirt', 'dress')}
+GARMENTS = {'man': ('jacket', 'shirt', 'hoodie', 'sweater'), 'woman': ('coat', 'jacket', 'shirt', 'dress')}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Look:
     def sample(cls, rng: np.random.Generator, masked: bool = False) -> 'Look':
         """A random look; a masked person is dark from head to foot."""
         noun = 'man' if masked or rng.random() < 0.6 else 'woman'
-        garment = 'hoodie' if masked else str(rng.choice(_GARMENTS[noun]))
+        garment = 'hoodie' if masked else str(rng.choice(GARMENTS[noun]))
         names = ('black', 'black', 'grey', 'blue') if masked else tuple(COLOURS)
         colour = str(rng.choice(names))
         trousers = ('black', 'blue', 'grey', 'brown', 'black')[rng.integers(5)]

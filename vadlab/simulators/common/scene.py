@@ -95,6 +95,7 @@ class Scene:
         floor: Smallest and largest y of a person's feet, in pixels.
         outdoor: Whether cars may pass.
         camera: The camera.
+        horizon: y at which the floor meets the background, in pixels.
     """
 
     seed: int
@@ -103,6 +104,7 @@ class Scene:
     floor: tuple[int, int]
     outdoor: bool
     camera: Camera
+    horizon: int
 
     @classmethod
     def make(cls, seed: int, kinds: tuple[str, ...] | None = None) -> 'Scene':
@@ -125,7 +127,7 @@ class Scene:
         PAINTERS[kind](image, horizon, rng)
         image = _weather(image, rng)
         image.setflags(write=False)
-        return cls(seed, kind, image, (max(horizon + 44, 172), 230), kind in OUTDOOR, Camera.sample(rng))
+        return cls(seed, kind, image, (max(horizon + 44, 172), 230), kind in OUTDOOR, Camera.sample(rng), horizon)
 
 
 def _weather(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -42,6 +42,9 @@ _WINDOWS = {
 }
 
 
+NOUNS = tuple(_BODIES)
+
+
 @dataclass(frozen=True)
 class Vehicle:
     """Kind, colour and length of a car."""

@@ -1,6 +1,9 @@
-"""The grammar of captions: clauses, places and sentence frames, in English and Chinese."""
+"""The grammar of captions: clauses, places, light and sentence frames, in English and Chinese."""
 
-from .wording import Namer
+from collections.abc import Sequence
+
+from .conditions import Conditions
+from .wording import Namer, Phrase
 
 PLACES: dict[str, tuple[tuple[str, ...], str]] = {
     'street': (('on a street', 'on a city street', 'in the street in front of buildings'), '街道上'),
@@ -15,78 +18,65 @@ PLACES: dict[str, tuple[tuple[str, ...], str]] = {
     'alley': (('in an alley', 'in a back alley', 'in an alley with brick walls'), '小巷里'),
 }
 
-# Typical prompts for each class. They are among the training captions, so that prompts are in the training domain.
-CLASS_PHRASES: dict[str, tuple[str, ...]] = {
-    'Normal': (
-        'people going about their day',
-        'an ordinary scene where nothing happens',
-        'a normal scene',
-        'normal activity',
-        'a normal day',
-        'normal',
-    ),
-    'Arson': ('arson', 'a person setting fire to something', 'a burning fire with smoke', 'somebody committing arson'),
-    'Explosion': ('an explosion', 'explosion', 'a blast with a fireball and debris', 'something exploding'),
-    'Fighting': ('people fighting', 'fighting', 'a fight', 'people hitting and kicking each other'),
-    'RoadAccidents': ('a road accident', 'road accidents', 'a car crash', 'vehicles crashing'),
-    'Robbery': ('a person being robbed', 'a robbery', 'robbery', 'a person robbing another at gunpoint'),
-    'Vandalism': (
-        'a person damaging property',
-        'vandalism',
-        'somebody vandalising property',
-        'graffiti or a broken window',
-    ),
-}
-PROMPT_TEMPLATES = ('{}', 'a surveillance video of {}', 'a video of {}', 'a video frame showing {}')
-
 _FRAMES = (
     '{what} {where}',
     '{where}, {what}',
-    'a surveillance camera shows how {what} {where}',
+    'a surveillance video: {what} {where}',
     'CCTV footage: {what} {where}',
-    'security footage {where}: {what}',
+    'a video frame: {what} {where}',
 )
+_LIGHTS = {
+    'day': ('by day', 'in daylight'),
+    'dusk': ('at dusk', 'in the evening'),
+    'night': ('at night', 'in the dark'),
+}
+_LIGHTS_ZH = {'day': '白天', 'dusk': '傍晚', 'night': '夜里'}
 _CALM = (
     'nothing unusual happens',
-    'a quiet moment with ordinary activity',
-    'people go about their day',
+    'an ordinary scene where nothing happens',
+    'people are going about their day',
     'everything is calm and normal',
     'it is an ordinary day',
 )
 _BEFORE = ('after a calm beginning {what}', 'at first all is normal, then {what}', '{what} and others look on')
 
+EMPTY = 'an empty place'
 
-def describe(what: str, kind: str, name: Namer) -> str:
-    """A sentence about ``what`` in a scene of ``kind``."""
+
+def describe(what: str, kind: str, name: Namer, conditions: Conditions | None = None) -> str:
+    """A sentence about ``what`` in a scene of ``kind``, in which light and rain may be told."""
     places, chinese = PLACES[kind]
     if name.chinese:
-        return name.pick(f'{chinese}，{what}。', f'监控画面显示，{chinese}{what}。', f'{what}，地点在{chinese}。')
-    sentence = name.pick(*_FRAMES).format(what=what, where=name.pick(*places))
+        when = '' if conditions is None else name.pick('', _LIGHTS_ZH[conditions.light])
+        return name.pick(
+            f'{when}{chinese}，{what}。', f'监控画面显示，{when}{chinese}{what}。', f'{what}，地点在{when}{chinese}。'
+        )
+    where = name.pick(*places)
+    if conditions is not None:
+        where += name.pick('', ' ' + name.pick(*_LIGHTS[conditions.light]))
+        if conditions.rain:
+            where += name.pick('', ' in the rain')
+    sentence = name.pick(*_FRAMES).format(what=what, where=where)
     return sentence[0].upper() + sentence[1:] + name.pick('.', '')
 
 
-def calm_clause(people: list[str], name: Namer) -> str:
-    """A clause for a normal frame; ``people`` are clauses such as 'a man in red is walking'."""
+def people_clause(phrases: Sequence[Phrase], name: Namer) -> str:
+    """A clause about what some actors do."""
+    told = [phrase.sentence() if name.pick('is', 'ing') == 'is' else phrase.clause() for phrase in phrases]
+    return ('，' if name.chinese else ' and ').join(told)
+
+
+def calm_clause(phrases: Sequence[Phrase], name: Namer) -> str:
+    """A clause for a normal video, about at most two actors."""
+    told = people_clause(phrases[:2], name)
     if name.chinese:
-        return (
-            people[0] if people and name.rng.random() < 0.6 else name.pick('一切正常', '人们正常活动', '没有异常情况')
-        )
+        return name.pick(told or '一切正常', '一切正常', '人们正常活动', '没有异常情况')
     calm = name.pick(*_CALM)
-    if not people or name.rng.random() < 0.3:
-        return calm
-    told = ' and '.join(people[: 1 + int(name.rng.random() < 0.4)])
-    return told if name.rng.random() < 0.6 else f'{calm}, {told}'
+    return name.pick(told, f'{calm}, {told}', f'{calm}, {told}') if told else calm
 
 
 def event_clause(event: str, name: Namer) -> str:
     """A clause for a whole video with an event."""
-    if name.chinese or name.rng.random() < 0.6:
+    if name.chinese:
         return event
-    return name.pick(*_BEFORE).format(what=event)
-
-
-def class_prompt(kind: str, name: Namer) -> str:
-    """A plain prompt for a class, such as 'a surveillance video of a fight'."""
-    if kind == 'Normal' and name.rng.random() < 0.2:
-        return 'a normal surveillance video'
-    return name.pick(*PROMPT_TEMPLATES).format(name.pick(*CLASS_PHRASES[kind]))
+    return name.pick(event, event, name.pick(*_BEFORE).format(what=event))

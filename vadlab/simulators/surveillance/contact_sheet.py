@@ -7,7 +7,9 @@ from ..common.scene import Scene, scene_seed
 from .episode import Episode, scene_kinds
 
 
-def contact_sheet(kind: str, split: str = 'train', rows: int = 4, columns: int = 5, seed: int = 0) -> np.ndarray:
+def contact_sheet(
+    kind: str, split: str = 'train', rows: int = 4, columns: int = 5, seed: int = 0, story: str = 'events'
+) -> np.ndarray:
     """Random frames of a class, each from a different video; anomalous frames unless the class is Normal.
 
     Args:
@@ -16,6 +18,7 @@ def contact_sheet(kind: str, split: str = 'train', rows: int = 4, columns: int =
         rows: Rows of pictures.
         columns: Columns of pictures.
         seed: Seed of the pictures.
+        story: Key of :data:`STORIES`.
 
     Returns:
         RGB, uint8, shape (rows * 240, columns * 320, 3), with the boxes of the described regions.
@@ -23,7 +26,9 @@ def contact_sheet(kind: str, split: str = 'train', rows: int = 4, columns: int =
     rng = np.random.default_rng((seed, 5))
     pictures = []
     for i in range(rows * columns):
-        episode = Episode(Scene.make(scene_seed(split, 500 + seed + 31 * i), scene_kinds(kind)), kind, seed * 1000 + i)
+        episode = Episode(
+            Scene.make(scene_seed(split, 500 + seed + 31 * i), scene_kinds(kind)), kind, seed * 1000 + i, story=story
+        )
         frame = int(rng.integers(episode.num_frames))
         if episode.event is not None:
             frame = (episode.onset + int(rng.integers(episode.duration))) % episode.num_frames

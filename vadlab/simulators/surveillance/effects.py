@@ -160,20 +160,30 @@ def draw_fireball(image: np.ndarray, x: float, y: float, size: float, heat: floa
     return (x - 0.55 * size, y - 0.55 * size, x + 0.55 * size, y + 0.55 * size)
 
 
-def draw_streaks(image: np.ndarray, x: float, y: float, near: float, far: float, rng: np.random.Generator) -> None:
+def draw_streaks(
+    image: np.ndarray, x: float, y: float, near: float, far: float, rng: np.random.Generator, scale: float = 1.0
+) -> None:
     """Draw burning fragments that fly out of (x, y), at distances from ``near`` to ``far`` pixels."""
     for angle in rng.uniform(0, 2 * math.pi, 14):
         reach = rng.uniform(0.6, 1.0) * far
         start = (round(x + near * math.cos(angle)), round(y + 0.8 * near * math.sin(angle)))
         end = (round(x + reach * math.cos(angle)), round(y + 0.8 * reach * math.sin(angle)))
-        cv2.line(image, start, end, (255, 206, 90), 2, cv2.LINE_AA)
-        cv2.circle(image, end, 3, (60, 40, 30), -1)
+        cv2.line(image, start, end, (255, 206, 90), max(round(2 * scale), 1), cv2.LINE_AA)
+        cv2.circle(image, end, max(round(3 * scale), 1), (60, 40, 30), -1)
 
 
-def draw_rubble(image: np.ndarray, x: float, y: float, spread: float, rng: np.random.Generator, count: int = 14) -> Box:
+def draw_rubble(
+    image: np.ndarray,
+    x: float,
+    y: float,
+    spread: float,
+    rng: np.random.Generator,
+    count: int = 14,
+    scale: float = 1.0,
+) -> Box:
     """Draw fragments on the ground around (x, y), within ``spread`` pixels."""
     places = rng.normal(0, 0.42, (count, 2)).clip(-1, 1) * (spread, 0.22 * spread) + (x, y)
-    sizes = rng.uniform(2, 7, count)
+    sizes = rng.uniform(2, 7, count) * scale
     turns = rng.uniform(0, math.pi, count)
     shades = rng.integers(20, 210, count)
     for (px, py), size, turn, shade in zip(places, sizes, turns, shades.tolist(), strict=True):
@@ -183,15 +193,23 @@ def draw_rubble(image: np.ndarray, x: float, y: float, spread: float, rng: np.ra
 
 
 def draw_litter(
-    image: np.ndarray, x: float, y: float, spread: float, colours: tuple, rng: np.random.Generator, count: int = 18
+    image: np.ndarray,
+    x: float,
+    y: float,
+    spread: float,
+    colours: tuple,
+    rng: np.random.Generator,
+    count: int = 18,
+    scale: float = 1.0,
 ) -> Box:
     """Draw flat things on the floor around (x, y): papers, banknotes, belongings, splinters of glass."""
     angles, radii = rng.uniform(0, 2 * math.pi, count), spread * np.sqrt(rng.uniform(0.02, 1, count))
-    sizes, turns = rng.uniform(5, 9, count), rng.uniform(-0.6, 0.6, count)
+    sizes, turns = rng.uniform(5, 9, count) * scale, rng.uniform(-0.6, 0.6, count)
     for i, (angle, radius, size, turn) in enumerate(zip(angles, radii, sizes, turns, strict=True)):
         px, py = x + radius * math.cos(angle), y + 0.2 * radius * math.sin(angle)
         c, s = size * math.cos(turn), 0.5 * size * math.sin(turn)
-        corners = [(px - c, py - s - 3), (px + c, py + s - 3), (px + c, py + s + 3), (px - c, py - s + 3)]
+        t = 3 * scale
+        corners = [(px - c, py - s - t), (px + c, py + s - t), (px + c, py + s + t), (px - c, py - s + t)]
         cv2.fillPoly(image, [np.array(corners).round().astype(np.int32)], colours[i % len(colours)], cv2.LINE_AA)
     return (x - spread, y - 0.25 * spread, x + spread, y + 0.25 * spread)
 

@@ -1,4 +1,4 @@
-"""One synthetic surveillance video: a scene, bystanders and perhaps an event, drawn frame by frame on demand."""
+"""One synthetic surveillance video: a scene, ordinary people and perhaps an event, drawn frame by frame on demand."""
 
 import numpy as np
 
@@ -6,21 +6,23 @@ from vadlab.utils.errors import ConfigError
 
 from ..common.person import Box
 from ..common.scene import HEIGHT, OUTDOOR, PAINTERS, WIDTH, Scene
-from .captions import calm_clause, describe, event_clause
-from .events import EVENTS
-from .everyday import ACTS, Pair, Passer, Traffic
+from .captions import EMPTY, calm_clause, describe, event_clause, people_clause
+from .conditions import Conditions
+from .everyday.actor import Actor
 from .stage import Stage
-from .wording import Namer
+from .story import STORIES, event_class
+from .wording import Namer, Phrase
 
-CLASSES = ('Normal', *EVENTS)
-_APPROACH_FRAMES = 40
-_INDOOR_ONLY = ('broom',)
-_ROOFLESS_ONLY = ('umbrella', 'dog')
+_APPROACH_FRAMES = 20
+_LATER = 997  # frames between the two sides of a cut
 
 
 def scene_kinds(kind: str) -> tuple[str, ...]:
     """Kinds of scene in which a class can happen."""
-    return OUTDOOR if kind in EVENTS and EVENTS[kind].cars else tuple(PAINTERS)
+    event = event_class(kind)
+    if event is None:
+        return tuple(PAINTERS)
+    return {'cars': OUTDOOR, 'open air': (*OUTDOOR, 'park'), 'anywhere': tuple(PAINTERS)}[event.where]
 
 
 class Episode:
@@ -32,45 +34,45 @@ class Episode:
 
     Args:
         scene: Place and camera.
-        kind: 'Normal' or a class of :data:`EVENTS`.
+        kind: 'Normal' or a class of the story.
         seed: Seed for everything else.
-        num_frames: Length of the video, at least 60.
+        num_frames: Length, at least 60.
         fps: Frames per second.
+        story: A key of :data:`STORIES`: which events, and for normal videos which ordinary counterparts, can occur.
     """
 
-    def __init__(self, scene: Scene, kind: str, seed: int, num_frames: int = 300, fps: float = 30.0) -> None:
-        if kind not in CLASSES:
-            raise ConfigError(f'The simulator has no class {kind!r}; known: {", ".join(CLASSES)}.')
+    def __init__(
+        self,
+        scene: Scene,
+        kind: str,
+        seed: int,
+        num_frames: int = 150,
+        fps: float = 15.0,
+        story: str = 'events',
+    ) -> None:
+        if story not in STORIES:
+            raise ConfigError(f'The simulator has no story {story!r}; known: {", ".join(STORIES)}.')
+        if kind not in STORIES[story].classes:
+            raise ConfigError(f'The simulator has no class {kind!r}; known: {", ".join(STORIES[story].classes)}.')
         if num_frames < 60:
             raise ConfigError(f'A synthetic video needs at least 60 frames, not {num_frames}.')
         if scene.kind not in scene_kinds(kind):
             raise ConfigError(f'{kind} cannot happen in a {scene.kind}; possible: {", ".join(scene_kinds(kind))}.')
         rng = np.random.default_rng((seed, 2))
         self.scene, self.kind, self.seed, self.num_frames, self.fps = scene, kind, seed, num_frames, fps
-        self.event = EVENTS[kind](scene, rng) if kind in EVENTS else None
-        self.duration = int(rng.uniform(0.28, 0.5) * num_frames)
+        self.conditions = Conditions.sample(rng, scene.outdoor or scene.kind == 'park')
+        event = event_class(kind)
+        self.event = None if event is None else event(scene, rng)
+        self.duration = int(rng.uniform(0.35, 0.55) * num_frames)
         self.onset = int(rng.integers(num_frames))
         # Normal videos also have a cut to a later time.
         self.cut = int(rng.integers(num_frames)) if rng.random() < 0.5 else None
-        self.bystanders = self._bystanders(rng)
-
-    def _bystanders(self, rng: np.random.Generator) -> dict[str, Passer | Pair | Traffic]:
-        found: dict[str, Passer | Pair | Traffic] = {}
-        outdoor = self.scene.kind in (*OUTDOOR, 'park')
-        acts = [a for a in ACTS if a not in (_INDOOR_ONLY if outdoor else _ROOFLESS_ONLY)]
-        people = int(rng.integers(0, 2)) if self.event else int(rng.integers(1, 4))
-        # Bystanders must not hide an event.
-        near = self.event.y - 6 if self.event else self.scene.floor[1]
-        far = (self.scene.floor[0], max(near, self.scene.floor[0] + 4))
-        for i in range(people):
-            if rng.random() < 0.22:
-                found[f'pair{i}'] = Pair.sample(rng, far)
-            else:
-                found[f'person{i}'] = Passer.sample(rng, far, acts[rng.integers(len(acts))])
-        if self.scene.outdoor and rng.random() < (0.4 if self.event else 0.7):
-            for i in range(rng.integers(1, 3)):
-                found[f'car{i}'] = Traffic.sample(rng, far)
-        return found
+        # An event has two or three actors of its own: the number of actors gives no hint.
+        people = int(rng.integers(1, 4)) + (0 if self.event else int(rng.integers(1, 3)))
+        look_alikes = int(rng.integers(0, 2)) + (0 if self.event else 1)
+        cars = int(rng.integers(0, 2)) + int(self.event is None and rng.random() < 0.3)
+        taken_x = None if self.event is None else self.event.x
+        self.bystanders: dict[str, Actor] = STORIES[story].cast(rng, scene, people, look_alikes, cars, taken_x)
 
     def progress(self, frame: int) -> float | None:
         """Progress of the event, 0..1, or None in a normal frame."""
@@ -89,13 +91,12 @@ class Episode:
         return [(0, end - self.num_frames), (self.onset, self.num_frames)]
 
     def _stage(self, frame: int) -> Stage:
-        stage = Stage(self.scene, frame, self.fps, np.random.default_rng((self.seed, 3, frame)))
+        stage = Stage(self.scene, frame, self.fps, np.random.default_rng((self.seed, 3, frame)), self.conditions)
         progress = self.progress(frame)
-        after_cut = self.cut is not None and frame >= self.cut
-        if self.event is None and after_cut:
-            stage.frame += 997
-        for role, bystander in self.bystanders.items():
-            bystander.draw(stage, role)
+        if self.event is None and self.cut is not None and frame >= self.cut:
+            stage.frame += _LATER
+        for role, actor in self.bystanders.items():
+            actor.draw(stage, role)
         if self.event is not None:
             if progress is None:
                 ahead = (self.onset - frame) % self.num_frames
@@ -121,44 +122,44 @@ class Episode:
     def _namer(self, rng: np.random.Generator, chinese: bool) -> Namer:
         return Namer(rng, colours=not self.scene.camera.grey, chinese=chinese)
 
-    def _clause(self, role: str, name: Namer, verb: bool) -> str:
-        who = self.bystanders[role]
-        be = ' is ' if verb else ' '
-        if isinstance(who, Passer):
-            act = ACTS[who.act]
-            return f'{name.person(who.look)}{act[1]}' if name.chinese else f'{name.person(who.look)}{be}{act[0]}'
-        if isinstance(who, Pair):
-            act = Pair.PHRASES[who.act]
-            a, b = name.person(who.first.look), name.person(who.second.look)
-            return f'{a}和{b}{act[1]}' if name.chinese else f'{a} and {b}{" are " if verb else " "}{act[0]}'
-        car = name.vehicle(who.vehicle)
-        if name.chinese:
-            return f'{car}{"驶过" if who.speed else "停着"}'
-        return f'{car}{be}{"driving past" if who.speed else "parked"}'
-
-    def region_captions(self, rng: np.random.Generator, chinese: bool = False) -> dict[str, str]:
-        """One caption per role that can have a box."""
+    def phrases(self, rng: np.random.Generator, chinese: bool = False) -> dict[str, Phrase]:
+        """One phrase per role that can have a box."""
         name = self._namer(rng, chinese)
-        captions = {role: self._clause(role, name, verb=False) for role in self.bystanders}
-        return captions | (self.event.regions(name) if self.event else {})
+        found = {role: actor.phrase(name) for role, actor in self.bystanders.items()}
+        return found | (self.event.regions(name) if self.event else {})
 
-    def frame_caption(self, frame: int, rng: np.random.Generator, chinese: bool = False) -> str:
-        """Caption of one frame."""
+    def frame_caption(
+        self, frame: int, rng: np.random.Generator, chinese: bool = False, roles: list[str] | None = None
+    ) -> str:
+        """Caption of one frame: of the event while it happens, else of some actors.
+
+        Args:
+            frame: 0-based.
+            rng: Source of paraphrases.
+            chinese: Whether the caption is Chinese.
+            roles: Bystanders that may be told, by default all.
+        """
         name = self._namer(rng, chinese)
         if self.event is not None and self.progress(frame) is not None:
-            return describe(self.event.tell(name), self.scene.kind, name)
-        return describe(self._calm(name), self.scene.kind, name)
+            return describe(self.event.tell(name), self.scene.kind, name, self.conditions)
+        told = self._some(name, list(self.bystanders) if roles is None else roles)
+        what = people_clause(told, name) if told else ('没有人' if chinese else EMPTY)
+        return describe(what, self.scene.kind, name, self.conditions)
 
     def video_caption(self, rng: np.random.Generator, chinese: bool = False) -> str:
         """Caption of the whole video."""
         name = self._namer(rng, chinese)
-        what = event_clause(self.event.tell(name), name) if self.event else self._calm(name)
-        return describe(what, self.scene.kind, name)
+        if self.event:
+            what = event_clause(self.event.tell(name), name)
+        else:
+            what = calm_clause(self._some(name, list(self.bystanders)), name)
+        return describe(what, self.scene.kind, name, self.conditions)
 
-    def _calm(self, name: Namer) -> str:
-        roles = list(self.bystanders)
+    def _some(self, name: Namer, roles: list[str]) -> list[Phrase]:
+        """Phrases of one to three actors."""
+        roles = [role for role in self.bystanders if role in roles]
         name.rng.shuffle(roles)
-        return calm_clause([self._clause(role, name, verb=True) for role in roles], name)
+        return [self.bystanders[role].phrase(name) for role in roles[: int(name.rng.integers(1, 4))]]
 
 
 def _visible(box: Box) -> Box | None:

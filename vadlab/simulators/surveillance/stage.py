@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from ..common.person import Box
 from ..common.scene import Scene
+from .conditions import Conditions
 
 Painter = Callable[[np.ndarray], Box | None]
 
@@ -20,13 +22,15 @@ class Stage:
         frame: Frame number.
         fps: Frames per second.
         rng: Random generator of this frame, for flicker; depends only on the episode and the frame.
-        boost: Additional light from an explosion, 0..1.
+        conditions: Light, rain and camera shake.
+        boost: Additional light, 0..1.
     """
 
     scene: Scene
     frame: int
     fps: float
     rng: np.random.Generator
+    conditions: Conditions = field(default_factory=Conditions)
     boost: float = 0.0
     _items: list[tuple[float, int, Painter, str | None]] = field(default_factory=list)
     _lights: list[tuple[Painter, str | None]] = field(default_factory=list)
@@ -55,8 +59,15 @@ class Stage:
         for _, _, paint, role in sorted(self._items, key=lambda item: item[:2]):
             _note(boxes, role, paint(image))
         image = self.scene.camera.expose(image, self.clock, self.boost)
+        image = self.conditions.illuminate(image)
         for paint, role in self._lights:
             _note(boxes, role, paint(image))
+        image = self.conditions.weather(image, self.rng)
+        dx, dy = self.conditions.offset(self.frame)
+        if dx or dy:
+            matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
+            image = cv2.warpAffine(image, matrix, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+            boxes = {role: (x0 + dx, y0 + dy, x1 + dx, y1 + dy) for role, (x0, y0, x1, y1) in boxes.items()}
         return self.scene.camera.capture(image, self.rng), boxes
 
 

@@ -1,0 +1,1 @@
+"""Anomalous events, one module per class."""

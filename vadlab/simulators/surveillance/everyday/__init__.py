@@ -1,0 +1,1 @@
+"""Everyday behaviour: what ordinary people and cars do, one module per kind. No event, no anomaly."""

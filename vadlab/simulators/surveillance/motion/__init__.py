@@ -1,0 +1,1 @@
+"""Events that only frames in their order tell, one module per class."""
