@@ -1,4 +1,4 @@
-# BN-WVAD on the synthetic videos' features, which `make demo-features` writes. A minute on one core.
+# BN-WVAD on the synthetic videos' features, which `make demo-features` writes.
 #   python tools/train.py configs/bnwvad_demo.py
 _base_ = ['bnwvad_ucf.py']
 data_root = 'data/demo_features'

@@ -1,4 +1,4 @@
-# CLIP-TSA on the synthetic videos' features, which `make demo-features` writes. A minute on one core.
+# CLIP-TSA on the synthetic videos' features, which `make demo-features` writes.
 #   python tools/train.py configs/cliptsa_demo.py
 _base_ = ['cliptsa_ucf.py']
 data_root = 'data/demo_features'

@@ -1,4 +1,4 @@
-# HL-Net on the synthetic videos' features, which `make demo-features` writes. A minute on one core.
+# HL-Net on the synthetic videos' features, which `make demo-features` writes.
 #   python tools/train.py configs/hlnet_demo.py
 _base_ = ['hlnet_ucf.py']
 data_root = 'data/demo_features'

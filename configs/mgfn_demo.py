@@ -1,4 +1,4 @@
-# MGFN on the synthetic videos' features, which `make demo-features` writes. A minute or two on one core.
+# MGFN on the synthetic videos' features, which `make demo-features` writes.
 #   python tools/train.py configs/mgfn_demo.py
 _base_ = ['mgfn_ucf.py']
 data_root = 'data/demo_features'

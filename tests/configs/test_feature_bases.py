@@ -66,3 +66,13 @@ def test_classes_are_those_of_the_data_sets():
     assert classes['ucf_crime_features'] == UCF_CRIME_CLASSES
     assert classes['xd_violence_features'] == XD_VIOLENCE_CLASSES
     assert classes['shanghaitech_features'] == ('Normal', 'Anomaly')
+
+
+@pytest.mark.parametrize('method', ['rtfm', 'urdmu', 'bnwvad', 'mgfn', 'cliptsa'])
+def test_features_of_sound_widen_the_model(method):
+    path = FOLDER.parents[1] / f'{method}_xd.py'
+    alone, joined = load_config(path), load_config(path, {'audio_dir': 'vggish-features', 'audio_dim': 128})
+    assert joined.model.feature_dim == alone.model.feature_dim + 128 == joined.feature_dim + 128
+    for config, expected in ((alone, (None, 0)), (joined, ('vggish-features', 128))):
+        for loader in (config.train_dataloader, config.test_dataloader):
+            assert (loader.dataset.audio_dir, loader.dataset.audio_dim) == expected
