@@ -7,6 +7,7 @@ names species and behaviour of clips.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -136,6 +137,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.captioner[1] != NO_CHECKPOINT:
             require_checkpoint(args.captioner[1])
     if args.out:
+        if args.out.exists() and not args.out.is_dir():
+            raise ConfigError(f'--out {args.out} is a file. Name a folder.')
         check_writable(args.out / 'results.json', '--out')
     if args.every <= 0 or (args.frames is not None and args.frames < 1):
         raise ConfigError('--every and --frames must be positive.')
@@ -299,9 +302,22 @@ def tell_thresholds(inferencer: VADInferencer, args: argparse.Namespace) -> None
     if chosen.source.startswith('not calibrated'):
         say(
             'warning: 0.5 is not a useful threshold without calibration. Calibrate on footage without anomalies: '
-            f'python tools/calibrate.py {args.config} {args.checkpoint} FOLDER',
+            + calibrate_command(args),
             file=sys.stderr,
         )
+
+
+def calibrate_command(args: argparse.Namespace) -> str:
+    """The command that calibrates this run: a calibration counts only for the same prompts and frames."""
+    command = ['python', 'tools/calibrate.py', str(args.config), str(args.checkpoint), 'FOLDER']
+    for name in ('prompt', 'negative', 'prompt_file', 'negative_file', 'sampling', 'feature_config'):
+        given = getattr(args, name)
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None:
+                command += [f'--{name.replace("_", "-")}', value]
+    if args.cfg_options:
+        command += ['--cfg-options', *args.cfg_options]
+    return shlex.join(command)
 
 
 def event_table(result: VideoResult) -> list[str]:
@@ -317,6 +333,11 @@ def event_table(result: VideoResult) -> list[str]:
         lines.append(f'  {span}  peak {clock(event.peak_s)}  {event.score:.3f}{label}')
         if event.reason:
             lines.append(f'      {event.reason}')
+    if result.events and result.boxes is not None:
+        found = len(result.boxes.scores)
+        lines.append(
+            f'  boxes: {found or "none found"}' + (f' on {len(set(result.boxes.frame_inds))} frames' if found else '')
+        )
     return lines
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 
 import cv2
 import numpy as np
@@ -67,7 +68,19 @@ def test_events_are_printed_with_time_class_and_reason(infer, tiny_file, weights
 
 def test_without_a_calibration_the_command_for_one_is_named(infer, tiny_file, weights, folder, capsys):
     assert infer([str(tiny_file), str(weights), str(folder / 'Arson001.mp4')]) == 0
-    assert f'python tools/calibrate.py {tiny_file} {weights} FOLDER' in capsys.readouterr().err
+    assert f'python tools/calibrate.py {tiny_file} {weights} FOLDER\n' in capsys.readouterr().err
+
+
+def test_the_named_command_calibrates_this_run(infer, calibrate, tiny_file, weights, tmp_path, capsys):
+    video, negatives = str(write_video(tmp_path / 'calm.mp4')), tmp_path / 'normal street.txt'
+    negatives.write_text('an empty street\n')
+    options = ['--prompt', "a man's fire", '--negative-file', str(negatives), '--sampling', '3']
+    assert infer([str(tiny_file), str(weights), video, *options]) == 0
+    named = shlex.split(capsys.readouterr().err.partition('tools/calibrate.py ')[2])
+    assert calibrate([video if word == 'FOLDER' else word for word in named]) == 0
+    capsys.readouterr()
+    assert infer([str(tiny_file), str(weights), video, *options]) == 0
+    assert 'not calibrated' not in capsys.readouterr().out
 
 
 def test_a_calibration_is_found_and_named_by_every_command(
@@ -278,11 +291,13 @@ def test_zero_shot_clip_takes_prompts_for_raw_videos(tmp_path, monkeypatch):
     assert not np.allclose(plain.scores, found.scores)
 
 
-def test_boxes_and_heat_maps_of_events_are_written(infer, tiny_file, weights, folder, tmp_path):
+def test_boxes_and_heat_maps_of_events_are_written(infer, tiny_file, weights, folder, tmp_path, capsys):
     out, heat = tmp_path / 'out', tmp_path / 'heat'
     command = [str(tiny_file), str(weights), str(folder / 'Arson001.mp4'), '--threshold', '0', '--out', str(out)]
     assert infer([*command, '--boxes', '--heat-map', str(heat)]) == 0
-    assert VideoResult.load(out / 'Arson001.mp4.json').boxes is not None
+    boxes = VideoResult.load(out / 'Arson001.mp4.json').boxes
+    count = f'{len(boxes.scores)} on {len(np.unique(boxes.frame_inds))} frames' if len(boxes.scores) else 'none found'
+    assert f'  boxes: {count}\n' in capsys.readouterr().out
     assert [path.name for path in heat.iterdir()] == ['Arson001.mp4.0.png']
     assert cv2.imread(str(heat / 'Arson001.mp4.0.png')).shape == (48, 64, 3)
 
@@ -295,3 +310,9 @@ def test_a_report_inside_the_folder_of_the_results_is_an_error(
     with pytest.raises(ConfigError, match='name two folders, side by side'):
         infer([str(tiny_file), str(weights), str(folder), *options])
     assert not list((tmp_path).rglob('*.html'))
+
+
+@pytest.mark.parametrize('option', ['--out', '--report', '--save-video'])
+def test_a_file_in_the_place_of_a_folder_is_an_error(infer, tiny_file, weights, folder, option):
+    with pytest.raises(ConfigError, match=rf'{option} .* is a file\. Name a folder'):
+        infer([str(tiny_file), str(weights), str(folder), option, str(tiny_file)])

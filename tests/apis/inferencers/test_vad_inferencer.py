@@ -104,6 +104,19 @@ def test_arrays_and_folders_of_frames_are_scored(every, tmp_path):
     assert array.times.tolist() == folder.times.tolist() == (np.arange(9) / 25).tolist()
 
 
+def test_a_folder_of_frames_with_another_rate_gets_other_times(tiny, tmp_path):
+    (tmp_path / 'frames').mkdir()
+    for i in range(4):
+        cv2.imwrite(str(tmp_path / 'frames' / f'{i}.png'), np.full((32, 32, 3), 9 * i, np.uint8))
+    out = tmp_path / 'out'
+    for fps in (25.0, 5.0):
+        (found,) = VADInferencer(tiny / 'config.py', tiny / 'weights.pth', fps=fps)(tmp_path / 'frames', out=out)
+        assert found.times.tolist() == (np.arange(4) / fps).tolist()
+    stamp = os.stat(out / 'frames.json').st_mtime_ns
+    (found,) = VADInferencer(tiny / 'config.py', tiny / 'weights.pth', fps=5.0)(tmp_path / 'frames', out=out)
+    assert os.stat(out / 'frames.json').st_mtime_ns == stamp
+
+
 def test_auto_sampling_is_that_of_the_test_or_every_16th_frame(tiny):
     sampling = FrameSampling(load_config(tiny / 'config.py'))
     assert sampling(24).tolist() == [3, 9, 15, 21]
@@ -181,7 +194,7 @@ def test_a_killed_run_goes_on_and_other_runs_are_refused(every, videos, tmp_path
     os.utime(folder / kept[0], ns=(2**61, 2**61))  # changed after it was scored
     list(every(folder, out=out))
     assert os.stat(out / f'{kept[0]}.json').st_mtime_ns > stamps[kept[0]]
-    with pytest.raises(ConfigError, match='results of another run: its prompts'):
+    with pytest.raises(ConfigError, match="results of another run: its prompts: none; now: 'a fire'. Choose"):
         list(every(folder, prompts=['a fire'], out=out))
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'letter.doc').touch()

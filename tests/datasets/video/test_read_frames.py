@@ -1,3 +1,4 @@
+import av
 import numpy as np
 import pytest
 
@@ -108,6 +109,34 @@ def test_cut_files_are_damaged(tmp_path, write_video):
         path.write_bytes(content[: len(content) * 6 // 10])
         with pytest.raises(DamagedVideoError, match=name):
             read_frames(str(path), np.array([0]))
+
+
+def test_a_matroska_file_without_packets_after_damage_is_damaged(tmp_path, write_video):
+    """FFmpeg reads such a file as a shorter one; a file of the same bytes without damage is read."""
+    path = write_video(tmp_path / 'noise.mkv', count=120, gop=12)
+    content = bytearray(path.read_bytes())
+    assert index_video(str(path)).total_frames == 120
+    start = len(content) // 3
+    content[start:] = np.random.default_rng(0).integers(0, 256, len(content) - start, dtype=np.uint8).tobytes()
+    path.write_bytes(content)
+    with pytest.raises(DamagedVideoError, match=r'noise\.mkv: damaged after \d\.\d s of \d\.\d s'):
+        index_video(str(path))
+
+
+def test_a_matroska_file_with_longer_sound_is_read(tmp_path):
+    path = tmp_path / 'sound.mkv'
+    with av.open(str(path), 'w') as out:
+        picture, sound = out.add_stream('libx264', rate=25), out.add_stream('pcm_s16le', rate=8000)
+        picture.width, picture.height, picture.pix_fmt = 64, 48, 'yuv420p'
+        for _ in range(25):
+            out.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8))))
+        out.mux(picture.encode(None))
+        second = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), layout='mono')
+        second.sample_rate = 8000
+        for _ in range(5):
+            second.pts = None
+            out.mux(sound.encode(second))
+    assert index_video(str(path)).total_frames == 25
 
 
 def test_damage_in_the_middle_is_found_by_every_backend(tmp_path, write_video):

@@ -3,6 +3,8 @@ import json
 import re
 import time
 
+import av
+import cv2
 import numpy as np
 import pytest
 
@@ -100,6 +102,18 @@ def test_another_run_replaces_the_report_but_not_the_encoded_videos(tmp_path, vi
     assert [entry['name'] for entry in data_of(other.close())['videos']] == ['a.mp4']
     assert sorted(path.name for path in (tmp_path / 'r' / 'pages').iterdir()) == ['a.mp4.html']
     assert (tmp_path / 'r' / 'media' / 'a.mp4.mp4').stat().st_mtime_ns == written
+
+
+def test_a_folder_of_frames_with_another_rate_is_encoded_again(tmp_path):
+    (tmp_path / 'frames').mkdir()
+    for i in range(len(TIMES)):
+        cv2.imwrite(str(tmp_path / 'frames' / f'{i:03d}.png'), np.full((32, 32, 3), i, np.uint8))
+    for seconds in (len(TIMES) / 20, len(TIMES) / 5):
+        times = np.arange(len(TIMES)) * seconds / len(TIMES)
+        with VideoReport(tmp_path / 'r', RUN) as report:
+            report.add(result_of('frames', tmp_path / 'frames', times, with_boxes=False, size=(32, 32)))
+        with av.open(str(tmp_path / 'r' / 'media' / 'frames.mp4')) as media:
+            assert [frame.time for frame in media.decode(video=0)] == pytest.approx(times.tolist(), abs=1e-3)
 
 
 def test_a_repeated_test_drops_pages_of_videos_that_are_gone_and_keeps_the_id(tmp_path, video):

@@ -82,6 +82,7 @@ class VADInferencer(BaseInferencer):
             raise ConfigError(f'VADInferencer: workers={workers}, batch_size={batch_size} and fps={fps} must be > 0.')
         super().__init__(config, checkpoint, device)
         self.thresholds = thresholds
+        self.fps = fps
         self._prompts: tuple[str, ...] | None = None
         self._negatives: tuple[str, ...] | None = None
         self.scorer: FrameScorer | SnippetScorer | PipelineScorer
@@ -232,7 +233,7 @@ class VADInferencer(BaseInferencer):
             done = 0
             todo = []
             for source in sources:
-                known = None if out is None else finished_result(out, source)
+                known = None if out is None else finished_result(out, source, self.fps)
                 if known is not None and known.threshold != info.thresholds:
                     known = None if boxes else self._with_thresholds(known, info.thresholds, out)
                 if known is None:
@@ -370,14 +371,25 @@ def claim_folder(out: str | os.PathLike, info: RunInfo) -> None:
         other = [name for name in same if getattr(known, name) != getattr(info, name)]
         if other:
             raise ConfigError(
-                f'{out} has results of another run: its {other[0]} is {getattr(known, other[0])!r}, not '
-                f'{getattr(info, other[0])!r}. Choose another folder, or remove this one.'
+                f'{out} has results of another run: its {other[0]}: {_in_words(known, other[0])}; now: '
+                f'{_in_words(info, other[0])}. Choose another folder, or remove this one.'
             )
     info.save(out)
 
 
-def finished_result(out: str | os.PathLike, source: VideoSource) -> VideoResult | None:
-    """The result of a video in a folder, if it is complete, without an error, and newer than the video."""
+def _in_words(info: RunInfo, name: str) -> str:
+    value = getattr(info, name)
+    return (', '.join(map(repr, value)) or 'none') if isinstance(value, tuple) else str(value)
+
+
+def finished_result(out: str | os.PathLike, source: VideoSource, fps: float) -> VideoResult | None:
+    """The result of a video in a folder, if it is complete, without an error, and newer than the video.
+
+    Args:
+        out (str | PathLike): Folder of the results.
+        source (VideoSource): The video.
+        fps (float): Frame rate of folders of frames; their result must have the same.
+    """
     path = VideoResult.file_in(out, source.name)
     if source.frames is not None or not path.is_file():
         return None
@@ -385,5 +397,7 @@ def finished_result(out: str | os.PathLike, source: VideoSource) -> VideoResult 
         result = VideoResult.load(path)
         is_new = os.stat(source.path).st_mtime_ns <= path.stat().st_mtime_ns
     except (DataError, OSError):
+        return None
+    if os.path.isdir(source.path) and result.fps != fps:
         return None
     return result if is_new and result.error is None and result.path == source.path else None

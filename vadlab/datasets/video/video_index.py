@@ -186,8 +186,10 @@ def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex
         height, width = stream.codec_context.height, stream.codec_context.width
         orientation = UPRIGHT if first_frame is None else orientation_of(first_frame)
         tick_s = float(stream.time_base)
+        length_s = (container.duration or 0) / av.time_base if 'matroska' in container.format.name else 0.0
     if not pts:
         raise DamagedVideoError(f'{path}: contains no frames')
+    _check_read_to_end(path, np.sort(np.array(pts, np.int64)) * tick_s, length_s)
     if not height or not width:
         raise DamagedVideoError(f'{path}: the size of its pictures is not known')
     if not 1 / _WIDEST_PIXEL <= pixel_aspect <= _WIDEST_PIXEL:
@@ -247,6 +249,26 @@ def _count_by_decoding(path: str) -> int:
     if not total:
         raise DamagedVideoError(f'{path}: not one frame can be decoded')
     return total
+
+
+def _check_read_to_end(path: str, times: np.ndarray, length_s: float) -> None:
+    """Detect damage inside a Matroska file, after which FFmpeg finds no packets and reports no error.
+
+    Args:
+        path (str): The file.
+        times (np.ndarray): Times of the packets of the video in seconds, ascending, shape (N,).
+        length_s (float): Length of the file in seconds by its header; 0 if unknown.
+    """
+    margin = max(1.0, 2 * float(np.diff(times).max(initial=0.0)))  # the last frame may be shown for a while
+    if times[-1] + margin >= length_s:
+        return
+    with open_media(path) as container:  # sound may be longer than the video
+        for packet in container.demux():
+            if packet.pts is not None:
+                end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                if end + margin >= length_s:
+                    return
+    raise DamagedVideoError(f'{path}: damaged after {times[-1]:.1f} s of {length_s:.1f} s')
 
 
 def _check_not_cut(path: str, size: int, format_name: str) -> None:

@@ -174,7 +174,7 @@ class VideoReport:
         target = self.folder / 'media' / f'{slug}.mp4'
         folder = self.folder / 'thumbs' / slug
         thumbs = thumb_frames(result.events)
-        name, source = readable(result.name), _stamp(result.path)
+        name, source = readable(result.name), _stamp(result)
         old = (self._entries.get(name) or {}).get('media') or self._old_media.get(name) or {}
         media: dict[str, Any] = {'source': source, 'why': ''}
         if not result.path:
@@ -263,13 +263,14 @@ def _same(old: dict[str, Any], run: RunInfo) -> bool:
     )
 
 
-def _stamp(path: str) -> list[Any]:
-    """Identity of a source: path, size and time of change; empty if it does not exist."""
+def _stamp(result: VideoResult) -> list[Any]:
+    """Identity of a source: path, size, time of change, of a folder also the rate; empty if it does not exist."""
     try:
-        stat = os.stat(path)
+        stat = os.stat(result.path)
     except OSError:
         return []
-    return [readable(os.path.abspath(path)), stat.st_size, stat.st_mtime_ns]
+    rate = [result.fps] if os.path.isdir(result.path) else []
+    return [readable(os.path.abspath(result.path)), stat.st_size, stat.st_mtime_ns, *rate]
 
 
 def _for_script(entry: dict[str, Any]) -> dict[str, Any]:
