@@ -140,7 +140,7 @@ def test_footage_with_anomalies_or_without_a_video_cannot_calibrate(calibrate, t
     with pytest.raises(DataError, match='No videos under'):
         calibrate([str(tiny_file), str(weights), str(tmp_path / 'none')])
     (tmp_path / 'none' / 'a.mp4').touch()
-    with pytest.raises(DataError, match='None of the 1 videos can be scored'):
+    with pytest.raises(DataError, match='No video can be scored; 1 failed'):
         calibrate([str(tiny_file), str(weights), str(tmp_path / 'none')])
 
 

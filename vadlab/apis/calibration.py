@@ -88,7 +88,7 @@ def calibrate_inferencer(
         inferencer.thresholds = before
     if not names:
         first = next(iter(report_failed.values()))
-        raise DataError(f'None of the {len(sources)} videos can be scored (first: {first})')
+        raise DataError(f'No video can be scored; {len(sources)} failed (first: {first})')
     footage = f'{len(names)} videos'
     thresholds, calibration = calibrate(scores, times, ends, false_alarms_per_hour, low_quantile, min_s, gap_s, footage)
     path = calibration_path(inferencer.checkpoint, inferencer.config_path, *inferencer.prompts)

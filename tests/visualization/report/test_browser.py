@@ -319,6 +319,17 @@ def test_marks_are_kept_and_exported(open_page, report):
     assert index.locator('#marks li').count() == 2
 
 
+def test_a_frame_without_boxes_is_told_apart_from_hidden_boxes(open_page, report):
+    page = open_page(report['a'])
+    page.evaluate('VADLab.boxesAt = () => []')
+    page.keyboard.press('.')
+    page.wait_for_timeout(400)
+    assert page.locator('#reasons').text_content().strip() == 'No boxes in this frame.'
+    page.keyboard.press('b')
+    page.wait_for_timeout(200)
+    assert page.locator('#reasons').text_content().strip() == ''
+
+
 def test_boxes_follow_the_playing_picture(open_page, report):
     """Oracle: the boxes of Python, and orange pixels on the screen."""
     page = open_page(report['a'])

@@ -670,7 +670,7 @@
     if (!boxes || !video) return;
     const {context, width, height, ratio} = surface(canvas);
     canvas.dataset.count = '0';
-    if (!$('show-boxes').checked) listReasons([]);
+    if (!$('show-boxes').checked) listReasons(null);
     if (!$('show-boxes').checked) return;
     // The picture is centred in its element.
     const scale = Math.min(width / data.size[1], height / data.size[0]);
@@ -699,9 +699,10 @@
     }
   }
   // Why a box is there, in words, for the boxes of the shown frame.
-  let listed = '';
+  let listed = null;
   function listReasons(found) {
-    const lines = found.filter((box) => box.reason).slice(0, 4).map((box) => [box.label, box.reason].filter(Boolean).join(': '));
+    const lines = (found || []).filter((box) => box.reason).slice(0, 4).map((box) => [box.label, box.reason].filter(Boolean).join(': '));
+    if (found && !found.length) lines.push('No boxes in this frame.');
     if (lines.join('\n') === listed) return;
     listed = lines.join('\n');
     $('reasons').querySelector('ul').replaceChildren(...lines.map((line) => element('li', '', line)));
