@@ -8,7 +8,7 @@ _base_ = [
 ]
 data_root = 'data/camera'
 layout = 'folder'
-labels = 'auto'  # truth/NAME.npy: 0 or 1 for each frame of a test video; none: score without truth
+labels = 'optional'  # truth/NAME.npy: 0 or 1 for each frame of a video in data_root/test
 smoothing = 'causal(7)'  # later frames do not count, as in live use
 save_best = None
 

@@ -137,6 +137,23 @@ def test_videos_without_subfolders_are_both_splits(tmp_path):
     assert truth(OneClassVideos(str(tmp_path), 'test', labels='none')) == {'a': []}
 
 
+def test_the_footage_of_a_camera_may_lie_in_folders_by_day_without_test_clips_and_truth(tmp_path):
+    write_clip(tmp_path / 'train' / 'monday' / 'am' / '01.mp4', 4)
+    write_clip(tmp_path / 'train' / 'tuesday' / '01.mp4', 4)
+    write_frames(tmp_path / 'train' / 'wednesday' / 'cut', 4)
+    clips = ['monday_am_01', 'tuesday_01', 'wednesday_cut']
+    assert list(truth(OneClassVideos(str(tmp_path), 'train'))) == clips
+    with pytest.raises(MissingFileError, match='there is no folder test or testing'):
+        len(OneClassVideos(str(tmp_path), 'test'))
+    assert list(truth(OneClassVideos(str(tmp_path), 'test', labels='optional'))) == clips
+    write_clip(tmp_path / 'test' / 'new.mp4', 4)
+    tests = OneClassVideos(str(tmp_path), 'test', PIPELINE, labels='optional')
+    assert 'gt_intervals' not in tests[0]['data_samples']
+    (tmp_path / 'truth').mkdir()
+    np.save(tmp_path / 'truth' / 'new.npy', np.array([0, 1, 1, 0]))
+    assert truth(OneClassVideos(str(tmp_path), 'test', labels='optional')) == {'new': [[1, 3]]}
+
+
 def test_short_clips_of_frames(tmp_path):
     write_frames(tmp_path / 'train' / 'a', 7)
     write_frames(tmp_path / 'train' / 'b', 3)

@@ -11,7 +11,7 @@ from ..registry import DATASETS
 from ..utils.errors import ConfigError, DataError
 from .annotated_dataset import AnnotatedDataset
 from .formats.one_class_labels import LABELS, ClipTruth, read_clip_truth
-from .formats.one_class_layouts import LAYOUTS, SPLITS, ClipFolder, find_clips, split_folder
+from .formats.one_class_layouts import LAYOUTS, SPLITS, ClipFolder, detect_layout, find_clips, split_folder
 from .formats.pixel_masks import read_ped2_masks
 from .video import index_video
 
@@ -37,7 +37,8 @@ class OneClassVideos(AnnotatedDataset):
         pipeline: Transforms.
         layout: One of ``ucsd``, ``frames``, ``avenue``, ``shanghaitech``, ``ubnormal``, ``folder``, or ``auto``.
         labels: Source of the truth: ``frame_masks``, ``masks``, ``tracks``, ``intervals``, ``joined``; ``auto`` for the
-            first of them that exists; ``none`` to score clips without truth.
+            first of them that exists; ``none`` to score clips without truth; ``optional`` like ``auto``, but a plain
+            folder needs neither truth nor a folder ``test``: without ``test``, the training clips are scored.
         videos: Use only these clips, by name; None for all.
         clip_len: Frames per sample; None for whole videos.
         clip_stride: Distance between the starts of two samples of a video, in frames.
@@ -81,7 +82,7 @@ class OneClassVideos(AnnotatedDataset):
         for name, value, known in (
             ('split', split, SPLITS),
             ('layout', layout, ('auto', *LAYOUTS)),
-            ('labels', labels, ('auto', 'none', *LABELS)),
+            ('labels', labels, ('auto', 'optional', 'none', *LABELS)),
         ):
             if value not in known:
                 raise ConfigError(f'OneClassVideos: there is no {name}={value!r}. Known: {", ".join(known)}')
@@ -116,7 +117,7 @@ class OneClassVideos(AnnotatedDataset):
 
     def load_data_list(self) -> list[dict]:
         """Find the clips and their truth."""
-        folder = find_clips(self.data_root, self.split, self.layout)
+        folder = find_clips(self.data_root, self._split_to_read(), self.layout)
         truth = self._truth(folder)
         clips = [clip for clip in folder.clips if self.videos is None or clip.name in self.videos]
         if self.videos is not None and len(clips) < len(self.videos):
@@ -149,6 +150,18 @@ class OneClassVideos(AnnotatedDataset):
             )
         return samples
 
+    def _split_to_read(self) -> str:
+        """The split; ``train`` for an optional test split that is not there."""
+        root = Path(self.data_root)
+        if self.split == 'train' or self.labels != 'optional' or self.layout not in ('auto', 'folder'):
+            return self.split
+        if not root.is_dir() or detect_layout(root) != 'folder' or split_folder(root, 'test', 'folder') is not None:
+            return self.split
+        MMLogger.get_current_instance().info(
+            f'OneClassVideos: {root} has no folder test. The training clips are scored instead'
+        )
+        return 'train'
+
     @property
     def _span(self) -> int:
         return ((self.clip_len or 1) - 1) * self.frame_interval + 1
@@ -165,8 +178,8 @@ class OneClassVideos(AnnotatedDataset):
     def _truth(self, folder: ClipFolder) -> ClipTruth:
         if self.split == 'train':
             return self._training_truth(folder)
-        truth = read_clip_truth(folder, self.labels)
-        if not truth.source and self.labels != 'none':
+        truth = read_clip_truth(folder, 'auto' if self.labels == 'optional' else self.labels)
+        if not truth.source and self.labels not in ('none', 'optional'):
             raise DataError(
                 f'OneClassVideos: there is no truth for the {len(folder.clips)} test clips of {folder.root}. Add '
                 "truth/NAME.npy (0 or 1 for each frame), or score without truth: labels='none'"

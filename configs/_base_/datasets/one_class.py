@@ -1,7 +1,7 @@
 # Clips for one-class detection: training clips are normal. The folder is read as people have it, see docs/oneclass.md.
 data_root = 'data/ped2'
 layout = 'auto'  # ucsd, frames, avenue, shanghaitech, ubnormal, folder
-labels = 'auto'  # which truth counts: frame_masks, masks, tracks, intervals, joined; none: score without truth
+labels = 'auto'  # which truth counts: frame_masks, masks, tracks, intervals, joined; optional; none
 min_region_area = 1  # pixels; smaller components of the pixel masks are no regions
 num_workers = 0
 

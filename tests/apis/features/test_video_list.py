@@ -1,6 +1,7 @@
 import os
 
 import pytest
+from mmengine.logging import MMLogger
 
 from vadlab.apis.features.video_list import find_videos, parse_shard, shard_of
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
@@ -43,6 +44,19 @@ def test_what_cannot_be_found(folder, tmp_path):
         find_videos([tmp_path / 'empty'])
     with pytest.raises(ConfigError, match='does not lie under'):
         find_videos([folder / 'Abuse/Abuse001.mp4'], root=tmp_path / 'empty')
+
+
+def test_folders_of_images_beside_videos_are_left_out_with_a_warning(folder, monkeypatch):
+    told = []
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'warning', told.append)
+    find_videos([folder])
+    assert not told
+    (folder / 'walk').mkdir()
+    (folder / 'walk' / '001.jpg').write_bytes(b'x')
+    assert len(find_videos([folder])) == 3
+    assert len(told) == 1
+    assert f'1 folders of images in it are left out (first: {folder / "walk"})' in told[0]
 
 
 def test_two_videos_of_one_name(folder):

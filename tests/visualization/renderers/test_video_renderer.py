@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import InstanceData
 from PIL import Image
 
 from tests.tools.tiny_ucf import write_video
@@ -63,3 +64,26 @@ def test_a_video_that_cannot_be_read_leaves_the_curve(renderer, tmp_path):
     (tmp_path / 'a.mp4').write_bytes(b'no video')
     article = renderer.draw(FEATS, sample(video_path=str(tmp_path / 'a.mp4')))
     assert picture(renderer, article).shape == picture(renderer, renderer.draw(FEATS, sample())).shape
+
+
+def test_a_method_that_reads_its_videos_itself_gets_frames_with_its_boxes(renderer, tmp_path, monkeypatch):
+    path = str(write_video(tmp_path / 'a.mp4', frames=24))
+    monkeypatch.setattr(
+        'vadlab.visualization.renderers.video_renderer.read_frames',
+        lambda index, inds, size: np.full((len(inds), *size, 3), 200, np.uint8),
+    )
+    tested = sample(video_path=path)
+    nothing = torch.zeros(0, 3, 1, 1, dtype=torch.uint8)
+    plain = picture(renderer, renderer.draw(nothing, tested))
+    box = torch.tensor([[4.0, 4, 20, 20]])
+    tested.pred_detections = InstanceData(
+        frame_inds=torch.tensor([5]), boxes_xyxy=box, scores=torch.ones(1), reasons=['']
+    )
+    assert (picture(renderer, renderer.draw(nothing, tested)) == plain).all()
+    tested.pred_detections.reasons = ['speed']
+    boxed = picture(renderer, renderer.draw(nothing, tested))
+    changed = (boxed != plain).any(axis=-1)
+    assert 0 < changed.mean() < 0.05
+    assert (boxed[changed][:, 0] > boxed[changed][:, 2]).all()  # red
+    alone = picture(renderer, renderer.draw(nothing, sample()))
+    assert alone.shape[0] < plain.shape[0]

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmengine.logging import MMLogger
+
 from vadlab.datasets.formats.feature_lists import parse_list
 from vadlab.datasets.video.frame_folder import is_frame
 from vadlab.datasets.video_names import VIDEO_ENDINGS
@@ -33,6 +35,7 @@ def find_videos(
     """Videos from files, folders (searched to any depth) and ``.txt`` lists (one path per line).
 
     In a folder without video files, each subfolder of images is a video, with frames in natural order of their names.
+    In a folder with video files, folders of images are left out with a warning: they are often previews.
     Folders ``NAME_gt`` are skipped, since they contain masks.
 
     Args:
@@ -57,7 +60,13 @@ def find_videos(
                 for path in (Path(folder) / file for file in files):
                     if path.suffix.lower() in VIDEO_ENDINGS and not path.name.startswith('.'):
                         files_here[str(path)] = _name(path, Path(root) if root else source, keep_ending)
-            for video, name in (files_here or _frame_folders(source, root)).items():
+            frames_here = _frame_folders(source, root)
+            if files_here and frames_here:
+                MMLogger.get_current_instance().warning(
+                    f'{source} has videos: {len(frames_here)} folders of images in it are left out (first: '
+                    f'{min(frames_here)}). Name a folder of frames itself to use it'
+                )
+            for video, name in (files_here or frames_here).items():
                 found.setdefault(video, name)
         elif source.suffix == '.txt' and source.is_file():
             base = Path(root) if root else source.parent

@@ -9,11 +9,13 @@ layout          folders
 ``avenue``      ``training_videos/01.avi``, ``testing_videos/01.avi``, ``*/testing_label_mask/1_label.mat``
 ``shanghaitech`` ``training/videos/01_001.avi``, ``testing/frames/01_0014/000.jpg``, ``testing/test_frame_mask/*.npy``
 ``ubnormal``    ``Scene1/normal_scene_1_scenario_1.mp4``, ``Scene1/abnormal_..._annotations``, lists in ``scripts/``
-``folder``      ``train/`` and ``test/`` with videos or folders of frames, truth in ``truth/NAME.npy``; or only videos
+``folder``      ``train/`` and ``test/`` with videos or folders of frames, truth in ``truth/NAME.npy``; or only videos.
+                Folders may be nested: ``train/monday/01.mp4`` is clip ``monday_01``
 =============== ======================================================================================================
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -91,7 +93,7 @@ def find_clips(root: str | Path, split: str, layout: str = 'auto') -> ClipFolder
     if folder is None:
         wanted = ' or '.join(pair[SPLITS.index(split)] for pair in _FOLDERS[layout])
         raise MissingFileError(f'{root}: there is no folder {wanted} with the {split} clips (layout {layout})')
-    clips = _clips_in(folder)
+    clips = _clips_in(folder, nested=layout == 'folder')
     if not clips and (pictures := [path.name for path in folder.iterdir() if is_frame(path.name)]):
         raise MissingFileError(
             f'{folder}: {len(pictures)} pictures lie directly in the folder. The frames of each clip need a folder of '
@@ -143,25 +145,29 @@ def _inner(root: Path) -> Path:
     return inside[0]
 
 
-def _clips_in(folder: Path) -> tuple[Clip, ...]:
+def _clips_in(folder: Path, nested: bool = False) -> tuple[Clip, ...]:
     clips: dict[str, Clip] = {}
-    for path in natural_sorted(folder.iterdir()):
-        if path.name.startswith('.') or path.name.endswith('_gt'):
-            continue
-        clip = None
-        if path.is_dir():
-            frames = natural_sorted(name.name for name in path.iterdir() if is_frame(name.name))
-            if frames:
-                check_frame_numbers(path, frames)
-                clip = Clip(path.name, str(path), len(frames))
-        elif path.suffix.lower() in VIDEO_ENDINGS:
-            clip = Clip(video_id_of(path.name), str(path))
-        if clip is None:
-            continue
+    for clip in _walk(folder, '', nested):
         if other := clips.get(clip.name):
             raise DataError(f'{other.path} and {clip.path} are both clip {clip.name}. Remove or rename one')
         clips[clip.name] = clip
     return tuple(clips.values())
+
+
+def _walk(folder: Path, prefix: str, nested: bool) -> Iterator[Clip]:
+    """Videos and folders of frames. With ``nested`` those in further folders, too, named ``FOLDER_NAME``."""
+    for path in natural_sorted(folder.iterdir()):
+        if path.name.startswith('.') or path.name.endswith('_gt'):
+            continue
+        if path.is_dir():
+            frames = natural_sorted(name.name for name in path.iterdir() if is_frame(name.name))
+            if frames:
+                check_frame_numbers(path, frames)
+                yield Clip(prefix + path.name, str(path), len(frames))
+            elif nested:
+                yield from _walk(path, f'{prefix}{path.name}_', nested)
+        elif path.suffix.lower() in VIDEO_ENDINGS:
+            yield Clip(prefix + video_id_of(path.name), str(path))
 
 
 # ---- UBnormal -----------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from ..vad_visualizer import VADVisualizer
 from .renderer import Renderer
 
 TILE_HEIGHT = 240  # pixels; of frames that are decoded for a picture
+BOX_COLOUR = (228, 87, 46)  # RGB
 
 
 @RENDERERS.register_module(name='VADDataSample')
@@ -44,11 +45,13 @@ class VideoRenderer(Renderer):
     def draw(self, inputs: torch.Tensor, sample: VADDataSample) -> Article:
         """Draw one video, see :meth:`Renderer.draw`; ``inputs`` are frames, uint8, shape (T, 3, H, W), or features.
 
-        With features, frames are decoded from ``video_path``, if the sample has it.
+        With features, or without frames, they are decoded from ``video_path``, if the sample has it.
         """
         name = str(sample.video_id)
         picture, score = picture_name(name), float(sample.pred_scores.max())
         frames, shown = inputs.cpu(), sample
+        if len(frames) == 0:  # a method that reads its videos itself
+            frames = torch.zeros(0, 0, 0)
         if frames.is_floating_point() and sample.get('video_path'):
             frames, shown = self._decode(frames, sample)
         self.visualizer.add_datasample(name, frames, shown, self.folder / picture)
@@ -73,6 +76,7 @@ class VideoRenderer(Renderer):
         except (DataError, MissingFileError) as error:
             print_log(f'The picture of {sample.video_id} shows no frames: {error}', 'current', logging.WARNING)
             return feats, sample
+        draw_detections(frames, inds, sample, index.height)
         shown = sample.clone()
         shown.set_metainfo(dict(frame_inds=inds, fps=index.fps, ori_shape=(index.height, index.width)))
         return torch.from_numpy(frames).permute(0, 3, 1, 2), shown
@@ -80,6 +84,29 @@ class VideoRenderer(Renderer):
     def note(self, drawn: int, total: int) -> str:
         """The sentence below the title, see :meth:`Renderer.note`."""
         return f'{drawn} videos, the highest anomaly score first.'
+
+
+def draw_detections(frames: np.ndarray, inds: np.ndarray, sample: VADDataSample, height: int) -> None:
+    """Draw the predicted boxes of frames into them: those with a reason, or all if the method gives no reasons.
+
+    Args:
+        frames (np.ndarray): RGB, uint8, shape (T, H, W, 3); changed in place.
+        inds (np.ndarray): Their indices in the video, shape (T,).
+        sample (VADDataSample): With or without ``pred_detections``.
+        height (int): Height of the video in pixels.
+    """
+    found = sample.get('pred_detections')
+    if found is None or not len(found.frame_inds):
+        return
+    import cv2
+
+    boxes = found.boxes_xyxy.float().cpu().numpy() * (frames.shape[1] / height)
+    reasons = found.get('reasons')
+    for row, frame in enumerate(found.frame_inds.tolist()):
+        if reasons is None or reasons[row]:
+            x1, y1, x2, y2 = boxes[row].round().astype(int).tolist()
+            for place in np.flatnonzero(inds == frame):
+                cv2.rectangle(frames[place], (x1, y1), (x2, y2), BOX_COLOUR, 2)
 
 
 def highest_frames(scores: np.ndarray, count: int) -> np.ndarray:
