@@ -97,6 +97,18 @@ def test_captions_are_summarised_and_scored(build, video):
     assert (counts['questions'], counts['calls'], counts['images']) == (12, 10, 4)
 
 
+def test_reasons_are_short_lines_of_text(build, video):
+    def long_summaries(text, images):
+        summary = language_model(text, images)
+        return summary if summary.startswith('[') else f'{summary}\x1b[31m {"a" * 10_000}'
+
+    with VLMServer(captioner) as captions, VLMServer(long_summaries) as texts:
+        found = predict(build(captions, texts), video)
+    for reason, grey in zip(found.pred_answers.reasons, GREYS, strict=True):
+        assert reason.startswith(f'There is {WORDS[grey]} [31m aaa')
+        assert len(reason) == 300
+
+
 def test_captions_that_fit_no_frame_are_replaced_by_those_that_fit(build, video):
     """The captioner calls the second block a fire; its frames are nearest to the caption of the first block."""
     seen = []

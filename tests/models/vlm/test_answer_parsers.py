@@ -19,6 +19,10 @@ CLASSES = ('Normal', 'Fighting', 'RoadAccidents', 'Other')
         ('8/10', (0.8, '', '8/10')),
         ('<think>maybe 0.9 or 0.1</think>{"score": 0.2}', (0.2, '', '')),
         ('.5', (0.5, '', '.5')),
+        ('1.', (1.0, '', '1.')),
+        ('The score is 1', (1.0, '', 'The score is 1')),
+        ('2 men, pre-1 risk: 0.3', (0.3, '', '2 men, pre-1 risk: 0.3')),
+        ('{"score": "8/10"}', (0.8, '', '')),
     ],
 )
 def test_score_is_read(text, expected):
@@ -35,6 +39,13 @@ def test_score_is_read(text, expected):
         '{"score": true}',
         'between 0.2 and 0.9',
         'at 12.5 seconds',
+        'There is 1 person on the street.',
+        '-1',
+        'Risk: -0.8',
+        '{"score": -1, "reason": "cannot be told"}',
+        '{"score": 85, "reason": "0.5 s of a fight"}',
+        '{"reason": "x", "score": 1e400}',
+        '{"reason": "x", "score": 1e-2',
         '{"score": null, "class": "Normal"}',
         "I'm sorry, but I can't help with that.",
     ],
@@ -45,6 +56,11 @@ def test_text_without_score_is_not_read_as_zero(text):
 
 def test_long_reason_is_cut():
     assert len(ScoreParser()('{"score": 0.5, "reason": "' + 'a ' * 2000 + '"}').reason) == 300
+
+
+def test_reason_has_no_control_characters():
+    answer = '{"score": 0.5, "reason": "a\\u0000\\u001b[31mred\\u202e <b>man</b>"}'
+    assert ScoreParser()(answer).reason == 'a [31mred <b>man</b>'
 
 
 def test_schema_allows_the_classes_once():

@@ -187,9 +187,13 @@ def refusing(message, code=400):
         # 4 frames of 700 tokens and 200 for question and answer; 1200 leave room for one.
         (
             "This model's maximum context length is 1200 tokens. However, you requested 3000 tokens",
-            'About 1 frames fit',
+            'About 1 of these frames fit. Set num_frames=1',
         ),
-        ('the request exceeds the available context size', 'Show fewer or smaller frames'),
+        (
+            "This model's maximum context length is 150 tokens. However, you requested 3000 tokens.",
+            'requested 3000 tokens. Not one of these frames fits. Set a smaller vlm_image_size',
+        ),
+        ('the request exceeds the available context size', 'Show fewer frames'),
         ('image input is not supported - hint: you may need to provide the mmproj', 'does not take the images'),
         ('something else', 'does not take the question: something else'),
     ],
@@ -257,3 +261,14 @@ def test_error_of_the_caller_ends_the_threads():
     for thread in workers:
         thread.join(30)
     assert not any(thread.is_alive() for thread in workers)
+
+
+def test_key_that_the_server_repeats_is_not_kept(monkeypatch):
+    monkeypatch.setenv('OPENAI_API_KEY', 'sk-very-secret')
+    with VLMServer(lambda text, images: 'your key is sk-very-secret') as server:
+        (answer,) = ask(server, count=1)
+        assert server.keys == ['Bearer sk-very-secret']
+    assert answer.text == 'your key is ***'
+    message = 'x' * 390 + ' sk-very-secret'  # longer than what is told
+    with VLMServer(brightness, refusing(message)) as server, pytest.raises(ConfigError, match=r'x \*\*\*$'):
+        ask(server)

@@ -6,7 +6,7 @@ from vadlab.datasets.video import VideoIndex, index_video
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError
 
-from ..vlm.answer_parsers import Reading
+from ..vlm.answer_parsers import Reading, shortened
 from ..vlm.asker import AnswerCounts, Asker
 from ..vlm.question_file import QuestionFile
 from ..vlm.request import Request
@@ -97,7 +97,7 @@ class LAVAD(VLMDetector):
         ]
         read = self.asker.ask(scoring, lambda text: self.parser(text, classes), counts, None, self.parser.reminder)
         found = [
-            None if one is None else Reading(one.score, one.label, one.reason or text)
+            None if one is None else Reading(one.score, one.label, one.reason or shortened(text))
             for one, text in zip(read, texts, strict=True)
         ]
         return found, texts

@@ -9,8 +9,10 @@ from vadlab.registry import MODELS
 
 _LONGEST_REASON = 300
 _NUMBER = r'([01](?:[.,]\d+)?|[.,]\d+)'
-_OF_KEY = re.compile(rf'["\']?score["\']?\s*[:=]\s*["\']?{_NUMBER}(?![\d.,]*\d)', re.IGNORECASE)
-_FRACTION = re.compile(rf'(?<![\d.,]){_NUMBER}(?![\d]|[.,]\d|\s*(?:%|/))')
+_OF_KEY = re.compile(rf'["\']?score["\']?\s*(?:[:=]|is\b|of\b)\s*["\']?{_NUMBER}(?![\d.,]*\d|e[+-]?\d)', re.IGNORECASE)
+_FRACTION = re.compile(r'(?<![\d.,])([01]?[.,]\d+)(?![\d]|[.,]\d|e[+-]?\d|\s*(?:%|/))', re.IGNORECASE)
+_BELOW_ZERO = re.compile(r'(?<!\w)[-\u2212]\s*[.,]?\d')
+_LONE = re.compile(r'\W*([01])(?:[.,]0*)?[^\w%/]*')
 _PERCENT = re.compile(r'(?<![\d.,])(\d{1,3}(?:[.,]\d+)?)\s*%')
 _OF_TEN = re.compile(r'(?<![\d.,])(\d{1,3}(?:[.,]\d+)?)\s*/\s*(10|100)(?!\d)')
 _TEXT_OF_KEY = r'["\']{}["\']\s*:\s*"((?:[^"\\]|\\.)*)'
@@ -19,6 +21,7 @@ _REFUSAL = re.compile(
     r'|not able to (?:help|assist)|cannot (?:help|assist|provide|comply)|can\'t (?:help|assist|provide|comply))',
     re.IGNORECASE,
 )
+_CONTROLS = re.compile('[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]')
 _THOUGHTS = re.compile(r'<think>.*?(?:</think>|\Z)', re.DOTALL)
 
 
@@ -40,9 +43,10 @@ class Reading(NamedTuple):
 class ScoreParser:
     """Reads a JSON object with ``score``, ``class`` and ``reason``, and, if there is none, any text with a score.
 
-    Text is read in this order: a number after ``score:``, percent (``80 %``), a rating (``8/10``), a single number in
-    0..1. So answers in other languages and half a JSON object can be read. A decimal comma is a point. Text with
-    several different bare numbers has no score.
+    Text is read in this order: a number after ``score:``, percent (``80 %``), a rating (``8/10``), a single decimal
+    number in 0..1, a 0 or 1 without any words. So answers in other languages and half a JSON object can be read. A
+    decimal comma is a point. Text with several different decimal numbers or a negative one has no score, and a 0 or 1
+    among words is none: it may count persons. A JSON score that is not in 0..1 is not replaced by other numbers.
 
     Args:
         reminder (str): Added to a question whose first answer could not be read.
@@ -81,15 +85,20 @@ class ScoreParser:
         text = _THOUGHTS.sub('', text).strip()
         for found in _objects(text):
             keys = {str(key).lower(): value for key, value in found.items()}
-            score = _as_score(keys.get('score'))
+            given = keys.get('score')
+            score = _as_score(given)
+            if score is None and isinstance(given, str):
+                score = _loose_score(given)
             if score is not None:
-                return Reading(score, _class_of(keys.get('class'), classes), _shortened(keys.get('reason')))
+                return Reading(score, _class_of(keys.get('class'), classes), shortened(keys.get('reason')))
+            if 'score' in keys:
+                return None
         score = _loose_score(text)
         if score is None:
             return None
         label, reason = (_quoted(name, text) for name in ('class', 'reason'))
         plain = '' if '{' in text else text
-        return Reading(score, _class_of(label, classes) or _named_in(plain, classes), _shortened(reason or plain))
+        return Reading(score, _class_of(label, classes) or _named_in(plain, classes), shortened(reason or plain))
 
 
 @MODELS.register_module()
@@ -120,7 +129,7 @@ class YesNoParser:
             if match or word:
                 is_anomaly = match[1] == '1' if match else word is not None and word[1].lower() == 'yes'
                 before = ' '.join(lines[:number]) or ('' if match else line)
-                return Reading(float(is_anomaly), '', _shortened(re.sub(r'\s*\boutput:?\s*$', '', before, flags=re.I)))
+                return Reading(float(is_anomaly), '', shortened(re.sub(r'\s*\boutput:?\s*$', '', before, flags=re.I)))
         return None
 
 
@@ -195,6 +204,10 @@ def _loose_score(text: str) -> float | None:
         return _as_score(float(match[1].replace(',', '.')) / 100)
     if match := _OF_TEN.search(text):
         return _as_score(float(match[1].replace(',', '.')) / float(match[2]))
+    if _BELOW_ZERO.search(text):
+        return None
+    if match := _LONE.fullmatch(text):
+        return _as_score(match[1])
     numbers = {_as_score(number) for number in _FRACTION.findall(text)}
     return numbers.pop() if len(numbers) == 1 else None
 
@@ -216,6 +229,7 @@ def _named_in(text: str, classes: Sequence[str]) -> str:
     return named[0] if len(named) == 1 else ''
 
 
-def _shortened(value: Any) -> str:
-    text = ' '.join(value.split()) if isinstance(value, str) else ''
+def shortened(value: Any) -> str:
+    """One line without control characters and without characters that reverse the direction of text."""
+    text = ' '.join(_CONTROLS.sub(' ', value).split()) if isinstance(value, str) else ''
     return text if len(text) <= _LONGEST_REASON else f'{text[: _LONGEST_REASON - 3]}...'

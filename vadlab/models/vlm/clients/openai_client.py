@@ -26,6 +26,7 @@ _LOCAL = ('localhost', '127.0.0.1', '::1', '0.0.0.0')
 _LONGEST_DELAY_S = 8.0
 _CHECK_S = 10.0
 _TELL_AFTER_S = 10.0
+_SHORTEST_SECRET = 8  # shorter ones could be ordinary words
 _TEXT_TOKENS = 4  # characters per token, about
 _SCHEMA_WORDS = re.compile(r'response_format|json_schema|guided|structured|grammar', re.IGNORECASE)
 _CONTEXT_WORDS = re.compile(r'context|too long|max_model_len|too many tokens|prompt.{0,40}longer', re.IGNORECASE)
@@ -39,7 +40,7 @@ class OpenAIClient(VLMClient):
 
     Requests are sent by several threads. Refused connections, time-outs, the statuses 408, 409, 429 and 5xx, and bodies
     that are not JSON are tried again with growing pauses; ``Retry-After`` is respected. The key is read from the
-    environment when the first question is sent. It is never written or logged.
+    environment when the first question is sent. It is never written or logged, not even if the server repeats it.
 
     If the server does not support JSON schemas, it is asked without one; then the parser reads any text.
 
@@ -239,22 +240,22 @@ class OpenAIClient(VLMClient):
             except openai.AuthenticationError as error:
                 raise ConfigError(self._refused_key()) from error
             except openai.PermissionDeniedError as error:
-                raise ConfigError(f'The server at {self.base_url} refuses the request: {_told(error)}') from error
+                raise ConfigError(f'The server at {self.base_url} refuses the request: {self._told(error)}') from error
             except openai.NotFoundError as error:
                 raise ConfigError(
-                    f'{self.base_url} has no chat completions, or no model {self.model_name!r}: {_told(error)}'
+                    f'{self.base_url} has no chat completions, or no model {self.model_name!r}: {self._told(error)}'
                 ) from error
             except openai.APIStatusError as error:
                 if error.status_code in (400, 413, 422):
                     if self._drop_schema(request, error):
                         continue
-                    if _FILTER_WORDS.search(_told(error)):
+                    if _FILTER_WORDS.search(self._told(error)):
                         return Answer('', is_refused=True, seconds=time.monotonic() - sent, tries=tries)
                     raise ConfigError(self._explained(request, error)) from error
                 if error.status_code not in (408, 409, 425, 429) and error.status_code < 500:
-                    raise ConfigError(f'The server at {self.base_url} answers: {_told(error)}') from error
-                if 'insufficient_quota' in _told(error):
-                    raise ServiceError(f'The server at {self.base_url} answers: {_told(error)}') from error
+                    raise ConfigError(f'The server at {self.base_url} answers: {self._told(error)}') from error
+                if 'insufficient_quota' in self._told(error):
+                    raise ServiceError(f'The server at {self.base_url} answers: {self._told(error)}') from error
                 why, pause = f'status {error.status_code}', _retry_after(error)
             except openai.APIConnectionError as error:  # also time-outs
                 why = _cause(error)
@@ -301,7 +302,7 @@ class OpenAIClient(VLMClient):
         message, reason = choices[0].message, choices[0].finish_reason
         usage = getattr(found, 'usage', None)
         return dict(
-            text=message.content or '',
+            text=self._without_key(message.content or ''),
             tokens_in=int(getattr(usage, 'prompt_tokens', 0) or 0),
             tokens_out=int(getattr(usage, 'completion_tokens', 0) or 0),
             is_refused=bool(getattr(message, 'refusal', None)) or reason == 'content_filter',
@@ -312,7 +313,7 @@ class OpenAIClient(VLMClient):
 
     def _drop_schema(self, request: Request, error: Any) -> bool:
         """Whether the server refused the JSON schema; then ask without it from now on."""
-        if request.schema is None or not self._takes_schema or not _SCHEMA_WORDS.search(_told(error)):
+        if request.schema is None or not self._takes_schema or not _SCHEMA_WORDS.search(self._told(error)):
             return False
         with self._lock:
             if self._takes_schema:
@@ -321,16 +322,22 @@ class OpenAIClient(VLMClient):
         return True
 
     def _explained(self, request: Request, error: Any) -> str:
-        told = _told(error)
+        told = self._told(error)
         if _CONTEXT_WORDS.search(told) and request.images:
             numbers = [int(text.replace(',', '')) for text in re.findall(r'\d[\d,]{2,}', told)]
-            advice = 'Show fewer or smaller frames (windows.num_frames, image_size)'
+            told = told.rstrip('.')
+            advice = 'Show fewer frames (num_frames), or smaller ones (vlm_image_size)'
             if len(numbers) >= 2 and min(numbers[:2]) > 0:
                 limit, needed = min(numbers[:2]), max(numbers[:2])
                 beside = len(request.text) // _TEXT_TOKENS + self.max_tokens
                 per_frame = max((needed - beside) / len(request.images), 1)
                 fit = max(int((limit - beside) / per_frame), 0)
-                advice = f'About {fit} frames fit. Set windows.num_frames={max(fit, 1)}, or a smaller image_size'
+                advice = f'About {fit} of these frames fit. Set num_frames={fit}, or a smaller vlm_image_size'
+                if not fit:
+                    advice = (
+                        'Not one of these frames fits. Set a smaller vlm_image_size, or start the server with a longer '
+                        'context'
+                    )
             return (
                 f'{self.model_name}: the {len(request.images)} frames of a question do not fit into the context: '
                 f'{told}. {advice}'
@@ -338,6 +345,14 @@ class OpenAIClient(VLMClient):
         if _IMAGE_WORDS.search(told) and request.images:
             return f'{self.model_name} does not take the images: {told}. Choose a vision-language model'
         return f'The server at {self.base_url} does not take the question: {told}'
+
+    def _told(self, error: Any) -> str:
+        return self._without_key(_message_of(error))[:400]  # a cut key would not be found
+
+    def _without_key(self, text: str) -> str:
+        """The text; the key, if the server repeats it, is replaced."""
+        key: str = self._client.api_key
+        return text.replace(key, '***') if len(key) >= _SHORTEST_SECRET else text
 
     def _is_away(self, why: str) -> None:
         with self._lock:
@@ -367,7 +382,7 @@ def _openai() -> Any:
     return openai
 
 
-def _told(error: Any) -> str:
+def _message_of(error: Any) -> str:
     """The server's own message, without the request."""
     body = getattr(error, 'body', None)
     if isinstance(body, dict):
@@ -375,8 +390,8 @@ def _told(error: Any) -> str:
         inner = error_part if isinstance(error_part, dict) else body
         text = ' '.join(str(inner[name]) for name in ('message', 'code') if inner.get(name))
         if text:
-            return ' '.join(text.split())[:400]
-    return ' '.join(str(error).split())[:400]
+            return ' '.join(text.split())
+    return ' '.join(str(error).split())
 
 
 def _cause(error: BaseException) -> str:

@@ -189,8 +189,8 @@ class TransformersVLM(VLMClient):
         fit = max(int((limit - self.max_tokens - text) / per_frame), 0)
         raise ConfigError(
             f'{self.model_name}: {frames} frames of a question take {length} tokens, with {self.max_tokens} for the '
-            f'answer more than the context of {limit}. About {fit} frames fit. Set windows.num_frames={max(fit, 1)}, '
-            'or a smaller image_size or max_tokens'
+            f'answer more than the context of {limit}. About {fit} frames fit. Set num_frames={max(fit, 1)}, '
+            'or a smaller vlm_image_size or max_answer_tokens'
         )
 
 
