@@ -127,13 +127,13 @@ def test_images(whole, tmp_path_factory, name, edits):
     holds(tmp_path_factory.mktemp('m') / f'x{name}', mutated(whole[name], edits), read_image)
 
 
-def test_a_png_with_a_chunk_of_four_gigabytes_is_refused_at_once(whole, tmp_path):
+def test_a_png_with_a_chunk_of_four_gigabytes_is_refused(whole, tmp_path):
     content = bytearray(whole['p.png'])
     place = content.index(b'IDAT') - 4
     content[place : place + 4] = b'\xff\xff\xff\x01'
     started = time.monotonic()
     holds(tmp_path / 'x.png', bytes(content), read_image)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < LIMIT_S
 
 
 @pytest.mark.parametrize('read', [index_video, lambda path: read_audio(path, 16000)])

@@ -1,7 +1,6 @@
 import base64
 import json
 import re
-import time
 
 import av
 import cv2
@@ -193,15 +192,13 @@ def test_a_frame_and_a_constant_score(tmp_path):
     assert data['range'] == [0.0, 1.0]
 
 
-def test_three_hours_make_a_page_of_a_few_megabytes_in_a_second(tmp_path):
+def test_three_hours_make_a_page_of_a_few_megabytes(tmp_path):
     n = 3 * 3600 * 25
     scores = np.random.default_rng(0).random(n)
     result = result_of('a.mp4', tmp_path / 'gone.mp4', np.arange(n) / 25, scores=scores, with_boxes=False)
     result.events = ()
     with VideoReport(tmp_path / 'r', RUN) as report:
-        start = time.monotonic()
         page = report.add(result)
-        assert time.monotonic() - start < 3
     assert page.stat().st_size < 6e6
 
 
