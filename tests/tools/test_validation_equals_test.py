@@ -98,7 +98,7 @@ def test_validation_equals_test(name, train, test, tmp_path):
     ('fused', 'amp'),
     [
         pytest.param(True, True, id='fused-bf16'),
-        pytest.param(False, False, id='unfused-float32'),
+        pytest.param(False, False, id='unfused-float32', marks=pytest.mark.thorough),
         pytest.param(True, False, id='fused-float32', marks=pytest.mark.thorough),
         pytest.param(False, True, id='unfused-bf16', marks=pytest.mark.thorough),
     ],
