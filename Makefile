@@ -105,7 +105,7 @@ train: install  ## Train: make train CONFIG=configs/fgclip_ucf.py ARGS="--cfg-op
 	$(BIN)/python tools/train.py $(CONFIG) $(ARGS)
 
 # One thread per process avoids oversubscription by the two test processes.
-test: install check  ## Run the checks and the tests (ARGS is passed to pytest; CI has ARGS=--runslow)
+test: install check  ## Run the checks and the tests (ARGS is passed to pytest, e.g. ARGS=--runslow)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: install  ## Check style, formatting, types, spelling, layers of imports, doctests
