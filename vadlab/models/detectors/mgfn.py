@@ -10,14 +10,13 @@ from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
-from ..losses.probability_bce import probability_bce
-from .snippet_detector import SnippetDetector
+from .magnitude_detector import MagnitudeDetector
 
 KINDS = ('glance', 'focus')
 
 
 @MODELS.register_module()
-class MGFN(SnippetDetector):
+class MGFN(MagnitudeDetector):
     """MGFN: attention over the whole video, then over neighbours, and a contrast of feature magnitudes.
 
     Chen et al., "MGFN: Magnitude-Contrastive Glance-and-Focus Network for Weakly-Supervised Video Anomaly Detection",
@@ -143,37 +142,22 @@ class MGFN(SnippetDetector):
         Raises:
             ConfigError: The batch does not have as many normal as abnormal videos.
         """
-        normal, abnormal = self.split(data_samples, equal=True)
-        crops = feats_bctd.shape[1]
-        x_bte, logits_bt = self._run(feats_bctd.flatten(0, 1), mask_bt.repeat_interleave(crops, 0))
-        x_bcte = x_bte.float().unflatten(0, (-1, crops))
-        scores_bt = logits_bt.float().sigmoid().unflatten(0, (-1, crops)).mean(1)
-        magnitudes_bt = x_bcte.norm(dim=-1).mean(1)
-
-        top_abnormal = self._choose(magnitudes_bt[abnormal], mask_bt[abnormal])
-        top_normal = self._choose(magnitudes_bt[normal], mask_bt[normal])
-        score_abnormal_n = scores_bt[abnormal].gather(1, top_abnormal).mean(1)
-        score_normal_n = scores_bt[normal].gather(1, top_normal).mean(1)
-        sizes_abnormal_rk = _magnitudes_of(x_bcte[abnormal], top_abnormal)
-        sizes_normal_rk = _magnitudes_of(x_bcte[normal], top_normal)
+        chosen = self.choose(feats_bctd, mask_bt, data_samples)
+        normal, abnormal, scores_bt = chosen.normal, chosen.abnormal, chosen.scores_bt
+        sizes_abnormal_rk = _magnitudes_of(chosen.feats_bcte[abnormal], chosen.top_abnormal)
+        sizes_normal_rk = _magnitudes_of(chosen.feats_bcte[normal], chosen.top_normal)
 
         apart_r = (self.margin - F.pairwise_distance(sizes_abnormal_rk, sizes_normal_rk)).relu()
-        targets = torch.cat([torch.zeros_like(score_normal_n), torch.ones_like(score_abnormal_n)])
         real = mask_bt[:, 1:] & mask_bt[:, :-1]
         steps_bt = scores_bt.diff(dim=1).masked_fill(~real, 0.0)
         return {
-            'loss_score': probability_bce(torch.cat([score_normal_n, score_abnormal_n]), targets),
+            'loss_score': chosen.loss_score,
             'loss_contrast': self.contrast_weight * apart_r.square().mean(),
             'loss_alike': self.alike_weight
             * (_distance_of_halves(sizes_normal_rk) + _distance_of_halves(sizes_abnormal_rk)),
             'loss_sparsity': self.sparsity_weight * scores_bt[normal].masked_fill(~mask_bt[normal], 0.0).norm(),
             'loss_smoothness': self.smoothness_weight * steps_bt.square().sum(),
         }
-
-    def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
-        """Scores and logits of snippets; see :meth:`SnippetDetector.score`."""
-        logits_bt = self._run(feats_btd, mask_bt)[1].float()
-        return {'scores': logits_bt.sigmoid(), 'logits': logits_bt}
 
     def _run(self, feats_btd: Tensor, mask_bt: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised features, shape (b, t, e), and logits, shape (b, t)."""
@@ -188,12 +172,6 @@ class MGFN(SnippetDetector):
                 x_bet = self.transitions[i](x_bet)
         x_bte = self.norm(x_bet.transpose(1, 2))
         return x_bte, self.classifier(x_bte)[..., 0]
-
-    def _choose(self, magnitudes_nt: Tensor, mask_nt: Tensor) -> Tensor:
-        """Indices of the k snippets with the largest magnitudes after dropout, int64, shape (n, k)."""
-        shown_nt = magnitudes_nt * self.dropout(torch.ones_like(magnitudes_nt))
-        k = min(self.topk, shown_nt.shape[1])
-        return shown_nt.masked_fill(~mask_nt, float('-inf')).topk(k, dim=1).indices
 
 
 def _magnitudes_of(x_ncte: Tensor, places_nk: Tensor) -> Tensor:

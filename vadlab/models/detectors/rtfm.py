@@ -9,12 +9,11 @@ from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
 
-from ..losses.probability_bce import probability_bce
-from .snippet_detector import SnippetDetector
+from .magnitude_detector import MagnitudeDetector
 
 
 @MODELS.register_module()
-class RTFM(SnippetDetector):
+class RTFM(MagnitudeDetector):
     """Robust temporal feature magnitude (RTFM): abnormal snippets have features of large magnitude.
 
     Tian et al., "Weakly-supervised Video Anomaly Detection with Robust Temporal Feature Magnitude Learning", ICCV 2021,
@@ -111,36 +110,21 @@ class RTFM(SnippetDetector):
         Raises:
             ConfigError: The batch does not have as many normal as abnormal videos.
         """
-        normal, abnormal = self.split(data_samples, equal=True)
-        crops = feats_bctd.shape[1]
-        feats, logits = self._run(feats_bctd.flatten(0, 1), mask_bt.repeat_interleave(crops, 0))
-        feats_bctd = feats.float().unflatten(0, (-1, crops))
-        scores_bt = logits.float().sigmoid().unflatten(0, (-1, crops)).mean(1)
-        magnitudes_bt = feats_bctd.norm(dim=-1).mean(1)
-
-        top_abnormal = self._choose(magnitudes_bt[abnormal], mask_bt[abnormal])
-        top_normal = self._choose(magnitudes_bt[normal], mask_bt[normal])
         # The score of a video is that of its features with the largest norm; crops have separate magnitude losses.
-        score_abnormal_p = scores_bt[abnormal].gather(1, top_abnormal).mean(1)
-        score_normal_p = scores_bt[normal].gather(1, top_normal).mean(1)
-        length_abnormal_pc = _mean_of(feats_bctd[abnormal], top_abnormal).norm(dim=-1)
-        length_normal_pc = _mean_of(feats_bctd[normal], top_normal).norm(dim=-1)
+        chosen = self.choose(feats_bctd, mask_bt, data_samples)
+        normal, abnormal = chosen.normal, chosen.abnormal
+        length_abnormal_pc = _mean_of(chosen.feats_bcte[abnormal], chosen.top_abnormal).norm(dim=-1)
+        length_normal_pc = _mean_of(chosen.feats_bcte[normal], chosen.top_normal).norm(dim=-1)
 
-        row, real = scores_bt[abnormal].flatten(), mask_bt[abnormal].flatten()
+        row, real = chosen.scores_bt[abnormal].flatten(), mask_bt[abnormal].flatten()
         steps = row.diff().masked_fill(~(real[1:] & real[:-1]), 0.0)
-        targets = torch.cat([torch.zeros_like(score_normal_p), torch.ones_like(score_abnormal_p)])
         distance_pc = (self.margin - length_abnormal_pc).abs() + length_normal_pc
         return {
-            'loss_score': probability_bce(torch.cat([score_normal_p, score_abnormal_p]), targets),
+            'loss_score': chosen.loss_score,
             'loss_magnitude': self.magnitude_weight * distance_pc.square().mean(),
             'loss_sparsity': self.sparsity_weight * row.masked_fill(~real, 0.0).norm(),
             'loss_smoothness': self.smoothness_weight * steps.square().sum(),
         }
-
-    def score(self, feats_btd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
-        """Scores and logits of snippets; see :meth:`SnippetDetector.score`."""
-        logits_bt = self._run(feats_btd, mask_bt)[1].float()
-        return {'scores': logits_bt.sigmoid(), 'logits': logits_bt}
 
     def _run(self, feats_btd: Tensor, mask_bt: Tensor) -> tuple[Tensor, Tensor]:
         """Temporal features, shape (b, t, d), and logits, shape (b, t)."""
@@ -148,12 +132,6 @@ class RTFM(SnippetDetector):
         hidden = self.dropout(self.fc1(feats_btd).relu())
         hidden = self.dropout(self.fc2(hidden).relu())
         return feats_btd, self.fc3(hidden).squeeze(-1)
-
-    def _choose(self, magnitudes_pt: Tensor, mask_pt: Tensor) -> Tensor:
-        """Indices of the k snippets with the largest magnitudes after dropout, int64, shape (p, k)."""
-        shown_pt = magnitudes_pt * self.dropout(torch.ones_like(magnitudes_pt))
-        k = min(self.topk, shown_pt.shape[1])
-        return shown_pt.masked_fill(~mask_pt, float('-inf')).topk(k, dim=1).indices
 
 
 def _mean_of(feats_pctd: Tensor, places_pk: Tensor) -> Tensor:
