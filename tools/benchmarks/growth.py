@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .contrast import CHUNK
-from .harness import Contestant, ContestantError, Report, Row, Spread
+from .harness import Entry, Report, Row, compete
 
-MIB = 2**20
 PLAIN, CACHE = 'plain step, 2 videos', f'gradient cache, chunk {CHUNK}, videos of 8 frames'
 
 
@@ -35,33 +34,16 @@ def run(
     cases = [(PLAIN, count, dict(arch=arch, frames=count, videos=2, chunk=None)) for count in frames]
     cases += [(CACHE, count, dict(arch=arch, frames=8, videos=count, chunk=CHUNK)) for count in videos]
     for name, count, options in cases:
-        unit = 'frames' if name == PLAIN else 'videos'
-        row = Row('growth', name, f'{count} {unit}', details=dict(frames=options['videos'] * options['frames']))
+        size = f'{count} {"frames" if name == PLAIN else "videos"}'
+        (row,) = compete('growth', name, [Entry(size, 'contrast:ContrastJob', options, threads=1)], runs)
+        row.details['frames'] = options['videos'] * options['frames']
         report.rows.append(row)
-        try:
-            _measure(row, options, runs)
-        except ContestantError as error:
-            row.note = str(error)
-            report.errors.append(f'growth, {name}, {count} {unit}: {error}')
+        if row.note:
+            report.errors.append(f'growth, {name}, {size}: {row.note}')
     if not report.errors:
         cache_dir.mkdir(parents=True, exist_ok=True)
         draw(report.rows, cache_dir / 'growth.png')
     return report
-
-
-def _measure(row: Row, options: dict[str, Any], runs: int) -> None:
-    contestant = Contestant(row.name, 'contrast:ContrastJob', options, threads=1)
-    try:
-        contestant.run(record=False)
-        found = [contestant.run() for _ in range(runs)]
-        last = contestant.finish()
-    finally:
-        contestant.close()
-    row.runs = runs
-    row.wall_s = Spread.of([one['wall_s'] for one in found])
-    row.cpu_s = Spread.of([one['cpu_s'] for one in found])
-    row.peak_mib = (last['peak_bytes'] - last['baseline_bytes']) / MIB
-    row.activation_mib = row.peak_mib - last['details']['state_bytes'] / MIB
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:

@@ -67,7 +67,7 @@ def test_keypoints_are_found_where_the_dots_were_painted(tmp_path, layout, batch
     np.testing.assert_allclose(found[0].reshape(3, 2), PLACES, atol=1.5 * pixel)
     assert np.isnan(found[2]).all()
     assert '3 keypoints over 0.' in pose.describe(found[0])
-    # Without classes, everything has a pose; of no object there is none.
+    # Without classes, every object gets a pose. No objects, no poses.
     assert np.isfinite(pose.measure(frame, None, Objects(boxes[:1], np.zeros((1, 0), np.float32)))).all()
     assert pose.measure(frame, None, Objects.none(2)).shape == (0, 6)
     assert np.isnan(pose.measure(np.zeros_like(frame), None, PEOPLE)).all()  # no dot, no confidence
