@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -6,40 +7,27 @@ import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
 
 from vadlab.models.detectors.bnwvad import BNWVAD
-from vadlab.structures import VADDataSample
 from vadlab.utils.errors import CheckpointError, ConfigError
+
+from .fixed_snippets import fill, samples, scattered_features
 
 TINY = dict(feature_dim=6, embed_dim=16, layers=1, heads=2, head_dim=4, mlp_dim=8, hidden_dims=(4, 3))
 
 
-def fill(model):
-    """Reproducible weights and statistics: sines at scattered arguments."""
-    with torch.no_grad():
-        for i, (name, tensor) in enumerate(sorted(model.state_dict().items())):
-            if not tensor.is_floating_point():
-                continue
-            ticks = torch.arange(tensor.numel())
-            wave = torch.sin((ticks * (ticks + i) % 9973).double() * 0.61 + i).float().view_as(tensor)
-            scale = 2 * tensor[0].numel() ** -0.5 if tensor.dim() > 1 else 0.3
-            tensor.copy_(scale * wave + float('norm' in name and name.endswith(('weight', 'running_var'))))
+def _fill(model):
+    fill(model, is_one=lambda name: 'norm' in name and name.endswith(('weight', 'running_var')))
 
 
 def features(b=4, c=2, t=20, d=6):
-    ticks = torch.arange(b * c * t * d, dtype=torch.float64)
-    return (torch.sin(ticks * 0.73) + torch.cos(ticks**2 * 0.011)).float().view(b, c, t, d)
+    return scattered_features(b, c, t, d)
+
+
+_samples = partial(samples, length=20)
 
 
 def _model(**options):
     torch.manual_seed(0)
     return BNWVAD(**{**TINY, 'data_preprocessor': BaseDataPreprocessor(), **options})
-
-
-def _samples(*labels, lengths=None):
-    lengths = lengths or [20] * len(labels)
-    return [
-        VADDataSample(metainfo=dict(video_id=f'v{i}', num_snippets=n), gt_label=label)
-        for i, (label, n) in enumerate(zip(labels, lengths, strict=True))
-    ]
 
 
 # Results of the authors' code (commit 4fa3a5d) for these weights and features.
@@ -49,7 +37,7 @@ AUTHORS_SCORES = [37.631207, 25.297478, 35.041294, 31.469467, 29.723522]
 
 def test_losses_and_scores_equal_those_of_the_authors_code():
     model = BNWVAD(feature_dim=6, data_preprocessor=BaseDataPreprocessor()).train()
-    fill(model)
+    _fill(model)
     with torch.no_grad():
         losses = model(features()[:, :1], _samples(0, 0, 1, 3), mode='loss')
         assert {name: value.item() for name, value in losses.items()} == pytest.approx(AUTHORS_LOSSES, rel=1e-5)
@@ -100,7 +88,7 @@ def test_padding_is_never_chosen(monkeypatch):
 
 def test_padding_changes_no_score():
     model = _model().eval()
-    fill(model)
+    _fill(model)
     feats = features()
     with torch.no_grad():
         both = model(F.pad(feats[:2], (0, 0, 0, 9), value=7.0), _samples(0, 1, lengths=[20, 6]), mode='predict')
@@ -110,7 +98,7 @@ def test_padding_changes_no_score():
 
 def test_scores_are_the_mean_of_the_crops_as_odds():
     model = _model().eval()
-    fill(model)
+    _fill(model)
     feats = features(1, 3)
     with torch.no_grad():
         odds = model(feats)['odds']

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -5,25 +7,20 @@ from mmengine.model import BaseDataPreprocessor
 
 from vadlab.models.detectors.cliptsa import CLIPTSA
 from vadlab.models.detectors.rtfm import RTFM
-from vadlab.structures import VADDataSample
 from vadlab.utils.errors import CheckpointError, ConfigError
 
+from .fixed_snippets import fill, samples, scattered_features
 
-def fill(model):
-    """Reproducible weights and statistics: sines at scattered arguments."""
-    with torch.no_grad():
-        for i, (name, tensor) in enumerate(sorted(model.state_dict().items())):
-            if not tensor.is_floating_point():
-                continue
-            ticks = torch.arange(tensor.numel())
-            wave = torch.sin((ticks * (ticks + i) % 9973).double() * 0.61 + i).float().view_as(tensor)
-            scale = 2 * tensor[0].numel() ** -0.5 if tensor.dim() > 1 else 0.3
-            tensor.copy_(scale * wave + float('norm.weight' in name or 'running_var' in name))
+
+def _fill(model):
+    fill(model, is_one=lambda name: 'norm.weight' in name or 'running_var' in name)
 
 
 def features(b=4, c=2, t=12, d=16):
-    ticks = torch.arange(b * c * t * d, dtype=torch.float64)
-    return (torch.sin(ticks * 0.73) + torch.cos(ticks**2 * 0.011)).float().view(b, c, t, d)
+    return scattered_features(b, c, t, d)
+
+
+_samples = partial(samples, length=12)
 
 
 def noise(samples, length):
@@ -35,14 +32,6 @@ def _model(**options):
     torch.manual_seed(0)
     settings = dict(feature_dim=16, hidden_dims=(4, 1), keep=0.5)
     return CLIPTSA(**{**settings, 'data_preprocessor': BaseDataPreprocessor(), **options})
-
-
-def _samples(*labels, lengths=None):
-    lengths = lengths or [12] * len(labels)
-    return [
-        VADDataSample(metainfo=dict(video_id=f'v{i}', num_snippets=n), gt_label=label)
-        for i, (label, n) in enumerate(zip(labels, lengths, strict=True))
-    ]
 
 
 # Results of the authors' code (commit a58353c) for these weights, features and noise, and 16 channels.
@@ -57,7 +46,7 @@ AUTHORS_SCORES = [0.1636629, 0.4434824, 0.3344388]
 
 def test_losses_and_scores_equal_those_of_the_authors_code():
     model = _model().eval()  # dropout would need the authors' random draws
-    fill(model)
+    _fill(model)
     with torch.no_grad():
         terms = model(features(), _samples(0, 0, 2, -1), mode='loss')
         scores = model(features())['scores'].unflatten(0, (4, 2)).mean(1)
@@ -67,7 +56,7 @@ def test_losses_and_scores_equal_those_of_the_authors_code():
 
 def test_without_choosing_it_is_rtfm():
     model = _model(keep=1.0).eval()
-    fill(model)
+    _fill(model)
     rtfm = RTFM(feature_dim=16, hidden_dims=(4, 1), data_preprocessor=BaseDataPreprocessor()).eval()
     rtfm.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith('relevance')})
     with torch.no_grad():
@@ -76,7 +65,7 @@ def test_without_choosing_it_is_rtfm():
 
 def test_weights_sum_to_the_number_of_chosen_snippets():
     model = _model(keep=0.5, samples=50)
-    fill(model)
+    _fill(model)
     feats, mask = features(2, 1)[:, 0], torch.arange(12) < torch.tensor([[12], [7]])
     for training in (True, False):
         weights = model.train(training).weigh(feats, mask)
@@ -96,7 +85,7 @@ def test_at_most_some_snippets_of_a_tested_video_are_chosen():
 @pytest.mark.parametrize('length', [1, 3, 12])
 def test_padding_changes_no_score(length):
     model = _model().eval()
-    fill(model)
+    _fill(model)
     feats = features(2)
     feats[1, :, length:] = 0
     with torch.no_grad():

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -7,36 +8,30 @@ from mmengine.model import BaseDataPreprocessor
 
 from vadlab.models.detectors import hlnet
 from vadlab.models.detectors.hlnet import GraphLayer, HLNet, relation
-from vadlab.structures import VADDataSample
 from vadlab.utils.errors import CheckpointError
+
+from .fixed_snippets import samples, scattered, scattered_features
 
 
 def fill(model):
     """Reproducible weights: sines at scattered arguments, with the scale of random weights."""
     with torch.no_grad():
         for i, (_, p) in enumerate(sorted(model.named_parameters())):
-            ticks = torch.arange(p.numel())
-            wave = torch.sin((ticks * (ticks + i) % 9973).double() * 0.61 + i).float().view_as(p)
+            wave = scattered(p, i)
             p.copy_(wave * 1.2 * (p[0].numel() if p.dim() > 1 else 16) ** -0.5)
 
 
 def features(b=4, c=2, t=20, d=8):
-    ticks = torch.arange(b * c * t * d, dtype=torch.float64)
-    return (torch.sin(ticks * 0.73) + torch.cos(ticks**2 * 0.011)).float().view(b, c, t, d)
+    return scattered_features(b, c, t, d)
+
+
+_samples = partial(samples, length=20)
 
 
 def _model(**options):
     torch.manual_seed(0)
     settings = dict(feature_dim=8, hidden_dims=(16, 8), graph_dim=4, data_preprocessor=BaseDataPreprocessor())
     return HLNet(**{**settings, **options})
-
-
-def _samples(*labels, lengths=None):
-    lengths = lengths or [20] * len(labels)
-    return [
-        VADDataSample(metainfo=dict(video_id=f'v{i}', num_snippets=n), gt_label=label)
-        for i, (label, n) in enumerate(zip(labels, lengths, strict=True))
-    ]
 
 
 # Results of the authors' code (commit f846d8c) for these weights and features.

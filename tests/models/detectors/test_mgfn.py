@@ -1,46 +1,36 @@
 import math
+from functools import partial
 
 import pytest
 import torch
 from mmengine.model import BaseDataPreprocessor
 
 from vadlab.models.detectors.mgfn import MGFN, ChannelNorm, Focus
-from vadlab.structures import VADDataSample
 from vadlab.utils.errors import CheckpointError, ConfigError
+
+from .fixed_snippets import fill, samples, scattered_features
 
 TINY = dict(feature_dim=6, dims=(8, 8, 16), depths=(1, 1, 1), head_dim=4)
 
 
-def fill(model):
-    """Reproducible weights and statistics: sines at scattered arguments."""
-    with torch.no_grad():
-        for i, (name, tensor) in enumerate(sorted(model.state_dict().items())):
-            if not tensor.is_floating_point():
-                continue
-            ticks = torch.arange(tensor.numel())
-            wave = torch.sin((ticks * (ticks + i) % 9973).double() * 0.61 + i).float().view_as(tensor)
-            flat = tensor.dim() == 1 or name.endswith(('.g', '.b'))
-            scale = 0.3 if flat else 2 * tensor[0].numel() ** -0.5
-            ones = 'norm.weight' in name or name.endswith(('.g', 'running_var'))
-            tensor.copy_(scale * wave + float(ones))
+def _fill(model):
+    fill(
+        model,
+        is_one=lambda name: 'norm.weight' in name or name.endswith(('.g', 'running_var')),
+        is_flat=lambda name: name.endswith(('.g', '.b')),
+    )
 
 
 def features(b=4, c=2, t=12, d=6):
-    ticks = torch.arange(b * c * t * d, dtype=torch.float64)
-    return (torch.sin(ticks * 0.73) + torch.cos(ticks**2 * 0.011)).float().view(b, c, t, d)
+    return scattered_features(b, c, t, d)
+
+
+_samples = partial(samples, length=12)
 
 
 def _model(**options):
     torch.manual_seed(0)
     return MGFN(**{**TINY, 'data_preprocessor': BaseDataPreprocessor(), **options})
-
-
-def _samples(*labels, lengths=None):
-    lengths = lengths or [12] * len(labels)
-    return [
-        VADDataSample(metainfo=dict(video_id=f'v{i}', num_snippets=n), gt_label=label)
-        for i, (label, n) in enumerate(zip(labels, lengths, strict=True))
-    ]
 
 
 # Results of the authors' code (commit 98e9389) for these weights and features, with its constants 2048 and 10 of
@@ -51,7 +41,7 @@ AUTHORS_SCORES = [0.4243753, 0.2919396, 0.0611079]
 
 def test_losses_and_scores_equal_those_of_the_authors_code():
     model = _model(dims=(64, 64, 128), depths=(1, 1, 1), head_dim=64).eval()  # dropout would need their random draws
-    fill(model)
+    _fill(model)
     with torch.no_grad():
         terms = model(features(), _samples(0, 0, 2, -1), mode='loss')
         scores = model(features())['scores'].unflatten(0, (4, 2)).mean(1)
@@ -101,7 +91,7 @@ def test_channels_of_a_head_share_their_weights_over_time():
 @pytest.mark.parametrize('length', [1, 3, 12])
 def test_padding_and_its_values_change_no_score(length):
     model = _model().eval()
-    fill(model)
+    _fill(model)
     feats = features(2)
     padded = feats.clone()
     padded[1, :, length:] = 7.0

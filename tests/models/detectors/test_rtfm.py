@@ -1,10 +1,13 @@
+from functools import partial
+
 import pytest
 import torch
 
 from vadlab.models.detectors.rtfm import NonLocal
 from vadlab.registry import MODELS
-from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
+
+from .fixed_snippets import fill, samples, scattered_features
 
 LENGTH = 12
 
@@ -15,29 +18,15 @@ def _model(**options):
     return MODELS.build({**settings, 'data_preprocessor': dict(type='BaseDataPreprocessor'), **options})
 
 
-def _samples(*labels, lengths=None):
-    lengths = lengths or [LENGTH] * len(labels)
-    return [
-        VADDataSample(metainfo=dict(video_id=f'v{i}', num_snippets=n), gt_label=label)
-        for i, (label, n) in enumerate(zip(labels, lengths, strict=True))
-    ]
-
-
-def fill(model):
-    """Reproducible weights and statistics: sines at scattered arguments."""
-    with torch.no_grad():
-        for i, (name, tensor) in enumerate(sorted(model.state_dict().items())):
-            if not tensor.is_floating_point():
-                continue
-            ticks = torch.arange(tensor.numel())
-            wave = torch.sin((ticks * (ticks + i) % 9973).double() * 0.61 + i).float().view_as(tensor)
-            scale = 2 * tensor[0].numel() ** -0.5 if tensor.dim() > 1 else 0.3
-            tensor.copy_(scale * wave + (1.0 if 'norm.weight' in name or 'running_var' in name else 0.0))
+def _fill(model):
+    fill(model, is_one=lambda name: 'norm.weight' in name or 'running_var' in name)
 
 
 def features(b=4, c=2, t=LENGTH, d=16):
-    ticks = torch.arange(b * c * t * d, dtype=torch.float64)
-    return (torch.sin(ticks * 0.73) + torch.cos(ticks**2 * 0.011)).float().view(b, c, t, d)
+    return scattered_features(b, c, t, d)
+
+
+_samples = partial(samples, length=LENGTH)
 
 
 # Results of the authors' code (commit cf938f4) for these weights and features, with its constants 2048 and 512 of the
@@ -53,7 +42,7 @@ AUTHORS_SCORES = [0.893043, 0.6570197, 0.9444923]
 
 def test_losses_and_scores_equal_those_of_the_authors_code():
     model = _model(hidden_dims=(512, 128)).eval()  # evaluation mode: dropout would need the authors' random draws
-    fill(model)
+    _fill(model)
     with torch.no_grad():
         terms = model(features(), _samples(0, 0, 2, -1), mode='loss')
         scores = model(features())['scores'].unflatten(0, (4, 2)).mean(1)
@@ -65,7 +54,7 @@ def test_losses_and_scores_equal_those_of_the_authors_code():
 
 def test_the_order_of_normal_and_abnormal_videos_does_not_matter():
     model = _model().eval()
-    fill(model)
+    _fill(model)
     feats = features()
     with torch.no_grad():
         sorted_terms = model(feats, _samples(0, 0, 1, 1), mode='loss')
@@ -114,7 +103,7 @@ def test_only_real_snippets_are_chosen(monkeypatch):
 @pytest.mark.parametrize('length', [1, 3, 40])
 def test_padding_changes_no_score(length):
     model = _model().eval()
-    fill(model)
+    _fill(model)
     feats = features(2, 2, 40)
     feats[1, :, length:] = 0
     with torch.no_grad():

@@ -1,11 +1,14 @@
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
 
 from vadlab.models.detectors.urdmu import URDMU, MemoryUnit
-from vadlab.structures import VADDataSample
 from vadlab.utils.errors import CheckpointError, ConfigError
+
+from .fixed_snippets import samples, scattered, scattered_features
 
 TINY = dict(feature_dim=6, embed_dim=16, layers=2, heads=2, head_dim=4, mlp_dim=8, memory_slots=20)
 
@@ -14,15 +17,16 @@ def fill(model):
     """Reproducible weights: sines at scattered arguments, with the scale of random weights."""
     with torch.no_grad():
         for i, (name, p) in enumerate(sorted(model.named_parameters())):
-            ticks = torch.arange(p.numel())
-            wave = torch.sin((ticks * (ticks + i) % 9973).double() * 0.61 + i).float().view_as(p)
+            wave = scattered(p, i)
             scale = 0.2 if 'slots' in name else 2 * (p[0].numel() if p.dim() > 1 else 16) ** -0.5
             p.copy_(scale * wave + (1.0 if 'norm' in name and name.endswith('weight') else 0.0))
 
 
 def features(b=4, c=2, t=20, d=6):
-    ticks = torch.arange(b * c * t * d, dtype=torch.float64)
-    return (torch.sin(ticks * 0.73) + torch.cos(ticks**2 * 0.011)).float().view(b, c, t, d)
+    return scattered_features(b, c, t, d)
+
+
+_samples = partial(samples, length=20)
 
 
 def fixed_noise(like):
@@ -32,14 +36,6 @@ def fixed_noise(like):
 def _model(**options):
     torch.manual_seed(0)
     return URDMU(**{**TINY, 'data_preprocessor': BaseDataPreprocessor(), **options})
-
-
-def _samples(*labels, lengths=None):
-    lengths = lengths or [20] * len(labels)
-    return [
-        VADDataSample(metainfo=dict(video_id=f'v{i}', num_snippets=n), gt_label=label)
-        for i, (label, n) in enumerate(zip(labels, lengths, strict=True))
-    ]
 
 
 # Results of the authors' code (commit 40cfdf5, torch 2.13) for the weights, features and noise above, weighted.
