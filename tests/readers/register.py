@@ -74,6 +74,15 @@ from vadlab.models.tokenizers import CLIPTokenizer, HuggingFaceTokenizer, WordVo
 from vadlab.models.vlm.answer_cache import AnswerCache
 from vadlab.models.vlm.question_file import QuestionFile
 from vadlab.models.vlm.request import Answer
+from vadlab.structures.camera_state import (
+    CameraEvent,
+    CameraState,
+    OpenEvent,
+    append_event,
+    load_curve,
+    load_events,
+    save_curve,
+)
 from vadlab.structures.video_result import Calibration, Event, RunInfo, Thresholds, VideoResult
 from vadlab.text.document_frequencies import DocumentFrequencies
 from vadlab.utils.json_file import read_json, read_json_lines
@@ -327,6 +336,11 @@ def _run(path):
     ).save(path.parent)
 
 
+def _camera_events(path):
+    for clip in ('clips/a.mp4', None):
+        append_event(path.parent, CameraEvent('door', 1.0, 3.0, 2.0, 0.9, 'Abuse', 'rises', 'gate', clip))
+
+
 def _shards(path):
     path.write_text(json.dumps({'weight_map': {'a': 'one.safetensors', 'b': 'two.safetensors'}}))
     for name, file in (('a', 'one'), ('b', 'two')):
@@ -480,6 +494,9 @@ READERS = [
     Reader('answers', 'vadlab/models/vlm/answer_cache.py', 'a.sqlite', 'bytes', _answers, lambda d: _read_answers(d / 'a.sqlite'), 0.4),
     Reader('calibration', 'vadlab/evaluation/calibration.py', 'a.json', 'json', _calibration, lambda d: CalibrationFile.load(d / 'a.json')),
     Reader('record of a run', 'vadlab/structures/video_result.py', 'run.json', 'json', _run, lambda d: RunInfo.load(d)),
+    Reader('state of a camera', 'vadlab/structures/camera_state.py', 'status.json', 'json', lambda p: CameraState('a', 'live', size=(8, 8), open_event=OpenEvent(1.0, 2.0, 0.5)).save(p.parent), lambda d: CameraState.load(d)),
+    Reader('curve of a camera', 'vadlab/structures/camera_state.py', 'curve.json', 'json', lambda p: save_curve(p.parent, [(5.0, 0.5), (10.0, 0.25)]), lambda d: load_curve(d)),
+    Reader('events of a camera', 'vadlab/structures/camera_state.py', 'events.jsonl', 'jsonl', _camera_events, lambda d: load_events(d), is_forgiving=True),
     Reader('shards', 'vadlab/models/checkpoints/hugging_face_folder.py', 'model.safetensors.index.json', 'json', _shards, lambda d: sorted(read_folder_weights(d)[0])),
     Reader('entry of a report', 'vadlab/visualization/report/video_report.py', 'entries/a.json', 'json', _report_entry, lambda d: read_entries(d)),
     Reader('record of a report', 'vadlab/visualization/report/video_report.py', 'report.json', 'json', _report_entry, lambda d: check_report_folder(d)),
