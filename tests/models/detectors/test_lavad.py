@@ -26,10 +26,11 @@ def captioner(text, images):
 def language_model(text, images):
     """Summaries repeat the captions; scores follow the worst word of a summary."""
     assert not images
-    if text.startswith('These lines'):
-        lines = text.split('time:\n')[1].split('\n\n')[0].split('\n')
+    if text.startswith('The lines'):
+        lines = text.strip().split('\n\n')[-1].split('\n')
         return 'There is ' + ' and '.join(dict.fromkeys(lines))
-    score = 0.9 if 'a fire' in text else 0.4 if 'a crowd' in text else 0.0
+    scene = text.split('The scene: ')[1]
+    score = 0.9 if 'a fire' in scene else 0.4 if 'a crowd' in scene else 0.0
     return f'[{score}]'
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from vadlab.models.detectors.vlm_detector import VLMDetector
 from vadlab.models.vlm.clients import TransformersVLM
+from vadlab.models.vlm.clients.prompt_prefix import PromptPrefix
 from vadlab.models.vlm.request import Request
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
@@ -54,6 +55,55 @@ def test_frames_change_the_answer(folder):
 
 def test_questions_without_frames(folder):
     assert all(answer.tokens_out for answer in ask(folder, [Request('a'), Request('abc')], max_tokens=5))
+
+
+PREAMBLE = 'Here is what happens in a part of a video. Rate it from 0 to 1. '
+
+
+def after_the_same_words():
+    return [Request(PREAMBLE + 'thing ' * (1 + i % 3) + str(i)) for i in range(9)]
+
+
+@pytest.mark.parametrize('batch_size', [1, 4])
+def test_the_common_beginning_is_computed_once_and_answers_stay(folder, batch_size):
+    """Against the same model without it."""
+    plain = TransformersVLM(str(folder), device='cpu', max_tokens=12, batch_size=batch_size)
+    plain.load()
+    plain._prefix.is_used = False
+    clients = [plain, TransformersVLM(str(folder), device='cpu', max_tokens=12, batch_size=batch_size)]
+    found = []
+    for client in clients:
+        client.answers(iter(questions(4)), lambda request, answer: None)  # frames before must leave no trace
+        answers = []
+        client.answers(iter(after_the_same_words()), lambda request, answer, to=answers: to.append(answer))
+        found.append([(answer.text, answer.tokens_in, answer.tokens_out) for answer in answers])
+    assert found[0] == found[1]
+    assert clients[0]._prefix.reused == 0
+    assert clients[1]._prefix.reused >= (5 if batch_size == 4 else 8) * len(PREAMBLE)
+
+
+def test_model_that_cannot_continue_from_a_prefix_computes_it_for_each_question(folder, monkeypatch):
+    """Stored values that are wrong stand for such a model."""
+    expected = ask(folder, after_the_same_words(), max_tokens=8)
+    store = PromptPrefix._store
+
+    def wrong(self, tokens, device):
+        store(self, tokens, device)
+        for layer in self._cache.layers:
+            layer.values = layer.values + 1
+
+    monkeypatch.setattr(PromptPrefix, '_store', wrong)
+    client = TransformersVLM(str(folder), device='cpu', max_tokens=8)
+    found = []
+    client.answers(iter(after_the_same_words()), lambda request, answer: found.append(answer))
+    assert not client._prefix.is_used
+    assert [one.text for one in found] == [one.text for one in expected]
+
+
+def test_frames_are_never_shared(folder):
+    client = TransformersVLM(str(folder), device='cpu', max_tokens=4, batch_size=2)
+    client.answers(iter(questions()), lambda request, answer: None)
+    assert client._prefix.reused == 0
 
 
 def test_context_that_is_too_short_says_how_many_frames_fit(folder):

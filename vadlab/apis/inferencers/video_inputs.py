@@ -48,14 +48,17 @@ def find_sources(inputs: VideoInput | Iterable[VideoInput]) -> list[VideoSource]
 
     Raises:
         MissingFileError: A path does not exist, or a pattern has no match.
-        DataError: An array is not a video, or there is no input.
+        DataError: An input is neither a path nor a video as an array, or there is no input.
     """
-    many = [inputs] if isinstance(inputs, str | os.PathLike | np.ndarray) else list(inputs)
+    single = isinstance(inputs, str | os.PathLike | np.ndarray) or not isinstance(inputs, Iterable)
+    many = [inputs] if single else list(inputs)
     found: dict[str, VideoSource] = {}
     for place, one in enumerate(many):
         if isinstance(one, np.ndarray):
             found[f'\0{place}'] = VideoSource('', f'array_{place}', _checked(one, place))
             continue
+        if not isinstance(one, str | os.PathLike):
+            raise DataError(f'Input {place} is {one!r:.80}. Give a path, or frames as an array of shape (N, H, W, 3).')
         for path in _matches(os.fspath(one)):
             if os.path.isdir(path) or Path(path).suffix == '.txt':
                 items = [(item.path, item.name) for item in find_videos([path], keep_ending=True)]

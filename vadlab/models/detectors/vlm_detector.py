@@ -247,7 +247,8 @@ class VLMDetector(BaseModel):
         if np.isnan(raw).all():
             counts.videos_without_answer += 1
             print_log(
-                f'{sample.video_id}: not one answer can be read; all frames get the score {self.fallback_score:g}',
+                f'{sample.video_id}: not one answer can be read, so it has no score; tests count its frames as '
+                f'{self.fallback_score:g}',
                 'current',
                 logging.WARNING,
             )

@@ -7,6 +7,7 @@ import random
 import re
 import threading
 import time
+import weakref
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -186,6 +187,7 @@ class OpenAIClient(VLMClient):
                 return
             openai = _openai()
             client = openai.OpenAI(base_url=self.base_url, api_key=self._key(), timeout=self.timeout_s, max_retries=0)
+            weakref.finalize(self, client.close)  # its connections stay open between videos
             try:
                 names = [model.id for model in client.models.list(timeout=min(self.timeout_s, _CHECK_S)).data or []]
             except openai.AuthenticationError as error:

@@ -11,6 +11,7 @@ from vadlab.utils.errors import ConfigError
 from vadlab.utils.suggest import nearest
 
 from ..request import Answer, Request
+from .prompt_prefix import PromptPrefix
 from .vlm_client import Keep, VLMClient
 
 _DTYPES = {'auto': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16, 'float32': torch.float32}
@@ -26,6 +27,8 @@ class TransformersVLM(VLMClient):
     The model is loaded when the first question is asked.
 
     A model without a chat template, such as BLIP-2, gets the question as plain text beside the images.
+
+    What questions without frames have in common goes through the model once (:class:`PromptPrefix`).
 
     Args:
         model_name (str): Hugging Face id, or a folder with config, weights, tokenizer and processor.
@@ -58,6 +61,7 @@ class TransformersVLM(VLMClient):
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         self._model: Any = None
         self._processor: Any = None
+        self._prefix: Any = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -115,6 +119,7 @@ class TransformersVLM(VLMClient):
         if processor.tokenizer.pad_token_id is None:
             processor.tokenizer.pad_token = processor.tokenizer.eos_token
         self._processor, self._model = processor, model.to(self.device).eval()
+        self._prefix = PromptPrefix(self._model)
 
     def _ask(self, batch: Sequence[Request], keep: Keep) -> None:
         import time
@@ -122,9 +127,10 @@ class TransformersVLM(VLMClient):
         self.load()
         begin = time.monotonic()
         inputs = self._inputs(batch)
-        length = inputs['input_ids'].shape[1]
         lengths = inputs['attention_mask'].sum(1).tolist()
         self._check_context(batch, max(lengths))
+        inputs = self._prefix.shorten(inputs)
+        length = inputs['input_ids'].shape[1]
         with torch.inference_mode():
             found = self._model.generate(
                 **inputs,
