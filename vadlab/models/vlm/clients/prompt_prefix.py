@@ -108,8 +108,8 @@ class PromptPrefix:
         self.is_used = _agree(whole, continued, self.model.dtype)
         if not self.is_used:
             log(
-                f'{type(self.model).__name__}: what questions have in common is computed for each of them, since reusing '
-                'it changes answers.',
+                f'{type(self.model).__name__}: what questions have in common is computed for each of them, since '
+                'reusing it changes answers.',
                 logging.INFO,
             )
 
