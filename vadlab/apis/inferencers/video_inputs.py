@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from typing import TypeAlias
 
 import numpy as np
@@ -50,8 +51,9 @@ def find_sources(inputs: VideoInput | Iterable[VideoInput]) -> list[VideoSource]
         MissingFileError: A path does not exist, or a pattern has no match.
         DataError: An input is neither a path nor a video as an array, or there is no input.
     """
-    single = isinstance(inputs, str | os.PathLike | np.ndarray) or not isinstance(inputs, Iterable)
-    many = [inputs] if single else list(inputs)
+    many: list[Any] = [inputs]
+    if isinstance(inputs, Iterable) and not isinstance(inputs, str | os.PathLike | np.ndarray):
+        many = list(inputs)
     found: dict[str, VideoSource] = {}
     for place, one in enumerate(many):
         if isinstance(one, np.ndarray):
