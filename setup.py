@@ -1,9 +1,11 @@
 """Packaging. requirements/ has ranges of versions; requirements/constraints.txt pins the tested versions."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 
@@ -23,6 +25,19 @@ def version() -> str:
     return match[1]
 
 
+class BuildWithTools(build_py):
+    """Copies configs/ and tools/ into the package, where vadlab/utils/own_files.py finds them in a wheel."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:  # a clone has them
+            return
+        for name in ('configs', 'tools'):
+            target = Path(self.build_lib, 'vadlab', '.mim', name)
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns('__pycache__', 'install.py'))
+
+
 setup(
     name='vadlab',
     version=version(),
@@ -38,6 +53,8 @@ setup(
             'visualization/report/static/*',
         ]
     },
+    cmdclass={'build_py': BuildWithTools},
+    entry_points={'console_scripts': ['vadlab = vadlab.__main__:run']},
     python_requires='>=3.11',
     install_requires=requirements('runtime') + requirements('mminstall'),
     extras_require={

@@ -512,6 +512,7 @@ READERS = [
 
 #: Modules that open files, but none from outside, or leave the reading to others; and why.
 OTHERS = {
+    'vadlab/__main__.py': 'reads files of VADLab only',
     'vadlab/apis/features/extraction.py': 'hashes weights',
     'vadlab/apis/inferencers/vad_inferencer.py': "reads results with video_result's reader",
     'vadlab/apis/preparation/av_clip_preparation.py': 'locks, and appends to its own manifest',

@@ -14,7 +14,7 @@ from typing import Any
 
 from .errors import VADLabError
 from .loader_workers import causes, machine_message
-from .printable import make_logs_printable, printable, shortened_message
+from .printable import as_called, make_logs_printable, printable, shortened_message
 from .progress import hide_bars
 
 # torch re-raises a worker's exception as the same type with the worker's whole traceback as its message.
@@ -132,6 +132,6 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
         sys.stdout.flush()
         sys.unraisablehook = lambda _: None  # half-built objects print errors when they are freed
         if os.environ.get('RANK', '0') == '0':
-            print('interrupted' + (f', resume with: {resume}' if resume else ''), file=sys.stderr)
+            print('interrupted' + (f', resume with: {as_called(resume)}' if resume else ''), file=sys.stderr)
         status = 143 if isinstance(error, Terminated) else 130
     sys.exit(status)

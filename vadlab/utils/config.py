@@ -35,6 +35,7 @@ from mmengine.runner import Runner
 from .cfg_options import parse_cfg_options, set_option
 from .config_check import check_config
 from .errors import ConfigError
+from .own_files import config_file, own_file
 from .required_files import require_config
 from .suggest import nearest
 
@@ -70,9 +71,6 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
 _SETTING_KEYS = RUNNER_KEYS - {'features', 'feature_config'}
 _NAMES_OF_MMENGINE = frozenset({'filename', 'text', 'pretty_text', 'env_variables'})
 _SCALARS = (bool, int, float, str, type(None))
-
-#: What ``vadlab::`` means in a ``_base_``: configs/ of the clone that the package is installed from.
-_OWN_CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 
 class ConfigWarning(UserWarning):
@@ -113,7 +111,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     """Read a config with its ``_base_`` files, import its ``custom_imports``, and check it.
 
     Args:
-        path (str | Path): The config file.
+        path (str | Path): The config file, or the name of one of VADLab's, such as ``fgclip_ucf``.
         cfg_options (Mapping[str, Any] | None): New values, as for :func:`read_config`.
 
     Returns:
@@ -134,7 +132,7 @@ def read_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     """Read a config with its ``_base_`` files, without importing or checking anything.
 
     Args:
-        path (str | Path): The config file.
+        path (str | Path): The config file, or the name of one of VADLab's, such as ``fgclip_ucf``.
         cfg_options (Mapping[str, Any] | None): New values by name of a variable, or by dotted key such as
             ``train_dataloader.batch_size``, where an integer indexes a list; from :func:`parse_cfg_options`.
 
@@ -142,7 +140,8 @@ def read_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
         MissingFileError: ``path`` or one of its ``_base_`` files does not exist.
         ConfigError: A file cannot be evaluated, or the key of an option does not exist.
     """
-    source = _read(Path(path), seen=())
+    path = config_path(path)
+    source = _read(path, seen=())
     options = dict(cfg_options or {})
     variables = _assigned(source)
     bound = {k: v for k, v in options.items() if k in variables and not isinstance(v, dict)}
@@ -164,7 +163,16 @@ def read_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
             f"{path}: {taken[0]!r} is the name of an attribute of MMEngine's Config. Rename the variable."
         )
     text = '\n'.join(f'{s.path}\n{s.text}' for s in source.walk())
-    return Config(values, cfg_text=text, filename=str(Path(path).absolute()))
+    return Config(_with_own_files(values), cfg_text=text, filename=str(Path(path).absolute()))
+
+
+def _with_own_files(value: Any) -> Any:
+    """Values with paths that exist; see :func:`own_file`."""
+    if isinstance(value, str):
+        return own_file(value)
+    if isinstance(value, dict):
+        return type(value)((key, _with_own_files(one)) for key, one in value.items())
+    return type(value)(map(_with_own_files, value)) if type(value) in (list, tuple) else value
 
 
 def _import_modules(wanted: Any, where: str) -> None:
@@ -261,8 +269,9 @@ def _read(path: Path, seen: tuple[Path, ...]) -> _Source:
 
 
 def config_path(name: str | Path) -> Path:
-    """Path of a config: ``vadlab::features_clip_vit_b16.py`` is in VADLab's own folder; others are unchanged."""
-    return _base_path(str(name), Path()) if '::' in str(name) else Path(name)
+    """Path of a config: a path, the name of one of VADLab's, or ``package::file`` of an installed package."""
+    text = str(name)
+    return _base_path(text, Path()) if '::' in text else Path(config_file(text))
 
 
 def _base_path(base: str, path: Path) -> Path:
@@ -270,7 +279,7 @@ def _base_path(base: str, path: Path) -> Path:
     if '::' not in base:
         return path.parent / base
     if base.startswith('vadlab::'):
-        return _OWN_CONFIGS / base.removeprefix('vadlab::')
+        return Path(config_file(base))
     try:
         return Path(Config._get_cfg_path(base, str(path))[0])
     except (ImportError, OSError, ValueError, KeyError, AssertionError) as error:

@@ -4,20 +4,33 @@ import logging
 import re
 from typing import Any, TextIO
 
+from .own_files import TOOLS
+
 # Control characters (except tab and line break), line separators, overrides of the writing direction, and surrogates,
 # by which Python represents bytes of file names that are not UTF-8.
 _CONTROL = re.compile('[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 _LONG_WORD = re.compile(r'\S{301,}')
 _MOST = 4_000  # characters in a message
+_TOOL = re.compile(rf'\b(?:python )?(?:{re.escape(str(TOOLS.parent))}/)?tools/(\w+)\.py\b')
+
+#: Whether the user runs the command ``vadlab`` and not the tools of a clone.
+is_command = False
 
 
 def printable(text: str) -> str:
     r"""The text with control characters as escapes, so that no terminal acts on them.
 
+    Tools are named as the user calls them, see :func:`as_called`.
+
     >>> printable('a\x1b[31mb')
     'a\\x1b[31mb'
     """
-    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], as_called(text))
+
+
+def as_called(text: str) -> str:
+    """The text with ``vadlab train`` for ``python tools/train.py``, if the user runs ``vadlab``."""
+    return _TOOL.sub(lambda match: f'vadlab {match[1].replace("_", "-")}', text) if is_command else text
 
 
 def shortened_message(text: str) -> str:

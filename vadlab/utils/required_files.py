@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import MissingFileError
+from .own_files import config_file, nearest_config
 from .suggest import nearest
 
 _HUB_ID = re.compile(r'^[A-Za-z0-9][\w.-]*/[\w.-]+$')
@@ -15,19 +16,22 @@ def require_config(path: str | Path, named_by: str | Path | None = None) -> None
     """Check that a config file exists.
 
     Args:
-        path (str | Path): The config.
+        path (str | Path): The config: a path, or the name of one of VADLab's.
         named_by (str | Path | None): The config whose ``_base_`` names it.
 
     Raises:
         MissingFileError: It does not exist; the message lists the nearest names in its folder.
     """
-    path = Path(path)
+    path = Path(config_file(path))
     if path.is_file():
         return
     if not path.parent.is_dir():
         raise MissingFileError(f'Config {path} not found: there is no folder {path.parent}.')
     known = [file.name for file in path.parent.glob('*.py')]
-    hint = nearest(path.name, known) if known else f'There is no config in {path.parent}.'
+    if len(path.parts) == 1 and named_by is None:  # the name of one of VADLab's configs, probably
+        hint = nearest_config(path.name)
+    else:
+        hint = nearest(path.name, known) if known else f'There is no config in {path.parent}.'
     raise MissingFileError(f'Config {path} not found{f" (named by {named_by})" if named_by else ""}. {hint}')
 
 

@@ -1,0 +1,133 @@
+"""The command ``vadlab``: the tools, in any folder, from a clone and from a wheel."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from vadlab.__main__ import commands, main
+from vadlab.apis.doctor import without_paths
+from vadlab.utils import printable
+from vadlab.utils.config import read_config
+from vadlab.utils.errors import ConfigError, MissingFileError
+from vadlab.utils.own_files import CONFIGS, config_file, own_file
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """A folder that is no clone; what a command changes in the process is undone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(printable, 'is_command', False)
+
+
+def vadlab(*args, path=ROOT):
+    """Run the command in a process of its own, in this folder."""
+    env = {**os.environ, 'PYTHONPATH': str(path), 'COLUMNS': '120'}
+    return subprocess.run([sys.executable, '-m', 'vadlab', *args], capture_output=True, text=True, env=env, timeout=120)
+
+
+def test_every_tool_is_a_command_with_a_summary(capsys):
+    tools = {path.stem.replace('_', '-') for path in (ROOT / 'tools').glob('*.py')}
+    assert tools - set(commands()) == {'benchmark', 'install', 'zoo'}
+    assert main(['--help']) == 0
+    rows = dict(re.findall(r'^  (\S+)  +(\S.*)$', capsys.readouterr().out, re.MULTILINE))
+    assert set(rows) == {*commands(), 'list', 'copy-config', 'doctor'}
+
+
+def test_list_has_all_words(capsys):
+    main(['list', 'demo', 'RTFM'])
+    assert re.fullmatch(r'rtfm_demo  \S.*\n', capsys.readouterr().out)
+    with pytest.raises(ConfigError, match=r"No config has 'rtfm_ufc' in its name\. Did you mean 'rtfm"):
+        main(['list', 'rtfm_ufc'])
+
+
+def test_config_of_a_name_a_path_or_a_scheme(tmp_path):
+    own = str(CONFIGS / 'fgclip_ucf.py')
+    for text in ('fgclip_ucf', 'fgclip_ucf.py', 'configs/fgclip_ucf.py', 'vadlab::fgclip_ucf.py', 'vadlab::fgclip_ucf'):
+        assert config_file(text) == own
+    Path('fgclip_ucf.py').write_text('x = 1')
+    assert config_file('fgclip_ucf.py') == 'fgclip_ucf.py'  # a file here comes first
+    Path('fgclip_demo').mkdir()
+    assert config_file('fgclip_demo') == str(CONFIGS / 'fgclip_demo.py')  # a folder is no config
+    assert config_file('gone/fgclip_ucf.py') == 'gone/fgclip_ucf.py'
+
+
+def test_files_that_a_config_names_are_found_in_any_folder():
+    config = read_config('pel4vad_demo')
+    assert Path(config.clip).is_file()
+    assert Path(config.prompts).is_file()
+    assert own_file('configs/gone.json') == 'configs/gone.json'
+
+
+def test_copied_config_means_the_same(capsys):
+    """Against the config itself."""
+    for name in ('rtfm_ucf', 'fgclip_demo_queue', 'vera_demo'):
+        main(['copy-config', name, 'mine/'])
+        copied, own = read_config(f'mine/{name}.py'), read_config(name)
+        assert copied.to_dict() == own.to_dict()
+    with pytest.raises(ConfigError, match=r'mine/rtfm_ucf\.py exists\. Name another file'):
+        main(['copy-config', 'rtfm_ucf', 'mine'])
+    with pytest.raises(MissingFileError, match=r"no config rtfm_ufc\. Did you mean 'rtfm_ucf'"):
+        main(['copy-config', 'rtfm_ufc'])
+
+
+def test_errors_and_help_name_the_command():
+    found = vadlab('trian', 'fgclip_ucf')
+    assert (found.returncode, found.stderr) == (
+        2, "error: There is no command 'trian'. Did you mean 'train'? vadlab --help lists all.\n",
+    )  # fmt: skip
+    found = vadlab('train')
+    assert found.returncode == 2
+    assert found.stderr.startswith('usage: vadlab train [-h]')
+    found = vadlab('calibrate', 'fgclip_dmo', 'none', 'videos')
+    assert found.returncode == 2
+    assert "Config fgclip_dmo not found. Did you mean 'fgclip_demo'" in found.stderr
+
+
+def test_tools_are_named_as_they_are_called(monkeypatch):
+    text = f'Run python tools/eval_scores.py, or python {ROOT}/tools/train.py x.py --resume; not other_tools/x.py'
+    assert printable.printable(text) == text
+    monkeypatch.setattr(printable, 'is_command', True)
+    assert printable.printable(text) == 'Run vadlab eval-scores, or vadlab train x.py --resume; not other_tools/x.py'
+
+
+def test_description_of_the_installation_has_no_paths():
+    found = vadlab('doctor')
+    assert found.returncode == 0, found.stderr
+    assert 'torch' in found.stdout
+    assert 'a clone' in found.stdout
+    assert not re.search(r'(?<![\w.])/\w+/', found.stdout)
+    assert without_paths('bad file "/home/a b/x" (C:\\me\\x), 3/4') == 'bad file "PATH b/x" (PATH), 3/4'
+
+
+@pytest.mark.slow
+def test_wheel_works_in_an_empty_folder(tmp_path):
+    source, wheels, site = tmp_path / 'source', tmp_path / 'wheels', tmp_path / 'site'
+    files = subprocess.run(['git', 'ls-files', '-z'], cwd=ROOT, capture_output=True, check=True).stdout
+    for name in filter(None, files.decode().split('\0')):
+        if not name.startswith('tests/') and (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, source / name)
+    command = [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', wheels, source]
+    subprocess.run(command, check=True, timeout=300)
+    (wheel,) = wheels.iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+        (metadata,) = [name for name in archive.namelist() if name.endswith('entry_points.txt')]
+        assert b'vadlab = vadlab.__main__:run' in archive.read(metadata)
+    packaged = site / 'vadlab' / '.mim'
+    for kind in ('configs/**/*.py', 'configs/**/*.txt', 'configs/**/*.json', 'tools/*.py', 'tools/benchmarks/*.py'):
+        expected = {path.relative_to(ROOT) for path in ROOT.glob(kind)} - {Path('tools/install.py')}
+        assert {path.relative_to(packaged) for path in packaged.glob(kind)} == expected
+    assert 'a wheel' in vadlab('doctor', path=site).stdout
+    assert vadlab('list', 'rtfm', path=site).stdout.startswith('rtfm_demo')
+    found = vadlab('print-config', 'fgclip_demo', path=site)
+    assert found.returncode == 0, found.stderr
+    assert str(site) in found.stdout  # the small CLIP of the wheel

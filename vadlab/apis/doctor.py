@@ -1,0 +1,65 @@
+"""A description of an installation, to paste into a report of a fault."""
+
+import importlib.util
+import os
+import platform
+import re
+import sys
+
+import torch
+
+from vadlab import __version__
+from vadlab.models.layers.roi_align import mmcv_ops_problem
+from vadlab.utils.own_files import TOOLS
+from vadlab.utils.runtime import versions
+
+#: What an extra of the package installs, and what needs it.
+EXTRAS = {
+    'audio': ('librosa', 'sound'),
+    'captions': ('nltk', 'words of captions'),
+    'faiss': ('faiss', 'nearest neighbours of many exemplars'),
+    'onnx': ('onnxruntime', 'object detectors and exported models'),
+    'openai': ('openai', 'vision-language models behind a server'),
+}
+_PATH = re.compile(r'(?<![\w.])(?:[A-Za-z]:)?[/\\][^\s:,;)\'"]+')
+
+
+def describe() -> str:
+    """Versions, devices and extras, one per line; paths are left out."""
+    lines = [
+        f'vadlab {__version__}, {"a wheel" if TOOLS.parent.name == ".mim" else "a clone"}',
+        f'Python {platform.python_version()}, {platform.system()} {platform.release()}, {platform.machine()}',
+        ', '.join(f'{name} {version}' for name, version in versions().items()),
+        f'{os.cpu_count()} cores, {torch.get_num_threads()} threads of torch, {_memory()}',
+    ]
+    for place in range(torch.cuda.device_count()):
+        memory = torch.cuda.get_device_properties(place).total_memory / 2**30
+        lines.append(f'GPU {place}: {torch.cuda.get_device_name(place)}, {memory:.0f} GiB, CUDA {torch.version.cuda}')
+    if not torch.cuda.device_count():
+        lines.append('no GPU')
+    for device in ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]:
+        problem = mmcv_ops_problem(device)
+        lines.append(f"mmcv's RoIAlign on {device}: {problem or 'works'}")
+    for extra, (module, purpose) in EXTRAS.items():
+        there = 'installed' if importlib.util.find_spec(module) else f'missing (pip install "vadlab[{extra}]")'
+        lines.append(f'{purpose}: {module} is {there}')
+    lines.append(
+        f'encoding {sys.stdout.encoding}, locale {os.environ.get("LC_ALL") or os.environ.get("LANG") or "none"}'
+    )
+    return '\n'.join(without_paths(line) for line in lines)
+
+
+def without_paths(text: str) -> str:
+    """The text with absolute paths replaced.
+
+    >>> without_paths("no file /home/me/x.so: no such file")
+    'no file PATH: no such file'
+    """
+    return _PATH.sub('PATH', text)
+
+
+def _memory() -> str:
+    try:
+        return f'{os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30:.0f} GiB memory'
+    except (ValueError, OSError):
+        return 'memory not known'
