@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -14,6 +16,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # A shell script that starts `make test &` has SIGINT ignored, and so would the runs that tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.load_profile('thorough' if config.getoption('--thorough') else 'usual')
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import traceback
+from multiprocessing.util import _exit_function
 from pathlib import Path
 
 from vadlab.utils import register_all_modules
@@ -37,6 +38,7 @@ def start(output, arguments):
     except BaseException:
         traceback.print_exc()
     finally:
+        _exit_function()  # as when an interpreter ends: the processes that load data end first
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

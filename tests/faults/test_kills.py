@@ -218,6 +218,7 @@ def disturb(server, case, arguments, work_dir, output, duration):
             os.kill(process, which)
         status = server.ask('wait', process)
         if status == 0:  # it was through before
+            assert share > 0.15, f'{which.name} does not end a run'
             shutil.rmtree(work_dir)
             kills, share = 0, share * 0.6
             continue
