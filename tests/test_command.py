@@ -5,13 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from vadlab.__main__ import commands, main
-from vadlab.apis.doctor import without_paths
+from vadlab.apis.doctor import EXTRAS, without_paths
 from vadlab.utils import printable
 from vadlab.utils.config import read_config
 from vadlab.utils.errors import ConfigError, MissingFileError
@@ -105,6 +106,15 @@ def test_description_of_the_installation_has_no_paths():
     assert 'a clone' in found.stdout
     assert not re.search(r'(?<![\w.])/\w+/', found.stdout)
     assert without_paths('bad file "/home/a b/x" (C:\\me\\x), 3/4') == 'bad file "PATH b/x" (PATH), 3/4'
+
+
+def test_description_has_every_extra():
+    project = tomllib.loads((ROOT / 'pyproject.toml').read_text())
+    extras = project['tool']['setuptools']['dynamic']['optional-dependencies']
+    assert set(EXTRAS) == set(extras) - {'dev'}
+    for name, (file,) in ((name, extra['file']) for name, extra in extras.items() if name != 'dev'):
+        assert file == f'requirements/{name}.txt'
+        assert (ROOT / file).read_text().startswith(f'# The extra `{name}`: ')
 
 
 @pytest.mark.slow

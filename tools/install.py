@@ -342,7 +342,7 @@ class Installer:
                 'vadlab',
                 'vadlab itself, editable',
                 ['--no-deps', '--no-build-isolation', '-e', '.'],
-                [ROOT / 'setup.py'],
+                [ROOT / 'setup.py', ROOT / 'pyproject.toml'],
             ),
         ]
 

@@ -13,13 +13,15 @@ from vadlab.models.layers.roi_align import mmcv_ops_problem
 from vadlab.utils.own_files import TOOLS
 from vadlab.utils.runtime import versions
 
-#: What an extra of the package installs, and what needs it.
+#: The extras of the package: what each installs, and what needs it.
 EXTRAS = {
-    'audio': ('librosa', 'sound'),
-    'captions': ('nltk', 'words of captions'),
-    'faiss': ('faiss', 'nearest neighbours of many exemplars'),
-    'onnx': ('onnxruntime', 'object detectors and exported models'),
+    'audio': ('librosa', 'spectrograms of sound'),
+    'captions': ('nltk', "WordNet for METEOR's synonyms"),
+    'faiss': ('faiss', 'nearest neighbours, faster'),
+    'fiftyone': ('fiftyone', 'results in FiftyOne'),
+    'onnx': ('onnxruntime', 'models in ONNX'),
     'openai': ('openai', 'vision-language models behind a server'),
+    'wandb': ('wandb', 'logs to Weights & Biases'),
 }
 _PATH = re.compile(r'(?<![\w.])(?:[A-Za-z]:)?[/\\][^\s:,;)\'"]+')
 
@@ -42,7 +44,7 @@ def describe() -> str:
         lines.append(f"mmcv's RoIAlign on {device}: {problem or 'works'}")
     for extra, (module, purpose) in EXTRAS.items():
         there = 'installed' if importlib.util.find_spec(module) else f'missing (pip install "vadlab[{extra}]")'
-        lines.append(f'{purpose}: {module} is {there}')
+        lines.append(f'extra {extra} ({purpose}): {module} is {there}')
     lines.append(
         f'encoding {sys.stdout.encoding}, locale {os.environ.get("LC_ALL") or os.environ.get("LANG") or "none"}'
     )
