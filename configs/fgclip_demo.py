@@ -43,7 +43,7 @@ model = dict(
     loss_region=dict(loss_weight=1.0),
     loss_hard_negative=dict(_delete_=True, type='HardNegativeLoss', loss_weight=0.5),
     logit_scale_init=2.6,  # the small CLIP's own value, x13.5; ln 100 is for CLIPs with long training
-    score_head=dict(prompts=prompts, templates=('{}',), cells=2, cell_level=0.86),
+    score_head=dict(prompts=prompts, templates=('{}',), cells=2, cell_level=0.28, video_reference=0.8),
     grounding_head=dict(
         proposals=dict(sizes=(0.14, 0.18, 0.23, 0.29, 0.37), aspect_ratios=(0.4, 0.7, 1.2), step=0.25),
         area_power=0.05,

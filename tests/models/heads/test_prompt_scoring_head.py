@@ -78,6 +78,8 @@ def test_known_classes_use_built_in_phrases_and_others_their_name():
         (dict(score_window=2), 'odd and positive, got 2'),
         (dict(cells=-1), 'cells must be 0'),
         (dict(cells=2, score_window=3), 'cannot be set with cells'),
+        (dict(cells=2, video_reference=1.5), 'video_reference is a share, 0..1; got 1.5'),
+        (dict(video_reference=0.5), 'video_reference is for scores of cells'),
         (dict(cell_level=1.5), 'cell_level is a cosine similarity'),
         (dict(prompts={'Fighting': 'people fighting'}), 'must be a list of phrases'),
     ],
@@ -89,34 +91,45 @@ def test_invalid_options_are_named(options, message):
 
 def test_cells_by_hand():
     """Of a 2 x 3 map, the two cells are the means of the left and of the right square; b, c and d are abnormal."""
-    head, identity, scale = _head(cells=1, cell_level=0.5), torch.nn.Identity(), torch.tensor(5.0)
+    head, identity = _head(cells=1), torch.nn.Identity()
     dense = torch.zeros(1, 4, 2, 3)
     dense[0, 0, :, 0] = 2.0  # 'a' on the left
     dense[0, 2, :, 2] = 2.0  # 'c' on the right
     dense[0, 3, 0, 1] = 2.0  # 'd' in between
     cells = torch.stack([(dense[0, :, :, i] + dense[0, :, :, i + 1]).sum(1) / 4 for i in (0, 1)])
     cosines = F.normalize(cells, dim=1)
-    found = head.of_cells(dense, identity, torch.eye(4), scale)
-    torch.testing.assert_close(found, 5.0 * (cosines.amax(0, keepdim=True) - 0.5))
-    both = _head(cells=9).of_cells(dense, identity, torch.eye(4), scale)
-    torch.testing.assert_close(both, 5.0 * cosines.mean(0, keepdim=True))
+    found = head.of_cells(dense, identity, torch.eye(4))
+    torch.testing.assert_close(found, cosines.amax(0, keepdim=True))
+    both = _head(cells=9).of_cells(dense, identity, torch.eye(4))
+    torch.testing.assert_close(both, cosines.mean(0, keepdim=True))
 
 
 def test_scores_of_cells_by_hand():
     """The normal class has the logit 0, and normal phrases play no role; all classes have the sum 1."""
-    head = _head(cells=1)
+    head = _head(cells=1, cell_level=0.25)
     abnormal = ~head.is_normal
-    logits = torch.tensor([[3.0, -1.0, 0.5, 2.0], [0.0, 0.0, 0.0, 0.0]])
-    found, scores = head.score_cells(logits)
+    cosines = torch.tensor([[0.9, -0.5, 0.75, 0.5], [0.25, 0.25, 0.25, 0.25]])
+    logits = 4 * (cosines - 0.25)
+    found, scores = head.score_cells(cosines, 4.0)
     torch.testing.assert_close(found, logits[:, abnormal].exp().sum(1).log())
     shares = torch.where(abnormal, logits.exp(), 0.0) @ head.is_of_class.T.float()
     shares[:, head.classes.index('Normal')] = 1.0
     torch.testing.assert_close(scores, shares / shares.sum(1, keepdim=True))
 
 
+def test_video_reference_by_hand():
+    """Of five frames the second lowest cosine is the lower quartile; half of it is subtracted, per prompt."""
+    usual = torch.tensor([0.0, 0.4, 0.2, 0.6])
+    rows = [usual + 0.1, usual, usual + 0.3, usual - 0.2, usual + 0.2]
+    found, scores = _head(cells=1, cell_level=0.25, video_reference=0.5).score_cells(torch.stack(rows), 4.0)
+    wanted, shares = _head(cells=1, cell_level=0.25).score_cells(torch.stack([row - 0.5 * usual for row in rows]), 4.0)
+    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(scores, shares)
+
+
 def test_other_prompts_keep_the_options_of_cells():
-    head = _head(cells=3, cell_level=0.25).with_prompts(['smoke'])
-    assert (head.cells, head.cell_level) == (3, 0.25)
+    head = _head(cells=3, cell_level=0.25, video_reference=0.5).with_prompts(['smoke'])
+    assert (head.cells, head.cell_level, head.video_reference) == (3, 0.25, 0.5)
 
 
 def test_every_frame_by_hand():

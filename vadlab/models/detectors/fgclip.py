@@ -473,8 +473,8 @@ class FGCLIP(BaseModel):
         if self.score_head is not None:
             prompts_ke = self._prompts.get(self._encode_prompts)
             if by_cells:
-                logits_tk = [self._cell_logits(dense) for dense in seen['dense']]
-                logits_bt = torch.stack([self.score_head.score_cells(logits)[0] for logits in logits_tk]).cpu()
+                found = [self.score_embeds(self._best_cells(dense))[0] for dense in seen['dense']]
+                logits_bt = torch.stack(found).cpu()
             else:
                 logits_bt = self.score_head(seen['frame_embeds'], prompts_ke, self._frame_scale()).cpu()
             for sample, logits_t in zip(data_samples, logits_bt, strict=True):
@@ -540,18 +540,17 @@ class FGCLIP(BaseModel):
             inputs (Tensor): Normalised frames, shape (n, 3, height, width).
 
         Returns:
-            Tensor: float32, shape (n, e); if ``score_head`` scores cells, instead the logits of the frames with its k
-            phrases, shape (n, k).
+            Tensor: float32, shape (n, e); if ``score_head`` scores cells, instead the cosines of the frames' best cells
+            with its k phrases, shape (n, k).
         """
         if self.score_head is None or not self.score_head.cells:
             return _unit(self.visual_projection(self.vision(inputs)[0]))
-        return self._cell_logits(self.vision(inputs, torch.ones(len(inputs), dtype=torch.bool))[1])
+        return self._best_cells(self.vision(inputs, torch.ones(len(inputs), dtype=torch.bool))[1])
 
-    def _cell_logits(self, dense_tdhw: Tensor) -> Tensor:
-        """Logits of frames with each phrase by their best cells, shape (t, k)."""
+    def _best_cells(self, dense_tdhw: Tensor) -> Tensor:
+        """Cosines of the best cells of frames with each phrase, shape (t, k)."""
         assert self.score_head is not None
-        prompts_ke, scale = self._prompts.get(self._encode_prompts), scale_of(self.logit_scale_finegrained)
-        return self.score_head.of_cells(dense_tdhw, self.roi_projection, prompts_ke, scale)
+        return self.score_head.of_cells(dense_tdhw, self.roi_projection, self._prompts.get(self._encode_prompts))
 
     def score_embeds(self, frame_embeds: Tensor) -> tuple[Tensor, Tensor]:
         """Score all sampled frames of one video, as :meth:`predict` does.
@@ -564,7 +563,8 @@ class FGCLIP(BaseModel):
         """
         assert self.score_head is not None
         if self.score_head.cells:
-            return self.score_head.score_cells(frame_embeds.to(self.logit_scale.device))
+            scale = scale_of(self.logit_scale_finegrained)
+            return self.score_head.score_cells(frame_embeds.to(scale.device), scale)
         prompts_ke, scale = self._prompts.get(self._encode_prompts), self._frame_scale()
         embeds_1te = frame_embeds[None].to(prompts_ke.device)
         logits_1t = self.score_head(embeds_1te, prompts_ke, scale)

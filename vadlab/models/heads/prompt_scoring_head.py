@@ -56,13 +56,19 @@ class PromptScoringHead(nn.Module):
         cells (int): For models with dense features: number of best cells by which a frame is scored; 0 to score whole
             frames. An event of a few percent of the frame hardly changes the embedding of the whole. A cell is a mean
             of 2 x 2 neighbouring patches. Cells are compared with abnormal prompts only, since most cells are normal:
-            ``logit = logsumexp over abnormal prompts of (scale * (mean cosine of the best cells - cell_level))``.
-        cell_level (float): Cosine similarity of the best cells at which the logit of a prompt is 0, -1..1.
+            ``logit = logsumexp over abnormal prompts of (scale * (cosine - video_reference * usual - cell_level))``,
+            where ``cosine`` is the mean over the best cells.
+        cell_level (float): Value of ``cosine - video_reference * usual`` at which the logit of a prompt is 0, -1..1.
+        video_reference (float): With cells, the share of what is usual in a video that is subtracted, 0..1. ``usual``
+            is the lower quartile of ``cosine`` over the video's sampled frames, separately per prompt. Places and
+            cameras differ more from each other than calm from anomalous frames do, so this makes scores of different
+            videos comparable. It needs the whole video, of which at least a quarter is normal.
 
     Raises:
         ConfigError: ``normal_class`` or a class of ``prompts`` is unknown, there is no abnormal class, a class has no
             phrase, a template has no ``{}``, ``score_window`` is even, ``cells`` is negative or combined with a
-            ``score_window``, or ``cell_level`` is out of its range.
+            ``score_window``, ``cell_level`` or ``video_reference`` is out of its range, or there is a
+            ``video_reference`` without cells.
     """
 
     def __init__(
@@ -74,6 +80,7 @@ class PromptScoringHead(nn.Module):
         score_window: int = 1,
         cells: int = 0,
         cell_level: float = 0.0,
+        video_reference: float = 0.0,
     ) -> None:
         super().__init__()
         prompts = dict(prompts or {})
@@ -92,7 +99,11 @@ class PromptScoringHead(nn.Module):
             raise ConfigError('PromptScoringHead: score_window averages whole frames, so it cannot be set with cells.')
         if not -1 <= cell_level <= 1:
             raise ConfigError(f'PromptScoringHead: cell_level is a cosine similarity, -1..1; got {cell_level}.')
-        self.cells, self.cell_level = cells, cell_level
+        if not 0 <= video_reference <= 1:
+            raise ConfigError(f'PromptScoringHead: video_reference is a share, 0..1; got {video_reference}.')
+        if video_reference and not cells:
+            raise ConfigError('PromptScoringHead: video_reference is for scores of cells; set cells, too.')
+        self.cells, self.cell_level, self.video_reference = cells, cell_level, video_reference
         self.classes = tuple(classes)
         self.normal_class = normal_class
         self.templates = tuple(templates)
@@ -141,6 +152,7 @@ class PromptScoringHead(nn.Module):
             self.score_window,
             self.cells,
             self.cell_level,
+            self.video_reference,
         )
         return head.to(self.is_normal.device)
 
@@ -176,37 +188,39 @@ class PromptScoringHead(nn.Module):
         normal = logits_btk.masked_fill(~self.is_normal, float('-inf')).logsumexp(dim=-1)
         return abnormal - normal
 
-    def of_cells(self, dense_tdhw: Tensor, projection: nn.Module, prompt_embeds: Tensor, logit_scale: Tensor) -> Tensor:
-        """Logits of frames with each phrase by their best cells.
+    def of_cells(self, dense_tdhw: Tensor, projection: nn.Module, prompt_embeds: Tensor) -> Tensor:
+        """Cosine similarities of the best cells of frames with each phrase.
 
         Args:
             dense_tdhw (Tensor): Dense features of frames, shape (t, d, h, w), h and w > 1.
             projection (nn.Module): From d to e channels, without a bias.
             prompt_embeds (Tensor): Output of :meth:`ensemble`, shape (k, e).
-            logit_scale (Tensor): Factor of the cosine similarities of regions, > 0.
 
         Returns:
-            Tensor: 0 where the best cells have the similarity ``cell_level``, float32, shape (t, k).
+            Tensor: -1..1, float32, shape (t, k).
         """
         cells_tcd = F.avg_pool2d(dense_tdhw, 2, stride=1).flatten(2).transpose(1, 2)
         cells_tce = F.normalize(projection(cells_tcd).float(), dim=-1)
         cosines_tck = cells_tce @ prompt_embeds.float().T
-        best_tk = cosines_tck.topk(min(self.cells, cosines_tck.shape[1]), dim=1).values.mean(dim=1)
-        return logit_scale * (best_tk - self.cell_level)
+        return cosines_tck.topk(min(self.cells, cosines_tck.shape[1]), dim=1).values.mean(dim=1)
 
-    def score_cells(self, logits_tk: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and class probabilities of frames from the output of :meth:`of_cells`.
+    def score_cells(self, cosines_tk: Tensor, logit_scale: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Logits and class probabilities of all sampled frames of a video.
 
         Args:
-            logits_tk (Tensor): Shape (t, k).
+            cosines_tk (Tensor): Output of :meth:`of_cells`, shape (t, k).
+            logit_scale (Tensor | float): Factor of the cosine similarities of regions, > 0.
 
         Returns:
             tuple[Tensor, Tensor]: As of :meth:`forward`, shape (t,); and as of :meth:`class_scores`, shape
             (t, classes), where the normal class has the logit 0.
         """
-        abnormal_tk = logits_tk.masked_fill(self.is_normal, float('-inf'))
+        level_tk = torch.full_like(cosines_tk[:1], self.cell_level)
+        if self.video_reference:
+            level_tk = level_tk + self.video_reference * cosines_tk.quantile(0.25, dim=0, keepdim=True)
+        abnormal_tk = (logit_scale * (cosines_tk - level_tk)).masked_fill(self.is_normal, float('-inf'))
         logit_t = abnormal_tk.logsumexp(dim=-1)
-        scores_tc = logit_t.sigmoid()[:, None] * abnormal_tk.softmax(dim=-1) @ self.is_of_class.T.to(logits_tk.dtype)
+        scores_tc = logit_t.sigmoid()[:, None] * abnormal_tk.softmax(dim=-1) @ self.is_of_class.T.to(abnormal_tk.dtype)
         scores_tc[:, self.classes.index(self.normal_class)] = (-logit_t).sigmoid()
         return logit_t, scores_tc
 
