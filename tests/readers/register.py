@@ -25,6 +25,9 @@ from vadlab.apis.features.video_list import find_videos
 from vadlab.apis.inferencers.video_inputs import read_prompts
 from vadlab.apis.modality_ablation import read_subsets
 from vadlab.apis.preparation.split_files import write_split_files
+from vadlab.apis.service.access import read_token
+from vadlab.apis.service.content_check import check_content
+from vadlab.apis.service.job_store import JobStore, read_outcome
 from vadlab.checkpoints import read_tensor_file
 from vadlab.datasets.audio.audio_reader import read_audio
 from vadlab.datasets.formats.av_clip_metadata import read_metadata
@@ -145,6 +148,25 @@ def _read_answers(path):
         return [cache.get(key) for key in 'abcd']
     finally:
         cache.close()
+
+
+def _jobs(path):
+    store = JobStore(path.parent)
+    for i in range(3):
+        (store.incoming / 'part').write_bytes(b'video')
+        store.add(f'{i:032x}', store.incoming / 'part', f'{i}.mp4', '.mp4', 5, 1.0, f'key {i}')
+    store.take()
+    store.close()
+
+
+def _read_jobs(path):
+    for beside in path.parent.glob(f'{path.name}-*'):
+        beside.unlink()
+    store = JobStore(path.parent)
+    try:
+        store.recover()
+    finally:
+        store.close()
 
 
 def _lines(*records):
@@ -507,6 +529,10 @@ READERS = [
     Reader('video, mp4', 'vadlab/datasets/video/video_index.py', 'a.mp4', 'bytes', _video, lambda d: _read_video(d / 'a.mp4'), 0.1),
     Reader('video, mkv', 'vadlab/datasets/video/video_index.py', 'a.mkv', 'bytes', _video, lambda d: _read_video(d / 'a.mkv'), 0.1),
     Reader('video, avi', 'vadlab/datasets/video/video_index.py', 'a.avi', 'bytes', lambda p: write_clip(p, 12), lambda d: _read_video(d / 'a.avi'), 0.1),
+    Reader('token', 'vadlab/apis/service/access.py', 'token', 'text', _text('0123456789abcdef\n'), lambda d: read_token('::', d / 'token')),
+    Reader('outcome of a job', 'vadlab/apis/service/job_store.py', 'outcome.json', 'json', _json({'summary': {'events': 1}, 'page': 'pages/a.html'}), read_outcome, is_forgiving=True),
+    Reader('list of jobs', 'vadlab/apis/service/job_store.py', 'jobs.sqlite', 'bytes', _jobs, lambda d: _read_jobs(d / 'jobs.sqlite'), 0.1),
+    Reader('upload', 'vadlab/apis/service/content_check.py', 'upload', 'bytes', lambda p: write_clip(p.with_suffix('.mp4'), 12).rename(p), lambda d: check_content(str(d / 'upload'), 3600.0), 0.1, names_file=False),
     Reader('sound', 'vadlab/datasets/audio/audio_reader.py', 'a.wav', 'bytes', _wav, lambda d: read_audio(str(d / 'a.wav'), 16000), 0.5),
 ]  # fmt: skip
 
@@ -518,6 +544,11 @@ OTHERS = {
     'vadlab/apis/preparation/av_clip_preparation.py': 'locks, and appends to its own manifest',
     'vadlab/apis/preparation/prepare_av_clip.py': 'writes',
     'vadlab/datasets/damaged_video_counter.py': "reads this process's own temporary file",
+    'vadlab/apis/service/app.py': 'serves its own pages; reads forms, tests/apis/service/test_access.py',
+    'vadlab/apis/service/camera_wall.py': "reads with camera_state's reader",
+    'vadlab/apis/service/child_process.py': "reads the system's count of memory",
+    'vadlab/apis/service/client.py': 'sends files as they are',
+    'vadlab/apis/service/uploads.py': 'writes',
     'vadlab/datasets/coco_captions.py': 'tries whether an image can be opened',
     'vadlab/simulators/common/made_folder.py': 'writes',
     'vadlab/simulators/common/video_writer.py': 'writes',

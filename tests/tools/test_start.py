@@ -90,6 +90,9 @@ WRONG = [
     ['quantize', 'nowhere.py', ROOT / 'README.md', '--out', 'never.pth'],
     ['quantize', ROOT / CONFIG, 'nowhere.pth', '--out', 'never.pth'],
     ['score_synthetic_clip', 'nowhere.pt', '--config', ROOT / CONFIG],
+    ['serve', 'nowhere.py', 'none'],
+    ['serve', ROOT / CONFIG, 'nowhere.pth'],
+    ['serve', ROOT / CONFIG, 'none', '--watch', 'nowhere'],
     ['video_captions_to_coco', 'nowhere.json', '--out', 'never'],
 ]
 

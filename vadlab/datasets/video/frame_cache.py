@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from mmengine.logging import MMLogger
 
 from ...utils.errors import ConfigError, MissingFileError
 from ...utils.loader_workers import is_first_worker
+from ...utils.run_log import log
 
 FORMATS = ('jpeg', 'raw')
 _SUFFIXES = {'jpeg': '.jpegs', 'raw': '.raw'}
@@ -100,7 +100,7 @@ class FrameCache:
             self._switch_off(error)
             return None
         except ValueError as error:
-            MMLogger.get_current_instance().warning(f'Frame cache: {path} is damaged and is made again ({error})')
+            log(f'Frame cache: {path} is damaged and is made again ({error})')
             return None
 
     def _write(self, path: Path, frames: np.ndarray) -> bool:
@@ -125,7 +125,7 @@ class FrameCache:
     def _switch_off(self, error: OSError) -> None:
         was_off, self._off = self._off, True
         if not was_off and is_first_worker():
-            MMLogger.get_current_instance().warning(
+            log(
                 f'Frame cache: switched off, {self.dir} cannot be used ({error.strerror or error}). Videos are decoded '
                 'each time. Free some space, or set max_gb or another dir'
             )

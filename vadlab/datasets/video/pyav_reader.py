@@ -9,8 +9,8 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
-from mmengine.logging import print_log
 
+from ...utils.run_log import log
 from .deinterlace import deinterlaced
 from .errors import DamagedVideoError
 from .frame_folder import stream_folder
@@ -82,7 +82,7 @@ def stream_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
                 n_done += 1
             return
         except (_PlanFailedError, DamagedVideoError) as error:
-            print_log(f'{index.path}: decoding from the start ({error})', 'current', logging.DEBUG)
+            log(f'{index.path}: decoding from the start ({error})', logging.DEBUG)
     yield from _sequential(index, inds[n_done:], size, interpolation)
 
 

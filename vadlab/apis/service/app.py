@@ -1,0 +1,495 @@
+"""The application: routes of the API and of the pages."""
+
+import asyncio
+import json
+import math
+import re
+import secrets
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+from fastapi import FastAPI, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+
+import vadlab
+from vadlab.utils.printable import printable
+
+from . import schemas
+from .access import COOKIE, HEADERS, REPORT_POLICY, Access
+from .camera_wall import CameraWall
+from .content_checker import ContentChecker
+from .dispatcher import Dispatcher
+from .job_store import Job, JobStore
+from .settings import KINDS, ServiceSettings
+from .uploads import Body, ClientGoneError, RefusedError, check_length, receive_body, shown_name
+from .worker import FRAMES, REPORT, RESULT
+
+_PAGES = Path(__file__).parent / 'pages'
+_REPORT_ASSETS = Path(vadlab.__file__).parent / 'visualization' / 'report' / 'static'
+_ASSETS = {
+    'service.css': _PAGES / 'service.css',
+    'service.js': _PAGES / 'service.js',
+    'wall.js': _PAGES / 'wall.js',
+    'report.css': _REPORT_ASSETS / 'report.css',
+}
+_TYPES = {
+    '.html': 'text/html',
+    '.css': 'text/css',
+    '.js': 'text/javascript',
+    '.jpg': 'image/jpeg',
+    '.png': 'image/png',
+    '.mp4': 'video/mp4',
+}
+#: Folders of a report that are served; the others have paths of this machine.
+_REPORT_FOLDERS = ('pages', 'media', 'thumbs', 'assets')
+_ID = re.compile('[0-9a-f]{32}')
+_KEY = re.compile('[A-Za-z0-9._-]{1,100}')
+#: Where a login may lead: a page of this service.
+_PATH = re.compile('/|(/[A-Za-z0-9_.-]+)+', re.ASCII)
+_LONGEST_FORM = 4096
+_MOST_LISTED = 500
+_USUAL_JOB_S = 5.0
+_LOOK_EVERY_S = 0.4
+
+DESCRIPTION = """
+Scores videos for anomalies. Post a video, follow the job, and fetch its result.
+
+- All times are in seconds, all clock times in UTC.
+- Every error has the same form: `{"error": {"code": "...", "message": "..."}}`.
+- With a token, each request needs the header `Authorization: Bearer TOKEN`.
+"""
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Errors of a route, for OpenAPI."""
+    what = {
+        400: ('bad_request', 'A parameter cannot be used.'),
+        404: ('unknown', 'There is no such job. It may have been deleted.'),
+        408: ('too_slow', 'No data came for 30 s. The upload was ended.'),
+        409: ('not_done', 'The job has no result yet.'),
+        413: ('too_large', 'The video is larger than 2 GiB, the limit of this service.'),
+        415: ('not_a_video', 'The file is a GIF picture, not a video.'),
+        422: ('too_long', 'The video lasts 8:00:00. At most 4:00:00 are taken. Cut it into parts.'),
+        429: ('full', '100 videos wait already. Try again in 20 s.'),
+        507: ('no_room', 'The disk of the service is full.'),
+    }
+    return {
+        status: {
+            'model': schemas.ErrorAnswer,
+            'content': {
+                'application/json': {'example': {'error': dict(zip(('code', 'message'), what[status], strict=True))}}
+            },
+        }
+        for status in statuses
+    }
+
+
+class Places:
+    """Counts uploads that are on their way, so that jobs and uploads together stay within the limit."""
+
+    def __init__(self, store: JobStore, settings: ServiceSettings) -> None:
+        self._store, self._settings = store, settings
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    def take(self) -> None:
+        """Take a place.
+
+        Raises:
+            RefusedError: All are taken.
+        """
+        with self._lock:
+            pending = self._store.pending() + self._taken
+            if pending < self._settings.max_waiting:
+                self._taken += 1
+                return
+        seconds = min(max(math.ceil(self._store.usual_seconds() or _USUAL_JOB_S), 1), 60)
+        raise RefusedError(
+            429, 'full', f'{pending} videos wait already. Try again in {seconds} s.', {'Retry-After': str(seconds)}
+        )
+
+    def leave(self) -> None:
+        """Free a place."""
+        with self._lock:
+            self._taken -= 1
+
+
+def make_app(
+    store: JobStore, dispatcher: Dispatcher, checker: ContentChecker, access: Access, settings: ServiceSettings
+) -> FastAPI:
+    """The application.
+
+    Args:
+        store (JobStore): The jobs.
+        dispatcher (Dispatcher): Runs them; it is started and stopped elsewhere.
+        checker (ContentChecker): Checks uploads.
+        access (Access): Who may use it.
+        settings (ServiceSettings): Limits.
+    """
+    places, wall = Places(store, settings), CameraWall(settings.watch)
+    app = FastAPI(
+        title='VADLab service', version=vadlab.__version__, description=DESCRIPTION,
+        openapi_url='/api/openapi.json', docs_url=None, redoc_url=None, redirect_slashes=False,
+    )  # fmt: skip
+    _add_error_answers(app)
+    _describe(app)
+
+    # --------------------------------------------------------------------------------------------------------- videos
+
+    @app.post(
+        '/api/videos', status_code=202, response_model=schemas.JobAnswer, tags=['videos'], summary='Post a video',
+        responses=_errors(400, 408, 413, 415, 422, 429, 507),
+        openapi_extra={
+            'requestBody': {
+                'required': True,
+                'description': 'The file itself, not a form.',
+                'content': {'application/octet-stream': {'schema': {'type': 'string', 'format': 'binary'}}},
+            }
+        },
+    )  # fmt: skip
+    async def post_video(
+        request: Request,
+        response: Response,
+        name: Annotated[str | None, Query(description='name of the file, for people', examples=['clip.mp4'])] = None,
+        idempotency_key: Annotated[
+            str | None,
+            Header(
+                description='a new random text for each video (letters, digits, dot, hyphen, underscore; at most '
+                '100). A post that is repeated with the same key returns the job of the first one, so a client may '
+                'repeat it when the connection broke.'
+            ),
+        ] = None,
+    ) -> Any:
+        """The body of the request is the file. It is checked by its content: kind, size, length, damage.
+
+        Status 202 means that the job is on the disk: it will be scored, also if the service is killed.
+        """
+        body = Body(request.receive)
+        try:
+            if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+                raise RefusedError(400, 'bad_request', 'Idempotency-Key: at most 100 letters, digits, dots, hyphens.')
+            job = store.by_key(idempotency_key)
+            if job is None:
+                check_length(request.headers.get('content-length'), settings)
+                job = await accept(body, shown_name(name), idempotency_key)
+            else:
+                await body.drain()
+        except RefusedError:
+            await body.drain()
+            raise
+        response.headers['Location'] = f'/api/videos/{job.id}'
+        return answer(job)
+
+    async def accept(body: Body, name: str, key: str | None) -> Job:
+        places.take()
+        job_id = secrets.token_hex(16)
+        upload = store.incoming / job_id
+        try:
+            size = await receive_body(body, upload, settings)
+            found = await asyncio.to_thread(checker, upload)
+            return await asyncio.to_thread(
+                store.add, job_id, upload, name, found['ending'], size, found['duration_s'], key
+            )
+        finally:
+            upload.unlink(missing_ok=True)
+            places.leave()
+            dispatcher.wake()
+
+    @app.get(
+        '/api/videos', response_model=schemas.JobList, tags=['videos'], summary='List the newest videos',
+        responses=_errors(400),
+    )  # fmt: skip
+    def list_videos(
+        limit: Annotated[int, Query(ge=1, le=_MOST_LISTED, description='most jobs in the list')] = 100,
+    ) -> Any:
+        return {'videos': [answer(job) for job in store.newest(limit)], 'pending': store.pending()}
+
+    @app.get(
+        '/api/videos/{job_id}', response_model=schemas.JobAnswer, tags=['videos'], summary='Follow a video',
+        responses=_errors(404),
+    )  # fmt: skip
+    async def get_video(
+        job_id: str,
+        wait_s: Annotated[
+            float, Query(ge=0, le=60, description='answer when the job has ended, at the latest after these seconds')
+        ] = 0.0,
+    ) -> Any:
+        end = time.monotonic() + wait_s
+        job = known(job_id)
+        while not job.has_ended and time.monotonic() < end:
+            await asyncio.sleep(min(_LOOK_EVERY_S, max(end - time.monotonic(), 0)))
+            job = known(job_id)
+        return answer(job)
+
+    @app.get(
+        '/api/videos/{job_id}/result', response_model=schemas.ResultAnswer, tags=['videos'],
+        summary='Events of a video', responses=_errors(404, 409),
+    )  # fmt: skip
+    def get_result(job_id: str) -> Any:
+        return FileResponse(_existing(store.try_of(done(job_id)) / RESULT), media_type='application/json')
+
+    @app.get(
+        '/api/videos/{job_id}/frames', response_model=schemas.FramesAnswer, tags=['videos'],
+        summary='Score of every frame of a video', responses=_errors(404, 409),
+    )  # fmt: skip
+    def get_frames(job_id: str) -> Any:
+        return FileResponse(_existing(store.try_of(done(job_id)) / FRAMES), media_type='application/json')
+
+    @app.delete(
+        '/api/videos/{job_id}', status_code=204, tags=['videos'],
+        summary='Delete a video, its result and its report; end the work on it', responses=_errors(404),
+    )  # fmt: skip
+    def delete_video(job_id: str) -> Response:
+        known(job_id)
+        if not store.delete(job_id):
+            raise _unknown()
+        dispatcher.cancel(job_id)
+        return Response(status_code=204)
+
+    @app.get('/reports/{job_id}/{path:path}', include_in_schema=False)
+    def get_report(job_id: str, path: str) -> Response:
+        root = store.try_of(done(job_id)) / REPORT
+        parts = path.split('/')
+        file = root.joinpath(*parts)
+        is_inside = path == 'index.html' or (
+            parts[0] in _REPORT_FOLDERS and not {'', '.', '..'} & set(parts) and '\0' not in path
+        )
+        kind = _TYPES.get(file.suffix)
+        if not is_inside or kind is None or not file.resolve().is_relative_to(root.resolve()):
+            raise RefusedError(404, 'unknown', 'There is no such page.')
+        return FileResponse(_existing(file), media_type=kind, headers={'Content-Security-Policy': REPORT_POLICY})
+
+    # ---------------------------------------------------------------------------------------------------- the service
+
+    @app.get('/api/info', response_model=schemas.Info, tags=['service'], summary='What scores, and the limits')
+    def get_info() -> Any:
+        return {
+            'version': vadlab.__version__,
+            'model': dispatcher.model,
+            'problem': dispatcher.problem,
+            'limits': {
+                'max_bytes': settings.max_bytes,
+                'max_duration_s': settings.max_duration_s,
+                'max_waiting': settings.max_waiting,
+                'kinds': KINDS,
+            },
+            'has_cameras': settings.watch is not None,
+            'has_token': access.token is not None,
+        }
+
+    @app.get(
+        '/health', response_model=schemas.Health, tags=['service'], summary='Sign of life; needs no token',
+        responses={503: {'model': schemas.Health, 'description': 'Videos are taken, but none can be scored now.'}},
+    )  # fmt: skip
+    def get_health(response: Response) -> Any:
+        response.status_code = 503 if dispatcher.problem else 200
+        return {'status': 'not scoring' if dispatcher.problem else 'ok'}
+
+    # --------------------------------------------------------------------------------------------------------- cameras
+
+    @app.get('/api/cameras', tags=['cameras'], summary='State of the cameras of tools/watch.py, as the wall shows it')
+    def list_cameras() -> dict[str, Any]:
+        return {'cameras': wall.cameras(), 'now': time.time()}
+
+    @app.get('/api/cameras/{name}/{part:path}', include_in_schema=False)
+    def get_camera_file(name: str, part: str) -> Response:
+        path, kind = wall.file(name, part)
+        return FileResponse(_existing(path), media_type=kind)
+
+    # ----------------------------------------------------------------------------------------------------------- pages
+
+    def page(name: str) -> Callable[[], Response]:
+        def show() -> Response:
+            return HTMLResponse((_PAGES / name).read_bytes())
+
+        return show
+
+    app.get('/', include_in_schema=False)(page('index.html'))
+    app.get('/wall', include_in_schema=False)(page('wall.html'))
+
+    @app.get('/login', include_in_schema=False)
+    def show_login(next: str = '/') -> Response:
+        return _login_page(back=next) if access.token is not None else RedirectResponse('/', 303)
+
+    @app.post('/login', include_in_schema=False)
+    async def log_in(request: Request) -> Response:
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > _LONGEST_FORM:
+                raise RefusedError(413, 'too_large', 'The form is too large.')
+        form = parse_qs(body.decode('utf-8', 'replace'))
+        if not access.is_token(form.get('token', [''])[0].strip()):
+            await asyncio.sleep(1.0)  # against guessing
+            return _login_page('This token is wrong.', form.get('next', ['/'])[0])
+        back = form.get('next', ['/'])[0]
+        answer = RedirectResponse(back if _PATH.fullmatch(back) else '/', 303)
+        answer.set_cookie(
+            COOKIE, access.session(), httponly=True, samesite='strict', secure=request.url.scheme == 'https'
+        )
+        return answer
+
+    @app.post('/logout', include_in_schema=False)
+    def log_out() -> Response:
+        answer = RedirectResponse('/login', 303)
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    @app.get('/assets/{name}', include_in_schema=False)
+    def get_asset(name: str) -> Response:
+        if name not in _ASSETS:
+            raise RefusedError(404, 'unknown', 'There is no such file.')
+        return FileResponse(_ASSETS[name], media_type=_TYPES[_ASSETS[name].suffix])
+
+    # --------------------------------------------------------------------------------------------------------- helpers
+
+    def known(job_id: str) -> Job:
+        job = store.get(job_id) if _ID.fullmatch(job_id) else None
+        if job is None:
+            raise _unknown()
+        return job
+
+    def done(job_id: str) -> Job:
+        job = known(job_id)
+        if job.state == 'failed':
+            raise RefusedError(409, job.error_code or 'failed', f'The job failed: {job.error}')
+        if job.state != 'done':
+            raise RefusedError(409, 'not_done', 'The job has no result yet. Ask for it again when its state is done.')
+        return job
+
+    def answer(job: Job) -> dict[str, Any]:
+        progress = dispatcher.progress_of(job.id) if job.state == 'running' else None
+        is_done = job.state == 'done'
+        summary = json.loads(job.summary) if job.summary else None
+        page = None if summary is None else summary.pop('page', None)
+        own = f'/api/videos/{job.id}'
+        return {
+            'id': job.id,
+            'name': job.name,
+            'state': job.state,
+            'stage': progress.stage if progress else None,
+            'progress': progress.share if progress else None,
+            'ahead': store.ahead_of(job) if job.state == 'waiting' else None,
+            'bytes': job.bytes,
+            'duration_s': job.duration_s,
+            'created': schemas.utc(job.created),
+            'started': schemas.utc(job.started),
+            'ended': schemas.utc(job.ended),
+            'error': {'code': job.error_code, 'message': job.error} if job.state == 'failed' else None,
+            'summary': summary,
+            'links': {
+                'job': own,
+                'result': f'{own}/result' if is_done else None,
+                'frames': f'{own}/frames' if is_done else None,
+                'report': f'/reports/{job.id}/{page}' if is_done and page else None,
+            },
+        }
+
+    app.add_middleware(_Guard, access=access)
+    return app
+
+
+def _unknown() -> RefusedError:
+    return RefusedError(404, 'unknown', 'There is no such job. It may have been deleted.')
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise RefusedError(404, 'unknown', 'There is no such file. The job may have been deleted.')
+    return path
+
+
+def _login_page(problem: str = '', back: str = '/') -> Response:
+    text = (_PAGES / 'login.html').read_text('utf-8').replace('<!--problem-->', problem)
+    text = text.replace('<!--next-->', back if _PATH.fullmatch(back) else '/')
+    return HTMLResponse(text, 401 if problem else 200)
+
+
+def _error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({'error': {'code': code, 'message': printable(message)}}, status, headers)
+
+
+def _add_error_answers(app: FastAPI) -> None:
+    """Answer every error in the same form."""
+
+    @app.exception_handler(RefusedError)
+    async def refused(request: Request, error: RefusedError) -> Response:
+        return _error(error.status, error.code, error.message, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = error.errors()[0]
+        return _error(400, 'bad_request', f'{found["loc"][-1]}: {found["msg"]}')
+
+    @app.exception_handler(HTTPException)
+    async def of_http(request: Request, error: HTTPException) -> Response:
+        codes = {404: ('unknown', 'There is no such page.'), 405: ('bad_request', 'This method is not served here.')}
+        code, message = codes.get(error.status_code, ('bad_request', str(error.detail)))
+        return _error(error.status_code, code, message, dict(error.headers or {}))
+
+    @app.exception_handler(ClientGoneError)
+    async def gone(request: Request, error: ClientGoneError) -> Response:
+        return _error(400, 'client_gone', 'The connection ended before the whole video had come.')
+
+
+def _describe(app: FastAPI) -> None:
+    """Leave out of OpenAPI what FastAPI adds for wrong parameters: here they have the form of all errors."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        found = make()
+        for name in ('HTTPValidationError', 'ValidationError'):
+            found['components']['schemas'].pop(name, None)
+        for route in (route for methods in found['paths'].values() for route in methods.values()):
+            if 'HTTPValidationError' in str(route['responses'].get('422')):
+                del route['responses']['422']
+        return found
+
+    setattr(app, 'openapi', openapi)  # noqa: B010 - FastAPI's way to change it
+
+
+class _Guard:
+    """Checks access before anything else, adds headers, and answers faults of the program without their details."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], access: Access) -> None:
+        self.app, self.access = app, access
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope['type'] != 'http':
+            if scope['type'] == 'lifespan':
+                await self.app(scope, receive, send)
+            return
+        is_sent = False
+
+        async def send_with_headers(message: Any) -> None:
+            nonlocal is_sent
+            if message['type'] == 'http.response.start':
+                is_sent = True
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            self.access.check(scope['method'], scope['path'], Headers(scope=scope))
+        except RefusedError as error:
+            await Body(receive).drain(2**24)
+            await _error(error.status, error.code, error.message, error.headers)(scope, receive, send_with_headers)
+            return
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            if is_sent:
+                raise
+            text = 'The service has a fault. Its log has the details.'
+            await _error(500, 'internal', text)(scope, receive, send_with_headers)
