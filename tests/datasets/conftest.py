@@ -132,4 +132,5 @@ def log_lines(monkeypatch):
     logger = MMLogger.get_current_instance()
     monkeypatch.setattr(logger, 'info', lambda message, *rest, **more: lines.append(str(message)))
     monkeypatch.setattr(logger, 'warning', lambda message, *rest, **more: lines.append(str(message)))
+    monkeypatch.setattr(logger, 'log', lambda level, message, *rest: level >= 20 and lines.append(str(message)))
     return lines

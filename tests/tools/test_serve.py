@@ -46,7 +46,7 @@ def test_a_port_in_use_is_named(serve):
         (['--host', '0.0.0.0'], ConfigError, 'needs a token'),
         (['--allow-host', 'cams.example'], ConfigError, 'needs a token'),
         (['--token-file', 'nowhere'], MissingFileError, 'There is no file nowhere'),
-        (['--host', 'no such host'], ConfigError, 'is not an address of this machine'),
+        (['--host', 'no such host', '--token-file', 'token'], ConfigError, 'is not an address of this machine'),
         (['--host', '192.0.2.1', '--token-file', 'token'], ConfigError, r'--host 192\.0\.2\.1 --port 0 cannot be used'),
         (['--max-gb', '0'], ConfigError, '--max-gb must be > 0'),
         (['--max-hours', 'nan'], ConfigError, '--max-hours must be > 0'),
