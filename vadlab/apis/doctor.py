@@ -21,6 +21,7 @@ EXTRAS = {
     'fiftyone': ('fiftyone', 'results in FiftyOne'),
     'onnx': ('onnxruntime', 'models in ONNX'),
     'openai': ('openai', 'vision-language models behind a server'),
+    'service': ('fastapi', 'videos over HTTP'),
     'wandb': ('wandb', 'logs to Weights & Biases'),
 }
 _PATH = re.compile(r'(?<![\w.])(?:[A-Za-z]:)?[/\\][^\s:,;)\'"]+')

@@ -181,6 +181,6 @@ def test_old_jobs_are_deleted(tmp_path, video):
     with running(tmp_path / 'data') as service:
         job = service.client.wait(service.client.post(video)['id'])
     with running(tmp_path / 'data', keep_s=0.0) as service:
-        while service.client.jobs():
+        while (service.folder / 'jobs' / job['id']).exists():
             time.sleep(0.1)
-        assert not (service.folder / 'jobs' / job['id']).exists()
+        assert service.client.jobs() == []
