@@ -23,6 +23,7 @@ from vadlab.apis.features.feature_writer import all_markers, is_done, is_whole
 from vadlab.apis.features.recipe import read_recipe
 from vadlab.apis.features.video_list import find_videos
 from vadlab.apis.inferencers.video_inputs import read_prompts
+from vadlab.apis.live.camera_specs import read_specs
 from vadlab.apis.modality_ablation import read_subsets
 from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.apis.service.access import read_token
@@ -200,6 +201,15 @@ TEXT = {'id': 't', 'type': 'textarea', 'from_name': 'caption', 'to_name': 'video
 TASK = {
     'id': 1, 'data': {'video': '/data/upload/1/0a1b2c3d-Abuse001.mp4'},
     'annotations': [{'id': 4, 'updated_at': '2024-01-01', 'was_cancelled': False, 'result': [TRACK, SPAN, TEXT]}],
+}  # fmt: skip
+CAMERAS = {
+    'timezone': 'UTC',
+    'cameras': [
+        {
+            'name': 'door', 'source': 'rtsp://10.0.0.5/1', 'zones': {'gate': [[0.1, 0.2], [0.5, 0.2], [0.5, 1.0]]},
+            'hours': ['mon-fri 18:00-07:00'], 'cooldown_s': 60,
+        }
+    ],
 }  # fmt: skip
 MARKS = {
     'format': 'vadlab marks', 'version': 1, 'report': 'x',
@@ -519,6 +529,7 @@ READERS = [
     Reader('state of a camera', 'vadlab/structures/camera_state.py', 'status.json', 'json', lambda p: CameraState('a', 'live', size=(8, 8), open_event=OpenEvent(1.0, 2.0, 0.5)).save(p.parent), lambda d: CameraState.load(d)),
     Reader('curve of a camera', 'vadlab/structures/camera_state.py', 'curve.json', 'json', lambda p: save_curve(p.parent, [(5.0, 0.5), (10.0, 0.25)]), lambda d: load_curve(d)),
     Reader('events of a camera', 'vadlab/structures/camera_state.py', 'events.jsonl', 'jsonl', _camera_events, lambda d: load_events(d), is_forgiving=True),
+    Reader('cameras', 'vadlab/apis/live/camera_specs.py', 'cameras.json', 'json', _json(CAMERAS), lambda d: read_specs([], d / 'cameras.json')),
     Reader('shards', 'vadlab/models/checkpoints/hugging_face_folder.py', 'model.safetensors.index.json', 'json', _shards, lambda d: sorted(read_folder_weights(d)[0])),
     Reader('entry of a report', 'vadlab/visualization/report/video_report.py', 'entries/a.json', 'json', _report_entry, lambda d: read_entries(d)),
     Reader('record of a report', 'vadlab/visualization/report/video_report.py', 'report.json', 'json', _report_entry, lambda d: check_report_folder(d)),
@@ -541,6 +552,9 @@ OTHERS = {
     'vadlab/__main__.py': 'reads files of VADLab only',
     'vadlab/apis/features/extraction.py': 'hashes weights',
     'vadlab/apis/inferencers/vad_inferencer.py': "reads results with video_result's reader",
+    'vadlab/apis/live/camera_reader.py': 'opens streams, which tests/apis/live/test_camera_reader.py damages',
+    'vadlab/apis/live/clips.py': 'writes clips',
+    'vadlab/apis/live/state_files.py': 'writes its log and its lock',
     'vadlab/apis/preparation/av_clip_preparation.py': 'locks, and appends to its own manifest',
     'vadlab/apis/preparation/prepare_av_clip.py': 'writes',
     'vadlab/datasets/damaged_video_counter.py': "reads this process's own temporary file",

@@ -20,7 +20,7 @@ from vadlab.structures.camera_state import (
 from vadlab.utils.errors import DataError, MissingFileError
 
 STATE = CameraState(
-    'door', 'live', '', 'rtsp://cam/1', (240, 320), 29.97, 5.0, 300, 50, 250, 2, 0.25, 0.04, 0.19, 0.0, 0.5, 0.8,
+    'door', 'live', '', 'rtsp://cam/1', (240, 320), 29.97, 5.0, 300, 50, 240, 10, 2, 0.25, 0.04, 0.19, 0.0, 0.5, 0.8,
     OpenEvent(1_700_000_000.0, 1_700_000_001.5, 0.9, 'Fighting', 'gate'), 3, 1, 1_700_000_002.25,
 )  # fmt: skip
 EVENT = CameraEvent(

@@ -19,6 +19,7 @@ EXTRAS = {
     'captions': ('nltk', "WordNet for METEOR's synonyms"),
     'faiss': ('faiss', 'nearest neighbours, faster'),
     'fiftyone': ('fiftyone', 'results in FiftyOne'),
+    'live': ('paho', 'MQTT and metrics of live cameras'),
     'onnx': ('onnxruntime', 'models in ONNX'),
     'openai': ('openai', 'vision-language models behind a server'),
     'service': ('fastapi', 'videos over HTTP'),

@@ -76,9 +76,10 @@ class CameraState:
         size (tuple[int, int] | None): Height and width of its frames, in pixels; None before the first frame.
         source_fps (float | None): Measured rate at which frames arrive, per second.
         scored_fps (float | None): Measured rate at which frames are scored, per second.
-        read (int): Frames that were decoded.
+        read (int): Frames that arrived.
         scored (int): Frames that were scored.
-        dropped (int): Decoded frames that were replaced by a newer one before they could be scored.
+        skipped (int): Frames that were not due, since fewer are scored per second than arrive.
+        dropped (int): Frames that were due, but not decoded or scored in time: a newer one replaced them.
         reconnects (int): Times that the source was opened again.
         lag_s (float | None): Age of the newest scored frame now, in seconds: now minus its arrival.
         latency_median_s (float | None): Median time from a frame's arrival to its score, in seconds.
@@ -101,6 +102,7 @@ class CameraState:
     scored_fps: float | None = None
     read: int = 0
     scored: int = 0
+    skipped: int = 0
     dropped: int = 0
     reconnects: int = 0
     lag_s: float | None = None
@@ -351,9 +353,10 @@ def _known(kind: Any, content: dict[str, Any]) -> dict[str, Any]:
 _OPEN_SHAPE = {'start': float, 'peak': float, 'score': float, 'label?': str, 'zone?': str}
 _STATE_SHAPE = {
     'format': str, 'version': int, 'name': str, 'state': str, 'message?': str, 'source?': str, 'size?': [int],
-    'source_fps?': float, 'scored_fps?': float, 'read': int, 'scored': int, 'dropped': int, 'reconnects?': int,
-    'lag_s?': float, 'latency_median_s?': float, 'latency_p99_s?': float, 'delay_s?': float, 'score?': float,
-    'threshold?': float, 'open_event?': _OPEN_SHAPE, 'events?': int, 'clips_deleted?': int, 'updated': float,
+    'source_fps?': float, 'scored_fps?': float, 'read': int, 'scored': int, 'skipped?': int, 'dropped': int,
+    'reconnects?': int, 'lag_s?': float, 'latency_median_s?': float, 'latency_p99_s?': float, 'delay_s?': float,
+    'score?': float, 'threshold?': float, 'open_event?': _OPEN_SHAPE, 'events?': int, 'clips_deleted?': int,
+    'updated': float,
 }  # fmt: skip
 _EVENT_SHAPE = {
     'camera': str, 'start': float, 'end': float, 'peak': float, 'score': float, 'label?': str, 'reason?': str,

@@ -78,24 +78,47 @@ class Localizer:
             inds = result.frame_inds[[int(np.argmin(np.abs(result.frame_inds - event.peak)))]]
         if len(inds) > self.most_frames:
             inds = inds[np.linspace(0, len(inds) - 1, self.most_frames).round().astype(int)]
-        head = self.model.score_head
-        phrases = head.phrases_of(event.label)
-        wanted = self.model.embed_phrases(phrases)
-        others = self.model.embed_phrases(head.normal_phrases)
         height, width = result.size
         scale = np.array([width, height, width, height], np.float32)
         rows = []
         for first in range(0, len(inds), _AT_ONCE):
             part = inds[first : first + _AT_ONCE]
-            frames = self.frames(source, part)
-            pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
-            grid = self.model.embed_grid(self.scorer.to_inputs(frames))
-            found = self.model.grounding_head.detect(grid, pixels.to(grid.device), wanted, others, self.most_boxes)
-            for frame, (boxes, gains, which) in zip(part.tolist(), found, strict=True):
-                for box, gain, phrase in zip(boxes.cpu().numpy(), gains.tolist(), which.tolist(), strict=True):
-                    reason = f'more similar to "{phrases[phrase]}" than to any normal phrase (cosine +{gain:.3f})'
+            found = self.find(self.frames(source, part), str(event.label))
+            for frame, (boxes, gains, reasons) in zip(part.tolist(), found, strict=True):
+                for box, gain, reason in zip(boxes, gains.tolist(), reasons, strict=True):
                     rows.append((frame, box * scale, gain, str(event.label), reason))
         return rows
+
+    @torch.inference_mode()
+    def find(self, frames: np.ndarray, label: str) -> list[tuple[np.ndarray, np.ndarray, list[str]]]:
+        """Boxes of a class or prompt in frames.
+
+        Args:
+            frames (np.ndarray): As the model gets them, RGB, uint8, shape (n, H, W, 3).
+            label (str): The class or prompt.
+
+        Returns:
+            list: Per frame: boxes as shares of the width and the height, float32, shape (k, 4); their scores, float32,
+            shape (k,); and a reason for each.
+        """
+        head = self.model.score_head
+        phrases = head.phrases_of(label)
+        wanted = self.model.embed_phrases(phrases)
+        others = self.model.embed_phrases(head.normal_phrases)
+        pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
+        grid = self.model.embed_grid(self.scorer.to_inputs(frames))
+        found = self.model.grounding_head.detect(grid, pixels.to(grid.device), wanted, others, self.most_boxes)
+        return [
+            (
+                boxes.cpu().numpy(),
+                gains.cpu().numpy(),
+                [
+                    f'more similar to "{phrases[phrase]}" than to any normal phrase (cosine +{gain:.3f})'
+                    for gain, phrase in zip(gains.tolist(), which.tolist(), strict=True)
+                ],
+            )
+            for boxes, gains, which in found
+        ]
 
     def frames(self, source: VideoSource, inds: np.ndarray) -> np.ndarray:
         """Frames of a video as the model gets them, RGB, uint8, shape (n, H, W, 3)."""

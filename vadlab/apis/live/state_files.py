@@ -1,0 +1,151 @@
+"""Writes the folders of cameras once a second, in a thread of its own, so that a slow disk never delays a score."""
+
+import fcntl
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import IO
+
+import simplejpeg
+from av.video.reformatter import VideoReformatter
+
+from vadlab.structures.camera_state import (
+    MOST_PICTURE_WIDTH,
+    PICTURE_FILE,
+    CameraEvent,
+    append_event,
+    save_curve,
+)
+from vadlab.utils.atomic import write_bytes
+from vadlab.utils.errors import ConfigError
+
+from .camera import Camera
+from .camera_reader import LiveFrame
+from .clips import ClipWriter
+
+_EVERY_S = 1.0
+_CURVE_EVERY_S = 5.0
+_MOST_WAITING = 1000  # events, while the disk is full
+_LOG_BYTES = 5 * 10**6
+LOG_FILE = 'watch.log'
+_LOCK_FILE = '.watch.lock'
+
+
+class StateFiles(threading.Thread):
+    """Writes ``status.json``, ``latest.jpg``, ``curve.json`` and ``events.jsonl`` of all cameras.
+
+    If the disk is full, this is told once, and everything is tried again each second; up to 1,000 events wait for it.
+
+    Args:
+        cameras (Sequence[Camera]): The cameras, with folders.
+        writer (ClipWriter | None): Counts deleted clips.
+        on_note (Callable): Gets texts about what went wrong.
+    """
+
+    def __init__(self, cameras: Sequence[Camera], writer: ClipWriter | None, on_note: Callable[[str], None]) -> None:
+        super().__init__(name='state files', daemon=True)
+        #: Why files could not be written; empty if they could.
+        self.fault = ''
+        self.lost_events = 0
+        self._cameras, self._writer, self._on_note = cameras, writer, on_note
+        self._halt = threading.Event()
+        self._events: deque[tuple[Path, CameraEvent]] = deque()
+        self._pictures: dict[str, tuple[VideoReformatter, LiveFrame | None]] = {}
+        self._last_curve = 0.0
+
+    def add_event(self, folder: Path, event: CameraEvent) -> None:
+        """Queue a line of ``events.jsonl``."""
+        if len(self._events) >= _MOST_WAITING:
+            self._events.popleft()
+            self.lost_events += 1
+        self._events.append((folder, event))
+
+    def run(self) -> None:
+        """Write once a second until :meth:`stop`."""
+        while not self._halt.wait(_EVERY_S):
+            self.write()
+
+    def stop(self, timeout_s: float) -> None:
+        """Write everything once more."""
+        self._halt.set()
+        self.join(timeout_s)
+        if not self.is_alive():
+            self._last_curve = 0.0
+            self.write()
+            if self._events:
+                self._on_note(f'{len(self._events)} events could not be written to {self._events[0][0]}')
+
+    def write(self) -> None:
+        """Write all files now."""
+        try:
+            while self._events:
+                append_event(*self._events[0])
+                self._events.popleft()
+            with_curve = time.monotonic() - self._last_curve >= _CURVE_EVERY_S
+            for camera in self._cameras:
+                self._write_camera(camera, with_curve)
+            if with_curve:
+                self._last_curve = time.monotonic()
+        except OSError as error:
+            why = f'{error.filename or ""}: {error.strerror}'.lstrip(': ')
+            if self.fault != why:
+                self._on_note(f'files cannot be written: {why}; tried again each second')
+            self.fault = why
+            return
+        if self.fault:
+            self._on_note('files can be written again')
+        self.fault = ''
+
+    def _write_camera(self, camera: Camera, with_curve: bool) -> None:
+        folder = camera.folder
+        assert folder is not None
+        deleted, fault = 0, ''
+        if self._writer is not None:
+            deleted = self._writer.deleted_of.get(folder, 0)
+            fault = f'clips are not saved: {self._writer.fault}' if self._writer.fault else ''
+        camera.state(deleted, fault).save(folder)
+        if with_curve:
+            save_curve(folder, camera.curve())
+        reformatter, last = self._pictures.get(camera.name) or (VideoReformatter(), None)
+        frame = camera.newest
+        if frame is not None and frame is not last:
+            write_bytes(folder / PICTURE_FILE, small_picture(frame, reformatter))
+        self._pictures[camera.name] = reformatter, frame
+
+
+def small_picture(frame: LiveFrame, reformatter: VideoReformatter) -> bytes:
+    """The picture of a frame as JPEG, upright, at most 480 pixels wide."""
+    height, width = frame.size
+    scale = min(MOST_PICTURE_WIDTH / width, 1.0)
+    shown = max(round(height * scale), 1), max(round(width * scale), 1)
+    stored = frame.orientation.size(*shown)
+    rgb = reformatter.reformat(frame.frames[-1], stored[1], stored[0], 'rgb24', interpolation='AREA').to_ndarray()
+    return simplejpeg.encode_jpeg(frame.orientation.apply(rgb), quality=80, colorspace='RGB')
+
+
+def lock_folder(out: Path) -> IO[str]:
+    """Lock a folder for this process, until the returned file is closed.
+
+    Raises:
+        ConfigError: Another process watches into this folder.
+    """
+    file = (out / _LOCK_FILE).open('w')
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise ConfigError(f'--out {out}: another tools/watch.py writes there. Choose another folder.') from error
+    return file
+
+
+def open_log(out: Path) -> logging.Handler:
+    """A handler that writes ``watch.log``, at most 3 files of 5 MB, with times in UTC."""
+    handler = RotatingFileHandler(out / LOG_FILE, maxBytes=_LOG_BYTES, backupCount=2, encoding='utf-8')
+    formatter = logging.Formatter('%(asctime)s.%(msecs)03dZ %(message)s', '%Y-%m-%dT%H:%M:%S')
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    return handler
