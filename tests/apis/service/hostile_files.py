@@ -63,3 +63,36 @@ def write_compressed_header(path, size):
     header = box(b'cmov', box(b'dcom', b'zlib'), box(b'cmvd', struct.pack('>I', size & 0xFFFFFFFF), part))
     path.write_bytes(box(b'ftyp', b'isom', bytes(4), b'isom') + box(b'moov', header))
     return path
+
+
+_NESTED = (b'moov', b'trak', b'mdia', b'minf', b'stbl')
+
+
+def _rebuilt(content, replaced):
+    """The boxes of an MP4 file with other contents of some of them."""
+    out, at = b'', 0
+    while at < len(content):
+        (size,) = struct.unpack_from('>I', content, at)
+        kind, inside = content[at + 4 : at + 8], content[at + 8 : at + size]
+        if kind in replaced:
+            inside = replaced[kind]
+        elif kind in _NESTED:
+            inside = _rebuilt(inside, replaced)
+        out += box(kind, inside)
+        at += size
+    return out
+
+
+def write_repeated_frame(path, video, count, size):
+    """An MP4 file of ``size`` bytes whose ``count`` frames are all the whole file: ``count`` times as much to read."""
+    tables = {
+        b'stts': struct.pack('>IIII', 0, 1, count, 512),
+        b'stsz': struct.pack('>III', 0, size, count),
+        b'stsc': struct.pack('>IIIII', 0, 1, 1, 1, 1),
+        b'stco': struct.pack('>II', 0, count) + bytes(4 * count),
+        b'stss': struct.pack('>II', 0, 0),
+        b'ctts': struct.pack('>II', 0, 0),
+    }
+    content = _rebuilt(video.read_bytes(), tables)
+    path.write_bytes(content + box(b'free', bytes(max(size - len(content), 0))))
+    return path

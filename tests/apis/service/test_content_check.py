@@ -5,6 +5,8 @@ import shutil
 import pytest
 
 from tests.datasets.wildlife_clips import write_wav
+from vadlab.apis.service.content_checker import ContentChecker
+from vadlab.apis.service.settings import ServiceSettings
 from vadlab.apis.service.uploads import RefusedError, shown_name
 
 from . import hostile_files
@@ -91,6 +93,17 @@ def test_a_table_of_frames_that_are_not_there_is_no_reason_to_take_memory(tmp_pa
 def test_a_header_that_unpacks_without_end_is_refused(tmp_path, video, size):
     assert refusal(hostile_files.write_compressed_header(tmp_path / 'upload', size)).code in ('damaged', 'not_a_video')
     assert CHECKER(video)['frames'] == 24
+
+
+def test_frames_that_are_read_again_and_again_are_given_up(tmp_path, video):
+    """200 GB from a file of 8 MB."""
+    upload = hostile_files.write_repeated_frame(tmp_path / 'upload', video, 25_000, 8_000_000)
+    checker = ContentChecker(ServiceSettings(tmp_path, check_limit_s=1.0))
+    with pytest.raises(RefusedError, match='cannot be checked: it took too long') as caught:
+        checker(upload)
+    assert caught.value.code == 'damaged'
+    assert checker(video)['frames'] == 24
+    checker.close()
 
 
 @pytest.mark.parametrize('size', [(16, 9000), (6200, 6200)])

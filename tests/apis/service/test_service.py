@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from vadlab.apis.service import uploads
+from vadlab.apis.service import server, uploads
 from vadlab.apis.service.client import ServiceRefusedError
+from vadlab.apis.service.job_store import JobStore
 
 from .running import running
 
@@ -114,6 +115,16 @@ def test_bodies_that_are_too_large_never_end_or_fill_the_disk_are_named_errors(t
         assert list((service.folder / 'incoming').iterdir()) == []
 
 
+def test_a_request_that_never_comes_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, '_HEADER_LIMIT_S', 0.5)
+    with (
+        running(tmp_path / 'data') as service,
+        socket.create_connection(('127.0.0.1', service.port), timeout=30) as connection,
+    ):
+        connection.sendall(b'POST /api/videos HTTP/1.1\r\nHost: ')
+        assert connection.recv(100) == b''
+
+
 def test_an_upload_that_breaks_off_leaves_nothing(service):
     with socket.create_connection(('127.0.0.1', service.port), timeout=30) as connection:
         connection.sendall(b'POST /api/videos HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nabc')
@@ -184,3 +195,19 @@ def test_old_jobs_are_deleted(tmp_path, video):
         while (service.folder / 'jobs' / job['id']).exists():
             time.sleep(0.1)
         assert service.client.jobs() == []
+
+
+def test_a_stop_answers_requests_that_wait_and_keeps_the_jobs(tmp_path, video):
+    answers = []
+    with running(tmp_path / 'data') as service:
+        job = service.client.post(video, name='hang.mp4')
+        while not service.begun():
+            time.sleep(0.05)
+        waiting = threading.Thread(target=lambda: answers.append(service.client.job(job['id'], wait_s=60)))
+        waiting.start()
+        time.sleep(0.5)
+    waiting.join()
+    assert answers[0]['state'] == 'running'
+    store = JobStore(tmp_path / 'data')
+    assert (store.get(job['id']).state, store.get(job['id']).tries) == ('waiting', 0)
+    store.close()

@@ -5,6 +5,7 @@ import json
 import math
 import re
 import secrets
+import sqlite3
 import sys
 import threading
 import time
@@ -124,7 +125,12 @@ class Places:
 
 
 def make_app(
-    store: JobStore, dispatcher: Dispatcher, checker: ContentChecker, access: Access, settings: ServiceSettings
+    store: JobStore,
+    dispatcher: Dispatcher,
+    checker: ContentChecker,
+    access: Access,
+    settings: ServiceSettings,
+    stopping: threading.Event,
 ) -> FastAPI:
     """The application.
 
@@ -134,6 +140,7 @@ def make_app(
         checker (ContentChecker): Checks uploads.
         access (Access): Who may use it.
         settings (ServiceSettings): Limits.
+        stopping (Event): Set when the service stops; requests that wait are then answered.
     """
     places, wall = Places(store, settings), CameraWall(settings.watch)
     app = FastAPI(
@@ -199,6 +206,9 @@ def make_app(
             return await asyncio.to_thread(
                 store.add, job_id, upload, name, found['ending'], size, found['duration_s'], key
             )
+        except (sqlite3.OperationalError, OSError) as error:
+            why = f'The video cannot be stored: {getattr(error, "strerror", None) or error}.'
+            raise RefusedError(507, 'no_room', why) from error
         finally:
             upload.unlink(missing_ok=True)
             places.leave()
@@ -225,7 +235,7 @@ def make_app(
     ) -> Any:
         end = time.monotonic() + wait_s
         job = known(job_id)
-        while not job.has_ended and time.monotonic() < end:
+        while not (job.has_ended or stopping.is_set()) and time.monotonic() < end:
             await asyncio.sleep(min(_LOOK_EVERY_S, max(end - time.monotonic(), 0)))
             job = known(job_id)
         return answer(job)
@@ -487,6 +497,10 @@ class _Guard:
             return
         try:
             await self.app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:  # an upload that is not complete when the service stops
+            if not is_sent:
+                text = 'The service stops. Send the video again later.'
+                await _error(503, 'stopping', text, {'Retry-After': '10'})(scope, receive, send_with_headers)
         except Exception:
             traceback.print_exc(file=sys.stderr)
             if is_sent:

@@ -11,7 +11,6 @@ import queue
 import selectors
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -227,8 +226,12 @@ class ParentChannel:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        for line in iter(sys.stdin.buffer.readline, b''):
-            self._lines.put(line)
+        rest = b''
+        # Not through sys.stdin: Python aborts if it ends while another thread waits for that object.
+        while part := os.read(0, 2**16):
+            *lines, rest = (rest + part).split(b'\n')
+            for line in lines:
+                self._lines.put(line)
         os._exit(0)
 
     def tell(self, **message: Any) -> None:

@@ -1,10 +1,11 @@
 """Gives waiting jobs to the process that scores, and ends each of them with a result or a named error."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import shortened_message
@@ -16,6 +17,8 @@ from .settings import ServiceSettings
 _LOOK_EVERY_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _HOUSEKEEPING_S = 60.0
+_RETRY_S = 5.0
+T = TypeVar('T')
 
 
 @dataclass(frozen=True)
@@ -100,10 +103,10 @@ class Dispatcher:
             self.child.kill()
 
     def _work(self) -> None:
-        failures, last_housekeeping = 0, 0.0
+        failures, last_housekeeping, keep_s = 0, 0.0, self.settings.keep_s
         while not self._stopping:
-            if self.settings.keep_s is not None and time.monotonic() - last_housekeeping > _HOUSEKEEPING_S:
-                self.store.delete_old(self.settings.keep_s)
+            if keep_s is not None and time.monotonic() - last_housekeeping > _HOUSEKEEPING_S:
+                self._surely(lambda: self.store.delete_old(keep_s))
                 last_housekeeping = time.monotonic()
             try:
                 self.model = self.child.start()
@@ -118,12 +121,25 @@ class Dispatcher:
                     self._changed.wait_for(lambda: self._stopping, pause)
                 continue
             failures, self.problem = 0, ''
-            job = self.store.take()
+            job = self._surely(self.store.take)
             if job is None:
                 with self._changed:
                     self._changed.wait(_LOOK_EVERY_S)
                 continue
             self._run(job)
+
+    def _surely(self, change: Callable[[], T]) -> T | None:
+        """Change the list of jobs; while that fails, such as on a full disk, try it again. None when stopping."""
+        while True:
+            try:
+                return change()
+            except (sqlite3.Error, OSError) as error:
+                self.problem = f'The list of jobs cannot be written: {error}. Make room on its disk.'
+                self.say(f'{self.problem} Next try in {_RETRY_S:g} s.')
+                with self._changed:
+                    self._changed.wait_for(lambda: self._stopping, _RETRY_S)
+                if self._stopping:
+                    return None
 
     def _run(self, job: Job) -> None:
         def on_progress(told: dict[str, Any]) -> None:
@@ -138,12 +154,12 @@ class Dispatcher:
             outcome = self.child.ask(request, settings.job_limit_s, on_progress)
         except ChildError as error:
             if self._stopping:
-                self.store.give_back(job)
+                self._surely(lambda: self.store.give_back(job))
                 return
             outcome = {'error': _error_of(error, settings)}
         finally:
             self._running, self._progress = None, None
-        is_kept = self.store.end_with(job, outcome)
+        is_kept = self._surely(lambda: self.store.end_with(job, outcome))
         failed = outcome.get('error')
         how = f'failed ({failed["code"]})' if failed else f'done, events: {outcome["summary"]["events"]}'
         self.say(f'{job.id} {how if is_kept else "deleted while it was scored"}, {time.monotonic() - start:.1f} s')

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -108,12 +109,14 @@ def serve(
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             self.force_exit = self.should_exit
             self.should_exit = True
+            stopping.set()
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             on_ready(lambda: self.handle_exit(signal.SIGTERM, None))
 
-    app = make_app(store, dispatcher, checker, access, settings)
+    stopping = threading.Event()
+    app = make_app(store, dispatcher, checker, access, settings, stopping)
     # No access log: addresses hold the names of videos. One thread writes the log of jobs.
     config = uvicorn.Config(
         app, http=Protocol, ws='none', lifespan='on', access_log=False, log_level='warning', server_header=False,

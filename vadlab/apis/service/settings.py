@@ -40,7 +40,7 @@ class ServiceSettings:
     job_memory: int = 4 * 2**30
     upload_limit_s: float = 1800.0
     idle_limit_s: float = 30.0
-    check_limit_s: float = 60.0
+    check_limit_s: float = 30.0
     start_limit_s: float = 600.0
     keep_s: float | None = None
     free_bytes: int = 2**30

@@ -5,6 +5,7 @@ writes ``result.json``, ``frames.json`` and ``report/`` to a folder, and last ``
 """
 
 import contextlib
+import errno
 import json
 import shutil
 import sys
@@ -30,6 +31,7 @@ RESULT = 'result.json'
 FRAMES = 'frames.json'
 REPORT = 'report'
 _FEATURES = 'features'
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MOST_BOXES = 20_000  # in the JSON file; the page has all
 
 
@@ -154,16 +156,22 @@ def score_upload(
         outcome = _score(inferencer, video, name, out, boxes, tell)
     except VADLabError as error:
         outcome = _failed('unreadable', str(error), video, name)
+    except OSError as error:
+        outcome = _failed('no_room' if error.errno in _FULL else 'internal', user_message(error), video, name)
     except Exception as error:  # a fault of the program: the job ends with its name, and the service goes on
         traceback.print_exc(file=sys.stderr)
         outcome = _failed('internal', f'{type(error).__name__}: {user_message(error)}', video, name)
     finally:
         forget_features(inferencer)
-    files = [path for path in out.rglob('*') if path.is_file()]
-    for folder in (out, *(path for path in out.rglob('*') if path.is_dir())):
-        sync_folder(folder, [path for path in files if path.parent == folder])
-    write_json(out / OUTCOME, outcome)
-    sync_folder(out, [out / OUTCOME])
+    try:
+        files = [path for path in out.rglob('*') if path.is_file()]
+        for folder in (out, *(path for path in out.rglob('*') if path.is_dir())):
+            sync_folder(folder, [path for path in files if path.parent == folder])
+        write_json(out / OUTCOME, outcome)
+        sync_folder(out, [out / OUTCOME])
+    except OSError as error:
+        outcome = _failed('no_room', f'The result cannot be written: {user_message(error)}', video, name)
+        shutil.rmtree(out, ignore_errors=True)
     return outcome
 
 
