@@ -150,3 +150,4 @@ def test_the_wall_shows_cameras_events_and_missing_news(tmp_path, open_page):
         CameraState('gate', 'ended', 'the source is over', updated=now).save(tmp_path / 'out' / 'gate')
         gate.get_by_text('the source is over').wait_for()
         page.get_by_text('0 of 3 live').wait_for()
+        assert 'latency 100 ms (99 %: 400 ms)' in door.locator('.numbers').text_content()

@@ -14,7 +14,7 @@
     return found;
   }
 
-  const seconds = (value) => (value === null || value === undefined ? '–' : value < 10 ? value.toFixed(2) + ' s' : Math.round(value) + ' s');
+  const seconds = (value) => (value === null || value === undefined ? '–' : value < 1 ? Math.round(value * 1000) + ' ms' : value < 10 ? value.toFixed(2) + ' s' : Math.round(value) + ' s');
   const score = (value) => (value === null || value === undefined ? '–' : value.toFixed(3));
   const time = (value) => new Date(value * 1000).toLocaleTimeString([], {hour: '2-digit', minute: '2-digit', second: '2-digit'});
 
@@ -97,6 +97,7 @@
     const message = camera.problem || camera.message || '';
     part.message.hidden = !message;
     part.message.textContent = message;
+    part.message.className = camera.problem || camera.state === 'reconnecting' || camera.state === 'failed' ? 'error' : 'muted';
     part.score.textContent = score(camera.score);
     part.age.textContent = camera.updated ? time(camera.updated) : '';
     if (camera.picture && camera.updated) {
