@@ -77,6 +77,7 @@ class Scale:
     # Frames of plain steps, and videos of steps with a gradient cache.
     growth: tuple[tuple[int, ...], tuple[int, ...]] = ((16, 32, 64, 128, 256, 512), (2, 4, 8, 16, 32, 64, 128))
     loads: tuple[int, ...] = (0, 2, 5)  # number of busy processes during the measurement
+    live: tuple[tuple[int, ...], float] = ((1, 4, 8, 16, 32), 20.0)  # numbers of cameras, and seconds
 
 
 FULL = Scale(5, (32, 128), 'ViT-B/32', (256, 64), 7000, None, None, 3, 4, 1_109_680)
@@ -84,10 +85,12 @@ _FEW_KINDS = ['edit list hides the beginning', 'open group of pictures', 'MPEG t
 QUICK = Scale(
     2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), _FEW_KINDS, None, 2, 1_109_680, (4,), 500, 'published', 4,
     (None, '3-D CNN'), ('published', (1,)), (2, 150), (4, 8, 8, 16), ((16, 32), (2, 4)), (0, 2),
+    ((1, 8), 8.0),
 )  # fmt: skip
 TINY = Scale(
     1, (8,), 'tiny', (8,), 60, ('GOP 12',), [_FEW_KINDS[0], 'text'], None, 2, 5_000, (4,), 20, 'tiny', 6,
     ('tiny VideoMAE', 'tiny CNN'), ('tiny', (2,)), (1, 40), (4, 8, 6, 8), ((8, 16), (2, 4)), (0, 1),
+    ((1, 2), 1.0),
 )  # fmt: skip
 
 
@@ -119,6 +122,7 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'patches': lambda scale, cache: _run('patches', scale.runs, scale.beam[0]),
     'audiovisual': lambda scale, cache: _run('audiovisual', scale.runs, *scale.recognizers, scale.long_runs),
     'infer': lambda scale, cache: _run('infer', cache, scale.runs, scale.video_frames, 2 if scale.runs == 1 else 100),
+    'live': lambda scale, cache: _run('live', cache, 1 if scale.runs < 3 else 3, scale.video_frames, *scale.live),
     'oneclass': lambda scale, cache: _run(
         'oneclass', cache, scale.runs, 12 if scale.runs == 1 else 300, 200 if scale.runs == 1 else 5000
     ),

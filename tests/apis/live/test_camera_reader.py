@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.apis.live.camera_server import CameraServer, until, write_file
+from tests.apis.live.rtsp_server import RTSPServer
 from vadlab.apis.live import camera_reader
 from vadlab.apis.live.camera_reader import CameraReader, _SourceClock
 from vadlab.apis.live.camera_specs import CameraSpec
@@ -131,36 +132,23 @@ def test_a_source_that_is_no_video_is_final(tmp_path, name, content, message):
     assert reader.state == 'failed'
 
 
-def _rtsp_that_refuses():
-    """A server that answers every request with 401, as cameras do."""
-    listener = socket.create_server(('127.0.0.1', 0))
-    asked = []
-
-    def serve():
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            with sock:
-                while data := sock.recv(4096):
-                    text = data.decode('latin1')
-                    asked.append(text)
-                    sequence = text.lower().partition('cseq: ')[2].splitlines()[0]
-                    answer = f'RTSP/1.0 401 Unauthorized\r\nCSeq: {sequence}\r\n'
-                    sock.sendall((answer + 'WWW-Authenticate: Basic realm="cam"\r\n\r\n').encode())
-
-    threading.Thread(target=serve, daemon=True).start()
-    return listener, asked
+def test_an_rtsp_camera_is_read_with_its_password():
+    with RTSPServer() as server:
+        reader, _ = reader_of(f'rtsp://anna:hunter22@127.0.0.1:{server.port}/one')
+        reader.start()
+        until(lambda: reader.read > 10)
+        assert (reader.state, reader.size) == ('live', (96, 128))
+        assert abs(grey_of(reader.take()) - 60) < 8
+        reader.stop()
+        until(lambda: not reader.is_alive())
 
 
 def test_a_wrong_password_is_final_and_never_printed(capfd):
-    listener, asked = _rtsp_that_refuses()
-    reader, notes = reader_of(f'rtsp://anna:hunter22@127.0.0.1:{listener.getsockname()[1]}/one')
-    reader.start()
-    reader.join(30)
-    listener.close()
-    assert any('Authorization: Basic' in text for text in asked)  # it was sent, and refused
+    with RTSPServer(password='right') as server:
+        reader, notes = reader_of(f'rtsp://anna:hunter22@127.0.0.1:{server.port}/one')
+        reader.start()
+        reader.join(30)
+        assert any(method == 'DESCRIBE' and login for method, login in server.asked)  # it was sent, and refused
     assert reader.final_fault == 'the login was refused (401). Check the user and the password'
     shown = ''.join([*capfd.readouterr(), *notes, reader.message, repr(reader.spec), reader.spec.shown])
     assert 'hunter22' not in shown

@@ -85,10 +85,16 @@ def test_a_refused_login_is_told_without_the_password():
 
 
 def test_without_a_broker_sending_returns_at_once():
-    publisher = MQTTPublisher('mqtt://127.0.0.1:9')
+    notes = []
+    publisher = MQTTPublisher('mqtt://127.0.0.1:9', notes.append)
     for number in range(1100):
         publisher.send({'camera': 'door', 'number': number})
     assert publisher.dropped >= 100
+    publisher.start()
+    until(lambda: any('does not answer; it is tried again' in note for note in notes))
+    publisher.stop(1)
+    assert notes[0].endswith('1,000 messages wait, further ones are dropped')
+    assert notes[-1].endswith('1000 messages were not delivered')
 
 
 @pytest.mark.parametrize('url', ['http://h', 'broker', 'mqtt://', 'mqtt://h:99999'])

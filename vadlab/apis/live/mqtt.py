@@ -45,9 +45,9 @@ class MQTTPublisher:
             from paho.mqtt.enums import CallbackAPIVersion
         except ImportError as error:
             raise MissingDependencyError("--mqtt needs paho-mqtt. Install it: pip install 'vadlab[live]'") from error
-        self._note = on_note or (lambda text: None)
+        self.on_note = on_note or (lambda text: None)
         self.prefix = parts.path.strip('/') or 'vadlab'
-        self.dropped = 0
+        self.dropped = self.delivered = self._accepted = 0
         self._was_connected = False
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.max_queued_messages_set(_MOST_WAITING)
@@ -59,6 +59,9 @@ class MQTTPublisher:
             self._client.tls_set()
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
+        self._client.on_connect_fail = self._not_connected
+        self._was_told = False
+        self._client.on_publish = self._published
         self._client.connect_async(host, port or _PORTS[parts.scheme])
 
     def start(self) -> None:
@@ -78,10 +81,17 @@ class MQTTPublisher:
         import time
 
         end = time.monotonic() + timeout_s
-        while self._client.is_connected() and self._client.want_write() and time.monotonic() < end:
+        while self._client.is_connected() and self.waiting and time.monotonic() < end:
             time.sleep(0.05)
+        if self.waiting:
+            self.on_note(f'mqtt {self.shown}: {self.waiting} messages were not delivered')
         self._client.disconnect()
         self._client.loop_stop()
+
+    @property
+    def waiting(self) -> int:
+        """Number of messages that the broker has not acknowledged."""
+        return self._accepted - self.delivered
 
     def _publish(self, topic: str, content: Mapping[str, Any], retain: bool) -> None:
         from paho.mqtt.enums import MQTTErrorCode
@@ -90,15 +100,26 @@ class MQTTPublisher:
         if result.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             self.dropped += 1
             if self.dropped == 1:
-                self._note(f'mqtt {self.shown}: {_MOST_WAITING:,} messages wait, further ones are dropped')
+                self.on_note(f'mqtt {self.shown}: {_MOST_WAITING:,} messages wait, further ones are dropped')
+            return
+        self._accepted += 1
+
+    def _published(self, client: Any, userdata: Any, mid: Any, reason: Any, properties: Any) -> None:
+        self.delivered += 1
+
+    def _not_connected(self, client: Any, userdata: Any) -> None:
+        if not self._was_told:
+            self.on_note(f'mqtt {self.shown}: the broker does not answer; it is tried again')
+        self._was_told = True
 
     def _connected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
-            self._note(f'mqtt {self.shown}: the broker refused the connection: {reason}')
+            self.on_note(f'mqtt {self.shown}: the broker refused the connection: {reason}')
         elif self._was_connected:
-            self._note(f'mqtt {self.shown}: connected again')
+            self.on_note(f'mqtt {self.shown}: connected again')
         self._was_connected = self._was_connected or not reason.is_failure
+        self._was_told = reason.is_failure
 
     def _disconnected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
-            self._note(f'mqtt {self.shown}: the connection is lost ({reason}); it is tried again')
+            self.on_note(f'mqtt {self.shown}: the connection is lost ({reason}); it is tried again')

@@ -81,6 +81,9 @@ class Watch:
         self._on_line = on_line or (lambda text: None)
         self._log: logging.Handler | None = None
         self._webhook, self._mqtt = webhook, mqtt
+        for receiver in (webhook, mqtt):
+            if receiver is not None:
+                receiver.on_note = self.note  # so that it is in the log, too
         self._resources = ExitStack()
         self._states_told: dict[str, str] = {}
         self.writer: ClipWriter | None = None

@@ -80,7 +80,7 @@ class Webhook(threading.Thread):
         self._secret, self._timeout_s, self._pauses_s = secret, timeout_s, pauses_s
         self._gap_s = 60.0 / most_per_minute
         self._burst = max(most_per_minute / 6, 1.0)
-        self._on_note = on_note or (lambda text: None)
+        self.on_note = on_note or (lambda text: None)
         self._waiting: deque[dict[str, Any]] = deque()
         self._changed = threading.Condition()
         self._is_stopping = False
@@ -108,7 +108,7 @@ class Webhook(threading.Thread):
             self._changed.notify_all()
         self.join(timeout_s)
         if self.waiting:
-            self._on_note(f'webhook {self.shown}: {self.waiting} messages were not delivered')
+            self.on_note(f'webhook {self.shown}: {self.waiting} messages were not delivered')
 
     def run(self) -> None:
         """Deliver messages until :meth:`stop`."""
@@ -149,7 +149,7 @@ class Webhook(threading.Thread):
                 break
             self._pause(min(after_s, _MOST_PAUSE_S))
         self.failed += 1
-        self._on_note(f'webhook {self.shown}: an event was not delivered: {why}')
+        self.on_note(f'webhook {self.shown}: an event was not delivered: {why}')
 
     def _pause(self, pause_s: float) -> None:
         """Wait, unless the run is stopping: then what waits is tried at once."""
