@@ -66,7 +66,11 @@ Scores videos for anomalies. Post a video, follow the job, and fetch its result.
 
 - All times are in seconds, all clock times in UTC.
 - Every error has the same form: `{"error": {"code": "...", "message": "..."}}`.
-- With a token, each request needs the header `Authorization: Bearer TOKEN`.
+- If the service was started with a token, each request needs the header `Authorization: Bearer TOKEN`; without it the
+  answer is 401, `token_needed`.
+- Requests with a host name that is not served (421, `unknown_host`) and from pages of other sites (403, `foreign_page`)
+  are refused.
+- Some work cannot be done now: 429 (`full`) and 503 (`stopping`) have the header `Retry-After`.
 """
 
 
@@ -148,7 +152,7 @@ def make_app(
         openapi_url='/api/openapi.json', docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     _add_error_answers(app)
-    _describe(app)
+    _describe(app, access.token is not None)
 
     # --------------------------------------------------------------------------------------------------------- videos
 
@@ -190,8 +194,9 @@ def make_app(
                 job = await accept(body, shown_name(name), idempotency_key)
             else:
                 await body.drain()
-        except RefusedError:
-            await body.drain()
+        except RefusedError as error:
+            if error.status != 408:
+                await body.drain()
             raise
         response.headers['Location'] = f'/api/videos/{job.id}'
         return answer(job)
@@ -451,14 +456,16 @@ def _add_error_answers(app: FastAPI) -> None:
         return _error(400, 'client_gone', 'The connection ended before the whole video had come.')
 
 
-def _describe(app: FastAPI) -> None:
-    """Leave out of OpenAPI what FastAPI adds for wrong parameters: here they have the form of all errors."""
+def _describe(app: FastAPI, has_token: bool) -> None:
+    """Describe the token; leave out what FastAPI adds for wrong parameters, which here have the form of all errors."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
         found = make()
         for name in ('HTTPValidationError', 'ValidationError'):
             found['components']['schemas'].pop(name, None)
+        found['components']['securitySchemes'] = {'token': {'type': 'http', 'scheme': 'bearer'}}
+        found['security'] = [{'token': []}] if has_token else [{}, {'token': []}]
         for route in (route for methods in found['paths'].values() for route in methods.values()):
             if 'HTTPValidationError' in str(route['responses'].get('422')):
                 del route['responses']['422']

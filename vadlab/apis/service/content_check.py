@@ -131,9 +131,10 @@ def _without_path(message: str, path: str) -> str:
 def main() -> None:
     """Answer requests ``{"path": ..., "max_duration_s": ...}``."""
     channel = ParentChannel()
-    with open('/proc/self/statm', encoding='ascii') as file:
-        own = int(file.read().split()[0]) * os.sysconf('SC_PAGE_SIZE')
-    resource.setrlimit(resource.RLIMIT_AS, (own + _MEMORY, own + _MEMORY))
+    if os.path.exists('/proc/self/statm'):  # Linux
+        with open('/proc/self/statm', encoding='ascii') as file:
+            own = int(file.read().split()[0]) * os.sysconf('SC_PAGE_SIZE')
+        resource.setrlimit(resource.RLIMIT_AS, (own + _MEMORY, own + _MEMORY))
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -11,7 +11,7 @@ from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import shortened_message
 
 from .child_process import ChildError, ChildMemoryError, ChildProcess, ChildRefusedError, ChildTimeoutError
-from .job_store import Job, JobStore
+from .job_store import MOST_TRIES, Job, JobStore
 from .settings import ServiceSettings
 
 _LOOK_EVERY_S = 1.0
@@ -59,7 +59,7 @@ class Dispatcher:
         self._progress: tuple[str, Progress] | None = None
         self._running: Job | None = None
         self._changed = threading.Condition()
-        self._stopping = False
+        self._stopping = self._is_cancelled = False
         self._thread = threading.Thread(target=self._work, name='dispatcher', daemon=True)
 
     def start(self) -> None:
@@ -80,10 +80,12 @@ class Dispatcher:
     def stop(self) -> None:
         """Stop. A job that is being scored waits again, and is continued by the next service."""
         self._stopping = True
-        self.child.kill()
-        self.wake()
-        if self._thread.is_alive():
-            self._thread.join()
+        while True:
+            self.child.kill()
+            self.wake()
+            if not self._thread.is_alive():
+                break
+            self._thread.join(0.5)
         self.child.stop()
 
     def wake(self) -> None:
@@ -98,9 +100,10 @@ class Dispatcher:
 
     def cancel(self, job_id: str) -> None:
         """End the work on a job that was deleted."""
-        running = self._running
-        if running is not None and running.id == job_id:
-            self.child.kill()
+        with self._changed:
+            if self._running is not None and self._running.id == job_id:
+                self._is_cancelled = True
+                self.child.kill()
 
     def _work(self) -> None:
         failures, last_housekeeping, keep_s = 0, 0.0, self.settings.keep_s
@@ -120,6 +123,8 @@ class Dispatcher:
                 with self._changed:
                     self._changed.wait_for(lambda: self._stopping, pause)
                 continue
+            if self._stopping:
+                return
             failures, self.problem = 0, ''
             job = self._surely(self.store.take)
             if job is None:
@@ -142,23 +147,35 @@ class Dispatcher:
                     return None
 
     def _run(self, job: Job) -> None:
+        has_begun = False
+
         def on_progress(told: dict[str, Any]) -> None:
+            nonlocal has_begun
+            has_begun = True
             share = told.get('share')
             self._progress = job.id, Progress(str(told.get('stage')), None if share is None else float(share))
 
-        self._running = job
-        self._progress = job.id, Progress('scoring', None)
         start, settings = time.monotonic(), self.settings
         request = {'video': str(self.store.video_of(job)), 'name': job.name, 'out': str(self.store.try_of(job))}
+        with self._changed:
+            self._running, self._progress = job, (job.id, Progress('scoring', None))
         try:
             outcome = self.child.ask(request, settings.job_limit_s, on_progress)
         except ChildError as error:
             if self._stopping:
                 self._surely(lambda: self.store.give_back(job))
                 return
+            if not has_begun and job.tries < MOST_TRIES and not self._is_cancelled:
+                # The process ended before it opened the video.
+                self.say(f'{job.id} waits again: {error}')
+                self._surely(lambda: self.store.wait_again(job))
+                return
             outcome = {'error': _error_of(error, settings)}
         finally:
-            self._running, self._progress = None, None
+            with self._changed:
+                if self._is_cancelled:  # it may have answered just before it was ended
+                    self.child.stop()
+                self._running, self._progress, self._is_cancelled = None, None, False
         is_kept = self._surely(lambda: self.store.end_with(job, outcome))
         failed = outcome.get('error')
         how = f'failed ({failed["code"]})' if failed else f'done, events: {outcome["summary"]["events"]}'

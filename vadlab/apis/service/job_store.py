@@ -263,6 +263,10 @@ class JobStore:
         """Let a running job wait again, because the service stops; the try does not count."""
         return self._change(job, "state = 'waiting', tries = tries - 1, started = NULL")
 
+    def wait_again(self, job: Job) -> bool:
+        """Let a running job wait again; the try counts."""
+        return self._change(job, "state = 'waiting', started = NULL")
+
     def finish(self, job: Job, summary: dict[str, Any]) -> bool:
         """End a running job with a result; return False if it was deleted or has ended already."""
         return self._end(job, "state = 'done', ended = ?, summary = ?", time.time(), json.dumps(summary))
@@ -320,7 +324,7 @@ class JobStore:
                 )
                 counts['given_up'] += 1
             else:
-                self._change(job, "state = 'waiting', started = NULL")
+                self.wait_again(job)
                 counts['again'] += 1
         jobs = {job.id: job for job in self._all('')}
         for folder in (self.folder / 'jobs').iterdir():
