@@ -1,5 +1,6 @@
 """The whole watch, with a scorer that returns the brightness of the picture; servers, files and clips are real."""
 
+import io
 import json
 import os
 import resource
@@ -8,16 +9,20 @@ import threading
 import time
 import urllib.request
 from contextlib import contextmanager
+from dataclasses import replace
 
 import av
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tests.apis.live.camera_server import CameraServer, until, write_file
 from tests.apis.live.test_webhook import Receiver
 from vadlab.apis.live import state_files, watch
-from vadlab.apis.live.camera import WatchSettings
+from vadlab.apis.live.camera import Camera, WatchSettings
+from vadlab.apis.live.camera_reader import LiveFrame
 from vadlab.apis.live.camera_specs import CameraSpec
+from vadlab.apis.live.display import status_table
 from vadlab.apis.live.stream_scorer import LiveScore
 from vadlab.apis.live.watch import Watch
 from vadlab.apis.live.webhook import Webhook
@@ -91,6 +96,34 @@ def run_to_end(cameras, out=None, settings=FAST, **options):
 
 def flash(start, end, low=60, high=200):
     return lambda s: high if start <= s < end else low
+
+
+def test_events_without_a_gap_between_them_are_told_in_turn():
+    """Every other frame is bright, and gaps are not bridged: an event is over when the next one begins."""
+    told, alarms = [], []
+    camera = Camera(
+        CameraSpec('door', 'a.mp4'), FAST, Thresholds(0.6, 0.4), 1, 0.0, threading.Condition(), None, None,
+        lambda *note: None, told.append, alarms.append,
+    )  # fmt: skip
+    for number in range(9):
+        score = LiveScore(LiveFrame((), number, 0.1 * number, 0.1 * number, 0.0, (8, 8)), 0.7 if number % 2 else 0.1)
+        camera.add(score, None, True, 0.0, 0.1 * number)
+    camera.stop()
+    assert [round(event.end - event.start, 3) for event in told] == [0.1] * 4
+    assert [alarm['kind'] for alarm in alarms] == ['event began', 'event ended'] * 4
+
+
+def test_the_table_of_a_narrow_terminal_keeps_its_numbers():
+    state = CameraState(
+        'door', 'reconnecting', 'nothing listens there (connection refused); next try in 16 s', read=12345
+    )
+    narrow = replace(state, source_fps=29.97, scored_fps=5.0, lag_s=0.2, latency_median_s=0.041, latency_p99_s=0.187)
+    console = Console(width=90, record=True, file=io.StringIO())
+    console.print(status_table([narrow, CameraState('hall', 'live', score=0.5)]))
+    text = console.export_text()
+    for shown in ('door', 'reconnecting', '30.0', '5.0', '0.2 s', '41 ms', '187 ms', '0.500', 'next', 'refused'):
+        assert shown in text
+    assert '…' not in text
 
 
 def test_a_file_gives_its_event_with_a_clip(tmp_path):

@@ -185,10 +185,12 @@ class Camera:
             self.recorder.stop()
 
     def _handle(self, began: Running | None, ended: Running | None, note: str) -> None:
+        if ended is not None and ended is not began:
+            self._end(ended, note)
         if began is not None:
             self._begin(began)
-        if ended is not None:
-            self._end(ended, note)
+            if ended is began:
+                self._end(began, note)
 
     def _begin(self, run: Running) -> None:
         if time.monotonic() < self._quiet_until:

@@ -76,7 +76,7 @@ def status_table(states: Sequence[CameraState]) -> Any:
         ('camera', 'left'), ('state', 'left'), ('in/s', 'right'), ('scored/s', 'right'), ('dropped', 'right'),
         ('lag', 'right'), ('latency', 'right'), ('p99', 'right'), ('score', 'right'), ('events', 'right'),
     ):  # fmt: skip
-        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column(name, justify=side, no_wrap=name != 'state')  # type: ignore[arg-type]
     for state in states:
         what = state.state + (f': {state.message}' if state.message else '')
         score = _shown(state.score, digits=3) + (' !' if state.open_event else '')
