@@ -17,7 +17,7 @@ BIN    := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-features methods wildlife captions ped2 train test check bench clean
+.PHONY: help install demo demo-features methods wildlife captions ped2 train docs test check bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -104,6 +104,11 @@ ped2: install  ## Fit and test one-class detection on UCSD Ped2: make ped2 DATA=
 train: install  ## Train: make train CONFIG=configs/fgclip_ucf.py ARGS="--cfg-options data_root=..."
 	$(BIN)/python tools/train.py $(CONFIG) $(ARGS)
 
+docs: install  ## Build the documentation site, docs/_build/html/index.html; warnings are errors
+	@$(BIN)/python -m pip install --quiet --constraint requirements/constraints.txt --requirement requirements/docs.txt
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 # One thread per process avoids oversubscription by the two test processes.
 test: install check  ## Run the checks and the tests (ARGS is passed to pytest, e.g. ARGS=--runslow)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
@@ -120,5 +125,5 @@ bench: install  ## Measure speed and memory against references (ARGS is passed t
 	$(BIN)/python tools/benchmark.py $(ARGS)
 
 clean:  ## Remove build files and caches; keep .venv, data and work_dirs
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist *.egg-info docs/_build docs/reference .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -43,9 +43,8 @@ class PatchReport:
 class PatchExtraction:
     """Runs the frozen first blocks of a backbone on all images for which a config reads stored patches.
 
-    Precision: patches are computed in float32, as by the tower in evaluation. A float32 store gives exactly the
-        features
-    of the images, a float16 store those of patches rounded to 11 bits. Training from images with automatic mixed
+    Patches are computed in float32, as by the tower in evaluation. A float32 store gives exactly the features of the
+    images, a float16 store those of patches rounded to 11 bits. Training from images with automatic mixed
     precision is less exact than both. Stored patches require images that are the same in every epoch, so random steps
     in the pipeline are refused.
 

@@ -28,7 +28,6 @@ class VADDataSample(BaseDataElement):
         snippet_len (int): Frames per snippet, mostly 16.
         score_normalisation (str): ``per_clip`` if a method scaled ``pred_scores`` and ``pred_logits`` by their minimum
             and maximum in this video; absent otherwise.
-
         answer_counts (dict[str, int | float]): What the questions about the video cost, and how many answers could not
             be read: fields of :class:`~vadlab.models.vlm.AnswerCounts`; only from methods that ask a model.
 
@@ -40,15 +39,17 @@ class VADDataSample(BaseDataElement):
         gt_caption (str): Caption of the whole video.
         gt_caption_tokens (Tensor): Its token ids with start and end ids, unpadded, int64, shape (L,).
         gt_regions (InstanceData): Length R, with
-            captions (list[str]);
-            tokens (list[Tensor]): int64, shape (L_r,) each;
-            negative_tokens (list[list[Tensor]]): hard negatives of each region, possibly none;
-            boxes_xyxyn (Tensor): float32, shape (R, T, 4), zeros if there is no box;
-            box_valid (Tensor): whether the region has a box in the frame, bool, shape (R, T).
+
+            - captions (list[str]);
+            - tokens (list[Tensor]): int64, shape (L_r,) each;
+            - negative_tokens (list[list[Tensor]]): hard negatives of each region, possibly none;
+            - boxes_xyxyn (Tensor): float32, shape (R, T, 4), zeros if there is no box;
+            - box_valid (Tensor): whether the region has a box in the frame, bool, shape (R, T).
         gt_tracks (InstanceData): One entry per annotated box in a frame, G of them, with
-            track_ids (Tensor): the same number for all boxes of one anomaly, int64, shape (G,);
-            frame_inds (Tensor): int64, 0..N-1, shape (G,);
-            boxes_xyxy (Tensor): pixels, the last ones included, shape (G, 4).
+
+            - track_ids (Tensor): the same number for all boxes of one anomaly, int64, shape (G,);
+            - frame_inds (Tensor): int64, 0..N-1, shape (G,);
+            - boxes_xyxy (Tensor): pixels, the last ones included, shape (G, 4).
         gt_mask_bits (Tensor): Masks of anomalous pixels, eight pixels in a byte as ``numpy.packbits`` writes
             them, uint8, shape (N, H, ceil(W / 8)).
 
@@ -65,21 +66,24 @@ class VADDataSample(BaseDataElement):
         pred_video_embed (Tensor): L2-normalised, float32, shape (D,).
         pred_caption_embed (Tensor): L2-normalised, float32, shape (D,).
         pred_regions (InstanceData): Length R, with
-            embeds (Tensor): embedding of the region under its true boxes, L2-normalised, float32, shape (R, D);
-            caption_embeds (Tensor): of the region's caption, L2-normalised, float32, shape (R, D);
-            boxes_xyxyn (Tensor): best proposal for the caption in each frame, float32, shape (R, T, 4);
-            box_scores (Tensor): its cosine similarity to the caption, float32, -1..1, shape (R, T).
+
+            - embeds (Tensor): embedding of the region under its true boxes, L2-normalised, float32, shape (R, D);
+            - caption_embeds (Tensor): of the region's caption, L2-normalised, float32, shape (R, D);
+            - boxes_xyxyn (Tensor): best proposal for the caption in each frame, float32, shape (R, T, 4);
+            - box_scores (Tensor): its cosine similarity to the caption, float32, -1..1, shape (R, T).
         pred_detections (InstanceData): One entry per box predicted as anomalous in a frame, M of them, with
-            frame_inds (Tensor): int64, 0..N-1, shape (M,);
-            boxes_xyxy (Tensor): pixels, the last ones included, shape (M, 4);
-            scores (Tensor): higher is more anomalous, float32, shape (M,);
-            labels (list[str]): class of the object, or ``object``, only from methods that find objects;
-            reasons (list[str]): what raised the score, and the nearest normal example; empty for usual objects.
-            examples (list[str]): that example as :class:`~vadlab.structures.normal_example.NormalExample` writes it.
+
+            - frame_inds (Tensor): int64, 0..N-1, shape (M,);
+            - boxes_xyxy (Tensor): pixels, the last ones included, shape (M, 4);
+            - scores (Tensor): higher is more anomalous, float32, shape (M,);
+            - labels (list[str]): class of the object, or ``object``, only from methods that find objects;
+            - reasons (list[str]): what raised the score, and the nearest normal example; empty for usual objects.
+            - examples (list[str]): that example as :class:`~vadlab.structures.normal_example.NormalExample` writes it.
         pred_answers (InstanceData): One entry per window, W of them, only from methods that ask a model, with
-            starts (np.ndarray): first frame that the window scores, int64, shape (W,);
-            ends (np.ndarray): one past the last, int64, shape (W,);
-            scores (np.ndarray): before refinement, 0..1, -1 if the answer cannot be read, float32, shape (W,);
-            labels (list[str]): a class, or empty;
-            reasons (list[str]): in the model's words, or empty.
+
+            - starts (np.ndarray): first frame that the window scores, int64, shape (W,);
+            - ends (np.ndarray): one past the last, int64, shape (W,);
+            - scores (np.ndarray): before refinement, 0..1, -1 if the answer cannot be read, float32, shape (W,);
+            - labels (list[str]): a class, or empty;
+            - reasons (list[str]): in the model's words, or empty.
     """

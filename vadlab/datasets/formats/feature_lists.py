@@ -51,8 +51,8 @@ def read_feature_list(path: str | Path) -> tuple[list[ListEntry], str]:
 
     Args:
         path (str | Path): A ``.csv`` with the columns ``path`` and ``label`` (others are skipped), or a text file
-            with one name per line and, optionally, a label after spaces, a tab or a comma. Lines that begin with ``# ``
-            are comments. UTF-8.
+            with one name per line and, optionally, a label after spaces, a tab or a comma. Lines that begin with ``#``
+            and a space are comments. UTF-8.
 
     Returns:
         tuple[list[ListEntry], str]: The entries in order, and the name of the format for the log.

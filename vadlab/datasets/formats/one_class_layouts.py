@@ -1,17 +1,17 @@
 """Finding the clips of one-class data sets, in all common folder layouts.
 
-=============== ======================================================================================================
-layout          folders
-=============== ======================================================================================================
-``ucsd``        ``Train/Train001/001.tif``, ``Test/Test001/001.tif``, ``Test/Test001_gt/001.bmp``, ``Test/UCSDped2.m``
-``frames``      ``training/frames/01/000.jpg``, ``testing/frames/01/000.jpg``, ``ped2.mat``, ``frame_labels_ped2.npy``:
-                the tree of MNAD and its followers
-``avenue``      ``training_videos/01.avi``, ``testing_videos/01.avi``, ``*/testing_label_mask/1_label.mat``
+================ =====================================================================================================
+layout           folders
+================ =====================================================================================================
+``ucsd``         ``Train/Train001/001.tif``, ``Test/Test001/001.tif``, ``Test/Test001_gt/001.bmp``, ``Test/UCSDped2.m``
+``frames``       ``training/frames/01/000.jpg``, ``testing/frames/01/000.jpg``, ``ped2.mat``, ``frame_labels_ped2.npy``:
+                 the tree of MNAD and its followers
+``avenue``       ``training_videos/01.avi``, ``testing_videos/01.avi``, ``*/testing_label_mask/1_label.mat``
 ``shanghaitech`` ``training/videos/01_001.avi``, ``testing/frames/01_0014/000.jpg``, ``testing/test_frame_mask/*.npy``
-``ubnormal``    ``Scene1/normal_scene_1_scenario_1.mp4``, ``Scene1/abnormal_..._annotations``, lists in ``scripts/``
-``folder``      ``train/`` and ``test/`` with videos or folders of frames, truth in ``truth/NAME.npy``; or only videos.
-                Folders may be nested: ``train/monday/01.mp4`` is clip ``monday_01``
-=============== ======================================================================================================
+``ubnormal``     ``Scene1/normal_scene_1_scenario_1.mp4``, ``Scene1/abnormal_..._annotations``, lists in ``scripts/``
+``folder``       ``train/`` and ``test/`` with videos or folders of frames, truth in ``truth/NAME.npy``; or only videos.
+                 Folders may be nested: ``train/monday/01.mp4`` is clip ``monday_01``
+================ =====================================================================================================
 """
 
 import re

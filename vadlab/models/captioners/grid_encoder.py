@@ -127,10 +127,10 @@ def feed_forward(width: int, hidden: int, dropout: float) -> nn.Sequential:
 def relative_boxes(grid_size: int) -> Tensor:
     """Sine-cosine embeddings (64 values) of the relative position of each pair of grid cells.
 
-    For two boxes m and n: log(|x_m - x_n| / w_m), log(|y_m - y_n| / h_m), log(w_n / w_m), log(h_n / h_m), with
-    distances of at least 0.001 of a side. Each value is multiplied by 100 and embedded in 8 wavelengths from 2 pi to
-    1,000^(7/8) times that, sines before cosines. All cells have the same size, so the last two values are zero; they
-    are kept for the published number of inputs.
+    For two boxes m and n: ``log(|x_m - x_n| / w_m)``, ``log(|y_m - y_n| / h_m)``, ``log(w_n / w_m)`` and
+    ``log(h_n / h_m)``, with distances of at least 0.001 of a side. Each value is multiplied by 100 and embedded in 8
+    wavelengths from 2 pi to 1,000^(7/8) times that, sines before cosines. All cells have the same size, so the last two
+    values are zero; they are kept for the published number of inputs.
 
     Args:
         grid_size (int): Number of cells along a side.

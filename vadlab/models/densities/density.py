@@ -17,12 +17,12 @@ class Density(FittedModule):
 
     Raw scores of attributes have different scales. They are calibrated on the scores of the training vectors:
 
-    ========= ==================================================================================================
-    ``log``   log(1 + score - lowest training score), 0 below it; grows slowly far from all training vectors
+    ========== =================================================================================================
+    ``log``    log(1 + score - lowest training score), 0 below it; grows slowly far from all training vectors
     ``minmax`` (score - lowest) / (99.9th percentile - lowest), as AI-VAD does for velocities and poses
-    ``range`` (score - lowest) / (highest - lowest), as AI-VAD's last code does for embeddings
-    ``none``  the score itself, for scores that are comparable already
-    ========= ==================================================================================================
+    ``range``  (score - lowest) / (highest - lowest), as AI-VAD's last code does for embeddings
+    ``none``   the score itself, for scores that are comparable already
+    ========== =================================================================================================
 
     Args:
         calibration (str): ``log``, ``minmax``, ``range`` or ``none``.

@@ -34,9 +34,10 @@ class ExemplarDetector(FittedDetector):
         flow of T frames in overlapping regions -> distance to the nearest exemplar of the same region
         training: a region's motion becomes an exemplar if its distance to all exemplars of the region > `threshold`
 
-    Deviations: flow is averaged over cells of some pixels; the distance is the mean over cells of |u - v| / (|u| + |v|
-    + noise) with a noise floor of one pixel, our interpretation of the paper's normalised L1; a frame's score is that
-    of its highest-scoring region. The authors' code is not public, so we could not compare with it.
+    Deviations: flow is averaged over cells of some pixels; the distance is the mean over cells of
+    ``|u - v| / (|u| + |v| + noise)`` with a noise floor of one pixel, our interpretation of the paper's normalised L1;
+    a frame's score is that of its highest-scoring region. The authors' code is not public, so we could not compare
+    with it.
 
     There is no training by gradients. Training is one pass over the clips, which selects exemplars (:meth:`gather`);
     :class:`~vadlab.engine.hooks.fit_densities_hook.FitDensitiesHook` ends it (:meth:`fit`).

@@ -49,7 +49,7 @@ class GlobalLocalBlock(nn.Module):
 
 
 def sum_nearby(values: Tensor) -> Tensor:
-    """For each snippet i, the sum over all j of exp(-|i - j| / e) times the value of j.
+    """For each snippet i, the sum over all j of ``exp(-|i - j| / e)`` times the value of j.
 
     Computed in parts of 1024 snippets. In longer videos, snippets more than 64 away from a part are skipped, since
     their weights are below 1e-10. So memory grows linearly with the length.
