@@ -6,32 +6,27 @@ import math
 import re
 import secrets
 import sqlite3
-import sys
 import threading
 import time
-import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Header, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 import vadlab
-from vadlab.utils.printable import printable
 
 from . import schemas
-from .access import COOKIE, HEADERS, REPORT_POLICY, Access
+from .access import COOKIE, REPORT_POLICY, Access
+from .answers import Guard, add_error_answers, describe, described_errors
 from .camera_wall import CameraWall
 from .content_checker import ContentChecker
 from .dispatcher import Dispatcher
 from .job_store import Job, JobStore
 from .settings import KINDS, ServiceSettings
-from .uploads import Body, ClientGoneError, RefusedError, check_length, receive_body, shown_name
+from .uploads import Body, RefusedError, check_length, receive_body, shown_name
 from .worker import FRAMES, REPORT, RESULT
 
 _PAGES = Path(__file__).parent / 'pages'
@@ -72,30 +67,6 @@ Scores videos for anomalies. Post a video, follow the job, and fetch its result.
   are refused.
 - Some work cannot be done now: 429 (`full`) and 503 (`stopping`) have the header `Retry-After`.
 """
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Errors of a route, for OpenAPI."""
-    what = {
-        400: ('bad_request', 'A parameter cannot be used.'),
-        404: ('unknown', 'There is no such job. It may have been deleted.'),
-        408: ('too_slow', 'No data came for 30 s. The upload was ended.'),
-        409: ('not_done', 'The job has no result yet.'),
-        413: ('too_large', 'The video is larger than 2 GiB, the limit of this service.'),
-        415: ('not_a_video', 'The file is a GIF picture, not a video.'),
-        422: ('too_long', 'The video lasts 8:00:00. At most 4:00:00 are taken. Cut it into parts.'),
-        429: ('full', '100 videos wait already. Try again in 20 s.'),
-        507: ('no_room', 'The disk of the service is full.'),
-    }
-    return {
-        status: {
-            'model': schemas.ErrorAnswer,
-            'content': {
-                'application/json': {'example': {'error': dict(zip(('code', 'message'), what[status], strict=True))}}
-            },
-        }
-        for status in statuses
-    }
 
 
 class Places:
@@ -151,14 +122,14 @@ def make_app(
         title='VADLab service', version=vadlab.__version__, description=DESCRIPTION,
         openapi_url='/api/openapi.json', docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
-    _add_error_answers(app)
-    _describe(app, access.token is not None)
+    add_error_answers(app)
+    describe(app, access.token is not None)
 
     # --------------------------------------------------------------------------------------------------------- videos
 
     @app.post(
         '/api/videos', status_code=202, response_model=schemas.JobAnswer, tags=['videos'], summary='Post a video',
-        responses=_errors(400, 408, 413, 415, 422, 429, 507),
+        responses=described_errors(400, 408, 413, 415, 422, 429, 507),
         openapi_extra={
             'requestBody': {
                 'required': True,
@@ -221,7 +192,7 @@ def make_app(
 
     @app.get(
         '/api/videos', response_model=schemas.JobList, tags=['videos'], summary='List the newest videos',
-        responses=_errors(400),
+        responses=described_errors(400),
     )  # fmt: skip
     def list_videos(
         limit: Annotated[int, Query(ge=1, le=_MOST_LISTED, description='most jobs in the list')] = 100,
@@ -230,7 +201,7 @@ def make_app(
 
     @app.get(
         '/api/videos/{job_id}', response_model=schemas.JobAnswer, tags=['videos'], summary='Follow a video',
-        responses=_errors(404),
+        responses=described_errors(404),
     )  # fmt: skip
     async def get_video(
         job_id: str,
@@ -247,21 +218,21 @@ def make_app(
 
     @app.get(
         '/api/videos/{job_id}/result', response_model=schemas.ResultAnswer, tags=['videos'],
-        summary='Events of a video', responses=_errors(404, 409),
+        summary='Events of a video', responses=described_errors(404, 409),
     )  # fmt: skip
     def get_result(job_id: str) -> Any:
         return FileResponse(_existing(store.try_of(done(job_id)) / RESULT), media_type='application/json')
 
     @app.get(
         '/api/videos/{job_id}/frames', response_model=schemas.FramesAnswer, tags=['videos'],
-        summary='Score of every frame of a video', responses=_errors(404, 409),
+        summary='Score of every frame of a video', responses=described_errors(404, 409),
     )  # fmt: skip
     def get_frames(job_id: str) -> Any:
         return FileResponse(_existing(store.try_of(done(job_id)) / FRAMES), media_type='application/json')
 
     @app.delete(
         '/api/videos/{job_id}', status_code=204, tags=['videos'],
-        summary='Delete a video, its result and its report; end the work on it', responses=_errors(404),
+        summary='Delete a video, its result and its report; end the work on it', responses=described_errors(404),
     )  # fmt: skip
     def delete_video(job_id: str) -> Response:
         known(job_id)
@@ -409,7 +380,7 @@ def make_app(
             },
         }
 
-    app.add_middleware(_Guard, access=access)
+    app.add_middleware(Guard, access=access)
     return app
 
 
@@ -427,90 +398,3 @@ def _login_page(problem: str = '', back: str = '/') -> Response:
     text = (_PAGES / 'login.html').read_text('utf-8').replace('<!--problem-->', problem)
     text = text.replace('<!--next-->', back if _PATH.fullmatch(back) else '/')
     return HTMLResponse(text, 401 if problem else 200)
-
-
-def _error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({'error': {'code': code, 'message': printable(message)}}, status, headers)
-
-
-def _add_error_answers(app: FastAPI) -> None:
-    """Answer every error in the same form."""
-
-    @app.exception_handler(RefusedError)
-    async def refused(request: Request, error: RefusedError) -> Response:
-        return _error(error.status, error.code, error.message, error.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
-        found = error.errors()[0]
-        return _error(400, 'bad_request', f'{found["loc"][-1]}: {found["msg"]}')
-
-    @app.exception_handler(HTTPException)
-    async def of_http(request: Request, error: HTTPException) -> Response:
-        codes = {404: ('unknown', 'There is no such page.'), 405: ('bad_request', 'This method is not served here.')}
-        code, message = codes.get(error.status_code, ('bad_request', str(error.detail)))
-        return _error(error.status_code, code, message, dict(error.headers or {}))
-
-    @app.exception_handler(ClientGoneError)
-    async def gone(request: Request, error: ClientGoneError) -> Response:
-        return _error(400, 'client_gone', 'The connection ended before the whole video had come.')
-
-
-def _describe(app: FastAPI, has_token: bool) -> None:
-    """Describe the token; leave out what FastAPI adds for wrong parameters, which here have the form of all errors."""
-    make = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        found = make()
-        for name in ('HTTPValidationError', 'ValidationError'):
-            found['components']['schemas'].pop(name, None)
-        found['components']['securitySchemes'] = {'token': {'type': 'http', 'scheme': 'bearer'}}
-        found['security'] = [{'token': []}] if has_token else [{}, {'token': []}]
-        for route in (route for methods in found['paths'].values() for route in methods.values()):
-            if 'HTTPValidationError' in str(route['responses'].get('422')):
-                del route['responses']['422']
-        return found
-
-    setattr(app, 'openapi', openapi)  # noqa: B010 - FastAPI's way to change it
-
-
-class _Guard:
-    """Checks access before anything else, adds headers, and answers faults of the program without their details."""
-
-    def __init__(self, app: Callable[..., Awaitable[None]], access: Access) -> None:
-        self.app, self.access = app, access
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope['type'] != 'http':
-            if scope['type'] == 'lifespan':
-                await self.app(scope, receive, send)
-            return
-        is_sent = False
-
-        async def send_with_headers(message: Any) -> None:
-            nonlocal is_sent
-            if message['type'] == 'http.response.start':
-                is_sent = True
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        try:
-            self.access.check(scope['method'], scope['path'], Headers(scope=scope))
-        except RefusedError as error:
-            await Body(receive).drain(2**24)
-            await _error(error.status, error.code, error.message, error.headers)(scope, receive, send_with_headers)
-            return
-        try:
-            await self.app(scope, receive, send_with_headers)
-        except asyncio.CancelledError:  # an upload that is not complete when the service stops
-            if not is_sent:
-                text = 'The service stops. Send the video again later.'
-                await _error(503, 'stopping', text, {'Retry-After': '10'})(scope, receive, send_with_headers)
-        except Exception:
-            traceback.print_exc(file=sys.stderr)
-            if is_sent:
-                raise
-            text = 'The service has a fault. Its log has the details.'
-            await _error(500, 'internal', text)(scope, receive, send_with_headers)
