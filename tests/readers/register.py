@@ -558,7 +558,7 @@ OTHERS = {
     'vadlab/apis/preparation/av_clip_preparation.py': 'locks, and appends to its own manifest',
     'vadlab/apis/preparation/prepare_av_clip.py': 'writes',
     'vadlab/datasets/damaged_video_counter.py': "reads this process's own temporary file",
-    'vadlab/apis/service/app.py': "serves its own pages; reads forms, tests/apis/service/test_access.py",
+    'vadlab/apis/service/app.py': 'serves its own pages; reads forms, tests/apis/service/test_access.py',
     'vadlab/apis/service/camera_wall.py': "reads with camera_state's reader",
     'vadlab/apis/service/child_process.py': "reads the system's count of memory",
     'vadlab/apis/service/client.py': 'sends files as they are',

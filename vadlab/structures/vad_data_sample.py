@@ -27,7 +27,7 @@ class VADDataSample(BaseDataElement):
         num_snippets (int): Snippets in ``inputs`` that are real, after resampling; the others are padding.
         snippet_len (int): Frames per snippet, mostly 16.
         score_normalisation (str): ``per_clip`` if a method scaled ``pred_scores`` and ``pred_logits`` by their minimum
-            and maximum in this video; absent otherwise.
+            and maximum in this video, ``video_reference`` if it subtracted what is usual there; absent otherwise.
         answer_counts (dict[str, int | float]): What the questions about the video cost, and how many answers could not
             be read: fields of :class:`~vadlab.models.vlm.AnswerCounts`; only from methods that ask a model.
 

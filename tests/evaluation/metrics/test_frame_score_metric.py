@@ -78,13 +78,20 @@ def test_every_number_has_a_protocol_that_names_the_choices():
     assert '0.25' in metric.protocol['frame/far']
 
 
-def test_scores_that_were_scaled_per_test_clip_are_told_in_every_protocol(samples):
+@pytest.mark.parametrize(
+    ('normalisation', 'told'),
+    [
+        ('per_clip', 'WARNING: scores scaled to 0..1'),
+        ('video_reference', 'relative to what is usual in each test video'),
+    ],
+)
+def test_scores_that_were_normalised_within_test_videos_are_told_in_every_protocol(samples, normalisation, told):
     metric = FrameScoreMetric()
     evaluate(metric, samples)
-    assert 'per_clip' not in metric.protocol['frame/auc']
-    samples[1].set_metainfo(dict(score_normalisation='per_clip'))
+    assert normalisation not in metric.protocol['frame/auc']
+    samples[1].set_metainfo(dict(score_normalisation=normalisation))
     evaluate(metric, samples)
-    assert all('WARNING: scores scaled to 0..1' in text for text in metric.protocol.values())
+    assert all(told in text and normalisation in text for text in metric.protocol.values())
 
 
 def test_macro_modes_that_add_frames_use_probabilities(samples):

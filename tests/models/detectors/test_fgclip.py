@@ -495,7 +495,9 @@ def test_cells_score_every_frame():
     """Oracle: the dense features of the tower, cell by cell."""
     model = build(score_head={**SCORES, 'cells': 1, 'cell_level': 0.25, 'video_reference': 0.5}).eval()
     data = batch()
-    found = model.val_step(data)[1].pred_logits
+    sample = model.val_step(data)[1]
+    assert sample.score_normalisation == 'video_reference'
+    found = sample.pred_logits
     with torch.no_grad():
         frames = model.data_preprocessor(data)['inputs'][1]
         _, dense = model.vision(frames, torch.ones(len(frames), dtype=torch.bool))

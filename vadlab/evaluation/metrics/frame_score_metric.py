@@ -19,6 +19,14 @@ from .protocol_metric import (
     two_dimensional,
 )
 
+#: What the protocol says of scores that a method normalised within each test clip, by ``score_normalisation``.
+_OF_WHOLE_CLIP = {
+    'per_clip': ', WARNING: scores scaled to 0..1 by minimum and maximum of each test clip (per_clip), which uses the '
+    'whole clip; not comparable with numbers without it',
+    'video_reference': ', scores relative to what is usual in each test video (video_reference), which uses the whole '
+    'video; not comparable with numbers without it',
+}
+
 
 class FrameScoreMetric(ProtocolMetric):
     """AUC, AP, Ano-AUC, macro AUC, EER and FAR of frame scores, and mAUC if there are class probabilities.
@@ -77,7 +85,7 @@ class FrameScoreMetric(ProtocolMetric):
         self.rank_by = 'scores' if self.smoothing else choose('rank_by', rank_by, RANK_BY)
         # Inputs of the last evaluation, for `protocol` and for pictures.
         self.has_classes = False
-        self.per_clip = False
+        self.normalisations: set[str] = set()
         self.class_areas = np.zeros(0)
 
     def calibrate(self, threshold: float, source: str) -> None:
@@ -98,11 +106,7 @@ class FrameScoreMetric(ProtocolMetric):
             common += f', intervals {mode}'
         if self.length_policy != 'error':
             common += f', other lengths: {self.length_policy}'
-        if self.per_clip:
-            common += (
-                ', WARNING: scores scaled to 0..1 by minimum and maximum of each test clip (per_clip), which uses the '
-                'whole clip; not comparable with numbers without it'
-            )
+        common += ''.join(_OF_WHOLE_CLIP[name] for name in sorted(self.normalisations & set(_OF_WHOLE_CLIP)))
         smoothed = f', smoothed over snippets by {self.smoothing}' if self.smoothing else ''
         ties = f'{smoothed}, ties count half{common}'
         rule = f'by {"logit" if self.rank_by == "logits" else "score"}{ties}'
@@ -156,7 +160,7 @@ class FrameScoreMetric(ProtocolMetric):
         scores, counted = ground_truth.match_lengths(video_id, scores, num_frames, self.length_policy)
         labels = intervals_to_mask(field_of(sample, 'gt_intervals', name), num_frames)[:counted]
         result = {'sample_id': video_id, 'logits': logits, 'scores': scores, 'labels': labels, 'off_by': off_by}
-        result['per_clip'] = sample.get('score_normalisation') == 'per_clip'
+        result['normalisation'] = str(sample.get('score_normalisation', ''))
         if sample.get('pred_class_scores') is not None:
             result |= self._classes(sample, video_id, num_frames)
         return result
@@ -189,7 +193,7 @@ class FrameScoreMetric(ProtocolMetric):
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Compute the numbers over all videos."""
         results = self.checked(results)
-        self.per_clip = any(result['per_clip'] for result in results)
+        self.normalisations = {result['normalisation'] for result in results}
         logits, scores, labels = ([result[key] for result in results] for key in ('logits', 'scores', 'labels'))
         self.log_other_lengths([result['off_by'] for result in results], self.length_policy)
         with self.warnings_to_log():

@@ -482,6 +482,8 @@ class FGCLIP(BaseModel):
                 total = sample.get('total_frames', len(logits_t))
                 sample.pred_logits = to_every_frame(logits_t, frame_inds, total)
                 sample.pred_scores = sample.pred_logits.sigmoid()
+                if self.score_head.video_reference:
+                    sample.set_metainfo({'score_normalisation': 'video_reference'})
         for sample, video_e in zip(data_samples, seen['video_embeds'].cpu(), strict=True):
             sample.pred_video_embed = video_e
         captioned = [sample for sample in data_samples if 'gt_caption_tokens' in sample]
