@@ -82,6 +82,19 @@ def batch():
     return dict(inputs=videos, data_samples=samples)
 
 
+def test_masked_pooling_of_regions_equals_the_mean_with_zeros():
+    """Frames without a box as zeros only scale the mean, and embeddings have unit length."""
+    model, data = build().eval(), batch()
+    inputs = model.data_preprocessor(data, False)
+    masked = model._encode_videos(inputs['inputs'], inputs['data_samples'])
+    model.region_pooling.forward = lambda feats, mask: ((feats * mask[..., None]).mean(1), mask.any(1))
+    zeros = model._encode_videos(inputs['inputs'], inputs['data_samples'])
+    valid = masked['region_valid']
+    assert valid.tolist() == [True, True, False, True]
+    torch.testing.assert_close(masked['region_embeds'][valid], zeros['region_embeds'][valid], atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(masked['norms'][1][valid], zeros['norms'][1][valid])
+
+
 def losses_of(model, data):
     return model(**model.data_preprocessor(data, True), mode='loss')
 
