@@ -23,7 +23,7 @@ def online(scores, times, thresholds, end_s):
     return ended, [time for time, _ in began]
 
 
-@settings(max_examples=400)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(0, 10), st.integers(1, 4)), max_size=60),
     st.integers(1, 10),
