@@ -2,6 +2,7 @@
 
 import os
 import threading
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def enlarged(source: Path, target: Path, frames: int, height: int = 720, width: 
             if number == frames:
                 break
             larger = frame.reformat(width, height, 'yuv420p')
-            larger.pts = None
+            larger.pts, larger.time_base = number, Fraction(1, 30)
             out.mux(stream.encode(larger))
         out.mux(stream.encode(None))
     return target
