@@ -155,6 +155,25 @@ def test_a_file_gives_its_event_with_a_clip(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_second_run_continues_the_folder(tmp_path):
+    path = write_file(tmp_path / 'a.mp4', 2.0, grey=flash(0.5, 1.2))
+    out = tmp_path / 'out'
+    run_to_end(specs(door=path), out)
+    first = load_curve(out / 'door')
+    part = out / 'door' / 'clips' / '.killed.mp4.1.part'
+    part.touch()
+    time.sleep(0.01)
+    run_to_end(specs(door=path), out)
+    assert load_curve(out / 'door')[0][0] == first[0][0]
+    assert len(load_events(out / 'door')[0]) == 2
+    assert not part.exists()
+    (out / 'door' / 'curve.json').write_text('damaged')
+    run_to_end(specs(door=path), out)
+    assert len(load_events(out / 'door')[0]) == 3
+    assert load_curve(out / 'door')
+
+
+@pytest.mark.slow
 def test_an_event_at_the_end_of_a_source_is_cut_and_told(tmp_path):
     path = write_file(tmp_path / 'a.mp4', 2.0, grey=flash(1.0, 9.0))
     run_to_end(specs(door=path), tmp_path / 'out')

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from vadlab.structures.camera_state import (
     CameraEvent,
     CameraState,
     OpenEvent,
+    load_curve,
     utc_text,
 )
 from vadlab.structures.video_result import Thresholds
+from vadlab.utils.errors import DataError, MissingFileError
 
 from .camera_reader import PAUSES_S, CameraReader, LiveFrame, rate_of
 from .camera_specs import CameraSpec
@@ -125,6 +128,9 @@ class Camera:
         self._quiet_until = 0.0
         self._times: deque[float] = deque(maxlen=256)
         self._curve: deque[tuple[float, float]] = deque(maxlen=MOST_CURVE_POINTS)
+        if folder is not None:
+            with suppress(MissingFileError, DataError):  # a damaged curve is written again
+                self._curve.extend(load_curve(folder))  # of an earlier run
         self._lock = threading.Lock()
         self._last_time: float | None = None
 
