@@ -56,12 +56,13 @@ def test_only_the_newest_frame_is_kept(tmp_path):
 
 def test_a_rate_takes_evenly_spaced_frames(tmp_path):
     path = write_file(tmp_path / 'a.mp4', 2.0)
-    reader, _ = reader_of(path, rate=5.0)
+    reader, notes = reader_of(path, rate=5.0)
     reader.start()
     reader.join(30)
-    # 2 seconds at 5 per second; one more or less where the first frame falls, fewer if the machine stalls
-    assert 1 <= 60 - reader.skipped <= 12
+    assert reader.read == 60
     assert reader.dropped == 60 - reader.skipped - 1
+    # 2 seconds at 5 per second; one more or less where the first frame falls. A machine that stalls drops others.
+    assert 1 <= 60 - reader.skipped <= 12 or notes
 
 
 def test_a_method_with_context_gets_consecutive_frames(tmp_path):
