@@ -5,6 +5,7 @@ CONFIG ?= configs/fgclip_ucf.py
 ARGS   ?=
 DEMO_DATA = data/demo
 DEMO_DIR  = work_dirs/fgclip_demo
+WEAK_DATA = data/demo_weak
 CLIPS     = data/wildlife_demo
 CLIPS_DIR = work_dirs/mbt_wildlife_demo
 CAPTIONS  = data/captions_demo
@@ -47,9 +48,10 @@ demo: install  ## Render synthetic videos, train FG-CLIP on them, test it: about
 	@echo "pictures     $(DEMO_DIR)/pictures"
 	@echo "report       $(DEMO_DIR)/report/index.html: the held-out videos with player, curve, events"
 
-demo-features: install  ## Extract features of the synthetic videos and of blanked frames, for the weakly supervised demos
-	$(BIN)/python tools/make_demo_data.py --out $(DEMO_DATA) --seed 1 --classes Normal Arson Explosion
-	$(BIN)/python tools/make_demo_features.py --data $(DEMO_DATA) --out $(DEMO_DATA)_features
+# All six kinds of events, in videos of at least nine snippets of 16 frames.
+demo-features: install  ## Render synthetic videos, extract features of them and of blanked frames, for the weakly supervised demos
+	$(BIN)/python tools/make_demo_data.py --out $(WEAK_DATA) --seed 1 --train 240 --test 84 --frames 144 208
+	$(BIN)/python tools/make_demo_features.py --data $(WEAK_DATA) --out $(DEMO_DATA)_features
 
 # One protocol for all methods, not the published ones. ARGS is passed to compare_methods.py, e.g. ARGS="--seeds 0".
 methods: demo-features  ## Train all weakly supervised methods on these features with three seeds and blanked controls: one table
