@@ -9,7 +9,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
-from vadlab.utils.runtime import add_common_arguments, config_from_arguments
+from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
 
 NO_CHECKPOINT = 'none'
 
@@ -47,6 +47,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--workers', type=int, default=2, help='threads that read videos (default: 2)')
     parser.add_argument('--batch-size', type=int, default=32, help='frames per forward pass (default: 32)')
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
+    add_backend_argument(parser)
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
-        require_checkpoint(args.checkpoint)
+        require_checkpoint(args.checkpoint, args.backend)
     require_paths([path for path in args.inputs if not has_magic(path)], 'video or folder')
     if args.false_alarms_per_hour < 0 or not 0 <= args.low_quantile <= 1 or min(args.min_s, args.gap_s) < 0:
         raise ConfigError(
@@ -78,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         batch_size=args.batch_size,
         fps=args.fps,
         feature_config=args.feature_config,
+        backend=args.backend,
     )
     prompts = all_prompts(args.prompt, args.prompt_file), all_prompts(args.negative, args.negative_file)
     inferencer.use_prompts(*prompts)

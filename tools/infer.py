@@ -20,7 +20,7 @@ from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
-from vadlab.utils.runtime import add_common_arguments, config_from_arguments
+from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
 from vadlab.visualization.report.file_names import picture_name
 from vadlab.visualization.report.picture_page import Article, PicturePage
 
@@ -66,6 +66,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, help='images or frames per forward pass (default: 16, videos 32)')
     parser.add_argument('--workers', type=int, default=2, help='threads that read videos (default: 2)')
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
+    add_backend_argument(parser)
     _add_video_arguments(parser.add_argument_group('detectors'))
     captions = parser.add_argument_group('captioners')
     frames = captions.add_mutually_exclusive_group()
@@ -127,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
-        require_checkpoint(args.checkpoint)
+        require_checkpoint(args.checkpoint, args.backend)
     require_paths([path for path in args.inputs if not has_magic(path)], 'image, video or folder')
     require_paths([path for path in (args.prompt_file, args.negative_file) if path], 'file')
     if args.captioner:
@@ -151,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _refuse(args, _OF_VIDEOS | _OF_CLIPS, 'a captioner')
         return caption_files(args, config)
     if 'LoadClip' in kinds:
-        _refuse(args, _OF_VIDEOS | _OF_CAPTIONS, 'a recogniser')
+        _refuse(args, _OF_VIDEOS | _OF_CAPTIONS | {'backend': 'torch'}, 'a recogniser')
         return recognise_clips(args, config)
     _refuse(args, _OF_CAPTIONS | _OF_CLIPS, 'a detector')
     return score_videos(args, config, thresholds)
@@ -195,6 +196,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
     """Score videos and print their events; return the exit status."""
     from vadlab.apis.inferencers.box_captions import BoxCaptioner
     from vadlab.apis.inferencers.outputs import ResultOutputs, check_outputs
+    from vadlab.apis.inferencers.result_lines import event_lines
     from vadlab.apis.inferencers.vad_inferencer import VADInferencer, sampling_of
     from vadlab.apis.inferencers.video_inputs import all_prompts, find_sources
 
@@ -210,6 +212,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
         batch_size=32 if args.batch_size is None else args.batch_size,
         fps=args.fps,
         feature_config=args.feature_config,
+        backend=args.backend,
     )
     inferencer.use_prompts(prompts, negatives)
     if args.dry_run:
@@ -236,7 +239,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
             if result.error is None:
                 if args.heat_map:
                     write_heat_maps(inferencer, result, args.heat_map)
-                say('\n'.join(event_table(result)), flush=True)
+                say('\n'.join(event_lines(result)), flush=True)
             else:
                 failed += 1
                 say(f'not scored: {result.error}', file=sys.stderr)
@@ -315,43 +318,11 @@ def calibrate_command(args: argparse.Namespace) -> str:
         for value in given if isinstance(given, list) else [given]:
             if value is not None:
                 command += [f'--{name.replace("_", "-")}', value]
+    if args.backend != 'torch':
+        command += ['--backend', args.backend]
     if args.cfg_options:
         command += ['--cfg-options', *args.cfg_options]
     return shlex.join(command)
-
-
-def event_table(result: VideoResult) -> list[str]:
-    """Lines with the events of a video."""
-    count = len(result.events)
-    lines = [
-        f'{result.name}  {clock(result.duration_s)}, highest score {result.scores.max():.3f}, '
-        f'{count or "no"} event{"" if count == 1 else "s"}'
-    ]
-    for event in result.events:
-        label = f'  {event.label}' if event.label else ''
-        span = f'{clock(event.start_s)} to {clock(event.end_s)}'
-        lines.append(f'  {span}  peak {clock(event.peak_s)}  {event.score:.3f}{label}')
-        if event.reason:
-            lines.append(f'      {event.reason}')
-    if result.events and result.boxes is not None:
-        found = len(result.boxes.scores)
-        lines.append(
-            f'  boxes: {found or "none found"}' + (f' on {len(set(result.boxes.frame_inds))} frames' if found else '')
-        )
-    return lines
-
-
-def clock(seconds: float) -> str:
-    """Time as ``m:ss.s`` or ``h:mm:ss.s``.
-
-    >>> clock(3.25), clock(59.96), clock(3725.0)
-    ('0:03.2', '1:00.0', '1:02:05.0')
-    """
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    head = f'{hours}:{minutes:02d}' if hours else f'{minutes}'
-    return f'{head}:{rest // 10:02d}.{rest % 10}'
 
 
 # ---------------------------------------------------------------------------------------------------------------- clips
@@ -360,6 +331,7 @@ def clock(seconds: float) -> str:
 def recognise_clips(args: argparse.Namespace, config: Config) -> int:
     """Recognise clips and print their classes; return the exit status."""
     from vadlab.apis.inferencers.clip_inferencer import ClipInferencer
+    from vadlab.apis.inferencers.result_lines import clock
 
     batch_size = 8 if args.batch_size is None else args.batch_size
     inferencer = ClipInferencer(config, args.checkpoint, args.device, args.clip_s, args.workers, batch_size)
@@ -398,7 +370,8 @@ def caption_files(args: argparse.Namespace, config: Config) -> int:
 
     find_inputs(args.inputs)  # find missing files before the model is built
     checkpoint = None if args.checkpoint == NO_CHECKPOINT else args.checkpoint
-    inferencer = CaptionInferencer(config, checkpoint, args.device, 16 if args.batch_size is None else args.batch_size)
+    batch_size = 16 if args.batch_size is None else args.batch_size
+    inferencer = CaptionInferencer(config, checkpoint, args.device, batch_size, args.backend)
 
     unread: list[CaptionInput] = []
     records: list[dict[str, Any]] = []

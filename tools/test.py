@@ -18,6 +18,7 @@ from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config
 from vadlab.utils.runtime import (
+    add_backend_argument,
     add_common_arguments,
     config_from_arguments,
     default_work_dir,
@@ -52,6 +53,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help='for methods that ask a model: count the calls, images and tokens, and ask nothing',
     )
+    add_backend_argument(parser)
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_writable(args.out, '--out', '.json')
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
-        require_checkpoint(args.checkpoint)
+        require_checkpoint(args.checkpoint, args.backend)
     config = config_from_arguments(args)
     if args.report:
         from vadlab.visualization.report.video_report import check_report_folder
@@ -82,8 +84,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if missing:
         raise ConfigError(f'{args.config} cannot be tested: it sets no {", ".join(missing)}.')
     untrained = args.checkpoint == NO_CHECKPOINT
-    weights = None
-    if not untrained:
+    weights = exported = None
+    if args.backend == 'onnxruntime':
+        from vadlab.apis.deployment.exported_folder import ExportedFolder
+
+        if args.dry_run:
+            raise ConfigError('--dry-run counts the calls of methods that ask a model; none of them is exported.')
+        exported = ExportedFolder(args.checkpoint)
+    elif not untrained:
         weights = read_checkpoint(args.checkpoint)['state_dict']  # find a wrong file before minutes of building
     elif config.model.get('pretrained') is None and getattr(MODELS.get(config.model.type), 'has_own_weights', True):
         raise ConfigError(
@@ -98,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.dry_run:
         return tell_costs(args, config, weights)
     config.work_dir = args.work_dir or config.get('work_dir') or default_work_dir(args.config)
-    config.load_from = None if untrained else args.checkpoint
+    config.load_from = None if untrained or exported else args.checkpoint
     config.resume = False
     hooks = list(config.get('custom_hooks') or [])
     if args.out:
@@ -112,9 +120,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         config[key] = None
 
     runner = VADRunner.from_cfg(config)
-    if untrained:
+    if exported is not None:
+        from vadlab.apis.deployment.onnx_backend import use_exported
+
+        use_exported(runner.bare_model, exported)
+    elif untrained:
         runner.init_weights()
-    calibration = use_calibration(runner, args.config, '' if untrained else args.checkpoint, weights)
+    weights_id = None if exported is None else exported.manifest.weights
+    calibration = use_calibration(runner, args.config, '' if untrained else args.checkpoint, weights, weights_id)
     if args.report:
         from vadlab.engine.hooks.report_hook import ReportHook
 
@@ -175,7 +188,7 @@ def run_info(args: argparse.Namespace, config: Any, calibration: Any) -> Any:
     return replace(run, thresholds=calibration.thresholds, calibration=calibration.calibration)
 
 
-def use_calibration(runner: Any, config: str, checkpoint: str, weights: Any) -> Any:
+def use_calibration(runner: Any, config: str, checkpoint: str, weights: Any, weights_id: str | None = None) -> Any:
     """Let metrics of frame scores also use the threshold that ``tools/calibrate.py`` wrote beside the checkpoint.
 
     Returns:
@@ -189,7 +202,9 @@ def use_calibration(runner: Any, config: str, checkpoint: str, weights: Any) -> 
         return None
     found = find_calibration(checkpoint, config)
     assert found is not None
-    if why := found.why_other(weights_sha256(runner.model.state_dict() if weights is None else weights)):
+    if weights_id is None:
+        weights_id = weights_sha256(runner.model.state_dict() if weights is None else weights)
+    if why := found.why_other(weights_id):
         runner.logger.warning(f'{found.path} is not used: {why}')
         return None
     for metric in runner.test_loop.evaluator.metrics:

@@ -552,6 +552,11 @@ OTHERS = {
     'vadlab/__main__.py': 'reads files of VADLab only',
     'vadlab/apis/features/extraction.py': 'hashes weights',
     'vadlab/apis/inferencers/vad_inferencer.py': "reads results with video_result's reader",
+    'vadlab/apis/deployment/export_model.py': 'copies its own modules',
+    'vadlab/apis/deployment/exported_detector.py': "reads calibrations with evaluation's reader",
+    'vadlab/apis/inferencers/result_folder.py': "reads results with video_result's reader",
+    'vadlab/apis/deployment/exported_folder.py': 'hashes files; reads with the readers of utils; '
+    'tests/apis/deployment/test_exported_folder.py',
     'vadlab/apis/live/camera_reader.py': 'opens streams, which tests/apis/live/test_camera_reader.py damages',
     'vadlab/apis/live/clips.py': 'writes clips',
     'vadlab/apis/live/state_files.py': 'writes its log and its lock',

@@ -12,6 +12,9 @@ from vadlab.structures.video_result import Calibration, Thresholds, calibration_
 from vadlab.utils.errors import DataError
 from vadlab.utils.json_file import read_json, shape_fault, write_json
 
+#: Thresholds of probabilities without a calibration.
+UNCALIBRATED = Thresholds(0.5, 0.5, 0.0, 0.0, 'not calibrated: a probability of 0.5')
+
 
 @dataclass(frozen=True)
 class CalibrationFile:
@@ -76,7 +79,8 @@ def calibration_path(
 ) -> Path:
     """Path of the calibration: ``epoch_6.calibration.json`` beside ``epoch_6.pth``.
 
-    Each set of prompts has its own file. Without a checkpoint, the file is in the folder of the config's runs.
+    Each set of prompts has its own file. That of an exported folder is in it. Without a checkpoint, the file is in the
+    folder of the config's runs.
 
     >>> calibration_path('runs/epoch_6.pth', 'configs/fgclip_demo.py').as_posix()
     'runs/epoch_6.calibration.json'
@@ -88,6 +92,8 @@ def calibration_path(
         text = json.dumps([list(prompts), None if negatives is None else list(negatives)])
         part = f'.{hashlib.sha256(text.encode()).hexdigest()[:8]}'
     file = Path(checkpoint) if checkpoint else Path('work_dirs') / Path(config).stem / 'none'
+    if checkpoint and file.is_dir():
+        return file / f'calibration{part}.json'
     return file.with_name(f'{file.stem if checkpoint else file.name}{part}.calibration.json')
 
 

@@ -6,16 +6,18 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mmengine.structures import InstanceData
 
 from vadlab.utils.atomic import atomic_path
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.json_file import read_json, shape_fault, write_json
 from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.npy_file import open_npz
+
+if TYPE_CHECKING:  # an exported model writes results without MMEngine
+    from mmengine.structures import InstanceData
 
 #: Name of the file of a :class:`RunInfo` beside the results of its run.
 RUN_FILE = 'run.json'
@@ -207,7 +209,7 @@ class VideoResult:
     classes: tuple[str, ...] = ()
     class_scores: np.ndarray | None = None
     events: tuple[Event, ...] = ()
-    boxes: InstanceData | None = None
+    boxes: 'InstanceData | None' = None
     truth: np.ndarray | None = None
     threshold: Thresholds | None = None
     error: str | None = field(default=None)
@@ -434,7 +436,7 @@ _DTYPES = {
 }
 
 
-def _box_fault(boxes: InstanceData, num_frames: int) -> str:
+def _box_fault(boxes: 'InstanceData', num_frames: int) -> str:
     missing = [key for key in (*_BOX_ARRAYS, *_BOX_TEXTS) if key not in boxes]
     if missing:
         return f'boxes without {", ".join(missing)}'
@@ -447,7 +449,9 @@ def _box_fault(boxes: InstanceData, num_frames: int) -> str:
     return ''
 
 
-def _boxes_of(arrays: dict[str, np.ndarray], words: dict[str, list[str]]) -> InstanceData:
+def _boxes_of(arrays: dict[str, np.ndarray], words: dict[str, list[str]]) -> 'InstanceData':
+    from mmengine.structures import InstanceData
+
     boxes = InstanceData()
     for key in _BOX_ARRAYS:
         boxes[key] = arrays[f'boxes.{key}']

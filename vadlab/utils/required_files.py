@@ -35,13 +35,23 @@ def require_config(path: str | Path, named_by: str | Path | None = None) -> None
     raise MissingFileError(f'Config {path} not found{f" (named by {named_by})" if named_by else ""}. {hint}')
 
 
-def require_checkpoint(path: str | Path) -> None:
-    """Check that a checkpoint exists and is a file.
+def require_checkpoint(path: str | Path, backend: str = 'torch') -> None:
+    """Check that a checkpoint exists and is a file; with the backend ``onnxruntime``, an exported folder.
 
     Raises:
         MissingFileError: It does not exist, or is a folder; the message lists the checkpoints in the folder.
     """
     path = Path(path)
+    is_exported = (path / 'manifest.json').is_file()
+    if backend == 'onnxruntime':
+        if not is_exported:
+            raise MissingFileError(
+                f'--backend onnxruntime takes a folder that tools/export.py wrote, and {path} is none (it has no '
+                'manifest.json). Export the checkpoint: python tools/export.py CONFIG CHECKPOINT --out FOLDER'
+            )
+        return
+    if is_exported:
+        raise MissingFileError(f'{path} is an exported model, not a checkpoint. Add --backend onnxruntime')
     if path.is_dir():
         known = sorted(file.name for file in path.glob('*.pth'))
         raise MissingFileError(

@@ -11,10 +11,11 @@ def log(message: str, level: int = logging.WARNING) -> None:
 
     Args:
         message (str): The message.
-        level (int): Level of :mod:`logging`.
+        level (int): Level of :mod:`logging`. Without MMEngine, levels below INFO are not written.
     """
     if 'mmengine' not in sys.modules:
-        say(f'{logging.getLevelName(level)}: {message}')
+        if level >= logging.INFO:
+            say(f'{logging.getLevelName(level)}: {message}')
         return
     from mmengine.logging import print_log
 

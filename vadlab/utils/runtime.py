@@ -34,6 +34,16 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
+def add_backend_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses what runs the model."""
+    parser.add_argument(
+        '--backend',
+        choices=['torch', 'onnxruntime'],
+        default='torch',
+        help='onnxruntime: CHECKPOINT is a folder that tools/export.py wrote',
+    )
+
+
 def config_from_arguments(args: argparse.Namespace, check: bool = True) -> 'Config':
     """Load the config that the arguments name, apply ``--cfg-options``, and register VADLab's parts.
 

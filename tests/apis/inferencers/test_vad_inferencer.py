@@ -13,7 +13,7 @@ import pytest
 from tests.datasets.turned_videos import TURNS, lopsided_picture, write_lopsided
 from tests.tools.tiny_ucf import write_video
 from vadlab.apis.inferencers.frame_reader import FrameReader
-from vadlab.apis.inferencers.frame_scorer import FrameSampling
+from vadlab.apis.inferencers.frame_sampling import FrameSampling
 from vadlab.apis.inferencers.vad_inferencer import VADInferencer
 from vadlab.datasets.video import read_frames
 from vadlab.structures.video_result import RunInfo, Thresholds, VideoResult, load_results

@@ -1,8 +1,13 @@
 # Shapes: s snippets, f frames of a snippet, c crops.
-import torch
-from torch import Tensor
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from vadlab.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Orders in which public code numbers its first five crops; the second five are mirrored.
 CROP_ORDERS: dict[str, tuple[str, ...]] = {
@@ -61,7 +66,7 @@ class CropViews:
         left = {'left': 0, 'right': width - self.size}.get(name.split('_')[-1], round((width - self.size) / 2.0))
         return top, left
 
-    def __call__(self, frames: Tensor) -> Tensor:
+    def __call__(self, frames: 'Tensor') -> 'Tensor':
         """Cut the crops.
 
         Args:
@@ -70,12 +75,19 @@ class CropViews:
         Returns:
             Tensor: uint8, shape (s, c, f, 3, size, size).
         """
-        height, width = frames.shape[2:4]
-        planes = frames.movedim(-1, 2)
-        views = []
+        import torch  # exported models cut arrays, without torch
+
+        views = self._views(frames.movedim(-1, 2))
+        return torch.stack([view.flip(-1) if flip else view for view, flip in views], dim=1)
+
+    def of_arrays(self, frames: np.ndarray) -> np.ndarray:
+        """As calling this object, for arrays of the same shapes."""
+        views = self._views(np.moveaxis(frames, -1, 2))
+        return np.stack([view[..., ::-1] if flip else view for view, flip in views], axis=1)
+
+    def _views(self, planes: Any) -> Iterator[tuple[Any, bool]]:
+        """Each crop of frames of shape (s, f, 3, h, w), and whether it has to be mirrored."""
+        height, width = planes.shape[-2:]
         for name in self.names:
-            flip = name.startswith('flip_')
             top, left = self.corner(name.removeprefix('flip_'), height, width)
-            view = planes[..., top : top + self.size, left : left + self.size]
-            views.append(view.flip(-1) if flip else view)
-        return torch.stack(views, dim=1)
+            yield planes[..., top : top + self.size, left : left + self.size], name.startswith('flip_')

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmengine.logging import MMLogger
-
 from vadlab.datasets.formats.feature_lists import parse_list
 from vadlab.datasets.video.frame_folder import is_frame
 from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError, check_names
 from vadlab.utils.natural_order import natural_sorted
+from vadlab.utils.run_log import log
 from vadlab.utils.text_file import read_lines
 
 
@@ -62,7 +61,7 @@ def find_videos(
                         files_here[str(path)] = _name(path, Path(root) if root else source, keep_ending)
             frames_here = _frame_folders(source, root)
             if files_here and frames_here:
-                MMLogger.get_current_instance().warning(
+                log(
                     f'{source} has videos: {len(frames_here)} folders of images in it are left out (first: '
                     f'{min(frames_here)}). Name a folder of frames itself to use it'
                 )

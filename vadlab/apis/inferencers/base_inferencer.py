@@ -33,6 +33,7 @@ class BaseInferencer:
         checkpoint (str | Path | None): Trained weights, ours or in a layout of the method's authors; None or ``none``
             for a model that loads its weights itself.
         device (str | None): Device of the model; by default the GPU, if there is one.
+        backend (str): ``torch``; or ``onnxruntime``, and ``checkpoint`` is a folder that ``tools/export.py`` wrote.
 
     Raises:
         ConfigError: The config has no model, or the method needs a checkpoint.
@@ -40,8 +41,14 @@ class BaseInferencer:
     """
 
     def __init__(
-        self, config: Config | str | Path, checkpoint: str | Path | None = None, device: str | None = None
+        self,
+        config: Config | str | Path,
+        checkpoint: str | Path | None = None,
+        device: str | None = None,
+        backend: str = 'torch',
     ) -> None:
+        if backend not in ('torch', 'onnxruntime'):
+            raise ConfigError(f'backend={backend!r} is neither torch nor onnxruntime.')
         self.config_path = str((config.filename or '') if isinstance(config, Config) else config)
         self.checkpoint = '' if checkpoint in (None, NO_CHECKPOINT) else str(checkpoint)
         if not isinstance(config, Config):
@@ -51,8 +58,12 @@ class BaseInferencer:
         if config.get('model') is None:
             raise ConfigError(f'{self.config_path or "The config"} does not define a model.')
         self.config = config
-        self.device = usable_device(device)
+        self.backend = backend
+        self.device = torch.device('cpu') if backend == 'onnxruntime' else usable_device(device)
         self.check_config(config)
+        if backend == 'onnxruntime':
+            self._use_exported(device)
+            return
         content = read_checkpoint(self.checkpoint) if self.checkpoint else {}
         self.meta: dict[str, Any] = content.get('meta') or {}
         model = copy.deepcopy(config.model)
@@ -77,6 +88,20 @@ class BaseInferencer:
             content['state_dict'] if content else self.model.state_dict()
         )
         self.model.to(self.device).eval()
+
+    def _use_exported(self, device: str | None) -> None:
+        """Let onnxruntime run the model of an exported folder."""
+        from vadlab.apis.deployment.exported_folder import ExportedFolder
+        from vadlab.apis.deployment.onnx_backend import build_exported
+
+        if device not in (None, 'cpu'):
+            raise ConfigError(f'The backend onnxruntime runs on the CPU here, not on {device!r}. Leave the device out.')
+        exported = ExportedFolder(self.checkpoint)
+        self.meta = {}
+        self.model = build_exported(self.config, exported)
+        self.check_model()
+        self.weights_id = exported.manifest.weights
+        self.model.eval()
 
     def check_config(self, config: Config) -> None:
         """Check the config before weights are read; inferencers override it.
@@ -118,12 +143,6 @@ def only_warnings() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
-
-
-def steps_of_test(config: Config) -> list[dict]:
-    """Configs of the transforms of the test, in their order."""
-    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
-    return [dict(step) for step in dataset.get('pipeline') or []]
 
 
 def build_steps(steps: list[dict]) -> Compose:

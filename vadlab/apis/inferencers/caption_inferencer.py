@@ -12,8 +12,9 @@ from mmengine.dataset import Compose, pseudo_collate
 
 from vadlab.utils.errors import ConfigError
 
-from .base_inferencer import BaseInferencer, build_steps, steps_of_test
+from .base_inferencer import BaseInferencer, build_steps
 from .caption_inputs import CaptionInput
+from .frame_sampling import steps_of_test
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class CaptionInferencer(BaseInferencer):
         checkpoint (str | Path | None): Trained weights; None if the model loads its weights itself (an ensemble).
         device (str | None): Device of the model; by default the GPU, if there is one.
         batch_size (int): Images per forward pass, >= 1.
+        backend (str): See :class:`BaseInferencer`.
 
     Raises:
         ConfigError: The config is not of a captioner, or its test pipeline does not read images.
@@ -55,15 +57,16 @@ class CaptionInferencer(BaseInferencer):
         checkpoint: str | Path | None,
         device: str | None = None,
         batch_size: int = 16,
+        backend: str = 'torch',
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f'CaptionInferencer: batch_size={batch_size} must be at least 1.')
         self.batch_size = batch_size
-        super().__init__(config, checkpoint, device)
+        super().__init__(config, checkpoint, device, backend)
 
     def check_config(self, config: Config) -> None:
         """Check that the test reads images; see :class:`BaseInferencer`."""
-        self.pipeline = _pipeline(config)
+        self.pipeline = image_pipeline(config)
 
     def check_model(self) -> None:
         """Check that the model is a captioner; see :class:`BaseInferencer`."""
@@ -86,7 +89,7 @@ class CaptionInferencer(BaseInferencer):
         """
         inputs = iter(inputs)
         while batch := list(islice(inputs, self.batch_size)):
-            packed = [self._prepare(source) for source in batch]
+            packed = [prepared(self.pipeline, source) for source in batch]
             with torch.inference_mode():
                 samples = self.model.test_step(pseudo_collate(packed))
             for source, element, sample in zip(batch, packed, samples, strict=True):
@@ -94,15 +97,21 @@ class CaptionInferencer(BaseInferencer):
                 concepts = sample.pred_concepts.cpu().numpy()
                 yield Described(source, sample.pred_caption, float(sample.pred_score), concepts, seen)
 
-    def _prepare(self, source: CaptionInput) -> dict:
-        assert source.image is not None  # guaranteed by the caller
-        shape = source.image.shape[:2]
-        results = dict(frames=source.image[None], ori_shape=shape, img_shape=shape, captions=[])
-        return self.pipeline({**results, 'image_id': source.name, 'image_path': source.path})
+
+def prepared(pipeline: Compose, source: CaptionInput) -> dict:
+    """An image, without an error, as a model takes it: ``inputs`` and ``data_samples``."""
+    assert source.image is not None  # guaranteed by the caller
+    shape = source.image.shape[:2]
+    results = dict(frames=source.image[None], ori_shape=shape, img_shape=shape, captions=[])
+    return pipeline({**results, 'image_id': source.name, 'image_path': source.path})
 
 
-def _pipeline(config: Config) -> Compose:
-    """The test pipeline after the image is loaded."""
+def image_pipeline(config: Config) -> Compose:
+    """The test pipeline after the image is loaded.
+
+    Raises:
+        ConfigError: The test of the config reads no images.
+    """
     steps = steps_of_test(config)
     kinds = [step['type'] for step in steps]
     if 'LoadImage' not in kinds:

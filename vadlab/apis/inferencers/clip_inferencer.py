@@ -16,7 +16,8 @@ from vadlab.datasets.video import index_video
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.read_ahead import read_ahead
 
-from .base_inferencer import BaseInferencer, build_steps, steps_of_test
+from .base_inferencer import BaseInferencer, build_steps
+from .frame_sampling import steps_of_test
 from .video_inputs import VideoInput, VideoSource, find_sources
 
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import cv2
 import numpy as np
@@ -189,17 +188,3 @@ class FrameReader:
         method = INTERPOLATIONS[self.interpolation]
         for frame in (opened.source.frames[ind] for ind in inds.tolist()):
             yield frame if frame.shape[:2] == size else cv2.resize(frame, size[::-1], interpolation=method)
-
-
-def pixel_steps(steps: Sequence[Any]) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Transforms of a pipeline as one function of frames, uint8, shape (n, H, W, 3); None without any."""
-    if not steps:
-        return None
-
-    def change(frames: np.ndarray) -> np.ndarray:
-        results = {'frames': frames, 'img_shape': frames.shape[1:3]}
-        for step in steps:
-            results = step(results)
-        return results['frames']
-
-    return change

@@ -18,7 +18,8 @@ from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.read_ahead import read_ahead
 
-from .base_inferencer import build_steps, steps_of_test
+from .base_inferencer import build_steps
+from .frame_sampling import steps_of_test
 from .scored_video import ScoredVideo
 from .streamed_frames import StreamedFrames
 from .video_inputs import VideoSource

@@ -1,13 +1,16 @@
 """What a scorer returns for a video, before events are looked for."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from mmengine.structures import InstanceData
 
 from vadlab.structures.video_result import VideoResult
 
 from .video_inputs import VideoSource
+
+if TYPE_CHECKING:
+    from mmengine.structures import InstanceData
 
 
 @dataclass
@@ -30,8 +33,8 @@ class ScoredVideo:
     classes: tuple[str, ...] = ()
     class_scores: np.ndarray | None = None
     error: str | None = None
-    boxes: InstanceData | None = None
-    answers: InstanceData | None = None
+    boxes: 'InstanceData | None' = None
+    answers: 'InstanceData | None' = None
 
     def result(self) -> VideoResult:
         """A result without events."""

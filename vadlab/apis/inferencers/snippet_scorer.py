@@ -23,7 +23,8 @@ from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.utils.config import config_differences, config_path, load_config
 from vadlab.utils.errors import ConfigError, DataError
 
-from .base_inferencer import build_steps, only_warnings, steps_of_test
+from .base_inferencer import build_steps, only_warnings
+from .frame_sampling import steps_of_test
 from .scored_video import ScoredVideo
 from .video_inputs import VideoSource
 

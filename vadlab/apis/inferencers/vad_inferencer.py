@@ -13,25 +13,23 @@ from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from torch import nn
 
-from vadlab.evaluation.calibration import CalibrationFile, find_calibration
+from vadlab.evaluation.calibration import UNCALIBRATED, CalibrationFile, find_calibration
 from vadlab.evaluation.functional.events import explain_by_answers, explain_events, find_events
 from vadlab.registry import MODELS
-from vadlab.structures.video_result import RUN_FILE, Event, RunInfo, Thresholds, VideoResult
-from vadlab.utils.errors import ConfigError, DataError, MissingFileError
-from vadlab.utils.folder_content import folder_content
+from vadlab.structures.video_result import Event, RunInfo, Thresholds, VideoResult
+from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.progress import ProgressBar
 
 from .base_inferencer import BaseInferencer
 from .box_captions import BoxCaptioner
-from .frame_scorer import FrameSampling, FrameScorer, can_stream
+from .frame_sampling import FrameSampling
+from .frame_scorer import FrameScorer, can_stream
 from .localizer import Localizer
 from .pipeline_scorer import PipelineScorer
+from .result_folder import claim_folder, finished_result
 from .scored_video import ScoredVideo
 from .snippet_scorer import FEATURE_CACHE, SnippetScorer
-from .video_inputs import VideoInput, VideoSource, find_sources
-
-#: Thresholds of probabilities without a calibration.
-UNCALIBRATED = Thresholds(0.5, 0.5, 0.0, 0.0, 'not calibrated: a probability of 0.5')
+from .video_inputs import VideoInput, find_sources
 
 
 class VADInferencer(BaseInferencer):
@@ -53,6 +51,7 @@ class VADInferencer(BaseInferencer):
         fps (float): Frame rate of arrays and of folders of frames, > 0.
         feature_config (str | None): For methods on snippet features: another extractor than that of the config.
         feature_cache (Path): For methods on snippet features: folder of the features, by recipe.
+        backend (str): ``torch``; or ``onnxruntime``, and ``checkpoint`` is a folder that ``tools/export.py`` wrote.
 
     Raises:
         ConfigError: The config is not of a detector, or a value is out of its range.
@@ -77,10 +76,11 @@ class VADInferencer(BaseInferencer):
         fps: float = 25.0,
         feature_config: str | None = None,
         feature_cache: Path = FEATURE_CACHE,
+        backend: str = 'torch',
     ) -> None:
         if workers < 1 or batch_size < 1 or not 0 < fps < 1e6:
             raise ConfigError(f'VADInferencer: workers={workers}, batch_size={batch_size} and fps={fps} must be > 0.')
-        super().__init__(config, checkpoint, device)
+        super().__init__(config, checkpoint, device, backend)
         self.thresholds = thresholds
         self.fps = fps
         self._prompts: tuple[str, ...] | None = None
@@ -348,56 +348,3 @@ def boxes_in_events(boxes: InstanceData, events: Sequence[Event], most: int = 3)
 def sampling_of(text: str) -> int | str:
     """``sampling`` of :class:`VADInferencer` from a command line: a number, or a word."""
     return int(text) if text.isdigit() else text
-
-
-def claim_folder(out: str | os.PathLike, info: RunInfo) -> None:
-    """Write the record of a run to a folder, or check that it is the same run.
-
-    Raises:
-        ConfigError: The folder has results of another run, or other JSON files.
-    """
-    try:
-        known = RunInfo.load(out)
-    except MissingFileError:
-        known = None
-        if folder_content(out):
-            raise ConfigError(
-                f'{out} is not empty, and has no {RUN_FILE} of an earlier run. Choose an empty or a new folder.'
-            ) from None
-    except DataError as error:
-        raise ConfigError(f'{error} Choose another folder.') from error
-    if known is not None:
-        same = ('model', 'prompts', 'protocol', 'weights')
-        other = [name for name in same if getattr(known, name) != getattr(info, name)]
-        if other:
-            raise ConfigError(
-                f'{out} has results of another run: its {other[0]}: {_in_words(known, other[0])}; now: '
-                f'{_in_words(info, other[0])}. Choose another folder, or remove this one.'
-            )
-    info.save(out)
-
-
-def _in_words(info: RunInfo, name: str) -> str:
-    value = getattr(info, name)
-    return (', '.join(map(repr, value)) or 'none') if isinstance(value, tuple) else str(value)
-
-
-def finished_result(out: str | os.PathLike, source: VideoSource, fps: float) -> VideoResult | None:
-    """The result of a video in a folder, if it is complete, without an error, and newer than the video.
-
-    Args:
-        out (str | PathLike): Folder of the results.
-        source (VideoSource): The video.
-        fps (float): Frame rate of folders of frames; their result must have the same.
-    """
-    path = VideoResult.file_in(out, source.name)
-    if source.frames is not None or not path.is_file():
-        return None
-    try:
-        result = VideoResult.load(path)
-        is_new = os.stat(source.path).st_mtime_ns <= path.stat().st_mtime_ns
-    except (DataError, OSError):
-        return None
-    if os.path.isdir(source.path) and result.fps != fps:
-        return None
-    return result if is_new and result.error is None and result.path == source.path else None

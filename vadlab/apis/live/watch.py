@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from vadlab.apis.inferencers.vad_inferencer import UNCALIBRATED, VADInferencer, claim_folder
+from vadlab.apis.inferencers.result_folder import claim_folder
+from vadlab.apis.inferencers.vad_inferencer import UNCALIBRATED, VADInferencer
 from vadlab.evaluation.calibration import find_calibration
 from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.structures.camera_state import CameraEvent, CameraState

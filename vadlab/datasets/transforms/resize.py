@@ -1,9 +1,8 @@
-import cv2
-import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
 from ...utils.errors import ConfigError
+from ..video.frame_changes import resized
 
 
 @TRANSFORMS.register_module(name='Resize')
@@ -29,13 +28,7 @@ class Resize(BaseTransform):
             raise ConfigError(f'Resize: size must be one or two whole numbers > 0, not {size!r}')
 
     def transform(self, results: dict) -> dict:
-        height, width = self.size
-        frames = results['frames']
-        if frames.shape[1:3] != self.size:
-            # INTER_AREA averages when it shrinks, and interpolates when it enlarges.
-            shrinks = height * width < frames.shape[1] * frames.shape[2]
-            method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-            results['frames'] = np.stack([cv2.resize(frame, (width, height), interpolation=method) for frame in frames])
+        results['frames'] = resized(results['frames'], (self.size[0], self.size[1]))
         results['img_shape'] = self.size
         return results
 

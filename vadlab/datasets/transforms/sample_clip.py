@@ -3,8 +3,8 @@ from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
 from ...utils.errors import ConfigError
+from ..video.sampled_frames import in_slots
 from .random_generator import new_generator
-from .sample_frames import in_slots
 
 MODES = ('uniform', 'jitter', 'dense')
 

@@ -4,6 +4,7 @@ from mmcv.transforms import BaseTransform
 from ...registry import TRANSFORMS
 from ...utils.errors import ConfigError
 from ..formats.keyframes import shown_spans
+from ..video.sampled_frames import in_slots, last_start, window_from
 from .random_generator import new_generator
 
 MODES = ('uniform', 'jitter', 'dense')
@@ -108,31 +109,24 @@ class SampleFrames(BaseTransform):
 
     def _window(self, total: int, shown: list[np.ndarray]) -> np.ndarray:
         length = (self.num_frames - 1) * self.frame_interval + 1
-        last_start = max(total - length, 0)
-        start = last_start // 2
+        last = last_start(self.num_frames, self.frame_interval, total)
+        start = last // 2
         if self.random_start:
             generator = new_generator()
-            low, high = 0, last_start
+            low, high = 0, last
             if shown and self.min_region_frames:
                 frames = shown[generator.integers(len(shown))]
                 reach = min(self.min_region_frames, self.num_frames) * self.frame_interval
-                low = int(np.clip(frames[0] + reach - length, 0, last_start))
-                high = int(np.clip(frames[-1] + 1 - reach, low, last_start))
+                low = int(np.clip(frames[0] + reach - length, 0, last))
+                high = int(np.clip(frames[-1] + 1 - reach, low, last))
             start = int(generator.integers(low, high + 1))
-        return np.minimum(start + np.arange(self.num_frames) * self.frame_interval, total - 1)
+        return window_from(start, self.num_frames, self.frame_interval, total)
 
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(num_frames={self.num_frames}, mode={self.mode!r}, '
             f'min_region_frames={self.min_region_frames})'
         )
-
-
-def in_slots(n_slots: int, n_frames: int, positions: np.ndarray) -> np.ndarray:
-    """Frames at ``positions`` (0..1) within equal slots; distinct if there are at least as many frames as slots."""
-    edges = np.arange(n_slots + 1) * n_frames // max(n_slots, 1)
-    inds = edges[:-1] + np.floor(positions * np.diff(edges)).astype(np.int64)
-    return np.minimum(inds, n_frames - 1)
 
 
 def ensure_region_frames(base: np.ndarray, shown: list[np.ndarray], additions: list[np.ndarray]) -> np.ndarray:

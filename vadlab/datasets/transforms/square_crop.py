@@ -2,6 +2,7 @@ from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
 from ...utils.errors import ConfigError
+from ..video.frame_changes import square_part
 from .random_generator import new_generator
 
 _POSITIONS = ('center', 'random')
@@ -38,9 +39,8 @@ class SquareCrop(BaseTransform):
         if not self.enabled or height == width:
             return results
         room = max(height, width) - side
-        start = room // 2 if self.position == 'center' else int(new_generator().integers(room + 1))
-        y, x = (start, 0) if height > width else (0, start)
-        results['frames'] = frames[:, y : y + side, x : x + side]
+        start = None if self.position == 'center' else int(new_generator().integers(room + 1))
+        results['frames'] = square_part(frames, start)
         results['img_shape'] = (side, side)
         return results
 

@@ -6,7 +6,6 @@ import warnings
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from ...utils.errors import DataError, MissingFileError
 from .orientation import Orientation
@@ -66,6 +65,8 @@ def _is_decodable(content: np.ndarray) -> bool:
 
 def _webp_turn(content: np.ndarray) -> Orientation | None:
     """EXIF orientation of a WebP image; OpenCV applies that of all other formats."""
+    from PIL import Image  # not needed for videos and other images
+
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(content.tobytes()), formats=('WEBP',)) as image:
             warnings.simplefilter('ignore')

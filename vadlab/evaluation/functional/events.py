@@ -1,17 +1,16 @@
-"""Events: stretches of high scores, by hysteresis; and thresholds for a wanted rate of false alarms.
-
-Import these from this module: the package does not offer them, since ``tools/eval_scores.py`` must not load MMEngine,
-on which :mod:`vadlab.structures` depends.
-"""
+"""Events: stretches of high scores, by hysteresis; and thresholds for a wanted rate of false alarms."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from mmengine.structures import InstanceData
 
 from vadlab.structures.video_result import Calibration, Event, Thresholds
 from vadlab.utils.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from mmengine.structures import InstanceData
 
 
 def find_events(
@@ -109,7 +108,7 @@ def explain_events(
     return tuple(explained)
 
 
-def explain_by_boxes(events: Sequence[Event], boxes: InstanceData) -> tuple[Event, ...]:
+def explain_by_boxes(events: Sequence[Event], boxes: 'InstanceData') -> tuple[Event, ...]:
     """Name the object that raised the score of each event: the highest one in its frames.
 
     Args:
@@ -133,7 +132,7 @@ def explain_by_boxes(events: Sequence[Event], boxes: InstanceData) -> tuple[Even
     return tuple(explained)
 
 
-def explain_by_answers(events: Sequence[Event], answers: InstanceData) -> tuple[Event, ...]:
+def explain_by_answers(events: Sequence[Event], answers: 'InstanceData') -> tuple[Event, ...]:
     """Name what a model answered about each event: in the window with the highest score that overlaps the event.
 
     Of windows with equal scores, the one nearest to the peak counts.

@@ -92,6 +92,24 @@ class CLIPTextTransformer(TextTransformer):
         states_ud = self._encode(self.token_embedding(ids_ul) + table[: ids_ul.shape[1]], end_u)
         return states_ud[to_device(torch.tensor(text_of_k), table.device)]
 
+    def forward_padded(self, ids_kl: Tensor, end_k: Tensor, is_long: Tensor | None = None) -> Tensor:
+        """Encode padded texts, without checks: for export.
+
+        Args:
+            ids_kl (Tensor): Token ids, padded with any id, int64, shape (k, l).
+            end_k (Tensor): Position of each text's end token, int64, shape (k,).
+            is_long (Tensor | None): Whether to use the long position table, bool, scalar; None without such a table.
+
+        Returns:
+            Tensor: State at the end token after the final norm, not projected, shape (k, d).
+        """
+        table = self.positional_embedding
+        if is_long is not None:
+            longer = self._table(True)
+            padded = torch.cat([table, longer[len(table) :]])  # a short text does not reach these rows
+            table = torch.where(is_long, longer, padded)
+        return self._encode(self.token_embedding(ids_kl) + table[: ids_kl.shape[1]], end_k)
+
     def forward_embeddings(self, embeds_kld: Tensor, end_k: Tensor) -> Tensor:
         """Encode texts that contain learnt vectors in place of words, with the short position table.
 
@@ -124,4 +142,4 @@ class CLIPTextTransformer(TextTransformer):
                 x = checkpoint(block, x, use_reentrant=False, preserve_rng_state=False)
             else:
                 x = block(x)
-        return self.final_norm(x[torch.arange(len(x), device=x.device), end_k])
+        return self.final_norm(x[torch.arange(x.shape[0], device=x.device), end_k])

@@ -1,5 +1,5 @@
 # Shapes: n frames, p patches of a frame, d width, m frames whose dense features are requested.
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -177,6 +177,19 @@ class CLIPVisionTransformer(nn.Module):
             return cls_nd, None
         return cls_nd, dense_mpd.transpose(1, 2).unflatten(2, (self.grid_size, self.grid_size))
 
+    def forward_all(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`forward` with the dense features of every frame, in one chunk: shapes do not depend on values.
+
+        Args:
+            frames (Tensor): Normalised pixels, shape (n, 3, image_size, image_size).
+
+        Returns:
+            tuple: CLS features, shape (n, d), and patch features, shape (n, d, grid, grid).
+        """
+        ((cls_nd, dense_npd),) = self._encode([frames], [slice(None)])
+        assert dense_npd is not None
+        return cls_nd, dense_npd.transpose(1, 2).unflatten(2, (self.grid_size, self.grid_size))
+
     def forward_patches(self, inputs: Tensor) -> PatchFeatures:
         """Encode images with all their patches, ordinary and aligned with texts.
 
@@ -252,7 +265,7 @@ class CLIPVisionTransformer(nn.Module):
                 f'image_size={self.image_size}. Give the data pipeline and the model the same image_size.'
             )
 
-    def _encode(self, parts: list[Tensor], rows: list[Tensor | None]) -> list[tuple[Tensor, Tensor | None]]:
+    def _encode(self, parts: list[Tensor], rows: Sequence[Tensor | slice | None]) -> list[tuple[Tensor, Tensor | None]]:
         prompts = self._prompts()
         hidden = [self._embed(part) for part in parts]
         for number in range(len(self.blocks) - 1):
@@ -273,7 +286,7 @@ class CLIPVisionTransformer(nn.Module):
         return self.blocks[number](self._put(hidden, prompts_td), adapter=self._adapter(number))
 
     def _last_block(
-        self, hidden: Tensor, dense_rows: Tensor | None, prompts_td: Tensor | None
+        self, hidden: Tensor, dense_rows: Tensor | slice | None, prompts_td: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         adapter = self._adapter(len(self.blocks) - 1)
         return self.blocks[-1].forward_last(self._put(hidden, prompts_td), dense_rows, self.num_image_tokens, adapter)
@@ -293,7 +306,9 @@ class CLIPVisionTransformer(nn.Module):
 
     def _of_images(self, prompts_td: Tensor | None, hidden: Tensor) -> Tensor | None:
         """Prompts for each image of ``hidden``, drawn outside of checkpointed blocks for the same reason."""
-        return None if prompts_td is None or self.prompts is None else self.prompts.of_images(prompts_td, len(hidden))
+        return (
+            None if prompts_td is None or self.prompts is None else self.prompts.of_images(prompts_td, hidden.shape[0])
+        )
 
     def _put(self, hidden: Tensor, prompts_td: Tensor | None) -> Tensor:
         return hidden if prompts_td is None else put_prompts(hidden, self.num_image_tokens, prompts_td)
@@ -303,6 +318,6 @@ class CLIPVisionTransformer(nn.Module):
 
     def _embed(self, frames: Tensor) -> Tensor:
         patches = self.patch_embedding(frames).flatten(2).transpose(1, 2)
-        cls = self.class_embedding.expand(len(frames), 1, -1)
+        cls = self.class_embedding.expand(frames.shape[0], 1, -1)
         hidden = self.pre_norm(torch.cat([cls, patches], dim=1) + self.positional_embedding)
         return any_size(hidden, 0) if self.compiled else hidden

@@ -229,7 +229,7 @@ class _DecoderLayer(nn.Module):
         x_nld = self.norm1(x_nld + self.dropout(mixed_nld))
         # The captions of an image are concatenated as queries, so its keys and values are not copied per caption.
         attention = self.cross_attention
-        query_bqd = attention.query(x_nld).reshape(len(image[0]), -1, x_nld.shape[-1])
+        query_bqd = attention.query(x_nld).reshape(image[0].shape[0], -1, x_nld.shape[-1])
         read_nld = attention.attend(attention.split(query_bqd), *image).view_as(x_nld)
         x_nld = self.norm2(x_nld + self.dropout(read_nld))
         return self.norm3(x_nld + self.dropout(self.ffn(x_nld)))

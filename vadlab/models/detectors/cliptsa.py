@@ -10,6 +10,7 @@ from vadlab.utils.errors import ConfigError
 
 from ..layers.perturbed_top_share import perturbed_top_share
 from .rtfm import RTFM
+from .snippet_detector import MOST_EXPORTED
 
 WIDTH = 512  # channels of the authors' CLIP features; wider ones are projected to it
 
@@ -136,9 +137,11 @@ class CLIPTSA(RTFM):
             numbers_b = numbers_b.clamp_max(self.max_chosen)
             # Snippet by snippet, so that a longer video has the noise of a shorter one, and more. NumPy's generator
             # gives the same numbers on all machines.
-            shape = values_bt.shape[1], self.samples
+            length = values_bt.shape[1]
+            is_exporting = torch.compiler.is_exporting()  # the graph contains the noise of the longest video
+            shape = MOST_EXPORTED if is_exporting else length, self.samples
             noise_ts = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-            noise_bst = torch.from_numpy(noise_ts.T[None]).to(values_bt)
+            noise_bst = torch.from_numpy(noise_ts).to(values_bt)[:length].T[None]
         return perturbed_top_share(values_bt, noise_bst, numbers_b, mask_bt, self.sigma)
 
     def _run(self, feats_btd: Tensor, mask_bt: Tensor) -> tuple[Tensor, Tensor]:

@@ -178,14 +178,14 @@ def relation(weigh: Callable[[slice], Tensor], mask_bt: Tensor) -> Callable[[Ten
     """
     length = mask_bt.shape[1]
 
-    def weights(start: int) -> Tensor:
-        return weigh(slice(start, start + ROWS)).masked_fill(~mask_bt[:, None], float('-inf')).softmax(-1)
+    def weights(rows: slice) -> Tensor:
+        return weigh(rows).masked_fill(~mask_bt[:, None], float('-inf')).softmax(-1)
 
-    if length <= ROWS:
-        whole = weights(0)
+    if torch.compiler.is_exporting() or length <= ROWS:
+        whole = weights(slice(None))
         return lambda values: whole.to(values.dtype) @ values
-    starts = range(0, length, ROWS)
-    return lambda values: torch.cat([weights(start).to(values.dtype) @ values for start in starts], 1)
+    parts = [slice(start, start + ROWS) for start in range(0, length, ROWS)]
+    return lambda values: torch.cat([weights(rows).to(values.dtype) @ values for rows in parts], 1)
 
 
 class GraphLayer(nn.Module):

@@ -250,7 +250,7 @@ class Focus(nn.Module):
         heads = self.nearby.out_channels
         # Channel i belongs to head i % heads.
         shared = self.nearby(value_bet.unflatten(1, (-1, heads)).flatten(0, 1))
-        return self.out(shared.unflatten(0, (len(x_bet), -1)).flatten(1, 2))
+        return self.out(shared.unflatten(0, (x_bet.shape[0], -1)).flatten(1, 2))
 
 
 class ChannelNorm(nn.Module):

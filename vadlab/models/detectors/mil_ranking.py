@@ -138,5 +138,5 @@ def to_segments(feats_btd: Tensor, counts_b: Tensor, num_segments: int) -> tuple
     sums = F.pad(feats_btd.double().cumsum(1), (0, 0, 1, 0))
     sums_bsd = sums.take_along_dim(end_bs[..., None], 1) - sums.take_along_dim(start_bs[..., None], 1)
     means_bsd = (sums_bsd / (end_bs - start_bs)[..., None]).to(feats_btd.dtype)
-    snippets_bt = torch.arange(feats_btd.shape[1], device=feats_btd.device).repeat(len(feats_btd), 1)
-    return means_bsd, torch.searchsorted(start_bs, snippets_bt, right=True) - 1
+    snippets_t = torch.arange(feats_btd.shape[1], device=feats_btd.device)
+    return means_bsd, (snippets_t[:, None] >= start_bs[:, None]).sum(2) - 1

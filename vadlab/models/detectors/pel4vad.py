@@ -306,9 +306,10 @@ class TemporalContext(nn.Module):
         """
         query_bth, key_bth, value_bth = self.query(feats_btd), self.key(feats_btd), self.value(feats_btd)
         rows = torch.arange(feats_btd.shape[1], device=feats_btd.device)
+        # The length is not known in an export.
+        parts = [rows] if torch.compiler.is_exporting() else rows.split(self.max_rows)
         mixed_bth = torch.cat(
-            [self._attend(query_bth[:, part], key_bth, value_bth, part, mask_bt) for part in rows.split(self.max_rows)],
-            dim=1,
+            [self._attend(query_bth[:, part], key_bth, value_bth, part, mask_bt) for part in parts], dim=1
         )
         if self.norm:
             mixed_bth = mixed_bth.to(

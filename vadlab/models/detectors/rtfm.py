@@ -201,7 +201,8 @@ class NonLocal(nn.Module):
         query_btd = self.query(feats_bdt).transpose(1, 2)
         key_bdt = self.key(feats_bdt).masked_fill(~mask_b1t, 0.0) / mask_b1t.sum(2, keepdim=True)
         value_btd = self.value(feats_bdt).transpose(1, 2)
-        if feats_bdt.shape[2] <= key_bdt.shape[1]:
+        # The length is not known in an export.
+        if not torch.compiler.is_exporting() and feats_bdt.shape[2] <= key_bdt.shape[1]:
             read_btd = query_btd @ key_bdt @ value_btd
         else:
             read_btd = query_btd @ (key_bdt @ value_btd)

@@ -12,6 +12,9 @@ from vadlab.utils.errors import ConfigError, DataError
 
 from ..checkpoints.public_layout import rename_tensors
 
+#: Most snippets of a video that an exported method scores at once: some need memory that grows with the square.
+MOST_EXPORTED = 8192
+
 
 class SnippetDetector(BaseModel):
     """Base class of the methods that are trained on frozen snippet features with video labels.
@@ -124,8 +127,37 @@ class SnippetDetector(BaseModel):
         mask_bt = self.mask_of(inputs, data_samples)
         if mode == 'loss':
             return self.loss(inputs, mask_bt, data_samples or [])
-        out = self.score(inputs.flatten(0, 1), mask_bt.repeat_interleave(inputs.shape[1], 0))
-        return out if mode == 'tensor' else self._write(out, data_samples or [])
+        if mode == 'tensor':
+            return self.score(inputs.flatten(0, 1), mask_bt.repeat_interleave(inputs.shape[1], 0))
+        return self._write(self.predict_snippets(inputs, mask_bt), data_samples or [])
+
+    def predict_snippets(self, feats_bctd: Tensor, mask_bt: Tensor) -> dict[str, Tensor]:
+        """Predictions of snippets, averaged over crops; values at padding are ignored.
+
+        Args:
+            feats_bctd (Tensor): Snippet features, float32, shape (B, C, T, D).
+            mask_bt (Tensor): True at real snippets, bool, shape (B, T).
+
+        Returns:
+            dict[str, Tensor]: ``scores`` and ``logits``, float32, shape (B, T); optional ``class_scores``, shape
+            (B, T, K).
+        """
+        crops = feats_bctd.shape[1]
+        mask_nt = mask_bt[:, None].expand(-1, crops, -1).flatten(0, 1)
+        out = self.score(feats_bctd.flatten(0, 1), mask_nt)
+        if 'margins' in out:  # the name of logits in version 0.1
+            out = {**out, 'logits': out['margins']}
+        folded = {name: value.float().unflatten(0, (-1, crops)) for name, value in out.items()}
+        if 'odds' in folded:
+            logits_bt = folded['odds'].mean(1).clamp_min(torch.finfo(torch.float32).tiny).log()
+            scores_bt = logits_bt.sigmoid()
+        else:
+            scores_bt = folded['scores'].mean(1)
+            logits_bt = _mean_logit(folded['logits']) if 'logits' in folded else safe_logit(scores_bt)
+        found = {'scores': scores_bt, 'logits': logits_bt}
+        if 'class_scores' in folded:
+            found['class_scores'] = folded['class_scores'].mean(1)
+        return found
 
     def mask_of(self, inputs: Tensor, data_samples: list[VADDataSample] | None) -> Tensor:
         """True at real snippets, bool, shape (B, T).
@@ -199,24 +231,13 @@ class SnippetDetector(BaseModel):
             abnormal, dtype=torch.long, device=device
         )
 
-    def _write(self, out: dict[str, Tensor], data_samples: list[VADDataSample]) -> list[VADDataSample]:
-        """Average over crops, repeat to frames, and write the result to the samples."""
-        if 'margins' in out:  # the name of logits in version 0.1
-            out = {**out, 'logits': out['margins']}
-        folded = {name: value.float().unflatten(0, (len(data_samples), -1)) for name, value in out.items()}
-        if 'odds' in folded:
-            logits_bt = folded['odds'].mean(1).clamp_min(torch.finfo(torch.float32).tiny).log()
-            scores_bt = logits_bt.sigmoid()
-        else:
-            scores_bt = folded['scores'].mean(1)
-            logits_bt = _mean_logit(folded['logits']) if 'logits' in folded else safe_logit(scores_bt)
-        classes_btk = folded['class_scores'].mean(1) if 'class_scores' in folded else None
+    def _write(self, found: dict[str, Tensor], data_samples: list[VADDataSample]) -> list[VADDataSample]:
+        """Repeat predictions of snippets to frames, and write them to the samples."""
+        names = {'scores': 'pred_scores', 'logits': 'pred_logits', 'class_scores': 'pred_class_scores'}
         for i, sample in enumerate(data_samples):
             num, repeats = int(sample.num_snippets), int(sample.get('snippet_len', self.snippet_len))
-            sample.pred_scores = scores_bt[i, :num].repeat_interleave(repeats)
-            sample.pred_logits = logits_bt[i, :num].repeat_interleave(repeats)
-            if classes_btk is not None:
-                sample.pred_class_scores = classes_btk[i, :num].repeat_interleave(repeats, 0)
+            for name, value in found.items():
+                sample.set_field(value[i, :num].repeat_interleave(repeats, 0), names[name])
         return data_samples
 
 
@@ -228,6 +249,6 @@ def safe_logit(scores: Tensor) -> Tensor:
 
 def _mean_logit(logits_bct: Tensor) -> Tensor:
     """Logit of the crops' mean probability, computed from logits: the same ranking, without saturation."""
-    if logits_bct.shape[1] == 1:
+    if not torch.compiler.is_exporting() and logits_bct.shape[1] == 1:
         return logits_bct[:, 0]
     return F.logsigmoid(logits_bct).logsumexp(1) - F.logsigmoid(-logits_bct).logsumexp(1)

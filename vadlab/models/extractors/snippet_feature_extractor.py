@@ -137,13 +137,14 @@ class SnippetFeatureExtractor(nn.Module):
             feats = torch.cat([_first(self.vision(self._pixels(part))) for part in frames.split(step)]).float()
             return F.normalize(feats, dim=-1) if self.normalize else feats
         images = frames.flatten(0, 1)
-        parts = [self._encode(self._pixels(part)) for part in images.split(max_images or len(images))]
+        parts = [self.encode_images(self._pixels(part)) for part in images.split(max_images or len(images))]
         return torch.cat(parts).unflatten(0, (count, per_snippet)).mean(1)
 
     def _pixels(self, frames: Tensor) -> Tensor:
         return frames.float().sub_(self.mean).div_(self.std)
 
-    def _encode(self, images: Tensor) -> Tensor:
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Features of normalised images by an image backbone, shape (n, 3, h, w) to float32 (n, d)."""
         feats = _first(self.vision(images))
         if self.visual_projection is not None:
             feats = self.visual_projection(feats)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vadlab.datasets.video.sampled_frames import interpolated
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.suggest import nearest
@@ -217,7 +218,7 @@ class PromptScoringHead(nn.Module):
         """
         level_tk = torch.full_like(cosines_tk[:1], self.cell_level)
         if self.video_reference:
-            level_tk = level_tk + self.video_reference * cosines_tk.quantile(0.25, dim=0, keepdim=True)
+            level_tk = level_tk + self.video_reference * _lower_quartile(cosines_tk)
         abnormal_tk = (logit_scale * (cosines_tk - level_tk)).masked_fill(self.is_normal, float('-inf'))
         logit_t = abnormal_tk.logsumexp(dim=-1)
         scores_tc = logit_t.sigmoid()[:, None] * abnormal_tk.softmax(dim=-1) @ self.is_of_class.T.to(abnormal_tk.dtype)
@@ -248,6 +249,17 @@ class PromptScoringHead(nn.Module):
             )
             frames_bte = F.normalize(means_bet.transpose(1, 2), dim=-1)
         return logit_scale * frames_bte @ prompt_embeds.float().T
+
+
+def _lower_quartile(values_tk: Tensor) -> Tensor:
+    """Lower quartile over frames, between two values by linear interpolation, shape (1, k)."""
+    if not torch.compiler.is_exporting():
+        return values_tk.quantile(0.25, dim=0, keepdim=True)
+    sorted_tk = values_tk.sort(dim=0).values  # a graph has no quantile, and its number of frames is open
+    last = torch.ones_like(values_tk[:, 0], dtype=torch.long).sum() - 1
+    below = last // 4
+    low_1k, high_1k = (sorted_tk.index_select(0, place[None]) for place in (below, torch.minimum(below + 1, last)))
+    return low_1k + (last % 4) / 4 * (high_1k - low_1k)
 
 
 def checked_prompts(
@@ -318,7 +330,4 @@ def to_every_frame(values: Tensor, frame_inds: np.ndarray, total_frames: int) ->
     Returns:
         Tensor: float32 on the CPU, shape (total_frames,).
     """
-    places, which = np.unique(np.asarray(frame_inds), return_inverse=True)
-    sums = np.bincount(which, weights=values.detach().cpu().double().numpy())
-    means = sums / np.bincount(which)
-    return torch.from_numpy(np.interp(np.arange(total_frames), places, means).astype(np.float32))
+    return torch.from_numpy(interpolated(values.detach().cpu().double().numpy(), frame_inds, total_frames))

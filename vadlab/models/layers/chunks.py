@@ -1,6 +1,8 @@
 # Shapes: b videos, t snippets, n chunks of p positions each, d channels.
 from collections.abc import Callable
+from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -10,7 +12,7 @@ CHUNKS_AT_ONCE = 32  # bounds the memory that a long video needs
 
 
 def map_chunks(
-    forward: Callable[[Tensor, list[int]], tuple[Tensor, ...]], feats_btd: Tensor, mask_bt: Tensor, size: int
+    forward: Callable[[Tensor, Any], tuple[Tensor, ...]], feats_btd: Tensor, mask_bt: Tensor, size: int
 ) -> tuple[Tensor, ...]:
     """Apply a function of fixed input length to videos of any length, chunk by chunk.
 
@@ -24,6 +26,8 @@ def map_chunks(
     Returns:
         tuple[Tensor, ...]: What ``forward`` returns, shape (b, t, ...); zeros in chunks without a real snippet.
     """
+    if torch.compiler.is_exporting():  # a graph takes one chunk of each video, padded to its size
+        return forward(feats_btd * mask_bt[..., None], mask_bt.sum(1))
     num_videos, length = mask_bt.shape
     num_chunks = -(-length // size)
     feats_btd = feats_btd * mask_bt[..., None]

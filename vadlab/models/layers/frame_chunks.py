@@ -33,6 +33,9 @@ def encode_in_chunks(
         tuple: Pooled features, shape (n, d); dense features in the order of the frames, shape (m, p, d), None without a
         mask.
     """
+    if chunk_size is None and dense_mask is None:
+        ((pooled_nd, _),) = encode([frames], [None])
+        return pooled_nd, None
     chunk = chunk_size or max(len(frames), 1)
     parts = list(frames.split(chunk))
     rows: list[Tensor | None] = [None] * len(parts)

@@ -66,13 +66,13 @@ class LocalGlobalAdapter(nn.Module):
             nn.init.zeros_(block.qkv.bias)
             nn.init.zeros_(block.out.bias)
 
-    def forward(self, feats_bpd: Tensor, lengths: Sequence[int]) -> Tensor:
+    def forward(self, feats_bpd: Tensor, lengths: Sequence[int] | Tensor) -> Tensor:
         """Adapted snippet features.
 
         Args:
             feats_bpd (Tensor): Snippet features, zeros past each video's end, shape (b, p, d).
-            lengths (Sequence[int]): Number of real snippets of each video, 1 to p; on the host, to avoid a
-                synchronisation with the device.
+            lengths (Sequence[int] | Tensor): Number of real snippets of each video, 1 to p; on the host, to avoid a
+                synchronisation with the device. A tensor only in an export.
 
         Returns:
             Tensor: Shape (b, p, d), positions past the end included.
@@ -85,10 +85,15 @@ class LocalGlobalAdapter(nn.Module):
         near_bpe = self.act(self.near2(near_bpe, self.nearness))
         return self.linear(torch.cat([similar_bpe, near_bpe], dim=-1))
 
-    def _within_windows(self, feats_bpd: Tensor, lengths: Sequence[int]) -> Tensor:
+    def _within_windows(self, feats_bpd: Tensor, lengths: Sequence[int] | Tensor) -> Tensor:
         """Add position embeddings and run the transformer within each window, shape (b, p, d)."""
         shape = feats_bpd.shape
         num_windows = self.length // self.window
+        if torch.compiler.is_exporting():  # the saving below depends on values
+            windows = (feats_bpd + self.positional_embedding).view(-1, self.window, shape[-1])
+            for block in self.blocks:
+                windows = block(windows) if block.heads > 1 else _one_head(block, windows)
+            return windows.view(-1, self.length, shape[-1])
         filled_b = torch.tensor([-(-n // self.window) for n in lengths])
         least = int(filled_b.min())
         blank = self.positional_embedding.unflatten(0, (num_windows, self.window))[least:]
@@ -105,9 +110,11 @@ class LocalGlobalAdapter(nn.Module):
         everywhere = F.pad(blank, (0, 0, 0, 0, least, 0)).expand(shape[0], -1, -1, -1).flatten(0, 1)
         return everywhere.index_copy(0, rows, real).view(shape)
 
-    def similarity(self, x_bpd: Tensor, lengths: Sequence[int]) -> Tensor:
+    def similarity(self, x_bpd: Tensor, lengths: Sequence[int] | Tensor) -> Tensor:
         """Adjacency of the graph of similar snippets: rows sum to 1, or to 0 past the end, shape (b, p, p)."""
-        lengths_b = torch.tensor(list(lengths)).to(x_bpd.device, non_blocking=True)
+        lengths_b = lengths
+        if not isinstance(lengths_b, Tensor):
+            lengths_b = torch.tensor(list(lengths)).to(x_bpd.device, non_blocking=True)
         real_bp = torch.arange(self.length, device=x_bpd.device) < lengths_b[:, None]
         norms_bp1 = torch.linalg.vector_norm(x_bpd, dim=-1, keepdim=True)
         cosines = x_bpd @ x_bpd.mT / (norms_bp1 @ norms_bp1.mT + 1e-20)
@@ -126,7 +133,11 @@ def _one_head(block: ResidualAttentionBlock, x_wsd: Tensor) -> Tensor:
     query_bias, _, value_bias = block.qkv.bias.chunk(3)
     normed = block.norm1(x_wsd)
     probe = F.linear(normed, of_key.T @ of_query, query_bias @ of_key)
-    mixed = F.scaled_dot_product_attention(probe, normed, normed)
+    if torch.compiler.is_exporting():  # the exporter knows attention only with heads
+        probe, normed = probe[:, None], normed[:, None]
+        mixed = F.scaled_dot_product_attention(probe, normed, normed)[:, 0]
+    else:
+        mixed = F.scaled_dot_product_attention(probe, normed, normed)
     x_wsd = x_wsd + F.linear(mixed, block.out.weight @ of_value, F.linear(value_bias, block.out.weight, block.out.bias))
     return x_wsd + block.fc2(block.act(block.fc1(block.norm2(x_wsd))))
 

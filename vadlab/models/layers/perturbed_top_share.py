@@ -25,7 +25,18 @@ def perturbed_top_share(
     Returns:
         Tensor: Shares, 0..1, 0 at padding, with sum k, float32, shape (b, t).
     """
+    if torch.compiler.is_exporting():
+        return _chosen(values_bt, noise_bst, numbers_b, mask_bt, sigma).to(values_bt.dtype).mean(1)
     return _PerturbedTopShare.apply(values_bt, noise_bst, numbers_b, mask_bt, sigma)
+
+
+def _chosen(values_bt: Tensor, noise_bst: Tensor, numbers_b: Tensor, mask_bt: Tensor, sigma: float) -> Tensor:
+    """Whether each snippet is among the k largest of each noisy sample, bool, shape (b, s, t)."""
+    noisy_bst = (values_bt[:, None] + sigma * noise_bst).masked_fill(~mask_bt[:, None], float('-inf'))
+    # The k-th largest value of each sample; larger ones and itself are chosen.
+    descending = noisy_bst.sort(dim=-1, descending=True).values
+    last = (numbers_b - 1)[:, None, None].expand(-1, noisy_bst.shape[1], 1)
+    return noisy_bst >= descending.gather(2, last)
 
 
 class _PerturbedTopShare(torch.autograd.Function):
@@ -33,11 +44,7 @@ class _PerturbedTopShare(torch.autograd.Function):
     def forward(
         ctx: Any, values_bt: Tensor, noise_bst: Tensor, numbers_b: Tensor, mask_bt: Tensor, sigma: float
     ) -> Tensor:
-        noisy_bst = (values_bt[:, None] + sigma * noise_bst).masked_fill(~mask_bt[:, None], float('-inf'))
-        # The k-th largest value of each sample; larger ones and itself are chosen.
-        descending = noisy_bst.sort(dim=-1, descending=True).values
-        last = (numbers_b - 1)[:, None, None].expand(-1, noisy_bst.shape[1], 1)
-        chosen_bst = noisy_bst >= descending.gather(2, last)
+        chosen_bst = _chosen(values_bt, noise_bst, numbers_b, mask_bt, sigma)
         ctx.save_for_backward(chosen_bst, noise_bst)
         ctx.sigma = sigma
         return chosen_bst.to(values_bt.dtype).mean(1)

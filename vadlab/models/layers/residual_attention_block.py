@@ -120,7 +120,7 @@ class ResidualAttentionBlock(nn.Module):
     def forward_last(
         self,
         x_nld: Tensor,
-        dense_rows: Tensor | None,
+        dense_rows: Tensor | slice | None,
         num_image_tokens: int | None = None,
         adapter: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
@@ -128,7 +128,7 @@ class ResidualAttentionBlock(nn.Module):
 
         Args:
             x_nld (Tensor): Hidden state before the block, first token CLS, shape (n, l, d).
-            dense_rows (Tensor | None): Indices of the m sequences whose patches are wanted, int64, shape (m,).
+            dense_rows (Tensor | slice | None): Indices of the m sequences whose patches are wanted, int64, shape (m,).
             num_image_tokens (int | None): Number of CLS and patch tokens, if other tokens follow them.
             adapter (Callable | None): As for :meth:`forward`; for CLS only.
 

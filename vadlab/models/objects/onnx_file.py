@@ -6,7 +6,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vadlab.utils.errors import DataError, MissingDependencyError, MissingFileError
+from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.onnx_session import open_session, run_session
 
 
 class OnnxFile:
@@ -48,22 +49,7 @@ class OnnxFile:
             return
         if not os.path.isfile(self.path):
             raise MissingFileError(f'There is no {self.kind} {self.path}. {self.where}')
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingDependencyError(
-                f'The {self.kind} {self.path} needs onnxruntime: pip install "vadlab[onnx]" (or: pip install '
-                'onnxruntime)'
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            session = onnxruntime.InferenceSession(self.path, options, providers=['CPUExecutionProvider'])
-        except Exception as error:  # onnxruntime's own kinds of errors
-            reason = str(error).splitlines()[0][:200]
-            raise DataError(f'{self.path} is not an ONNX model that onnxruntime can load: {reason}') from error
+        session = open_session(self.path, self.kind, self.threads)
         inputs = session.get_inputs()
         shape = inputs[0].shape if inputs else []
         if len(inputs) != 1 or len(shape) != 4 or shape[1] != 3 or inputs[0].type != 'tensor(float)':
@@ -87,10 +73,7 @@ class OnnxFile:
             DataError: onnxruntime fails.
         """
         self.open()
-        try:
-            return self._session.run(None, {self.input: pixels})
-        except Exception as error:
-            raise DataError(f'{self.path}: onnxruntime failed: {str(error).splitlines()[0][:200]}') from error
+        return run_session(self._session, self.path, {self.input: pixels})
 
 
 def _number(value: Any) -> int | None:

@@ -1,0 +1,156 @@
+"""Scores of videos by methods that embed frame by frame, in memory that does not depend on the length of a video.
+
+This module needs neither torch nor MMEngine: exported models run through it, too.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vadlab.datasets.video.frame_changes import pixel_changes
+from vadlab.datasets.video.sampled_frames import interpolated
+from vadlab.utils.errors import ConfigError
+
+from .frame_reader import Chunk, Failed, FrameReader, Opened
+from .frame_sampling import FrameSampling, frame_size, steps_of_test
+from .scored_video import ScoredVideo
+from .video_inputs import VideoSource
+
+
+@dataclass
+class _Open:
+    opened: Opened
+    embeds: np.ndarray | None = field(repr=False)  # of the distinct sampled frames, (F, e)
+    left: int = 0
+
+
+class StreamedScorer:
+    """Base class of scorers of methods that embed frames one by one and then score the embeddings of a video.
+
+    Threads decode while the model runs; a batch has frames of several videos. Only the embeddings of sampled frames
+    are kept, so a video of three hours needs only a few megabytes more than one of three minutes.
+
+    Args:
+        config (Mapping): The experiment.
+        sampling (FrameSampling): The frames that the model sees.
+        workers (int): Decoding threads.
+        batch_size (int): Frames per forward pass.
+        fps (float): Frame rate of arrays and folders of frames.
+
+    Raises:
+        ConfigError: The test pipeline of the config does not decode videos.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        sampling: FrameSampling,
+        workers: int = 2,
+        batch_size: int = 32,
+        fps: float = 25.0,
+    ) -> None:
+        steps = steps_of_test(config)
+        decode = next((step for step in steps if step['type'] == 'DecodeFrames'), None)
+        if decode is None:
+            raise ConfigError('The test pipeline of this config does not decode videos (it has no DecodeFrames).')
+        self.batch_size = batch_size
+        self._has_texts = False
+        interpolation = decode.get('interpolation', 'bicubic')
+        change = pixel_changes(steps)
+        self.reader = FrameReader(sampling, frame_size(decode), interpolation, change, workers, batch_size, fps)
+
+    # ---- what a scorer implements ----------------------------------------------------------------------------------
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes or prompts.
+
+        Raises:
+            ConfigError: The method has no frame scores.
+        """
+        raise NotImplementedError
+
+    def embed_frames(self, frames: np.ndarray) -> np.ndarray:
+        """Embeddings of frames, RGB, uint8, shape (n, H, W, 3): float32, shape (n, e)."""
+        raise NotImplementedError
+
+    def score_embeds(self, embeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits, shape (t,), and class probabilities, shape (t, C), of all sampled frames of a video, in order."""
+        raise NotImplementedError
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Probabilities of logits of any shape, float32."""
+        return (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
+
+    def scope(self) -> AbstractContextManager:
+        """Context in which videos are scored."""
+        return nullcontext()
+
+    # ---- what they share -------------------------------------------------------------------------------------------
+
+    def __call__(self, sources: Sequence[VideoSource]) -> Iterator[ScoredVideo]:
+        """Score videos; each is delivered as soon as it is complete."""
+        assert self.classes  # raises if the method has no frame scores
+        open_videos: dict[str, _Open] = {}
+        self._has_texts = False
+        failed: set[str] = set()
+        # The ends of videos are batched with those of other videos, if their frames have the same size.
+        small: dict[tuple[int, ...], list[Chunk]] = {}
+        with self.scope():
+            for item in self.reader(sources):
+                name = item.source.name
+                if isinstance(item, Opened):
+                    count = len(np.unique(item.frame_inds))
+                    open_videos[name] = _Open(item, None, count)
+                elif isinstance(item, Failed):
+                    open_videos.pop(name, None)
+                    small = {k: [chunk for chunk in v if chunk.source.name != name] for k, v in small.items()}
+                    if name not in failed:  # a video read in two parts may fail in both
+                        failed.add(name)
+                        yield ScoredVideo(item.source, error=item.reason)
+                elif name not in failed:
+                    batch = [item]
+                    if len(item.frames) < self.batch_size and len(sources) > 1:
+                        batch = [*small.pop(item.frames.shape[1:], []), item]
+                        if sum(len(chunk.frames) for chunk in batch) < self.batch_size:
+                            small[item.frames.shape[1:]] = batch
+                            continue
+                    yield from self._score(batch, open_videos)
+            for batch in small.values():
+                yield from self._score(batch, open_videos)
+
+    def _score(self, batch: list[Chunk], open_videos: dict[str, _Open]) -> Iterator[ScoredVideo]:
+        if not batch:
+            return
+        embeds = self.embed_frames(np.concatenate([chunk.frames for chunk in batch]))
+        if not self._has_texts:  # their embeddings are kept; make them while the threads decode
+            self.score_embeds(embeds[:1])
+            self._has_texts = True
+        ends = np.cumsum([len(chunk.frames) for chunk in batch])[:-1]
+        for chunk, part in zip(batch, np.split(embeds, ends), strict=True):
+            video = open_videos[chunk.source.name]
+            if video.embeds is None:
+                video.embeds = np.empty((video.left, part.shape[1]), np.float32)
+            video.embeds[chunk.start : chunk.start + len(part)] = part
+            video.left -= len(part)
+            if video.left == 0:
+                yield self._finish(open_videos.pop(chunk.source.name))
+
+    def _finish(self, video: _Open) -> ScoredVideo:
+        opened = video.opened
+        distinct, first, places = np.unique(opened.frame_inds, return_index=True, return_inverse=True)
+        assert video.embeds is not None
+        logits, class_scores = self.score_embeds(video.embeds[places])
+        return ScoredVideo(
+            opened.source,
+            opened.fps,
+            opened.size,
+            self.probabilities(interpolated(logits, opened.frame_inds, opened.total_frames)),
+            opened.times,
+            distinct,
+            self.classes,
+            class_scores[first],
+        )
