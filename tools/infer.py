@@ -263,7 +263,7 @@ def tell_costs(inferencer: VADInferencer, inputs: Sequence[str]) -> int:
     if not hasattr(inferencer.model, 'expected'):
         raise ConfigError(f'--dry-run: {type(inferencer.model).__name__} asks no model. Leave it out.')
     paths = [source.path for source in find_sources(inputs)]
-    say(cost_table(expected_costs(inferencer.model, paths), len(paths)))
+    say(cost_table(expected_costs(inferencer.model, paths), len(paths), inferencer.model.cost_note))
     return 0
 
 

@@ -162,17 +162,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def tell_costs(args: argparse.Namespace, config: Any, weights: Any) -> int:
     """Print what a test would ask of a model; return the exit status."""
     from vadlab.apis.answer_costs import cost_table, expected_costs
+    from vadlab.checkpoints.checkpoint_io import load_weights
     from vadlab.registry import DATASETS, MODELS
 
     model = MODELS.build(copy.deepcopy(config.model))
     if not hasattr(model, 'expected'):
         raise ConfigError(f'--dry-run: {config.model.type} asks no model. Leave it out')
     if weights is not None:
-        model.load_state_dict(weights)
+        load_weights(model, weights, args.checkpoint)
     settings = copy.deepcopy(config.test_dataloader['dataset'])
     dataset = DATASETS.build(settings)
     paths = [dataset.get_data_info(i)['video_path'] for i in range(len(dataset))]
-    say(cost_table(expected_costs(model, paths), len(paths)))
+    say(cost_table(expected_costs(model, paths), len(paths), model.cost_note))
     return 0
 
 

@@ -130,7 +130,9 @@ def dry_run(config: Config) -> int:
         found = VADRunner.from_cfg(config).dry_run()
     if is_main_process():
         say(format_table([(k, format_value(v)) for k, v in found.items()], ('one batch', 'value')))
-        say('Dry run: every loader, the loss, its gradients and the evaluation work. No files were left.')
+        answers = config.model.get('answer_cache')
+        left = f'Answers of the model were kept in {answers}; no other' if answers else 'No'
+        say(f'Dry run: every loader, the loss, its gradients and the evaluation work. {left} files were left.')
     return 0
 
 

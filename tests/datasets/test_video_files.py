@@ -90,6 +90,8 @@ def test_feature_lists_name_each_video_once(root):
         (dict(ann_file='missing.txt'), MissingFileError, '1 of 1 videos not found'),
         (dict(ann_file='unnamed.txt'), DataError, 'videos have no class'),
         (dict(ann_file='odd.txt'), DataError, 'unknown class'),
+        (dict(ann_file='Videos', every=9, part='held_out'), DataError, 'no video is held out: of 5 videos there are'),
+        (dict(ann_file='Videos', without='all.txt'), DataError, 'no video is left without those of all.txt'),
     ],
 )
 def test_lists_that_cannot_be_used(root, options, error, message):
@@ -97,5 +99,7 @@ def test_lists_that_cannot_be_used(root, options, error, message):
     (root / 'unnamed.txt').write_text('clip.mp4\n')
     (root / 'odd.txt').write_text('Abuse/Abuse001.mp4 Robbery\n')
     (root / 'clip.mp4').touch()
+    names = ('Normal_001', 'Normal_002', 'Abuse001', 'Abuse002', 'Arson001')
+    (root / 'all.txt').write_text(''.join(f'{name}.mp4  Abuse  1  2  -1  -1\n' for name in names))
     with pytest.raises(error, match=re.escape(message)):
         samples(root, **options)

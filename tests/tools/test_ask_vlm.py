@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
 from tests.models.vlm.clip_answers import ClipAnswers
 from tests.models.vlm.vlm_server import MODEL, VLMServer, brightness
 from vadlab.datasets.formats.temporal_annotations import intervals_to_mask, read_temporal_annotations
 from vadlab.structures.video_result import VideoResult
-from vadlab.utils.errors import ConfigError
+from vadlab.utils.errors import CheckpointError, ConfigError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / 'configs/vlm_plain_demo.py')
@@ -101,6 +102,14 @@ def test_dry_run_counts_and_asks_nothing(test, data, tmp_path, capsys):
     assert int(words['calls']) == int(words['questions']) >= 7 * 4
     assert int(words['images'].replace(',', '')) <= 3 * int(words['calls'])
     assert not (tmp_path / 'work_dirs').exists()
+
+
+def test_dry_run_of_a_foreign_checkpoint(load_tool, data, tmp_path):
+    torch.save({'state_dict': {'classifier.weight': torch.zeros(1)}, 'meta': {}}, tmp_path / 'other.pth')
+    command = [str(ROOT / 'configs/vera_demo.py'), str(tmp_path / 'other.pth'), '--dry-run']
+    command += ['--cfg-options', f'data_root={data}', f'answer_cache={tmp_path / "answers.sqlite"}']
+    with pytest.raises(CheckpointError, match='belongs to another model'):
+        load_tool('test').main(command)
 
 
 def test_dry_run_is_of_methods_that_ask(load_tool, data, tmp_path):

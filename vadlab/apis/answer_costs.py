@@ -27,8 +27,14 @@ def expected_costs(model: Any, paths: Sequence[str]) -> AnswerCounts:
     return counts
 
 
-def cost_table(counts: AnswerCounts, videos: int) -> str:
-    """The expected costs as text."""
+def cost_table(counts: AnswerCounts, videos: int, note: str = '') -> str:
+    """The expected costs as text.
+
+    Args:
+        counts (AnswerCounts): Of all videos.
+        videos (int): Their number.
+        note (str): A sentence below the table.
+    """
     rows = [
         ('videos', f'{videos:,}'),
         ('questions', f'{counts.questions:,}'),
@@ -38,4 +44,5 @@ def cost_table(counts: AnswerCounts, videos: int) -> str:
         ('tokens in, about', f'{counts.tokens_in:,}'),
         ('tokens out, about', f'{counts.tokens_out:,}'),
     ]
-    return '\n'.join(f'{name:18} {value:>14}' for name, value in rows) + '\nNothing was asked.'
+    lines = [f'{name:18} {value:>14}' for name, value in rows]
+    return '\n'.join([*lines, *([note] if note else []), 'Nothing was asked.'])

@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.logging import MMLogger
 
 from ..registry import DATASETS
-from ..utils.errors import ConfigError
+from ..utils.errors import ConfigError, DataError
 from .annotated_dataset import AnnotatedDataset
 from .formats.class_names import UCF_CRIME_CLASSES, check_class_names
 from .formats.feature_labels import LABEL_SOURCES, VideoLabel, find_label
@@ -179,12 +179,27 @@ class VideoFiles(AnnotatedDataset):
         if self.max_videos is not None and self.max_videos < len(data_list):
             places = np.linspace(0, len(data_list) - 1, self.max_videos).round().astype(int)
             data_list = [data_list[i] for i in places]
+        if not data_list:
+            raise DataError(f'VideoFiles: {source}: {self._why_empty(len(entries))}')
         logger = MMLogger.get_current_instance()
         n_normal = sum(sample['label'] == 0 for sample in data_list)
         logger.info(f'VideoFiles: {source}: {len(data_list)} videos, {n_normal} of them normal')
         for note in self.notes:
             logger.warning(f'VideoFiles: {source}: {note}')
         return data_list
+
+    def _why_empty(self, num_entries: int) -> str:
+        """The message for a data set without videos."""
+        if num_entries and self.part == 'held_out':
+            return (
+                f'no video is held out: of {num_entries} videos there are not {self.every} of one kind, normal or '
+                'anomalous. Give more videos, or a smaller held_out'
+            )
+        if num_entries:
+            return f'all of its {num_entries} videos are held out. Give more videos'
+        if self.without:
+            return f'no video is left without those of {self.without}'
+        return 'there is no video'
 
     def _entries(self, source: str) -> dict[str, ListEntry]:
         """Entries by video id; those of several crops become one."""

@@ -3,6 +3,7 @@ _base_ = ['./vlm_client.py', './clip_tower.py']
 # The language model; it sees no images. By default the same server and model.
 text_base_url = None
 text_model_name = None
+definition = None  # what counts as abnormal, in words; None lists the classes
 stride = 16  # frames per score
 span = 300  # frames around them: 10 seconds at 30 frames per second
 num_frames = 10  # of the span, to which captions are assigned
@@ -29,6 +30,7 @@ model = dict(
     summary_question='vadlab::questions/lavad_summary.txt',
     question='vadlab::questions/lavad_score.txt',
     parser=dict(type='BracketParser'),
+    definition=definition,
     refinement=[dict(type='NeighbourScores', count=num_neighbours, features='texts')],
     tower=_base_.tower,
     answer_cache=_base_.answer_cache,

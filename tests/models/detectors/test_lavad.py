@@ -156,6 +156,25 @@ def test_captioner_without_any_answer_is_counted(build, video):
     assert not texts.bodies
 
 
+def test_refused_captions_and_summaries_describe_nothing(build, video, tmp_path, log):
+    def refuses(text, images):
+        return "I'm sorry, but I can't help with that."
+
+    with VLMServer(refuses) as captions, VLMServer(language_model) as texts:
+        found = predict(build(captions, texts), video)
+    assert (found.answer_counts['videos_without_answer'], found.answer_counts['refused']) == (1, 4)
+    assert 'interpolated' not in log.text
+
+    def no_summaries(text, images):
+        return refuses(text, images) if text.startswith('The lines') else language_model(text, images)
+
+    with VLMServer(captioner) as captions, VLMServer(no_summaries) as texts:
+        found = predict(build(captions, texts, answer_cache=str(tmp_path / 'other.sqlite')), video)
+    assert found.pred_scores.numpy() == pytest.approx(np.repeat([0, 0, 0.4, 0.9], 4))  # from the captions themselves
+    assert 'clip: 4 of 12 answers cannot be read, asked twice (refused: 4, cut: 0)' in log.text
+    assert 'interpolated' not in log.text
+
+
 @pytest.mark.parametrize(
     ('options', 'error', 'message'),
     [

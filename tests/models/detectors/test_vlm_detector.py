@@ -137,7 +137,9 @@ def test_unreadable_window_is_interpolated_and_counted(build, video, log):
     counts = found.answer_counts
     assert (counts['repeated'], counts['unread'], counts['refused'], counts['videos_without_answer']) == (1, 1, 1, 0)
     assert found.pred_answers.scores[2] == -1
-    assert 'clip: 1 of 4 answers cannot be read, asked twice (refused: 1' in log.text
+    assert (
+        'clip: 1 of 4 answers cannot be read, asked twice (refused: 1, cut: 0); windows with interpolated' in log.text
+    )
 
 
 def test_video_without_any_answer_gets_the_fallback_score(build, video, log):

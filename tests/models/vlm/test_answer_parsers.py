@@ -77,14 +77,25 @@ def test_schema_allows_the_classes_once():
         ('1. A man.\n2. No car.\nYes, there is an anomaly', (1.0, '', '1. A man. 2. No car.')),
         ('Output: 0', (0.0, '', '')),
         ('No, there is no anomaly.', (0.0, '', 'No, there is no anomaly.')),
+        ('1. No.\n2. Yes.\nOutput:\n0 (normal)', (0.0, '', '1. No. 2. Yes.')),
+        ('1. No.\n**Output:**\n1.', (1.0, '', '1. No. **Output:**')),
+        ('1. Yes.\nThe final answer is no.', (0.0, '', '1. Yes.')),
+        ('是的。\n输出：1', (1.0, '', '是的。')),
     ],
 )
 def test_yes_or_no_is_read_from_the_last_line_that_decides(text, expected):
     assert YesNoParser()(text) == Reading(*expected)
 
 
-@pytest.mark.parametrize('text', ['', 'A street at night.', 'Score 10'])
+@pytest.mark.parametrize('text', ['', 'A street at night.', 'Score 10', 'There is no information on this.'])
 def test_neither_yes_nor_no(text):
+    assert YesNoParser()(text) is None
+
+
+@pytest.mark.parametrize(
+    'text', ['1. No, nobody runs.\n2. The ca', '1. No.\n2. Yes, there is', 'Questions\n1.', '- Yes, he']
+)
+def test_answers_to_guiding_questions_are_no_decision(text):
     assert YesNoParser()(text) is None
 
 
@@ -92,6 +103,7 @@ def test_number_in_brackets():
     read = BracketParser()
     assert read('[0.7]') == Reading(0.7)
     assert read('The answer is [ 1 ] .') == Reading(1.0)
+    assert read('评分：【0.7】') == Reading(0.7)
     assert read('[3]') is None
     assert read('0.7') is None
 
@@ -99,3 +111,5 @@ def test_number_in_brackets():
 def test_refusals():
     assert is_refusal('I\u2019m sorry, I cannot assist with this request')
     assert not is_refusal('A man says sorry to a woman.')
+    assert is_refusal(" I'm sorry, I can't describe this.", at_start=True)
+    assert not is_refusal('A sign reads: "I am sorry".', at_start=True)

@@ -16,7 +16,7 @@ _MEANING = {
     'tokens_out': 'tokens of the answers of this run',
     'seconds': 'time of the calls of this run, added up over threads',
     'repeated': 'questions asked a second time, since the answer could not be read',
-    'unread': 'questions without a readable answer after that; their windows get interpolated scores',
+    'unread': 'questions without a readable answer after that; a window without a score gets an interpolated one',
     'refused': 'of these, refused',
     'cut': 'of these, with an answer that reached max_tokens',
     'videos_without_answer': 'videos without any readable answer; they get fallback_score',

@@ -6,7 +6,7 @@ from vadlab.datasets.video import VideoIndex, index_video
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError
 
-from ..vlm.answer_parsers import Reading, shortened
+from ..vlm.answer_parsers import Reading, is_refusal, shortened
 from ..vlm.asker import AnswerCounts, Asker
 from ..vlm.question_file import QuestionFile
 from ..vlm.request import Request
@@ -45,6 +45,9 @@ class LAVAD(VLMDetector):
         DataError: A text file cannot be used.
     """
 
+    cost_note = (
+        'Summaries and scores count as calls, even if their answers are in the cache: their texts depend on captions.'
+    )
     required_placeholders = ('summary',)
 
     def __init__(
@@ -103,7 +106,7 @@ class LAVAD(VLMDetector):
         return found, texts
 
     def captions(self, index: VideoIndex, windows: Sequence[Window], video: str, counts: AnswerCounts) -> list[str]:
-        """Distinct captions of a video, in order of time; empty answers are left out.
+        """Distinct captions of a video, in order of time; empty and refused answers are left out.
 
         Args:
             index (VideoIndex): The video.
@@ -155,5 +158,5 @@ class LAVAD(VLMDetector):
 
 
 def _as_line(text: str) -> str | None:
-    """An answer as one line; None if it is empty."""
-    return ' '.join(text.split()) or None
+    """An answer as one line; None if it is empty or refused: a refusal does not describe the video."""
+    return None if is_refusal(text, at_start=True) else ' '.join(text.split()) or None

@@ -72,6 +72,8 @@ class VLMDetector(BaseModel):
     needs_training = False
     #: Without weights, a test needs neither a checkpoint nor ``pretrained``.
     has_own_weights = False
+    #: What a dry run cannot count exactly, for people.
+    cost_note = ''
     required_placeholders: tuple[str, ...] = ()
     allowed_placeholders: tuple[str, ...] = ('definition', 'classes')
 
@@ -242,9 +244,10 @@ class VLMDetector(BaseModel):
         """Ask about windows, and write the scores of a video to its sample."""
         counts = AnswerCounts()
         readings, summaries = self.read_windows(index, windows, self.cache().digest_of(index.path), counts)
-        tell_unread(str(sample.video_id), counts, len(windows))
         raw = np.array([np.nan if reading is None else reading.score for reading in readings])
-        if np.isnan(raw).all():
+        missing = int(np.isnan(raw).sum())
+        tell_unread(str(sample.video_id), counts, missing if missing < len(windows) else 0)
+        if missing == len(windows):
             counts.videos_without_answer += 1
             print_log(
                 f'{sample.video_id}: not one answer can be read, so it has no score; tests count its frames as '

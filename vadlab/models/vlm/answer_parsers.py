@@ -22,6 +22,15 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _CONTROLS = re.compile('[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]')
+_DECIDES = re.compile(  # VERA's last line: 'Output: 1', '0 (normal)', '**1**'
+    r'(?:\W*[\w ]{0,40}[:\uff1a]|.*\b(?:answer|output|decision) is)?\W*([01])(?:\.0)?(?:\s*[(\uff08].*)?\W*',
+    re.IGNORECASE,
+)
+_IN_WORDS = re.compile(
+    r'(?:\W*(?:answer|output|decision)\W+|.*\b(?:answer|output|decision) is\W+)?\W*(yes|no)\b\s*(?:[^\w\s]|$)',
+    re.IGNORECASE,
+)
+_OF_LIST = re.compile(r'\(?\d{1,2}[.):]|[-*\u2022]\s')
 _THOUGHTS = re.compile(r'<think>.*?(?:</think>|\Z)', re.DOTALL)
 
 
@@ -105,8 +114,9 @@ class ScoreParser:
 class YesNoParser:
     """Reads a yes or no, as VERA's questions ask for: 1 for an anomaly, 0 for none; the analysis is the reason.
 
-    The last line with a lone 0 or 1, or with yes or no, decides. VERA's code takes any output without a ``0`` as an
-    anomaly; here such an answer counts as unreadable.
+    The last line with a lone 0 or 1 decides, or the last line of all, if it is yes or no. The answers to the guiding
+    questions are no decision, so an answer that was cut before its decision counts as unreadable. VERA's code takes any
+    output without a ``0`` as an anomaly.
 
     Args:
         reminder (str): Added to a question whose first answer could not be read.
@@ -124,8 +134,13 @@ class YesNoParser:
         lines = [line.strip() for line in _THOUGHTS.sub('', text).replace('`', '').splitlines() if line.strip()]
         for number in range(len(lines) - 1, -1, -1):
             line = lines[number]
-            match = re.fullmatch(r'(?:\W*\w*\W*:)?\W*([01])(?:\.0)?\W*', line)
-            word = re.search(r'\b(yes|no)\b', line, re.IGNORECASE)
+            is_headed = number == 0 or lines[number - 1].endswith((':', '\uff1a', '**'))
+            match = _DECIDES.fullmatch(line)
+            if match and re.fullmatch(r'[01][.)]', line) and not is_headed:
+                match = None  # the number of a question, whose answer was cut
+            word = None
+            if number == len(lines) - 1 and not _OF_LIST.match(line):
+                word = _IN_WORDS.match(line)
             if match or word:
                 is_anomaly = match[1] == '1' if match else word is not None and word[1].lower() == 'yes'
                 before = ' '.join(lines[:number]) or ('' if match else line)
@@ -135,7 +150,7 @@ class YesNoParser:
 
 @MODELS.register_module()
 class BracketParser:
-    """Reads ``[0.7]``, as LAVAD's question asks for; a number above 1 is not a score.
+    """Reads ``[0.7]``, as LAVAD's question asks for, also in Chinese brackets; a number above 1 is not a score.
 
     Args:
         reminder (str): Added to a question whose first answer could not be read.
@@ -150,18 +165,23 @@ class BracketParser:
 
     def __call__(self, text: str, classes: Sequence[str] = ()) -> Reading | None:
         """See :meth:`ScoreParser.__call__`."""
-        match = re.search(r'\[\s*(\d+(?:[.,]\d+)?)\s*\]', _THOUGHTS.sub('', text))
+        match = re.search(r'[\[\u3010\uff3b]\s*(\d+(?:[.,]\d+)?)\s*[\]\u3011\uff3d]', _THOUGHTS.sub('', text))
         score = _as_score(match[1]) if match else None
         return None if score is None else Reading(score)
 
 
-def is_refusal(text: str) -> bool:
+def is_refusal(text: str, at_start: bool = False) -> bool:
     """Whether a text without a score is a refusal, in English.
+
+    Args:
+        text (str): The text.
+        at_start (bool): Only if the text begins with the refusal: descriptions may quote somebody.
 
     >>> is_refusal("I'm sorry, but I can't help with that."), is_refusal('There is a street.')
     (True, False)
     """
-    return bool(_REFUSAL.search(text.replace('\u2019', "'")))
+    text = text.replace('\u2019', "'").lstrip()
+    return bool(_REFUSAL.match(text) if at_start else _REFUSAL.search(text))
 
 
 def _objects(text: str) -> list[dict[str, Any]]:

@@ -176,10 +176,17 @@ class Asker:
         return counts
 
 
-def tell_unread(video_id: str, counts: AnswerCounts, total: int) -> None:
-    """Write to the log that answers of a video could not be read."""
+def tell_unread(video_id: str, counts: AnswerCounts, interpolated: int = 0) -> None:
+    """Write to the log that answers of a video could not be read.
+
+    Args:
+        video_id (str): The video.
+        counts (AnswerCounts): Of the video.
+        interpolated (int): Windows that get interpolated scores.
+    """
     if counts.unread:
-        log(
-            f'{video_id}: {counts.unread} of {total} answers cannot be read, asked twice (refused: '
-            f'{counts.refused}, cut: {counts.cut}); these windows get interpolated scores'
+        text = (
+            f'{video_id}: {counts.unread} of {counts.questions - counts.repeated} answers cannot be read, asked twice '
+            f'(refused: {counts.refused}, cut: {counts.cut})'
         )
+        log(text + (f'; windows with interpolated scores: {interpolated}' if interpolated else ''))
