@@ -30,9 +30,10 @@ def score(request, log, channel):
         while True:
             kept.append(bytearray(b'x' * 2**20))
             time.sleep(0.002)
-    if name.startswith('slow'):
+    if name.startswith('half'):  # half of the video, until a test lets it go on
         channel.tell(progress={'stage': 'scoring', 'share': 0.5})
-        time.sleep(1.0)
+        while not Path(f'{log}.go').exists():
+            time.sleep(0.02)
     if name.startswith('bad') or Path(request['video']).read_bytes().count(b'stsz\0\0\0\0\0\0\0\1'):
         outcome = {'error': {'code': 'unreadable', 'message': f'{name}: damaged'}}
     else:

@@ -47,6 +47,14 @@ class Running:
         status, _, content = self.ask(method, path, body, headers)
         return status, json.loads(content)['error']['code']
 
+    def go_on(self):
+        """Let the worker finish videos whose name begins with ``half``, also later ones."""
+        Path(f'{self.log}.go').touch()
+
+    def hold(self):
+        """Let the worker stop in the middle of later videos whose name begins with ``half``."""
+        Path(f'{self.log}.go').unlink(missing_ok=True)
+
     def begun(self):
         """Ids of the jobs that the worker began, in order."""
         return self.log.read_text().split() if self.log.exists() else []

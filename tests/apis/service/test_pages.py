@@ -84,27 +84,29 @@ def test_what_is_not_taken_and_what_fails_is_said(service, open_page, video):
 
 
 def test_a_video_is_dropped_anywhere_and_the_keyboard_reaches_everything(service, open_page, video):
+    service.hold()
     page = open_page(f'http://127.0.0.1:{service.port}/', color_scheme='dark')
     page.evaluate(
         """content => {
           const files = new DataTransfer();
-          files.items.add(new File([new Uint8Array(content)], 'slow dropped.mp4', {type: 'video/mp4'}));
+          files.items.add(new File([new Uint8Array(content)], 'half dropped.mp4', {type: 'video/mp4'}));
           for (const kind of ['dragover', 'drop']) {
             document.body.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: files}));
           }
         }""",
         list(video.read_bytes()),
     )
-    card = page.locator('#jobs .job', has_text='slow dropped.mp4')
+    card = page.locator('#jobs .job', has_text='half dropped.mp4')
     card.get_by_text('scoring, 50 %').wait_for()
-    assert card.get_by_role('progressbar', name='Progress of slow dropped.mp4').get_attribute('value') == '0.5'
+    assert card.get_by_role('progressbar', name='Progress of half dropped.mp4').get_attribute('value') == '0.5'
+    service.go_on()
     card.get_by_text('1 event, 0.3 s').wait_for()
     reached = []
     for _ in range(5):
         page.keyboard.press('Tab')
         reached.append(page.evaluate('document.activeElement.id || document.activeElement.textContent'))
     assert reached[0] == 'files'
-    assert reached[1:4] == ['Report of slow dropped.mp4', 'JSON of slow dropped.mp4', 'Delete slow dropped.mp4']
+    assert reached[1:4] == ['Report of half dropped.mp4', 'JSON of half dropped.mp4', 'Delete half dropped.mp4']
 
 
 def test_the_page_asks_for_the_token_once(tmp_path, open_page):
