@@ -14,6 +14,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, MissingFileError
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
+from vadlab.utils.runtime import add_backend_argument
 
 NO_CHECKPOINT = 'none'
 
@@ -67,6 +68,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model.add_argument('--negative-file', metavar='FILE', help='prompts of normal content, one per line')
     model.add_argument('--boxes', action='store_true', help='find boxes of the events')
     model.add_argument('--feature-config', metavar='FILE', help='extractor for a method on snippet features')
+    add_backend_argument(model)
     model.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config')
     return parser.parse_args(argv)
 
@@ -76,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
-        require_checkpoint(args.checkpoint)
+        require_checkpoint(args.checkpoint, args.backend)
     require_paths([path for path in (args.prompt_file, args.negative_file, args.token_file) if path], 'file')
     if args.watch is not None and not args.watch.is_dir():
         raise MissingFileError(f'--watch {args.watch}: there is no such folder. Name that of --out of tools/watch.py.')
@@ -109,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.batch_size,
             args.workers,
             args.cfg_options,
+            args.backend,
             str(store.folder),
         )
         dispatcher = Dispatcher(store, choice.command(), settings, tell)

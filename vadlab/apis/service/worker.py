@@ -51,6 +51,7 @@ class ModelChoice:
         batch_size (int): Frames per forward pass.
         readers (int): Threads that decode.
         cfg_options (list[str] | None): Changes of the config, ``KEY=VALUE``.
+        backend (str): ``torch``; or ``onnxruntime``, and ``checkpoint`` is an exported folder.
         data (str): Folder of the service, for files that are needed for a short time.
     """
 
@@ -65,6 +66,7 @@ class ModelChoice:
     batch_size: int = 32
     readers: int = 2
     cfg_options: list[str] | None = None
+    backend: str = 'torch'
     data: str = '.'
 
     def command(self) -> list[str]:
@@ -96,6 +98,7 @@ def load_inferencer(choice: ModelChoice) -> 'VADInferencer':
         batch_size=choice.batch_size,
         feature_config=choice.feature_config,
         feature_cache=Path(choice.data) / _FEATURES,
+        backend=choice.backend,
     )
     inferencer.use_prompts(choice.prompts, choice.negatives)
     if choice.boxes:
