@@ -156,6 +156,20 @@ def test_a_wrong_password_is_final_and_never_printed(capfd):
     assert 'anna:***@127.0.0.1' in shown
 
 
+@pytest.mark.parametrize('password', ['s3#cret', 's3/cret', 's3?cret'])
+def test_a_password_that_cuts_the_address_is_named_and_never_printed(password):
+    reader, _ = reader_of(f'rtsp://anna:{password}@127.0.0.1:1/one')
+    reader.start()
+    reader.join(30)
+    assert 'Write %2F, %3F, %23 in the address' in reader.final_fault
+    assert 'cret' not in reader.final_fault + reader.message
+
+
+def test_a_login_with_percent_codes_is_safe():
+    assert not CameraSpec('door', 'http://10.0.0.5/1').has_unsafe_login
+    assert not CameraSpec('door', 'rtsp://anna:a%23b@10.0.0.5/1').has_unsafe_login
+
+
 def test_packets_are_skipped_to_a_keyframe_if_decoding_is_too_slow(tmp_path, monkeypatch):
     """A decoder at a tenth of the needed speed, in simulated time: frames are never far behind."""
     path = write_file(tmp_path / 'a.mp4', 4.0, keyframes=15)

@@ -147,3 +147,20 @@ def test_parts_of_a_killed_run_are_removed(tmp_path):
     part.touch()
     ClipWriter([tmp_path / 'door', tmp_path / 'new'], 1, print)
     assert not part.exists()
+
+
+def test_an_event_found_after_the_stream_is_over_has_a_clip(tmp_path, writer):
+    """A camera that is broken during an event is lost before its last frames are scored."""
+    template, packets = packets_of(write_file(tmp_path / 'a.mp4', 5.0))
+    recorder = ClipRecorder(tmp_path / 'door', writer, 1.0, 0.5, 60.0, lambda: 5.0)
+    recorder.connected(template)
+    for number, packet in enumerate(packets):
+        recorder.packet(packet, number / 30)
+    recorder.lost()
+    clip, finished = recorder.begin(1_700_000_000.25), []
+    recorder.end(clip, finished.append)
+    until(lambda: finished)
+    assert clip.is_saved
+    assert clip.fault == ''
+    with av.open(str(tmp_path / 'door' / clip.name)) as container:
+        assert 30 <= sum(1 for _ in container.decode(video=0)) <= 60

@@ -256,6 +256,10 @@ class CameraReader(threading.Thread):
             return SourceError('there is no such file', True)
         if isinstance(error, av.error.InvalidDataError):
             return SourceError('it is not a video', True)
+        if isinstance(error, av.error.ArgumentError) and self.spec.has_unsafe_login:
+            return SourceError(
+                'the user or the password has one of / ? #. Write %2F, %3F, %23 in the address instead', True
+            )
         if isinstance(error, ConnectionRefusedError):
             return SourceError('nothing listens there (connection refused)')
         if isinstance(error, av.error.ExitError | TimeoutError):

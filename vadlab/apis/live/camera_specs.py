@@ -63,6 +63,12 @@ class CameraSpec:
             return 'url'
         return 'device' if _DEVICE.fullmatch(self.address) else 'file'
 
+    @property
+    def has_unsafe_login(self) -> bool:
+        """Whether FFmpeg takes a part of the user or the password for the path."""
+        before, at, _ = self.address.partition('://')[2].rpartition('@')
+        return bool(at) and any(letter in before for letter in '/?#')
+
     def hide(self, text: str) -> str:
         """A text, such as a message of FFmpeg, without the password of the address."""
         return hide_password(text, self.address)

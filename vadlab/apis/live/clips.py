@@ -91,6 +91,7 @@ class ClipRecorder:
         self._ring: deque[_Packet] = deque()
         self._ring_bytes = 0
         self._clip: Clip | None = None
+        self._is_connected = False
 
     # the reader's thread ---------------------------------------------------------------------------------------------
 
@@ -99,6 +100,7 @@ class ClipRecorder:
         with self._lock:
             self._close('')
             self._template = template
+            self._is_connected = True
             self._ring.clear()
             self._ring_bytes = 0
 
@@ -122,12 +124,10 @@ class ClipRecorder:
                 self._writer.add(clip, kept)
 
     def lost(self) -> None:
-        """The stream is over."""
+        """The stream is over. Its packets are kept, since its last frames may not be scored yet."""
         with self._lock:
             self._close('')
-            self._template = None
-            self._ring.clear()
-            self._ring_bytes = 0
+            self._is_connected = False
 
     # the scoring thread ----------------------------------------------------------------------------------------------
 
@@ -150,6 +150,8 @@ class ClipRecorder:
             for packet in list(self._ring)[first:]:
                 self._writer.add(clip, packet)
             self._clip = clip
+            if not self._is_connected:
+                self._close('')  # no packet will follow
             return clip
 
     def end(self, clip: Clip, on_finished: Callable[[Clip], None]) -> None:
