@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from tests.datasets.wildlife_clips import write_wav
+from vadlab.apis.service import content_check
 from vadlab.apis.service.content_checker import ContentChecker
 from vadlab.apis.service.settings import ServiceSettings
 from vadlab.apis.service.uploads import RefusedError, shown_name
@@ -48,6 +49,18 @@ def test_a_gif_named_mp4_is_a_gif(tmp_path):
 def test_an_empty_file_is_named(tmp_path):
     (tmp_path / 'upload').touch()
     assert refusal(tmp_path / 'upload').code == 'empty'
+
+
+@pytest.mark.parametrize(
+    ('told', 'shown'),
+    [
+        ('/in/1: contains no video stream', 'The file contains no video stream'),
+        ('/in/1: cut short (8 bytes of 9)', 'The file is cut short (8 bytes of 9)'),
+        ('/in/1: damaged after 2.0 s of 3.0 s', 'The file is damaged after 2.0 s of 3.0 s'),
+    ],
+)
+def test_a_refusal_is_a_sentence_without_the_stored_name(told, shown):
+    assert content_check._without_path(told, '/in/1') == shown
 
 
 def test_sound_is_no_video(tmp_path):

@@ -56,6 +56,13 @@ def test_a_job_without_a_result_says_so(service, video):
     service.client.wait(job['id'])
 
 
+def test_a_form_is_refused_with_the_way_to_send_the_file(service, video):
+    headers = {'Content-Type': 'multipart/form-data; boundary=x'}
+    status, _, content = service.ask('POST', '/api/videos?name=a.mp4', video.read_bytes(), headers)
+    assert status == 400
+    assert 'curl -X POST -T FILE' in json.loads(content)['error']['message']
+
+
 FAILING = {
     'bad.mp4': ('unreadable', 'bad.mp4: damaged'),
     'crash.mp4': ('crashed', 'ended by SIGSEGV'),

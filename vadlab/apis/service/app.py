@@ -159,6 +159,10 @@ def make_app(
         try:
             if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
                 raise RefusedError(400, 'bad_request', 'Idempotency-Key: at most 100 letters, digits, dots, hyphens.')
+            if request.headers.get('content-type', '').lower().startswith('multipart/'):
+                raise RefusedError(
+                    400, 'bad_request', 'The body is a form. Send the file itself: curl -X POST -T FILE URL'
+                )
             job = store.by_key(idempotency_key)
             if job is None:
                 check_length(request.headers.get('content-length'), settings)

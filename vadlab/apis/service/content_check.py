@@ -4,6 +4,7 @@ Run as ``python -m vadlab.apis.service.content_check``; see :mod:`vadlab.apis.se
 """
 
 import os
+import re
 import resource
 from typing import Any
 
@@ -125,7 +126,9 @@ _WHOLE_NAMES = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm')
 
 
 def _without_path(message: str, path: str) -> str:
-    return message.replace(path, 'The file')
+    message = message.replace(path, 'The file')
+    message = message.replace('The file: contains', 'The file contains')
+    return re.sub(r'The file: (damaged|cut short)', r'The file is \1', message)
 
 
 def main() -> None:

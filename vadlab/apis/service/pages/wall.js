@@ -105,11 +105,12 @@
       if (part.shown !== source) {
         part.shown = source;
         const next = new Image();
-        next.addEventListener('load', () => { part.img.src = next.src; part.img.hidden = false; part.img.alt = 'Latest picture of ' + camera.name; });
+        next.addEventListener('load', () => { part.img.src = next.src; part.img.hidden = false; part.none.hidden = true; part.img.alt = 'Latest picture of ' + camera.name; });
         next.src = source;
       }
     }
     part.img.hidden = !part.img.src || !camera.picture;
+    part.none.hidden = !part.img.hidden;
     drawCurve(part, camera, now);
     const numbers = [];
     if (camera.size) numbers.push(camera.size[1] + ' × ' + camera.size[0]);
