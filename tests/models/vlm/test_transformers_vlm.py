@@ -114,6 +114,8 @@ def test_context_that_is_too_short_says_how_many_frames_fit(folder):
     fit = int(str(caught.value).split('About ')[1].split()[0])
     assert 5 < fit < 40
     ask(folder, [Request('what is this?', frame_inds=tuple(range(fit)), images=(frame,) * fit)], max_tokens=20)
+    with pytest.raises(ConfigError, match=r'Not one frame fits\. Set a smaller vlm_image_size'):
+        ask(folder, [Request('what? ' * 100, frame_inds=(0,), images=(frame,))], max_tokens=20)
 
 
 def test_model_without_images(tmp_path):

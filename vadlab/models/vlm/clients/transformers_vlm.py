@@ -193,10 +193,12 @@ class TransformersVLM(VLMClient):
         text = len(self._processor.tokenizer(max((one.text for one in batch), key=len))['input_ids'])
         per_frame = max((length - text) / frames, 1)
         fit = max(int((limit - self.max_tokens - text) / per_frame), 0)
+        advice = f'About {fit} frames fit. Set num_frames={fit}, or a smaller vlm_image_size or max_answer_tokens'
+        if not fit:
+            advice = 'Not one frame fits. Set a smaller vlm_image_size or max_answer_tokens, or shorten the question'
         raise ConfigError(
             f'{self.model_name}: {frames} frames of a question take {length} tokens, with {self.max_tokens} for the '
-            f'answer more than the context of {limit}. About {fit} frames fit. Set num_frames={max(fit, 1)}, '
-            'or a smaller vlm_image_size or max_answer_tokens'
+            f'answer more than the context of {limit}. {advice}'
         )
 
 
