@@ -123,6 +123,9 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     'audiovisual': lambda scale, cache: _run('audiovisual', scale.runs, *scale.recognizers, scale.long_runs),
     'infer': lambda scale, cache: _run('infer', cache, scale.runs, scale.video_frames, 2 if scale.runs == 1 else 100),
     'live': lambda scale, cache: _run('live', cache, 1 if scale.runs < 3 else 3, scale.video_frames, *scale.live),
+    'export': lambda scale, cache: _run(
+        'export', cache, scale.runs, ('demo',) if scale.arch == 'tiny' else ('demo', 'ViT-B/32')
+    ),
     'oneclass': lambda scale, cache: _run(
         'oneclass', cache, scale.runs, 12 if scale.runs == 1 else 300, 200 if scale.runs == 1 else 5000
     ),

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.utils.errors import ConfigError, MissingDependencyError
 from vadlab.utils.onnx_session import OnnxGraph
 
@@ -59,7 +60,8 @@ def write_graph(graph: Graph, path: Path) -> dict[str, float]:
     dims = {dim: torch.export.Dim(dim) for axes in graph.open_dims.values() for dim in axes.values()}
     shapes = tuple({axis: dims[dim] for axis, dim in graph.open_dims.get(name, {}).items()} or None for name in names)
     inputs = tuple(graph.inputs.values())
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), steady_weights(), _quiet():
+        module(*inputs)  # embeddings of texts are kept, and become constants of the graph
         try:
             program = torch.onnx.export(
                 module,
