@@ -70,6 +70,13 @@ def test_every_make_target_has_one_line_of_help():
     assert all(len(line) == 3 for line in lines)
 
 
+def test_site_has_every_page():
+    listed = re.findall(r'^([\w/]+)$', read('docs/index.md'), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    pages = {path.stem for path in (ROOT / 'docs').glob('*.md')} - {'index'}
+    assert set(listed) == {*pages, 'reference/modules'}
+
+
 @pytest.mark.parametrize('document', DOCUMENTS)
 def test_options_in_commands_exist(document):
     shared = read('vadlab/utils/runtime.py')

@@ -173,3 +173,9 @@ def test_prompts_would_have_no_effect(build):
         model = build(server)
     with pytest.raises(ConfigError, match='no placeholder {definition}'):
         model.use_prompts(['a cat'])
+
+
+def test_too_many_guiding_questions_name_their_file(build, tmp_path):
+    (tmp_path / 'long.txt').write_text('Is there a fight? ' * 2000)
+    with pytest.raises(DataError, match=r'long\.txt has 3\d,\d{3} bytes of questions, more than'):
+        build(VLMServer(learner), guiding=str(tmp_path / 'long.txt'))

@@ -128,6 +128,12 @@ def test_code_of_a_repository_is_never_executed(tmp_path):
         ask(tiny_vlms.write_model_with_code(tmp_path / 'code'), [Request('q')])
 
 
+@pytest.mark.parametrize('name', ['/gone/model', './model', 'models/tiny/vlm'])
+def test_folder_that_does_not_exist_is_named_without_asking_the_hub(name):
+    with pytest.raises(ConfigError, match=f'there is no folder {name}'):
+        ask(name, [Request('q')])
+
+
 def test_folder_without_a_model(tmp_path):
     with pytest.raises(ConfigError, match='cannot be used'):
         ask(tmp_path, [Request('q')])

@@ -171,6 +171,8 @@ class VADInferencer(BaseInferencer):
         protocol = f'{self.sampled}; scores between sampled frames by linear interpolation'
         if isinstance(self.scorer, SnippetScorer):
             protocol = f'{self.sampled}; the score of a snippet counts for its frames'
+        elif getattr(self.model, 'interpolate', True) is False:  # windows of a method that asks a model
+            protocol = f'{self.sampled}; the score of a window counts for its frames'
         if self._negatives is not None:
             protocol += f'; normal is: {", ".join(self._negatives)}'
         return RunInfo(

@@ -40,12 +40,12 @@ class OnlineEvents:
 
     Example:
         >>> found = OnlineEvents(Thresholds(high=0.8, low=0.5))
-        >>> for time, score in enumerate([0.1, 0.6, 0.9, 0.6, 0.1]):
+        >>> for time, score in enumerate([0.1, 0.6, 0.9, 0.6, 0.1, 0.1]):
         ...     began, ended = found.add(float(time), score)
         ...     if began or ended:
         ...         print(time, began is not None, ended and (ended.start, ended.end, ended.peak))
         2 True None
-        4 False (1.0, 4.0, 2.0)
+        5 False (1.0, 4.0, 2.0)
     """
 
     def __init__(self, thresholds: Thresholds) -> None:

@@ -96,7 +96,10 @@ class VERA(VLMDetector):
         questions = [line for line in lines if line and not line.startswith('#')]
         if not questions:
             raise DataError(f'{guiding} has no guiding question. Write one per line')
-        self.guiding_text = '\n'.join(questions)
+        text = '\n'.join(questions)
+        if len(text.encode()) > _MOST_BYTES:
+            raise DataError(f'{guiding} has {len(text.encode()):,} bytes of questions, more than {_MOST_BYTES:,}')
+        self.guiding_text = text
 
     @property
     def guiding_text(self) -> str:

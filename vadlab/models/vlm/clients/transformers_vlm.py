@@ -1,5 +1,6 @@
 """Client of a local model through transformers."""
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -95,6 +96,8 @@ class TransformersVLM(VLMClient):
             return
         from transformers import AutoConfig, AutoModelForImageTextToText
 
+        if _is_path(self.model_name) and not os.path.isdir(self.model_name):
+            raise ConfigError(f'TransformersVLM: there is no folder {self.model_name}, and it is not the id of a model')
         dtype = _DTYPES[self.dtype] or (torch.bfloat16 if self.device.type == 'cuda' else torch.float32)
         try:
             AutoConfig.from_pretrained(self.model_name, trust_remote_code=False)  # refuses code of repositories
@@ -200,6 +203,11 @@ class TransformersVLM(VLMClient):
             f'{self.model_name}: {frames} frames of a question take {length} tokens, with {self.max_tokens} for the '
             f'answer more than the context of {limit}. {advice}'
         )
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name cannot be an id of the hub, which is USER/NAME or NAME."""
+    return name.startswith(('.', '~', '/')) or name.count('/') > 1 or (os.sep != '/' and os.sep in name)
 
 
 def _processor(name: str) -> Any:
