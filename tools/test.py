@@ -196,7 +196,7 @@ def use_calibration(runner: Any, config: str, checkpoint: str, weights: Any, wei
         CalibrationFile | None: The calibration, if there is one for these weights.
     """
     from vadlab.checkpoints.weights_hash import weights_sha256
-    from vadlab.evaluation.calibration import calibration_path, find_calibration
+    from vadlab.evaluation.calibration import calibration_path, find_calibration, scoring_id
     from vadlab.evaluation.metrics import FrameScoreMetric
 
     if not calibration_path(checkpoint, config).is_file():
@@ -205,7 +205,7 @@ def use_calibration(runner: Any, config: str, checkpoint: str, weights: Any, wei
     assert found is not None
     if weights_id is None:
         weights_id = weights_sha256(runner.model.state_dict() if weights is None else weights)
-    if why := found.why_other(weights_id):
+    if why := found.why_other(weights_id, scoring=scoring_id(runner.cfg.model)):
         runner.logger.warning(f'{found.path} is not used: {why}')
         return None
     for metric in runner.test_loop.evaluator.metrics:

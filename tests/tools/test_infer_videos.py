@@ -126,6 +126,11 @@ def test_a_calibration_of_other_weights_frames_or_prompts_is_not_used(
     assert 'not calibrated' not in capsys.readouterr().out
     assert infer([str(tiny_file), str(weights), video, '--sampling', '3']) == 0
     assert 'not calibrated' in capsys.readouterr().out
+    changed = ['--cfg-options', 'model.score_head.score_window=3']
+    assert infer([str(tiny_file), str(weights), video, *changed]) == 0
+    printed = capsys.readouterr()
+    assert 'not calibrated' in printed.out
+    assert 'made with other settings of score_head' in printed.err + printed.out
     state = torch.load(weights)
     state['state_dict']['logit_scale'] += 0.1
     torch.save(state, weights)

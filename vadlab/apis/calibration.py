@@ -9,7 +9,7 @@ import numpy as np
 from vadlab.datasets.formats.class_names import UCF_CRIME_CLASSES
 from vadlab.datasets.formats.feature_labels import find_label
 from vadlab.datasets.video_names import video_id_of
-from vadlab.evaluation.calibration import CalibrationFile, calibration_path
+from vadlab.evaluation.calibration import CalibrationFile, calibration_path, scoring_id
 from vadlab.evaluation.functional.events import calibrate, find_events
 from vadlab.structures.video_result import Event, Thresholds
 from vadlab.utils.errors import DataError
@@ -93,7 +93,13 @@ def calibrate_inferencer(
     thresholds, calibration = calibrate(scores, times, ends, false_alarms_per_hour, low_quantile, min_s, gap_s, footage)
     path = calibration_path(inferencer.checkpoint, inferencer.config_path, *inferencer.prompts)
     file = CalibrationFile(
-        path, thresholds, calibration, inferencer.weights_id, inferencer.sampled, inferencer.prompts[0] or ()
+        path,
+        thresholds,
+        calibration,
+        inferencer.weights_id,
+        inferencer.sampled,
+        inferencer.prompts[0] or (),
+        scoring_id(inferencer.config.model),
     )
     file.save()
     every = Thresholds(thresholds.low, thresholds.low, min_s, gap_s)

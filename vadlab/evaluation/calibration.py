@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class CalibrationFile:
         weights (str): Identifies the weights.
         sampled (str): Which frames the model saw.
         prompts (tuple[str, ...]): Prompts; empty for the classes of the config.
+        scoring (str): Identifies the settings of the score head, see :func:`scoring_id`; empty if not known.
     """
 
     path: Path = field(compare=False)
@@ -35,13 +36,16 @@ class CalibrationFile:
     weights: str
     sampled: str
     prompts: tuple[str, ...] = ()
+    scoring: str = ''
 
-    def why_other(self, weights: str, sampled: str | None = None) -> str:
-        """Reason why the calibration is not valid for these weights and frames; empty if it is valid."""
+    def why_other(self, weights: str, sampled: str | None = None, scoring: str = '') -> str:
+        """Reason why the calibration is not valid for these weights, frames and settings; empty if it is valid."""
         if self.weights != weights:
             return 'it was made with other weights. Calibrate again: python tools/calibrate.py'
         if sampled is not None and self.sampled != sampled:
             return f'it was made with {self.sampled}, not {sampled}. Calibrate again with the same frames'
+        if scoring and self.scoring and self.scoring != scoring:
+            return 'it was made with other settings of score_head. Calibrate again: python tools/calibrate.py'
         return ''
 
     def save(self) -> None:
@@ -59,7 +63,10 @@ class CalibrationFile:
             DataError: It is damaged.
         """
         content = read_json(path)
-        shape = {'thresholds': Any, 'calibration': Any, 'weights': str, 'sampled': str, 'prompts': [str]}
+        texts = dict.fromkeys(('weights', 'sampled', 'scoring'), str)
+        shape = {'thresholds': Any, 'calibration': Any, 'prompts': [str], **texts}
+        if isinstance(content, dict):
+            content.setdefault('scoring', '')  # files of version 0.1.0
         if fault := shape_fault(content, shape):
             raise DataError(f'{path} is not a calibration: {fault}')
         thresholds = thresholds_of(content['thresholds'], str(path))
@@ -67,8 +74,24 @@ class CalibrationFile:
         assert thresholds is not None
         assert calibration is not None
         return cls(
-            Path(path), thresholds, calibration, content['weights'], content['sampled'], tuple(content['prompts'])
+            Path(path),
+            thresholds,
+            calibration,
+            content['weights'],
+            content['sampled'],
+            tuple(content['prompts']),
+            content['scoring'],
         )
+
+
+def scoring_id(model: Mapping[str, Any]) -> str:
+    """Identifies the settings of a score head, which scores depend on beside the weights; empty without one.
+
+    Args:
+        model (Mapping[str, Any]): The ``model`` of a config.
+    """
+    head = model.get('score_head')
+    return hashlib.sha256(json.dumps(head, sort_keys=True, default=str).encode()).hexdigest()[:16] if head else ''
 
 
 def calibration_path(

@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from torch import nn
 
-from vadlab.evaluation.calibration import UNCALIBRATED, CalibrationFile, find_calibration
+from vadlab.evaluation.calibration import UNCALIBRATED, CalibrationFile, find_calibration, scoring_id
 from vadlab.evaluation.functional.events import explain_by_answers, explain_events, find_events
 from vadlab.registry import MODELS
 from vadlab.structures.video_result import Event, RunInfo, Thresholds, VideoResult
@@ -153,7 +153,7 @@ class VADInferencer(BaseInferencer):
     def calibration(self) -> CalibrationFile | None:
         """The calibration beside the checkpoint for these weights, this sampling and the prompts in use, if any."""
         found = find_calibration(self.checkpoint, self.config_path, self._prompts, self._negatives)
-        if found is not None and (why := found.why_other(self.weights_id, self.sampled)):
+        if found is not None and (why := found.why_other(self.weights_id, self.sampled, scoring_id(self.config.model))):
             print_log(f'{found.path} is not used: {why}', 'current', logging.WARNING)
             return None
         return found

@@ -14,7 +14,7 @@ import torch
 
 from vadlab.apis.inferencers.result_folder import claim_folder
 from vadlab.apis.inferencers.vad_inferencer import UNCALIBRATED, VADInferencer
-from vadlab.evaluation.calibration import find_calibration
+from vadlab.evaluation.calibration import find_calibration, scoring_id
 from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.structures.camera_state import CameraEvent, CameraState
 from vadlab.structures.video_result import RUN_FILE, Thresholds
@@ -281,6 +281,6 @@ def live_thresholds(inferencer: VADInferencer) -> Thresholds:
     found = find_calibration(inferencer.checkpoint, inferencer.config_path, prompts, negatives)
     if found is None:
         return UNCALIBRATED
-    if why := found.why_other(inferencer.weights_id):
+    if why := found.why_other(inferencer.weights_id, scoring=scoring_id(inferencer.config.model)):
         raise ConfigError(f'{found.path} cannot be used: {why}, or set --threshold HIGH LOW.')
     return found.thresholds
