@@ -46,12 +46,15 @@ def require_checkpoint(path: str | Path, backend: str = 'torch') -> None:
     if backend == 'onnxruntime':
         if not is_exported:
             raise MissingFileError(
-                f'--backend onnxruntime takes a folder that tools/export.py wrote, and {path} is none (it has no '
+                f'--backend onnxruntime takes a folder that tools/export.py wrote, and {path} is not one (it has no '
                 'manifest.json). Export the checkpoint: python tools/export.py CONFIG CHECKPOINT --out FOLDER'
             )
         return
     if is_exported:
-        raise MissingFileError(f'{path} is an exported model, not a checkpoint. Add --backend onnxruntime')
+        raise MissingFileError(
+            f'{path} is an exported model, not a checkpoint. Add --backend onnxruntime; a command without this '
+            'option needs the checkpoint.'
+        )
     if path.is_dir():
         known = sorted(file.name for file in path.glob('*.pth'))
         raise MissingFileError(

@@ -12,6 +12,7 @@ from vadlab.apis.deployment.export_model import check_out, copy_runtime
 from vadlab.apis.deployment.exported_detector import ExportedDetector
 from vadlab.apis.deployment.exported_folder import ExportedFolder, Manifest, is_exported, sha256_of
 from vadlab.apis.deployment.exported_scorers import SnippetScores
+from vadlab.apis.deployment.run_exported import SCRIPT
 from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError, MissingFileError
 
 
@@ -133,6 +134,9 @@ def test_network_that_onnxruntime_cannot_load_is_refused(tmp_path):
         ({'kind': 'x'}, "kind is 'x', not one of frames, snippets, captions"),
         ({'classes': 3}, 'classes is 3, not a list'),
         ({'graphs': {'scores': '../a.onnx'}}, "'../a.onnx' is not a file of the folder"),
+        ({'recipe': None}, 'manifest.json is damaged: recipe'),
+        ({'kind': 'frames', 'recipe': {}}, "manifest.json is damaged: recipe has no 'pipeline'"),
+        ({'kind': 'frames', 'recipe': {'pipeline': [], 'mean': [1], 'std': [1, 1, 1]}}, 'mean of the recipe has 1'),
     ],
 )
 def test_damaged_manifest_is_refused(tmp_path, changes, message):
@@ -178,6 +182,16 @@ def test_out_that_is_in_use_is_refused(tmp_path):
     (tmp_path / 'b').write_text('x')
     with pytest.raises(ConfigError, match='is not an empty folder'):
         check_out(tmp_path / 'b')
+
+
+def test_run_py_alone_names_the_missing_folder(tmp_path):
+    (tmp_path / 'run.py').write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, '-I', str(tmp_path / 'run.py'), 'a.mp4'], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert 'is incomplete: there is no folder vadlab' in done.stderr
+    assert 'Traceback' not in done.stderr
 
 
 def test_copied_code_runs_without_vadlab_and_without_torch(tmp_path):

@@ -41,11 +41,13 @@ _SHAPE = {
     'negatives?': [str],
     'phrases': [str],
     'templates': [str],
-    'recipe': Any,
+    'recipe': {str: Any},
     'differences': {str: float},
     'tolerance': float,
     'metrics': Any,
 }
+#: Entries of the recipe that are needed to score videos, by kind.
+_RECIPES = {'frames': {'pipeline': [Any], 'mean': [float], 'std': [float]}}
 
 
 @dataclass
@@ -185,6 +187,12 @@ def read_manifest(folder: str | os.PathLike) -> Manifest:
         raise DataError(f'{path} is damaged: {fault}')
     if content['kind'] not in KINDS:
         raise DataError(f'{path} is damaged: kind is {content["kind"]!r}, not one of {", ".join(KINDS)}')
+    recipe = content['recipe']
+    if fault := shape_fault(recipe, _RECIPES.get(content['kind'], {}), 'recipe'):
+        raise DataError(f'{path} is damaged: {fault}')
+    for name in ('mean', 'std'):
+        if content['kind'] == 'frames' and len(recipe[name]) != 3:
+            raise DataError(f'{path} is damaged: {name} of the recipe has {len(recipe[name])} values, not 3')
     for name in [*content['files'], *content['graphs'].values()]:
         if Path(name).is_absolute() or '..' in Path(name).parts:
             raise DataError(f'{path} is damaged: {name!r} is not a file of the folder')

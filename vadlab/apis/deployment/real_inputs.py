@@ -88,7 +88,7 @@ def test_samples(config: Config, count: int) -> list[dict]:
         dataset = DATASETS.build(settings)
         return [dataset.get_data_info(i) for i in range(min(count, len(dataset)))]
     except (VADLabError, OSError) as error:
-        raise ConfigError(f'The test data of the config cannot be read: {error} {_ADVICE}') from error
+        raise ConfigError(f'The test data of the config cannot be read: {str(error).rstrip(".")}. {_ADVICE}') from error
 
 
 def as_pixels(frames: np.ndarray) -> Tensor:

@@ -23,6 +23,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER))
+if not (FOLDER / 'vadlab').is_dir():
+    sys.exit(f'error: {FOLDER} is incomplete: there is no folder vadlab. Copy it, or export again.')
 
 from vadlab.apis.deployment.run_exported import main  # noqa: E402
 from vadlab.utils.cli import run_cli  # noqa: E402
