@@ -115,6 +115,18 @@ def test_padding_and_its_values_change_no_score():
         torch.testing.assert_close(a.pred_scores, b.pred_scores)
 
 
+def test_padding_far_from_a_video_changes_no_score():
+    """The weights of the local attention are 0 in float32 at 300 snippets: a short video in a batch with a long one."""
+    model = _model().eval()
+    short = torch.randn(1, 2, 5, 6)
+    padded = F.pad(short, (0, 0, 0, 595))
+    with torch.no_grad():
+        alone = model.predict_snippets(short, torch.ones(1, 5, dtype=torch.bool))
+        found = model.predict_snippets(padded, torch.arange(600)[None] < 5)
+    for name, values in alone.items():
+        torch.testing.assert_close(found[name][:, :5], values, atol=1e-5, rtol=1e-5)
+
+
 def test_padding_and_the_order_of_the_batch_change_no_loss(monkeypatch):
     monkeypatch.setattr(torch, 'randn_like', torch.zeros_like)  # the shape of the noise depends on the padding
     model = _model().eval()

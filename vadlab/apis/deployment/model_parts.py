@@ -265,10 +265,14 @@ def _batches(videos: Sequence[Tensor], chunk: int | None) -> tuple[dict[str, Ten
     for place, video, length in zip(feats, videos, lengths.tolist(), strict=True):
         repeated = video.repeat(-(-crops // video.shape[0]), 1, 1)[:crops]
         place[:, :length] = repeated[:, :length]
-    shortest = int(lengths.min())
-    end = feats.shape[2] if chunk else shortest
+    # Of another length, so that a graph in which the length became a constant is found.
+    longest = feats.shape[2]
+    end = longest if chunk else min(int(lengths.min()), longest - 1)
     row = int(lengths.argmin())
-    smaller = {'features': feats[row : row + 1, :1, :end].contiguous(), 'lengths': lengths[row : row + 1]}
+    smaller = {
+        'features': feats[row : row + 1, :1, :end].contiguous(),
+        'lengths': lengths[row : row + 1].clamp_max(end),
+    }
     return {'features': feats, 'lengths': lengths}, smaller
 
 

@@ -130,7 +130,7 @@ class CLIPTSA(RTFM):
     def weigh(self, feats_btd: Tensor, mask_bt: Tensor) -> Tensor:
         """Weights of snippets, 0..1, float32, shape (b, t)."""
         values_bt = self.relevance(feats_btd)[..., 0].float()
-        numbers_b = (mask_bt.sum(1).double() * self.keep).long().clamp_min(1)
+        numbers_b = self._numbers(mask_bt.sum(1)).clamp_min(1)
         if self.training:
             noise_bst = torch.randn(len(values_bt), self.samples, values_bt.shape[1], device=values_bt.device)
         else:
@@ -143,6 +143,13 @@ class CLIPTSA(RTFM):
             noise_ts = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
             noise_bst = torch.from_numpy(noise_ts).to(values_bt)[:length].T[None]
         return perturbed_top_share(values_bt, noise_bst, numbers_b, mask_bt, self.sigma)
+
+    def _numbers(self, counts_b: Tensor) -> Tensor:
+        """The share ``keep`` of numbers of snippets, rounded down."""
+        if torch.compiler.is_exporting():  # graphs have factors in float32, in which 20 * 0.95 is less than 19
+            table = (np.arange(MOST_EXPORTED + 1) * self.keep).astype(np.int64)
+            return torch.from_numpy(table).to(counts_b.device)[counts_b]
+        return (counts_b.double() * self.keep).long()
 
     def _run(self, feats_btd: Tensor, mask_bt: Tensor) -> tuple[Tensor, Tensor]:
         if self.project is not None:

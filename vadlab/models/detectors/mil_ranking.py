@@ -136,7 +136,8 @@ def to_segments(feats_btd: Tensor, counts_b: Tensor, num_segments: int) -> tuple
     end_bs = torch.maximum(edges[:, 1:], start_bs + 1)  # a segment without snippets takes the one at its border
     # Differences of cumulative sums over a whole video are not accurate enough in float32.
     sums = F.pad(feats_btd.double().cumsum(1), (0, 0, 1, 0))
-    sums_bsd = sums.take_along_dim(end_bs[..., None], 1) - sums.take_along_dim(start_bs[..., None], 1)
+    ends_bsd, starts_bsd = (edge[..., None].expand(-1, -1, sums.shape[2]) for edge in (end_bs, start_bs))
+    sums_bsd = sums.gather(1, ends_bsd) - sums.gather(1, starts_bsd)
     means_bsd = (sums_bsd / (end_bs - start_bs)[..., None]).to(feats_btd.dtype)
     snippets_t = torch.arange(feats_btd.shape[1], device=feats_btd.device)
     return means_bsd, (snippets_t[:, None] >= start_bs[:, None]).sum(2) - 1

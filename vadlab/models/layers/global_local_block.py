@@ -44,7 +44,8 @@ class GlobalLocalBlock(nn.Module):
         by_content = F.scaled_dot_product_attention(query, key, value, attn_mask=mask_bt[:, None, None])
         real_bt1 = mask_bt[..., None].to(local.dtype)
         # Dividing column j of the weights by its sum is the same as dividing value j. The weights are symmetric.
-        by_distance = sum_nearby(local * (real_bt1 / sum_nearby(real_bt1))[:, None])
+        # The sum of a real snippet is at least 1, its own weight; that of padding far away is 0.
+        by_distance = sum_nearby(local * (real_bt1 / sum_nearby(real_bt1).clamp_min(1.0))[:, None])
         return torch.cat([by_content, by_distance], dim=-1).transpose(1, 2).flatten(2)
 
 
