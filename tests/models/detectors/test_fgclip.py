@@ -11,6 +11,7 @@ from mmcv.ops import roi_align
 from mmengine.structures import InstanceData
 from torch.nn.parallel import DistributedDataParallel
 
+from tests.gloo_ranks import end_rank
 from vadlab.models.detectors import fgclip
 from vadlab.models.detectors.clip import CLIP
 from vadlab.models.detectors.fgclip import FGCLIP
@@ -327,7 +328,7 @@ def _train_rank(rank, world, path, rows):
     grads = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
     buffers = {n: b for n, b in model.named_buffers() if n.startswith('queue')}
     torch.save([grads, buffers, {k: v.detach() for k, v in losses.items()}], f'{path}/{rank}.pth')
-    dist.destroy_process_group()
+    end_rank()
 
 
 def _rank_batch(rows, step):

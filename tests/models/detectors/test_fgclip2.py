@@ -10,6 +10,7 @@ import torch.multiprocessing as mp
 from mmengine.structures import InstanceData
 from torch.nn.parallel import DistributedDataParallel
 
+from tests.gloo_ranks import end_rank
 from vadlab.models.detectors.fgclip2 import FGCLIP2
 from vadlab.structures import VADDataSample
 from vadlab.utils.errors import ConfigError
@@ -162,7 +163,7 @@ def _train_rank(rank, path):
     torch.save(
         [grads, model.loss_hard_negative.margin, {k: v.detach() for k, v in losses.items()}], f'{path}/{rank}.pth'
     )
-    dist.destroy_process_group()
+    end_rank()
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.gloo_ranks import end_rank
 from vadlab.models.data_preprocessors.vad_data_preprocessor import WaitingVideos
 from vadlab.models.layers import gradient_cache
 from vadlab.models.layers.gradient_cache import GradientCache
@@ -267,7 +268,7 @@ def _train_rank(rank, world, path, kind):
         sum(value for name, value in terms.items() if name.startswith('loss')).backward()
     grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     torch.save([grads, {k: v.detach() for k, v in terms.items()}], f'{path}/{rank}.pth')
-    dist.destroy_process_group()
+    end_rank()
 
 
 @pytest.mark.slow
