@@ -128,9 +128,7 @@ def test_a_calibration_of_other_weights_frames_or_prompts_is_not_used(
     assert 'not calibrated' in capsys.readouterr().out
     changed = ['--cfg-options', 'model.score_head.score_window=3']
     assert infer([str(tiny_file), str(weights), video, *changed]) == 0
-    printed = capsys.readouterr()
-    assert 'not calibrated' in printed.out
-    assert 'made with other settings of score_head' in printed.err + printed.out
+    assert 'not calibrated' in capsys.readouterr().out
     state = torch.load(weights)
     state['state_dict']['logit_scale'] += 0.1
     torch.save(state, weights)
