@@ -22,7 +22,7 @@ from vadlab.models.detectors.fgclip2 import FGCLIP2
 from vadlab.models.detectors.snippet_detector import MOST_EXPORTED, SnippetDetector
 from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.registry import TOKENIZERS
-from vadlab.utils.config import config_path, load_config
+from vadlab.utils.config import load_config
 from vadlab.utils.errors import ConfigError, VADLabError
 
 from .export_graph import to_numpy
@@ -284,7 +284,7 @@ def _extraction(config: Config, feature_config: str | None) -> tuple[FeatureExtr
     if not path:
         return None, 'the config does not say how its features are made (feature_config).'
     try:
-        recipe = load_config(config_path(path), {})
+        recipe = load_config(path, {})
         with only_warnings():
             extraction = FeatureExtraction(recipe, Path('.'), 'cpu', 32, 1)
     except (VADLabError, OSError) as error:

@@ -20,7 +20,7 @@ from vadlab.apis.features.video_list import VideoItem, size_of
 from vadlab.datasets.video import index_video
 from vadlab.evaluation.functional.ground_truth import match_lengths
 from vadlab.models.layers.weights_cache import steady_weights
-from vadlab.utils.config import config_differences, config_path, load_config
+from vadlab.utils.config import config_differences, load_config
 from vadlab.utils.errors import ConfigError, DataError
 
 from .base_inferencer import build_steps, only_warnings
@@ -80,7 +80,7 @@ class SnippetScorer:
                 f'{name} scores snippet features, and this config does not say how they are made (feature_config). '
                 'Give the config of an extractor: --feature-config configs/features_clip_vit_b16.py'
             )
-        recipe_config = load_config(config_path(path), {})
+        recipe_config = load_config(path, {})
         with only_warnings():
             self.extraction = FeatureExtraction(recipe_config, cache_dir, str(device), batch_size, workers)
         recipe = json.loads(json.dumps(self.extraction.recipe()))

@@ -11,6 +11,7 @@ from torch import Tensor
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.registry import MODELS
 from vadlab.structures import VADDataSample
+from vadlab.utils.config import config_path
 from vadlab.utils.errors import CheckpointError, ConfigError, DataError
 from vadlab.utils.run_log import log
 from vadlab.utils.text_file import read_text
@@ -18,7 +19,7 @@ from vadlab.utils.text_file import read_text
 from ..layers.gather import world_size
 from ..vlm.answer_parsers import Reading
 from ..vlm.asker import AnswerCounts, Asker
-from ..vlm.question_file import QuestionFile, own_path
+from ..vlm.question_file import QuestionFile
 from ..vlm.request import Request
 from .vlm_detector import VLMDetector
 
@@ -92,7 +93,7 @@ class VERA(VLMDetector):
         self.rewrite = QuestionFile(rewrite, ('questions', 'predictions', 'targets'), ('videos', 'limit'))
         self.rewriter = self.asker if rewriter is None else Asker(MODELS.build(dict(rewriter)), self.cache)
         self.register_buffer('question_bytes', torch.zeros(_MOST_BYTES, dtype=torch.uint8))
-        lines = [line.strip() for line in read_text(own_path(guiding)).splitlines()]
+        lines = [line.strip() for line in read_text(config_path(guiding)).splitlines()]
         questions = [line for line in lines if line and not line.startswith('#')]
         if not questions:
             raise DataError(f'{guiding} has no guiding question. Write one per line')

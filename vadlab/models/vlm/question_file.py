@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from vadlab.utils.config import config_path
 from vadlab.utils.errors import DataError
@@ -13,11 +12,6 @@ _PLACEHOLDER = re.compile(r'\{([a-z_]+)\}')
 _MOST_CHARACTERS = 20_000
 
 
-def own_path(path: str) -> Path:
-    """Path of a question file; ``vadlab::questions/plain.txt`` is in VADLab's own ``configs/``."""
-    return Path(config_path(path))
-
-
 class QuestionFile:
     """A question with placeholders such as ``{definition}``.
 
@@ -25,7 +19,7 @@ class QuestionFile:
     question may show JSON.
 
     Args:
-        path (str): The file, see :func:`own_path`.
+        path (str): The file; ``vadlab::questions/plain.txt`` is in VADLab's own ``configs/``.
         required (Sequence[str]): Placeholders that it must have.
         allowed (Sequence[str]): Further placeholders that it may have.
 
@@ -35,7 +29,7 @@ class QuestionFile:
     """
 
     def __init__(self, path: str, required: Sequence[str] = (), allowed: Sequence[str] = ()) -> None:
-        self.path = own_path(path)
+        self.path = config_path(path)
         lines = [line for line in read_text(self.path).splitlines() if not line.startswith('#')]
         self.text = '\n'.join(lines).strip()
         if not self.text:
