@@ -67,7 +67,7 @@ def _frames(result: VideoResult, index: VideoIndex, size: tuple[int, int], panel
                 _draw_box(draw, box.corners, scale, f'{box.label} {box.score:.2f}'.strip(), size)
             picture = np.asarray(image)
         frame = av.VideoFrame.from_ndarray(np.concatenate([picture, panel.at(number)]), format='rgb24')
-        yield reformatter.reformat(frame, format='yuv420p')
+        yield reformatter.reformat(frame, format='yuv420p', threads=1)
 
 
 def _draw_box(

@@ -123,8 +123,8 @@ def small_picture(frame: LiveFrame, reformatter: VideoReformatter) -> bytes:
     scale = min(MOST_PICTURE_WIDTH / width, 1.0)
     shown = max(round(height * scale), 1), max(round(width * scale), 1)
     stored = frame.orientation.size(*shown)
-    rgb = reformatter.reformat(frame.frames[-1], stored[1], stored[0], 'rgb24', interpolation='AREA').to_ndarray()
-    return simplejpeg.encode_jpeg(frame.orientation.apply(rgb), quality=80, colorspace='RGB')
+    rgb = reformatter.reformat(frame.frames[-1], stored[1], stored[0], 'rgb24', interpolation='AREA', threads=1)
+    return simplejpeg.encode_jpeg(frame.orientation.apply(rgb.to_ndarray()), quality=80, colorspace='RGB')
 
 
 def lock_folder(out: Path) -> IO[str]:

@@ -301,5 +301,6 @@ def picture_of(
         place (int): Which of the consecutive frames.
     """
     height, width = frame.orientation.size(*size)
-    rgb = converter.reformat(frame.frames[place], width, height, 'rgb24', interpolation=interpolation.upper())
+    method = interpolation.upper()
+    rgb = converter.reformat(frame.frames[place], width, height, 'rgb24', interpolation=method, threads=1)
     return frame.orientation.apply(rgb.to_ndarray())

@@ -25,7 +25,10 @@ class _PlanFailedError(Exception):
 
 
 class _Converter:
-    """Converter of decoded frames to pictures of the wanted size, with one reused reformatter."""
+    """Converter of decoded frames to pictures of the wanted size, with one reused reformatter.
+
+    It converts in the calling thread: for small pictures, swscale's own threads cost as much as the work.
+    """
 
     def __init__(self, index: VideoIndex, size: tuple[int, int], interpolation: str) -> None:
         self._orientation = index.orientation
@@ -34,7 +37,8 @@ class _Converter:
         self._interpolation = interpolation.upper()
 
     def picture(self, frame: Any) -> np.ndarray:
-        rgb = self._reformatter.reformat(frame, self._width, self._height, 'rgb24', interpolation=self._interpolation)
+        size, method = (self._width, self._height), self._interpolation
+        rgb = self._reformatter.reformat(frame, *size, 'rgb24', interpolation=method, threads=1)
         return self._orientation.apply(rgb.to_ndarray())
 
 

@@ -202,7 +202,7 @@ def _frames(index: VideoIndex, size: tuple[int, int], count: int) -> Iterator[An
     if os.path.isdir(index.path) or index.orientation:
         for picture in all_pictures(index, size, count):
             frame = av.VideoFrame.from_ndarray(picture, format='rgb24')
-            yield reformatter.reformat(frame, format='yuv420p')
+            yield reformatter.reformat(frame, format='yuv420p', threads=1)
         return
     has_fields = is_interlaced(index)
     with open_video(index.path) as (container, stream):
@@ -210,7 +210,7 @@ def _frames(index: VideoIndex, size: tuple[int, int], count: int) -> Iterator[An
         for number, frame in enumerate(deinterlaced(decoded) if has_fields else decoded):
             if number == count:
                 return
-            yield reformatter.reformat(frame, size[1], size[0], 'yuv420p', interpolation='BILINEAR')
+            yield reformatter.reformat(frame, size[1], size[0], 'yuv420p', interpolation='BILINEAR', threads=1)
 
 
 def all_pictures(index: VideoIndex, size: tuple[int, int], count: int) -> Iterator[np.ndarray]:
