@@ -149,7 +149,9 @@ def test_methods_that_need_the_future_say_how_much():
     from vadlab.apis.inferencers.snippet_scorer import SnippetScorer
     from vadlab.apis.live.stream_scorer import why_not_live
     from vadlab.registry import MODELS
+    from vadlab.utils.setup_env import register_all_modules
 
+    register_all_modules()
     scorer = SnippetScorer.__new__(SnippetScorer)
     scorer.extraction = Extraction()
     rtfm = MODELS.build(dict(type='RTFM', feature_dim=8)).eval()
