@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import write_json
+from vadlab.utils.many_files import Engine, add_engine_arguments
+from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.required_files import require_config, require_paths
@@ -38,8 +40,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--batch-size', type=int, default=64, help='frames per forward pass, crops counted (default: %(default)s)'
     )
     parser.add_argument(
-        '--workers', type=int, default=min(os.cpu_count() or 1, 8), help='decoding threads (default: %(default)s)'
+        '--workers',
+        type=int,
+        help='decoding threads of a model (default: one per core, at most 8; of each of several models: 1)',
     )
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        metavar='N',
+        help='models at a time, each in a process (default: 1; with Ray, as many as the cluster has room for)',
+    )
+    add_engine_arguments(parser)
     parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: the GPU of this process, if there is one)')
     parser.add_argument(
         '--shard', metavar='I/N', help='extract only every N-th video from video I on (default: from torchrun)'
@@ -56,12 +67,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
+    engine = Engine.of_models(args.engine, args.jobs, args.ray_address)
     require_config(args.config)
     require_paths(args.videos, 'video')
 
     from mmengine.logging import MMLogger
 
-    from vadlab.apis.features.extraction import FeatureExtraction
+    from vadlab.apis.features.extraction import FeatureExtraction, default_device
     from vadlab.apis.features.video_list import find_videos, parse_shard, shard_of
     from vadlab.utils.config import load_config, parse_cfg_options
     from vadlab.utils.setup_env import register_all_modules
@@ -81,17 +93,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     MMLogger.get_instance('vadlab', logger_name='vadlab')
     videos = find_videos(args.videos, args.root)
     mine = shard_of(videos, shard)
-    extraction = FeatureExtraction(
-        config, args.out, args.device or default_device(), args.batch_size, args.workers, args.seed
-    )
-    extraction.prepare(args.overwrite)
+    device = args.device or default_device()
+    if engine.is_here:
+        workers = min(os.cpu_count() or 1, 8) if args.workers is None else args.workers
+        extraction = FeatureExtraction(config, args.out, device, args.batch_size, workers, args.seed)
+        extraction.prepare(args.overwrite)
+    else:  # the models are elsewhere; the one in this process only says what they are
+        workers = 1 if args.workers is None else args.workers
+        extraction = FeatureExtraction(config, args.out, 'cpu', args.batch_size, workers, args.seed)
+        extraction.prepare(args.overwrite, device)
     total = max(sum(video.size for video in mine), 1)  # bytes: videos differ in length
     with ProgressBar('features', total, line_every_s=30, as_share=True) as bar:
 
         def show(video: VideoItem, share: float) -> None:
             bar(bar.done + share * video.size, note=video.name.rsplit('/', 1)[-1])
 
-        report = extraction.run(mine, show)
+        report = extraction.run(mine, show, engine, args.device if engine.name == 'processes' else device)
     tell(args.out, report, shard)
     if len(report.bad) > args.max_bad_videos:
         raise DataError(
@@ -99,15 +116,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             f'all others are done. See {bad_file(args.out, shard)}; --max-bad-videos {len(report.bad)} accepts them.'
         )
     return 0
-
-
-def default_device() -> str:
-    """The GPU of this process, by torchrun's local rank."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return 'cpu'
-    return f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()}'
 
 
 def bad_file(out: Path, shard: tuple[int, int]) -> Path:
@@ -119,7 +127,7 @@ def tell(out: Path, report: ExtractionReport, shard: tuple[int, int]) -> None:
     """Print a summary, and write the list of bad videos."""
     file = bad_file(out, shard)
     if report.bad:
-        write_json(file, [{'video': name, 'reason': reason} for name, reason in report.bad.items()])
+        write_json(file, [{'video': name, 'reason': report.bad[name]} for name in natural_sorted(report.bad)])
     else:
         file.unlink(missing_ok=True)
     part = f' (shard {shard[0]} of {shard[1]})' if shard[1] > 1 else ''

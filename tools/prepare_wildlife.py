@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from vadlab.datasets.formats.av_clip_metadata import (
 from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.required_files import require_paths
@@ -74,8 +74,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'as missing, keep encodes them as silence (default: %(default)s)'
     )  # fmt: skip
     parser.add_argument(
-        '--workers', type=int, default=min(os.cpu_count() or 1, 16), help='decoding processes (default: %(default)s)'
+        '--workers',
+        type=int,
+        help='clips that are prepared at a time (default: one per core; with Ray, as many as the cluster has CPUs)',
     )
+    add_engine_arguments(parser)
     parser.add_argument(
         '--max-bad-videos', type=int, default=0, help='exit status 2 if there are more bad clips (default: 0)'
     )
@@ -90,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     quiet_third_parties()
     if len(args.size) > 2:
         raise ConfigError(f'--size takes one or two numbers, not {len(args.size)}')
+    engine = Engine(args.engine, args.workers, args.ray_address)
     sound = LogMelRecipe(args.sample_rate, args.window, args.hop, args.fft, args.bands, silence=args.silence)
     records = read_metadata(args.metadata, args.heads or ())
     require_paths([args.videos], 'folder of videos')
@@ -101,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     MMLogger.get_instance('vadlab', logger_name='vadlab')
     frames = FrameRecipe(args.frames, args.fps, args.size[0], args.size[-1])
-    preparation = AVClipPreparation(args.out, args.videos, frames, sound, args.workers)
+    preparation = AVClipPreparation(args.out, args.videos, frames, sound, engine=engine)
     folder = args.metadata_out or args.out.parent / 'raw' / 'metadata'
     files = write_split_files(records, folder, args.metadata, args.overwrite_metadata)
     with ProgressBar('clips', line_every_s=30) as progress:

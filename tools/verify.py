@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vadlab.apis.checked_files import default_cache_dir
 from vadlab.utils.cli import run_cli
+from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
@@ -32,9 +32,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--workers',
         type=int,
-        default=min(os.cpu_count() or 1, 8),
-        help='processes or threads that read files (default: %(default)s)',
+        help='files that are read at a time (default: one per core; with Ray, as many as the cluster has CPUs)',
     )
+    add_engine_arguments(parser)
     parser.add_argument('--frames', type=int, default=32, help='frames to decode per video (default: 32)')
     parser.add_argument('--no-cache', action='store_true', help='check files again that were checked before')
     parser.add_argument('--no-smoke', action='store_true', help='skip the batch through the model')
@@ -55,6 +55,7 @@ def show(finding: Finding) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
+    engine = Engine(args.engine, args.workers, args.ray_address)
     config = config_from_arguments(args, check=False)
 
     from vadlab.apis import Verification
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with ProgressBar('files', vanishes=True) as progress:
         verification = Verification(
             config,
-            workers=args.workers,
+            engine=engine,
             num_frames=args.frames,
             cache_dir=None if args.no_cache else default_cache_dir(),
             smoke=not args.no_smoke,

@@ -7,6 +7,7 @@ from vadlab.apis import VerificationReport, video_check
 from vadlab.apis.checks import CheckContext
 from vadlab.apis.checks.video_checks import look_at_videos
 from vadlab.utils.errors import ConfigError, MissingFileError
+from vadlab.utils.many_files import Engine
 
 
 @pytest.fixture
@@ -201,5 +202,5 @@ def test_workers_find_the_same(tiny_data):
     paths = sorted(str(p) for p in (tiny_data / 'Videos').glob('*.mp4'))
     one_by_one = {p: video_check.check_video(p, 4, 'auto', None) for p in paths}
 
-    context = CheckContext(None, None, VerificationReport(), 2, 4, None, lambda done, total: None)
+    context = CheckContext(None, None, VerificationReport(), Engine(workers=2), 4, None, lambda done, total: None)
     assert look_at_videos(paths, 'auto', context) == one_by_one

@@ -32,17 +32,33 @@ def cached_check(path: str, recipe: str, cache_dir: str | None, look: Callable[[
     if cache_dir is None:
         return look()
     try:
-        stat = os.stat(path)
+        cached = cache_file(path, recipe, cache_dir)
     except OSError as error:
         return {'error': f'{path}: {error.strerror}'}
+    found = known_result(cached)
+    if found is None:
+        found = look()
+        write_text(cached, json.dumps(found))
+    return found
+
+
+def cache_file(path: str, recipe: str, cache_dir: str) -> Path:
+    """Where the result of a check of a file is kept.
+
+    Raises:
+        OSError: The file cannot be reached.
+    """
+    stat = os.stat(path)
     key = f'{recipe}|{os.path.abspath(path)}|{stat.st_size}|{stat.st_mtime_ns}'
-    cached = Path(cache_dir) / f'{hashlib.sha256(key.encode()).hexdigest()[:32]}.json'
+    return Path(cache_dir) / f'{hashlib.sha256(key.encode()).hexdigest()[:32]}.json'
+
+
+def known_result(cached: Path) -> dict[str, Any] | None:
+    """The result in a file of the cache; None if there is none, or if it was truncated when a process was killed."""
     if cached.is_file():
         try:
             if isinstance(found := read_json(cached), dict):
                 return found
         except (DataError, MissingFileError):
-            pass  # truncated when the process was killed: check again
-    result = look()
-    write_text(cached, json.dumps(result))
-    return result
+            pass
+    return None

@@ -22,6 +22,7 @@ EXTRAS = {
     'live': ('paho', 'MQTT and metrics of live cameras'),
     'onnx': ('onnxruntime', 'models in ONNX'),
     'openai': ('openai', 'vision-language models behind a server'),
+    'ray': ('ray', 'files on the nodes of a cluster'),
     'service': ('fastapi', 'videos over HTTP'),
     'wandb': ('wandb', 'logs to Weights & Biases'),
 }

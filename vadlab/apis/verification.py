@@ -21,6 +21,7 @@ from vadlab.engine.build_errors import config_mistakes
 from vadlab.engine.runner import VADRunner
 from vadlab.models.layers.roi_align import mmcv_ops_problem
 from vadlab.registry import DATASETS, MODELS
+from vadlab.utils.many_files import Engine
 from vadlab.utils.runtime import check_backends, versions, without_caches
 
 from .checks import CHECKS, CheckContext, SplitUnderTest
@@ -37,12 +38,13 @@ class Verification:
 
     Args:
         config (Config): The experiment, from :func:`~vadlab.utils.config.load_config`.
-        workers (int): Processes or threads that check files, > 0.
+        workers (int): Processes that check files, > 0.
         num_frames (int): Frames to decode per video, > 0.
         cache_dir (str | Path | None): Folder with results of earlier file checks; None checks all files again.
         smoke (bool): Also run one batch of each loader through the model.
         progress (Callable | None): Called with (done, total) while files are checked.
         listener (Callable | None): Called with each finding.
+        engine (Engine | None): What checks files, instead of ``workers`` processes.
     """
 
     def __init__(
@@ -54,9 +56,10 @@ class Verification:
         smoke: bool = True,
         progress: Callable[[int, int], None] | None = None,
         listener: Callable[[Any], None] | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.config = config
-        self.workers = workers
+        self.engine = engine or Engine(workers=workers)
         self.num_frames = num_frames
         self.cache_dir = None if cache_dir is None else str(cache_dir)
         self.smoke = smoke
@@ -221,7 +224,7 @@ class Verification:
             config=self.config,
             model=self._model,
             report=self.report,
-            workers=self.workers,
+            engine=self.engine,
             num_frames=self.num_frames,
             cache_dir=self.cache_dir,
             progress=self.progress,

@@ -24,14 +24,22 @@ def check_video(path: str, num_frames: int, backend: str, cache_dir: str | None)
     Returns:
         dict[str, Any]: ``total_frames`` and ``fps``, or ``error``.
     """
+    return cached_check(
+        path, video_recipe(num_frames, backend), cache_dir, lambda: decode_some(path, num_frames, backend)
+    )
 
-    def look() -> dict[str, Any]:
-        try:
-            index = index_video(path)
-            inds = np.unique(np.linspace(0, index.total_frames - 1, num_frames).round().astype(np.int64))
-            read_frames(index, inds, size=(32, 32), backend=backend, interpolation='bilinear')
-            return {'total_frames': int(index.total_frames), 'fps': float(index.fps)}
-        except (VADLabError, OSError) as error:
-            return {'error': str(error)}
 
-    return cached_check(path, f'{_RECIPE}|{num_frames}|{backend}', cache_dir, look)
+def video_recipe(num_frames: int, backend: str) -> str:
+    """Name and version of the check."""
+    return f'{_RECIPE}|{num_frames}|{backend}'
+
+
+def decode_some(path: str, num_frames: int, backend: str) -> dict[str, Any]:
+    """As :func:`check_video`, without the results of earlier checks."""
+    try:
+        index = index_video(path)
+        inds = np.unique(np.linspace(0, index.total_frames - 1, num_frames).round().astype(np.int64))
+        read_frames(index, inds, size=(32, 32), backend=backend, interpolation='bilinear')
+        return {'total_frames': int(index.total_frames), 'fps': float(index.fps)}
+    except (VADLabError, OSError) as error:
+        return {'error': str(error)}

@@ -14,6 +14,7 @@ from vadlab.datasets.audio_visual_clips import AudioVisualClips
 from vadlab.datasets.formats.av_clip_metadata import read_metadata
 from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
 from vadlab.datasets.formats.prepared_av_clips import frames_path, mel_path
+from vadlab.utils.many_files import Engine
 
 pytest.importorskip('librosa')
 
@@ -37,7 +38,7 @@ def findings(folder, statistics='processed/statistics.json', **options):
     report = VerificationReport()
     preprocessor = dict(audio_statistics=str(folder / statistics))
     config = Config(dict(model=dict(type='x', data_preprocessor=preprocessor)))
-    check_av_clips(splits, CheckContext(config, None, report, 1, 4, None, lambda done, total: None))
+    check_av_clips(splits, CheckContext(config, None, report, Engine(), 4, None, lambda done, total: None))
     return {(f.level, f.check): f.message for f in report.findings}
 
 

@@ -10,6 +10,7 @@ from vadlab.apis.checks.feature_checks import check_features
 from vadlab.datasets.snippet_features import SnippetFeatures
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import DataError
+from vadlab.utils.many_files import Engine
 from vadlab.utils.setup_env import register_all_modules
 
 ARSON = 'features/Arson/Arson002_x264__1.npy'
@@ -31,7 +32,7 @@ def verify(root, cache_dir=None):
         samples = [dataset.get_data_info(i) for i in range(len(dataset))]
         splits.append(SplitUnderTest(name, settings, dataset, samples))
     report = VerificationReport()
-    check_features(splits, CheckContext(None, None, report, 2, 4, cache_dir, lambda done, total: None))
+    check_features(splits, CheckContext(None, None, report, Engine(workers=2), 4, cache_dir, lambda done, total: None))
     return [(finding.level, f'{finding.check}: {finding.message}') for finding in report.findings]
 
 

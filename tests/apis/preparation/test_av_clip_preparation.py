@@ -220,7 +220,7 @@ def test_a_decoder_that_crashes_costs_one_clip(folder, monkeypatch):
     monkeypatch.setattr(module, 'prepare_av_clip', crash_on_fox1)  # in processes, too: it is sent by name
     report = run(folder, workers=2)
     assert sorted(report.done) == ['deer1', 'deer2', 'fox2', 'fox3']
-    assert 'the process that decoded it crashed' in report.bad['fox1']
+    assert 'the process that worked on it was killed (SIGKILL)' in report.bad['fox1']
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """Checks of clips with sound: prepared files or videos, classes, and the share of clips with sound."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from vadlab.datasets.formats.prepared_av_clips import load_frames, load_mel
 from vadlab.utils.errors import VADLabError
 
 from .check_context import CheckContext, SplitUnderTest, names
+from .file_checks import check_files
 from .video_checks import look_at_videos
 
 _SHARE = 0.3  # allowed difference between training and test in the share of clips with sound
@@ -44,13 +44,7 @@ def _first_errors(split: SplitUnderTest, results: dict[str, dict]) -> list[tuple
 
 def _check_prepared(splits: list[SplitUnderTest], context: CheckContext) -> None:
     samples = {sample['frames_path']: sample for split in splits for sample in split.samples}
-    results: dict[str, dict] = {}
-    context.progress(0, len(samples))
-    with ThreadPoolExecutor(context.workers) as pool:
-        futures = {pool.submit(_look_at, sample): path for path, sample in samples.items()}
-        for future in as_completed(futures):
-            results[futures[future]] = future.result()
-            context.progress(len(results), len(samples))
+    results = check_files(_look_at, samples, context)
     for split in splits:
         check = f'{split.name} clips'
         found = {sample['clip_id']: results[sample['frames_path']] for sample in split.samples}

@@ -1,12 +1,11 @@
 """Checks of captioned images: their pixels, and the words of their captions."""
 
-from concurrent.futures import ThreadPoolExecutor, as_completed
-
 from vadlab.datasets.video.image_reader import read_image
 from vadlab.registry import TOKENIZERS
 from vadlab.utils.errors import VADLabError
 
 from .check_context import CheckContext, SplitUnderTest, names
+from .file_checks import check_files
 
 _MANY = 0.05  # above this share of unknown words, the vocabulary is probably of another data set
 
@@ -14,14 +13,8 @@ _MANY = 0.05  # above this share of unknown words, the vocabulary is probably of
 def check_images(splits: list[SplitUnderTest], context: CheckContext) -> None:
     """Decode every image; find images that are in training and test."""
     paths = list(dict.fromkeys(sample['image_path'] for split in splits for sample in split.samples))
-    errors: dict[str, str] = {}
-    context.progress(0, len(paths))
-    with ThreadPoolExecutor(context.workers) as pool:
-        futures = {pool.submit(_problem, path): path for path in paths}
-        for done, future in enumerate(as_completed(futures), 1):
-            if (problem := future.result()) is not None:
-                errors[futures[future]] = problem
-            context.progress(done, len(paths))
+    results = check_files(_problem, {path: path for path in paths}, context)
+    errors = {path: result['error'] for path, result in results.items() if 'error' in result}
     trained: set[str] = set()
     for split in splits:
         check = f'{split.name} images'
@@ -76,9 +69,10 @@ def check_words(splits: list[SplitUnderTest], context: CheckContext) -> None:
             context.report.fail(check, f'captions of {limit} tokens, but the decoder has {places} places: set max_len')
 
 
-def _problem(path: str) -> str | None:
+def _problem(path: str) -> dict[str, str]:
+    """``error`` if an image cannot be read."""
     try:
         read_image(path)
     except VADLabError as error:
-        return str(error)
-    return None
+        return {'error': str(error)}
+    return {}

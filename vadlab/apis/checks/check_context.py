@@ -6,6 +6,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from vadlab.utils.many_files import Engine
+
 from ..verification_report import VerificationReport
 
 _SHOWN = 8  # names in one message
@@ -45,7 +47,7 @@ class CheckContext:
         config (Config): The experiment.
         model (Any): Its model with initial weights; None if it could not be built.
         report (VerificationReport): Collects the findings.
-        workers (int): Files checked in parallel, > 0.
+        engine (Engine): What checks many files.
         num_frames (int): Frames to decode per video, > 0.
         cache_dir (str | None): Folder with results of earlier file checks.
         progress (Callable): Called with (done, total) while files are checked.
@@ -54,7 +56,7 @@ class CheckContext:
     config: Config
     model: Any
     report: VerificationReport
-    workers: int
+    engine: Engine
     num_frames: int
     cache_dir: str | None
     progress: Callable[[int, int], None]

@@ -1,11 +1,10 @@
 """Checks of snippet features, and of the ground truth against them."""
 
-from concurrent.futures import ThreadPoolExecutor, as_completed
-
 import numpy as np
 
-from ..feature_check import check_feature_file
+from ..feature_check import FEATURE_RECIPE, read_whole
 from .check_context import CheckContext, SplitUnderTest, names
+from .file_checks import check_files
 
 _SCALE = 1.5  # largest allowed ratio of the norms of training and test features
 
@@ -13,7 +12,7 @@ _SCALE = 1.5  # largest allowed ratio of the norms of training and test features
 def check_features(splits: list[SplitUnderTest], context: CheckContext) -> None:
     """Read all features; compare the scale of the splits; compare intervals with the lengths of their videos."""
     paths = sorted({path for split in splits for path in (*_pictures(split), *_sound(split))})
-    results = _look_at_files(paths, context)
+    results = check_files(read_whole, {path: path for path in paths}, context, FEATURE_RECIPE)
     scales = {}
     for split in splits:
         check = f'{split.name} features'
@@ -74,15 +73,3 @@ def _check_scales(scales: dict[str, float], context: CheckContext) -> None:
                 f'{name} features',
                 f'their mean norm is {scale:.3g}, in training {train:.3g}: is one set normalised, or another?',
             )
-
-
-def _look_at_files(paths: list[str], context: CheckContext) -> dict[str, dict]:
-    """Results of :func:`~vadlab.apis.feature_check.check_feature_file` for each file, in threads."""
-    results: dict[str, dict] = {}
-    context.progress(0, len(paths))
-    with ThreadPoolExecutor(context.workers) as pool:
-        futures = {pool.submit(check_feature_file, path, context.cache_dir): path for path in paths}
-        for future in as_completed(futures):
-            results[futures[future]] = future.result()
-            context.progress(len(results), len(paths))
-    return results

@@ -1,13 +1,13 @@
 """Checks of videos, and of their annotations against them."""
 
-import multiprocessing
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 
 from vadlab.datasets.temporal_truth import outside_of
 
-from ..video_check import check_video
+from ..video_check import decode_some, video_recipe
 from .check_context import CheckContext, SplitUnderTest, names
+from .file_checks import check_files
 
 
 def check_videos(splits: list[SplitUnderTest], context: CheckContext) -> None:
@@ -68,19 +68,8 @@ def _backend(splits: list[SplitUnderTest]) -> str:
 
 
 def look_at_videos(paths: list[str], backend: str, context: CheckContext) -> dict[str, dict]:
-    """Results of :func:`~vadlab.apis.video_check.check_video` for each video, in worker processes."""
-    results: dict[str, dict] = {}
-    context.progress(0, len(paths))
-    if context.workers <= 1:
-        for path in paths:
-            results[path] = check_video(path, context.num_frames, backend, context.cache_dir)
-            context.progress(len(results), len(paths))
-        return results
-    # Spawned, not forked, since torch has started threads in this process.
-    spawning = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(context.workers, mp_context=spawning) as pool:
-        futures = {pool.submit(check_video, p, context.num_frames, backend, context.cache_dir): p for p in paths}
-        for future in as_completed(futures):
-            results[futures[future]] = future.result()
-            context.progress(len(results), len(paths))
-    return results
+    """Results of :func:`~vadlab.apis.video_check.check_video` for each video, by all workers."""
+    look = partial(decode_some, num_frames=context.num_frames, backend=backend)
+    recipe = video_recipe(context.num_frames, backend)
+    # Without patience: a damaged file may crash the decoder, and with it the process.
+    return check_files(look, {path: path for path in paths}, context, recipe, patience_s=0)

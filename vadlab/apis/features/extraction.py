@@ -1,10 +1,13 @@
 # Shapes: s snippets, f frames of a snippet, c crops, d channels.
 import contextlib
 import hashlib
+import os
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,12 @@ from vadlab.datasets.video import index_video
 from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import write_json
-from vadlab.utils.runtime import versions
+from vadlab.utils.many_files import Engine, Lost, over_files
+from vadlab.utils.runtime import quiet_third_parties, versions
+from vadlab.utils.setup_env import register_all_modules
 
 from .crops import CropViews
-from .feature_writer import FeatureWriter, all_markers, is_done, marker_path, read_marker, remove_features
+from .feature_writer import FeatureWriter, all_markers, is_done, marker_path, read_marker, remove_features, remove_parts
 from .recipe import check_recipe
 from .snippet_plan import SnippetPlan
 from .snippet_source import Ended, Failed, Opened, Snippet, SnippetSource
@@ -66,6 +71,28 @@ class ExtractionReport:
     short: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
+    def add(self, name: str, snippets: int, frames: int, snippet_len: int) -> None:
+        """Add a video whose features were extracted."""
+        self.done.append(name)
+        self.snippets += snippets
+        self.frames += frames
+        if frames < snippet_len:
+            self.short.append(name)
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Add a video that cannot be used."""
+        self.bad[name] = reason
+        MMLogger.get_current_instance().warning(f'left out: {reason}')
+
+    def merge(self, other: 'ExtractionReport') -> None:
+        """Add the videos of another report; its time is left out."""
+        for names in ('done', 'skipped', 'short'):
+            getattr(self, names).extend(getattr(other, names))
+        for name, reason in other.bad.items():
+            self.leave_out(name, reason)
+        self.snippets += other.snippets
+        self.frames += other.frames
+
 
 @dataclass
 class _Open:
@@ -74,14 +101,16 @@ class _Open:
     writer: FeatureWriter
     opened: Opened
     ended: Ended | None = None
+    batch: list[Snippet] = field(default_factory=list)
     told: float = 0.0  # share of the video that was reported as progress
 
 
 class FeatureExtraction:
     """Extracts snippet features of videos: one ``NAME__k.npy`` of shape (T, D) per video and crop.
 
-    Videos are decoded once for all crops, in threads, while the model runs. A batch has snippets of several videos.
-    The files of a video appear when all of them are complete, so a killed run can continue.
+    Videos are decoded once for all crops, in threads, while the model runs. A batch has snippets of one video, so the
+    features of a video do not depend on the others. The files of a video appear when all of them are complete, so a
+    killed run can continue.
 
     Args:
         config (Config): With ``model``, an extractor such as
@@ -138,6 +167,8 @@ class FeatureExtraction:
             self.model = MODELS.build(config.model)
         self.model.init_weights()
         self.model.to(self.device).eval().requires_grad_(False)
+        self.seed = seed
+        self._config = config
         self._model_config = config.model.to_dict()
 
     def recipe(self) -> dict[str, Any]:
@@ -157,28 +188,36 @@ class FeatureExtraction:
             'crop_names': self.crops.names,
         }
 
-    def facts(self) -> dict[str, Any]:
-        """Additional information, stored with the recipe."""
+    def facts(self, device: str | None = None) -> dict[str, Any]:
+        """Additional information, stored with the recipe; ``device`` is that of the models, if they are elsewhere."""
         pretrained = self._model_config.get('pretrained') or (self._model_config.get('vision') or {}).get('pretrained')
-        found = {'pretrained': pretrained, 'device': self.device.type, 'versions': versions()}
+        found = {'pretrained': pretrained, 'device': torch.device(device or self.device).type, 'versions': versions()}
         if pretrained is not None and Path(pretrained).is_file():
             with open(pretrained, 'rb') as file:
                 found['weights_file_sha256'] = hashlib.file_digest(file, 'sha256').hexdigest()
         return found
 
-    def prepare(self, overwrite: bool = False) -> None:
+    def prepare(self, overwrite: bool = False, device: str | None = None) -> None:
         """Write the recipe to the folder, or compare it with the existing one.
+
+        Args:
+            overwrite (bool): Remove the features of the folder.
+            device (str | None): Device of the models, if they are not in this process.
 
         Raises:
             DataError: The folder contains features of another recipe.
         """
         if overwrite and self.out.is_dir():
             remove_features(self.out)
-        for difference in check_recipe(self.out, self.recipe(), self.facts()):
+        for difference in check_recipe(self.out, self.recipe(), self.facts(device)):
             MMLogger.get_current_instance().info(f'{self.out}: same recipe as before, except for {difference}')
 
     def run(
-        self, videos: list[VideoItem], progress: Callable[[VideoItem, float], None] | None = None
+        self,
+        videos: list[VideoItem],
+        progress: Callable[[VideoItem, float], None] | None = None,
+        engine: Engine | None = None,
+        device: str | None = None,
     ) -> ExtractionReport:
         """Extract the missing features of these videos.
 
@@ -186,6 +225,8 @@ class FeatureExtraction:
             videos (list[VideoItem]): Usually one shard of :func:`~vadlab.apis.features.find_videos`.
             progress (Callable | None): Called with a video and the share of it that was finished since the last call;
                 1 at once for a video that was finished before or is bad.
+            engine (Engine | None): What extracts; None: this process. Each worker has a model of its own.
+            device (str | None): Device of the workers' models; None: a GPU of their machine, if it has one.
 
         Returns:
             ExtractionReport: The result. Bad videos are listed in it and in the log, and raise no error.
@@ -193,11 +234,32 @@ class FeatureExtraction:
         start = time.perf_counter()
         report = ExtractionReport()
         tell = progress or (lambda video, share: None)
+        todo = self._missing(videos, report, tell)
+        if engine is None or engine.is_here:
+            self._extract(todo, report, tell)
+        else:
+            self._extract_elsewhere(todo, report, tell, engine, device)
+        self._write_frames()
+        report.seconds = time.perf_counter() - start
+        return report
+
+    def extract(self, video: VideoItem) -> ExtractionReport:
+        """Extract the features of a video; nothing is logged, and frames.json is not written."""
+        report = ExtractionReport()
+        note = read_marker(self.out, video.name) or {}
+        if note.get('as_shown') and self._is_done(video):  # by a worker that was lost before it could say so
+            report.add(video.name, note['snippets'], note['total_frames'], self.plan.snippet_len)
+        else:
+            self._extract([video], report, lambda video, share: None)
+        return report
+
+    def _missing(
+        self, videos: list[VideoItem], report: ExtractionReport, tell: Callable[[VideoItem, float], None]
+    ) -> list[VideoItem]:
+        """The videos whose features are still to be extracted; the others are reported as skipped."""
         todo, turned = [], []
         for video in videos:
-            there = is_done(
-                self.out, video.name, video.size, self.crops.count, self.model.feature_dim, self.settings['dtype']
-            )
+            there = self._is_done(video)
             if there and self._was_not_rotated(video):
                 turned.append(video.name)
                 todo.append(video)
@@ -211,17 +273,46 @@ class FeatureExtraction:
                 f'{self.out}: {len(turned)} videos are shown turned or with pixels that are not square (first: '
                 f'{turned[0]}), and their features are of the pictures as stored: they are made again'
             )
+        return todo
+
+    def _is_done(self, video: VideoItem) -> bool:
+        count, dim = self.crops.count, self.model.feature_dim
+        return is_done(self.out, video.name, video.size, count, dim, self.settings['dtype'])
+
+    def _extract(
+        self, videos: list[VideoItem], report: ExtractionReport, tell: Callable[[VideoItem, float], None]
+    ) -> None:
         open_videos: dict[str, _Open] = {}
         try:
-            with contextlib.closing(self.source(todo)) as stream:
-                for batch in self._batches(stream, open_videos, report, tell):
-                    self._encode_and_write(batch, open_videos, report, tell)
+            with contextlib.closing(self.source(videos)) as stream:
+                for video, batch in self._batches(stream, open_videos, report, tell):
+                    self._encode_and_write(video, batch, tell)
+                    self._finish_if_complete(video, open_videos, report, tell)
         finally:
             for unfinished in open_videos.values():
                 unfinished.writer.discard()
-        self._write_frames()
-        report.seconds = time.perf_counter() - start
-        return report
+
+    def _extract_elsewhere(
+        self,
+        videos: list[VideoItem],
+        report: ExtractionReport,
+        tell: Callable[[VideoItem, float], None],
+        engine: Engine,
+        device: str | None,
+    ) -> None:
+        weights, workers = self.model.weights_sha256(), self.source.workers
+        start = partial(
+            start_extraction, self._config, self.out.absolute(), device, self.batch_size, workers, self.seed, weights
+        )
+        videos = [replace(video, path=os.path.abspath(video.path)) for video in videos]
+        gpus = float((device or '').startswith('cuda'))
+        for number, part in over_files(start, videos, engine, threads=workers, gpus=gpus):
+            if isinstance(part, Lost):
+                report.leave_out(videos[number].name, f'{videos[number].path}: {part.reason}')
+            else:
+                report.merge(part)
+            tell(videos[number], 1.0)
+        remove_parts(self.out, [video.name for video in videos], self.crops.count)
 
     def _was_not_rotated(self, video: VideoItem) -> bool:
         """Whether features of a rotated video are from an older version, which did not rotate frames."""
@@ -240,56 +331,39 @@ class FeatureExtraction:
         open_videos: dict[str, _Open],
         report: ExtractionReport,
         tell: Callable[[VideoItem, float], None],
-    ) -> Iterator[list[Snippet]]:
-        """Group snippets to batches, and register videos that start or fail."""
+    ) -> Iterator[tuple[_Open, list[Snippet]]]:
+        """Group the snippets of each video to batches, and register videos that start or fail."""
         per_snippet = self.crops.count * len(self.plan.offsets)
         wanted = max(self.batch_size // per_snippet, 1)
-        batch: list[Snippet] = []
         for item in stream:
+            name = item.video.name
             if isinstance(item, Opened):
-                writer = FeatureWriter(
-                    self.out, item.video.name, self.model.feature_dim, self.crops.count, self.settings['dtype']
-                )
-                open_videos[item.video.name] = _Open(writer, item)
-            elif isinstance(item, Ended):
-                open_videos[item.video.name].ended = item
-                self._finish_if_complete(item.video.name, open_videos, report, tell)
+                writer = FeatureWriter(self.out, name, self.model.feature_dim, self.crops.count, self.settings['dtype'])
+                open_videos[name] = _Open(writer, item)
             elif isinstance(item, Failed):
-                batch = [snippet for snippet in batch if snippet.video is not item.video]
-                failed = open_videos.pop(item.video.name, None)
+                failed = open_videos.pop(name, None)
                 if failed is not None:
                     failed.writer.discard()
-                report.bad[item.video.name] = item.reason
-                MMLogger.get_current_instance().warning(f'left out: {item.reason}')
+                report.leave_out(name, item.reason)
                 tell(item.video, 1.0 - (failed.told if failed is not None else 0.0))
             else:
-                # With a kept aspect ratio, only frames of the same size can be stacked.
-                if batch and batch[0].frames.shape != item.frames.shape:
-                    yield batch
-                    batch = []
-                batch.append(item)
-                if len(batch) == wanted:
-                    yield batch
-                    batch = []
-        if batch:
-            yield batch
+                video = open_videos[name]
+                if isinstance(item, Ended):
+                    video.ended = item
+                else:
+                    video.batch.append(item)
+                if video.ended is not None or len(video.batch) == wanted:
+                    batch, video.batch = video.batch, []
+                    yield video, batch
 
-    def _encode_and_write(
-        self,
-        batch: list[Snippet],
-        open_videos: dict[str, _Open],
-        report: ExtractionReport,
-        tell: Callable[[VideoItem, float], None],
-    ) -> None:
-        feats_scd = self.encode(np.stack([snippet.frames for snippet in batch]))
-        for snippet, feats_cd in zip(batch, feats_scd, strict=True):
-            name = snippet.video.name
-            video = open_videos[name]
+    def _encode_and_write(self, video: _Open, batch: list[Snippet], tell: Callable[[VideoItem, float], None]) -> None:
+        if not batch:
+            return
+        for feats_cd in self.encode(np.stack([snippet.frames for snippet in batch])):
             video.writer.add(feats_cd)
             share = min(1 / video.opened.snippets, 1.0 - video.told)
             video.told += share
-            tell(snippet.video, share)
-            self._finish_if_complete(name, open_videos, report, tell)
+            tell(video.opened.video, share)
 
     @torch.inference_mode()
     def encode(self, frames: np.ndarray) -> np.ndarray:
@@ -314,19 +388,20 @@ class FeatureExtraction:
 
     def _finish_if_complete(
         self,
-        name: str,
+        video: _Open,
         open_videos: dict[str, _Open],
         report: ExtractionReport,
         tell: Callable[[VideoItem, float], None],
     ) -> None:
-        opened, writer, ended = open_videos[name].opened, open_videos[name].writer, open_videos[name].ended
-        if ended is None or writer.written < ended.snippets:
+        opened, writer, ended = video.opened, video.writer, video.ended
+        if ended is None:
             return
+        name = opened.video.name
         tell(opened.video, 1.0 - open_videos.pop(name).told)
         if writer.overflowed:
             writer.discard()
-            report.bad[name] = f'{opened.video.path}: {writer.overflowed} numbers are too large for float16'
-            MMLogger.get_current_instance().warning(f'left out: {report.bad[name]}. Set features.dtype=float32')
+            why = f'{writer.overflowed} numbers are too large for float16. Set features.dtype=float32'
+            report.leave_out(name, f'{opened.video.path}: {why}')
             return
         writer.finish()
         note = {
@@ -338,11 +413,7 @@ class FeatureExtraction:
             'as_shown': True,
         }
         write_json(marker_path(self.out, name), note)
-        report.done.append(name)
-        report.snippets += ended.snippets
-        report.frames += ended.total_frames
-        if ended.total_frames < self.plan.snippet_len:
-            report.short.append(name)
+        report.add(name, ended.snippets, ended.total_frames, self.plan.snippet_len)
 
     def _write_frames(self) -> None:
         """Write the frame counts of all finished videos by file name, in the format of SnippetFeatures."""
@@ -352,3 +423,30 @@ class FeatureExtraction:
         keys = stems if len(set(stems)) == len(stems) else list(notes)
         frames = {key: note['total_frames'] for key, note in zip(keys, notes.values(), strict=True)}
         write_json(self.out / 'frames.json', frames)
+
+
+def start_extraction(
+    config: Config, out: Path, device: str | None, batch_size: int, workers: int, seed: int, weights: str
+) -> Callable[[VideoItem], ExtractionReport]:
+    """Build the model in a worker; return the function that extracts the features of a video.
+
+    Raises:
+        DataError: The weights are not those of ``weights``, a hash.
+    """
+    quiet_third_parties()
+    register_all_modules()
+    MMLogger.get_instance('vadlab', logger_name='vadlab', log_level='ERROR')
+    extraction = FeatureExtraction(config, out, device or default_device(), batch_size, workers, seed)
+    if extraction.model.weights_sha256() != weights:
+        raise DataError(
+            f'{socket.gethostname()} has other weights than the machine on which the command was started: '
+            f'{config.model.get("pretrained")}'
+        )
+    return extraction.extract
+
+
+def default_device() -> str:
+    """The GPU of this process, by torchrun's local rank."""
+    if not torch.cuda.is_available():
+        return 'cpu'
+    return f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()}'

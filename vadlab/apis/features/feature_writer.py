@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,18 @@ def all_markers(out: Path) -> dict[str, dict[str, Any]]:
     folder = out / _MARKERS
     names = natural_sorted(path.relative_to(folder).with_suffix('').as_posix() for path in folder.rglob('[!.]*.json'))
     return {name: note for name in names if (note := read_marker(out, name)) is not None}
+
+
+def remove_parts(out: Path, names: Iterable[str], crops: int) -> None:
+    """Remove temporary files of these videos that killed processes left."""
+    wanted: dict[Path, set[str]] = {}
+    for name in names:
+        for path in (crop_path(out, name, k) for k in range(crops)):
+            wanted.setdefault(path.parent, set()).add(path.name)
+    for folder, files in wanted.items():
+        for part in folder.glob('.*.part'):
+            if part.name[1:].rsplit('.', 2)[0] in files:
+                part.unlink(missing_ok=True)
 
 
 def remove_features(out: Path) -> None:

@@ -1,19 +1,13 @@
 import contextlib
 import fcntl
-import multiprocessing
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
-from itertools import islice
-from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmengine.logging import MMLogger
 
 from vadlab.apis.features.recipe import check_recipe
@@ -36,8 +30,9 @@ from vadlab.datasets.formats.prepared_av_clips import (
 )
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.utils.atomic import write_text
-from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import write_json
+from vadlab.utils.many_files import Engine, Lost, Ready, over_files
 from vadlab.utils.runtime import versions
 
 from .prepare_av_clip import AVClipJob, prepare_av_clip
@@ -79,6 +74,7 @@ class AVClipPreparation:
         frames (FrameRecipe | None): Settings of the frames.
         sound (LogMelRecipe | None): Settings of the spectrograms.
         workers (int): Decoding processes; 1 decodes in this process.
+        engine (Engine | None): What prepares clips, instead of ``workers`` processes.
 
     Raises:
         ConfigError: ``workers`` is less than 1.
@@ -93,9 +89,9 @@ class AVClipPreparation:
         frames: FrameRecipe | None = None,
         sound: LogMelRecipe | None = None,
         workers: int = 1,
+        engine: Engine | None = None,
     ) -> None:
-        if workers < 1:
-            raise ConfigError(f'workers={workers} must be at least 1')
+        self.engine = engine or Engine(workers=workers)
         if not videos.is_dir():
             raise MissingFileError(f'There is no folder of videos {videos}')
         import_librosa()
@@ -103,7 +99,6 @@ class AVClipPreparation:
         self.videos = videos
         self.frames = frames or FrameRecipe()
         self.sound = sound or LogMelRecipe()
-        self.workers = workers
 
     def recipe(self) -> dict:
         """All settings that the files depend on."""
@@ -252,56 +247,24 @@ class AVClipPreparation:
 
     def _prepared(self, jobs: list[AVClipJob]) -> Iterator[PreparedAVClip]:
         """The clips of these jobs, in the order in which they finish."""
-        if self.workers == 1 or len(jobs) < 2:
-            yield from map(prepare_av_clip, jobs)
-            return
-        suspects: list[AVClipJob] = []
-        left = iter(jobs)
-        while (yield from self._in_pool(left, self.workers, 2 * self.workers, suspects)):
-            # A file that crashes the decoder ends the worker process. Running the suspects one at a time finds it.
-            alone = iter(suspects.copy())
-            suspects.clear()
-            while (yield from self._in_pool(alone, 1, 1, suspects)):
-                job = suspects.pop()
-                yield PreparedAVClip(**job.facts(), bad=f'{job.video_path}: the process that decoded it crashed')
-
-    @staticmethod
-    def _in_pool(
-        jobs: Iterator[AVClipJob], workers: int, most: int, suspects: list[AVClipJob]
-    ) -> Generator[PreparedAVClip, None, bool]:
-        """Run jobs in a pool of processes, at most ``most`` at a time, and yield their clips.
-
-        Returns:
-            bool: Whether a process died, and the pool with it. Then the unfinished jobs are added to ``suspects``.
-        """
-        pool = ProcessPoolExecutor(workers, mp_context=_processes(), initializer=_one_thread)
-        pending: dict[Future, AVClipJob] = {}
-        try:
-            while True:
-                for job in islice(jobs, most - len(pending)):
-                    suspects.append(job)  # otherwise lost if the pool dies here
-                    pending[pool.submit(prepare_av_clip, job)] = suspects.pop()
-                if not pending:
-                    return False
-                for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                    yield future.result()
-                    del pending[future]
-        except BrokenProcessPool:
-            suspects.extend(pending.values())
-            return True
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        for number, clip in over_files(Ready(prepare_av_clip), jobs, self.engine):
+            if isinstance(clip, Lost):
+                job = jobs[number]
+                clip = PreparedAVClip(**job.facts(), bad=f'{job.video_path}: {clip.reason}')
+            yield clip
 
     def _finish(
         self, records: Sequence[AVClipRecord], known: dict[str, PreparedAVClip], report: PreparationReport
     ) -> None:
-        self._write_manifest(known)
+        in_order = {record.clip_id: known[record.clip_id] for record in records}
+        self._write_manifest(in_order | {i: clip for i, clip in known.items() if i not in in_order})
         usable = [(record, known[record.clip_id]) for record in records if not known[record.clip_id].bad]
         report.clips = [clip for _, clip in usable]
         trained = [clip for record, clip in usable if record.split == 'train' and clip.has_mel]
         write_json(self.out / STATISTICS_FILE, {'sound': mel_statistics(trained)})
         if report.bad:
-            write_json(self.out / _BAD_FILE, [{'clip_id': i, 'reason': reason} for i, reason in report.bad.items()])
+            bad = [{'clip_id': i, 'reason': report.bad[i]} for i in in_order if i in report.bad]
+            write_json(self.out / _BAD_FILE, bad)
         else:
             (self.out / _BAD_FILE).unlink(missing_ok=True)
 
@@ -318,15 +281,3 @@ def mel_statistics(clips: Sequence[PreparedAVClip]) -> dict[str, float | int | N
 
 def _is_done(clip: PreparedAVClip | None, job: AVClipJob) -> bool:
     return clip is not None and all(getattr(clip, name) == value for name, value in job.facts().items())
-
-
-def _processes() -> BaseContext:
-    """Start method of processes: forked from a process that has imported everything and has no threads."""
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['__main__', prepare_av_clip.__module__, 'librosa'])
-    return context
-
-
-def _one_thread() -> None:
-    """Use one thread per process, to avoid oversubscription."""
-    torch.set_num_threads(1)

@@ -1,0 +1,190 @@
+"""The adapter that goes over many files, in this process and in processes."""
+
+import functools
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.many_files import Engine, Lost, Ready, Todo, over_files
+
+ROOT = Path(__file__).parents[2]
+
+
+def square(number):
+    return number * number
+
+
+def start_with_note(folder):
+    """A start that leaves a file, so that starts can be counted."""
+    (Path(folder) / f'start.{os.getpid()}').write_text('')
+    return functools.partial(slow_pid, folder)
+
+
+def slow_pid(folder, number):
+    del folder
+    time.sleep(0.02)
+    return number, os.getpid()
+
+
+def die_on_3_and_5(number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == 5:
+        os._exit(7)
+    return number
+
+
+def die_once(folder, number):
+    """The process ends at the first try of an item, as one that the system ends for its memory."""
+    note = Path(folder) / f'tried.{number}'
+    if number == 4 and not note.exists():
+        note.write_text('')
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def complain_about_2(number):
+    if number == 2:
+        raise DataError('item 2 is wrong')
+    return number
+
+
+def slow_first(number):
+    time.sleep(0.4 if number == 0 else 0.0)
+    return number
+
+
+def long_work(folder, number):
+    path = Path(folder) / f'.{number}.part'
+    path.write_text('')
+    try:
+        time.sleep(60)
+    finally:
+        path.unlink()
+
+
+def test_every_item_is_worked_on_once_by_any_engine():
+    numbers = list(range(40))
+    expected = [(n, n * n) for n in numbers]
+    assert list(over_files(Ready(square), numbers, Engine())) == expected
+    assert sorted(over_files(Ready(square), numbers, Engine(workers=2))) == expected
+    assert sorted(over_files(Ready(square), numbers, Engine(workers=2), patience_s=1e-4)) == expected
+    assert list(over_files(Ready(square), [], Engine(workers=2))) == []
+
+
+def test_a_worker_starts_once(tmp_path):
+    found = list(over_files(functools.partial(start_with_note, tmp_path), range(20), Engine(workers=2)))
+    assert {pid for _, (_, pid) in found} == {int(path.suffix[1:]) for path in tmp_path.glob('start.*')}
+    assert os.getpid() not in {pid for _, (_, pid) in found}
+    assert sorted(number for number, _ in found) == list(range(20))
+
+
+def test_items_that_end_their_process_are_lost_and_the_others_done():
+    found = dict(over_files(Ready(die_on_3_and_5), range(9), Engine(workers=2)))
+    assert [found.pop(n).reason for n in (3, 5)] == [
+        'the process that worked on it was killed (SIGKILL): often the machine is out of memory, see dmesg. '
+        'Take fewer workers',
+        'the process that worked on it crashed (exit status 7)',
+    ]
+    assert found == {n: n for n in (0, 1, 2, 4, 6, 7, 8)}
+
+
+def test_an_item_whose_process_died_once_is_done(tmp_path):
+    found = list(over_files(Ready(functools.partial(die_once, tmp_path)), range(9), Engine(workers=2)))
+    assert sorted(found) == [(n, n) for n in range(9)]
+    assert not any(isinstance(result, Lost) for _, result in found)
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_an_error_of_the_work_ends_everything(workers):
+    with pytest.raises(DataError, match='item 2 is wrong'):
+        list(over_files(Ready(complain_about_2), range(9), Engine(workers=workers)))
+    assert not multiprocessing.active_children()
+
+
+def test_results_come_in_order_if_wanted():
+    found = list(over_files(Ready(slow_first), range(30), Engine(workers=2), in_order=True))
+    assert found == [(n, n) for n in range(30)]
+
+
+def test_few_items_run_ahead_of_the_first_unfinished_one():
+    """By hand: 4 per worker, so 0 to 7 for two workers; after 0 is finished one more."""
+    todo = Todo(100, in_order=True)
+    assert list(todo.take(50, workers=2)) == list(range(8))
+    todo.finish(1)
+    assert list(todo.take(50, workers=2)) == []
+    todo.finish(0)
+    assert list(todo.take(50, workers=2)) == [8, 9]
+    todo.put_back(5)
+    assert list(todo.take(50, workers=2)) == [5]
+    assert todo.left == 90
+
+
+def test_left_early_it_ends_its_processes():
+    found = over_files(Ready(square), range(1000), Engine(workers=2))
+    next(found)
+    found.close()
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize('which', [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_its_workers_clean_up_and_end(which, tmp_path):
+    """One message, no traceback, no temporary file, no process is left."""
+    script = tmp_path / 'run.py'
+    script.write_text(
+        'import functools\n'
+        'from tests.utils.test_many_files import long_work\n'
+        'from vadlab.utils.cli import run_cli\n'
+        'from vadlab.utils.many_files import Engine, Ready, over_files\n'
+        'def main():\n'
+        f'    list(over_files(Ready(functools.partial(long_work, {str(tmp_path)!r})), range(8), Engine(workers=2)))\n'
+        "if __name__ == '__main__':\n"
+        '    run_cli(main)\n'
+    )
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, str(script)], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob('.*.part'))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(list(tmp_path.glob('.*.part'))) == 2
+    process.send_signal(which)
+    _, error = process.communicate(timeout=60)  # ends when no process has its standard error open
+    assert error == 'interrupted\n'
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[which]
+    assert not list(tmp_path.glob('.*.part'))
+
+
+def test_killed_its_workers_end(tmp_path):
+    """kill -9 of the process that started them: standard error is closed when the last one has ended."""
+    code = (
+        'import functools\nfrom tests.utils.test_many_files import long_work\n'
+        'from vadlab.utils.many_files import Engine, Ready, over_files\n'
+        f'list(over_files(Ready(functools.partial(long_work, {str(tmp_path)!r})), range(8), Engine(workers=2)))\n'
+    )
+    process = subprocess.Popen([sys.executable, '-c', code], cwd=ROOT, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob('.*.part'))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_wrong_engines_are_refused():
+    with pytest.raises(ConfigError, match="engine='dask' is not one of processes, ray"):
+        Engine('dask')
+    with pytest.raises(ConfigError, match='workers=0 must be at least 1'):
+        Engine(workers=0)
+    with pytest.raises(ConfigError, match='--ray-address a:1 needs --engine ray'):
+        Engine(address='a:1')
+    assert Engine.of_models('processes', None, None) == Engine('processes', 1)
+    assert Engine.of_models('ray', None, None) == Engine('ray', None)

@@ -1,0 +1,259 @@
+"""The engine ``ray`` of :mod:`~vadlab.utils.many_files`: tasks on the nodes of a Ray cluster."""
+
+import logging
+import os
+import pickle
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import vadlab
+
+from .errors import ConfigError, MissingDependencyError, ServiceError
+from .many_files import Engine, Lost, Todo, started
+from .run_log import log
+
+T = TypeVar('T')
+R = TypeVar('R')
+
+_TRIES = 4  # of an item whose worker died
+_HEAD_LOST_S = 20.0  # Ray ends a process that has not reached the head for 60 s
+_STORE_BYTES = 100_000_000  # of a cluster that is started here: results are small
+_GO_ON = 'Finished files are kept: start the cluster, and give the same command again.'
+
+
+def import_ray() -> ModuleType:
+    """The package ray, without its telemetry.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
+    os.environ.setdefault('RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO', '0')  # otherwise it warns that this will be the default
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependencyError(
+            '--engine ray needs Ray: pip install "vadlab[ray]"  (or: pip install ray)'
+        ) from error
+    return ray
+
+
+def over_cluster(
+    start: Callable[[], Callable[[T], R]], items: Sequence[T], engine: Engine, threads: int, gpus: float, todo: Todo
+) -> Iterator[tuple[int, R | Lost]]:
+    """Work on items on a Ray cluster; see :func:`~vadlab.utils.many_files.over_files`.
+
+    Ray starts an item again whose worker or node died. Results are read in the order in which they are finished.
+    """
+    ray = import_ray()
+    if not items:
+        return
+    with _connected(ray, engine) as watch:
+        task = ray.remote(max_retries=_TRIES - 1, num_cpus=threads, num_gpus=gpus, max_calls=0)(_run_item)
+        run, pickled = uuid.uuid4().hex, pickle.dumps(start)
+        pending: dict[Any, int] = {}
+        try:
+            while True:
+                slots = watch.slots(threads, gpus)
+                most = engine.workers or 2 * slots
+                for number in todo.take(most - len(pending), engine.workers or slots):
+                    pending[task.remote(run, pickled, threads, items[number])] = number
+                if not pending:
+                    return
+                for ref in ray.wait(list(pending), timeout=1.0)[0]:
+                    number = pending.pop(ref)
+                    result = _result_of(ray, ref, watch)
+                    del ref
+                    if result is _AGAIN:
+                        todo.put_back(number)
+                        continue
+                    todo.finish(number)
+                    yield number, result
+                watch.check()
+        finally:
+            if pending and not watch.is_lost:
+                _cancel(ray, list(pending))
+
+
+_STARTED: dict[str, Callable[[Any], Any]] = {}
+_AGAIN: Any = object()
+
+
+def _run_item(run: str, pickled: bytes, threads: int, item: Any) -> Any:
+    """Work on an item in a worker of the cluster, which starts once per run."""
+    if run not in _STARTED:
+        _STARTED.clear()
+        _STARTED[run] = started(pickle.loads(pickled), threads)
+    return _STARTED[run](item)
+
+
+def _result_of(ray: ModuleType, ref: Any, watch: '_Watch') -> Any:
+    """The result of a task, :class:`Lost`, or ``_AGAIN`` if its node died too often for Ray's own retries."""
+    errors = ray.exceptions
+    try:
+        return ray.get(ref)
+    except errors.OutOfMemoryError as error:
+        return Lost(f'the process that worked on it was ended, since its node was out of memory ({_first_line(error)})')
+    except errors.WorkerCrashedError:
+        return Lost(f'the process that worked on it died {_TRIES} times: it crashed, or the machine is out of memory')
+    except errors.LocalRayletDiedError as error:
+        raise watch.lost() from error
+    except errors.RayTaskError as error:
+        raise (error.cause if isinstance(error.cause, Exception) else error) from None
+    except (errors.NodeDiedError, errors.ObjectLostError):
+        return _AGAIN
+
+
+def _cancel(ray: ModuleType, refs: list[Any]) -> None:
+    """Interrupt unfinished items, which then remove their temporary files."""
+    with suppress(Exception):  # whatever fails now, the run ends for another reason
+        for ref in refs:
+            ray.cancel(ref, force=False)
+        ray.wait(refs, num_returns=len(refs), timeout=5)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition('\n')[0][:300]
+
+
+@contextmanager
+def _connected(ray: ModuleType, engine: Engine) -> Iterator['_Watch']:
+    """A connection to the cluster; one that exists is used, and kept."""
+    own = not ray.is_initialized()
+    watch = None
+    try:
+        if own:
+            _connect(ray, engine)
+        watch = _Watch(ray)
+        yield watch
+    finally:
+        if watch is not None:
+            watch.stop()
+        if own:
+            _disconnect(ray, watch is not None and watch.is_lost)
+
+
+def _connect(ray: ModuleType, engine: Engine) -> None:
+    address = engine.address or os.environ.get('RAY_ADDRESS') or _cluster_here(ray)
+    if '://' in address:
+        raise ConfigError(
+            f'{address}: give HOST:PORT of the head, and start the command on a machine of the cluster, which sees its '
+            'files.'
+        )
+    options: dict[str, Any] = dict(log_to_driver=False, logging_level='ERROR')
+    if address == 'local':
+        options |= dict(num_cpus=engine.workers, object_store_memory=_STORE_BYTES, include_dashboard=False)
+        options['_node_ip_address'] = '127.0.0.2'  # loopback: Ray would replace 127.0.0.1 by an outer address
+    elif address != 'auto':
+        _must_answer(address)
+    folder = str(Path(vadlab.__file__).parents[1])
+    if Path(folder).name not in ('site-packages', 'dist-packages'):  # a clone: the workers find it by its path
+        paths = [folder, *os.environ.get('PYTHONPATH', '').split(os.pathsep)]
+        options['runtime_env'] = {'env_vars': {'PYTHONPATH': os.pathsep.join(dict.fromkeys(filter(None, paths)))}}
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address, **options)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ServiceError(f'The Ray cluster ({address}) cannot be used: {_first_line(error)}') from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)  # Ray sets a handler of its own
+    # Ray prints a paragraph per lost worker and node, whatever its options. The results of their items tell of them.
+    setattr(ray._private.worker, 'print_to_stdstream', lambda *args, **kwargs: None)  # noqa: B010
+
+
+def _cluster_here(ray: ModuleType) -> str:
+    """HOST:PORT of the cluster that ``ray start`` started on this machine, or ``local`` for a new one."""
+    with suppress(ImportError, AttributeError):
+        from ray._private.services import find_bootstrap_address
+
+        found = find_bootstrap_address(None)
+        if found and _answers(*_host_and_port(found), 5.0):
+            return found
+    return 'local'
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, sign, port = address.rpartition(':')
+    if not (sign and host and port.isdigit()):
+        raise ConfigError(f'--ray-address {address}: write HOST:PORT of the head, such as 10.0.0.1:6379.')
+    return host, int(port)
+
+
+def _must_answer(address: str) -> None:
+    host, port = _host_and_port(address)
+    if not _answers(host, port, 5.0):
+        raise ServiceError(
+            f'No Ray cluster answers at {address}. Start its head (ray start --head --port {port}), or correct '
+            '--ray-address or RAY_ADDRESS.'
+        )
+
+
+def _answers(host: str, port: int, timeout: float) -> bool:
+    try:
+        socket.create_connection((host, port), timeout).close()
+    except OSError:
+        return False
+    return True
+
+
+def _disconnect(ray: ModuleType, is_lost: bool) -> None:
+    del is_lost
+    ray.shutdown()
+
+
+class _Watch:
+    """Knows in a thread whether the head of the cluster answers, and what its nodes have."""
+
+    def __init__(self, ray: ModuleType) -> None:
+        self.address = str(ray.get_runtime_context().gcs_address)
+        self.is_lost = False
+        self._ray = ray
+        self._seen = time.monotonic()
+        self._resources: dict[str, float] = {}
+        self._stop = threading.Event()
+        self._look()
+        nodes = sum(node['Alive'] for node in ray.nodes())
+        have = ', '.join(f'{self._resources[kind]:g} {kind}s' for kind in ('CPU', 'GPU') if kind in self._resources)
+        log(f'Ray cluster at {self.address}: {nodes} nodes, {have}', level=logging.INFO)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        host, port = _host_and_port(self.address)
+        while not self._stop.wait(1.0):
+            if _answers(host, port, 3.0):
+                with suppress(Exception):
+                    self._look()
+
+    def _look(self) -> None:
+        self._resources = dict(self._ray.cluster_resources())
+        self._seen = time.monotonic()
+
+    def slots(self, threads: int, gpus: float) -> int:
+        """Items that the cluster has room for; 0 while it has none."""
+        have = self._resources
+        rooms = [have.get('CPU', 0) / threads] if threads else []
+        rooms += [have.get('GPU', 0) / gpus] if gpus else []
+        return int(min(rooms))
+
+    def check(self) -> None:
+        """Raise ServiceError if the head has not answered for some time."""
+        if time.monotonic() - self._seen > _HEAD_LOST_S:
+            raise self.lost()
+
+    def lost(self) -> ServiceError:
+        """The error of a cluster without its head."""
+        self.is_lost = True
+        return ServiceError(f'The Ray cluster at {self.address} has lost its head: it no longer answers. {_GO_ON}')
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
