@@ -29,6 +29,7 @@ from vadlab.apis.preparation.split_files import write_split_files
 from vadlab.apis.service.access import read_token
 from vadlab.apis.service.content_check import check_content
 from vadlab.apis.service.job_store import JobStore, read_outcome
+from vadlab.apis.sweeps.sweep import read_trial
 from vadlab.checkpoints import read_tensor_file
 from vadlab.datasets.audio.audio_reader import read_audio
 from vadlab.datasets.formats.av_clip_metadata import read_metadata
@@ -490,6 +491,7 @@ READERS = [
     Reader('feature comparison', 'vadlab/apis/features/comparison.py', 'a__0.npy', 'npy', _features, lambda d: FeatureSet.scan(d).read('a')),
     Reader('feature marker', 'vadlab/apis/features/feature_writer.py', '.videos/a.json', 'json', _marker, lambda d: (all_markers(d), is_done(d, 'a', 5, 1, 8, 'float32')), is_forgiving=True),
     Reader('feature recipe', 'vadlab/datasets/formats/feature_recipe.py', 'recipe.json', 'json', _json({'recipe': {'a': 1}, 'facts': {'b': 2}}), lambda d: read_recipe(d)),
+    Reader('trial of a sweep', 'vadlab/apis/sweeps/sweep.py', 'trial.json', 'json', _json({'state': 'done', 'settings': {'lr': '0.1'}, 'scores': {'0': 0.5}, 'reason': '', 'seconds': 1.5, 'same_as': None}), lambda d: read_trial(d / 'trial.json')),
     Reader('checked file', 'vadlab/apis/checked_files.py', 'cached.json', 'json', _json({'frames': 3}), lambda d: _remembered(d), is_forgiving=True),
     Reader('subset', 'vadlab/apis/modality_ablation.py', 'quiet.json', 'json', _json({'species': ['fox', 'owl']}), lambda d: read_subsets([d / 'quiet.json'])),
     Reader('split file', 'vadlab/apis/preparation/split_files.py', 'splits/train.csv', 'text', _split_example, _split_files),
@@ -549,6 +551,8 @@ READERS = [
 
 #: Modules that open files, but none from outside, or leave the reading to others; and why.
 OTHERS = {
+    'tools/sweep.py': "compares its settings with utils' reader",
+    'vadlab/apis/sweeps/trial_run.py': "reads what its own processes printed, and logs with utils' reader",
     'vadlab/__main__.py': 'reads files of VADLab only',
     'vadlab/apis/features/extraction.py': 'hashes weights',
     'vadlab/apis/inferencers/vad_inferencer.py': "reads results with video_result's reader",

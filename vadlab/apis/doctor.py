@@ -24,6 +24,8 @@ EXTRAS = {
     'openai': ('openai', 'vision-language models behind a server'),
     'ray': ('ray', 'files on the nodes of a cluster'),
     'service': ('fastapi', 'videos over HTTP'),
+    'sweep': ('optuna', 'search for the best settings'),
+    'trackers': ('mlflow', 'logs to MLflow, Aim or ClearML'),
     'wandb': ('wandb', 'logs to Weights & Biases'),
 }
 _PATH = re.compile(r'(?<![\w.])(?:[A-Za-z]:)?[/\\][^\s:,;)\'"]+')

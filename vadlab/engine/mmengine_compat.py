@@ -28,6 +28,8 @@ place                                                    what MMEngine does
 """
 
 import logging
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -50,21 +52,57 @@ _FILE_ONLY = (
     '`torch.compile`',
 )
 
+_OF_SLURM = {'RANK': 'SLURM_PROCID', 'WORLD_SIZE': 'SLURM_NTASKS', 'LOCAL_RANK': 'SLURM_LOCALID'}
+
 
 def is_for_terminal(record: logging.LogRecord) -> bool:
     """Filter of the terminal's log. MMEngine logs the whole environment, the config, and notes on its own code."""
     return not str(record.msg).startswith(_FILE_ONLY)
 
 
+def check_launcher(launcher: str) -> None:
+    """Check that the launcher has started this process.
+
+    Raises:
+        ConfigError: It has not; the message names the command that does.
+    """
+    names, command = {
+        'pytorch': (_OF_SLURM, 'torchrun --nproc_per_node=2 tools/train.py CONFIG --launcher pytorch'),
+        'slurm': (_OF_SLURM.values(), 'srun python tools/train.py CONFIG --launcher slurm'),
+    }.get(launcher, ((), ''))
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise ConfigError(f'--launcher {launcher}: {missing[0]} is not set. Start the command by: {command}')
+
+
 def start_cpu_processes(launcher: str) -> None:
     """Start the process group on CPUs. MMEngine's ``init_dist`` sets a GPU, whatever the backend.
 
     Raises:
-        ConfigError: The launcher is not ``pytorch``.
+        ConfigError: The launcher is neither ``pytorch`` nor ``slurm``, or Slurm does not name the nodes.
     """
-    if launcher != 'pytorch':
+    if launcher == 'slurm':
+        _use_slurm_names()
+    elif launcher != 'pytorch':
         raise ConfigError(f'--launcher {launcher} needs GPUs; on CPUs use torchrun and --launcher pytorch.')
     torch.distributed.init_process_group(backend='gloo')
+
+
+def _use_slurm_names() -> None:
+    """Set the environment variables of torch from those of Slurm, as MMEngine does beside its choice of a GPU."""
+    os.environ |= {name: os.environ[of_slurm] for name, of_slurm in _OF_SLURM.items()}
+    os.environ.setdefault('MASTER_PORT', '29500')
+    if 'MASTER_ADDR' not in os.environ:
+        nodes = os.environ.get('SLURM_NODELIST', '')
+        try:
+            listed = subprocess.run(
+                ['scontrol', 'show', 'hostnames', nodes], capture_output=True, text=True, check=True
+            )
+            os.environ['MASTER_ADDR'] = listed.stdout.split()[0]
+        except (OSError, subprocess.CalledProcessError, IndexError) as error:
+            raise ConfigError(
+                f'--launcher slurm: scontrol does not name the nodes of {nodes!r}. Set MASTER_ADDR to the first one.'
+            ) from error
 
 
 def cpu_wrapper_config(config: dict | None) -> dict:

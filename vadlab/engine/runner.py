@@ -47,7 +47,14 @@ from vadlab.utils.loader_workers import exit_if_batches_cannot_be_sent
 from .build_errors import config_mistakes
 from .log_folder import LogFolder
 from .loops.resumable_epoch_loop import ResumableEpochLoop
-from .mmengine_compat import broadcast_tensors, cpu_wrapper_config, is_for_terminal, prepare_resume, start_cpu_processes
+from .mmengine_compat import (
+    broadcast_tensors,
+    check_launcher,
+    cpu_wrapper_config,
+    is_for_terminal,
+    prepare_resume,
+    start_cpu_processes,
+)
 from .random_state import capture_random_state, check_random_state
 from .sanity_check import sanity_check
 from .work_dir_lock import WorkDirLock
@@ -247,8 +254,10 @@ class VADRunner(Runner):
 
     def setup_env(self, env_cfg: dict) -> None:
         """Like MMEngine's; ``tf32`` in ``env_cfg`` allows TF32 for float32 products on a GPU (default: True)."""
-        if self.distributed and not is_distributed() and not torch.cuda.is_available():
-            start_cpu_processes(self.launcher)
+        if self.distributed and not is_distributed():
+            check_launcher(self.launcher)
+            if not torch.cuda.is_available():
+                start_cpu_processes(self.launcher)
         super().setup_env(env_cfg)
         if self._train_loop is not None and is_main_process():
             self._lock.acquire()  # before any file is written

@@ -76,6 +76,22 @@ class WorkDirLock:
         except FileNotFoundError:
             return False
 
+    def is_taken(self) -> bool:
+        """Whether another process holds the lock. False on file systems without locks."""
+        if str(self.path) in _held:
+            return False
+        try:
+            file = os.open(self.path, os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno not in _NOT_SUPPORTED
+        finally:
+            os.close(file)
+        return False
+
     def release(self) -> None:
         """Release the lock. Does nothing if it is not held."""
         if self._file is None:

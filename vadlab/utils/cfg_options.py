@@ -46,7 +46,7 @@ def _value(text: str) -> Any:
             return number(word)
         except ValueError:
             pass
-    elements = _elements(word)
+    elements = split_list(word)
     if len(elements) > 1:
         return [_value(e.strip()) for e in elements if e.strip()]
     literal = word.startswith(('[', '(', '{', '"', "'", 'dict(')) and _is_whole(word)
@@ -56,7 +56,7 @@ def _value(text: str) -> Any:
         return _literal(ast.parse(word, mode='eval').body)
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
         if word[0] in '[(':
-            inside = [_value(e.strip()) for e in _elements(word[1:-1]) if e.strip()]
+            inside = [_value(e.strip()) for e in split_list(word[1:-1]) if e.strip()]
             return tuple(inside) if word[0] == '(' else inside
         what = 'a string' if word[0] in '\'"' else 'a dict'
         raise ValueError(f'{word} cannot be read as {what}; write it as Python does, names in quotes.') from error
@@ -104,8 +104,12 @@ def _spans(text: str) -> list[int]:
     return [] if expected or quote else depths
 
 
-def _elements(text: str) -> list[str]:
-    """A text split at its commas outside brackets and quotes; not split if these are unbalanced."""
+def split_list(text: str) -> list[str]:
+    """A text split at its commas outside brackets and quotes; not split if these are unbalanced.
+
+    >>> split_list('a,[b,c]')
+    ['a', '[b,c]']
+    """
     depths = _spans(text)
     cuts = [-1, *(i for i, depth in enumerate(depths) if depth == 0 and text[i] == ','), len(text)]
     return [text[a + 1 : b] for a, b in zip(cuts, cuts[1:], strict=False)]

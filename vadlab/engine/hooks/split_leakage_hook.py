@@ -3,10 +3,12 @@
 import logging
 from typing import Any
 
-from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 
+from vadlab.datasets.sample_ids import sample_ids
 from vadlab.registry import HOOKS
+
+_OF_VIDEOS = ('video_id',)
 
 
 @HOOKS.register_module()
@@ -20,20 +22,11 @@ class SplitLeakageHook(Hook):
         """Compare the ids of the videos, and their paths where training and test clips have the same names."""
         if runner.val_loop is None:
             return
-        evaluated = _video_ids(runner.val_loop.dataloader.dataset)
-        shared = sorted(evaluated & _video_ids(runner.train_loop.dataloader.dataset))
+        evaluated = sample_ids(runner.val_loop.dataloader.dataset, _OF_VIDEOS)
+        shared = sorted(evaluated & sample_ids(runner.train_loop.dataloader.dataset, _OF_VIDEOS))
         if shared:
             runner.logger.log(
                 logging.WARNING,
                 f'{len(shared)} of {len(evaluated)} validation videos are also trained on (first: {shared[0]}): '
                 'their metrics say nothing about new videos.',
             )
-
-
-def _video_ids(dataset: Any) -> set[str]:
-    """Ids of a data set's videos; empty for data sets without ids. With ``names_repeat``, their paths instead."""
-    if not isinstance(dataset, BaseDataset):
-        return set()
-    key = 'video_path' if getattr(dataset, 'names_repeat', False) else 'video_id'
-    ids = (dataset.get_data_info(i).get(key) for i in range(len(dataset)))
-    return {video_id for video_id in ids if video_id is not None}
