@@ -78,6 +78,8 @@ class Scale:
     growth: tuple[tuple[int, ...], tuple[int, ...]] = ((16, 32, 64, 128, 256, 512), (2, 4, 8, 16, 32, 64, 128))
     loads: tuple[int, ...] = (0, 2, 5)  # number of busy processes during the measurement
     live: tuple[tuple[int, ...], float] = ((1, 4, 8, 16, 32), 20.0)  # numbers of cameras, and seconds
+    # Frames that scikit-learn ranks, too, and frames that only VADLab ranks.
+    score_frames: tuple[int, int] = (20_000_000, 100_000_000)
 
 
 FULL = Scale(5, (32, 128), 'ViT-B/32', (256, 64), 7000, None, None, 3, 4, 1_109_680)
@@ -85,12 +87,12 @@ _FEW_KINDS = ['edit list hides the beginning', 'open group of pictures', 'MPEG t
 QUICK = Scale(
     2, (8,), 'ViT-B/32', (64,), 1500, ('GOP 250',), _FEW_KINDS, None, 2, 1_109_680, (4,), 500, 'published', 4,
     (None, '3-D CNN'), ('published', (1,)), (2, 150), (4, 8, 8, 16), ((16, 32), (2, 4)), (0, 2),
-    ((1, 8), 8.0),
+    ((1, 8), 8.0), (2_000_000, 10_000_000),
 )  # fmt: skip
 TINY = Scale(
     1, (8,), 'tiny', (8,), 60, ('GOP 12',), [_FEW_KINDS[0], 'text'], None, 2, 5_000, (4,), 20, 'tiny', 6,
     ('tiny VideoMAE', 'tiny CNN'), ('tiny', (2,)), (1, 40), (4, 8, 6, 8), ((8, 16), (2, 4)), (0, 1),
-    ((1, 2), 1.0),
+    ((1, 2), 1.0), (20_000, 40_000),
 )  # fmt: skip
 
 
@@ -113,6 +115,7 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
         'loader', cache, scale.runs, scale.loader_videos, 2 * scale.frames[0], scale.video_frames, scale.arch
     ),
     'metrics': lambda scale, cache: _run('metrics', scale.runs, scale.metric_frames),
+    'scores': lambda scale, cache: _run('scores', cache, scale.long_runs or scale.runs, *scale.score_frames),
     'vadclip': lambda scale, cache: _run(
         'vadclip', min(scale.runs, scale.long_runs or scale.runs), scale.vadclip_size, scale.vadclip_videos
     ),
@@ -150,6 +153,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='+',
         help='frames per video in FG-CLIP training steps of two videos (default: 32 128)',
     )
+    parser.add_argument(
+        '--score-frames',
+        type=int,
+        nargs=2,
+        metavar=('COMPARED', 'ALONE'),
+        help='frames whose scores scikit-learn ranks, too, and frames that only VADLab ranks (default: 20 and 100 '
+        'million)',
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all results to this file')
     parser.add_argument('--quick', action='store_true', help='small and less exact, about 4 minutes')
     parser.add_argument('--tiny', action='store_true', help=argparse.SUPPRESS)
@@ -166,6 +177,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     for option in ('runs', 'long_runs', 'videos'):
         if getattr(args, option) is not None and getattr(args, option) < 1:
             raise ConfigError(f'benchmark: --{option.replace("_", "-")} must be at least 1.')
+    if args.score_frames and min(args.score_frames) < 10_000:
+        raise ConfigError('benchmark: --score-frames must be at least 10,000.')
     if args.frames and min(args.frames) < 8:
         raise ConfigError('benchmark: --frames must be at least 8, so that both regions have frames.')
     return args
@@ -247,6 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         long_runs=args.long_runs,
         frames=args.frames and tuple(args.frames),
         vadclip_videos=args.videos,
+        score_frames=args.score_frames and tuple(args.score_frames),
     )
     scale = replace(scale, **{name: value for name, value in asked.items() if value is not None})
     names = [name for name in SECTIONS if name in args.sections or not args.sections or 'all' in args.sections]

@@ -27,7 +27,7 @@ from vadlab.evaluation.functional.segments import SEGMENT_IOUS, SEGMENT_MODES
 from vadlab.evaluation.functional.snippets import EXPANSIONS
 from vadlab.evaluation.protocols import PROTOCOLS, Protocol, read_ground_truth
 from vadlab.evaluation.region_files import DETECTION_COLUMNS, TRACK_COLUMNS, read_region_files
-from vadlab.evaluation.score_files import UNITS, read_scores
+from vadlab.evaluation.score_files import UNITS, ScoreFiles, read_scores
 from vadlab.evaluation.score_predictions import ScoreReport, ScoringOptions, score_predictions
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
@@ -202,20 +202,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.plots:
         check_writable(Path(args.plots) / 'picture.png', '--plots')
     counts = read_frame_counts(args.frames) if args.frames else None
-    scores = protocol.by_video_id(read_scores(args.pred, args.crop, protocol.classes))
+    scores = _scores(args.pred, args, protocol)
     truth = read_ground_truth(protocol, args.ann, counts, options.interval_mode, predicted=scores, subset=args.subset)
-    class_scores = (
-        protocol.by_video_id(read_scores(args.class_pred, args.crop, protocol.classes)) if args.class_pred else None
-    )
+    class_scores = _scores(args.class_pred, args, protocol) if args.class_pred else None
     boxes = [
         protocol.by_video_id(read_region_files(folder, columns)) if folder else None
         for folder, columns in ((args.detections, DETECTION_COLUMNS), (args.tracks, TRACK_COLUMNS))
     ]
     report = score_predictions(scores, truth, protocol, options, class_scores, *boxes)
 
-    frames = sum(len(labels) for labels in report.labels.values())
-    anomalous = sum(int(labels.sum()) for labels in report.labels.values())
-    say(f'{protocol.dataset}: {len(truth)} videos, {frames:,} frames, {anomalous:,} of them anomalous')
+    say(
+        f'{protocol.dataset}: {len(truth)} videos, {report.num_frames:,} frames, {report.num_anomalous:,} of them '
+        'anomalous'
+    )
     if args.subset:
         say('--subset: these may be fewer than the test set has; numbers do not compare with published ones')
     say(f'scores are of {report.unit}s' + (' (told by their number)' if options.unit == 'auto' else ''))
@@ -237,6 +236,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path in draw_report(report, args.plots, args.plot_videos):
             say(f'picture: {path}')
     return 0
+
+
+def _scores(source: str, args: argparse.Namespace, protocol: Protocol) -> ScoreFiles:
+    files = read_scores(source, args.crop, protocol.classes)
+    return files.renamed(protocol.by_video_id({name: name for name in files}))
 
 
 def write_report(

@@ -114,6 +114,20 @@ def test_predictions_of_a_subset(tmp_path):
         read_ground_truth(UCF, path, UCF_FRAMES, predicted=['Abuse029_x264'], subset=True)
 
 
+def test_frame_counts_of_training_videos_are_not_tested(tmp_path, capsys):
+    path = write(tmp_path, UCF_LINES)
+    whole = {'Abuse001_x264': 160, **UCF_FRAMES, 'Normal_Videos_001_x264': 320}
+    assert read_ground_truth(UCF, path, whole, predicted=list(UCF_FRAMES)) == read_ground_truth(UCF, path, UCF_FRAMES)
+    with pytest.raises(DataError, match=r'1 of 4 videos with a frame count have no annotation .*first: Abuse001'):
+        read_ground_truth(UCF, path, whole, predicted=['Abuse001_x264', *UCF_FRAMES])
+    with pytest.raises(DataError, match=r'1 of 3 annotated videos have no predictions \(first: Arson016_x264\)'):
+        read_ground_truth(UCF, path, whole, predicted=list(UCF_FRAMES)[:2])
+    # A normal video without an annotation may be a test video whose prediction is missing.
+    path.write_text(XD_LINES)
+    with pytest.raises(DataError, match='1 of 3 annotated videos have no predictions .*first: v=n__#0_label_A'):
+        read_ground_truth(XD, path, {**XD_FRAMES, 'v=t__#0_label_B1-0-0': 9}, predicted=list(XD_FRAMES)[:2])
+
+
 def test_names_are_compared_before_masks_are_read(tmp_path):
     (tmp_path / '1_label.mat').write_bytes(b'broken')
     savemat(tmp_path / '2_label.mat', {'volLabel': np.ones((2, 2, 3))})

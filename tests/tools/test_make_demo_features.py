@@ -48,6 +48,19 @@ def test_layout(main, demo, tmp_path, capsys):
     assert not (np.load(out / 'features' / f'{NORMAL}__0.npy') == feats).all()
 
 
+def test_scores_of_its_test_videos_are_evaluated_with_its_frame_counts(main, load_tool, demo, tmp_path, capsys):
+    out = tmp_path / 'set'
+    assert main(['--data', str(demo), '--out', str(out)]) == 0
+    (tmp_path / 'scores').mkdir()
+    np.save(tmp_path / 'scores' / 'Arson002_x264.npy', (np.arange(40) // 10 == 1).astype(np.float32))
+    ann, frames = str(out / 'Temporal_Anomaly_Annotation.txt'), str(out / 'frames.json')
+    command = ['--pred', str(tmp_path / 'scores'), '--ann', ann, '--frames', frames, '--protocol', 'ucf-crime']
+    capsys.readouterr()
+    assert load_tool('eval_scores').main([*command, '--out', str(tmp_path / 'metrics.json')]) == 0
+    assert '1 videos, 40 frames, 10 of them anomalous' in capsys.readouterr().out
+    assert json.loads((tmp_path / 'metrics.json').read_text())['metrics']['frame/auc'] == 1
+
+
 def test_mistakes(main, demo, tmp_path):
     with pytest.raises(MissingFileError, match='Make one with: python tools/make_demo_data.py'):
         main(['--data', str(tmp_path / 'gone'), '--out', str(tmp_path / 'set')])

@@ -1,5 +1,6 @@
 """Published protocols by name, and reading their ground truth."""
 
+import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from vadlab.datasets.formats.temporal_annotations import ClassInterval, Temporal
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.datasets.temporal_truth import describe_without_class, match_truth, without_class
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.run_log import log
 from vadlab.utils.suggest import nearest
 
 _T = TypeVar('_T')
@@ -130,7 +132,7 @@ def read_ground_truth(
             :func:`~vadlab.datasets.formats.temporal_annotations.read_temporal_annotations`.
         classes (Sequence[str] | None): Class names, Normal first; None for the protocol's.
         predicted (Collection[str] | None): Videos with predictions: they are compared with the annotated ones before
-            masks are read, which may take long.
+            masks are read, which may take long. Frame counts of other videos without annotation are ignored.
         subset (bool): Read only the ``predicted`` videos, which may then be fewer than the annotated ones.
 
     Returns:
@@ -152,6 +154,7 @@ def read_ground_truth(
         if subset:
             annotations = {name: found for name, found in annotations.items() if name in (predicted or ())}
             num_frames = {name: count for name, count in num_frames.items() if name in (predicted or ())}
+        num_frames = _without_training_videos(protocol, annotations, num_frames, predicted, str(annotation))
         _same_names(protocol, annotations, num_frames, str(annotation))
         _check_predicted(predicted, num_frames, subset)
         return _match(protocol, annotations, num_frames, str(annotation), classes)
@@ -164,6 +167,8 @@ def read_ground_truth(
         'ped2': (ped2_folders, read_ped2_masks),
     }[protocol.name]
     listed: dict[str, Any] = list_videos(annotation)
+    if num_frames is not None:
+        num_frames = _without_training_videos(protocol, listed, num_frames, predicted, str(annotation))
     _check_predicted(predicted, {**listed, **num_frames} if num_frames is not None else listed, subset)
     masks = reader(annotation, predicted)
     if subset and num_frames is not None:
@@ -247,6 +252,37 @@ def _match(
     return {
         name: VideoTruth(num_frames[name], video.label.label, video.class_intervals) for name, video in truth.items()
     }
+
+
+def _without_training_videos(
+    protocol: Protocol,
+    annotated: Collection[str],
+    num_frames: Mapping[str, int],
+    predicted: Collection[str] | None,
+    path: str,
+) -> dict[str, int]:
+    """Frame counts without those of videos that are neither annotated nor predicted, as in a list of the whole set.
+
+    A name of normal test videos, which need no annotation, is kept: its prediction may be missing.
+    """
+    if predicted is None:
+        return dict(num_frames)
+    extra = [
+        name
+        for name in num_frames
+        if name not in annotated
+        and name not in predicted
+        and not (protocol.normal_name and re.fullmatch(protocol.normal_name, name))
+    ]
+    left_out = set(extra)
+    if extra and len(extra) < len(num_frames):
+        log(
+            f'{len(extra)} of {len(num_frames)} videos with a frame count have neither predictions nor an annotation '
+            f'in {path}; they are not tested (first: {extra[0]})',
+            logging.INFO,
+        )
+        return {name: count for name, count in num_frames.items() if name not in left_out}
+    return dict(num_frames)
 
 
 def _same_names(protocol: Protocol, annotated: Mapping, num_frames: Mapping[str, int], path: str) -> list[str]:

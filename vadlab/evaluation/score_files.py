@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +19,50 @@ from .functional import reduce_crops
 UNITS = ('auto', 'frame', 'snippet')
 
 _CROP = re.compile(r'(.+)__(\d+)')
+_MOST_KEPT = 1 << 28  # bytes of scores that stay in memory
 
 
-def read_scores(
-    source: str | Path, crop: int | None = None, classes: Sequence[str] | None = None
-) -> dict[str, np.ndarray]:
-    """Read the scores of videos.
+class ScoreFiles(Mapping[str, np.ndarray]):
+    """Scores by video id, each read from its files when it is looked up.
+
+    Every file was read and checked before. Arrays of up to 256 MiB together stay in memory; the others are read again.
+
+    Attributes:
+        shapes (dict[str, tuple[int, ...]]): Shape of each video's scores: (N,), or (N, C) for class probabilities.
+    """
+
+    def __init__(self, readers: Mapping[str, Callable[[], np.ndarray]], shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self._readers = dict(readers)
+        self.shapes = dict(shapes)
+
+    def __getitem__(self, video_id: str) -> np.ndarray:
+        return self._readers[video_id]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._readers)
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def renamed(self, names: Mapping[str, str]) -> 'ScoreFiles':
+        """The same scores under other names.
+
+        Args:
+            names (Mapping[str, str]): By new name, the old one.
+        """
+        return ScoreFiles(
+            {new: self._readers[old] for new, old in names.items()},
+            {new: self.shapes[old] for new, old in names.items()},
+        )
+
+
+def shapes_of(scores: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """Shape of each video's scores, without reading them if they are :class:`ScoreFiles`."""
+    return scores.shapes if isinstance(scores, ScoreFiles) else {name: np.shape(scores[name]) for name in scores}
+
+
+def read_scores(source: str | Path, crop: int | None = None, classes: Sequence[str] | None = None) -> ScoreFiles:
+    """Check the scores of videos, and read them one video at a time.
 
     Args:
         source (str | Path): A folder with one ``NAME.npy`` or ``NAME.csv`` per video, or one ``.npz`` with one array
@@ -35,26 +73,47 @@ def read_scores(
         classes (Sequence[str] | None): Class names, Normal first, against which headers are checked.
 
     Returns:
-        dict[str, np.ndarray]: By video id, scores of shape (N,), or class probabilities of shape (N, C).
+        ScoreFiles: By video id, scores of shape (N,), or class probabilities of shape (N, C).
 
     Raises:
         MissingFileError: There is nothing to read.
         DataError: Files cannot be used, or videos have other crops than the rest; all are counted, the first is shown.
     """
     source = Path(source)
-    arrays: dict[str, np.ndarray] = {}
+    readers: dict[str, Callable[[], np.ndarray]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     faults: list[str] = []
+    kept = 0
     for name, load in _entries(source, tuple(classes or ())).items():
         try:
-            arrays[name] = _checked(load())
+            array = _checked(load())
         except DataError as error:  # its message names the file
             faults.append(str(error))
         except ValueError as error:
             faults.append(f'{name}: {error}')
+        else:
+            shapes[name] = array.shape
+            keeps = kept + array.nbytes <= _MOST_KEPT
+            kept += array.nbytes if keeps else 0
+            readers[name] = partial(_kept, array) if keeps else partial(_read_again, load, name, array.shape, source)
     if faults:
-        total = len(faults) + len(arrays)
+        total = len(faults) + len(readers)
         raise DataError(f'{source}: the scores of {len(faults)} of {total} cannot be used (first: {faults[0]})')
-    return _by_video(arrays, source, crop)
+    return _by_video(readers, shapes, source, crop)
+
+
+def _kept(array: np.ndarray) -> np.ndarray:
+    return array
+
+
+def _read_again(load: Callable[[], np.ndarray], name: str, shape: tuple[int, ...], source: Path) -> np.ndarray:
+    try:
+        array = _checked(load())
+    except ValueError as error:
+        raise DataError(f'{source}: {name}: {error}') from error
+    if array.shape != shape:
+        raise DataError(f'{source}: the scores of {name} changed while they were evaluated')
+    return array
 
 
 def _entries(source: Path, classes: tuple[str, ...]) -> dict[str, Callable[[], np.ndarray]]:
@@ -127,32 +186,43 @@ def _checked(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32) if array.dtype.kind != 'f' or array.dtype == np.float16 else array
 
 
-def _by_video(arrays: dict[str, np.ndarray], source: Path, crop: int | None) -> dict[str, np.ndarray]:
-    parts = {name: _CROP.fullmatch(name) for name in arrays}
-    grouped: dict[str, dict[int, np.ndarray]] = {}
-    for name, match in parts.items():
+def _by_video(
+    readers: Mapping[str, Callable[[], np.ndarray]],
+    shapes: Mapping[str, tuple[int, ...]],
+    source: Path,
+    crop: int | None,
+) -> ScoreFiles:
+    has_crops = all(_CROP.fullmatch(name) for name in readers)
+    grouped: dict[str, dict[int, str]] = {}
+    for name in readers:
         # Only if all names have such a suffix: `__1` may be part of a name.
-        base, number = (match[1], int(match[2])) if match and all(parts.values()) else (name, 0)
+        match = _CROP.fullmatch(name) if has_crops else None
+        base, number = (match[1], int(match[2])) if match else (name, 0)
         group = grouped.setdefault(video_id_of(base), {})
         if number in group:
             raise DataError(f'{source} has scores of {video_id_of(base)} twice')
-        group[number] = arrays[name]
+        group[number] = name
     if crop is None:
         _check_same_crops(grouped, source)
-    result = {}
-    for name, group in grouped.items():
-        shapes = {array.shape for array in group.values()}
-        if len(shapes) > 1:
-            raise DataError(f'{name}: its crops have the shapes {" and ".join(map(str, sorted(shapes)))}')
+    result: dict[str, Callable[[], np.ndarray]] = {}
+    shapes_found = {}
+    for video_id, group in grouped.items():
+        of_crops = {shapes[name] for name in group.values()}
+        if len(of_crops) > 1:
+            raise DataError(f'{video_id}: its crops have the shapes {" and ".join(map(str, sorted(of_crops)))}')
         if crop is not None and crop not in group:
-            raise DataError(f'{name} has no crop {crop}; there are {", ".join(map(str, sorted(group)))}')
-        result[name] = group[crop] if crop is not None else reduce_crops(np.stack(list(group.values())))
-        if len(group) == 1 and crop is None:
-            (result[name],) = group.values()
-    return result
+            raise DataError(f'{video_id} has no crop {crop}; there are {", ".join(map(str, sorted(group)))}')
+        names = list(group.values()) if crop is None else [group[crop]]
+        result[video_id] = readers[names[0]] if len(names) == 1 else partial(_mean, [readers[name] for name in names])
+        (shapes_found[video_id],) = of_crops
+    return ScoreFiles(result, shapes_found)
 
 
-def _check_same_crops(grouped: Mapping[str, Mapping[int, np.ndarray]], source: Path) -> None:
+def _mean(readers: Sequence[Callable[[], np.ndarray]]) -> np.ndarray:
+    return reduce_crops(np.stack([read() for read in readers]))
+
+
+def _check_same_crops(grouped: Mapping[str, Mapping[int, str]], source: Path) -> None:
     """Check that all videos have the same crops: a mean over fewer crops is another score."""
     usual, _ = Counter(tuple(sorted(group)) for group in grouped.values()).most_common(1)[0]
     others = [name for name, group in grouped.items() if tuple(sorted(group)) != usual]
@@ -164,16 +234,16 @@ def _check_same_crops(grouped: Mapping[str, Mapping[int, np.ndarray]], source: P
         )
 
 
-def choose_unit(scores: Mapping[str, np.ndarray], num_frames: Mapping[str, int], snippet_len: int = 16) -> str:
+def choose_unit(lengths: Mapping[str, int], num_frames: Mapping[str, int], snippet_len: int = 16) -> str:
     """The unit of scores: the one whose number is closer to the number of scores, on most videos.
 
     Args:
-        scores (Mapping[str, np.ndarray]): By video, shape (N, ...), N > 0.
+        lengths (Mapping[str, int]): Number of scores by video, > 0.
         num_frames (Mapping[str, int]): Frames of at least these videos.
         snippet_len (int): Frames per snippet.
 
     Returns:
         str: ``frame`` or ``snippet``.
     """
-    ratios = [num_frames[name] / len(array) for name, array in scores.items()]
+    ratios = [num_frames[name] / length for name, length in lengths.items()]
     return 'snippet' if float(np.median(ratios)) > snippet_len**0.5 else 'frame'

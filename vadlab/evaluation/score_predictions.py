@@ -1,24 +1,26 @@
 """Scoring predictions of other programs with VADLab's own metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from vadlab.datasets.formats.temporal_annotations import intervals_to_mask
 from vadlab.utils.errors import ConfigError, DataError
 
-from .functional import snippet_to_frame
+from .functional import PooledCounts, RankCounts, snippet_to_frame
 from .functional.segments import SEGMENT_IOUS
 from .functional.snippets import EXPANSIONS
 from .metrics.frame_score_metric import FrameScoreMetric
+from .metrics.frame_tally import expanded
 from .metrics.protocol_metric import choose
 from .metrics.segment_metric import SegmentMetric
 from .metrics.space_metric import SpaceMetric
 from .metrics.video_score_metric import VideoScoreMetric
 from .protocols import Protocol, VideoTruth, check_classes, check_complete, check_known
 from .region_files import DETECTION_COLUMNS, TRACK_COLUMNS
-from .score_files import UNITS, choose_unit
+from .score_files import UNITS, choose_unit, shapes_of
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,11 @@ class ScoreReport:
         protocol (dict[str, str]): How each number is computed, by key.
         unit (str): ``frame`` or ``snippet``.
         touched (int): Number of videos whose scores the length policy changed.
-        scores (dict[str, np.ndarray]): Frame scores of each video, as evaluated.
-        labels (dict[str, np.ndarray]): Frame labels of each video, bool.
+        num_frames (int): Number of frames that count.
+        num_anomalous (int): Number of anomalous ones among them.
+        scores (Mapping[str, np.ndarray]): Frame scores of each video, as evaluated; computed when it is looked up.
+        labels (Mapping[str, np.ndarray]): Frame labels of each video, bool; computed when it is looked up.
+        counts (RankCounts | PooledCounts | None): Counts of all frames at every distinct score.
         class_values (dict[str, dict[str, float]]): By name of a measure, its value for each class that has one.
     """
 
@@ -86,8 +91,11 @@ class ScoreReport:
     protocol: dict[str, str] = field(default_factory=dict)
     unit: str = 'frame'
     touched: int = 0
-    scores: dict[str, np.ndarray] = field(default_factory=dict)
-    labels: dict[str, np.ndarray] = field(default_factory=dict)
+    num_frames: int = 0
+    num_anomalous: int = 0
+    scores: Mapping[str, np.ndarray] = field(default_factory=dict)
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    counts: RankCounts | PooledCounts | None = None
     class_values: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
@@ -120,10 +128,11 @@ def score_predictions(
         DataError: Videos are missing or unexpected, shapes do not match, or lengths differ.
     """
     _check_names(scores, truth, 'predictions')
-    dimensions = {array.ndim for array in scores.values()}
+    shapes = shapes_of(scores)
+    dimensions = {len(shape) for shape in shapes.values()}
     if len(dimensions) > 1:
-        flat = next(name for name, array in scores.items() if array.ndim == 1)
-        deep = next(name for name, array in scores.items() if array.ndim == 2)
+        flat = next(name for name, shape in shapes.items() if len(shape) == 1)
+        deep = next(name for name, shape in shapes.items() if len(shape) == 2)
         raise DataError(
             f'{flat} has scores of shape (N,), {deep} class probabilities of shape (N, C); give one of them'
         )
@@ -131,24 +140,24 @@ def score_predictions(
         if class_scores is not None:
             raise ConfigError('The predictions are class probabilities already; give no second set of them')
         class_scores = scores
-    num_frames = {name: video.num_frames for name, video in truth.items()}
     report = ScoreReport(unit=options.unit)
     if options.unit == 'auto':
-        report.unit = choose_unit(scores, num_frames, options.snippet_len)
+        report.unit = _unit_of(shapes, truth, options)
     class_unit = report.unit
-    _check_lengths(scores, truth, report.unit, options)
+    _check_lengths(shapes, truth, report.unit, options)
     if (detections is None) != (tracks is None):
         raise ConfigError('Detections are compared with tracks: give both, or neither')
     _check_boxes(detections or {}, DETECTION_COLUMNS.index('frame'), truth, 'detections')
     _check_boxes(tracks or {}, TRACK_COLUMNS.index('frame'), truth, 'tracks')
     if class_scores is not None:
+        class_shapes = shapes_of(class_scores)
         _check_names(class_scores, truth, 'class predictions')
-        _check_columns(class_scores, protocol)
+        _check_columns(class_shapes, protocol)
         check_classes(truth, protocol.classes)
         if class_scores is not scores:
             if options.unit == 'auto':
-                class_unit = choose_unit(class_scores, num_frames, options.snippet_len)
-            _check_lengths(class_scores, truth, class_unit, options)
+                class_unit = _unit_of(class_shapes, truth, options)
+            _check_lengths(class_shapes, truth, class_unit, options)
 
     shared: dict[str, Any] = dict(length_policy=options.length_policy)
     frame_metric = FrameScoreMetric(
@@ -159,7 +168,7 @@ def score_predictions(
         rank_by='scores',
         **shared,
     )
-    metrics: list[Any] = [frame_metric, VideoScoreMetric(options.video_mode, rank_by='scores')]
+    metrics: list[Any] = [VideoScoreMetric(options.video_mode, rank_by='scores')]
     segment_metric = SegmentMetric(options.segment_mode, options.ious, **shared)
     if class_scores is not None:
         metrics.append(segment_metric)
@@ -168,38 +177,88 @@ def score_predictions(
         meta['interval_mode'] = options.interval_mode
     if detections is not None:
         metrics.append(SpaceMetric(threshold=options.tiou_threshold, alpha=options.alpha, beta=options.beta, **shared))
-    for metric in metrics:
+    for metric in (frame_metric, *metrics):
         metric.dataset_meta = meta
 
-    for name, video in truth.items():
-        sample = {
+    def frame_sample(name: str) -> dict[str, Any]:
+        """What the frame metric needs of a video, without class probabilities."""
+        array = _to_frames(scores[name], report.unit, options)
+        video = truth[name]
+        return {
             'video_id': name,
             'total_frames': video.num_frames,
             'snippet_len': options.snippet_len,
             'gt_label': video.label,
             'gt_intervals': video.intervals,
             'gt_class_intervals': video.class_intervals,
-            'pred_scores': _anomaly_scores(_to_frames(scores[name], report.unit, options)),
+            'pred_scores': _anomaly_scores(array),
         }
+
+    tally = frame_metric.tally()
+    for name in truth:  # one video at a time; what remains of it is small
+        sample = frame_sample(name)
         if class_scores is not None:
-            sample['pred_class_scores'] = _to_frames(class_scores[name], class_unit, options)
+            of_classes = class_scores[name]
+            _check_probabilities(name, of_classes)
+            sample['pred_class_scores'] = _to_frames(of_classes, class_unit, options)
         if detections is not None and tracks is not None:
             sample |= _boxes_of(name, detections, tracks)
+        tally.add(frame_metric.process_sample(sample))
         for metric in metrics:
             metric.process({}, [sample])
+
+    report.touched = sum(off_by > 0 for off_by in tally.off_by)
+    report.metrics |= frame_metric.full_keys(frame_metric.numbers_of(tally))
     for metric in metrics:
-        results = metric.results
-        if metric is frame_metric:
-            report.scores = {result['sample_id']: result['scores'] for result in results}
-            report.touched = sum(result['off_by'] > 0 for result in results)
-            report.labels = {result['sample_id']: result['labels'] for result in results}
         report.metrics |= metric.numbers()
+    for metric in (frame_metric, *metrics):
         for key, text in metric.protocol.items():
             unit = class_unit if metric is segment_metric or key == 'frame/mauc' else report.unit
             report.protocol[key] = text + _unit_note(unit, options)
     if class_scores is not None:
         report.class_values = _class_values(protocol, frame_metric, segment_metric)
+    each = options.snippet_len if report.unit == 'snippet' else 1
+    counted = {
+        name: video.num_frames if options.length_policy != 'truncate' else min(video.num_frames, shapes[name][0] * each)
+        for name, video in truth.items()
+    }
+
+    def scores_of(name: str) -> np.ndarray:
+        result = frame_metric.process_sample(frame_sample(name))
+        return expanded(result['scores'], result['lengths'])
+
+    report.counts = tally.counts
+    report.num_frames, report.num_anomalous = sum(counted.values()), report.counts.totals[0]
+    report.scores = _OnDemand(truth, scores_of)
+    report.labels = _OnDemand(truth, lambda name: intervals_to_mask(truth[name].intervals, counted[name]))
     return report
+
+
+class _OnDemand(Mapping[str, np.ndarray]):
+    """Arrays by video, computed when they are looked up."""
+
+    def __init__(self, names: Collection[str], compute: Callable[[str], np.ndarray]) -> None:
+        self._names = names
+        self._compute = compute
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._compute(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _unit_of(shapes: Mapping[str, tuple[int, ...]], truth: Mapping[str, VideoTruth], options: ScoringOptions) -> str:
+    return choose_unit(
+        {name: shape[0] for name, shape in shapes.items()},
+        {name: video.num_frames for name, video in truth.items()},
+        options.snippet_len,
+    )
 
 
 def _boxes_of(name: str, detections: Mapping[str, np.ndarray], tracks: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -226,35 +285,37 @@ def _check_boxes(rows: Mapping[str, np.ndarray], frame_column: int, truth: Mappi
 
 
 def _check_lengths(
-    scores: Mapping[str, np.ndarray], truth: Mapping[str, VideoTruth], unit: str, options: ScoringOptions
+    shapes: Mapping[str, tuple[int, ...]], truth: Mapping[str, VideoTruth], unit: str, options: ScoringOptions
 ) -> None:
     each = options.snippet_len if unit == 'snippet' else 1
-    wrong = [name for name, array in scores.items() if len(array) * each != truth[name].num_frames]
+    wrong = [name for name, shape in shapes.items() if shape[0] * each != truth[name].num_frames]
     if wrong and options.length_policy == 'error':
-        name, count = wrong[0], len(scores[wrong[0]])
+        name, count = wrong[0], shapes[wrong[0]][0]
         of_snippets = f'{count} snippets of {each} frames, ' if unit == 'snippet' else ''
         raise DataError(
             f'{name}: {of_snippets}{count * each} scores for {truth[name].num_frames} frames of ground truth '
-            f'({len(wrong)} of {len(scores)} videos differ). If that is intended, choose the length policy truncate or '
+            f'({len(wrong)} of {len(shapes)} videos differ). If that is intended, choose the length policy truncate or '
             'pad_last; if the unit of the scores was detected wrongly, give frame or snippet'
         )
 
 
-def _check_columns(class_scores: Mapping[str, np.ndarray], protocol: Protocol) -> None:
+def _check_columns(shapes: Mapping[str, tuple[int, ...]], protocol: Protocol) -> None:
     expected = len(protocol.classes)
-    wrong = [name for name, array in class_scores.items() if array.ndim != 2 or array.shape[1] != expected]
+    wrong = [name for name, shape in shapes.items() if shape[1:] != (expected,)]
     if wrong:
         raise DataError(
-            f'{wrong[0]}: class probabilities have the shape {class_scores[wrong[0]].shape}; {protocol.name} has '
+            f'{wrong[0]}: class probabilities have the shape {shapes[wrong[0]]}; {protocol.name} has '
             f'{expected} classes: {", ".join(protocol.classes)}. Columns must be in this order; other classes are '
             'given by --classes'
         )
-    for name, array in class_scores.items():
-        if array.min() < -1e-3 or array.max() > 1 + 1e-3:
-            raise DataError(
-                f'{name}: class probabilities from {array.min():.4g} to {array.max():.4g}; they lie in 0..1. Logits go '
-                'through a softmax or sigmoid first; a column that counts frames does not belong here'
-            )
+
+
+def _check_probabilities(name: str, array: np.ndarray) -> None:
+    if array.min() < -1e-3 or array.max() > 1 + 1e-3:
+        raise DataError(
+            f'{name}: class probabilities from {array.min():.4g} to {array.max():.4g}; they lie in 0..1. Logits go '
+            'through a softmax or sigmoid first; a column that counts frames does not belong here'
+        )
 
 
 def _to_frames(array: np.ndarray, unit: str, options: ScoringOptions) -> np.ndarray:

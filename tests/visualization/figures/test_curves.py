@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vadlab.evaluation.functional import rank_counts
 from vadlab.utils.errors import DataError
 from vadlab.visualization.figures import curves
 from vadlab.visualization.figures.curves import LearningCurve, plot_auc_vs_time, plot_roc_pr
@@ -17,7 +18,7 @@ def figures(monkeypatch):
 
 def test_roc_and_pr_name_their_areas(figures, tmp_path):
     labels = np.arange(20_000) % 2 == 0
-    plot_roc_pr(labels.astype(float), labels, tmp_path / 'new' / 'curves.png')
+    plot_roc_pr(rank_counts(labels.astype(float), labels), tmp_path / 'new' / 'curves.png')
     with Image.open(tmp_path / 'new' / 'curves.png') as picture:
         assert picture.size == (1440, 660)
     left, right = figures[0].axes
@@ -27,7 +28,7 @@ def test_roc_and_pr_name_their_areas(figures, tmp_path):
 
 def test_one_class_has_no_curve(tmp_path):
     with pytest.raises(DataError, match='one class'):
-        plot_roc_pr(np.ones(3), np.ones(3, bool), tmp_path / 'a.png')
+        plot_roc_pr(rank_counts(np.ones(3), np.ones(3, bool)), tmp_path / 'a.png')
     assert not (tmp_path / 'a.png').exists()
 
 

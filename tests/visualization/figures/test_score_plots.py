@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vadlab.evaluation.functional import rank_counts
 from vadlab.evaluation.score_predictions import ScoreReport
 from vadlab.utils.errors import DataError
 from vadlab.visualization.figures import score_plots
@@ -74,8 +75,10 @@ def test_curves_of_a_report_share_one_axis(figures, tmp_path, other, limits, lab
 
 def test_all_figures_of_a_report(tmp_path):
     labels = {f'v/{i}': np.arange(20) < 5 * (i % 3) for i in range(9)}
+    scores = {name: np.linspace(0, 1, 20) for name in labels}
     report = ScoreReport(
-        scores={name: np.linspace(0, 1, 20) for name in labels},
+        scores=scores,
+        counts=rank_counts(*(np.concatenate(list(values.values())) for values in (scores, labels))),
         labels=labels,
         class_values={'ROC AUC against all other frames': {'Arson': 0.5}, 'segment AP (standard)': {}},
     )
@@ -89,5 +92,9 @@ def test_all_figures_of_a_report(tmp_path):
 
 
 def test_a_report_of_one_class_has_no_roc(tmp_path):
-    report = ScoreReport(scores={'a': np.zeros(3)}, labels={'a': np.zeros(3, bool)})
+    report = ScoreReport(
+        scores={'a': np.zeros(3)},
+        labels={'a': np.zeros(3, bool)},
+        counts=rank_counts(np.zeros(3), np.zeros(3, bool)),
+    )
     assert [path.name for path in draw_report(report, tmp_path)] == ['a.png']

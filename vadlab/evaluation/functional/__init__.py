@@ -2,9 +2,11 @@ from .class_scores import class_masks, class_wise_auc, mean_class_auc
 from .frame_scores import ano_auc, false_alarm_rate, macro_auc, video_score
 from .ground_truth import frame_labels, match_lengths
 from .grounding import aligned_iou, grounding_accuracy
+from .rank_pool import PooledCounts, RankPool
 from .ranking import (
     RankCounts,
     average_precision,
+    curve_measures,
     equal_error_rate,
     precision_recall_curve,
     rank_counts,
@@ -20,7 +22,9 @@ from .space import proposal_recall, temporal_iou, union_area, union_iou, youden_
 
 __all__ = [
     'Detections',
+    'PooledCounts',
     'RankCounts',
+    'RankPool',
     'RegionCurves',
     'Segments',
     'Smoothing',
@@ -31,6 +35,7 @@ __all__ = [
     'chance_recall_at_1',
     'class_masks',
     'class_wise_auc',
+    'curve_measures',
     'equal_error_rate',
     'false_alarm_rate',
     'fixed_blocks',

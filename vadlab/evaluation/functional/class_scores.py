@@ -7,7 +7,8 @@ import numpy as np
 
 from vadlab.utils.errors import DataError
 
-from .ranking import rank_counts, roc_auc, run_starts
+from .rank_pool import PooledCounts, RankPool
+from .ranking import in_runs, roc_auc
 
 
 def class_masks(intervals: Sequence[tuple[int, int, int]], num_frames: int, num_classes: int) -> np.ndarray:
@@ -40,7 +41,7 @@ def class_wise_auc(scores: np.ndarray, masks: np.ndarray, weights: np.ndarray | 
     Args:
         scores (np.ndarray): Class probabilities of all frames, Normal first, shape (N, K).
         masks (np.ndarray): Frames of each class, bool, shape (N, K).
-        weights (np.ndarray | None): Weight of each row, see :func:`~vadlab.evaluation.functional.rank_counts`.
+        weights (np.ndarray | None): Number of frames of each row, integer, > 0, shape (N,); None: one each.
 
     Returns:
         np.ndarray: AUC of the classes 1..K-1, float64, shape (K - 1,); NaN for a class without frames, or with all.
@@ -49,17 +50,36 @@ def class_wise_auc(scores: np.ndarray, masks: np.ndarray, weights: np.ndarray | 
         DataError: The shapes differ.
     """
     scores, masks = np.asarray(scores), np.asarray(masks, dtype=bool)
-    if scores.ndim != 2 or scores.shape != masks.shape:
-        raise DataError(
-            f'class scores have the shape {scores.shape}, their truth {masks.shape}; expected (N, K) of both'
-        )
-    if weights is None and len(scores):
-        starts = run_starts(scores, masks)
-        weights = np.diff(starts, append=len(scores))
-        scores, masks = scores[starts], masks[starts]
-    areas = np.full(scores.shape[1] - 1, np.nan)
-    for index in range(1, scores.shape[1]):
-        counts = rank_counts(np.ascontiguousarray(scores[:, index]), masks[:, index], weights)
+    if weights is None and len(scores) and scores.shape == masks.shape:
+        (scores, masks), weights = in_runs(scores, masks)
+    return class_wise_auc_of_parts([scores], [masks], None if weights is None else [np.asarray(weights)])
+
+
+def class_wise_auc_of_parts(
+    scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], weights: Sequence[np.ndarray] | None
+) -> np.ndarray:
+    """:func:`class_wise_auc` of the rows of all parts, which are joined one column at a time.
+
+    Args:
+        scores (Sequence[np.ndarray]): Class probabilities of each part, shape (N, K).
+        masks (Sequence[np.ndarray]): Frames of each class, bool, shape (N, K).
+        weights (Sequence[np.ndarray] | None): Number of frames of each row, shape (N,); None: one each.
+
+    Raises:
+        DataError: The shapes differ.
+    """
+    for score, mask in zip(scores, masks, strict=True):
+        if score.ndim != 2 or score.shape != mask.shape or score.shape[1] != scores[0].shape[1]:
+            raise DataError(
+                f'class scores have the shape {score.shape}, their truth {mask.shape}; expected (N, K) of both'
+            )
+    areas = np.full(scores[0].shape[1] - 1, np.nan)
+    repeats = None if weights is None else np.concatenate(weights)
+    for index in range(1, scores[0].shape[1]):
+        pool = RankPool()
+        column, truth = (np.concatenate([part[:, index] for part in parts]) for parts in (scores, masks))
+        pool.add(column, truth, repeats)
+        counts = PooledCounts([pool])
         if not counts.single_class:
             areas[index - 1] = roc_auc(counts)
     return areas

@@ -11,7 +11,7 @@ import numpy as np
 
 from vadlab.utils.errors import DataError
 
-from .ranking import RankCounts
+from .ranking import Counts
 
 _CELLS_AT_ONCE = 4_000_000
 
@@ -74,23 +74,28 @@ def union_iou(boxes: np.ndarray, truths: np.ndarray, valid: np.ndarray | None = 
     return np.divide(shared, union, out=np.zeros_like(union), where=union > 0)
 
 
-def youden_threshold(counts: RankCounts) -> float:
+def youden_threshold(counts: Counts) -> float:
     """Threshold with the largest difference of true and false positive rate; the highest one of several.
 
     Youden, "Index for rating diagnostic tests", Cancer 1950.
 
     Args:
-        counts (RankCounts): Counts of all test frames.
+        counts (Counts): Counts of all test frames.
 
     Returns:
         float: Frames that score at least this are called anomalous; NaN, with a warning, if one class is missing.
     """
-    if counts.single_class:
+    positives, negatives = counts.totals
+    if not (positives and negatives):
         warnings.warn("Youden's threshold is NaN: the frames are of one class", UserWarning, stacklevel=2)
         return float('nan')
-    # tpr - fpr, times both numbers of frames: exact for integer weights, so that equal values compare equal.
-    excess = counts.positives * counts.negatives[-1] - counts.negatives * counts.positives[-1]
-    return float(counts.thresholds[np.argmax(excess)])
+    best = []
+    for block in counts.blocks():
+        # tpr - fpr, times both numbers of frames: exact for integer weights, so that equal values compare equal.
+        excess = block.positives * negatives - block.negatives * positives
+        at = int(np.argmax(excess))
+        best.append((excess[at].item(), float(block.thresholds[at])))
+    return max(best)[1]  # of equal values the highest threshold
 
 
 def temporal_iou(ious: np.ndarray, scores: np.ndarray, threshold: float) -> float:

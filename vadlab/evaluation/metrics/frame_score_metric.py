@@ -9,6 +9,7 @@ from vadlab.datasets.formats.temporal_annotations import intervals_to_mask
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import class_scores, frame_scores, ground_truth, ranking, snippets
+from .frame_tally import FrameTally
 from .protocol_metric import (
     RANK_BY,
     ProtocolMetric,
@@ -139,9 +140,10 @@ class FrameScoreMetric(ProtocolMetric):
         return self.full_keys(texts)
 
     def process_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
-        """Logits, scores and labels of one video, each of shape (N,), and the class data for mAUC.
+        """Logits, scores and labels of one video, each of shape (R,), and the class data for mAUC.
 
-        Class probabilities are stored once per run of equal frames, whose length is in ``class_weights``.
+        There is one entry per run of equal frames, whose numbers are in ``lengths``; where frames differ, ``lengths``
+        is None and R is the number of frames. Class probabilities have runs of their own (``class_weights``).
         """
         name, video_id = type(self).__name__, str(field_of(sample, 'video_id', type(self).__name__))
         num_frames = int(field_of(sample, 'total_frames', name))
@@ -156,11 +158,20 @@ class FrameScoreMetric(ProtocolMetric):
         for field, values in (('pred_logits', logits), ('pred_scores', scores)):
             _check_finite(values, field, video_id)
         off_by = abs(len(scores) - num_frames)
-        logits, _ = ground_truth.match_lengths(video_id, logits, num_frames, self.length_policy)
+        ranks_scores = logits is scores
         scores, counted = ground_truth.match_lengths(video_id, scores, num_frames, self.length_policy)
+        if ranks_scores:
+            logits = scores
+        else:
+            logits, _ = ground_truth.match_lengths(video_id, logits, num_frames, self.length_policy)
         labels = intervals_to_mask(field_of(sample, 'gt_intervals', name), num_frames)[:counted]
-        result = {'sample_id': video_id, 'logits': logits, 'scores': scores, 'labels': labels, 'off_by': off_by}
-        result['normalisation'] = str(sample.get('score_normalisation', ''))
+        if ranks_scores:
+            (scores, labels), lengths = ranking.in_runs(scores, labels)
+            logits = scores
+        else:
+            (logits, scores, labels), lengths = ranking.in_runs(logits, scores, labels)
+        result: dict[str, Any] = {'off_by': off_by, 'normalisation': str(sample.get('score_normalisation', ''))}
+        result |= {'sample_id': video_id, 'logits': logits, 'scores': scores, 'labels': labels, 'lengths': lengths}
         if sample.get('pred_class_scores') is not None:
             result |= self._classes(sample, video_id, num_frames)
         return result
@@ -187,45 +198,44 @@ class FrameScoreMetric(ProtocolMetric):
         except DataError as error:
             raise DataError(f'{video_id}: {error}; pred_class_scores has {values.shape[1]} columns') from error
         starts = ranking.run_starts(values, masks)
-        weights = np.diff(starts, append=len(values))
+        weights = np.diff(starts, append=len(values)).astype(np.int32)
         return {'class_scores': values[starts], 'class_masks': masks[starts], 'class_weights': weights}
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Compute the numbers over all videos."""
-        results = self.checked(results)
-        self.normalisations = {result['normalisation'] for result in results}
-        logits, scores, labels = ([result[key] for result in results] for key in ('logits', 'scores', 'labels'))
-        self.log_other_lengths([result['off_by'] for result in results], self.length_policy)
-        with self.warnings_to_log():
-            ranked = np.concatenate(logits)
-            self.look_for_ties(ranked, ('auc', 'ap', 'ano_auc', 'macro_auc', 'eer'), 'frames')
-            counts = ranking.rank_counts(ranked, np.concatenate(labels))
-            numbers = {
-                'auc': ranking.roc_auc(counts),
-                'ap': ranking.average_precision(counts, self.ap_mode),
-                'ano_auc': frame_scores.ano_auc(logits, labels),
-                'macro_auc': frame_scores.macro_auc(
-                    logits if self.macro_mode == 'skip' else scores, labels, self.macro_mode
-                ),
-                'eer': ranking.equal_error_rate(counts),
-                'far': frame_scores.false_alarm_rate(scores, labels, self.far_threshold),
-            }
-            if self.calibrated is not None:
-                numbers['far_calibrated'] = frame_scores.false_alarm_rate(scores, labels, self.calibrated[0])
-            return numbers | self._mean_class_auc(results)
+        tally = self.tally()
+        for result in self.checked(results):
+            tally.add(result)
+        return self.numbers_of(tally)
 
-    def _mean_class_auc(self, results: list[dict[str, Any]]) -> dict[str, float]:
+    def tally(self) -> FrameTally:
+        """An empty collection of what the numbers need, to which results are added one by one."""
+        thresholds = [self.far_threshold, *([self.calibrated[0]] if self.calibrated else ())]
+        return FrameTally(self.ap_mode, self.macro_mode, thresholds)
+
+    def numbers_of(self, tally: FrameTally) -> dict[str, float]:
+        """Compute the numbers over all videos of a :meth:`tally`, by name without prefix."""
+        self.normalisations = tally.normalisations
+        self.log_other_lengths(tally.off_by, self.length_policy)
+        with self.warnings_to_log():
+            self.look_for_ties(tally.pools, ('auc', 'ap', 'ano_auc', 'macro_auc', 'eer'), 'frames')
+            numbers = tally.numbers()
+            numbers |= zip(('far', 'far_calibrated'), tally.false_alarm_rates(), strict=False)
+            return numbers | self._mean_class_auc(tally)
+
+    def _mean_class_auc(self, tally: FrameTally) -> dict[str, float]:
         """mAUC, if the model predicts classes."""
-        unknown = sum('class_unknown' in result for result in results)
-        known = [result for result in results if 'class_scores' in result]
-        self.has_classes = unknown + len(known) > 0
+        unknown = sum('class_unknown' in result for result in tally.classes)
+        known = [result for result in tally.classes if 'class_scores' in result]
+        total = len(tally.off_by)
+        self.has_classes = bool(tally.classes)
         if not self.has_classes:
             return {}
-        lacking = [result['sample_id'] for result in results if not {'class_scores', 'class_unknown'} & set(result)]
+        lacking = tally.without_classes
         if lacking:
-            raise DataError(f'{len(lacking)} of {len(results)} videos have no pred_class_scores (first: {lacking[0]})')
+            raise DataError(f'{len(lacking)} of {total} videos have no pred_class_scores (first: {lacking[0]})')
         if unknown:
-            self.log(f'mAUC leaves out {unknown} of {len(results)} videos, which are anomalous of unknown class')
+            self.log(f'mAUC leaves out {unknown} of {total} videos, which are anomalous of unknown class')
         if not known:
             return {'mauc': float('nan')}
         columns = {result['class_scores'].shape[1] for result in known}
@@ -233,11 +243,8 @@ class FrameScoreMetric(ProtocolMetric):
             raise DataError(
                 f'pred_class_scores has {" or ".join(map(str, sorted(columns)))} columns in different videos'
             )
-        values, masks, weights = (
-            np.concatenate([result[key] for result in known])
-            for key in ('class_scores', 'class_masks', 'class_weights')
-        )
-        self.class_areas = class_scores.class_wise_auc(values, masks, weights)
+        parts = ([result[key] for result in known] for key in ('class_scores', 'class_masks', 'class_weights'))
+        self.class_areas = class_scores.class_wise_auc_of_parts(*parts)
         return {'mauc': class_scores.mean_class_auc(self.class_areas)}
 
 

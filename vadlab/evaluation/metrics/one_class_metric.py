@@ -9,6 +9,7 @@ from vadlab.datasets.formats.temporal_annotations import intervals_to_mask
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import frame_scores, ranking
+from ..functional.rank_pool import PooledCounts, RankPool
 from ..functional.smoothing import FrameSmoothing, normalize_clip
 from .protocol_metric import ProtocolMetric, choose, field_of, one_dimensional
 
@@ -124,8 +125,10 @@ class OneClassMetric(ProtocolMetric):
                 scores = [smoothing(result['scores']) for result in results]
                 if self.normalize_per_clip:
                     scores = [normalize_clip(score) for score in scores]
-                counts = ranking.rank_counts(np.concatenate(scores), np.concatenate(labels))
-                numbers[f'auc_{smoothing.key}'] = ranking.roc_auc(counts)
+                pool = RankPool()
+                for score, label in zip(scores, labels, strict=True):
+                    pool.add(score, label)
+                numbers[f'auc_{smoothing.key}'] = ranking.roc_auc(PooledCounts([pool]))
                 if self.macro_mode != 'skip':  # it adds frames of score 0, the lowest, and 1, the highest
                     low = min(score.min() for score in scores)
                     high = max(score.max() for score in scores)

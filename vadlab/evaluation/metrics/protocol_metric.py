@@ -12,6 +12,8 @@ import numpy as np
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.run_log import log
 
+from ..functional.rank_pool import RankPool
+
 _T = TypeVar('_T')
 
 # Fields that a ranking may use: unbounded logits, or probabilities.
@@ -132,29 +134,32 @@ class ProtocolMetric(metaclass=ABCMeta):
                 level,
             )
 
-    def look_for_ties(self, scores: np.ndarray, keys: Sequence[str], what: str) -> None:
+    def look_for_ties(self, pools: Sequence[RankPool], keys: Sequence[str], what: str) -> None:
         """Warn if a ranking has nothing to rank: all scores are equal, or are only 0 and 1.
 
         Args:
-            scores (np.ndarray): All ranked scores, shape (N,).
+            pools (Sequence[RankPool]): All ranked scores.
             keys (Sequence[str]): Keys of the numbers from this ranking, without prefix.
             what (str): Plural noun for the ranked items, such as ``frames``.
         """
         self.meaningless = {}
-        if len(scores) < 2:
+        pools = [pool for pool in pools if pool.total]
+        total = sum(pool.total for pool in pools)
+        if total < 2:
             return
-        low, high = scores.min(), scores.max()
+        low, high = min(pool.low for pool in pools), max(pool.high for pool in pools)
+        ones = [pool.ones for pool in pools]
         advice = ". Saturated probabilities tie where their logits do not: rank_by='logits' ranks by logits"
         if low == high:
-            why = f'all {len(scores):,} {what} score {low:.3f}: they tie'
+            why = f'all {total:,} {what} score {low:.3f}: they tie'
             self.meaningless = self.full_keys(dict.fromkeys(keys, why))
             self.log(
                 f'{why}, so {", ".join(self.meaningless)} do not measure the model. Look at the loss, the learning '
                 f'rate and the inputs (python tools/verify.py CONFIG){advice}'
             )
-        elif low == 0 and high == 1 and np.isin(scores, (0, 1)).all():
-            share = np.mean(scores == 1)
-            self.log(f'all {len(scores):,} {what} score 0 or 1, {share:.1%} of them 1: within both they tie{advice}')
+        elif None not in ones:
+            share = sum(number or 0 for number in ones) / total
+            self.log(f'all {total:,} {what} score 0 or 1, {share:.1%} of them 1: within both they tie{advice}')
 
     @contextmanager
     def warnings_to_log(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from vadlab.datasets.formats.temporal_annotations import intervals_to_mask
 from vadlab.utils.errors import ConfigError, DataError
 
 from ..functional import ground_truth, ranking, region_detection, space
+from ..functional.rank_pool import PooledCounts, RankPool
 from .protocol_metric import ProtocolMetric, as_array, choose, field_of, one_dimensional
 
 ITEMS = ('miou', 'tiou', 'rbdc', 'tbdc')
@@ -102,7 +103,8 @@ class SpaceMetric(ProtocolMetric):
             scores = one_dimensional(field_of(sample, 'pred_scores', name), 'pred_scores', sample)
             scores, counted = ground_truth.match_lengths(video_id, scores, num_frames, self.length_policy)
             labels = labels[:counted]
-            result |= {'scores': scores, 'labels': labels}
+            (ranked, truth), lengths = ranking.in_runs(scores, labels)
+            result |= {'scores': ranked, 'labels': truth, 'lengths': lengths}
 
         if 'lacks_tracks' in result:
             frames, boxes, truths, valid = _no_true_box()
@@ -119,7 +121,8 @@ class SpaceMetric(ProtocolMetric):
         else:
             frames, boxes, truths, valid = self._regions_of(sample, video_id)
         anomalous = (frames < len(labels)) & labels[frames.clip(0, len(labels) - 1)]
-        result['frames'] = frames[anomalous]
+        if 'tiou' in self.items:
+            result['scores_at'] = scores[frames[anomalous]]
         result['ious'] = space.union_iou(boxes[anomalous], truths[anomalous], valid[anomalous])
         return result
 
@@ -163,13 +166,10 @@ class SpaceMetric(ProtocolMetric):
             if 'miou' in self.items:
                 numbers['miou'] = float(ious.mean()) if ious.size else float('nan')
             if 'tiou' in self.items:
-                scores, labels = ([result[key] for result in results] for key in ('scores', 'labels'))
                 self.used_threshold = (
-                    space.youden_threshold(ranking.rank_counts(np.concatenate(scores), np.concatenate(labels)))
-                    if isinstance(self.threshold, str)
-                    else float(self.threshold)
+                    _youden_threshold(results) if isinstance(self.threshold, str) else float(self.threshold)
                 )
-                of_frames = np.concatenate([result['scores'][result['frames']] for result in results])
+                of_frames = np.concatenate([result['scores_at'] for result in results])
                 numbers['tiou'] = space.temporal_iou(ious, of_frames, self.used_threshold)
             with_boxes = [result for result in results if 'detections' in result]
             wanted = {'rbdc', 'tbdc'} & set(self.items)
@@ -197,6 +197,13 @@ class SpaceMetric(ProtocolMetric):
             ious = [iou for result in results for iou in _ious_per_frame(result['detections'], result['tracks'])]
             numbers |= {f'recall@{k}': space.proposal_recall(ious, k) for k in self.recall_at}
         return numbers
+
+
+def _youden_threshold(results: list[dict[str, Any]]) -> float:
+    pool = RankPool()
+    for result in results:
+        pool.add(result['scores'], result['labels'], result['lengths'])
+    return space.youden_threshold(PooledCounts([pool]))
 
 
 def _no_true_box() -> tuple[np.ndarray, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..functional import frame_scores, ranking
+from ..functional.rank_pool import PooledCounts, RankPool
 from .protocol_metric import RANK_BY, ProtocolMetric, choose, field_of, one_dimensional
 
 
@@ -60,6 +61,7 @@ class VideoScoreMetric(ProtocolMetric):
         """Compute the number over all videos."""
         results = self.checked(results)
         with self.warnings_to_log():
-            scores, labels = (np.array([result[key] for result in results]) for key in ('score', 'label'))
-            self.look_for_ties(scores, ('auc',), 'videos')
-            return {'auc': ranking.roc_auc(ranking.rank_counts(scores, labels))}
+            pool = RankPool()
+            pool.add(*(np.array([result[key] for result in results]) for key in ('score', 'label')))
+            self.look_for_ties([pool], ('auc',), 'videos')
+            return {'auc': ranking.roc_auc(PooledCounts([pool]))}

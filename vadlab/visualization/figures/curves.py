@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vadlab.evaluation.functional import average_precision, precision_recall_curve, rank_counts, roc_auc, roc_curve
+from vadlab.evaluation.functional import PooledCounts, RankCounts, curve_measures, precision_recall_curve, roc_curve
+from vadlab.evaluation.functional.rank_pool import thinned
 from vadlab.utils.errors import DataError
 
 from ..renderers.video_picture import GRID, INK, MUTED, SCORE, TRUTH
@@ -18,30 +19,28 @@ from .learning_curves import LearningCurve
 COLOURS = (SCORE, TRUTH, '#2a9d3a', '#7a4fd0', '#e08600', '#00909e')
 
 
-def plot_roc_pr(scores: np.ndarray, labels: np.ndarray, out: str | Path) -> None:
+def plot_roc_pr(counts: RankCounts | PooledCounts, out: str | Path) -> None:
     """Write a figure of the ROC and precision-recall curves, with the areas under them.
 
     Args:
-        scores (np.ndarray): Higher is more anomalous, shape (N,).
-        labels (np.ndarray): bool, shape (N,).
+        counts (RankCounts | PooledCounts): Counts of all frames.
         out (str | Path): Output file; PNG, SVG or PDF by its extension.
 
     Raises:
-        DataError: There is only one class, or :func:`~vadlab.evaluation.functional.rank_counts` fails.
+        DataError: There is only one class.
     """
-    counts = rank_counts(scores, labels)
     if counts.single_class:
         raise DataError('There is no curve to draw: all frames are of one class')
+    measures, points = curve_measures(counts), thinned(counts)
     figure = Figure(figsize=(9.6, 4.4), layout='constrained', facecolor='white')
     PlainTextCanvas(figure)
     left, right = figure.subplots(1, 2)
-    left.plot(*_thinned(*roc_curve(counts)), color=SCORE, lw=2, label=f'AUC {roc_auc(counts):.4f}')
+    left.plot(*roc_curve(points), color=SCORE, lw=2, label=f'AUC {measures.auc:.4f}')
     left.plot([0, 1], [0, 1], color=MUTED, lw=0.9, ls=(0, (4, 3)), label='chance')
     left.set(xlabel='false positive rate', ylabel='true positive rate', title='ROC', aspect='equal')
-    precision, recall = precision_recall_curve(counts)
-    recall, precision = _thinned(recall, precision)
-    share = float(counts.positives[-1] / (counts.positives[-1] + counts.negatives[-1]))
-    right.step(recall, precision, where='pre', color=TRUTH, lw=2, label=f'AP {average_precision(counts):.4f}')
+    precision, recall = precision_recall_curve(points)
+    share = counts.totals[0] / sum(counts.totals)
+    right.step(recall, precision, where='pre', color=TRUTH, lw=2, label=f'AP {measures.ap:.4f}')
     right.axhline(share, color=MUTED, lw=0.9, ls=(0, (4, 3)), label=f'chance {share:.3f}')
     right.set(xlabel='recall', ylabel='precision', title='Precision and recall', aspect='equal')
     for axes, place in ((left, 'lower right'), (right, 'upper right')):
@@ -99,12 +98,6 @@ def plot_auc_vs_time(
     # The legend is above the axes, where it covers no line.
     figure.legend(loc='outside upper center', ncols=2, frameon=False, prop={'family': font_families()})
     _save(figure, out)
-
-
-def _thinned(x: np.ndarray, y: np.ndarray, points: int = 4000) -> tuple[np.ndarray, np.ndarray]:
-    """A curve reduced to at most ``points`` points."""
-    keep = np.unique(np.linspace(0, len(x) - 1, min(points, len(x))).astype(np.int64))
-    return x[keep], y[keep]
 
 
 def _tidy(axes: Axes) -> None:

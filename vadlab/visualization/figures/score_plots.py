@@ -104,10 +104,9 @@ def draw_report(report: 'ScoreReport', folder: str | Path, num_videos: int = 24)
     """
     folder = Path(folder)
     written: list[Path] = []
-    labels = np.concatenate(list(report.labels.values()))
-    if labels.any() and not labels.all():
+    if report.counts is not None and not report.counts.single_class:
         written.append(folder / 'roc_pr.png')
-        plot_roc_pr(np.concatenate(list(report.scores.values())), labels, written[-1])
+        plot_roc_pr(report.counts, written[-1])
     for measure, values in report.class_values.items():
         if values:
             written.append(folder / ('class_ap.png' if 'AP' in measure else 'class_auc.png'))
