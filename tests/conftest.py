@@ -30,3 +30,31 @@ def pytest_collection_modifyitems(config, items):
         for mark in left_out:
             if item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.skip(reason=f'{mark}; run with {option[mark]}'))
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A hub on this machine (tests/hub_server.py), an empty cache, and no token."""
+    package = pytest.importorskip('huggingface_hub')
+    import huggingface_hub.constants as constants
+
+    from tests.hub_server import HubServer
+    from vadlab.utils.hub_files import open_repository
+
+    for name in ('HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN', 'HF_HUB_OFFLINE'):
+        monkeypatch.delenv(name, raising=False)
+    with HubServer().running() as server:
+        values = {
+            'ENDPOINT': server.endpoint,
+            'HUGGINGFACE_CO_URL_TEMPLATE': server.endpoint + '/{repo_id}/resolve/{revision}/{filename}',
+            'HF_HUB_CACHE': str(tmp_path / 'cache'),
+            'HF_TOKEN_PATH': str(tmp_path / 'token'),
+            'HF_HUB_OFFLINE': False,
+            'HF_HUB_DISABLE_XET': True,  # large files go by LFS, which the server speaks
+        }
+        for name, value in values.items():
+            monkeypatch.setattr(constants, name, value)
+        open_repository.cache_clear()
+        yield server
+        open_repository.cache_clear()
+        package.close_session()

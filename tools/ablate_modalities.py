@@ -64,9 +64,9 @@ def ablate(args: argparse.Namespace, out: Path) -> None:
     check_writable(out / 'results.json', '--out')
     pairs = list(zip(args.experiments[::2], args.experiments[1::2], strict=True))
     names = method_names([config for config, _ in pairs])
-    for config, checkpoint in pairs:
+    for config, _ in pairs:
         require_config(config)
-        require_checkpoint(checkpoint)
+    pairs = [(config, require_checkpoint(checkpoint)) for config, checkpoint in pairs]
 
     from vadlab.apis.modality_ablation import (
         ablation_json,

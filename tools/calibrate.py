@@ -7,6 +7,7 @@ from glob import has_magic
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
@@ -20,9 +21,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description='Choose the threshold at which a detector raises a given number of false alarms per hour on '
         'footage without anomalies. Write it to a file beside the checkpoint, which infer.py and test.py read.'
     )
-    parser.add_argument('config', help='the experiment, such as configs/fgclip_demo.py')
-    parser.add_argument('checkpoint', help='trained weights; "none" for zero-shot')
-    parser.add_argument('inputs', nargs='+', metavar='FOLDER', help='videos without anomalies, or folders of them')
+    inputs = 'videos without anomalies, or folders of them'
+    add_model_arguments(parser, 'trained weights; "none" for zero-shot', 'FOLDER', inputs)
     parser.add_argument(
         '--false-alarms-per-hour', type=float, default=0.5, metavar='N', help='wanted rate (default: 0.5)'
     )
@@ -49,7 +49,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
     add_backend_argument(parser)
     add_common_arguments(parser)
-    return parser.parse_args(argv)
+    return parse_model_arguments(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
-        require_checkpoint(args.checkpoint, args.backend)
+        args.checkpoint = require_checkpoint(args.checkpoint, args.backend)
     require_paths([path for path in args.inputs if not has_magic(path)], 'video or folder')
     if args.false_alarms_per_hour < 0 or not 0 <= args.low_quantile <= 1 or min(args.min_s, args.gap_s) < 0:
         raise ConfigError(

@@ -13,6 +13,7 @@ from typing import Any
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import (
@@ -29,8 +30,7 @@ NO_CHECKPOINT = 'none'
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Export a trained model to a folder that onnxruntime runs.')
-    parser.add_argument('config', help='the experiment, such as configs/fgclip_demo.py')
-    parser.add_argument('checkpoint', help='its weights; "none" for zero-shot')
+    add_model_arguments(parser, 'its weights; "none" for zero-shot')
     parser.add_argument('--out', type=Path, required=True, metavar='FOLDER', help='the folder to write; a new one')
     parser.add_argument('--int8', action='store_true', help='8-bit weights; also tests both, and prints the change')
     parser.add_argument('--test', action='store_true', help='test with torch and with onnxruntime, and print both')
@@ -47,7 +47,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--feature-config', metavar='FILE', help='extractor for a method on snippet features')
     parser.add_argument('--work-dir', help='folder for the logs of the tests (default: work_dirs/CONFIG)')
     add_common_arguments(parser)
-    return parser.parse_args(argv)
+    return parse_model_arguments(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
-        require_checkpoint(args.checkpoint)
+        args.checkpoint = require_checkpoint(args.checkpoint)
     require_paths(args.check_with, 'file')
     if args.negative and not args.prompt:
         raise ConfigError('--negative needs --prompt: give at least one prompt for what is anomalous.')

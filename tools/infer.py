@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.hub_session import shown_path
 from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
@@ -52,15 +54,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'Captioners: print a caption for each image, and for frames of each video; --out also writes captions.json, a '
         'picture with the concept of each patch, and an HTML page of all. Recognisers: print species and behaviour.'
     )
-    parser.add_argument('config', help='the experiment, such as configs/fgclip_demo.py')
-    parser.add_argument(
-        'checkpoint', help='trained weights; "none" for zero-shot, and if the model loads its weights itself'
-    )
-    parser.add_argument(
-        'inputs',
-        nargs='+',
-        metavar='INPUT',
-        help='videos (for captioners also images), folders of them, folders of frames, lists (.txt), or patterns',
+    add_model_arguments(
+        parser,
+        'trained weights; "none" for zero-shot, and if the model loads its weights itself',
+        'INPUT',
+        'videos (for captioners also images), folders of them, folders of frames, lists (.txt), or patterns',
     )
     parser.add_argument('--out', type=Path, metavar='DIR', help='folder for the results; a killed run continues there')
     parser.add_argument('--batch-size', type=int, help='images or frames per forward pass (default: 16, videos 32)')
@@ -78,7 +76,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     clips = parser.add_argument_group('recognisers')
     clips.add_argument('--clip-s', type=float, metavar='S', help='cut videos into clips of S seconds')
     add_common_arguments(parser)
-    return parser.parse_args(argv)
+    return parse_model_arguments(parser, argv)
 
 
 def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
@@ -128,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
-        require_checkpoint(args.checkpoint, args.backend)
+        args.checkpoint = require_checkpoint(args.checkpoint, args.backend)
     require_paths([path for path in args.inputs if not has_magic(path)], 'image, video or folder')
     require_paths([path for path in (args.prompt_file, args.negative_file) if path], 'file')
     if args.captioner:
@@ -136,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ConfigError('--captioner captions boxes. Add --boxes.')
         require_config(args.captioner[0])
         if args.captioner[1] != NO_CHECKPOINT:
-            require_checkpoint(args.captioner[1])
+            args.captioner[1] = require_checkpoint(args.captioner[1])
     if args.out:
         if args.out.exists() and not args.out.is_dir():
             raise ConfigError(f'--out {args.out} is a file. Name a folder.')
@@ -312,7 +310,7 @@ def tell_thresholds(inferencer: VADInferencer, args: argparse.Namespace) -> None
 
 def calibrate_command(args: argparse.Namespace) -> str:
     """The command that calibrates this run: a calibration counts only for the same prompts and frames."""
-    command = ['python', 'tools/calibrate.py', str(args.config), str(args.checkpoint), 'FOLDER']
+    command = ['python', 'tools/calibrate.py', str(args.config), shown_path(args.checkpoint), 'FOLDER']
     for name in ('prompt', 'negative', 'prompt_file', 'negative_file', 'sampling', 'feature_config'):
         given = getattr(args, name)
         for value in given if isinstance(given, list) else [given]:

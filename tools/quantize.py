@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import CheckpointError, ConfigError
 from vadlab.utils.json_file import check_writable
+from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config
 from vadlab.utils.runtime import (
@@ -48,19 +49,18 @@ class Measured:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Convert the linear layers of a trained model to 8-bit integers.')
-    parser.add_argument('config', help='the experiment, such as configs/mbt_wildlife.py')
-    parser.add_argument('checkpoint', help='its weights, such as work_dirs/mbt_wildlife/epoch_50.pth')
+    add_model_arguments(parser, 'its weights, such as work_dirs/mbt_wildlife/epoch_50.pth')
     parser.add_argument('--out', required=True, metavar='FILE.pth', help='the checkpoint to write')
     parser.add_argument('--work-dir', help='folder for the log (default: work_dirs/CONFIG)')
     add_common_arguments(parser)
-    return parser.parse_args(argv)
+    return parse_model_arguments(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
     require_config(args.config)
-    require_checkpoint(args.checkpoint)
+    args.checkpoint = require_checkpoint(args.checkpoint)
     config = config_from_arguments(args)
 
     from vadlab.checkpoints.checkpoint_io import read_checkpoint, write_checkpoint

@@ -12,6 +12,7 @@ from vadlab.apis.service.access import TOKEN_VARIABLE, Access, read_token
 from vadlab.apis.service.settings import ServiceSettings
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, MissingFileError
+from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_backend_argument
@@ -25,10 +26,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description='Score posted videos: a page to drop videos on, an API (docs/service.md), and a wall of cameras. '
         'Only this machine can reach it, unless --host says otherwise; then a token is needed.'
     )
-    parser.add_argument('config', help='the experiment, such as configs/fgclip_demo.py')
-    parser.add_argument(
-        'checkpoint', help='trained weights; "none" for zero-shot, and if the model loads its weights itself'
-    )
+    add_model_arguments(parser, 'trained weights; "none" for zero-shot, and if the model loads its weights itself')
     where = parser.add_argument_group('address')
     where.add_argument(
         '--host', default='127.0.0.1', help='address to listen on (default: 127.0.0.1, this machine only)'
@@ -70,7 +68,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model.add_argument('--feature-config', metavar='FILE', help='extractor for a method on snippet features')
     add_backend_argument(model)
     model.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config')
-    return parser.parse_args(argv)
+    return parse_model_arguments(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
-        require_checkpoint(args.checkpoint, args.backend)
+        args.checkpoint = require_checkpoint(args.checkpoint, args.backend)
     require_paths([path for path in (args.prompt_file, args.negative_file, args.token_file) if path], 'file')
     if args.watch is not None and not args.watch.is_dir():
         raise MissingFileError(f'--watch {args.watch}: there is no such folder. Name that of --out of tools/watch.py.')

@@ -14,7 +14,9 @@ from typing import Any
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.hub_session import shown_path
 from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config
 from vadlab.utils.runtime import (
@@ -34,8 +36,7 @@ _VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Test a checkpoint.')
-    parser.add_argument('config', help='the experiment, such as configs/fgclip_ucf.py')
-    parser.add_argument('checkpoint', help='weights, such as work_dirs/fgclip_ucf/epoch_10.pth; "none" for zero-shot')
+    add_model_arguments(parser, 'weights, such as work_dirs/fgclip_ucf/epoch_10.pth; "none" for zero-shot')
     parser.add_argument('--work-dir', help='folder for the log (default: work_dirs/CONFIG)')
     parser.add_argument(
         '--out',
@@ -55,7 +56,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add_backend_argument(parser)
     add_common_arguments(parser)
-    return parser.parse_args(argv)
+    return parse_model_arguments(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_writable(args.out, '--out', '.json')
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
-        require_checkpoint(args.checkpoint, args.backend)
+        args.checkpoint = require_checkpoint(args.checkpoint, args.backend)
     config = config_from_arguments(args)
     if args.report:
         from vadlab.visualization.report.video_report import check_report_folder
@@ -75,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mmengine.dist import is_main_process
 
     from vadlab.checkpoints.checkpoint_io import read_checkpoint
+    from vadlab.checkpoints.weights_hash import weights_sha256
     from vadlab.engine.hooks.caption_file_hook import CaptionFileHook
     from vadlab.engine.hooks.score_file_hook import ScoreFileHook
     from vadlab.engine.runner import VADRunner
@@ -138,7 +140,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         protocol.update(getattr(metric, 'protocol', None) or {})
     if is_main_process():
         if args.out:
-            write_report(args.out, metrics, protocol, config=args.config, checkpoint=args.checkpoint, full=full)
+            weights_id = weights_id or weights_sha256(runner.bare_model.state_dict() if weights is None else weights)
+            write_report(args.out, metrics, protocol, args.config, args.checkpoint, full, weights_id)
         rows = [(k, format_value(v), protocol.get(k, '')) for k, v in metrics.items()]
         if rows:
             say('\n' + format_table(rows, ('metric', 'value', 'protocol')))
@@ -181,7 +184,7 @@ def run_info(args: argparse.Namespace, config: Any, calibration: Any) -> Any:
     """Record of the run for the pages of the report."""
     from vadlab.structures.video_result import RunInfo
 
-    checkpoint = '' if args.checkpoint == NO_CHECKPOINT else args.checkpoint
+    checkpoint = '' if args.checkpoint == NO_CHECKPOINT else shown_path(args.checkpoint)
     protocol = 'test set of the config; the metrics are in the list of videos'
     run = RunInfo(args.config, checkpoint, config.model.type, protocol=protocol)
     if calibration is None:
@@ -215,7 +218,13 @@ def use_calibration(runner: Any, config: str, checkpoint: str, weights: Any, wei
 
 
 def write_report(
-    path: str, metrics: dict[str, Any], protocol: dict[str, str], config: str, checkpoint: str, full: Any
+    path: str,
+    metrics: dict[str, Any],
+    protocol: dict[str, str],
+    config: str,
+    checkpoint: str,
+    full: Any,
+    weights: str | None = None,
 ) -> None:
     """Write the metrics as JSON; an undefined metric (NaN) becomes null."""
     from vadlab.utils.config import runner_config
@@ -224,7 +233,8 @@ def write_report(
         'metrics': {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()},
         'protocol': protocol,
         'config': config,
-        'checkpoint': checkpoint,
+        'checkpoint': shown_path(checkpoint),
+        'weights': weights,
         'versions': versions(),
         'settings': runner_config(full)._cfg_dict.to_dict(),
     }

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable
+from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
@@ -37,8 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description='Score live cameras, and write their events with clips. Each camera is read in a thread of its own '
         'that keeps only the newest frame. Ctrl-C or SIGTERM ends it.'
     )
-    parser.add_argument('config', help='the experiment, such as configs/fgclip_demo.py')
-    parser.add_argument('checkpoint', help='trained weights; "none" for zero-shot')
+    add_model_arguments(parser, 'trained weights; "none" for zero-shot')
     parser.add_argument(
         '--source',
         action='append',
@@ -68,7 +68,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
     _add_output_arguments(parser)
     add_common_arguments(parser)
-    return parser.parse_args(argv)
+    return parse_model_arguments(parser, argv)
 
 
 def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
-        require_checkpoint(args.checkpoint)
+        args.checkpoint = require_checkpoint(args.checkpoint)
     require_paths([path for path in (args.prompt_file, args.negative_file, args.cameras) if path], 'file')
     require_paths(_files_of(args.source), 'video')
     _check_numbers(args)

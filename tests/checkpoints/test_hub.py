@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from vadlab.checkpoints import hub as hub_module
 from vadlab.checkpoints.hub import hub_folder, shard_names
+from vadlab.utils import hub_session
 from vadlab.utils.errors import CheckpointError
 
 hub = pytest.importorskip('huggingface_hub')
@@ -72,7 +72,7 @@ def serve(cache):
 
 
 def test_a_hub_that_accepts_and_never_answers_ends_within_the_time_out(cache, monkeypatch):
-    monkeypatch.setattr(hub_module, 'HUB_TIMEOUT_S', 1)
+    monkeypatch.setattr(hub_session, 'HUB_TIMEOUT_S', 1)
     with socket.create_server(('127.0.0.1', 0)) as silent:
         cache(silent.getsockname()[1])
         start = time.monotonic()

@@ -26,11 +26,14 @@ from vadlab.apis.inferencers.video_inputs import read_prompts
 from vadlab.apis.live.camera_specs import read_specs
 from vadlab.apis.modality_ablation import read_subsets
 from vadlab.apis.preparation.split_files import write_split_files
+from vadlab.apis.publishing.published_metrics import read_report
 from vadlab.apis.service.access import read_token
 from vadlab.apis.service.content_check import check_content
 from vadlab.apis.service.job_store import JobStore, read_outcome
 from vadlab.apis.sweeps.sweep import read_trial
 from vadlab.checkpoints import read_tensor_file
+from vadlab.checkpoints.checkpoint_io import read_checkpoint
+from vadlab.checkpoints.published_weights import write_published
 from vadlab.datasets.audio.audio_reader import read_audio
 from vadlab.datasets.formats.av_clip_metadata import read_metadata
 from vadlab.datasets.formats.caption_files import read_caption_files
@@ -90,14 +93,23 @@ from vadlab.structures.camera_state import (
 )
 from vadlab.structures.video_result import Calibration, Event, RunInfo, Thresholds, VideoResult
 from vadlab.text.document_frequencies import DocumentFrequencies
+from vadlab.utils.hub_files import read_hub_manifest
 from vadlab.utils.json_file import read_json, read_json_lines
 from vadlab.utils.mat_file import read_mat
 from vadlab.utils.npy_file import map_npy, open_npz, read_npy
 from vadlab.utils.npy_list import read_npy_list
+from vadlab.utils.plain_config import read_plain_config
 from vadlab.visualization.figures.learning_curves import read_learning_curve
 from vadlab.visualization.report.video_report import VideoReport, check_report_folder, read_entries
 
 SHOWN = ('Normal', 'Abuse')
+
+
+PUBLISHED = {
+    'format': 1,
+    'variables': {'data_root': 'data/a'},
+    'settings': {'model': {'type': 'RTFM', 'sizes': {'__tuple__': [1, 2]}, 'file': '${data_root}/b'}},
+}
 
 
 @dataclass(frozen=True)
@@ -536,6 +548,10 @@ READERS = [
     Reader('entry of a report', 'vadlab/visualization/report/video_report.py', 'entries/a.json', 'json', _report_entry, lambda d: read_entries(d)),
     Reader('record of a report', 'vadlab/visualization/report/video_report.py', 'report.json', 'json', _report_entry, lambda d: check_report_folder(d)),
     Reader('tensors', 'vadlab/checkpoints/tensor_files.py', 'a.pth', 'bytes', lambda p: torch.save({'state_dict': {'w': torch.ones(3)}}, p), lambda d: read_tensor_file(d / 'a.pth'), 0.4),
+    Reader('published weights', 'vadlab/checkpoints/tensor_files.py', 'b.safetensors', 'bytes', lambda p: write_published({'meta': {'seed': 1}, 'state_dict': {'w': torch.ones(3), 'h._extra_state': {'a': (1,)}}}, p), lambda d: read_checkpoint(d / 'b.safetensors'), 0.4),
+    Reader('published config', 'vadlab/utils/plain_config.py', 'config.json', 'json', _json(PUBLISHED), lambda d: read_plain_config(d / 'config.json')),
+    Reader('manifest of a repository', 'vadlab/utils/hub_files.py', 'vadlab.json', 'json', _json({'format': 1, 'files': {'a': {'sha256': 'a' * 64, 'bytes': 3}}}), lambda d: read_hub_manifest(d / 'vadlab.json', str(d / 'vadlab.json'))),
+    Reader('metrics', 'vadlab/apis/publishing/published_metrics.py', 'm.json', 'json', _json({'metrics': {'frame/auc': 0.5}, 'protocol': {'frame/auc': 'x'}, 'versions': {'torch': '2'}, 'weights': 'a'}), lambda d: read_report(d / 'm.json')),
     Reader('safetensors', 'vadlab/checkpoints/tensor_files.py', 'a.safetensors', 'bytes', lambda p: save_file({'w': torch.ones(3)}, p), lambda d: read_tensor_file(d / 'a.safetensors'), 0.4),
     Reader('image', 'vadlab/datasets/video/image_reader.py', 'a.png', 'bytes', _picture, lambda d: read_image(str(d / 'a.png')), 0.4),
     Reader('jpeg', 'vadlab/datasets/video/image_reader.py', 'a.jpg', 'bytes', _picture, lambda d: read_image(str(d / 'a.jpg')), 0.4),
@@ -561,6 +577,8 @@ OTHERS = {
     'vadlab/apis/inferencers/result_folder.py': "reads results with video_result's reader",
     'vadlab/apis/deployment/exported_folder.py': 'hashes files; reads with the readers of utils; '
     'tests/apis/deployment/test_exported_folder.py',
+    'vadlab/apis/publishing/model_card.py': "reads the project's own index",
+    'vadlab/apis/publishing/model_folder.py': 'reads with the readers of utils; tests/tools/test_push.py',
     'vadlab/apis/live/camera_reader.py': 'opens streams, which tests/apis/live/test_camera_reader.py damages',
     'vadlab/apis/live/clips.py': 'writes clips',
     'vadlab/apis/live/state_files.py': 'writes its log and its lock',
@@ -600,6 +618,7 @@ OTHERS = {
     'tools/export_results.py': "reads with video_result's reader",
     'tools/install.py': 'reads what it wrote',
     'tools/make_demo_features.py': 'reads what it wrote',
+    'tools/push.py': 'reads what it wrote',
     'tools/zoo.py': "reads the project's own pages",
 }
 

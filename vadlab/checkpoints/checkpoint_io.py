@@ -18,6 +18,7 @@ from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import CheckpointError
 from vadlab.utils.required_files import require_checkpoint
 
+from .published_weights import published_checkpoint
 from .tensor_files import read_tensor_file, tensors_in
 from .weights import check_weights, weights_in
 
@@ -26,7 +27,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a training checkpoint, on the CPU.
 
     Args:
-        path (str | Path): The file.
+        path (str | Path): The file, or an address of the hub (``hf://USER/NAME``).
 
     Returns:
         dict[str, Any]: At least ``state_dict``. Files that hold only weights, or hold them under another name that
@@ -36,9 +37,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         MissingFileError: There is no such file.
         CheckpointError: It is damaged, holds code, or contains no weights, or a part of it is of a wrong type.
     """
-    path = Path(path)
-    require_checkpoint(path)
-    checkpoint, _ = read_tensor_file(path)
+    path = Path(require_checkpoint(path))
+    content, metadata = read_tensor_file(path)
+    checkpoint = published_checkpoint(content, metadata, str(path)) or content
     weights = weights_in(checkpoint, str(path))
     if 'state_dict' not in checkpoint:
         return {'state_dict': weights}

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vadlab.utils.errors import CheckpointError, MissingDependencyError
+from vadlab.utils import hub_session
+from vadlab.utils.errors import CheckpointError
+from vadlab.utils.hub_session import import_hub, limit_waits
 from vadlab.utils.json_file import read_json
-
-#: Time-out of each request to the hub, in seconds.
-HUB_TIMEOUT_S = 10
 
 
 def hub_folder(repo_id: str, alternatives: Sequence[Sequence[str]]) -> Path:
@@ -25,14 +24,9 @@ def hub_folder(repo_id: str, alternatives: Sequence[Sequence[str]]) -> Path:
     Raises:
         MissingDependencyError: huggingface_hub is not installed.
         CheckpointError: There is no such model, it does not have one of the sets of files, or the hub cannot be reached
-            or does not answer for ``HUB_TIMEOUT_S`` seconds.
+            or does not answer for ``hub_session.HUB_TIMEOUT_S`` seconds.
     """
-    try:
-        import huggingface_hub as hub
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'Downloading {repo_id} needs huggingface_hub: pip install huggingface_hub. Or give a local folder.'
-        ) from error
+    hub = import_hub(f'Downloading {repo_id}')
     try:
         for local in (True, False):
             if not local:
@@ -49,30 +43,19 @@ def hub_folder(repo_id: str, alternatives: Sequence[Sequence[str]]) -> Path:
         cause = FileNotFoundError(reason)
     raise CheckpointError(
         f'There is no local folder or file {repo_id!r}, and the Hugging Face model of that id is neither in the cache '
-        f'nor could be downloaded: {reason} (The hub has {HUB_TIMEOUT_S} s to answer.) Without network: set '
-        f'HF_HUB_OFFLINE=1 to look in the cache alone, or copy {" and ".join(alternatives[0])} into a folder and give '
-        'its path instead of the id.'
+        f'nor could be downloaded: {reason} (The hub has {hub_session.HUB_TIMEOUT_S} s to answer.) Without network: '
+        f'set HF_HUB_OFFLINE=1 to look in the cache alone, or copy {" and ".join(alternatives[0])} into a folder and '
+        'give its path instead of the id.'
     ) from cause
 
 
 def _ask_once(hub: Any, repo_id: str) -> None:
     """Check within the time-out whether the hub answers; the library alone would retry for minutes."""
-    session = hub.get_session()
-    hooks = getattr(session, 'event_hooks', None)
-    if hooks is not None and _limit_wait not in hooks['request']:
-        session.event_hooks = {**hooks, 'request': [*hooks['request'], _limit_wait]}
+    limit_waits(hub)
     try:
-        hub.get_hf_file_metadata(hub.hf_hub_url(repo_id, 'config.json'), timeout=HUB_TIMEOUT_S)
+        hub.get_hf_file_metadata(hub.hf_hub_url(repo_id, 'config.json'), timeout=hub_session.HUB_TIMEOUT_S)
     except hub.errors.EntryNotFoundError:
         pass  # it answers
-
-
-def _limit_wait(request: Any) -> None:
-    """Set a time-out on a request of the library."""
-    limits = request.extensions.get('timeout') or {}
-    request.extensions['timeout'] = {
-        phase: min(HUB_TIMEOUT_S, limits.get(phase) or HUB_TIMEOUT_S) for phase in ('connect', 'read', 'write', 'pool')
-    }
 
 
 def _files(hub: Any, repo_id: str, names: Sequence[str], local: bool) -> Path | None:
@@ -89,7 +72,7 @@ def _files(hub: Any, repo_id: str, names: Sequence[str], local: bool) -> Path | 
 
 def _file(hub: Any, repo_id: str, name: str, local: bool) -> Path | None:
     try:
-        return Path(hub.hf_hub_download(repo_id, name, local_files_only=local, etag_timeout=HUB_TIMEOUT_S))
+        return Path(hub.hf_hub_download(repo_id, name, local_files_only=local, etag_timeout=hub_session.HUB_TIMEOUT_S))
     except hub.errors.LocalEntryNotFoundError:
         if not local:
             raise

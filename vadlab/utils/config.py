@@ -2,7 +2,9 @@
 
 A config is a Python file that is executed: open only configs of people you trust. ``_base_`` names the files it builds
 on, and dicts are merged key by key as MMEngine does (``_delete_=True`` included). ``{{_base_.x}}`` and files that
-import their bases under ``read_base()`` work, too.
+import their bases under ``read_base()`` work, too. A config in JSON, as from the hub, is data and never executed: see
+:mod:`~vadlab.utils.plain_config`.
+
 Two features are added:
 
 * **Late-bound variables.** A top-level variable with a plain value (number, string, None, list or tuple of these) that
@@ -35,7 +37,10 @@ from mmengine.runner import Runner
 from .cfg_options import parse_cfg_options, set_option
 from .config_check import check_config
 from .errors import ConfigError
-from .own_files import config_file, own_file
+from .hub_address import is_address, parse_address
+from .hub_files import hub_config
+from .own_files import CONFIGS, config_file, own_file
+from .plain_config import is_plain_config, read_plain_config, with_own_configs
 from .required_files import require_config
 from .suggest import nearest
 
@@ -111,7 +116,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     """Read a config with its ``_base_`` files, import its ``custom_imports``, and check it.
 
     Args:
-        path (str | Path): The config file, or the name of one of VADLab's, such as ``fgclip_ucf``.
+        path (str | Path): The config file, the name of one of VADLab's, such as ``fgclip_ucf``, or ``hf://USER/NAME``.
         cfg_options (Mapping[str, Any] | None): New values, as for :func:`read_config`.
 
     Returns:
@@ -140,9 +145,11 @@ def read_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
         MissingFileError: ``path`` or one of its ``_base_`` files does not exist.
         ConfigError: A file cannot be evaluated, or the key of an option does not exist.
     """
+    options = dict(cfg_options or {})
+    if is_address(path) or is_plain_config(path):
+        return _read_data(path, options)
     path = config_path(path)
     source = _read(path, seen=())
-    options = dict(cfg_options or {})
     variables = _assigned(source)
     bound = {k: v for k, v in options.items() if k in variables and not isinstance(v, dict)}
     for name, value in bound.items():
@@ -164,6 +171,25 @@ def read_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
         )
     text = '\n'.join(f'{s.path}\n{s.text}' for s in source.walk())
     return Config(_with_own_files(values), cfg_text=text, filename=str(Path(path).absolute()))
+
+
+def _read_data(path: str | Path, options: Mapping[str, Any]) -> Config:
+    """A config in JSON over VADLab's own hooks and logs, which are not part of it."""
+    if is_address(path):
+        file: str | Path = hub_config(str(path))
+        name = parse_address(path).name
+    else:
+        file, name = path, Path(path).stem
+    frame = _evaluate(_read(CONFIGS / 'default_runtime.py', seen=()), {}, {})
+    found = read_plain_config(file, options)
+    for name_of_variable in options.keys() & found.keys():
+        _check_kind(name_of_variable, options[name_of_variable], [found[name_of_variable]])
+    values = {**{key: one for key, one in frame.items() if key in RUNNER_KEYS}, **with_own_configs(found)}
+    for key, value in options.items():
+        if key not in found or isinstance(found[key], dict | list):
+            set_option(values, key, value, RUNNER_KEYS)
+    # MMEngine names logs by the file, and saves the config that it runs beside them, as Python.
+    return Config(_with_own_files(values), cfg_text=f'{file}\n', filename=str(Path(f'{name}.py').absolute()))
 
 
 def _with_own_files(value: Any) -> Any:
@@ -205,7 +231,7 @@ def runner_config(config: Config) -> Config:
     Variables are left out: in a flat file nothing reads them.
     """
     kept = {k: v for k, v in config._cfg_dict.to_dict().items() if k in RUNNER_KEYS}
-    return _FlatConfig(kept, filename=config.filename)
+    return _FlatConfig(kept, cfg_text=config.text or None, filename=config.filename)
 
 
 # The text of the config goes into every checkpoint, and yapf takes longer to format it than a small model takes for

@@ -36,6 +36,10 @@ class CheckpointError(VADLabError, ValueError):
     """A checkpoint cannot be read, or belongs to another model."""
 
 
+class HubError(CheckpointError):
+    """A repository of the hub cannot be used: it is gone, needs a login, or its files are damaged."""
+
+
 class MissingDependencyError(VADLabError, ImportError):
     """An optional package is not installed. The message gives the command that installs it."""
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from .suggest import nearest
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-_HOME = _PACKAGE / '.mim' if (_PACKAGE / '.mim').is_dir() else _PACKAGE.parent
+PACKAGE = Path(__file__).resolve().parents[1]
+_HOME = PACKAGE / '.mim' if (PACKAGE / '.mim').is_dir() else PACKAGE.parent
 
 #: Folder of VADLab's configs.
 CONFIGS = _HOME / 'configs'
 #: Folder of VADLab's commands.
 TOOLS = _HOME / 'tools'
 
-_ROOTS = {'configs/': CONFIGS, 'vadlab/': _PACKAGE}
+_ROOTS = {'configs/': CONFIGS, 'vadlab/': PACKAGE}
 
 
 def own_file(path: str) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import MissingFileError
+from .hub_address import is_address, parse_address
+from .hub_files import local_checkpoint
 from .own_files import config_file, nearest_config
 from .suggest import nearest
 
@@ -16,12 +18,16 @@ def require_config(path: str | Path, named_by: str | Path | None = None) -> None
     """Check that a config file exists.
 
     Args:
-        path (str | Path): The config: a path, or the name of one of VADLab's.
+        path (str | Path): The config: a path, the name of one of VADLab's, or an address of the hub.
         named_by (str | Path | None): The config whose ``_base_`` names it.
 
     Raises:
         MissingFileError: It does not exist; the message lists the nearest names in its folder.
+        ConfigError: An address is malformed.
     """
+    if is_address(path):
+        parse_address(path)
+        return
     path = Path(config_file(path))
     if path.is_file():
         return
@@ -35,13 +41,17 @@ def require_config(path: str | Path, named_by: str | Path | None = None) -> None
     raise MissingFileError(f'Config {path} not found{f" (named by {named_by})" if named_by else ""}. {hint}')
 
 
-def require_checkpoint(path: str | Path, backend: str = 'torch') -> None:
+def require_checkpoint(path: str | Path, backend: str = 'torch') -> str:
     """Check that a checkpoint exists and is a file; with the backend ``onnxruntime``, an exported folder.
+
+    Returns:
+        str: Its path; that of an address of the hub (``hf://USER/NAME``) is in the cache.
 
     Raises:
         MissingFileError: It does not exist, or is a folder; the message lists the checkpoints in the folder.
+        HubError: The file of an address cannot be had.
     """
-    path = Path(path)
+    given, path = path, Path(local_checkpoint(path))
     is_exported = (path / 'manifest.json').is_file()
     if backend == 'onnxruntime':
         if not is_exported:
@@ -49,7 +59,7 @@ def require_checkpoint(path: str | Path, backend: str = 'torch') -> None:
                 f'--backend onnxruntime takes a folder that tools/export.py wrote, and {path} is not one (it has no '
                 'manifest.json). Export the checkpoint: python tools/export.py CONFIG CHECKPOINT --out FOLDER'
             )
-        return
+        return str(given)
     if is_exported:
         raise MissingFileError(
             f'{path} is an exported model, not a checkpoint. Add --backend onnxruntime; a command without this '
@@ -65,6 +75,7 @@ def require_checkpoint(path: str | Path, backend: str = 'torch') -> None:
         known = [file.name for file in path.parent.glob('*.pth')] if path.parent.is_dir() else []
         hint = nearest(path.name, known) if known else f'There is no .pth file in the folder {path.parent.resolve()}.'
         raise MissingFileError(f'Checkpoint {path} not found. {hint}')
+    return str(path) if is_address(given) else str(given)
 
 
 def require_paths(paths: Iterable[str | Path], what: str, advice: str = '.') -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import vadlab
 
 from .errors import ConfigError, MissingDependencyError
+from .hub_address import is_address, parse_address
 from .required_files import require_config
 
 if TYPE_CHECKING:
@@ -112,7 +113,13 @@ def quiet_third_parties() -> None:
 
 
 def default_work_dir(config_path: str | Path) -> str:
-    """Default folder of a run, if neither the config nor the command names one."""
+    """Default folder of a run, if neither the config nor the command names one.
+
+    >>> default_work_dir('configs/rtfm_demo.py'), default_work_dir('hf://lab/rtfm@v1')
+    ('work_dirs/rtfm_demo', 'work_dirs/lab--rtfm')
+    """
+    if is_address(config_path):
+        return str(Path('work_dirs') / parse_address(config_path).name)
     return str(Path('work_dirs') / Path(config_path).stem)
 
 

@@ -1,0 +1,86 @@
+"""The config of a model that is published: only its own settings, without paths of this machine."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vadlab.utils.cfg_options import set_option
+from vadlab.utils.errors import ConfigError
+from vadlab.utils.plain_config import SETTINGS, own_path, plain_config, with_own_configs
+from vadlab.utils.runtime import without_caches
+
+
+def published_config(settings: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The content of a config in JSON.
+
+    Folders of data become variables: ``data_root`` for the test data, further ones are numbered. A folder outside the
+    working directory is published as ``data/NAME``. Caches of frames and pretrained weights in local files are left
+    out.
+
+    Args:
+        settings (Mapping[str, Any]): The flattened config, as in a checkpoint.
+        options (Mapping[str, Any] | None): Changes, from :func:`~vadlab.utils.cfg_options.parse_cfg_options`.
+
+    Raises:
+        ConfigError: A setting cannot be published; the message lists the places.
+    """
+    values = {key: value for key, value in settings.items() if key in SETTINGS and value is not None}
+    for key, value in (options or {}).items():
+        set_option(values, key, value, SETTINGS)
+    without_caches(values)
+    values = _own_files(values)
+    roots = dict.fromkeys(root.rstrip('/') for root in _data_roots(values) if root.rstrip('/') not in ('', '.'))
+    names = {root: f'data_root_{i}' if i else 'data_root' for i, root in enumerate(roots, 1 - 1)}
+    return plain_config(_with_variables(values, names), {name: _public(root) for root, name in names.items()})
+
+
+def _own_files(value: Any, key: str = '') -> Any:
+    """Settings in which VADLab's files have their path in a clone, and local pretrained weights are None."""
+    if isinstance(value, str):
+        path = own_path(value)
+        return None if key == 'pretrained' and path == value and os.path.isabs(path) else path
+    if isinstance(value, dict):
+        return with_own_configs({name: _own_files(one, name) for name, one in value.items()})
+    return type(value)(_own_files(one, key) for one in value) if isinstance(value, list | tuple) else value
+
+
+def _data_roots(values: Mapping[str, Any]) -> Iterator[str]:
+    """``data_root`` of each data set, those of the tests first."""
+    for kind in ('test', 'val', 'train'):
+        yield from _texts(values.get(f'{kind}_dataloader'), 'data_root')
+    yield from _texts(values, 'data_root')
+
+
+def _texts(value: Any, name: str) -> Iterator[str]:
+    for key, one in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if key == name and isinstance(one, str):
+            yield one
+        yield from _texts(one, name)
+
+
+def _with_variables(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        for root in sorted(names, key=len, reverse=True):
+            if value.rstrip('/') == root or value.startswith(f'{root}/'):
+                return f'${{{names[root]}}}{value[len(root) :]}'
+        return value
+    if isinstance(value, dict):
+        return {key: _with_variables(one, names) for key, one in value.items()}
+    return type(value)(_with_variables(one, names) for one in value) if isinstance(value, list | tuple) else value
+
+
+def _public(root: str) -> str:
+    """The published default of a folder: relative, without ``..``."""
+    path = Path(root)
+    return f'data/{path.name}' if path.is_absolute() or '..' in path.parts or root.startswith('~') else root
+
+
+def check_has_model(settings: Mapping[str, Any], source: str) -> None:
+    """Check that a config describes a model.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    if not isinstance(settings.get('model'), Mapping) or not isinstance(settings['model'].get('type'), str):
+        raise ConfigError(f'{source} describes no model: it has no model.type.')
