@@ -578,6 +578,7 @@ OTHERS = {
     'vadlab/apis/deployment/exported_folder.py': 'hashes files; reads with the readers of utils; '
     'tests/apis/deployment/test_exported_folder.py',
     'vadlab/apis/publishing/model_card.py': "reads the project's own index",
+    'vadlab/apis/publishing/feature_folder.py': 'looks for a path in lists; reads with the readers of formats',
     'vadlab/apis/publishing/model_folder.py': 'reads with the readers of utils; tests/tools/test_push.py',
     'vadlab/apis/live/camera_reader.py': 'opens streams, which tests/apis/live/test_camera_reader.py damages',
     'vadlab/apis/live/clips.py': 'writes clips',

@@ -161,17 +161,38 @@ def check_room(hub: Any, address: HubAddress, size: int) -> None:
     Raises:
         HubError: It has not.
     """
-    folder = next(path for path in (cache_folder(hub), *cache_folder(hub).parents) if path.exists())
-    if shutil.disk_usage(folder).free < size:
-        raise HubError(f'{address}: {_no_room(cache_folder(hub), size)}')
+    check_room_in(cache_folder(hub), address, size, 'the disk of the cache', 'set HF_HOME to a folder on another disk')
 
 
-def _no_room(folder: Path, size: int | None = None) -> str:
+def check_room_in(
+    folder: Path, address: HubAddress, size: int, what: str = 'the disk', other: str = 'name a folder on another disk'
+) -> None:
+    """Check that a folder's disk has room for a download.
+
+    Args:
+        folder (Path): The folder, which may not exist yet.
+        address (HubAddress): The repository.
+        size (int): Bytes to download.
+        what (str): The disk, for the message.
+        other (str): How to use another disk.
+
+    Raises:
+        HubError: It has not.
+    """
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < size:
+        raise HubError(
+            f'{address}: {what} is full ({folder}: {free / 2**20:,.1f} MiB free, {size / 2**20:,.1f} MiB needed). Make '
+            f'room, or {other}.'
+        )
+
+
+def _no_room(folder: Path) -> str:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free / 2**20
-    needed = f', {size / 2**20:,.1f} MiB needed' if size is not None else ''
     return (
-        f'the disk of the cache is full ({folder}: {free:,.1f} MiB free{needed}). Make room, such as by hf cache '
+        f'the disk of the cache is full ({folder}: {free:,.1f} MiB free). Make room, such as by hf cache '
         'prune, or set HF_HOME to a folder on another disk.'
     )
 

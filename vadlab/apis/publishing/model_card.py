@@ -59,12 +59,17 @@ def model_card(facts: CardFacts, config: Mapping[str, Any], metrics: Mapping[str
         'classes': list((facts.meta.get('dataset_meta') or {}).get('classes') or ()),
         'data': facts.meta.get('data') or {},
         'variables': config['variables'],
-        'recipe': _recipe_lines(facts.meta.get('feature_recipe')),
+        'recipe': recipe_lines(facts.meta.get('feature_recipe')),
         'is_captioner': 'LoadImage' in steps,
         'is_trained_on': (settings.get('train_dataloader') or {}).get('dataset', {}).get('type', ''),
     }
     header = _metadata(facts, model, dataset, metrics, next((_PIPELINE[s] for s in steps if s in _PIPELINE), None))
-    return f'---\n{header}\n---\n\n{_environment().get_template("model_card.md.jinja").render(values)}'
+    return card_text('model_card.md.jinja', header, values)
+
+
+def card_text(template: str, header: str, values: Mapping[str, Any]) -> str:
+    """A page in Markdown below the block that the hub reads."""
+    return f'---\n{header}\n---\n\n{_environment().get_template(template).render(values)}'
 
 
 def _metadata(
@@ -115,7 +120,7 @@ def method_of(model: str) -> dict[str, Any]:
     return next((entry for entry in entries if entry.get('class') == model), {})
 
 
-def _recipe_lines(recipe: Any) -> list[str]:
+def recipe_lines(recipe: Any) -> list[str]:
     """The settings of a recipe of features, one per line."""
     lines: list[str] = []
 

@@ -1,7 +1,7 @@
 """Upload of a folder to a repository of the hub, in one commit, without replacing what somebody else wrote."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from vadlab.utils.hub_session import explained, import_hub, is_offline, limit_wa
 #: Files that the hub makes itself, or that a new repository starts with.
 _OF_THE_HUB = {'.gitattributes'}
 _CARD = 'README.md'
+#: The hub answers slowly to commits of thousands of files.
+_MOST_IN_A_COMMIT = 500
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,14 @@ class Target:
     overwrite: bool = False
 
 
-def upload(folder: Path, names: Sequence[str], target: Target, tell: Callable[[str], None] = print) -> HubAddress:
+def upload(files: Mapping[str, Path], target: Target, tell: Callable[[str], None] = print) -> HubAddress:
     """Upload files; returns the address with the new commit.
 
+    Many files are several commits. The first has the manifest, so that an interrupted push is known as one, and can be
+    repeated with ``overwrite``.
+
     Args:
-        folder (Path): The folder.
-        names (Sequence[str]): Its files.
+        files (Mapping[str, Path]): Where each file is, by its name in the repository.
         target (Target): Where to.
         tell (Callable): Called with what happens.
 
@@ -58,21 +62,27 @@ def upload(folder: Path, names: Sequence[str], target: Target, tell: Callable[[s
         branch = address.revision or None
         if before is not None and branch is not None:
             before = _commit(hub, api, where, branch) or ''
-        outdated = _check_own(hub, api, target, names) if before else []
+        outdated = _check_own(hub, api, target, files) if before else []
         if before is None:
             api.create_repo(**where, private=target.private)
             tell(f'{address.repo_id} is made{", private" if target.private else ""}.')
         if branch is not None and not before:
             api.create_branch(**where, branch=branch, exist_ok=True)
-        operations: list[Any] = [hub.CommitOperationAdd(name, os.fspath(folder / name)) for name in names]
-        operations += [hub.CommitOperationDelete(name) for name in outdated]
-        done = api.create_commit(
-            **where,
-            operations=operations,
-            commit_message='Push by VADLab',
-            revision=branch,
-            parent_commit=before or None,
-        )
+        first = sorted(files, key=lambda name: (name not in (MANIFEST, _CARD), name))
+        for at in range(0, len(first), _MOST_IN_A_COMMIT):
+            names = first[at : at + _MOST_IN_A_COMMIT]
+            operations: list[Any] = [hub.CommitOperationAdd(name, os.fspath(files[name])) for name in names]
+            operations += [hub.CommitOperationDelete(name) for name in outdated] if at == 0 else []
+            done = api.create_commit(
+                **where,
+                operations=operations,
+                commit_message='Push by VADLab',
+                revision=branch,
+                parent_commit=before or None,
+            )
+            before = done.oid
+            if len(files) > _MOST_IN_A_COMMIT:
+                tell(f'{min(at + _MOST_IN_A_COMMIT, len(files))} of {len(files)} files are uploaded')
     return replace(address, revision=done.oid)
 
 
@@ -117,7 +127,7 @@ def _commit(hub: Any, api: Any, where: dict[str, str], revision: str | None) -> 
         return None
 
 
-def _check_own(hub: Any, api: Any, target: Target, names: Sequence[str]) -> list[str]:
+def _check_own(hub: Any, api: Any, target: Target, names: Collection[str]) -> list[str]:
     """Check that all files of the repository come from ``vadlab push``; returns those that are outdated.
 
     Raises:

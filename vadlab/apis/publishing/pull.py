@@ -1,0 +1,91 @@
+"""Download of a pushed repository into a folder: features, or the files of a model."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from vadlab.utils import hub_session
+from vadlab.utils.errors import HubError
+from vadlab.utils.hub_address import HubAddress
+from vadlab.utils.hub_files import MANIFEST, check_digest, digest_of, open_repository
+from vadlab.utils.hub_session import explained, import_hub, is_offline, limit_waits
+
+_CARD = 'README.md'
+_THREADS = 8
+
+
+def pull(address: HubAddress, folder: Path, progress: Callable[[int, int], None] | None = None) -> tuple[int, int]:
+    """Download all files that a repository's manifest lists; files that are there and whole are kept.
+
+    Args:
+        address (HubAddress): The repository.
+        folder (Path): Where to; made if it does not exist.
+        progress (Callable | None): Called with the number of finished files and of all.
+
+    Returns:
+        tuple[int, int]: Numbers of downloaded files and of files that were there.
+
+    Raises:
+        HubError: The repository cannot be read, a file differs from its checksum, or a part of a path in the folder is
+            a link.
+    """
+    hub = import_hub(str(address))
+    repository = open_repository(replace(address, file=''))
+    files = repository.files or {}
+    folder.mkdir(parents=True, exist_ok=True)
+    root = folder.resolve()
+    for name in files:
+        _refuse_links(root, name)
+    missing = [name for name, about in files.items() if not _is_whole(root / name, about['sha256'])]
+    if missing and is_offline(hub):
+        raise HubError(f'{address}: {len(missing)} files are missing, and HF_HUB_OFFLINE forbids to download them.')
+    limit_waits(hub)
+    pinned = repository.address
+
+    def fetch(name: str) -> None:
+        with explained(hub, pinned, name):
+            path = hub.hf_hub_download(
+                pinned.repo_id,
+                name,
+                repo_type=pinned.repo_type,
+                revision=pinned.revision,
+                local_dir=root,
+                force_download=(root / name).exists(),
+                etag_timeout=hub_session.HUB_TIMEOUT_S,
+            )
+        check_digest(Path(path), files[name]['sha256'], f"the repository's {MANIFEST}", str(replace(pinned, file=name)))
+
+    size = sum(files[name]['bytes'] for name in missing)
+    hub_session.check_room_in(root, pinned, size)
+    done = len(files) - len(missing)
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        for _ in pool.map(fetch, missing):
+            done += 1
+            if progress is not None:
+                progress(done, len(files))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if missing:
+        with explained(hub, pinned, _CARD), suppress(hub.errors.EntryNotFoundError):
+            _refuse_links(root, _CARD)
+            hub.hf_hub_download(
+                pinned.repo_id, _CARD, repo_type=pinned.repo_type, revision=pinned.revision, local_dir=root
+            )
+    return len(missing), len(files) - len(missing)
+
+
+def _refuse_links(root: Path, name: str) -> None:
+    """Check that no part of a path below a folder is a link, which would lead out of it."""
+    path = root
+    for part in Path(name).parts:
+        path /= part
+        if os.path.islink(path):
+            raise HubError(f'{path} is a link. Nothing is written through links: remove it, or pull to another folder.')
+
+
+def _is_whole(path: Path, digest: str) -> bool:
+    return path.is_file() and digest_of(path) == digest
