@@ -15,8 +15,8 @@ from vadlab.utils.hub_session import explained, import_hub, is_offline, limit_wa
 #: Files that the hub makes itself, or that a new repository starts with.
 _OF_THE_HUB = {'.gitattributes'}
 _CARD = 'README.md'
-#: The hub answers slowly to commits of thousands of files.
-_MOST_IN_A_COMMIT = 500
+#: The hub advises fewer than 100 files in a commit.
+_MOST_IN_A_COMMIT = 99
 
 
 @dataclass(frozen=True)
