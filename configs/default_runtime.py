@@ -12,6 +12,13 @@ nan_check_weights_every = 0  # iterations between checks of all weights
 tensorboard = True
 wandb = False  # needs: pip install "vadlab[wandb]"
 wandb_project = 'vadlab'
+mlflow = False  # MLflow, Aim and ClearML need: pip install "vadlab[trackers]", see docs/trackers.md
+mlflow_uri = 'sqlite:///work_dirs/mlflow.db'  # or the address of a server
+aim = False
+aim_repo = 'work_dirs'  # folder of .aim, or the address of a server
+clearml = False
+tracker_project = 'vadlab'  # experiment in MLflow and Aim, project in ClearML
+run_name = None  # in MLflow and ClearML; None: the work dir and the time, or ClearML's default
 
 default_hooks = dict(
     runtime_info=dict(type='RuntimeInfoHook', interval=log_interval),
@@ -58,6 +65,16 @@ if tensorboard:
     vis_backends.append(dict(type='TensorboardVisBackend'))
 if wandb:
     vis_backends.append(dict(type='WandbVisBackend', init_kwargs=dict(project=wandb_project)))
+if mlflow:
+    vis_backends.append(
+        dict(type='MLflowVisBackend', tracking_uri=mlflow_uri, exp_name=tracker_project, run_name=run_name)
+    )
+if aim:
+    vis_backends.append(dict(type='AimVisBackend', init_kwargs=dict(repo=aim_repo, experiment=tracker_project)))
+if clearml:
+    vis_backends.append(
+        dict(type='ClearMLVisBackend', init_kwargs=dict(project_name=tracker_project, task_name=run_name))
+    )
 visualizer = dict(type='Visualizer', vis_backends=vis_backends)
 
 load_from = None

@@ -83,6 +83,9 @@ def check_backends(config: 'Config') -> None:
     """
     needs = {
         'WandbVisBackend': ('wandb', 'pip install "vadlab[wandb]"  (or: pip install wandb)'),
+        'MLflowVisBackend': ('mlflow', 'pip install "vadlab[trackers]"  (or: pip install mlflow)'),
+        'AimVisBackend': ('aim', 'pip install "vadlab[trackers]"  (or: pip install aim)'),
+        'ClearMLVisBackend': ('clearml', 'pip install "vadlab[trackers]"  (or: pip install clearml)'),
         'TensorboardVisBackend': ('tensorboard', 'pip install tensorboard'),
     }
     for backend in (config.get('visualizer') or {}).get('vis_backends') or []:

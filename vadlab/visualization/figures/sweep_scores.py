@@ -46,8 +46,8 @@ def plot_sweep_scores(
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     means = [float(np.mean(one)) for one in scores]
     for axes, (name, values) in zip(panels, settings.items(), strict=False):
-        labels = list(dict.fromkeys(values)) if isinstance(values[0], str) else []
-        places = [labels.index(value) if labels else float(value) for value in values]
+        labels = list(dict.fromkeys(map(str, values))) if isinstance(values[0], str) else []
+        places = [labels.index(str(value)) if labels else float(value) for value in values]
         for i, (place, one) in enumerate(zip(places, scores, strict=True)):
             colour = TRUTH if i == best else SCORE
             axes.plot([place, place], [min(one), max(one)], color=colour, lw=1.2, alpha=0.6)
