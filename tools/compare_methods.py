@@ -1,56 +1,30 @@
 """Train and test methods with several seeds: ``python tools/compare_methods.py CONFIG... --out DIR``."""
 
+from __future__ import annotations
+
 import argparse
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vadlab.apis.method_comparison import COLUMNS, MAIN, MethodResult, comparison_markdown
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, TrainingError
 from vadlab.utils.json_file import write_json
+from vadlab.utils.many_files import Engine, Lost, Ready, add_engine_arguments, over_files
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_config
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from vadlab.apis.method_runs import Run
 
-TOOLS = Path(__file__).resolve().parent
 BLANK_OPTION = 'feature_dir=blank'
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run with its test, or one test of a method without training.
-
-    Attributes:
-        config (str): Config file of the experiment.
-        folder (Path): Folder for all files of the run.
-        seed (int): Seed of all random generators.
-        options (tuple[str, ...]): ``KEY=VALUE`` changes of the config.
-        trained (bool): Whether the method is trained.
-        settings (dict): The whole config, as plain values.
-    """
-
-    config: str
-    folder: Path
-    seed: int
-    options: tuple[str, ...]
-    trained: bool
-    settings: dict[str, Any]
-
-    @property
-    def report_file(self) -> Path:
-        """The metrics file that the test writes."""
-        return self.folder / 'metrics.json'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -74,35 +48,52 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--out', required=True, metavar='DIR', help='folder for the runs, table.md, results.json, bars.png'
     )
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='change all configs')
-    parser.add_argument('--jobs', type=int, default=1, help='number of parallel runs (default: 1)')
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        metavar='N',
+        help='runs at a time (default: 1; with Ray, as many as the cluster has room for)',
+    )
+    parser.add_argument(
+        '--cpus', type=int, default=1, metavar='N', help='with Ray: CPUs that a run claims (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--gpus', type=float, default=0, metavar='N', help='with Ray: GPUs that a run claims (default: %(default)s)'
+    )
+    add_engine_arguments(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
-    if args.jobs < 1 or len(set(args.seeds)) != len(args.seeds):
+    if (args.jobs is not None and args.jobs < 1) or len(set(args.seeds)) != len(args.seeds):
         raise ConfigError('--jobs must be at least 1, and --seeds must differ.')
+    if args.cpus < 1 or args.gpus < 0:
+        raise ConfigError('--cpus must be at least 1, and --gpus at least 0.')
+    engine = Engine.of_models(args.engine, args.jobs, args.ray_address)
     names = Counter(Path(config).stem for config in args.configs)
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise ConfigError(f'Two configs are called {twice[0]}: their runs would share a folder.')
     for config in args.configs:
         require_config(config)
+
+    from vadlab.apis.method_runs import carry_out
+
     out = Path(args.out)
     given = {config: options_for(config, args.cfg_options, args.configs) for config in args.configs}
     plans = {config: plan(config, args, out, given[config]) for config in args.configs}
     runs = [run for pair in plans.values() for part in pair for run in part]
+    runs = [replace(run, place=f'{i}/{len(runs)}') for i, run in enumerate(runs, 1)]
     for run in runs:  # find errors before hours of training
         check_settings(run)
-    with ThreadPoolExecutor(args.jobs) as pool:
-        futures = [pool.submit(carry_out, run, f'{i}/{len(runs)}') for i, run in enumerate(runs, 1)]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for number, lost in over_files(Ready(carry_out), runs, engine, threads=args.cpus, gpus=args.gpus):
+        run = runs[number]
+        if isinstance(lost, Lost):
+            raise TrainingError(f'{run.folder}: {lost.reason}. Finished runs are kept; the same command continues.')
+        if engine.name == 'ray':  # whose workers print nothing here
+            say(f'[{run.place}] {run.folder}: done', flush=True)
     results = [collect(*plans[config]) for config in args.configs]
     methods = Counter(result.name for result in results)
     for config, result in zip(args.configs, results, strict=True):
@@ -136,6 +127,7 @@ def options_for(config: str, options: Sequence[str], configs: Sequence[str]) -> 
 
 def plan(config: str, args: argparse.Namespace, out: Path, cfg_options: Sequence[str]) -> tuple[list[Run], list[Run]]:
     """The runs of one config, and the runs of its control."""
+    from vadlab.apis.method_runs import Run
     from vadlab.utils.config import load_config, parse_cfg_options, runner_config
 
     def runs(options: list[str], suffix: str) -> list[Run]:
@@ -151,7 +143,7 @@ def plan(config: str, args: argparse.Namespace, out: Path, cfg_options: Sequence
     return runs(list(cfg_options), ''), control
 
 
-def is_trained(config: 'Config') -> bool:
+def is_trained(config: Config) -> bool:
     """Whether the experiment trains anything."""
     return config.get('train_cfg') is not None and config.get('optim_wrapper') is not None
 
@@ -176,42 +168,6 @@ def check_settings(run: Run) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, run.settings)
-
-
-def carry_out(run: Run, place: str) -> None:
-    """Train and test, except for finished steps.
-
-    Raises:
-        TrainingError: A tool failed; the message has the last lines of its output.
-    """
-    from vadlab.checkpoints.checkpoint_io import latest_checkpoint
-    from vadlab.engine.hooks.run_state_hook import read_run_state
-
-    if run.report_file.is_file():
-        say(f'[{place}] {run.folder}: done before')
-        return
-    say(f'[{place}] {run.folder}', flush=True)
-    common = ['--seed', str(run.seed), *(['--cfg-options', *run.options] if run.options else [])]
-    checkpoint = 'none'
-    if run.trained:
-        if read_run_state(run.folder) != 'finished':
-            _call('train.py', [run.config, '--work-dir', str(run.folder), '--resume', *common], run.folder)
-        checkpoint = str(latest_checkpoint(run.folder))
-    arguments = [run.config, checkpoint, '--work-dir', str(run.folder / 'test'), '--out', str(run.report_file)]
-    _call('test.py', [*arguments, *common], run.folder)
-
-
-def _call(tool: str, arguments: list[str], folder: Path) -> None:
-    log = folder / f'{Path(tool).stem}.out'
-    with open(log, 'w') as file:
-        done = subprocess.run(
-            [sys.executable, str(TOOLS / tool), *arguments], stdout=file, stderr=subprocess.STDOUT, check=False
-        )
-    if done.returncode:
-        tail = '\n  '.join(log.read_text(errors='replace').strip().splitlines()[-8:])
-        raise TrainingError(
-            f'python tools/{tool} {" ".join(arguments)} failed with status {done.returncode} (see {log}):\n  {tail}'
-        )
 
 
 def collect(runs: list[Run], control: list[Run]) -> MethodResult:

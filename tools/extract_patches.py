@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import DataError
+from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.required_files import require_config
@@ -22,6 +23,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--dtype', default='float16', help='float16 (default), or float32, which needs twice the space')
     parser.add_argument('--batch-size', type=int, default=64, help='images per forward pass (default: %(default)s)')
     parser.add_argument('--workers', type=int, default=2, help='processes that read images (default: %(default)s)')
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        metavar='N',
+        help='backbones at a time, each in a process (default: 1; with Ray, as many as the cluster has room for)',
+    )
+    add_engine_arguments(parser)
     parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: the GPU, if there is one)')
     parser.add_argument('--overwrite', action='store_true', help='remove existing patches and extract all again')
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config')
@@ -31,6 +39,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
+    engine = Engine.of_models(args.engine, args.jobs, args.ray_address)
     require_config(args.config)
 
     import torch
@@ -45,9 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_config(args.config, parse_cfg_options(args.cfg_options))
     MMLogger.get_instance('vadlab', logger_name='vadlab')
     device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    extraction = PatchExtraction(config, args.dtype, device, args.batch_size, args.workers)
+    own = device if engine.is_here else 'cpu'  # elsewhere, the backbone in this process only says what it is
+    extraction = PatchExtraction(config, args.dtype, own, args.batch_size, args.workers)
     with ProgressBar('patches of images', line_every_s=30) as progress:
-        report = extraction.run(args.overwrite, progress)
+        report = extraction.run(args.overwrite, progress, engine, args.device if engine.name == 'processes' else device)
     recipe = extraction.recipe
     say(
         f'{extraction.folder}: {report.written} images in {report.seconds:.1f} s, {report.skipped} already done; '

@@ -19,6 +19,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.hub_session import shown_path
 from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
@@ -42,6 +43,7 @@ _OF_VIDEOS = {
     'prompt': None, 'negative': None, 'prompt_file': None, 'negative_file': None, 'sampling': None, 'threshold': None,
     'min_s': None, 'gap_s': None, 'fps': 25.0, 'feature_config': None,
     'report': None, 'save_video': None, 'boxes': False, 'captioner': None, 'heat_map': None, 'dry_run': False,
+    'jobs': None, 'engine': 'processes', 'ray_address': None,
 }  # fmt: skip
 _OF_CLIPS = {'clip_s': None}
 _OF_CAPTIONS = {'every': 2.0, 'frames': None, 'no_pictures': False}
@@ -62,9 +64,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--out', type=Path, metavar='DIR', help='folder for the results; a killed run continues there')
     parser.add_argument('--batch-size', type=int, help='images or frames per forward pass (default: 16, videos 32)')
-    parser.add_argument('--workers', type=int, default=2, help='threads that read videos (default: 2)')
+    parser.add_argument(
+        '--workers', type=int, help='threads that read videos (default: 2; for each of several models: 1)'
+    )
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
     add_backend_argument(parser)
+    many = parser.add_argument_group('many videos, for detectors')
+    many.add_argument(
+        '--jobs',
+        type=int,
+        metavar='N',
+        help='models at a time, each in a process (default: 1; with Ray, as many as the cluster has room for)',
+    )
+    add_engine_arguments(many)
     _add_video_arguments(parser.add_argument_group('detectors'))
     captions = parser.add_argument_group('captioners')
     frames = captions.add_mutually_exclusive_group()
@@ -142,6 +154,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.every <= 0 or (args.frames is not None and args.frames < 1):
         raise ConfigError('--every and --frames must be positive.')
     thresholds = _thresholds(args)
+    engine = Engine.of_models(args.engine, args.jobs, args.ray_address)
+    if args.workers is None:
+        args.workers = 2 if engine.is_here else 1
     _refuse_report_in_results(args)
 
     config = config_from_arguments(args, check=False)
@@ -153,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _refuse(args, _OF_VIDEOS | _OF_CAPTIONS | {'backend': 'torch'}, 'a recogniser')
         return recognise_clips(args, config)
     _refuse(args, _OF_CAPTIONS | _OF_CLIPS, 'a detector')
-    return score_videos(args, config, thresholds)
+    return score_videos(args, config, thresholds, engine)
 
 
 def _refuse(args: argparse.Namespace, options: dict[str, Any], what: str) -> None:
@@ -190,7 +205,7 @@ def _thresholds(args: argparse.Namespace) -> dict[str, float] | None:
 # ------------------------------------------------------------------------------------------------------------ detectors
 
 
-def score_videos(args: argparse.Namespace, config: Config, given: dict[str, float] | None) -> int:
+def score_videos(args: argparse.Namespace, config: Config, given: dict[str, float] | None, engine: Engine) -> int:
     """Score videos and print their events; return the exit status."""
     from vadlab.apis.inferencers.box_captions import BoxCaptioner
     from vadlab.apis.inferencers.outputs import ResultOutputs, check_outputs
@@ -232,7 +247,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
     tell_thresholds(inferencer, args)
     failed = 0
     with ResultOutputs(inferencer.run_info(), args.report, args.save_video) as outputs:
-        for result in inferencer(args.inputs, prompts, negatives, args.out, args.boxes, True, captioner):
+        for result in inferencer(args.inputs, prompts, negatives, args.out, args.boxes, True, captioner, engine):
             outputs.add(result)
             if result.error is None:
                 if args.heat_map:

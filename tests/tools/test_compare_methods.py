@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from vadlab.apis import method_runs
 from vadlab.utils.errors import ConfigError, TrainingError
 
 from .conftest import ROOT
@@ -20,7 +21,7 @@ def compare(load_tool, train, test, monkeypatch):
         calls.append((name, arguments))
         {'train.py': train, 'test.py': test}[name](arguments)
 
-    monkeypatch.setattr(tool, '_call', call)
+    monkeypatch.setattr(method_runs, 'call_tool', call)
     return tool.main, calls
 
 

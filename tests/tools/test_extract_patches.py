@@ -88,6 +88,21 @@ def test_training_runs_from_the_store_and_trains_the_adapters_alone(extract, tra
     assert changed == {'adapters'}
 
 
+@pytest.mark.slow
+def test_two_processes_write_the_same_bytes(extract, config, tmp_path):
+    """In batches of three, one image of which is damaged: order, numbers and the list of images are the same."""
+    damaged = sorted(path for path in (tmp_path / 'data').rglob('*') if path.suffix in ('.jpg', '.png'))[4]
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    for jobs in ('1', '2'):
+        with pytest.raises(DataError, match='1 images could not be used'):
+            extract([config, '--batch-size', '3', '--jobs', jobs, '--cfg-options', f'patch_store={tmp_path / jobs}'])
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / jobs).iterdir() if path.is_file()} for jobs in ('1', '2')
+    )
+    assert one == two
+    assert len(one['patches.bin']) > 0
+
+
 def test_a_killed_extraction_goes_on_where_it_was(extract, config, tmp_path, monkeypatch, capsys):
     write = PatchWriter.write
     calls = []

@@ -1,23 +1,34 @@
 """Run a frozen backbone once on the images of a config, and write its output to the patch store for training."""
 
 import re
+import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
+from mmengine.logging import MMLogger
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from vadlab.apis.features.extraction import default_device
 from vadlab.datasets.formats.patch_store import PatchWriter
 from vadlab.models.backbones.stored_patches import StoredPatches
 from vadlab.models.checkpoints.clip_loading import init_vision_from_clip
 from vadlab.registry import DATASETS, MODELS, TRANSFORMS
 from vadlab.utils.errors import ConfigError, DataError, VADLabError
 from vadlab.utils.loader_workers import exit_if_batches_cannot_be_sent
+from vadlab.utils.many_files import Engine, Lost, over_files
+from vadlab.utils.runtime import quiet_third_parties
+from vadlab.utils.setup_env import register_all_modules
+
+#: Number of a data set, row in it, path of the image.
+Place: TypeAlias = tuple[int, int, str]
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _DRAWS = re.compile('random|jitter', re.IGNORECASE)  # random steps are recognised by their name or options
@@ -76,6 +87,7 @@ class PatchExtraction:
             raise ConfigError(
                 f'Patches can be stored only of pictures that stay the same from epoch to epoch; {drawn[0]} is random.'
             )
+        self.config = config
         self.device, self.batch_size, self.workers = torch.device(device), batch_size, workers
         self.preprocessor = MODELS.build(config.model.get('data_preprocessor') or dict(type='CaptionDataPreprocessor'))
         self.preprocessor.to(self.device)
@@ -98,12 +110,21 @@ class PatchExtraction:
             DATASETS.build({**dataset, 'rows': 'images'} if 'rows' in dataset else dataset) for dataset in configs
         ]
 
-    def run(self, overwrite: bool = False, progress: Callable[[int, int], None] | None = None) -> PatchReport:
-        """Write the missing patches.
+    def run(
+        self,
+        overwrite: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+        engine: Engine | None = None,
+        device: str | None = None,
+    ) -> PatchReport:
+        """Write the missing patches, in the order of the images.
 
         Args:
             overwrite (bool): Start over.
             progress (Callable): Called with (images done, all images).
+            engine (Engine | None): What computes patches; None: this process. Each worker has a backbone of its own,
+                and this process writes what they compute.
+            device (str | None): Device of the workers' backbones; None: a GPU of their machine, if it has one.
 
         Raises:
             DataError: The store contains other patches, or has no room for more.
@@ -116,41 +137,103 @@ class PatchExtraction:
             report.skipped = len(images) - len(todo)
             if len(todo) > writer.room:
                 raise DataError(f'{self.folder} has room for {writer.room:,} images, but {len(todo):,} are to come')
-            rows = _Rows([place[:2] for place in todo.values()])
-            loader = DataLoader(
-                rows,
-                self.batch_size,
-                num_workers=self.workers,
-                collate_fn=list,
-                worker_init_fn=exit_if_batches_cannot_be_sent,
-            )
-            for batch in loader:
-                good = [item for item in batch if not isinstance(item, _Bad)]
-                report.bad |= {item.image_id: item.reason for item in batch if isinstance(item, _Bad)}
-                if good:
-                    self._write(writer, good)
-                report.written += len(good)
+            if engine is None or engine.is_here:
+                parts = self._parts_here(todo)
+            else:
+                parts = self._parts_elsewhere(todo, engine, device)
+            for part in parts:
+                if part.patches is not None:
+                    writer.write(part.images, part.patches)
+                report.bad |= part.bad
+                report.written += len(part.images)
                 if progress is not None:
                     progress(report.skipped + report.written + len(report.bad), len(images))
         report.seconds = time.perf_counter() - started
         return report
 
-    def _images(self) -> dict[int | str, tuple[BaseDataset, int, str]]:
-        """Data set, index in the data set, and path of each image."""
-        images: dict[int | str, tuple[BaseDataset, int, str]] = {}
-        for dataset in self.datasets:
+    def _parts_here(self, todo: dict[int | str, Place]) -> Iterator['PatchPart']:
+        loader = DataLoader(
+            _Rows([(self.datasets[number], row) for number, row, _ in todo.values()]),
+            self.batch_size,
+            num_workers=self.workers,
+            collate_fn=list,
+            worker_init_fn=exit_if_batches_cannot_be_sent,
+        )
+        yield from map(self._part_of, loader)
+
+    def _parts_elsewhere(
+        self, todo: dict[int | str, Place], engine: Engine, device: str | None
+    ) -> Iterator['PatchPart']:
+        ids, places = list(todo), list(todo.values())
+        firsts = range(0, len(ids), self.batch_size)
+        batches = [places[first : first + self.batch_size] for first in firsts]
+        start = partial(start_patches, self.config, self.recipe, device, self.batch_size)
+        gpus = float((device or '').startswith('cuda'))
+        for number, part in over_files(start, batches, engine, gpus=gpus, in_order=True):
+            if isinstance(part, Lost):
+                names = ids[firsts[number] : firsts[number] + self.batch_size]
+                part = PatchPart([], None, {name: f'image {name}: {part.reason}' for name in names})
+            yield part
+
+    def compute(self, batch: Sequence[Place]) -> 'PatchPart':
+        """Patches of a batch of images, by number of the data set and of the row in it."""
+        rows = _Rows([(self.datasets[number], row) for number, row, _ in batch])
+        return self._part_of([rows[k] for k in range(len(rows))])
+
+    def _images(self) -> dict[int | str, Place]:
+        """Number of the data set, row in it, and path of each image."""
+        images: dict[int | str, Place] = {}
+        for number, dataset in enumerate(self.datasets):
             for place in range(len(dataset)):
                 row = dataset.get_data_info(place)
-                known = images.setdefault(row['image_id'], (dataset, place, row['image_path']))
+                known = images.setdefault(row['image_id'], (number, place, row['image_path']))
                 if known[2] != row['image_path']:
                     raise DataError(f'Two images have the id {row["image_id"]}: {known[2]} and {row["image_path"]}.')
         return images
 
-    def _write(self, writer: PatchWriter, batch: list[dict[str, Any]]) -> None:
-        samples = [item['data_samples'] for item in batch]
-        data = self.preprocessor(dict(inputs=[item['inputs'] for item in batch], data_samples=samples))
+    def _part_of(self, batch: Sequence['dict[str, Any] | _Bad']) -> 'PatchPart':
+        bad = {item.image_id: item.reason for item in batch if isinstance(item, _Bad)}
+        good = [item for item in batch if not isinstance(item, _Bad)]
+        if not good:
+            return PatchPart([], None, bad)
+        samples = [item['data_samples'] for item in good]
+        data = self.preprocessor(dict(inputs=[item['inputs'] for item in good], data_samples=samples))
         patches = self.vision.embed_frozen(data['inputs']).cpu().numpy()
-        writer.write([(sample.image_id, sample.image_path) for sample in samples], patches)
+        return PatchPart([(sample.image_id, sample.image_path) for sample in samples], patches, bad)
+
+
+@dataclass
+class PatchPart:
+    """What is computed of a batch of images.
+
+    Attributes:
+        images (list): Ids and paths of n images.
+        patches (np.ndarray | None): Their patches, float32, shape (n, tokens, width); None without any.
+        bad (dict): Images that could not be used, by id, with the reason.
+    """
+
+    images: list[tuple[int | str, str]]
+    patches: np.ndarray | None
+    bad: dict[int | str, str] = field(default_factory=dict)
+
+
+def start_patches(
+    config: Config, recipe: dict[str, Any], device: str | None, batch_size: int
+) -> Callable[[Sequence[Place]], PatchPart]:
+    """Build a backbone in a worker; return the function that computes the patches of a batch.
+
+    Raises:
+        DataError: The backbone is another one than that of the recipe.
+    """
+    quiet_third_parties()
+    register_all_modules()
+    MMLogger.get_instance('vadlab', logger_name='vadlab', log_level='ERROR')
+    extraction = PatchExtraction(config, recipe['dtype'], device or default_device(), batch_size, 0)
+    if extraction.recipe != recipe:
+        raise DataError(
+            f'{socket.gethostname()} has other weights or images than the machine that started the command.'
+        )
+    return extraction.compute
 
 
 @dataclass

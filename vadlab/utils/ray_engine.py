@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import vadlab
 
-from .errors import ConfigError, MissingDependencyError, ServiceError
+from .errors import ConfigError, DataError, MissingDependencyError, ServiceError
 from .many_files import Engine, Lost, Todo, started
 from .run_log import log
 
@@ -58,14 +58,14 @@ def over_cluster(
         return
     with _connected(ray, engine) as watch:
         task = ray.remote(max_retries=_TRIES - 1, num_cpus=threads, num_gpus=gpus, max_calls=0)(_run_item)
-        run, pickled = uuid.uuid4().hex, pickle.dumps(start)
+        run = (uuid.uuid4().hex, os.getcwd(), pickle.dumps(start), threads)
         pending: dict[Any, int] = {}
         try:
             while True:
                 slots = watch.slots(threads, gpus)
                 most = engine.workers or 2 * slots
                 for number in todo.take(most - len(pending), engine.workers or slots):
-                    pending[task.remote(run, pickled, threads, items[number])] = number
+                    pending[task.remote(*run, items[number])] = number
                 if not pending:
                     return
                 for ref in ray.wait(list(pending), timeout=1.0)[0]:
@@ -87,10 +87,17 @@ _STARTED: dict[str, Callable[[Any], Any]] = {}
 _AGAIN: Any = object()
 
 
-def _run_item(run: str, pickled: bytes, threads: int, item: Any) -> Any:
+def _run_item(run: str, folder: str, pickled: bytes, threads: int, item: Any) -> Any:
     """Work on an item in a worker of the cluster, which starts once per run."""
     if run not in _STARTED:
         _STARTED.clear()
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            raise DataError(
+                f'{socket.gethostname()}: {folder}: {error.strerror}. All nodes of the cluster need the same files '
+                'under the same paths, such as a shared file system.'
+            ) from None
         _STARTED[run] = started(pickle.loads(pickled), threads)
     return _STARTED[run](item)
 

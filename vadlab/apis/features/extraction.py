@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -231,6 +231,18 @@ class FeatureExtraction:
         Returns:
             ExtractionReport: The result. Bad videos are listed in it and in the log, and raise no error.
         """
+        report = self.extract_missing(videos, progress, engine, device)
+        self._write_frames()
+        return report
+
+    def extract_missing(
+        self,
+        videos: list[VideoItem],
+        progress: Callable[[VideoItem, float], None] | None = None,
+        engine: Engine | None = None,
+        device: str | None = None,
+    ) -> ExtractionReport:
+        """As :meth:`run`, without ``frames.json``, for which the notes of all videos are read."""
         start = time.perf_counter()
         report = ExtractionReport()
         tell = progress or (lambda video, share: None)
@@ -239,7 +251,6 @@ class FeatureExtraction:
             self._extract(todo, report, tell)
         else:
             self._extract_elsewhere(todo, report, tell, engine, device)
-        self._write_frames()
         report.seconds = time.perf_counter() - start
         return report
 
@@ -301,10 +312,7 @@ class FeatureExtraction:
         device: str | None,
     ) -> None:
         weights, workers = self.model.weights_sha256(), self.source.workers
-        start = partial(
-            start_extraction, self._config, self.out.absolute(), device, self.batch_size, workers, self.seed, weights
-        )
-        videos = [replace(video, path=os.path.abspath(video.path)) for video in videos]
+        start = partial(start_extraction, self._config, self.out, device, self.batch_size, workers, self.seed, weights)
         gpus = float((device or '').startswith('cuda'))
         for number, part in over_files(start, videos, engine, threads=workers, gpus=gpus):
             if isinstance(part, Lost):

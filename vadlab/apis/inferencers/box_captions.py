@@ -44,6 +44,8 @@ class BoxCaptioner:
     ) -> None:
         self.inferencer = CaptionInferencer(config, checkpoint, device)
         self.most = most
+        #: The arguments, by which a worker of an engine makes the same.
+        self.made_by: dict[str, Any] = dict(config=config, checkpoint=checkpoint, device=device, most=most)
 
     def __str__(self) -> str:
         return f'{self.inferencer.config_path} {self.inferencer.checkpoint}'.strip()

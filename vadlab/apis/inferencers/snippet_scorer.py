@@ -100,6 +100,7 @@ class SnippetScorer:
                 'current',
                 logging.WARNING,
             )
+        self._is_prepared = False
         self.model = model
         self.classes = tuple(getattr(model, 'classes', None) or config.get('classes') or ())
         self.pipeline = build_steps(steps_of_test(config))
@@ -108,7 +109,9 @@ class SnippetScorer:
 
     def __call__(self, sources: Sequence[VideoSource]) -> Iterator[ScoredVideo]:
         """Score videos in their order, a few at a time."""
-        self.extraction.prepare()
+        if not self._is_prepared:
+            self.extraction.prepare()
+            self._is_prepared = True
         for first in range(0, len(sources), _AT_ONCE):
             yield from self._score_group(sources[first : first + _AT_ONCE])
 
@@ -129,7 +132,7 @@ class SnippetScorer:
                 items[source.name] = VideoItem(source.path, name, size_of(source.path))
             except OSError as error:
                 errors[source.name] = str(error)
-        report = self.extraction.run(list(items.values()))
+        report = self.extraction.extract_missing(list(items.values()))
         for source in sources:
             item = items.get(source.name)
             reason = errors.get(source.name) if item is None else report.bad.get(item.name)

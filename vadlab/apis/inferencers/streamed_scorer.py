@@ -30,8 +30,9 @@ class _Open:
 class StreamedScorer:
     """Base class of scorers of methods that embed frames one by one and then score the embeddings of a video.
 
-    Threads decode while the model runs; a batch has frames of several videos. Only the embeddings of sampled frames
-    are kept, so a video of three hours needs only a few megabytes more than one of three minutes.
+    Threads decode while the model runs; a batch has frames of one video, so its scores do not depend on the others.
+    Only the embeddings of sampled frames are kept, so a video of three hours needs only a few megabytes more than one
+    of three minutes.
 
     Args:
         config (Mapping): The experiment.
@@ -97,47 +98,30 @@ class StreamedScorer:
         open_videos: dict[str, _Open] = {}
         self._has_texts = False
         failed: set[str] = set()
-        # The ends of videos are batched with those of other videos, if their frames have the same size.
-        small: dict[tuple[int, ...], list[Chunk]] = {}
         with self.scope():
             for item in self.reader(sources):
                 name = item.source.name
                 if isinstance(item, Opened):
-                    count = len(np.unique(item.frame_inds))
-                    open_videos[name] = _Open(item, None, count)
+                    open_videos[name] = _Open(item, None, len(np.unique(item.frame_inds)))
                 elif isinstance(item, Failed):
                     open_videos.pop(name, None)
-                    small = {k: [chunk for chunk in v if chunk.source.name != name] for k, v in small.items()}
                     if name not in failed:  # a video read in two parts may fail in both
                         failed.add(name)
                         yield ScoredVideo(item.source, error=item.reason)
                 elif name not in failed:
-                    batch = [item]
-                    if len(item.frames) < self.batch_size and len(sources) > 1:
-                        batch = [*small.pop(item.frames.shape[1:], []), item]
-                        if sum(len(chunk.frames) for chunk in batch) < self.batch_size:
-                            small[item.frames.shape[1:]] = batch
-                            continue
-                    yield from self._score(batch, open_videos)
-            for batch in small.values():
-                yield from self._score(batch, open_videos)
+                    self._embed(item, open_videos[name])
+                    if open_videos[name].left == 0:
+                        yield self._finish(open_videos.pop(name))
 
-    def _score(self, batch: list[Chunk], open_videos: dict[str, _Open]) -> Iterator[ScoredVideo]:
-        if not batch:
-            return
-        embeds = self.embed_frames(np.concatenate([chunk.frames for chunk in batch]))
+    def _embed(self, chunk: Chunk, video: _Open) -> None:
+        embeds = self.embed_frames(chunk.frames)
         if not self._has_texts:  # their embeddings are kept; make them while the threads decode
             self.score_embeds(embeds[:1])
             self._has_texts = True
-        ends = np.cumsum([len(chunk.frames) for chunk in batch])[:-1]
-        for chunk, part in zip(batch, np.split(embeds, ends), strict=True):
-            video = open_videos[chunk.source.name]
-            if video.embeds is None:
-                video.embeds = np.empty((video.left, part.shape[1]), np.float32)
-            video.embeds[chunk.start : chunk.start + len(part)] = part
-            video.left -= len(part)
-            if video.left == 0:
-                yield self._finish(open_videos.pop(chunk.source.name))
+        if video.embeds is None:
+            video.embeds = np.empty((video.left, embeds.shape[1]), np.float32)
+        video.embeds[chunk.start : chunk.start + len(embeds)] = embeds
+        video.left -= len(embeds)
 
     def _finish(self, video: _Open) -> ScoredVideo:
         opened = video.opened

@@ -2,23 +2,28 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.structures import InstanceData
 from torch import nn
 
+from vadlab.apis.features.extraction import default_device
 from vadlab.evaluation.calibration import UNCALIBRATED, CalibrationFile, find_calibration, scoring_id
 from vadlab.evaluation.functional.events import explain_by_answers, explain_events, find_events
 from vadlab.registry import MODELS
 from vadlab.structures.video_result import Event, RunInfo, Thresholds, VideoResult
 from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.many_files import Engine, Lost, over_files
 from vadlab.utils.progress import ProgressBar
+from vadlab.utils.runtime import quiet_third_parties
+from vadlab.utils.setup_env import register_all_modules
 
 from .base_inferencer import BaseInferencer
 from .box_captions import BoxCaptioner
@@ -29,7 +34,7 @@ from .pipeline_scorer import PipelineScorer
 from .result_folder import claim_folder, finished_result
 from .scored_video import ScoredVideo
 from .snippet_scorer import FEATURE_CACHE, SnippetScorer
-from .video_inputs import VideoInput, find_sources
+from .video_inputs import VideoInput, VideoSource, find_sources
 
 
 class VADInferencer(BaseInferencer):
@@ -81,6 +86,11 @@ class VADInferencer(BaseInferencer):
         if workers < 1 or batch_size < 1 or not 0 < fps < 1e6:
             raise ConfigError(f'VADInferencer: workers={workers}, batch_size={batch_size} and fps={fps} must be > 0.')
         super().__init__(config, checkpoint, device, backend)
+        #: What a worker of an engine makes its inferencer by.
+        self._made_by = dict(
+            config=self.config, checkpoint=self.checkpoint, device=device, sampling=sampling, workers=workers,
+            batch_size=batch_size, fps=fps, feature_config=feature_config, feature_cache=feature_cache, backend=backend,
+        )  # fmt: skip
         self.thresholds = thresholds
         self.fps = fps
         self._prompts: tuple[str, ...] | None = None
@@ -197,6 +207,7 @@ class VADInferencer(BaseInferencer):
         boxes: bool = False,
         progress: bool = False,
         captioner: BoxCaptioner | None = None,
+        engine: Engine | None = None,
     ) -> Iterator[VideoResult]:
         """Score videos; each result is delivered, and written, as soon as it is complete.
 
@@ -210,6 +221,7 @@ class VADInferencer(BaseInferencer):
             boxes (bool): Also find boxes of the events, and link them to tracks.
             progress (bool): Show a progress bar.
             captioner (BoxCaptioner | None): Captions the boxes; with ``boxes``.
+            engine (Engine | None): What scores videos; None: this process. Each worker has a model of its own.
 
         Yields:
             VideoResult: One per video, in the order in which they are finished; with ``error`` if a video cannot be
@@ -243,20 +255,65 @@ class VADInferencer(BaseInferencer):
                     continue
                 done += 1
                 yield known
-            for scored in self.scorer(todo):
-                result = self.with_events(scored, info.thresholds)
-                if localizer is not None and result.error is None:
-                    result.boxes = localizer.boxes(result, scored.source)
-                elif boxes and scored.boxes is not None:
-                    result.boxes = boxes_in_events(scored.boxes, result.events)
-                if captioner is not None:
-                    captioner(result, scored.source)
+            if engine is None or engine.is_here:
+                results = self._results(todo, info.thresholds, boxes, localizer, captioner)
+            else:
+                results = self._results_elsewhere(todo, info.thresholds, boxes, captioner, engine)
+            for result in results:
                 if out is not None:
                     result.save(out)
                 done += 1
                 if progress:
                     bar(done, note=result.name)
                 yield result
+
+    def _results(
+        self,
+        sources: Sequence[VideoSource],
+        thresholds: Thresholds,
+        boxes: bool,
+        localizer: Localizer | None,
+        captioner: BoxCaptioner | None,
+    ) -> Iterator[VideoResult]:
+        for scored in self.scorer(sources):
+            result = self.with_events(scored, thresholds)
+            if localizer is not None and result.error is None:
+                result.boxes = localizer.boxes(result, scored.source)
+            elif boxes and scored.boxes is not None:
+                result.boxes = boxes_in_events(scored.boxes, result.events)
+            if captioner is not None:
+                captioner(result, scored.source)
+            yield result
+
+    def _results_elsewhere(
+        self,
+        sources: Sequence[VideoSource],
+        thresholds: Thresholds,
+        boxes: bool,
+        captioner: BoxCaptioner | None,
+        engine: Engine,
+    ) -> Iterator[VideoResult]:
+        if hasattr(self.model, 'counts'):
+            raise ConfigError(
+                f'{type(self.model).__name__} asks a model and counts its answers in one process. Leave out --jobs and '
+                '--engine.'
+            )
+        captions = None if captioner is None else captioner.made_by
+        start = partial(start_scoring, self._made_by, self._prompts, self._negatives, thresholds, boxes, captions)
+        threads, gpus = int(self._made_by['workers']), float(self.device.type == 'cuda')
+        for number, result in over_files(start, sources, engine, threads=threads, gpus=gpus):
+            if isinstance(result, Lost):
+                source = sources[number]
+                result = VideoResult.failed(source.name, source.path, f'{source.path}: {result.reason}')
+            yield result
+
+    def score_one(
+        self, source: VideoSource, thresholds: Thresholds, boxes: bool = False, captioner: BoxCaptioner | None = None
+    ) -> VideoResult:
+        """The result of a video; see :meth:`__call__`."""
+        localizer = self.box_finder() if boxes else None
+        (result,) = self._results([source], thresholds, boxes, localizer, captioner)
+        return result
 
     def localizer(self) -> Localizer:
         """Finder of boxes and heat maps.
@@ -326,6 +383,27 @@ class VADInferencer(BaseInferencer):
         head: Any = getattr(self.model, 'score_head', None)
         name = head.normal_class if head is not None else 'Normal'
         return result.classes.index(name) if name in result.classes else 0
+
+
+def start_scoring(
+    made_by: dict[str, Any],
+    prompts: Sequence[str] | None,
+    negatives: Sequence[str] | None,
+    thresholds: Thresholds,
+    boxes: bool,
+    captions: dict[str, Any] | None,
+) -> Callable[[VideoSource], VideoResult]:
+    """Build an inferencer in a worker; return the function that scores a video."""
+    quiet_third_parties()
+    register_all_modules()
+    MMLogger.get_instance('vadlab', logger_name='vadlab', log_level='ERROR')
+    device = made_by['device']
+    if made_by['backend'] == 'torch' and device in (None, 'cuda'):
+        device = default_device()
+    inferencer = VADInferencer(**{**made_by, 'device': device})
+    inferencer.use_prompts(prompts, negatives)
+    captioner = None if captions is None else BoxCaptioner(**{**captions, 'device': device})
+    return partial(inferencer.score_one, thresholds=thresholds, boxes=boxes, captioner=captioner)
 
 
 def _named_by_boxes(event: Event, boxes: InstanceData) -> Event:

@@ -1,0 +1,101 @@
+"""The engine ray of the adapter: messages without a cluster, and work on a small one on this machine."""
+
+import functools
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError, ServiceError
+from vadlab.utils.many_files import Engine, Lost, Ready, over_files
+
+from .test_many_files import complain_about_2, square
+
+
+def slow_square(number):
+    time.sleep(0.05)
+    return number * number
+
+
+def die_on_3(number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def count_starts(folder):
+    (Path(folder) / f'start.{os.getpid()}').write_text('')
+    return square
+
+
+def first_relative(name):
+    return Path(name).read_text()
+
+
+def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ray', None)
+    with pytest.raises(MissingDependencyError, match=r'needs Ray: pip install "vadlab\[ray\]"'):
+        list(over_files(Ready(square), range(3), Engine('ray')))
+
+
+@pytest.mark.parametrize(
+    ('address', 'error', 'message'),
+    [
+        ('127.0.0.1:9', ServiceError, r'No Ray cluster answers at 127\.0\.0\.1:9\. Start its head \(ray start'),
+        ('somewhere', ConfigError, 'write HOST:PORT of the head'),
+        ('ray://127.0.0.1:10001', ConfigError, 'give HOST:PORT of the head, and start the command on a machine'),
+    ],
+)
+@pytest.mark.parametrize('by', ['option', 'environment'])
+def test_wrong_addresses_are_one_message(address, error, message, by, monkeypatch):
+    pytest.importorskip('ray')
+    monkeypatch.delenv('RAY_ADDRESS', raising=False)
+    if by == 'environment':
+        monkeypatch.setenv('RAY_ADDRESS', address)
+    with pytest.raises(error, match=message):
+        list(over_files(Ready(square), range(3), Engine('ray', address=address if by == 'option' else None)))
+
+
+@pytest.fixture(scope='module')
+def nodes():
+    pytest.importorskip('ray')
+    from tests.faults.ray_nodes import Nodes
+
+    nodes = Nodes(2)
+    yield nodes
+    nodes.close()
+
+
+@pytest.mark.slow
+def test_work_on_a_cluster(nodes, tmp_path, monkeypatch):
+    """Results as by one process, a start per worker, errors, an item that ends its workers, the command's folder."""
+    engine = Engine('ray', address=nodes.address)
+    expected = [(n, n * n) for n in range(60)]
+    assert sorted(over_files(functools.partial(count_starts, tmp_path), range(60), engine)) == expected
+    assert 1 <= len(list(tmp_path.glob('start.*'))) <= 4  # two nodes of one CPU; Ray may replace an idle worker
+    assert list(over_files(Ready(slow_square), range(12), Engine('ray', 3, nodes.address), in_order=True)) == [
+        (n, n * n) for n in range(12)
+    ]
+    with pytest.raises(DataError, match='item 2 is wrong'):
+        list(over_files(Ready(complain_about_2), range(9), engine))
+    found = dict(over_files(Ready(die_on_3), range(6), engine))
+    assert isinstance(found[3], Lost)
+    assert 'died 4 times' in found.pop(3).reason
+    assert found == {n: n for n in (0, 1, 2, 4, 5)}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'note.txt').write_text('found')
+    assert list(over_files(Ready(first_relative), ['note.txt'], engine)) == [(0, 'found')]
+
+
+@pytest.mark.slow
+def test_nodes_are_killed_while_they_work(nodes):
+    """One of two nodes is killed and another joins, while 150 items are worked on: each has one result."""
+    found = over_files(Ready(slow_square), range(150), Engine('ray', address=nodes.address))
+    results = [next(found)]
+    nodes.kill(0)
+    nodes.add()
+    results += list(found)
+    assert sorted(results) == [(n, n * n) for n in range(150)]
