@@ -79,9 +79,13 @@ def test_site_has_every_page():
 
 @pytest.mark.parametrize('document', DOCUMENTS)
 def test_options_in_commands_exist(document):
-    shared = read('vadlab/utils/runtime.py')
+    shared = {
+        'add_common_arguments': read('vadlab/utils/runtime.py'),
+        'add_engine_arguments': read('vadlab/utils/many_files.py'),
+    }
     for tool, *words in commands(document):
-        source = read(tool) + (shared if 'add_common_arguments' in read(tool) else '')
+        source = read(tool)
+        source += ''.join(options for function, options in shared.items() if function in source)
         for flag in (word for word in words if word.startswith('--')):
             assert f"'{flag}'" in source, f'{document}: {tool} has no {flag}'
 
