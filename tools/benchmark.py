@@ -78,7 +78,8 @@ class Scale:
     growth: tuple[tuple[int, ...], tuple[int, ...]] = ((16, 32, 64, 128, 256, 512), (2, 4, 8, 16, 32, 64, 128))
     loads: tuple[int, ...] = (0, 2, 5)  # number of busy processes during the measurement
     live: tuple[tuple[int, ...], float] = ((1, 4, 8, 16, 32), 20.0)  # numbers of cameras, and seconds
-    # Frames that scikit-learn ranks, too, and frames that only VADLab ranks.
+    # Frames that scikit-learn ranks, too (a hundredth of them is the number of feature files), and frames that only
+    # VADLab ranks.
     score_frames: tuple[int, int] = (20_000_000, 100_000_000)
 
 
@@ -116,6 +117,9 @@ SECTIONS: dict[str, Callable[[Scale, Path], Report]] = {
     ),
     'metrics': lambda scale, cache: _run('metrics', scale.runs, scale.metric_frames),
     'scores': lambda scale, cache: _run('scores', cache, scale.long_runs or scale.runs, *scale.score_frames),
+    'starts': lambda scale, cache: _run(
+        'features_start', cache, scale.long_runs or scale.runs, scale.score_frames[0] // 100
+    ),
     'vadclip': lambda scale, cache: _run(
         'vadclip', min(scale.runs, scale.long_runs or scale.runs), scale.vadclip_size, scale.vadclip_videos
     ),

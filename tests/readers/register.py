@@ -38,7 +38,7 @@ from vadlab.datasets.audio.audio_reader import read_audio
 from vadlab.datasets.formats.av_clip_metadata import read_metadata
 from vadlab.datasets.formats.caption_files import read_caption_files
 from vadlab.datasets.formats.cvat import convert_cvat
-from vadlab.datasets.formats.feature_files import open_features, read_feature_shape
+from vadlab.datasets.formats.feature_files import FeatureShape, open_features, read_feature_shape
 from vadlab.datasets.formats.feature_lists import read_feature_list
 from vadlab.datasets.formats.frame_counts import read_frame_counts
 from vadlab.datasets.formats.frame_masks import read_frame_masks
@@ -62,6 +62,7 @@ from vadlab.datasets.formats.prepared_av_clips import (
     read_prepared_recipe,
 )
 from vadlab.datasets.formats.region_annotations import RecordParser, load_records
+from vadlab.datasets.formats.shape_index import load_index, renew
 from vadlab.datasets.formats.temporal_annotations import read_temporal_annotations
 from vadlab.datasets.formats.wildlife_layouts import LAYOUTS
 from vadlab.datasets.problem_list import ProblemList
@@ -181,6 +182,21 @@ def _read_jobs(path):
         store.recover()
     finally:
         store.close()
+
+
+SHAPES = [(b'a.npy', (200, 1, 2, 3), FeatureShape(4, None, 8)), (b'b/c.npy', (300, 4, 5, 6), FeatureShape(9, 10, 8))]
+
+
+def _shape_index(path):
+    renew(str(path.parent), SHAPES, [name for name, _, _ in SHAPES])
+
+
+def _read_shape_index(folder):
+    table = load_index(str(folder))
+    if table.names:  # what is damaged must not be used
+        assert table.names == [name for name, _, _ in SHAPES]
+        assert table.stats.tolist() == [list(row) for _, row, _ in SHAPES]
+        assert table.shapes.tolist() == [[4, 0, 8], [9, 10, 8]]
 
 
 def _lines(*records):
@@ -483,6 +499,7 @@ READERS = [
     Reader('ground truth, xd', 'vadlab/datasets/formats/temporal_annotations.py', 'ann.txt', 'text', _text(XD), lambda d: _truth(d, 'xd-violence', 'ann.txt')),
     Reader('detections', 'vadlab/evaluation/region_files.py', 'a.txt', 'text', _text('0,1,2,3,4,0.5\n1,1,2,30,40,0.9\n'), lambda d: read_region_files(d, DETECTION_COLUMNS)),
     Reader('tracks', 'vadlab/evaluation/region_files.py', 'a.txt', 'text', _text('0 1 2 3 4 5\n0,1,2,3,4,5\n'), lambda d: read_region_files(d, TRACK_COLUMNS)),
+    Reader('shapes of features', 'vadlab/datasets/formats/shape_index.py', '.feature_shapes.npz', 'npz', _shape_index, _read_shape_index, is_forgiving=True),
     Reader('scores, npy', 'vadlab/evaluation/score_files.py', 'a.npy', 'npy', _array(np.linspace(0, 1, 8)), lambda d: read_scores(d)),
     Reader('scores, csv', 'vadlab/evaluation/score_files.py', 'a.csv', 'text', _text('Normal,Abuse\n0.5,0.5\n0.25,0.75\n'), lambda d: read_scores(d, classes=SHOWN)),
     Reader('scores, npz', 'vadlab/evaluation/score_files.py', 'a.npz', 'npz', _save_npz, lambda d: read_scores(d / 'a.npz')),

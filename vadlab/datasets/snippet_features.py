@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 
 from ..registry import DATASETS
 from ..utils.errors import ConfigError, DataError
+from ..utils.gc_pause import garbage_collection_paused
 from .annotated_dataset import AnnotatedDataset
 from .formats.audio_features import find_audio
 from .formats.class_names import UCF_CRIME_CLASSES, check_class_names
-from .formats.feature_files import FeatureShape, read_feature_shape
+from .formats.feature_files import FeatureShape
 from .formats.feature_index import FeatureVideo, gather_videos, index_features
 from .formats.feature_labels import LABEL_SOURCES, VideoLabel, find_label
 from .formats.feature_lists import CROP_SEPARATORS, ListEntry, read_feature_list
@@ -24,6 +26,7 @@ from .formats.feature_recipe import RECIPE_FILE, read_recipe
 from .formats.frame_counts import possible_snippets, read_frame_counts
 from .formats.frame_masks import annotate_masks, read_frame_masks
 from .formats.path_index import PathIndex
+from .formats.shape_index import look_at_files
 from .formats.temporal_annotations import INTERVAL_MODES, TemporalAnnotation, read_temporal_annotations
 from .problem_list import ProblemList
 from .temporal_truth import TemporalTruth, describe_without_class, match_truth, without_class
@@ -40,8 +43,9 @@ class SnippetFeatures(AnnotatedDataset):
     Reads the public feature sets without conversion: VadCLIP's csv, the lists of RTFM, UR-DMU and PEL4VAD (see
     :mod:`~vadlab.datasets.formats.feature_lists`), any list of files or of videos, or all files of a folder. Files are
     found by name below ``feature_dir``; a file holds one crop of a video, shape (T, D), or all crops, shape (T, C, D).
-    Only the headers of files are read here; ``LoadFeatures`` memory-maps the features. All problems are counted by kind
-    in one error.
+    Only the headers of files are read here, and of many files only those that are new or changed, see
+    :mod:`~vadlab.datasets.formats.shape_index`; ``LoadFeatures`` memory-maps the features. All problems are counted by
+    kind in one error.
 
     N, the number of frames of a video, comes from the video itself (below ``video_dir``), ``frames_file`` or its frame
     mask; else N = T x ``snippet_len`` is assumed. Feature sets count snippets as floor(N/16), ceil(N/16) or
@@ -186,7 +190,7 @@ class SnippetFeatures(AnnotatedDataset):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return tuple(self.metainfo['classes'])
+        return tuple(self._metainfo['classes'])  # `metainfo` is a deep copy at each use
 
     def _feature_folder(self) -> str:
         return self._locate(self.feature_dir, 'feature_dir') if self.feature_dir else self.data_root or '.'
@@ -195,12 +199,16 @@ class SnippetFeatures(AnnotatedDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read the list, find and check the files, and add label, length and ground truth to each video."""
+        with garbage_collection_paused():
+            return self._load_data_list()
+
+    def _load_data_list(self) -> list[dict]:
         problems = ProblemList('SnippetFeatures')
         source = self._locate(self.ann_file, 'ann_file')
         entries, layout, index = self._entries(source)
         videos = gather_videos(entries, index, self.crop_separator, problems)
         labels = self._labels(videos, problems)
-        of_pictures = self._shapes(videos, problems)
+        of_pictures = self._shapes(videos, index, problems)
         shapes, audio = self._join_audio(videos, of_pictures, problems)
         annotations, counts = self._annotations()
         paths = self._video_paths(videos)
@@ -255,11 +263,11 @@ class SnippetFeatures(AnnotatedDataset):
                 labels[video.video_id] = label
         return labels
 
-    def _shapes(self, videos: list[FeatureVideo], problems: ProblemList) -> dict[str, FeatureShape]:
+    def _shapes(self, videos: list[FeatureVideo], index: PathIndex, problems: ProblemList) -> dict[str, FeatureShape]:
         """Shape of each video's features, if its crops agree."""
         paths = [path for video in videos for path in video.files.values()]
-
-        found = dict(zip(paths, _look_in_threads(paths), strict=True))
+        looks = look_at_files(index.root, paths, index.paths, is_main_process())
+        found = dict(zip(paths, looks, strict=True))
         shapes = {}
         for video in videos:
             of_crops = {crop: found[path][0] for crop, path in video.files.items()}
@@ -300,7 +308,8 @@ class SnippetFeatures(AnnotatedDataset):
                     f'{video_id}__vggish.npy',
                     missing=True,
                 )
-        looks = dict(zip(files, _look_in_threads(list(files.values())), strict=True))
+        found_shapes = look_at_files(index.root, list(files.values()), index.paths, is_main_process())
+        looks = dict(zip(files, found_shapes, strict=True))
         joined = dict(shapes)
         for video_id, (audio, problem) in looks.items():
             if audio is None:
@@ -461,20 +470,3 @@ class SnippetFeatures(AnnotatedDataset):
             )
         for note in self.notes:
             logger.warning(f'SnippetFeatures: {source}: {note}')
-
-
-def _look_in_threads(paths: list[str]) -> list[tuple[FeatureShape | None, str]]:
-    """Shape of each file, or its problem, in the order of the paths."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        parts = pool.map(_look_at, (paths[i : i + 64] for i in range(0, len(paths), 64)))
-        return [look for part in parts for look in part]
-
-
-def _look_at(paths: list[str]) -> list[tuple[FeatureShape | None, str]]:
-    found: list[tuple[FeatureShape | None, str]] = []
-    for path in paths:
-        try:
-            found.append((read_feature_shape(path), ''))
-        except DataError as error:
-            found.append((None, str(error)))
-    return found

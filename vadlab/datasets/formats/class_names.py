@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from functools import lru_cache
 
 from vadlab.utils.errors import ConfigError
+
+from ..video_names import path_parts
 
 UCF_CRIME_CLASSES = (
     'Normal',
@@ -68,8 +70,8 @@ def class_from_path(path: str, classes: tuple[str, ...] = UCF_CRIME_CLASSES) -> 
     >>> class_from_path('clips/Basketball001.mp4') is None
     True
     """
-    by_lower = {name.lower(): name for name in classes}
-    *folders, file_name = PurePosixPath(path.replace('\\', '/')).parts
+    by_lower = _by_lower_case(classes)
+    *folders, file_name = path_parts(path)
     prefix = _CLASS_PREFIX.match(file_name)
     for name in (prefix[0] if prefix else '', *reversed(folders)):
         if name.lower() in by_lower:
@@ -77,3 +79,8 @@ def class_from_path(path: str, classes: tuple[str, ...] = UCF_CRIME_CLASSES) -> 
         if _NORMAL.search(name):
             return classes[0]
     return None
+
+
+@lru_cache(64)
+def _by_lower_case(classes: tuple[str, ...]) -> dict[str, str]:
+    return {name.lower(): name for name in classes}

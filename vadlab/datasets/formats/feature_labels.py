@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from .class_names import class_from_path
@@ -74,6 +75,11 @@ def parse_label(text: str, classes: Sequence[str]) -> VideoLabel:
     Raises:
         ValueError: The class is not one of ``classes``, or Normal is joined with another.
     """
+    return _parse_label(text, tuple(classes))
+
+
+@lru_cache(4096)  # a set has many videos and few classes
+def _parse_label(text: str, classes: tuple[str, ...]) -> VideoLabel:
     index = {name.lower(): i for i, name in enumerate(classes)}
     index.setdefault('normal', 0)
     if text.lower() not in index:

@@ -8,7 +8,6 @@ r"""Reading the public formats of lists of snippet features, and parsing their f
 * The data sets' own lists of videos: ``Abuse/Abuse001_x264.mp4``, ``01_0014``.
 """
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -157,5 +156,5 @@ def split_feature_name(name: str, separator: str | None = '__') -> tuple[str, in
 
 
 def _stem(name: str) -> str:
-    stem, suffix = os.path.splitext(os.path.basename(name))
-    return stem if suffix.lower() == '.npy' else stem + suffix
+    last = name.rpartition('/')[2]
+    return last[:-4] if last[-4:].lower() == '.npy' and last[:-4].strip('.') else last

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.natural_order import natural_key, natural_sorted
 
-from ..video_names import VIDEO_ENDINGS, video_id_of
+from ..video_names import VIDEO_ENDINGS, path_parts, video_id_of
 
 _SCANS: dict[str, 'PathIndex'] = {}
 
@@ -56,7 +56,7 @@ class PathIndex:
             if self.suffixes == frozenset(VIDEO_ENDINGS) and not subfolders and _has_frames(names):
                 self._frame_folders.setdefault(os.path.basename(folder), []).append(folder)
             for name in natural_sorted(names):
-                last = _parts(name)[-1]
+                last = path_parts(name)[-1] if '\\' in name else name
                 stem, suffix = os.path.splitext(last)
                 if suffix.lower() in self.suffixes:
                     path = os.path.join(folder, name)
@@ -77,10 +77,12 @@ class PathIndex:
                 otherwise the file name decides, and among equal names the folders that agree with ``name``. A
                 backslash separates folders, in ``name`` and also in names of files.
         """
+        parts = path_parts(name)
         exact = os.path.join(self.root, name)
+        if parts and exact in self._by_name.get(parts[-1], ()):
+            return [exact]
         if os.path.splitext(name)[1].lower() in self.suffixes and os.path.isfile(exact):
             return [os.path.abspath(exact)]
-        parts = _parts(name)
         found = self._by_name.get(parts[-1]) or self._by_stem.get(parts[-1], []) if parts else []
         if parts and not found:
             found = self._frame_folders.get(parts[-1]) or self._frame_folders.get(video_id_of(parts[-1]), [])
@@ -90,8 +92,8 @@ class PathIndex:
             return list(found)
 
         def agreement(path: str) -> int:
-            folders = zip(reversed(_parts(path)[:-1]), reversed(parts[:-1]), strict=False)
-            return next((i for i, (a, b) in enumerate(folders) if a != b), min(len(_parts(path)), len(parts)) - 1)
+            folders = zip(reversed(path_parts(path)[:-1]), reversed(parts[:-1]), strict=False)
+            return next((i for i, (a, b) in enumerate(folders) if a != b), min(len(path_parts(path)), len(parts)) - 1)
 
         best = max(map(agreement, found))
         return [path for path in found if agreement(path) == best]
@@ -138,8 +140,3 @@ def _has_frames(names: list[str]) -> bool:
 
     images = (name for name in names if os.path.splitext(name)[1].lower() in IMAGE_ENDINGS and name[0] != '.')
     return sum(1 for _ in images) > 1
-
-
-def _parts(path: str) -> tuple[str, ...]:
-    """Folders and file name of a path, split at slashes and backslashes."""
-    return PurePosixPath(path.replace('\\', '/')).parts
