@@ -67,7 +67,7 @@ def check_launcher(launcher: str) -> None:
         ConfigError: It has not; the message names the command that does.
     """
     names, command = {
-        'pytorch': (_OF_SLURM, 'torchrun --nproc_per_node=2 tools/train.py CONFIG --launcher pytorch'),
+        'pytorch': (_OF_SLURM, 'torchrun --nproc_per_node=2 -m vadlab train CONFIG --launcher pytorch'),
         'slurm': (_OF_SLURM.values(), 'srun python tools/train.py CONFIG --launcher slurm'),
     }.get(launcher, ((), ''))
     missing = [name for name in names if name not in os.environ]
