@@ -4,11 +4,13 @@ import functools
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from vadlab.utils import ray_engine
 from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError, ServiceError
 from vadlab.utils.many_files import Engine, Lost, Ready, over_files
 
@@ -99,3 +101,23 @@ def test_nodes_are_killed_while_they_work(nodes):
     nodes.add()
     results += list(found)
     assert sorted(results) == [(n, n * n) for n in range(150)]
+
+
+@pytest.mark.slow
+def test_without_any_node_it_waits_for_one(nodes, monkeypatch):
+    """All nodes are killed before the first item is started: it is said once, and a node that joins does the work."""
+    said = []
+    monkeypatch.setattr(ray_engine, 'log', lambda message, level=30: said.append(message))
+    while len(nodes):
+        nodes.kill(0)
+    found = over_files(Ready(square), range(6), Engine('ray', address=nodes.address))
+    results = []
+    worker = threading.Thread(target=lambda: results.extend(found))
+    worker.start()
+    deadline = time.monotonic() + 120
+    while not any(line.startswith('No node') for line in said) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    nodes.add()
+    worker.join(timeout=300)
+    assert sorted(results) == [(n, n * n) for n in range(6)]
+    assert sum('has 1 CPUs, which an item needs. Waiting for one' in line for line in said) == 1

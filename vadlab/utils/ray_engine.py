@@ -66,8 +66,12 @@ def over_cluster(
                 most = engine.workers or 2 * slots
                 for number in todo.take(most - len(pending), engine.workers or slots):
                     pending[task.remote(*run, items[number])] = number
-                if not pending:
+                if not pending and not todo.left:
                     return
+                if not slots:
+                    watch.wait_for_room(threads, gpus)
+                if not pending:
+                    continue
                 for ref in ray.wait(list(pending), timeout=1.0)[0]:
                     number = pending.pop(ref)
                     result = _result_of(ray, ref, watch)
@@ -225,6 +229,7 @@ class _Watch:
         self.is_lost = False
         self._ray = ray
         self._seen = time.monotonic()
+        self._has_waited = False
         self._resources: dict[str, float] = {}
         self._stop = threading.Event()
         self._look()
@@ -250,6 +255,19 @@ class _Watch:
         rooms = [have.get('CPU', 0) / threads] if threads else []
         rooms += [have.get('GPU', 0) / gpus] if gpus else []
         return int(min(rooms))
+
+    def wait_for_room(self, threads: int, gpus: float) -> None:
+        """Say once that no node can take an item, and wait a second.
+
+        Raises:
+            ServiceError: The head is lost.
+        """
+        if not self._has_waited:
+            self._has_waited = True
+            need = f'{threads} CPUs' + (f' and {gpus:g} GPUs' if gpus else '')
+            log(f'No node of the Ray cluster at {self.address} has {need}, which an item needs. Waiting for one')
+        time.sleep(1.0)
+        self.check()
 
     def check(self) -> None:
         """Raise ServiceError if the head has not answered for some time."""
