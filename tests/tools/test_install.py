@@ -137,12 +137,48 @@ def test_pip_compiles_mmcv_with_these_options(install, tmp_path, monkeypatch):
     installer = install.Installer(tmp_path)
     installer.state_dir.mkdir()
     given = {}
+    monkeypatch.setattr(install, 'is_gcc', lambda compiler: False)
     monkeypatch.setattr(install, 'run_logged', lambda command, log, env, folder: given.update({log.stem: env}) or 0)
     steps = {step.name: step for step in installer.steps()}
     for name in ('mmcv', 'mm'):
         installer.pip(steps[name])
     assert '-g0' in given['mmcv']['CFLAGS'].split()
     assert 'CFLAGS' not in given['mm']
+
+
+@pytest.fixture
+def header_builder(install, tmp_path):
+    """An installer whose Python names a folder of headers, which a test writes; options to compile a file by hand."""
+    if not install.is_gcc('c++'):
+        pytest.skip('the C++ compiler is not GCC')
+    installer = install.Installer(tmp_path / 'venv')
+    installer.python = tmp_path / 'python'
+    installer.python.write_text(f'#!/bin/sh\necho {tmp_path}\n')
+    installer.python.chmod(0o755)
+    installer.state_dir.mkdir(parents=True)
+    (tmp_path / 'torch').mkdir()
+    (tmp_path / 'use.cpp').write_text('#include <torch/types.h>\nint main() { return answer() - 42; }\n')
+    return installer
+
+
+def test_headers_compiled_in_advance_are_used_by_gcc(header_builder, tmp_path):
+    """GCC's option -H lists the headers that it reads, and marks a precompiled one by an exclamation mark."""
+    (tmp_path / 'torch' / 'types.h').write_text('#pragma once\ninline int answer() { return 42; }\n')
+    flags = '-O1 -g0'
+    flags += f' {header_builder.precompile_headers(tmp_path, flags)}'
+    command = ['c++', '-H', *flags.split(), '-fPIC', f'-I{tmp_path}', '-std=c++17', '-DTORCH_EXTENSION_NAME=_ext']
+    run = subprocess.run(
+        [*command, str(tmp_path / 'use.cpp'), '-o', str(tmp_path / 'use')], capture_output=True, text=True
+    )
+    assert f'! {tmp_path}/torch_headers.hpp.gch' in run.stderr
+    assert subprocess.run([tmp_path / 'use']).returncode == 0
+
+
+def test_headers_that_do_not_compile_in_advance_are_told_and_left_out(header_builder, tmp_path, capsys):
+    (tmp_path / 'torch' / 'types.h').write_text('no C++ here\n')
+    assert header_builder.precompile_headers(tmp_path, '-O1') == ''
+    assert "torch's headers were not compiled in advance, so this takes longer" in capsys.readouterr().out
+    assert 'no C++ here' in (header_builder.state_dir / 'headers.log').read_text()
 
 
 def test_progress_counts_object_files_against_the_build_plan(install, tmp_path):
