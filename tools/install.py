@@ -71,6 +71,7 @@ class Step:
         pip_args: Arguments of ``pip install``.
         files: Requirement files whose change re-runs the step.
         env: Environment variables for pip.
+        by_uv: Whether uv may install it: it needs no compiler and no setting of pip.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Step:
     pip_args: list[str]
     files: list[Path] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
+    by_uv: bool = False
 
     def fingerprint(self) -> str:
         """Hash of everything that decides what this step installs."""
@@ -335,16 +337,22 @@ class Installer:
             Step('mmcv', 'mmcv, ops compiled from source', ['--no-build-isolation', 'onedl-mmcv'], [mm]),
             Step('mm', 'mmengine, mmdetection', ['--no-build-isolation', '-r', str(mm)], [mm], {'MMCV_WITH_OPS': '1'}),
             # Only its vocabulary file is used; its dependencies would install torchvision.
-            Step('open_clip', "CLIP's vocabulary", ['--no-deps', 'open_clip_torch']),
+            Step('open_clip', "CLIP's vocabulary", ['--no-deps', 'open_clip_torch'], by_uv=True),
             Step(
                 'rest',
                 'runtime and test packages',
                 [word for file in rest for word in ('-r', str(file))],
                 rest,
+                by_uv=True,
             ),
             # mmdetection installs two packages that both write the folder cv2. The headless one is last, so that
             # cv2 can be imported on a server without libGL.
-            Step('cv2', 'OpenCV without a display', ['--no-deps', '--force-reinstall', 'opencv-python-headless']),
+            Step(
+                'cv2',
+                'OpenCV without a display',
+                ['--no-deps', '--force-reinstall', 'opencv-python-headless'],
+                by_uv=True,
+            ),
             Step(
                 'vadlab',
                 'vadlab itself, editable',
@@ -390,6 +398,14 @@ class Installer:
     def pip(self, step: Step, extra: list[str] | None = None) -> None:
         """Run one step and write its stamp."""
         log = self.state_dir / f'{step.name}.log'
+        uv = shutil.which('uv') if step.by_uv else None
+        if uv:
+            words = [uv, 'pip', 'install', '--python', str(self.python), '-c', str(CONSTRAINTS), *step.pip_args]
+            if run_logged(words, log, step.env) == 0:
+                (self.state_dir / step.name).write_text(step.fingerprint())
+                return
+            said = log.read_text(errors='replace').strip().splitlines()
+            say(f'      uv could not install it ({said[-1] if said else "no message"}); pip tries')
         command = [str(self.python), '-m', 'pip', 'install', '--disable-pip-version-check', '-c', str(CONSTRAINTS)]
         env, build_folder = dict(step.env), None
         if step.name == 'mmcv':

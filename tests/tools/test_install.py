@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -244,9 +245,15 @@ class FakeEnvironment:
         return [json.loads(line) for line in calls.read_text().splitlines()] if calls.exists() else []
 
 
+def set_uv(monkeypatch, path):
+    which = shutil.which
+    monkeypatch.setattr(shutil, 'which', lambda name, *args: path if name == 'uv' else which(name, *args))
+
+
 @pytest.fixture
 def environment(install, tmp_path, monkeypatch):
     monkeypatch.setenv('VADLAB_MIN_DISK_GB', '0')
+    set_uv(monkeypatch, None)
     return FakeEnvironment(install, tmp_path)
 
 
@@ -278,6 +285,32 @@ def test_a_failing_step_shows_its_log_and_leaves_no_stamp(environment, install):
     with pytest.raises(install.SetupError, match=r'build tools failed[\s\S]*no matching distribution[\s\S]*build\.log'):
         environment.run()
     assert not (environment.installer.state_dir / 'build').exists()
+
+
+def write_uv(folder, monkeypatch, status):
+    """A program that stands in for uv: it notes its arguments."""
+    path = folder / 'uv'
+    path.write_text(f'#!/bin/sh\necho "$@" >> {folder}/uv.txt\necho no such package\nexit {status}\n')
+    path.chmod(0o755)
+    set_uv(monkeypatch, str(path))
+
+
+def test_uv_installs_what_needs_no_compiler(environment, tmp_path, monkeypatch):
+    write_uv(tmp_path, monkeypatch, 0)
+    pip = [' '.join(call['words']) for call in environment.run()]
+    uv = (tmp_path / 'uv.txt').read_text().splitlines()
+    packages = ('open_clip_torch', 'runtime.txt', 'opencv-python-headless')
+    assert [line.startswith('pip install --python ') for line in uv] == [True] * 3
+    assert [name in line for name, line in zip(packages, uv, strict=True)] == [True] * 3
+    assert [line for line in pip for name in packages if name in line] == []
+    assert environment.run() == []  # all steps have their stamps
+    assert (tmp_path / 'uv.txt').read_text().splitlines() == uv
+
+
+def test_pip_installs_what_uv_cannot_and_says_so(environment, tmp_path, monkeypatch, capsys):
+    write_uv(tmp_path, monkeypatch, 1)
+    assert len(environment.run()) == 8
+    assert capsys.readouterr().out.count('uv could not install it (no such package); pip tries') == 3
 
 
 def test_requirement_files_and_pins_agree():
