@@ -188,3 +188,12 @@ def test_wrong_engines_are_refused():
         Engine(address='a:1')
     assert Engine.of_models('processes', None, None) == Engine('processes', 1)
     assert Engine.of_models('ray', None, None) == Engine('ray', None)
+
+
+def test_by_default_all_cores_that_the_process_may_use():
+    """A process that is bound to one core is one worker, whatever the machine has."""
+    code = 'import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n'
+    code += 'from vadlab.utils.many_files import Engine; print(Engine(workers=None).count)'
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == '1\n'
+    assert Engine(workers=None).count == len(os.sched_getaffinity(0))

@@ -64,7 +64,10 @@ class Engine:
     @property
     def count(self) -> int:
         """Processes on this machine."""
-        return self.workers or os.cpu_count() or 1
+        if self.workers is not None:
+            return self.workers
+        # Those that this process may use: Slurm and containers often give it some of the machine's.
+        return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
