@@ -119,7 +119,7 @@ class Sweep:
         """
         waiting = self.study.interrupted()
         for number, settings in waiting:
-            say(f'[{number}] {shown(settings)}: was interrupted and continues')
+            say(f'Trial {number} was interrupted and continues: {shown(settings)}')
         slots = list(range(self.jobs))
         futures: dict[Future, tuple[int, int]] = {}
         with ThreadPoolExecutor(self.jobs) as pool:
@@ -132,8 +132,8 @@ class Sweep:
                         else:
                             trial, settings = self.study.start()
                             number = trial.number
-                        place = f'[{number}, {len(self.study.trials())} of {trials}]'
-                        say(f'{place} {shown(settings)}', flush=True)
+                        place = f'Trial {number} ({len(self.study.trials())} of {trials})'
+                        say(f'{place}: {shown(settings)}', flush=True)
                         slot = slots.pop(0)
                         futures[pool.submit(self._carry_out, number, settings, slot, trial)] = (number, slot)
                     if not futures:
@@ -198,12 +198,12 @@ class Sweep:
         self.study.finish(number, result.score, result.state == 'pruned')
         score = result.score
         if score is None:
-            say(f'[{number}] {result.state}: {result.reason}', flush=True)
+            say(f'Trial {number} {result.state}: {result.reason}', flush=True)
         else:
             is_best = before is None or self.aim.is_better(score, before.score)  # type: ignore[arg-type]
             same = f', as trial {result.same_as}' if result.same_as is not None else ''
             best = ', the best so far' if is_best else ''
-            say(f'[{number}] {self.aim.metric} {shown_score(result)}{same}{best}', flush=True)
+            say(f'Trial {number}: {self.aim.metric} {shown_score(result)}{same}{best}', flush=True)
         if not self.keep_all:
             self._remove_checkpoints()
 
