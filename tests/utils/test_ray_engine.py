@@ -77,7 +77,7 @@ def test_work_on_a_cluster(nodes, tmp_path, monkeypatch):
     engine = Engine('ray', address=nodes.address)
     expected = [(n, n * n) for n in range(60)]
     assert sorted(over_files(functools.partial(count_starts, tmp_path), range(60), engine)) == expected
-    assert 1 <= len(list(tmp_path.glob('start.*'))) <= 4  # two nodes of one CPU; Ray may replace an idle worker
+    assert 1 <= len(list(tmp_path.glob('start.*'))) < 30  # a start per worker, not per item; Ray may replace idle ones
     assert list(over_files(Ready(slow_square), range(12), Engine('ray', 3, nodes.address), in_order=True)) == [
         (n, n * n) for n in range(12)
     ]
