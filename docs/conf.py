@@ -54,4 +54,5 @@ def setup(app: object) -> None:
 
 
 def _link_inside(app: object, page: str, source: list[str]) -> None:
-    source[0] = source[0].replace('](../CONTRIBUTING.md', '](contributing.md')
+    for way in ('../../', '../'):
+        source[0] = source[0].replace(f']({way}CONTRIBUTING.md', '](/contributing.md')

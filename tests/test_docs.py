@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +11,11 @@ import av
 import numpy as np
 import pytest
 
+from tests.doc_blocks import copy_of_repository, pages
 from vadlab.utils.config import load_config, parse_cfg_options
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ['README.md', 'CONTRIBUTING.md', *sorted(str(p.relative_to(ROOT)) for p in (ROOT / 'docs').glob('*.md'))]
+DOCUMENTS = pages()
 
 # First comment of a code block that stands for a file.
 BLOCK = re.compile(r'```(?:python|yaml)\n# ([\w./-]+\.(?:py|yml))\n(.*?)```', re.DOTALL)
@@ -37,12 +36,6 @@ def worked_example(document):
 def made_by_examples():
     """Paths of the files that any document writes."""
     return {path.removeprefix('my_project/') for document in DOCUMENTS for path in worked_example(document)}
-
-
-def commands(document):
-    """Shell commands that start one of our tools, as lists of words."""
-    found = re.findall(r'python (tools/[^`\n#]*)', read(document))
-    return [shlex.split(re.sub(r'\s\.\.\.', '', line)) for line in found]
 
 
 @pytest.mark.parametrize('document', DOCUMENTS)
@@ -73,32 +66,8 @@ def test_every_make_target_has_one_line_of_help():
 def test_site_has_every_page():
     listed = re.findall(r'^([\w/]+)$', read('docs/index.md'), re.MULTILINE)
     assert len(listed) == len(set(listed))
-    pages = {path.stem for path in (ROOT / 'docs').glob('*.md')} - {'index'}
-    assert set(listed) == {*pages, 'reference/modules'}
-
-
-@pytest.mark.parametrize('document', DOCUMENTS)
-def test_options_in_commands_exist(document):
-    shared = {
-        'add_common_arguments': read('vadlab/utils/runtime.py'),
-        'add_engine_arguments': read('vadlab/utils/many_files.py'),
-    }
-    for tool, *words in commands(document):
-        source = read(tool)
-        source += ''.join(options for function, options in shared.items() if function in source)
-        for flag in (word for word in words if word.startswith('--')):
-            assert f"'{flag}'" in source, f'{document}: {tool} has no {flag}'
-
-
-@pytest.mark.parametrize('document', DOCUMENTS)
-def test_configs_in_commands_take_their_options(document):
-    made_by_example = made_by_examples()
-    for _, *words in commands(document):
-        config = words[0] if words else ''
-        if not config.endswith('.py') or config in made_by_example:
-            continue
-        options = words[words.index('--cfg-options') + 1 :] if '--cfg-options' in words else []
-        load_config(ROOT / config, parse_cfg_options([word for word in options if '=' in word]))
+    inside = {page.removeprefix('docs/').removesuffix('.md') for page in DOCUMENTS if page.startswith('docs/')}
+    assert set(listed) == {*inside, 'reference/modules'} - {'index'}
 
 
 def test_options_that_the_troubleshooting_recommends_exist():
@@ -169,7 +138,7 @@ FEATURE_OPTIONS = [
 
 EXAMPLES = [
     ('CONTRIBUTING.md', write_data, VIDEO_OPTIONS, 'epoch_1.pth'),
-    ('docs/weakly_supervised.md', write_features, FEATURE_OPTIONS, 'epoch_30.pth'),
+    ('docs/tutorials/own_method.md', write_features, FEATURE_OPTIONS, 'epoch_30.pth'),
 ]
 INDEX = 'configs/model-index.yml'
 
@@ -186,11 +155,7 @@ def command(folder, *words, path):
 
 def write_method(document, folder):
     """A copy of the repository with the files of a worked example in it; the example's files by kind."""
-    ignored = shutil.ignore_patterns('__pycache__')
-    for part in ('vadlab', 'tools', 'configs', 'docs', 'tests'):
-        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
-    for part in ('pyproject.toml', 'README.md', 'CONTRIBUTING.md'):
-        shutil.copy(ROOT / part, folder)
+    copy_of_repository(folder)
     example = {path: text for path, text in worked_example(document).items() if (ROOT / path).parent.is_dir()}
     kinds = {path.split('/')[0] if path != INDEX else 'index': path for path in example}
     assert set(kinds) == {'vadlab', 'configs', 'tests', 'index'}
@@ -228,7 +193,7 @@ def test_worked_example_is_found_by_the_tables_and_by_the_tests_of_every_method(
     assert f'| `configs/{name}.py` |' in (tmp_path / 'README.md').read_text(encoding='utf-8')
     assert f'| `configs/{name}.py` |' in (tmp_path / 'docs/config.md').read_text(encoding='utf-8')
     demos = command(tmp_path, 'tools/zoo.py', '--demos', path=[tmp_path]).split()
-    assert (f'configs/{name}.py' in demos) == ('weakly' in document)
+    assert (f'configs/{name}.py' in demos) == ('tutorials' in document)
     tests = [f'tests/{part}' for part in ('tools/test_validation_equals_test.py', 'tools/test_zoo.py', 'configs')]
     words = f'{name.removesuffix("_demo")} or every_method or zoo'
     found = command(tmp_path, '-m', 'pytest', '-v', '-p', 'no:cacheprovider', *tests, '-k', words, path=[tmp_path])
