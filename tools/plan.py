@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     steps = make_plan(work, rates)
     machines = f'{work.nodes} machine{"s" if work.nodes > 1 else ""} of {work.cores} cores'
     say(f'{work.videos:,} videos, {work.hours:,g} hours, {machines}\n')
-    say(format_table(table_of(steps), ('step', 'time', 'of one core or GPU', 'needs')))
+    say(format_table(table_of(steps), ('step', 'time', f'1 {"GPU" if work.gpus else "core"}', 'needs')))
     worst = breaks_first(steps)
     say('\nwhat breaks first:' if worst else '\nnothing is beyond a day of time or 64 GB of memory')
     for number, line in enumerate(worst, 1):

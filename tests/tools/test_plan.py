@@ -54,12 +54,12 @@ def test_a_plan_by_hand():
     steps = make_plan(work, Rates(decode_fps=100, model_fps=10, start_ms=36, start_kb=20, eval_s=18, eval_bytes=2))
     # 144,000 frames; 45,000 pictures of 9,000 snippets; 9 MB of features; 2 GB/s of network for both machines.
     expected = [
-        (18 / 2 / 3600, 0, '18 GB of videos'),
+        (18 / 2 / 3600, 0, '18 GB, network'),
         (0.4 / 6, 0.4, '144,000 frames'),
-        (1.25 / 6, 1.25, '45,000 pictures; 9 MB of features'),
-        (50 * 36e-3 / 3600, 50 * 36e-3 / 3600, '50 files; 1 MB of memory in each process'),
-        (36e6 / 2e9 / 3600, 0, '36 MB over the network'),
-        (0.072 * 18 / 3600, 0.072 * 18 / 3600, '72,000 frames; 0.144 MB of memory'),
+        (1.25 / 6, 1.25, '45,000 pictures, 9 MB disk'),
+        (50 * 36e-3 / 3600, 50 * 36e-3 / 3600, '50 files, 1 MB RAM'),
+        (36e6 / 2e9 / 3600, 0, '36 MB, network'),
+        (0.072 * 18 / 3600, 0.072 * 18 / 3600, '72,000 frames, 0.144 MB RAM'),
     ]
     for step, (hours, of_one, note) in zip(steps, expected, strict=True):
         assert step.hours == pytest.approx(hours)

@@ -132,10 +132,10 @@ def make_plan(work: Work, rates: Rates | None = None) -> list[Step]:
     features = _size(work.feature_bytes)
     return [
         Step(
-            name='read the videos over the network',
+            name='read the videos once',
             hours=reading,
             core_hours=0,
-            note=f'{_size(video_bytes)} of videos',
+            note=f'{_size(video_bytes)}, network',
             advice='faster storage',
             load=reading / DAY,
         ),
@@ -151,15 +151,15 @@ def make_plan(work: Work, rates: Rates | None = None) -> list[Step]:
             name=f'embed {work.crops} crops on {device}',
             hours=model / units,
             core_hours=model,
-            note=f'{_count(sampled)} pictures; {features} of features',
+            note=f'{_count(sampled)} pictures, {features} disk',
             advice='fewer crops, more GPUs' if work.gpus else 'GPUs, fewer crops',
             load=model / units / DAY,
         ),
         Step(
-            name='start of a training or test',
+            name='start of a training',
             hours=start,
             core_hours=start,
-            note=f'{work.files:,} files; {_size(memory)} of memory in each process',
+            note=f'{work.files:,} files, {_size(memory)} RAM',
             advice='all crops in one file (T, C, D), fewer crops',
             load=max(start / (DAY / 1000), memory / 64e9),
         ),
@@ -167,7 +167,7 @@ def make_plan(work: Work, rates: Rates | None = None) -> list[Step]:
             name=f'read the features {work.epochs} times',
             hours=epochs,
             core_hours=0,
-            note=f'{_size(work.feature_bytes * work.epochs)} over the network',
+            note=f'{_size(work.feature_bytes * work.epochs)}, network',
             advice='a copy on each machine, one crop in training',
             load=epochs / DAY,
         ),
@@ -175,7 +175,7 @@ def make_plan(work: Work, rates: Rates | None = None) -> list[Step]:
             name='evaluate',
             hours=evaluation,
             core_hours=evaluation,
-            note=f'{_count(tested)} frames; {_size(tested * rates.eval_bytes)} of memory',
+            note=f'{_count(tested)} frames, {_size(tested * rates.eval_bytes)} RAM',
             advice='scores of snippets, not of frames',
             load=max(evaluation / DAY, tested * rates.eval_bytes / 64e9),
         ),
@@ -190,7 +190,7 @@ def table_of(steps: Sequence[Step]) -> list[tuple[str, str, str, str]]:
 def breaks_first(steps: Sequence[Step]) -> list[str]:
     """What is beyond its limit, the worst first, with what helps."""
     beyond = sorted((step for step in steps if step.load > 1), key=lambda step: -step.load)
-    return [f'{step.name} ({_time(step.hours)}; {step.note}): {step.advice}' for step in beyond]
+    return [f'{step.name} ({_time(step.hours)}): {step.advice}' for step in beyond]
 
 
 def _transfer(work: Work, size: float) -> float:
