@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_trial_below_the_median_is_pruned():
 def test_parallel_runs_share_cores_and_gpus(monkeypatch):
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5')
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
-    monkeypatch.setattr(sweep_module.os, 'cpu_count', lambda: 8)
+    monkeypatch.setattr(sweep_module, 'Engine', lambda workers: SimpleNamespace(count=8))
     assert slot_environment(0, 1) == {}
     found = [slot_environment(slot, 3) for slot in range(3)]
     assert [one['CUDA_VISIBLE_DEVICES'] for one in found] == ['3', '5', '3']

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vadlab.utils.errors import DataError
 from vadlab.utils.json_file import read_json, shape_fault, write_json
+from vadlab.utils.many_files import Engine
 from vadlab.utils.printable import say
 
 from .search_space import Param
@@ -255,7 +256,7 @@ def slot_environment(slot: int, jobs: int) -> dict[str, str]:
 
     found = {}
     if 'OMP_NUM_THREADS' not in os.environ:
-        found['OMP_NUM_THREADS'] = str(max(1, (os.cpu_count() or 1) // jobs))
+        found['OMP_NUM_THREADS'] = str(max(1, Engine(workers=None).count // jobs))
     listed = os.environ.get('CUDA_VISIBLE_DEVICES')
     devices = listed.split(',') if listed else [str(i) for i in range(torch.cuda.device_count())]
     if len(devices) > 1:
