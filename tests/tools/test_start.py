@@ -58,6 +58,7 @@ WRONG = [
     ['train', ROOT / CONFIG, '--resume', 'nowhere.pth'],
     ['test', 'nowhere.py', 'none'],
     ['test', ROOT / CONFIG, 'nowhere.pth'],
+    ['sweep', 'nowhere.py', '--param', 'lr=1,2'],
     ['verify', 'nowhere.py'],
     ['print_config', 'nowhere.py'],
     ['infer', 'nowhere.py', 'none', ROOT / 'README.md'],
