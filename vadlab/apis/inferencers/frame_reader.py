@@ -168,9 +168,9 @@ class FrameReader:
                 stop = len(np.unique(opened.frame_inds))
             inds = np.unique(opened.frame_inds)[start:stop]
             pictures = self.pictures(opened, inds)
-            # Few frames are left to the model when the last one is decoded.
+            # Few frames of a long video are left to the model when the last one is decoded; a short one is one chunk.
             last = stop - stop % self.chunk
-            piece = max(self.chunk // _LAST_SHARE, 1)
+            piece = max(self.chunk // _LAST_SHARE, 1) if last else self.chunk
             for first in (*range(start, last, self.chunk), *range(max(last, start), stop, piece)):
                 count = self.chunk if first < last else min(piece, stop - first)
                 frames = np.stack([next(pictures) for _ in range(count)])
