@@ -1,12 +1,15 @@
 """Features go to a hub on this machine and come back, through the real client."""
 
 import json
+import resource
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.hub_server import WRITER
 from vadlab.utils.errors import ConfigError, DataError, HubError
+from vadlab.utils.hub_address import parse_address
 from vadlab.utils.hub_files import open_repository
 
 from .tiny_features import write_data
@@ -128,6 +131,21 @@ def test_a_file_that_differs_from_its_checksum_ends_the_pull(features, run, hub,
     hub.damaged['train.txt'] = b'other/list.npy\n'
     with pytest.raises(HubError, match=r'train\.txt: its checksum is not the one'):
         run('pull', 'hf://datasets/lab/feats', tmp_path / 'back')
+
+
+def test_a_disk_that_fills_up_is_one_message(features, run, hub, tmp_path):
+    """A real limit: the operating system refuses to write more than 200 bytes to a file."""
+    run('push', features, 'lab/feats', '--licence', 'mit')
+    open_repository(parse_address('hf://datasets/lab/feats'))  # the manifest is in the cache
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
+    try:
+        with pytest.raises(HubError, match=rf'the disk is full \({tmp_path}/back: .*name a folder on another disk'):
+            run('pull', 'hf://datasets/lab/feats', tmp_path / 'back')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_links_and_hidden_files_are_left_out_of_a_push(features, run, hub, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """A tiny RTFM is trained, pushed to a hub on this machine, and used from there; only the real client is between."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -147,6 +148,37 @@ def test_load_from_and_a_tool_take_the_address(trained, push, hub, train, tmp_pa
     )
     log = next((tmp_path / 'w').rglob('*.log')).read_text()
     assert 'Loaded weights from hf://lab/tiny' in log
+
+
+def test_small_files_that_a_model_reads_are_published_with_it(hub, tmp_path, monkeypatch):
+    from vadlab.apis.publishing.published_config import published_config
+    from vadlab.utils.hub_files import hub_config
+    from vadlab.utils.plain_config import read_plain_config
+
+    monkeypatch.chdir(tmp_path)
+    for name in ('data/a/vocab.json', 'data/b/vocab.json', 'data/a/list.txt'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / 'data' / 'model.onnx').write_text('')
+    steps = [{'type': 'TokenizeWords', 'vocabulary': {'type': 'WordVocabulary', 'path': 'data/b/vocab.json'}}]
+    model = {'type': 'FSGR', 'vocab': 'data/a/vocab.json', 'again': 'data/a/vocab.json', 'detector': 'data/model.onnx'}
+    dataset = {'type': 'COCOCaptions', 'data_root': 'data/a', 'ann_file': 'data/a/list.txt', 'pipeline': steps}
+    found = published_config({'model': model, 'test_dataloader': {'dataset': dataset}})
+    assert {name: path.read_text() for name, path in found.files.items()} == {
+        'files/vocab.json': 'data/a/vocab.json',
+        'files/vocab_1.json': 'data/b/vocab.json',
+    }
+    assert found.missing == ['data/model.onnx']
+    content = json.dumps(found.content).encode()
+    files = {'config.json': content, **{name: path.read_bytes() for name, path in found.files.items()}}
+    listed = {name: {'sha256': hashlib.sha256(one).hexdigest(), 'bytes': len(one)} for name, one in files.items()}
+    hub.repo('lab/x', {**files, 'vadlab.json': json.dumps({'format': 1, 'files': listed}).encode()})
+    settings = read_plain_config(hub_config('hf://lab/x'))
+    assert Path(settings['model']['vocab']).read_text() == 'data/a/vocab.json'
+    assert settings['model']['vocab'] == settings['model']['again']
+    path = settings['test_dataloader']['dataset']['pipeline'][0]['vocabulary']['path']
+    assert Path(path).read_text() == 'data/b/vocab.json'
+    assert settings['test_dataloader']['dataset']['ann_file'] == 'data/a/list.txt'  # data are not published
 
 
 # ---- what is refused

@@ -27,6 +27,8 @@ CONFIG = 'config.json'
 WEIGHTS = 'model.safetensors'
 CALIBRATION = 'model.calibration.json'
 METRICS = 'metrics.json'
+#: Folder of further files that a model reads.
+FILES = 'files'
 #: Version of the manifest's format.
 FORMAT = 1
 
@@ -80,7 +82,11 @@ def hub_config(address: str) -> Path:
     name = wanted.file if wanted.file.endswith('.json') else '' if not wanted.file else None
     if name is None or wanted.is_dataset:
         raise ConfigError(f'{address} is not a config. Write hf://USER/NAME, for the config of a pushed model.')
-    return open_repository(replace(wanted, file='', sha256='')).file(name or CONFIG)
+    repository = open_repository(replace(wanted, file='', sha256=''))
+    for other in repository.files or ():
+        if other.startswith(f'{FILES}/'):
+            repository.file(other)
+    return repository.file(name or CONFIG)
 
 
 def local_checkpoint(path: str | os.PathLike) -> str:

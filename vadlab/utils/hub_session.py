@@ -87,13 +87,14 @@ def status_of(error: BaseException) -> int | None:
 
 
 @contextmanager
-def explained(hub: Any, address: HubAddress, file: str = '') -> Iterator[None]:
+def explained(hub: Any, address: HubAddress, file: str = '', folder: Path | None = None) -> Iterator[None]:
     """Raise errors of the library as one message each.
 
     Args:
         hub (Any): The package.
         address (HubAddress): The repository.
         file (str): The file that is read.
+        folder (Path | None): Where files are written; None for the cache.
 
     Raises:
         HubError: What is wrong, and how to fix it.
@@ -105,10 +106,10 @@ def explained(hub: Any, address: HubAddress, file: str = '') -> Iterator[None]:
     except VADLabError:
         raise
     except Exception as error:  # each layer of the network has its own errors
-        raise HubError(reason_of(hub, error, address, file)) from error
+        raise HubError(reason_of(hub, error, address, file, folder)) from error
 
 
-def reason_of(hub: Any, error: Exception, address: HubAddress, file: str = '') -> str:
+def reason_of(hub: Any, error: Exception, address: HubAddress, file: str = '', folder: Path | None = None) -> str:
     """A message for an error of the library."""
     kinds, status = hub.errors, status_of(error)
     page = f'{hub.constants.ENDPOINT}/{"datasets/" * address.is_dataset}{address.repo_id}'
@@ -142,9 +143,9 @@ def reason_of(hub: Any, error: Exception, address: HubAddress, file: str = '') -
         return f'{address}: the hub has had too many requests from here. Wait some minutes.'
     found = _system_error(error)
     if found is not None and found.errno in _FULL:
-        return f'{address}: {_no_room(cache_folder(hub))}'
+        return f'{address}: {_no_room(folder or cache_folder(hub), folder is None)}'
     if found is not None:
-        return f'{address}: {found.filename or cache_folder(hub)}: {found.strerror}'
+        return f'{address}: {found.filename or folder or cache_folder(hub)}: {found.strerror}'
     if 'Consistency check failed' in str(error):
         return f'{address}: the download of {file} was cut short. Run the command again.'
     return f'{address}: {_no_answer(hub, error)}'
@@ -188,12 +189,14 @@ def check_room_in(
         )
 
 
-def _no_room(folder: Path) -> str:
+def _no_room(folder: Path, is_cache: bool) -> str:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free / 2**20
+    if not is_cache:
+        return f'the disk is full ({folder}: {free:,.1f} MiB free). Make room, or name a folder on another disk.'
     return (
-        f'the disk of the cache is full ({folder}: {free:,.1f} MiB free). Make room, such as by hf cache '
-        'prune, or set HF_HOME to a folder on another disk.'
+        f'the disk of the cache is full ({folder}: {free:,.1f} MiB free). Make room, such as by hf cache prune, or set '
+        'HF_HOME to a folder on another disk.'
     )
 
 

@@ -9,6 +9,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,8 @@ _NEVER = {'MMDetProposals': 'it runs a config of MMDetection'}
 #: Settings that name configs, which are Python: only VADLab's own.
 _CONFIG_KEYS = {'config', 'feature_config', 'teacher_config'}
 _LOCAL_HOSTS = {'localhost', '127.0.0.1', '::1'}
+#: The variable that means the folder of the config itself, with the files that are published beside it.
+REPOSITORY = 'repository'
 _NAME = re.compile(r'[A-Za-z_]\w*')
 _MOST_CHARACTERS = 100_000
 _TAG = '__'
@@ -136,7 +139,7 @@ def read_plain_config(path: str | os.PathLike, variables: Mapping[str, Any] | No
     settings = from_json(content['settings'])
     check_plain(settings, content['variables'], str(path))
     values = {name: (variables or {}).get(name, value) for name, value in content['variables'].items()}
-    return {**values, **_filled(settings, values)}
+    return {**values, **_filled(settings, {**values, REPOSITORY: str(Path(path).absolute().parent)})}
 
 
 def plain_config(settings: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
@@ -201,7 +204,8 @@ def plain_problems(settings: Mapping[str, Any], variables: Mapping[str, str]) ->
     """Settings that :func:`check_plain` refuses, each with the reason."""
     known = sorted(SETTINGS)
     problems = [f'{key}: data cannot set it. {nearest(key, known, limit=4)}' for key in settings if key not in SETTINGS]
-    problems += [f'{name!r} is not the name of a variable' for name in variables if not _NAME.fullmatch(name)]
+    wrong = [name for name in variables if not _NAME.fullmatch(name) or name == REPOSITORY]
+    problems += [f'{name!r} is not the name of a variable' for name in wrong]
     problems += [f'{name}: {why}' for name, text in variables.items() if (why := _text_fault(name, text))]
     kinds = _registered()
     return problems + [f'{place}: {why}' for place, why in _faults(dict(settings), '', kinds)]

@@ -80,7 +80,8 @@ def write_model_folder(
     content = read_checkpoint(checkpoint)
     meta = content.get('meta') or {}
     register_all_modules()
-    plain = published_config(*_settings(config, meta, options, str(checkpoint)))
+    published = published_config(*_settings(config, meta, options, str(checkpoint)))
+    plain = published.content
     weights = weights_sha256(content['state_dict'])
     reports = reports or Reports()
     metrics = published_metrics(weights, reports.own, reports.seeds, reports.blanked)
@@ -93,6 +94,14 @@ def write_model_folder(
     out.mkdir(parents=True, exist_ok=True)
     write_published({**content, 'meta': _public_meta(meta)}, out / WEIGHTS)
     write_json(out / CONFIG, plain)
+    for name, path in published.files.items():
+        (out / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, out / name)
+    if published.missing:
+        tell(
+            f'warning: the model reads {len(published.missing)} files or folders that are not published (first: '
+            f'{published.missing[0]}). Tell by --notes where to get them.'
+        )
     if metrics is not None:
         write_json(out / METRICS, metrics)
     calibration = calibration_path(checkpoint, config or '')
@@ -100,7 +109,7 @@ def write_model_folder(
         shutil.copyfile(calibration, out / CALIBRATION)
     facts.files = {
         name: {'sha256': digest_of(out / name), 'bytes': (out / name).stat().st_size}
-        for name in (WEIGHTS, CONFIG, METRICS, CALIBRATION)
+        for name in (WEIGHTS, CONFIG, METRICS, CALIBRATION, *published.files)
         if (out / name).exists()
     }
     facts.meta = _public_meta(meta)

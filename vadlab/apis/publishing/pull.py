@@ -46,7 +46,7 @@ def pull(address: HubAddress, folder: Path, progress: Callable[[int, int], None]
     pinned = repository.address
 
     def fetch(name: str) -> None:
-        with explained(hub, pinned, name):
+        with explained(hub, pinned, name, root):
             path = hub.hf_hub_download(
                 pinned.repo_id,
                 name,
@@ -70,7 +70,7 @@ def pull(address: HubAddress, folder: Path, progress: Callable[[int, int], None]
     finally:
         pool.shutdown(cancel_futures=True)
     if missing:
-        with explained(hub, pinned, _CARD), suppress(hub.errors.EntryNotFoundError):
+        with explained(hub, pinned, _CARD, root), suppress(hub.errors.EntryNotFoundError):
             _refuse_links(root, _CARD)
             hub.hf_hub_download(
                 pinned.repo_id, _CARD, repo_type=pinned.repo_type, revision=pinned.revision, local_dir=root
