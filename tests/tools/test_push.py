@@ -181,6 +181,16 @@ def test_small_files_that_a_model_reads_are_published_with_it(hub, tmp_path, mon
     assert settings['test_dataloader']['dataset']['ann_file'] == 'data/a/list.txt'  # data are not published
 
 
+@pytest.mark.parametrize('model', ['RTFM', 'ExemplarDetector', 'MyOwn'])
+def test_a_card_of_a_method_with_and_without_code_of_authors(model):
+    from vadlab.apis.publishing.model_card import CardFacts, model_card
+
+    config = {'settings': {'model': {'type': model}}, 'variables': {}}
+    card = model_card(CardFacts('lab/x', 'mit'), config, None)
+    assert 'No metrics were measured' in card
+    assert ("the authors' code" in card) == (model == 'RTFM')
+
+
 # ---- what is refused
 
 

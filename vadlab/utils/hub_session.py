@@ -46,7 +46,7 @@ def import_hub(purpose: str) -> Any:
 
 
 def limit_waits(hub: Any) -> None:
-    """Set the time-out on every request of the library; it alone would wait for minutes."""
+    """Set the time-out on every question to the hub; the library alone would wait for minutes."""
     session = hub.get_session()
     hooks = getattr(session, 'event_hooks', None)
     if hooks is not None and _limit_wait not in hooks['request']:
@@ -54,7 +54,9 @@ def limit_waits(hub: Any) -> None:
 
 
 def _limit_wait(request: Any) -> None:
-    """Set a time-out on a request of the library."""
+    """Set a time-out on a request of the library, unless it uploads: the hub may take long to answer a commit."""
+    if request.method not in ('GET', 'HEAD'):
+        return
     limits = request.extensions.get('timeout') or {}
     request.extensions['timeout'] = {
         phase: min(HUB_TIMEOUT_S, limits.get(phase) or HUB_TIMEOUT_S) for phase in ('connect', 'read', 'write', 'pool')

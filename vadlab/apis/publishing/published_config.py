@@ -38,7 +38,7 @@ def published_config(settings: Mapping[str, Any], options: Mapping[str, Any] | N
 
     Folders of data become variables: ``data_root`` for the test data, further ones are numbered. A folder outside the
     working directory is published as ``data/NAME``. Small files that the model or its transforms read are published,
-    too. Caches of frames and pretrained weights in local files are left out.
+    too. Caches and pretrained weights in local files are left out.
 
     Args:
         settings (Mapping[str, Any]): The flattened config, as in a checkpoint.
@@ -90,10 +90,10 @@ def _with_files(value: Any, files: dict[str, Path], missing: list[str]) -> Any:
 
 
 def _own_files(value: Any, key: str = '') -> Any:
-    """Settings in which VADLab's files have their path in a clone, and local pretrained weights are None."""
+    """Settings with VADLab's files by their path in a clone, without caches and pretrained weights of this machine."""
     if isinstance(value, str):
         path = own_path(value)
-        return None if key == 'pretrained' and path == value and os.path.isabs(path) else path
+        return None if key in ('pretrained', 'cache_dir') and path == value and os.path.isabs(path) else path
     if isinstance(value, dict):
         return with_own_configs({name: _own_files(one, name) for name, one in value.items()})
     return type(value)(_own_files(one, key) for one in value) if isinstance(value, list | tuple) else value

@@ -47,7 +47,7 @@ def upload(files: Mapping[str, Path], target: Target, tell: Callable[[str], None
 
     Raises:
         HubError: The hub cannot be reached, the token may not write, the repository has files of somebody else, or it
-            has an earlier push and ``overwrite`` is False. Nothing is changed then.
+            has an earlier push and ``overwrite`` is False. A refusal changes nothing.
     """
     address = target.address
     hub = import_hub(f'Pushing to {address}')
