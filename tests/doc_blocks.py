@@ -31,6 +31,7 @@ RUN_PAGES: dict[str, str | None] = {
     'docs/tutorials/own_camera.md': None,
     'docs/tutorials/own_features.md': 'docs/start.md',
     'docs/tutorials/own_method.md': 'docs/start.md',
+    'docs/tutorials/captions.md': None,
     'docs/tutorials/wildlife.md': None,
 }
 #: Pages whose folder is a clone.
@@ -391,7 +392,7 @@ def run_page(page: str, folder: Path, programs: Path) -> str:
     Returns:
         str: Everything that was printed.
     """
-    env = _environment(programs, folder if (folder / 'vadlab').is_dir() else ROOT)
+    env = environment(programs, folder if (folder / 'vadlab').is_dir() else ROOT)
     blocks = blocks_of(page)
     everything = printed = ''
     for block in blocks:
@@ -443,7 +444,7 @@ def _pattern_of(line: str) -> str:
     return '.*'.join(re.escape(_NUMBER.sub('0', part)) for part in ' '.join(line.split()).split('...'))
 
 
-def _environment(programs: Path, package: Path) -> dict[str, str]:
+def environment(programs: Path, package: Path) -> dict[str, str]:
     programs.mkdir(parents=True, exist_ok=True)
     for name, words in (('vadlab', f'{sys.executable} -m vadlab'), ('python', sys.executable)):
         path = programs / name
