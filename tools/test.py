@@ -213,7 +213,7 @@ def use_calibration(runner: Any, config: str, checkpoint: str, weights: Any, wei
         return None
     for metric in runner.test_loop.evaluator.metrics:
         if isinstance(metric, FrameScoreMetric):
-            metric.calibrate(found.thresholds.high, f'{found.path}: {found.thresholds.source}')
+            metric.calibrate(found.thresholds.high, found.thresholds.source)  # a path is no part of a protocol
     return found
 
 
