@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import yaml
 
 from tests.doc_blocks import copy_of_repository, pages
 from vadlab.utils.config import load_config, parse_cfg_options
@@ -68,6 +69,19 @@ def test_site_has_every_page():
     assert len(listed) == len(set(listed))
     inside = {page.removeprefix('docs/').removesuffix('.md') for page in DOCUMENTS if page.startswith('docs/')}
     assert set(listed) == {*inside, 'reference/modules'} - {'index'}
+
+
+def test_forms_for_issues_are_complete_and_ask_for_the_installation():
+    forms = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / '.github/ISSUE_TEMPLATE').glob('*.yml')}
+    forms.pop('config')
+    assert set(forms) == {'fault', 'number', 'proposal'}
+    for form in forms.values():
+        assert form['name']
+        assert form['description']
+        assert len({part['id'] for part in form['body']}) == len(form['body'])
+        assert all(part['attributes']['label'] for part in form['body'])
+    for name in ('fault', 'number'):
+        assert 'vadlab doctor' in str(forms[name]['body'])
 
 
 def test_options_that_the_troubleshooting_recommends_exist():
