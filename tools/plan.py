@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     names = ('videos', 'hours', 'gb_per_hour', 'fps', 'crops', 'channels', 'nodes', 'cores', 'gpus', 'gbit', 'epochs')
     work = Work(**{name: getattr(args, name) for name in names}, test_share=args.test_share)
-    rates = Rates(decode_fps=args.decode_fps, model_fps=args.model_fps or Rates.model_fps)
+    rates = Rates(decode_fps=args.decode_fps, model_fps=Rates.model_fps if args.model_fps is None else args.model_fps)
     steps = make_plan(work, rates)
     machines = f'{work.nodes} machine{"s" if work.nodes > 1 else ""} of {work.cores} cores'
     say(f'{work.videos:,} videos, {work.hours:,g} hours, {machines}\n')

@@ -16,7 +16,7 @@ def main(load_tool):
 
 def test_tables_of_the_page_are_what_the_commands_print(main, capsys):
     blocks = re.findall(
-        r'```\npython tools/plan.py ([^\n]*)\n```\n\n```text\n(.*?)\n```', PAGE.read_text(encoding='utf-8'), re.DOTALL
+        r'```sh\npython tools/plan.py ([^\n]*)\n```\n\n```text\n(.*?)\n```', PAGE.read_text(encoding='utf-8'), re.DOTALL
     )
     assert len(blocks) == 2
     for options, shown in blocks:
@@ -81,7 +81,16 @@ def test_gpus_have_their_own_rate_and_the_worst_step_comes_first():
 
 @pytest.mark.parametrize(
     ('options', 'message'),
-    [(['--nodes', '0'], 'nodes is 0'), (['--hours', '-1'], 'hours is -1'), (['--test-share', '2'], 'test_share is 2')],
+    [
+        (['--nodes', '0'], 'nodes is 0'),
+        (['--hours', '-1'], 'hours is -1'),
+        (['--hours', 'inf'], 'hours is inf'),
+        (['--test-share', '2'], 'test_share is 2'),
+        (['--decode-fps', '0'], 'decode_fps is 0'),
+        (['--decode-fps', 'nan'], 'decode_fps is nan'),
+        (['--model-fps', '0'], 'model_fps is 0'),
+        (['--gpus', '1', '--model-fps', '-3'], 'model_fps is -3'),
+    ],
 )
 def test_numbers_that_make_no_plan_are_refused(main, options, message):
     with pytest.raises(ConfigError, match=message):

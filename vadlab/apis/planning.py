@@ -1,6 +1,7 @@
 """Time, storage and network for a number of videos, from measured rates; ``docs/planning.md`` shows its tables."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vadlab.utils.errors import ConfigError
@@ -20,6 +21,9 @@ class Rates:
         start_kb (float): KB of memory per feature file at the start, at the peak.
         eval_s (float): Seconds of a core per million frames of an evaluation.
         eval_bytes (float): Bytes of memory per frame of an evaluation.
+
+    Raises:
+        ConfigError: A number is not above 0, or infinite.
     """
 
     decode_fps: float = 7900
@@ -28,6 +32,9 @@ class Rates:
     start_kb: float = 3.0
     eval_s: float = 0.091
     eval_bytes: float = 1.7
+
+    def __post_init__(self) -> None:
+        _check_positive(vars(self))
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Work:
         test_share (float): Share of the frames that is tested.
 
     Raises:
-        ConfigError: A number is not above 0.
+        ConfigError: A number is not above 0, or infinite.
     """
 
     videos: int = 1900
@@ -66,9 +73,7 @@ class Work:
     test_share: float = 0.08
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not (value > 0 or (name == 'gpus' and value == 0)):
-                raise ConfigError(f'{name} is {value:g}; it must be above 0')
+        _check_positive({name: value for name, value in vars(self).items() if name != 'gpus' or value != 0})
         if self.test_share > 1:
             raise ConfigError(f'test_share is {self.test_share:g}; it is a share of the frames, up to 1')
 
@@ -191,6 +196,12 @@ def breaks_first(steps: Sequence[Step]) -> list[str]:
     """What is beyond its limit, the worst first, with what helps."""
     beyond = sorted((step for step in steps if step.load > 1), key=lambda step: -step.load)
     return [f'{step.name} ({_time(step.hours)}): {step.advice}' for step in beyond]
+
+
+def _check_positive(numbers: Mapping[str, float]) -> None:
+    for name, value in numbers.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise ConfigError(f'{name} is {value:g}; it must be a number above 0')
 
 
 def _transfer(work: Work, size: float) -> float:
