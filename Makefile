@@ -23,7 +23,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-install:  ## Create .venv and install torch, mmcv with its ops (compiled once, about 7 minutes) and the other packages
+install:  ## Create .venv and install torch, mmcv with its ops (compiled once, about 3 minutes) and the other packages
 	@$(PYTHON) -c '' 2>/dev/null || { \
 	  echo "error: there is no working '$(PYTHON)'. Install Python 3.11 (Debian, Ubuntu: apt install python3.11" \
 	       "python3.11-venv python3.11-dev), or set the path of one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
