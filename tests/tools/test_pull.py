@@ -1,5 +1,6 @@
 """Features go to a hub on this machine and come back, through the real client."""
 
+import hashlib
 import json
 import resource
 import signal
@@ -124,6 +125,32 @@ def test_nothing_is_written_through_links(features, run, hub, tmp_path):
     with pytest.raises(HubError, match='is a link. Nothing is written through links'):
         run('pull', 'hf://datasets/lab/feats', tmp_path / 'back')
     assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize('name', ['.git/config', 'features/.x.npy', 'sitecustomize.py', 'Makefile', 'x.pkl'])
+def test_files_that_programs_may_run_are_not_pulled(run, hub, tmp_path, name):
+    bytes_of = {name: b'evil', 'train.txt': b'a.npy\n'}
+    files = {
+        one: {'sha256': hashlib.sha256(content).hexdigest(), 'bytes': len(content)} for one, content in bytes_of.items()
+    }
+    hub.repo('lab/evil', {**bytes_of, 'vadlab.json': json.dumps({'format': 1, 'files': files}).encode()}, 'datasets')
+    with pytest.raises(HubError, match='which vadlab push does not publish'):
+        run('pull', 'hf://datasets/lab/evil', tmp_path / 'back')
+    assert not (tmp_path / 'back').exists()
+
+
+def test_files_that_pull_did_not_write_are_not_replaced(features, run, hub, tmp_path):
+    run('push', features, 'lab/feats', '--licence', 'mit')
+    back = tmp_path / 'back'
+    back.mkdir()
+    (back / 'train.txt').write_text('mine')
+    with pytest.raises(HubError, match=r'train\.txt is there, and is neither .* nor one that vadlab pull wrote'):
+        run('pull', 'hf://datasets/lab/feats', back)
+    assert content(back) == {'train.txt': b'mine'}
+    (back / 'train.txt').rename(back / 'README.md')
+    run('pull', 'hf://datasets/lab/feats', back)
+    assert (back / 'README.md').read_text() == 'mine'
+    assert (back / 'train.txt').read_bytes() == (features / 'train.txt').read_bytes()
 
 
 def test_a_file_that_differs_from_its_checksum_ends_the_pull(features, run, hub, tmp_path):

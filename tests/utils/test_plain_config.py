@@ -95,6 +95,12 @@ def refused(path, settings, message, variables=None):
         ({'test_dataloader': {'dataset': {'ann_file': 'http://evil.example/x'}}}, 'is the address of a server'),
         ({'model': {'client': {'type': 'OpenAIClient', 'base_url': 'https://evil.example/v1'}}}, 'address of a server'),
         ({'model': {'client': {'base_url': 'http://localhost@evil.example/'}}}, 'address of a server'),
+        # a name that would end the quotes around it in a config that is saved as Python
+        (
+            {'optim_wrapper': {'paramwise_cfg': {'custom_keys': {"x': print(1), 'y": {'lr_mult': 1.0}}}}},
+            r'optim_wrapper\.paramwise_cfg\.custom_keys: .* has quotes',
+        ),
+        ({'randomness': {'seed': 0, 'a\nb': 1}}, 'has quotes, backslashes or line breaks'),
         # results and hooks are the reader's own
         ({'work_dir': 'x'}, 'work_dir: data cannot set it'),
         ({'custom_hooks': []}, 'custom_hooks: data cannot set it'),
@@ -110,6 +116,18 @@ def test_attacks(tmp_path, settings, message):
 @pytest.mark.parametrize('value', ['/etc', '../x', '~', 'http://evil.example/'])
 def test_attacks_by_variables(tmp_path, value):
     refused(tmp_path / 'config.json', {'model': MODEL}, 'data_root: ', {'data_root': value})
+
+
+@pytest.mark.parametrize(
+    ('value', 'text', 'message'),
+    [
+        ('', '${root}/etc/passwd', "'/etc/passwd' is a path outside"),
+        ('http:/', '${root}/evil.example/x', "'http://evil.example/x' is the address of a server"),
+        ('C:', '${root}/x', "'C:/x' is a path outside"),
+    ],
+)
+def test_attacks_by_a_variable_and_the_text_after_it(tmp_path, value, text, message):
+    refused(tmp_path / 'config.json', {'model': {**MODEL, 'pretrained': text}}, message, {'root': value})
 
 
 def test_python_in_a_json_file_is_not_run(tmp_path):

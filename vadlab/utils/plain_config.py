@@ -44,6 +44,8 @@ _LOCAL_HOSTS = {'localhost', '127.0.0.1', '::1'}
 #: The variable that means the folder of the config itself, with the files that are published beside it.
 REPOSITORY = 'repository'
 _NAME = re.compile(r'[A-Za-z_]\w*')
+#: MMEngine writes names into Python files as they are, between quotes.
+_UNSAFE_IN_NAME = re.compile(r'[\'"\\\0-\x1f\x7f]')
 _MOST_CHARACTERS = 100_000
 _TAG = '__'
 
@@ -183,7 +185,9 @@ def check_plain(settings: Mapping[str, Any], variables: Mapping[str, str], sourc
     * Keys at the top: :data:`SETTINGS`. Others, such as ``custom_imports`` and ``_base_``, are refused.
     * Each ``type`` is the name of a part that VADLab, torch or MMEngine register, without the path of a module.
     * Configs that a setting names are VADLab's own. Other Python files and pickles are refused.
-    * Paths are relative and without ``..``; an address of a server is refused, except on this machine.
+    * Paths are relative and without ``..``; an address of a server is refused, except on this machine. This holds for
+      the texts with the variables in them, too.
+    * Names have no quotes, backslashes or line breaks, which would be code in a config that is saved as Python.
 
     Args:
         settings (Mapping[str, Any]): The settings.
@@ -208,7 +212,10 @@ def plain_problems(settings: Mapping[str, Any], variables: Mapping[str, str]) ->
     problems += [f'{name!r} is not the name of a variable' for name in wrong]
     problems += [f'{name}: {why}' for name, text in variables.items() if (why := _text_fault(name, text))]
     kinds = _registered()
-    return problems + [f'{place}: {why}' for place, why in _faults(dict(settings), '', kinds)]
+    faults = list(_faults(dict(settings), '', kinds))
+    if not problems and not faults:  # a variable and the text after it may be harmless, and both together a path
+        faults = list(_faults(_filled(dict(settings), variables), '', kinds))
+    return problems + [f'{place}: {why}' for place, why in faults]
 
 
 def _listed(problems: list[str]) -> str:
@@ -228,6 +235,8 @@ def _faults(value: Any, place: str, kinds: Mapping[str, Any]) -> Iterator[tuple[
                     continue
                 if why := _text_fault('', key):
                     yield place or 'a key', why
+                if _UNSAFE_IN_NAME.search(key):
+                    yield place or 'a key', f'{key[:80]!r} has quotes, backslashes or line breaks'
             if key in ('type', 'constructor') and isinstance(one, str):
                 if why := _kind_fault(one, kinds):
                     yield where, why
