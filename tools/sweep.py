@@ -69,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     trials = args.trials if args.trials is not None else 20
     if args.jobs < 1 or trials < 1 or len(set(args.seeds)) != len(args.seeds):
         raise ConfigError('--jobs and --trials must be at least 1, and --seeds must differ.')
+    if not all(0 <= seed < 2**32 for seed in args.seeds):
+        raise ConfigError(f'--seeds must be in 0..{2**32 - 1}.')
     require_config(args.config)
 
     from vadlab.apis.sweeps.study import Study, grid_of, require_optuna
@@ -78,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from vadlab.apis.sweeps.results import write_results
     from vadlab.apis.sweeps.search_space import check_params, parse_params
     from vadlab.apis.sweeps.sweep import Sweep
-    from vadlab.apis.sweeps.validation import find_aim, require_training
+    from vadlab.apis.sweeps.validation import check_same_samples, find_aim, require_training
     from vadlab.engine.work_dir_lock import WorkDirLock
     from vadlab.utils.config import load_config, parse_cfg_options
     from vadlab.utils.runtime import check_backends, quiet_third_parties
@@ -94,8 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.sampler == 'grid':
         size = len(grid_of(params))
         trials = min(trials, size) if args.trials is not None else size
-    check_params(args.config, params, args.cfg_options)
+    tried = check_params(args.config, params, args.cfg_options)
     caution = check_samples(config, args)
+    check_same_samples(config, tried)
 
     folder = Path(args.work_dir or f'work_dirs/sweep_{Path(args.config).stem}')
     lock = WorkDirLock(folder)

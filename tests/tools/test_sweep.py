@@ -174,6 +174,9 @@ def test_one_shared_video_is_enough_to_refuse(sweep, split, tmp_path):
         (['--param', 'lr=0.01,0.1', '--metric', 'frame/acu'], r"'frame/acu'\. Did you mean 'frame/auc'"),
         (['--param', 'lr=0.01,0.1', '--trials', '0'], 'at least 1'),
         (['--param', 'lr=0.01,0.1', '--seeds', '1', '1'], '--seeds must differ'),
+        (['--param', 'lr=0.01,0.1', '--seeds', '-1'], r'--seeds must be in 0\.\.'),
+        (['--param', 'val_ann_file=val.txt,rest.txt'], r'tried rest\.txt\) changes the validation samples'),
+        (['--param', 'test_ann_file=rest.txt,val.txt'], r'tried val\.txt\) changes the test samples'),
         (['--param', 'lr=0.01:0.1', '--sampler', 'grid'], 'lr needs choices or a step'),
         (['--param', 'lr=0.01,0.1', '--select-on-test'], 'Leave the option out'),
         (['--param', 'lr=0.01,0.1', '--cfg-options', 'val_dataloader=None'], 'does not validate'),
@@ -218,6 +221,11 @@ def test_lowest_is_best_where_declared(sweep, split, tmp_path):
     ('status', 'text', 'reason'),
     [
         (2, 'log\nerror: lr must be positive\n', 'lr must be positive'),
+        (
+            2,
+            'error: x.py: a setting cannot be used.\n  model.topk must be >= 1, not 0.\n',
+            'x.py: a setting cannot be used. model.topk must be >= 1, not 0.',
+        ),
         (
             1,
             'Traceback\n  x\ntorch.OutOfMemoryError: CUDA out of memory. Tried',

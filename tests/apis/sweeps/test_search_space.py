@@ -35,6 +35,7 @@ def test_forms_of_values(config, word, expected):
     [
         (['lr'], 'takes NAME=VALUES'),
         (['lr='], 'takes NAME=VALUES'),
+        (['lr =1:2'], 'no spaces around'),
         (['lr=0.1'], r'0\.1 is one value\. A fixed value belongs to --cfg-options lr=0\.1'),
         (['lr=0.1,'], 'is one value'),
         (['lr=[1,2]'], 'is one value'),

@@ -97,7 +97,7 @@ def parse_params(words: Sequence[str], config: Config) -> list[Param]:
     found: list[Param] = []
     for word in words:
         name, sign, text = word.partition('=')
-        if not sign or not name or not text.strip():
+        if not sign or not name or name != name.strip() or not text.strip():
             raise ConfigError(f'--param takes NAME=VALUES, got {word!r} (no spaces around "="). {_FORMS}')
         if any(param.name == name for param in found):
             raise ConfigError(f'--param {name} is given twice.')
@@ -161,13 +161,16 @@ def _value_of(config: Config, name: str) -> Any:
     return node
 
 
-def check_params(path: str | Path, params: Sequence[Param], options: Sequence[str]) -> None:
+def check_params(path: str | Path, params: Sequence[Param], options: Sequence[str]) -> list[tuple[str, str, Config]]:
     """Check that the config takes each limit of each range, and each choice, as ``--cfg-options`` does.
 
     Args:
         path (str | Path): The config.
         params (Sequence[Param]): The settings to try.
         options (Sequence[str]): ``KEY=VALUE`` changes of the config that apply to all trials.
+
+    Returns:
+        list[tuple[str, str, Config]]: The name, the value and the config with it, for each value that was tried.
 
     Raises:
         ConfigError: It does not take one: the key does not exist, or the value has a wrong type or is out of range.
@@ -177,11 +180,13 @@ def check_params(path: str | Path, params: Sequence[Param], options: Sequence[st
         if param.name in fixed:
             raise ConfigError(f'{param.name} is set by --param and by --cfg-options. Keep one of them.')
     first = [f'{param.name}={param.limits()[0]}' for param in params]
+    configs = []
     for number, param in enumerate(params):
         for text in param.limits():
             tried = [*first[:number], f'{param.name}={text}', *first[number + 1 :]]
             try:
-                load_config(path, {**fixed, **parse_cfg_options(tried)})
+                configs.append((param.name, text, load_config(path, {**fixed, **parse_cfg_options(tried)})))
             except ConfigError as error:
                 message = str(error).removeprefix(f'--cfg-options {param.name}: ')
                 raise ConfigError(f'--param {param.name} (tried {text}): {message}') from error
+    return configs

@@ -167,7 +167,10 @@ def failure(status: int, log: Path, start: int = 0) -> str:
     with open(log, 'rb') as file:
         file.seek(start)
         lines = file.read().decode(errors='replace').splitlines()
-    said = next((line for line in reversed(lines) if _LAST_WORDS.match(line)), '').removeprefix('error: ')
+    at = next((i for i in reversed(range(len(lines))) if _LAST_WORDS.match(lines[i])), len(lines))
+    said = ' '.join(lines[at : at + 1]).removeprefix('error: ')
+    if said.endswith('a setting cannot be used.'):  # which one is in the next lines
+        said = ' '.join([said, *map(str.strip, lines[at + 1 :])])
     if 'out of memory' in said.lower() or said.startswith('MemoryError'):
         return f'out of memory: {said}'
     if status == -signal.SIGKILL:

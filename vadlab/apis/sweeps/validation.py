@@ -1,7 +1,8 @@
 """What a sweep chooses by: a metric of the validation, on samples that are not tested."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,11 +127,43 @@ def shared_samples(config: Config) -> dict[str, SharedSamples]:
 
     Data sets without ids are compared by their settings.
     """
+    with _quiet(), config_mistakes():
+        return _shared_samples(config)
+
+
+def check_same_samples(config: Config, tried: Iterable[tuple[str, str, Config]]) -> None:
+    """Check that all trials validate and test on the same samples.
+
+    Else their scores do not compare, and the samples that are tested could be chosen for the validation.
+
+    Args:
+        config (Config): The config whose samples were checked.
+        tried (Iterable[tuple[str, str, Config]]): Name, value and config of each value that is tried.
+
+    Raises:
+        ConfigError: A value changes the samples.
+    """
+    with _quiet(), config_mistakes():
+        for name, text, other in tried:
+            for split in ('val', 'test'):
+                ours, theirs = ((one.get(f'{split}_dataloader') or {}).get('dataset') for one in (config, other))
+                if ours is None or theirs is None or _settings(ours) == _settings(theirs):
+                    continue
+                if sample_ids(DATASETS.build(_samples_only(ours))) != sample_ids(DATASETS.build(_samples_only(theirs))):
+                    kind = 'validation' if split == 'val' else 'test'
+                    raise ConfigError(
+                        f'--param {name} (tried {text}) changes the {kind} samples. All trials need the same ones: set '
+                        'them by --cfg-options.'
+                    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Only errors are logged: the trainings log what the data sets have."""
     level = (logger := MMLogger.get_current_instance()).level
-    logger.setLevel(logging.ERROR)  # the trainings log what the data sets have
+    logger.setLevel(logging.ERROR)
     try:
-        with config_mistakes():
-            return _shared_samples(config)
+        yield
     finally:
         logger.setLevel(level)
 
