@@ -73,8 +73,9 @@ def test_all_files_of_a_process_are_of_one_commit(hub):
 def test_a_checksum_in_the_address(hub):
     hub.repo('lab/x', model())
     assert local_checkpoint(f'hf://lab/x#sha256={digest(WEIGHTS)}').endswith('model.safetensors')
-    with pytest.raises(HubError, match=r'lab/x: its checksum is not the one in the address \(#sha256=0000'):
+    with pytest.raises(HubError, match=r'lab/x: its checksum is not the one in the address: .*@COMMIT') as found:
         local_checkpoint(f'hf://lab/x#sha256={"0" * 64}')
+    assert 'rm ' not in str(found.value)  # the file is whole
 
 
 # ---- damage
@@ -294,6 +295,15 @@ def test_a_disk_that_fills_up_is_one_message(hub, tmp_path):
         signal.signal(signal.SIGXFSZ, handler)
     assert len(str(found.value).splitlines()) == 1
     assert not list((tmp_path / 'cache').rglob('*.incomplete'))
+
+
+def test_a_cache_below_a_folder_that_cannot_be_made_is_not_called_a_fault_of_the_network(hub, monkeypatch):
+    import huggingface_hub.constants as constants
+
+    hub.repo('lab/tiny', model())
+    monkeypatch.setattr(constants, 'HF_HUB_CACHE', '/proc/nothing/hub')
+    with pytest.raises(HubError, match=r'/proc/nothing.*: No such file or directory'):
+        hub_config('hf://lab/tiny')
 
 
 def test_a_cache_that_cannot_be_written_is_one_message(hub, tmp_path):

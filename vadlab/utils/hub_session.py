@@ -220,7 +220,7 @@ def _system_error(error: BaseException | None) -> OSError | None:
         if (
             isinstance(error, OSError)
             and not isinstance(error, ConnectionError | TimeoutError)
-            and error.errno in kinds
+            and (error.errno in kinds or (error.errno == errno.ENOENT and error.filename))
         ):
             return error
         error, seen = error.__cause__ or error.__context__, seen + 1
