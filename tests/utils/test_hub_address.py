@@ -1,7 +1,10 @@
+import argparse
+
 import pytest
 
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.hub_address import HubAddress, is_address, parse_address
+from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 
 DIGEST = 'ab' * 32
 
@@ -41,3 +44,14 @@ def test_malformed_addresses(text):
 def test_an_address_is_written_as_it_is_read():
     for text in ('hf://lab/x', 'hf://datasets/lab/x@v1/a.npy'):
         assert str(parse_address(text)) == text
+
+
+@pytest.mark.parametrize(
+    'text', ['https://huggingface.co/lab/rtfm', 'huggingface.co/lab/rtfm/blob/main/config.json', 'HF://lab/rtfm']
+)
+def test_a_page_of_the_hub_as_config_is_answered_with_its_address(text, capsys):
+    parser = argparse.ArgumentParser()
+    add_model_arguments(parser, 'a checkpoint')
+    with pytest.raises(SystemExit):
+        parse_model_arguments(parser, [text])
+    assert f'{text} is not an address of a model. Write hf://lab/rtfm\n' in capsys.readouterr().err

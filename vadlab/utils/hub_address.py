@@ -61,6 +61,19 @@ def is_address(text: str | os.PathLike) -> bool:
     return os.fspath(text).startswith('hf:/')
 
 
+def suggested_address(text: str) -> str:
+    """The address that the address of a page of the hub, or one in capitals, was meant to be; else empty.
+
+    >>> suggested_address('https://huggingface.co/lab/rtfm/tree/main'), suggested_address('HF://lab/rtfm')
+    ('hf://lab/rtfm', 'hf://lab/rtfm')
+    >>> suggested_address('configs/rtfm_ucf.py')
+    ''
+    """
+    page = rf'(?i:https?://)?(?i:www\.)?(?i:huggingface\.co|hf\.co)/(?P<repo>(?:datasets/)?{_PART}/{_PART})(?:/.*)?'
+    found = re.fullmatch(page, text) or re.fullmatch(r'(?i:hf):/{1,2}(?P<repo>.+)', text)
+    return f'hf://{found["repo"]}' if found and not is_address(text) else ''
+
+
 def parse_address(text: str | os.PathLike) -> HubAddress:
     """The parts of an address of the hub.
 

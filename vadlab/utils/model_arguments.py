@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .hub_address import is_address, parse_address
+from .hub_address import is_address, parse_address, suggested_address
 
 _WEIGHTS = ('.pth', '.pt', '.safetensors', '.bin', '.ckpt', '.pkl')
 _NO_CHECKPOINT = 'none'
@@ -37,6 +37,9 @@ def parse_model_arguments(parser: argparse.ArgumentParser, argv: Sequence[str] |
     of weights, another address, or ``none``.
     """
     args = parser.parse_intermixed_args(argv)
+    for text in filter(None, (args.config, args.checkpoint)):
+        if meant := suggested_address(text):
+            parser.error(f'{text} is not an address of a model. Write {meant}')
     has_inputs = hasattr(args, 'inputs')
     given = args.checkpoint
     if is_address(args.config) and getattr(args, 'backend', 'torch') == 'torch' and not _names_checkpoint(given):
