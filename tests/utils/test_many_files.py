@@ -186,6 +186,8 @@ def test_wrong_engines_are_refused():
         Engine(workers=0)
     with pytest.raises(ConfigError, match='--ray-address a:1 needs --engine ray'):
         Engine(address='a:1')
+    with pytest.raises(ConfigError, match='--jobs must be at least 1, not 0'):
+        Engine.of_models('ray', 0, None)
     assert Engine.of_models('processes', None, None) == Engine('processes', 1)
     assert Engine.of_models('ray', None, None) == Engine('ray', None)
 

@@ -47,7 +47,9 @@ def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):
     ('address', 'error', 'message'),
     [
         ('127.0.0.1:9', ServiceError, r'No Ray cluster answers at 127\.0\.0\.1:9\. Start its head \(ray start'),
-        ('somewhere', ConfigError, 'write HOST:PORT of the head'),
+        ('somewhere', ConfigError, 'Ray address somewhere: write HOST:PORT of the head'),
+        ('127.0.0.1:²', ConfigError, 'write HOST:PORT of the head'),
+        ('no..such.name:6379', ServiceError, r'No Ray cluster answers at no\.\.such'),
         ('ray://127.0.0.1:10001', ConfigError, 'give HOST:PORT of the head, and start the command on a machine'),
     ],
 )
@@ -59,6 +61,21 @@ def test_wrong_addresses_are_one_message(address, error, message, by, monkeypatc
         monkeypatch.setenv('RAY_ADDRESS', address)
     with pytest.raises(error, match=message):
         list(over_files(Ready(square), range(3), Engine('ray', address=address if by == 'option' else None)))
+
+
+@pytest.mark.slow
+def test_a_cluster_for_one_command_has_room_for_all_threads_of_a_worker(monkeypatch):
+    """No node can join it, so an item that claims more CPUs than the machine has would wait forever."""
+    ray = pytest.importorskip('ray')
+    monkeypatch.setenv('RAY_ADDRESS', 'local')
+    said = []
+    monkeypatch.setattr(ray_engine, 'log', lambda message, level=30: said.append(message))
+    # A wait would end the test by an exception instead of a hang.
+    monkeypatch.setattr(ray_engine._Watch, 'wait_for_room', lambda *args: pytest.fail('no room'))
+    threads = Engine(workers=None).count + 1
+    assert sorted(over_files(Ready(square), range(3), Engine('ray', 1), threads=threads)) == [(0, 0), (1, 1), (2, 4)]
+    assert f'{threads} CPUs' in said[0]
+    assert not ray.is_initialized()
 
 
 @pytest.fixture(scope='module')

@@ -53,7 +53,13 @@ class Engine:
 
     @classmethod
     def of_models(cls, name: str, jobs: int | None, address: str | None) -> 'Engine':
-        """An engine whose workers have a model each: by default one here, or as many as the cluster has room for."""
+        """An engine whose workers have a model each: by default one here, or as many as the cluster has room for.
+
+        Raises:
+            ConfigError: As for the class; the message names the option ``--jobs``.
+        """
+        if jobs is not None and jobs < 1:
+            raise ConfigError(f'--jobs must be at least 1, not {jobs}.')
         return cls(name, 1 if jobs is None and name == 'processes' else jobs, address)
 
     @property

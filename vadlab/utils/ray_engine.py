@@ -56,7 +56,7 @@ def over_cluster(
     ray = import_ray()
     if not items:
         return
-    with _connected(ray, engine) as watch:
+    with _connected(ray, engine, threads) as watch:
         task = ray.remote(max_retries=_TRIES - 1, num_cpus=threads, num_gpus=gpus, max_calls=0)(_run_item)
         run = (uuid.uuid4().hex, os.getcwd(), pickle.dumps(start), threads)
         pending: dict[Any, int] = {}
@@ -136,13 +136,13 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _connected(ray: ModuleType, engine: Engine) -> Iterator['_Watch']:
+def _connected(ray: ModuleType, engine: Engine, threads: int) -> Iterator['_Watch']:
     """A connection to the cluster; one that exists is used, and kept."""
     own = not ray.is_initialized()
     watch = None
     try:
         if own:
-            _connect(ray, engine)
+            _connect(ray, engine, threads)
         watch = _Watch(ray)
         yield watch
     finally:
@@ -152,7 +152,7 @@ def _connected(ray: ModuleType, engine: Engine) -> Iterator['_Watch']:
             _disconnect(ray, watch is not None and watch.is_lost)
 
 
-def _connect(ray: ModuleType, engine: Engine) -> None:
+def _connect(ray: ModuleType, engine: Engine, threads: int) -> None:
     address = engine.address or os.environ.get('RAY_ADDRESS') or _cluster_here(ray)
     if '://' in address:
         raise ConfigError(
@@ -161,7 +161,9 @@ def _connect(ray: ModuleType, engine: Engine) -> None:
         )
     options: dict[str, Any] = dict(log_to_driver=False, logging_level='ERROR')
     if address == 'local':
-        options |= dict(num_cpus=engine.workers, object_store_memory=_STORE_BYTES, include_dashboard=False)
+        # No other node joins it, so it has room for all workers with their threads, whatever the number of cores.
+        cpus = threads * engine.workers if engine.workers else max(threads, Engine(workers=None).count)
+        options |= dict(num_cpus=cpus, object_store_memory=_STORE_BYTES, include_dashboard=False)
         options['_node_ip_address'] = '127.0.0.2'  # loopback: Ray would replace 127.0.0.1 by an outer address
     elif address != 'auto':
         _must_answer(address)
@@ -194,8 +196,8 @@ def _cluster_here(ray: ModuleType) -> str:
 
 def _host_and_port(address: str) -> tuple[str, int]:
     host, sign, port = address.rpartition(':')
-    if not (sign and host and port.isdigit()):
-        raise ConfigError(f'--ray-address {address}: write HOST:PORT of the head, such as 10.0.0.1:6379.')
+    if not (sign and host and port.isascii() and port.isdigit()):
+        raise ConfigError(f'Ray address {address}: write HOST:PORT of the head, such as 10.0.0.1:6379.')
     return host, int(port)
 
 
@@ -211,7 +213,7 @@ def _must_answer(address: str) -> None:
 def _answers(host: str, port: int, timeout: float) -> bool:
     try:
         socket.create_connection((host, port), timeout).close()
-    except OSError:
+    except (OSError, OverflowError, UnicodeError):  # the last two: no such port, no such name
         return False
     return True
 
