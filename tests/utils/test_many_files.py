@@ -63,11 +63,11 @@ def slow_first(number):
 
 def long_work(folder, number):
     path = Path(folder) / f'.{number}.part'
-    path.write_text('')
     try:
+        path.write_text('')
         time.sleep(60)
     finally:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def test_every_item_is_worked_on_once_by_any_engine():
