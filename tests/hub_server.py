@@ -174,23 +174,24 @@ def _handler(hub):
             hub.repo(name, kind=kind, private=wish.get('visibility') == 'private')
             return self.answer(200, {'url': f'{hub.endpoint}/{name}', 'name': name})
 
-        def info(self, _, kind, repo, revision='main'):
+        def commit_of(self, kind, repo, revision):
             found = self.readable(kind, repo)
-            if found is None:
-                return None
-            commit = found.find(revision)
+            commit = found.find(revision) if found is not None else None
+            if found is not None and commit is None:
+                self.refuse(404, 'RevisionNotFound')
+            return found, commit
+
+        def info(self, _, kind, repo, revision='main'):
+            found, commit = self.commit_of(kind, repo, revision)
             if commit is None:
-                return self.refuse(404, 'RevisionNotFound')
+                return None
             files = [{'rfilename': name} for name in found.commits[commit]]
             return self.answer(200, {'id': repo, 'sha': commit, 'private': found.private, 'siblings': files})
 
         def tree(self, _, kind, repo, revision):
-            found = self.readable(kind, repo)
-            if found is None:
-                return None
-            commit = found.find(revision)
+            found, commit = self.commit_of(kind, repo, revision)
             if commit is None:
-                return self.refuse(404, 'RevisionNotFound')
+                return None
             rows = [
                 {'type': 'file', 'path': name, 'size': len(content), 'oid': hashlib.sha1(content).hexdigest()}
                 for name, content in found.commits[commit].items()

@@ -54,8 +54,6 @@ def over_cluster(
     Ray starts an item again whose worker or node died. Results are read in the order in which they are finished.
     """
     ray = import_ray()
-    if not items:
-        return
     with _connected(ray, engine, threads) as watch:
         task = ray.remote(max_retries=_TRIES - 1, num_cpus=threads, num_gpus=gpus, max_calls=0)(_run_item)
         run = (uuid.uuid4().hex, os.getcwd(), pickle.dumps(start), threads)
