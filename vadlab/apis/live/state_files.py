@@ -13,6 +13,7 @@ from typing import IO
 import simplejpeg
 from av.video.reformatter import VideoReformatter
 
+from vadlab.datasets.video.pyav_reader import upright_picture
 from vadlab.structures.camera_state import (
     MOST_PICTURE_WIDTH,
     PICTURE_FILE,
@@ -122,9 +123,8 @@ def small_picture(frame: LiveFrame, reformatter: VideoReformatter) -> bytes:
     height, width = frame.size
     scale = min(MOST_PICTURE_WIDTH / width, 1.0)
     shown = max(round(height * scale), 1), max(round(width * scale), 1)
-    stored = frame.orientation.size(*shown)
-    rgb = reformatter.reformat(frame.frames[-1], stored[1], stored[0], 'rgb24', interpolation='AREA', threads=1)
-    return simplejpeg.encode_jpeg(frame.orientation.apply(rgb.to_ndarray()), quality=80, colorspace='RGB')
+    picture = upright_picture(frame.frames[-1], frame.orientation, shown, 'area', reformatter)
+    return simplejpeg.encode_jpeg(picture, quality=80, colorspace='RGB')
 
 
 def lock_folder(out: Path) -> IO[str]:

@@ -16,6 +16,7 @@ from vadlab.apis.inferencers.localizer import Localizer
 from vadlab.apis.inferencers.pipeline_scorer import PipelineScorer
 from vadlab.apis.inferencers.snippet_scorer import SnippetScorer
 from vadlab.apis.inferencers.vad_inferencer import VADInferencer
+from vadlab.datasets.video.pyav_reader import upright_picture
 from vadlab.models.detectors.frame_window_detector import ALARM_AT
 from vadlab.utils.errors import ConfigError
 
@@ -300,7 +301,4 @@ def picture_of(
         converter (VideoReformatter): Reused, one per camera.
         place (int): Which of the consecutive frames.
     """
-    height, width = frame.orientation.size(*size)
-    method = interpolation.upper()
-    rgb = converter.reformat(frame.frames[place], width, height, 'rgb24', interpolation=method, threads=1)
-    return frame.orientation.apply(rgb.to_ndarray())
+    return upright_picture(frame.frames[place], frame.orientation, size, interpolation, converter)

@@ -14,6 +14,7 @@ from ...utils.run_log import log
 from .deinterlace import deinterlaced
 from .errors import DamagedVideoError
 from .frame_folder import stream_folder
+from .orientation import Orientation
 from .video_index import VideoIndex, open_video
 
 # Codecs in which unreferenced frames do not change the decoder's state. In HEVC and VP9 they do.
@@ -24,22 +25,36 @@ class _PlanFailedError(Exception):
     """The decoder did not return a frame that the plan expected from the packets."""
 
 
-class _Converter:
-    """Converter of decoded frames to pictures of the wanted size, with one reused reformatter.
+def upright_picture(
+    frame: Any, orientation: Orientation, size: tuple[int, int], interpolation: str, reformatter: VideoReformatter
+) -> np.ndarray:
+    """Picture of a decoded frame, RGB, uint8, shape (height, width, 3).
 
-    It converts in the calling thread: for small pictures, swscale's own threads cost as much as the work.
+    It is converted in the calling thread: for small pictures, swscale's own threads cost as much as the work.
+
+    Args:
+        frame (av.VideoFrame): The frame.
+        orientation (Orientation): Turn from the stored picture to the shown one.
+        size (tuple[int, int]): Height and width of the result, in pixels.
+        interpolation (str): A swscale method, such as ``bicubic``.
+        reformatter (VideoReformatter): Reused from frame to frame.
     """
+    height, width = orientation.size(*size)
+    rgb = reformatter.reformat(frame, width, height, 'rgb24', interpolation=interpolation.upper(), threads=1)
+    return orientation.apply(rgb.to_ndarray())
+
+
+class _Converter:
+    """Converter of the frames of one video to pictures of one size."""
 
     def __init__(self, index: VideoIndex, size: tuple[int, int], interpolation: str) -> None:
         self._orientation = index.orientation
-        self._height, self._width = index.orientation.size(*size)
+        self._size = size
+        self._interpolation = interpolation
         self._reformatter = VideoReformatter()
-        self._interpolation = interpolation.upper()
 
     def picture(self, frame: Any) -> np.ndarray:
-        size, method = (self._width, self._height), self._interpolation
-        rgb = self._reformatter.reformat(frame, *size, 'rgb24', interpolation=method, threads=1)
-        return self._orientation.apply(rgb.to_ndarray())
+        return upright_picture(frame, self._orientation, self._size, self._interpolation, self._reformatter)
 
 
 def read_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
