@@ -102,6 +102,26 @@ def test_an_item_whose_process_died_once_is_done(tmp_path):
     assert not any(isinstance(result, Lost) for _, result in found)
 
 
+@pytest.mark.parametrize('in_order', [False, True])
+def test_no_item_is_missed_if_the_pool_is_found_dead_when_the_next_one_starts(in_order):
+    """The processes die while the caller works on a result, so the pool refuses the next item."""
+    found = {}
+    for number, result in over_files(Ready(die_on_3_and_5), range(9), Engine(workers=2), in_order=in_order):
+        found[number] = result
+        deadline = time.monotonic() + 5
+        while number == 0 and multiprocessing.active_children() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert sorted(found) == list(range(9))
+    assert [number for number, result in found.items() if isinstance(result, Lost)] == [3, 5]
+
+
+def test_a_missed_item_is_an_error():
+    todo = Todo(2)
+    todo.finish(1)
+    with pytest.raises(RuntimeError, match='Item 0 of 2 has no result'):
+        todo.check()
+
+
 @pytest.mark.parametrize('workers', [1, 2])
 def test_an_error_of_the_work_ends_everything(workers):
     with pytest.raises(DataError, match='item 2 is wrong'):

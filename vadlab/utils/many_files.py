@@ -159,6 +159,7 @@ def over_files(
 
         done = over_cluster(start, items, engine, threads, gpus, todo)
         yield from _sorted(done) if in_order else done
+        todo.check()
         return
     is_alone = engine.is_here or len(items) == 1
     if is_alone or patience_s > 0:
@@ -173,6 +174,7 @@ def over_files(
     if left := todo.left:
         done = _over_processes(start, items, min(engine.count, left), threads, todo)
         yield from _sorted(done, todo.first) if in_order else done
+    todo.check()
 
 
 def _sorted(done: Iterator[tuple[int, R]], following: int = 0) -> Iterator[tuple[int, R]]:
@@ -226,6 +228,11 @@ class Todo:
         while self.first in self._finished:
             self._finished.remove(self.first)
             self.first += 1
+
+    def check(self) -> None:
+        """Raise RuntimeError if an item is not finished, which would be a fault of the engine."""
+        if self.first != self.count:
+            raise RuntimeError(f'Item {self.first} of {self.count} has no result: please report it.')
 
 
 # ------------------------------------------------------------------------------------------------------------ processes
@@ -283,8 +290,9 @@ def _in_pool(
     try:
         while True:
             for number in todo.take(2 * workers - len(pending), workers):
-                suspects.append(number)  # otherwise lost if the pool dies here
-                pending[pool.submit(_work, items[number])] = suspects.pop()
+                suspects.append(number)  # stays there if the pool is found dead here
+                future = pool.submit(_work, items[number])
+                pending[future] = suspects.pop()
             mine |= set(multiprocessing.active_children()) - others
             if not pending:
                 ended = True
