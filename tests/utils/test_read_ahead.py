@@ -29,6 +29,35 @@ def test_no_more_items_wait_than_allowed():
     stream.close()
 
 
+def test_jobs_are_taken_when_a_thread_is_free():
+    taken = []
+
+    def jobs():
+        for job in range(100):
+            taken.append(job)
+            yield job
+
+    stream = read_ahead(jobs(), lambda job: iter([job]), workers=2, most=3)
+    next(stream)
+    time.sleep(0.1)
+    assert len(taken) <= 1 + 3 + 2  # consumed, waiting, and one in each thread
+    assert len(list(stream)) == 99
+    assert taken == list(range(100))
+
+
+def test_two_stages_end_together():
+    """Jobs made ahead in a thread: everything arrives, and closing stops the threads of both stages."""
+    before = threading.active_count()
+    first = read_ahead(range(200), lambda job: iter([2 * job]), workers=1, most=2)
+    assert sorted(read_ahead(first, lambda job: iter([job + 1]), workers=3, most=2)) == list(range(1, 400, 2))
+    first = read_ahead(range(200), lambda job: iter([2 * job]), workers=1, most=2)
+    second = read_ahead(first, lambda job: iter([job]), workers=3, most=2)
+    next(second)
+    second.close()
+    first.close()
+    assert threading.active_count() == before
+
+
 def test_closing_stops_the_threads():
     before = threading.active_count()
     stream = read_ahead(range(9), lambda job: iter(range(1000)), workers=3, most=2)

@@ -1,8 +1,9 @@
 """Producing items in threads, ahead of the consumer, with a bounded queue."""
 
+import itertools
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from typing import Any, Generic, TypeVar
 
 J = TypeVar('J')
@@ -15,7 +16,7 @@ def read_ahead(
     """Items of jobs, made in threads. Items of one job keep their order; those of several jobs are mixed.
 
     Args:
-        jobs (Iterable): What to do.
+        jobs (Iterable): What to do; a thread takes the next one when it needs it.
         items_of (Callable): Yields the items of a job, in a thread. An exception ends everything, and is raised here.
         workers (int): Number of threads, >= 1.
         most (int): Most items that wait for the consumer, >= 1.
@@ -23,11 +24,8 @@ def read_ahead(
     Yields:
         The items. Closing the generator stops the threads.
     """
-    todo: queue.SimpleQueue[J] = queue.SimpleQueue()
-    count = 0
-    for job in jobs:
-        todo.put(job)
-        count += 1
+    todo = iter(jobs)
+    one_at_a_time = threading.Lock()
     ready: queue.Queue[Any] = queue.Queue(maxsize=most)
     stop = threading.Event()
 
@@ -43,11 +41,11 @@ def read_ahead(
     def work() -> None:
         try:
             while not stop.is_set():
-                try:
-                    job = todo.get_nowait()
-                except queue.Empty:
+                with one_at_a_time:
+                    taken = list(itertools.islice(todo, 1))
+                if not taken:
                     break
-                for item in items_of(job):
+                for item in items_of(taken[0]):
                     put(_Item(item))
             put(None)
         except _StoppedError:
@@ -58,7 +56,8 @@ def read_ahead(
             except _StoppedError:
                 pass
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, count))]
+    count = min(workers, len(jobs)) if isinstance(jobs, Sized) else workers
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
     for thread in threads:
         thread.start()
     running = len(threads)

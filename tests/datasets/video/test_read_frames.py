@@ -1,9 +1,14 @@
+import dataclasses
+import gc
+import os
+
 import av
 import numpy as np
 import pytest
 
-from vadlab.datasets.video import DamagedVideoError, index_video, read_frames
+from vadlab.datasets.video import DamagedVideoError, index_video, read_frames, video_index
 from vadlab.datasets.video.pyav_reader import _planned, _sequential, plan_packets, stream_pyav
+from vadlab.datasets.video.video_index import hold_video
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 IRREGULAR = [2 * i + (i * 7 % 3 == 0) for i in range(60)]
@@ -58,6 +63,49 @@ def test_the_plan_itself_holds_without_falling_back(folder, write_video, numbers
     index = index_video(str(path))
     inds = np.array([1, 11, 12, 13, 30, 47, 59])
     assert numbers_in(np.stack(list(_planned(index, inds, (48, 64), 'area')))) == inds.tolist()
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_a_video_that_is_held_has_the_same_index_and_frames_bit_for_bit(folder, write_video, name):
+    how, plannable = KINDS[name]
+    path = str(write_video(folder / f'held_{name}', **how))
+    held = hold_video(path)
+    assert (held is not None) is plannable
+    if held is None:
+        return
+    index = index_video(path)
+    for field in dataclasses.fields(index):
+        np.testing.assert_array_equal(getattr(held.index, field.name), getattr(index, field.name), field.name)
+    inds = np.array([1, 11, 12, 13, 30, 47, 59])
+    reference = list(stream_pyav(index, inds, (96, 128), 'bicubic'))
+    np.testing.assert_array_equal(list(stream_pyav(held.index, inds, (96, 128), 'bicubic', held)), reference)
+
+
+def test_a_held_video_is_closed_when_it_was_read_or_is_given_up(two_videos):
+    path = str(two_videos / 'Videos/Abuse/Abuse001_x264.mp4')
+
+    def times_open():
+        gc.collect()
+        links = (os.path.join('/proc/self/fd', number) for number in os.listdir('/proc/self/fd'))
+        return sum(os.path.realpath(link) == os.path.realpath(path) for link in links)
+
+    held = hold_video(path)
+    assert times_open() == 1
+    pictures = stream_pyav(held.index, np.arange(9), (48, 64), 'bicubic', held)
+    next(pictures)
+    pictures.close()
+    assert times_open() == 0
+    held = hold_video(path)
+    assert times_open() == 1
+    del held
+    assert times_open() == 0
+
+
+def test_large_files_and_folders_are_not_held(two_videos, tmp_path, monkeypatch):
+    path = two_videos / 'Videos/Abuse/Abuse001_x264.mp4'
+    assert hold_video(str(tmp_path)) is None
+    monkeypatch.setattr(video_index, '_HELD_BYTES', path.stat().st_size - 1)
+    assert hold_video(str(path)) is None
 
 
 def test_edit_list_hides_frames(tmp_path, write_video, hide_beginning, numbers_in):

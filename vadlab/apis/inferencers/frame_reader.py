@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from vadlab.datasets.video import VideoIndex, index_video
 from vadlab.datasets.video.frame_folder import INTERPOLATIONS
 from vadlab.datasets.video.pyav_reader import stream_pyav
+from vadlab.datasets.video.video_index import HeldVideo, hold_video
 from vadlab.utils.errors import DataError
 from vadlab.utils.read_ahead import read_ahead
 
@@ -68,19 +70,23 @@ class Failed:
 
 @dataclass(frozen=True)
 class _Part:
-    """Distinct sampled frames ``start`` to ``stop`` of a video, for one thread; all of them if ``opened`` is None."""
+    """Distinct sampled frames ``start`` to ``stop`` of a video, for one thread; all of them if ``opened`` is None.
+
+    ``held`` is the video itself if it is small and was opened ahead.
+    """
 
     source: VideoSource
     opened: Opened | None = None
     start: int = 0
     stop: int = 0
+    held: HeldVideo | None = None
 
 
 class FrameReader:
     """Reads sampled frames of videos in threads (FFmpeg releases Python's lock) for one consumer.
 
-    Each thread reads a video of its own. If there are fewer videos than threads, a long video is split into parts that
-    are read at the same time; the frames are the same.
+    Each thread reads a video of its own; one more thread opens the next small files. If there are fewer videos than
+    threads, a long video is split into parts that are read at the same time; the frames are the same.
 
     Args:
         sample (Callable): Takes the number of frames of a video, returns the sampled ones, ascending.
@@ -113,9 +119,13 @@ class FrameReader:
 
     def __call__(self, sources: Sequence[VideoSource]) -> Generator[Opened | Chunk | Failed, None, None]:
         """Frames of videos: Opened, then chunks in any order; or Failed, which may come after some chunks."""
-        parts: list[_Part] = [_Part(source) for source in sources]
-        if len(sources) < self.workers:
-            parts = []
+        height, width = self.size_of(480, 640)  # any video: the sizes of a model's frames are alike
+        most = max(_MAX_BYTES // (self.chunk * height * width * 3), 2)
+        if len(sources) >= self.workers:
+            with closing(read_ahead(sources, self._opened_ahead, 1, self.workers)) as ahead:
+                yield from read_ahead(ahead, self._items_of, self.workers, most)
+        else:
+            parts: list[_Part] = []
             for source in sources:
                 try:
                     opened = self.look_at(source)
@@ -124,9 +134,7 @@ class FrameReader:
                     continue
                 yield opened
                 parts += self._split(opened)
-        height, width = self.size_of(480, 640)  # any video: the sizes of a model's frames are alike
-        most = max(_MAX_BYTES // (self.chunk * height * width * 3), 2)
-        yield from read_ahead(parts, self._items_of, self.workers, most)
+            yield from read_ahead(parts, self._items_of, self.workers, most)
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the frames of a video with pictures of this size."""
@@ -142,7 +150,9 @@ class FrameReader:
         if source.frames is not None:
             total, size = len(source.frames), source.frames.shape[1:3]
             return Opened(source, total, self.fps, size, np.arange(total) / self.fps, self.sample(total))
-        index = index_video(source.path, remember=False)
+        return self._described(source, index_video(source.path, remember=False))
+
+    def _described(self, source: VideoSource, index: VideoIndex) -> Opened:
         size, total = (index.height, index.width), index.total_frames
         fps, times = index.fps, index.frame_times
         if os.path.isdir(source.path):
@@ -159,15 +169,23 @@ class FrameReader:
         for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
             yield _Part(opened.source, opened, start, stop)
 
+    def _opened_ahead(self, source: VideoSource) -> Iterator[_Part]:
+        held = None
+        if source.frames is None:
+            with suppress(DataError, OSError):  # the thread that reads it finds it again, and tells
+                held = hold_video(source.path)
+        yield _Part(source, held=held)
+
     def _items_of(self, part: _Part) -> Iterator[Opened | Chunk | Failed]:
         try:
             opened, start, stop = part.opened, part.start, part.stop
             if opened is None:
-                opened = self.look_at(part.source)
+                held = part.held
+                opened = self._described(part.source, held.index) if held else self.look_at(part.source)
                 yield opened
                 stop = len(np.unique(opened.frame_inds))
             inds = np.unique(opened.frame_inds)[start:stop]
-            pictures = self.pictures(opened, inds)
+            pictures = self.pictures(opened, inds, part.held)
             # Few frames of a long video are left to the model when the last one is decoded; a short one is one chunk.
             last = stop - stop % self.chunk
             piece = max(self.chunk // _LAST_SHARE, 1) if last else self.chunk
@@ -178,11 +196,11 @@ class FrameReader:
         except (DataError, OSError) as error:
             yield Failed(part.source, str(error))
 
-    def pictures(self, opened: Opened, inds: np.ndarray) -> Iterator[np.ndarray]:
+    def pictures(self, opened: Opened, inds: np.ndarray, held: HeldVideo | None = None) -> Iterator[np.ndarray]:
         """Some frames of a video, ascending and distinct, scaled but not changed further."""
         size = self.size_of(*opened.size)
         if opened.index is not None:
-            yield from stream_pyav(opened.index, inds, size, self.interpolation)
+            yield from stream_pyav(opened.index, inds, size, self.interpolation, held)
             return
         assert opened.source.frames is not None
         method = INTERPOLATIONS[self.interpolation]

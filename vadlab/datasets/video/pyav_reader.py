@@ -15,7 +15,7 @@ from .deinterlace import deinterlaced
 from .errors import DamagedVideoError
 from .frame_folder import stream_folder
 from .orientation import Orientation
-from .video_index import VideoIndex, open_video
+from .video_index import HeldVideo, VideoIndex, open_packets, open_video
 
 # Codecs in which unreferenced frames do not change the decoder's state. In HEVC and VP9 they do.
 _NONREF_IS_EXACT = {'h264', 'mpeg4', 'mpeg2video'}
@@ -71,7 +71,13 @@ def read_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interp
     return frames
 
 
-def stream_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> Iterator[np.ndarray]:
+def stream_pyav(
+    index: VideoIndex,
+    inds: np.ndarray,
+    size: tuple[int, int],
+    interpolation: str,
+    held: HeldVideo | None = None,
+) -> Iterator[np.ndarray]:
     """Decode some frames of a video with PyAV, one after the other, in constant memory.
 
     If the index allows, decoding is planned: in each group of pictures, packets are decoded only up to the last wanted
@@ -83,6 +89,7 @@ def stream_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
         inds: Wanted frames, int64, ascending, distinct.
         size: Height and width of the result, in pixels.
         interpolation: A swscale method, such as ``bicubic``.
+        held: The same video if it is open; it is closed here.
 
     Yields:
         RGB frames, uint8, shape (height, width, 3), in the order of ``inds``.
@@ -96,7 +103,7 @@ def stream_pyav(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], inte
     n_done = 0
     if not index.why_sequential:
         try:
-            for picture in _planned(index, inds, size, interpolation):
+            for picture in _planned(index, inds, size, interpolation, held):
                 yield picture
                 n_done += 1
             return
@@ -162,7 +169,13 @@ def plan_packets(index: VideoIndex, inds: np.ndarray) -> np.ndarray:
     return np.cumsum(feed)[:-1] > 0
 
 
-def _planned(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> Iterator[np.ndarray]:
+def _planned(
+    index: VideoIndex,
+    inds: np.ndarray,
+    size: tuple[int, int],
+    interpolation: str,
+    held: HeldVideo | None = None,
+) -> Iterator[np.ndarray]:
     feed = plan_packets(index, inds)
     wanted_pts = index.packet_pts[index.packet_of_frame[inds]].tolist()
     wanted = set(wanted_pts)
@@ -183,15 +196,10 @@ def _planned(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpo
                 n_found += 1
                 yield converter.picture(frame)
 
-    with open_video(index.path) as (container, stream):
-        codec = stream.codec_context
+    with open_packets(index.path, held) as (codec, packets):
         may_drop = codec.name in _NONREF_IS_EXACT
         dropping = False
-        position = -1
-        for packet in container.demux(stream):
-            if packet.size == 0:
-                continue
-            position += 1
+        for position, packet in enumerate(packets):
             if not feed[position]:
                 continue
             drop = may_drop and packet.pts not in wanted

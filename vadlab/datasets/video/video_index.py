@@ -3,8 +3,8 @@
 import errno
 import functools
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from .orientation import UPRIGHT, Orientation, orientation_of
 _PLANNABLE_CONTAINERS = {'mp4', 'matroska'}
 _LOCAL_FILES_ONLY = {'protocol_whitelist': 'file'}
 _UNKNOWN_FPS = 25.0
+_HELD_BYTES = 8_000_000  # of the largest file that is held
 _OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors of the machine, not of the file
 _WIDEST_PIXEL = 10.0  # times its height; larger ratios, or smaller than the inverse, are errors in the file
 
@@ -81,6 +82,23 @@ class VideoIndex:
         return np.flatnonzero(self.packet_is_key[self.packet_of_frame])
 
 
+@dataclass
+class HeldVideo:
+    """A small video that stays open since it was indexed, to be decoded once, in any thread.
+
+    Attributes:
+        index: Its index.
+        codec: Its decoder.
+        packets: All of its packets, in decoding order.
+        opened: Closes the file; FFmpeg's errors within it become DamagedVideoError.
+    """
+
+    index: VideoIndex
+    codec: Any
+    packets: list[Any]
+    opened: ExitStack
+
+
 @contextmanager
 def open_media(path: str) -> Iterator[Any]:
     """Open a file of pictures or sound; FFmpeg's errors, here or later in the block, become DamagedVideoError.
@@ -124,6 +142,24 @@ def open_video(path: str) -> Iterator[tuple[Any, Any]]:
         yield container, stream
 
 
+@contextmanager
+def open_packets(path: str, held: HeldVideo | None = None) -> Iterator[tuple[Any, Iterable[Any]]]:
+    """Open a video for one thread, or go on with one that is open.
+
+    Yields:
+        The decoder, and the packets of the best video stream in decoding order.
+
+    Raises:
+        MissingFileError, DamagedVideoError: See :func:`open_video`.
+    """
+    if held is not None:
+        with held.opened:
+            yield held.codec, held.packets
+        return
+    with open_video(path) as (container, stream):
+        yield stream.codec_context, (packet for packet in container.demux(stream) if packet.size)
+
+
 def set_up_decoder(path: str, stream: Any) -> None:
     """Set up a stream to be decoded in one thread.
 
@@ -159,34 +195,59 @@ def index_video(path: str, remember: bool = True, count: bool = True) -> VideoIn
     return index(os.fspath(path), stat.st_size, stat.st_mtime_ns, count)
 
 
+def hold_video(path: str) -> HeldVideo | None:
+    """Index a small video that is to be read once, and keep it open.
+
+    Returns:
+        The open video; None if the file is large, is a folder, or a sparse decode cannot be planned.
+
+    Raises:
+        DamagedVideoError: See :func:`index_video`.
+    """
+    if not os.path.isfile(path) or (size := os.path.getsize(path)) > _HELD_BYTES:
+        return None
+    packets: list[Any] = []
+    with ExitStack() as stack:
+        container, stream = stack.enter_context(open_video(path))
+        index = _index_of(path, size, container, stream, False, packets)
+        return None if index.why_sequential else HeldVideo(index, stream.codec_context, packets, stack.pop_all())
+
+
 @functools.lru_cache(maxsize=512)
 def _index_video(path: str, size: int, mtime_ns: int, count: bool) -> VideoIndex:
+    with open_video(path) as (container, stream):
+        return _index_of(path, size, container, stream, count, None)
+
+
+def _index_of(path: str, size: int, container: Any, stream: Any, count: bool, kept: list[Any] | None) -> VideoIndex:
+    """Index an open video; its packets are added to ``kept``, if that is given."""
     pts: list[int] = []
     is_key: list[bool] = []
     is_discard: list[bool] = []
     missing_pts = new_extradata = False
     first_frame = None
-    with open_video(path) as (container, stream):
-        _check_not_cut(path, size, container.format.name)
-        pixel_aspect = float(stream.sample_aspect_ratio or 1)
-        for packet in container.demux(stream):
-            if packet.size == 0:  # the flush packet at the end
-                continue
-            if packet.is_corrupt:
-                raise DamagedVideoError(f'{path}: cut short, or damaged at packet {len(pts)}')
-            missing_pts |= packet.pts is None
-            new_extradata |= bool(is_key) and packet.has_sidedata('new_extradata')
-            pts.append(packet.pts or 0)
-            is_key.append(packet.is_keyframe)
-            is_discard.append(packet.is_discard)
-            if first_frame is None and packet.is_keyframe:
-                first_frame = _frame_of(stream.codec_context, packet)
-        fps = stream.average_rate or stream.guessed_rate or stream.base_rate or _UNKNOWN_FPS
-        names = set(container.format.name.split(','))
-        height, width = stream.codec_context.height, stream.codec_context.width
-        orientation = UPRIGHT if first_frame is None else orientation_of(first_frame)
-        tick_s = float(stream.time_base)
-        length_s = (container.duration or 0) / av.time_base if 'matroska' in container.format.name else 0.0
+    _check_not_cut(path, size, container.format.name)
+    pixel_aspect = float(stream.sample_aspect_ratio or 1)
+    for packet in container.demux(stream):
+        if packet.size == 0:  # the flush packet at the end
+            continue
+        if packet.is_corrupt:
+            raise DamagedVideoError(f'{path}: cut short, or damaged at packet {len(pts)}')
+        missing_pts |= packet.pts is None
+        new_extradata |= bool(is_key) and packet.has_sidedata('new_extradata')
+        pts.append(packet.pts or 0)
+        is_key.append(packet.is_keyframe)
+        is_discard.append(packet.is_discard)
+        if first_frame is None and packet.is_keyframe:
+            first_frame = _frame_of(stream.codec_context, packet)
+        if kept is not None:
+            kept.append(packet)
+    fps = stream.average_rate or stream.guessed_rate or stream.base_rate or _UNKNOWN_FPS
+    names = set(container.format.name.split(','))
+    height, width = stream.codec_context.height, stream.codec_context.width
+    orientation = UPRIGHT if first_frame is None else orientation_of(first_frame)
+    tick_s = float(stream.time_base)
+    length_s = (container.duration or 0) / av.time_base if 'matroska' in container.format.name else 0.0
     if not pts:
         raise DamagedVideoError(f'{path}: contains no frames')
     _check_read_to_end(path, np.sort(np.array(pts, np.int64)) * tick_s, length_s)
