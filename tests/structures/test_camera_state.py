@@ -9,6 +9,7 @@ from vadlab.structures.camera_state import (
     CameraEvent,
     CameraState,
     OpenEvent,
+    UnwrittenEvent,
     append_event,
     camera_name_fault,
     cameras_in,
@@ -19,13 +20,14 @@ from vadlab.structures.camera_state import (
 )
 from vadlab.utils.errors import DataError, MissingFileError
 
-STATE = CameraState(
-    'door', 'live', '', 'rtsp://cam/1', (240, 320), 29.97, 5.0, 300, 50, 240, 10, 2, 0.25, 0.04, 0.19, 0.0, 0.5, 0.8,
-    OpenEvent(1_700_000_000.0, 1_700_000_001.5, 0.9, 'Fighting', 'gate'), 3, 1, 1_700_000_002.25,
-)  # fmt: skip
 EVENT = CameraEvent(
     'door', 1_700_000_000.0, 1_700_000_004.0, 1_700_000_001.5, 0.9, 'Fighting', 'rises', 'gate', 'clips/a.mp4', 'cut'
 )
+STATE = CameraState(
+    'door', 'live', '', 'rtsp://cam/1', (240, 320), 29.97, 5.0, 300, 50, 240, 10, 2, 0.25, 0.04, 0.19, 0.0, 0.5, 0.8,
+    OpenEvent(1_700_000_000.0, 1_700_000_001.5, 0.9, 'Fighting', 'gate'), 3, 1, 1_700_000_002.25,
+    (UnwrittenEvent(EVENT, True, False),),
+)  # fmt: skip
 
 
 def test_a_saved_state_is_read_with_every_value(tmp_path):
@@ -48,6 +50,8 @@ def test_a_saved_state_is_read_with_every_value(tmp_path):
         ({'updated': -1}, 'not a time'),
         ({'read': '3'}, "read is '3', not a whole number"),
         ({'open_event': {'start': 1}}, "open_event has no 'peak'"),
+        ({'unwritten': [{'event': {}, 'is_open': True}]}, r"unwritten\[0\] has no 'is_told'"),
+        ({'unwritten': [{'event': {}, 'is_open': True, 'is_told': True}]}, 'unwritten: not the event of a camera'),
     ],
 )
 def test_a_damaged_state_is_refused(tmp_path, changes, message):

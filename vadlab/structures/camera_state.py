@@ -2,7 +2,7 @@
 
 ``tools/watch.py --out OUT`` writes these files below ``OUT/NAME``, and a wall page reads them:
 
-- ``status.json``: :class:`CameraState`, about once a second
+- ``status.json``: :class:`CameraState`, about once a second, and when an event with an alarm begins
 - ``latest.jpg``: the latest picture, at most 480 pixels wide
 - ``curve.json``: the highest score of every 5 seconds of the last hour
 - ``events.jsonl``: one :class:`CameraEvent` per line, when it is over
@@ -65,6 +65,21 @@ class OpenEvent:
 
 
 @dataclass(frozen=True)
+class UnwrittenEvent:
+    """An event without a line in ``events.jsonl`` so far. The next run writes it if this one is killed.
+
+    Attributes:
+        event (CameraEvent): The event; of an open one, ``end`` is the end of the newest scored frame.
+        is_open (bool): It is not over.
+        is_told (bool): An alarm was given when it began, so one is due when it is over.
+    """
+
+    event: 'CameraEvent'
+    is_open: bool
+    is_told: bool
+
+
+@dataclass(frozen=True)
 class CameraState:
     """What a camera and its scores do now.
 
@@ -91,6 +106,7 @@ class CameraState:
         events (int): Events of this run that are over.
         clips_deleted (int): Clips that were deleted to keep the disk budget.
         updated (float): When this was written, in seconds since 1970, UTC.
+        unwritten (tuple[UnwrittenEvent, ...]): Events that are open, or over without a line in ``events.jsonl`` yet.
     """
 
     name: str
@@ -115,6 +131,7 @@ class CameraState:
     events: int = 0
     clips_deleted: int = 0
     updated: float = 0.0
+    unwritten: tuple[UnwrittenEvent, ...] = ()
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write ``status.json`` to the folder of the camera, atomically; return its path."""
@@ -150,6 +167,13 @@ class CameraState:
             values['size'] = (values['size'][0], values['size'][1])
         if values.get('open_event') is not None:
             values['open_event'] = OpenEvent(**_known(OpenEvent, values['open_event']))
+        try:
+            values['unwritten'] = tuple(
+                UnwrittenEvent(CameraEvent.from_json(one['event']), one['is_open'], one['is_told'])
+                for one in values.get('unwritten', ())
+            )
+        except DataError as error:
+            raise DataError(f'{path}: unwritten: {error}') from error
         return cls(**values)
 
 
@@ -356,7 +380,7 @@ _STATE_SHAPE = {
     'source_fps?': float, 'scored_fps?': float, 'read': int, 'scored': int, 'skipped?': int, 'dropped': int,
     'reconnects?': int, 'lag_s?': float, 'latency_median_s?': float, 'latency_p99_s?': float, 'delay_s?': float,
     'score?': float, 'threshold?': float, 'open_event?': _OPEN_SHAPE, 'events?': int, 'clips_deleted?': int,
-    'updated': float,
+    'updated': float, 'unwritten?': [{'event': {str: Any}, 'is_open': bool, 'is_told': bool}],
 }  # fmt: skip
 _EVENT_SHAPE = {
     'camera': str, 'start': float, 'end': float, 'peak': float, 'score': float, 'label?': str, 'reason?': str,

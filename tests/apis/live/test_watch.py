@@ -4,6 +4,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import socket
 import threading
 import time
@@ -23,11 +24,19 @@ from vadlab.apis.live.camera import Camera, WatchSettings
 from vadlab.apis.live.camera_reader import LiveFrame
 from vadlab.apis.live.camera_specs import CameraSpec
 from vadlab.apis.live.display import status_table
+from vadlab.apis.live.state_files import events_of_killed_run
 from vadlab.apis.live.stream_scorer import LiveScore
 from vadlab.apis.live.watch import Watch
 from vadlab.apis.live.webhook import Webhook
 from vadlab.apis.live.zones import Zone, read_hours
-from vadlab.structures.camera_state import CameraState, load_curve, load_events
+from vadlab.structures.camera_state import (
+    CameraEvent,
+    CameraState,
+    UnwrittenEvent,
+    append_event,
+    load_curve,
+    load_events,
+)
 from vadlab.structures.video_result import RunInfo, Thresholds
 from vadlab.utils.errors import ConfigError, DataError
 
@@ -103,7 +112,7 @@ def test_events_without_a_gap_between_them_are_told_in_turn():
     told, alarms = [], []
     camera = Camera(
         CameraSpec('door', 'a.mp4'), FAST, Thresholds(0.6, 0.4), 1, 0.0, threading.Condition(), None, None,
-        lambda *note: None, told.append, alarms.append,
+        lambda *note: None, lambda event, is_told: told.append(event), alarms.append,
     )  # fmt: skip
     for number in range(9):
         score = LiveScore(LiveFrame((), number, 0.1 * number, 0.1 * number, 0.0, (8, 8)), 0.7 if number % 2 else 0.1)
@@ -171,6 +180,80 @@ def test_a_second_run_continues_the_folder(tmp_path):
     run_to_end(specs(door=path), out)
     assert len(load_events(out / 'door')[0]) == 3
     assert load_curve(out / 'door')
+
+
+def killed(out, copy):
+    """The folder as a kill leaves it at this moment: no file is complete that is not so now."""
+    shutil.copytree(out, copy)
+    return copy
+
+
+def test_an_open_event_of_a_killed_run_is_written_by_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(state_files, '_EVERY_S', 3600.0)  # so it is on the disk from its beginning
+    quiet = write_file(tmp_path / 'quiet.mp4', 0.3)
+    began = time.time()
+    with CameraServer(grey=lambda s: 200) as server, running(specs(door=server.address), tmp_path / 'out') as one:
+        until(lambda: one.cameras[0]._finder.open_event is not None)
+        status = tmp_path / 'out' / 'door' / 'status.json'
+        until(lambda: status.exists() and CameraState.load(status.parent).unwritten)
+        copy = killed(tmp_path / 'out', tmp_path / 'copy')
+    assert load_events(copy / 'door') == ([], 0)
+    ((_, first, _),) = events_of_killed_run(copy, lambda text: None)
+    with Receiver() as receiver:
+        hook = Webhook(receiver.url, most_per_minute=6000)
+        second = run_to_end(specs(hall=quiet), copy, webhook=hook)  # the camera need not be watched any more
+    assert load_events(copy / 'door') == ([first], 0)
+    assert first.note == 'cut: watching was killed; no clip: watching was killed before it was complete'
+    assert began <= first.start < first.end < began + 60
+    assert (first.camera, first.label, first.clip) == ('door', 'light', None)
+    assert first.score == pytest.approx(200 / 255, abs=0.05)
+    assert [line for line in second.lines if line.startswith('door: event over: light 0.')]
+    (message,) = [json.loads(body) for _, body, *_ in receiver.got]
+    assert (message['kind'], message['camera'], message['start']) == ('event ended', 'door', first.start)
+    third = run_to_end(specs(door=quiet), copy)
+    assert load_events(copy / 'door') == ([first], 0)  # once
+    assert third.lines == []
+    assert CameraState.load(copy / 'door').unwritten == ()
+
+
+def test_an_event_of_a_killed_run_that_waits_for_its_clip_is_written_whole(tmp_path):
+    quiet = write_file(tmp_path / 'quiet.mp4', 0.3)
+    settings = replace(FAST, clip_after_s=60.0)
+    greys = [200]
+    with (
+        CameraServer(grey=lambda s: greys[-1]) as server,
+        running(specs(door=server.address), tmp_path / 'out', settings) as one,
+    ):
+        until(lambda: one.cameras[0]._finder.open_event is not None)
+        greys.append(60)
+        until(lambda: one.cameras[0].events == 1)
+        folder = tmp_path / 'out' / 'door'
+        until(lambda: [u for u in CameraState.load(folder).unwritten if not u.is_open])
+        copy = killed(tmp_path / 'out', tmp_path / 'copy')
+        saved = killed(tmp_path / 'out', tmp_path / 'saved')
+    ((event,), _) = load_events(folder)  # of the run that was not killed
+    assert load_events(copy / 'door') == ([], 0)
+    run_to_end(specs(door=quiet), copy)
+    lost = replace(event, clip=None, note='no clip: watching was killed before it was complete')
+    assert load_events(copy / 'door') == ([lost], 0)
+    shutil.copy(folder / event.clip, saved / 'door' / event.clip)  # killed after this file was complete
+    run_to_end(specs(door=quiet), saved)
+    assert load_events(saved / 'door') == ([replace(event, note='')], 0)
+
+
+def test_an_event_whose_line_was_written_before_the_kill_is_not_written_again(tmp_path):
+    """It may also be in the state twice, as open and as over."""
+    event = CameraEvent('door', 100.25, 101.0, 100.5, 0.9)
+    other = CameraEvent('door', 102.25, 103.0, 102.5, 0.9, note='no alarm: in the cooldown of an earlier one')
+    both = [UnwrittenEvent(replace(other, end=102.75), True, False), UnwrittenEvent(other, False, False)]
+    for unwritten in (both, both[::-1]):
+        CameraState('door', 'live', unwritten=(UnwrittenEvent(event, True, True), *unwritten)).save(tmp_path / 'door')
+        append_event(tmp_path / 'door', event)
+        assert events_of_killed_run(tmp_path, pytest.fail) == [(tmp_path / 'door', other, False)]
+    (tmp_path / 'door' / 'status.json').write_text('damaged')
+    told = []
+    assert events_of_killed_run(tmp_path, told.append) == []
+    assert told[0].startswith('events that were open when the last run ended cannot be found: ')
 
 
 @pytest.mark.slow

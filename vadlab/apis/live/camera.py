@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from vadlab.structures.camera_state import (
     CameraEvent,
     CameraState,
     OpenEvent,
+    UnwrittenEvent,
     load_curve,
     utc_text,
 )
@@ -60,9 +61,19 @@ class WatchSettings:
 
 
 @dataclass
-class _Alarm:
-    """An event for which an alarm was given, until it is over."""
+class _Begun:
+    """An event that is certain, until it is over.
 
+    Attributes:
+        run (Running): The event.
+        start (float): When it began, in seconds since 1970: all messages and files have the same number.
+        clip (Clip | None): Its clip.
+        is_told (bool): An alarm was given.
+        note (str): Why there was no alarm, or is no clip.
+    """
+
+    run: Running
+    start: float
     clip: Clip | None
     is_told: bool
     note: str
@@ -81,7 +92,7 @@ class Camera:
         writer (ClipWriter | None): Writes clips; None for no clips.
         folder (Path | None): Folder of the camera.
         on_note (Callable): Gets the camera's name and a text for the log.
-        on_event (Callable): Gets events that are over, as soon as their clip is saved.
+        on_event (Callable): Gets events that are over, as soon as their clip is saved, and whether an alarm was given.
         on_alarm (Callable): Gets messages for webhook and MQTT.
     """
 
@@ -96,7 +107,7 @@ class Camera:
         writer: ClipWriter | None,
         folder: Path | None,
         on_note: Callable[[str, str], None],
-        on_event: Callable[[CameraEvent], None],
+        on_event: Callable[[CameraEvent, bool], None],
         on_alarm: Callable[[dict[str, Any]], None],
     ) -> None:
         self.spec, self.settings, self.thresholds, self.folder = spec, settings, thresholds, folder
@@ -124,7 +135,8 @@ class Camera:
         self.newest: LiveFrame | None = None
         self._on_note, self._on_event, self._on_alarm = on_note, on_event, on_alarm
         self._finder = OnlineEvents(thresholds)
-        self._alarm: _Alarm | None = None
+        self._begun: _Begun | None = None
+        self._saving: dict[float, UnwrittenEvent] = {}  # events that are over, until their clip is saved
         self._quiet_until = 0.0
         self._times: deque[float] = deque(maxlen=256)
         self._curve: deque[tuple[float, float]] = deque(maxlen=MOST_CURVE_POINTS)
@@ -199,51 +211,71 @@ class Camera:
                 self._end(began, note)
 
     def _begin(self, run: Running) -> None:
+        start = epoch(run.start)
         if time.monotonic() < self._quiet_until:
-            self._alarm = _Alarm(None, False, 'no alarm: in the cooldown of an earlier one')
+            self._begun = _Begun(run, start, None, False, 'no alarm: in the cooldown of an earlier one')
             return
         clip, note = None, ''
         if self.recorder is not None:
-            clip = self.recorder.begin(epoch(run.start))
+            clip = self.recorder.begin(start)
             note = '' if clip is not None else 'no clip: the source has no packets that can be stored'
-        self._alarm = _Alarm(clip, True, note)
+        self._begun = begun = _Begun(run, start, clip, True, note)
         label, reason, zone = run.about
         self._on_note(self.name, f'event: {label or "anomaly"} {run.score:.3f}{_at_zone(zone)} ({reason})')
         self._on_alarm(
-            {'kind': 'event began', **self._event(run, run.peak, note).to_json(), 'end': None, 'end_utc': None}
+            {'kind': 'event began', **self._event(begun, run.peak, note).to_json(), 'end': None, 'end_utc': None}
         )
 
     def _end(self, run: Running, note: str) -> None:
-        alarm, self._alarm = self._alarm, None
-        assert alarm is not None
+        begun = self._begun
+        assert begun is not None
         assert run.end is not None
         self.events += 1
-        if alarm.is_told:
+        if begun.is_told:
             self._quiet_until = time.monotonic() + self.cooldown_s
-        notes = '; '.join(part for part in (note, alarm.note) if part)
-        event = self._event(run, run.end, notes, alarm.clip.name if alarm.clip else None)
-        if alarm.clip is None or self.recorder is None:
-            self._tell(event, alarm.is_told)
+        notes = '; '.join(part for part in (note, begun.note) if part)
+        event = self._event(begun, run.end, notes, begun.clip)
+        is_told = begun.is_told
+        if begun.clip is None or self.recorder is None:
+            self._tell(event, is_told)
+            self._begun = None
             return
-        clip, is_told = alarm.clip, alarm.is_told
+        with self._lock:
+            self._saving[event.start] = UnwrittenEvent(event, is_open=False, is_told=is_told)
+            self._begun = None
 
         def finished(clip: Clip) -> None:
             notes = '; '.join(part for part in (event.note, clip.fault) if part)
             saved = clip.name if clip.is_saved else None
-            self._tell(CameraEvent(**{**event.__dict__, 'clip': saved, 'note': notes}), is_told)
+            self._tell(replace(event, clip=saved, note=notes), is_told)
+            with self._lock:
+                del self._saving[event.start]
 
-        self.recorder.end(clip, finished)
+        self.recorder.end(begun.clip, finished)
 
     def _tell(self, event: CameraEvent, is_told: bool) -> None:
-        self._on_event(event)
+        self._on_event(event, is_told)
         if is_told:
             self._on_alarm({'kind': 'event ended', **event.to_json()})
 
-    def _event(self, run: Running, end: float, note: str, clip: str | None = None) -> CameraEvent:
+    def _event(self, begun: _Begun, end: float, note: str, clip: Clip | None = None) -> CameraEvent:
+        run = begun.run
         label, reason, zone = run.about
+        name = None if clip is None else clip.name
         return CameraEvent(
-            self.name, epoch(run.start), epoch(end), epoch(run.peak), run.score, label, reason, zone, clip, note
+            self.name, begun.start, epoch(end), epoch(run.peak), run.score, label, reason, zone, name, note
         )
+
+    def _unwritten(self) -> tuple[UnwrittenEvent, ...]:
+        """Events that are open, or wait for their clip."""
+        with self._lock:
+            begun, last, saving = self._begun, self._last_time, tuple(self._saving.values())
+        if begun is None:
+            return saving
+        # of a frame that was scored meanwhile, only the newest values are missing
+        end = begun.run.peak if last is None else last + 1 / self.settings.rate
+        event = self._event(begun, end, begun.note, begun.clip)
+        return (*saving, UnwrittenEvent(event, is_open=True, is_told=begun.is_told))
 
     # ------------------------------------------------------------------------------------------------ what is shown
 
@@ -285,6 +317,7 @@ class Camera:
             events=self.events,
             clips_deleted=deleted,
             updated=time.time(),
+            unwritten=self._unwritten(),
         )
 
     def curve(self) -> list[tuple[float, float]]:

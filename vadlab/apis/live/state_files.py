@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO
@@ -18,11 +19,15 @@ from vadlab.structures.camera_state import (
     MOST_PICTURE_WIDTH,
     PICTURE_FILE,
     CameraEvent,
+    CameraState,
+    UnwrittenEvent,
     append_event,
+    cameras_in,
+    load_events,
     save_curve,
 )
 from vadlab.utils.atomic import write_bytes
-from vadlab.utils.errors import ConfigError
+from vadlab.utils.errors import ConfigError, DataError
 
 from .camera import Camera
 from .camera_reader import LiveFrame
@@ -53,26 +58,36 @@ class StateFiles(threading.Thread):
         self.fault = ''
         self.lost_events = 0
         self._cameras, self._writer, self._on_note = cameras, writer, on_note
-        self._halt = threading.Event()
-        self._events: deque[tuple[Path, CameraEvent]] = deque()
+        self._halt = False
+        self._is_due = threading.Event()
+        self._events: deque[tuple[Path, CameraEvent, bool]] = deque()
         self._pictures: dict[str, tuple[VideoReformatter, LiveFrame | None]] = {}
         self._last_curve = 0.0
 
-    def add_event(self, folder: Path, event: CameraEvent) -> None:
-        """Queue a line of ``events.jsonl``."""
+    def add_event(self, folder: Path, event: CameraEvent, is_told: bool) -> None:
+        """Queue a line of ``events.jsonl``; an alarm was given for the event, or not."""
         if len(self._events) >= _MOST_WAITING:
             self._events.popleft()
             self.lost_events += 1
-        self._events.append((folder, event))
+        self._events.append((folder, event, is_told))
+
+    def write_soon(self) -> None:
+        """Write now instead of in a second: what is on the disk survives a kill of the process."""
+        self._is_due.set()
 
     def run(self) -> None:
         """Write once a second until :meth:`stop`."""
-        while not self._halt.wait(_EVERY_S):
+        while True:
+            self._is_due.wait(_EVERY_S)
+            self._is_due.clear()
+            if self._halt:
+                return
             self.write()
 
     def stop(self, timeout_s: float) -> None:
         """Write everything once more."""
-        self._halt.set()
+        self._halt = True
+        self._is_due.set()
         self.join(timeout_s)
         if not self.is_alive():
             self._last_curve = 0.0
@@ -80,12 +95,21 @@ class StateFiles(threading.Thread):
             if self._events:
                 self._on_note(f'{len(self._events)} events could not be written to {self._events[0][0]}')
 
+    def write_events(self) -> None:
+        """Write the lines of ``events.jsonl`` that wait.
+
+        Raises:
+            OSError: One cannot be written; it and those after it stay.
+        """
+        while self._events:
+            folder, event, _ = self._events[0]
+            append_event(folder, event)
+            self._events.popleft()
+
     def write(self) -> None:
         """Write all files now."""
         try:
-            while self._events:
-                append_event(*self._events[0])
-                self._events.popleft()
+            self.write_events()
             with_curve = time.monotonic() - self._last_curve >= _CURVE_EVERY_S
             for camera in self._cameras:
                 self._write_camera(camera, with_curve)
@@ -108,7 +132,10 @@ class StateFiles(threading.Thread):
         if self._writer is not None:
             deleted = self._writer.deleted_of.get(folder, 0)
             fault = f'clips are not saved: {self._writer.fault}' if self._writer.fault else ''
-        camera.state(deleted, fault).save(folder)
+        state = camera.state(deleted, fault)
+        # Events that came after the last write of lines. Camera.state is called first: an event is in one of both.
+        waiting = [UnwrittenEvent(event, False, is_told) for of, event, is_told in [*self._events] if of == folder]
+        replace(state, unwritten=(*state.unwritten, *waiting)).save(folder)
         if with_curve:
             save_curve(folder, camera.curve())
         reformatter, last = self._pictures.get(camera.name) or (VideoReformatter(), None)
@@ -116,6 +143,44 @@ class StateFiles(threading.Thread):
         if frame is not None and frame is not last:
             write_bytes(folder / PICTURE_FILE, small_picture(frame, reformatter))
         self._pictures[camera.name] = reformatter, frame
+
+
+def events_of_killed_run(
+    out: Path, on_note: Callable[[str], None], most: int = _MOST_WAITING
+) -> list[tuple[Path, CameraEvent, bool]]:
+    """Events that an earlier run into this folder began and did not write, since it was killed.
+
+    Args:
+        out (Path): Folder of the run.
+        on_note (Callable): Gets texts about states that cannot be read.
+        most (int): Number of written events per camera that are compared, at most.
+
+    Returns:
+        list[tuple[Path, CameraEvent, bool]]: Folder of the camera, the event with a note that it was cut or has no
+        clip, and whether an alarm was given when it began.
+    """
+    found = []
+    for name in cameras_in(out):
+        folder = out / name
+        try:
+            unwritten = CameraState.load(folder).unwritten
+            written = {event.start for event in load_events(folder, most)[0]} if unwritten else set()
+        except DataError as error:
+            on_note(f'events that were open when the last run ended cannot be found: {error}')
+            continue
+        # An event that was just over may be there twice, as open and as over: the latter counts.
+        for one in {one.event.start: one for one in sorted(unwritten, key=lambda one: not one.is_open)}.values():
+            if one.event.start in written:
+                continue
+            clip, notes = one.event.clip, [one.event.note]
+            if one.is_open:
+                notes.insert(0, 'cut: watching was killed')
+            if clip is not None and not (folder / clip).is_file():
+                clip = None
+                notes.append('no clip: watching was killed before it was complete')
+            note = '; '.join(text for text in notes if text)
+            found.append((folder, replace(one.event, clip=clip, note=note), one.is_told))
+    return found
 
 
 def small_picture(frame: LiveFrame, reformatter: VideoReformatter) -> bytes:

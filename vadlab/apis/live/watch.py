@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from .clips import ClipWriter
 from .display import state_line
 from .metrics import MetricsServer
 from .mqtt import MQTTPublisher
-from .state_files import LOG_FILE, StateFiles, lock_folder, open_log
+from .state_files import LOG_FILE, StateFiles, events_of_killed_run, lock_folder, open_log
 from .stream_scorer import FrameStream, WindowStream, ZoneCheck, live_scorer, warm_up
 from .webhook import Webhook
 
@@ -114,6 +114,7 @@ class Watch:
             for spec in specs
         ]
         self._of_name = {camera.name: camera for camera in self.cameras}
+        self._out = out
         self.files = None if out is None else StateFiles(self.cameras, self.writer, self.note)
         self._metrics = None
         try:
@@ -160,6 +161,7 @@ class Watch:
                 thread.start()
         if self._mqtt is not None:
             self._mqtt.start()
+        self._write_events_of_killed_run()
         for camera in self.cameras:
             camera.reader.start()
         end = time.monotonic() + _FIRST_TRY_S
@@ -173,6 +175,17 @@ class Watch:
             raise DataError(f'{len(faults)} of {len(self.cameras)} sources cannot be read. ' + '; '.join(faults) + '.')
         if self.files is not None:
             self.files.start()
+
+    def _write_events_of_killed_run(self) -> None:
+        """Write events that were open when an earlier run was killed; their "event ended" is still due, too."""
+        if self.files is None or self._out is None:
+            return
+        for folder, event, is_told in events_of_killed_run(self._out, self.note):
+            self._event_is_over(event, is_told, folder)
+            if is_told:
+                self._alarm({'kind': 'event ended', **event.to_json()})
+        with suppress(OSError):  # a full disk is told by the thread, which tries again
+            self.files.write_events()
 
     def _step(self) -> bool:
         """Score the frames that are due; return whether there were some."""
@@ -230,16 +243,18 @@ class Watch:
 
     # --------------------------------------------------------------------------------------------- what comes of it
 
-    def _event_is_over(self, event: CameraEvent) -> None:
+    def _event_is_over(self, event: CameraEvent, is_told: bool, folder: Path | None = None) -> None:
         self.note(f'{event.camera}: {event_line(event)}')
-        folder = self._of_name[event.camera].folder
+        folder = folder or self._of_name[event.camera].folder
         if self.files is not None and folder is not None:
-            self.files.add_event(folder, event)
+            self.files.add_event(folder, event, is_told)
 
     def _alarm(self, message: dict[str, Any]) -> None:
         for receiver in (self._webhook, self._mqtt):
             if receiver is not None:
                 receiver.send(message)
+        if self.files is not None:
+            self.files.write_soon()
 
     def _tell_state(self, camera: Camera) -> None:
         state = camera.reader.state

@@ -50,6 +50,7 @@ class CameraWall:
             found: dict[str, Any] = asdict(CameraState.load(folder))
         except (DataError, MissingFileError) as error:
             return {'name': name, 'problem': str(error), 'curve': [], 'last_events': []}
+        del found['unwritten']  # for the next run
         problem = ''
         try:
             curve = load_curve(folder)
