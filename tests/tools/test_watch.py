@@ -75,6 +75,26 @@ def test_a_signal_ends_it_cleanly(watch, model, tmp_path, signum, capsys):
     assert CameraState.load(out / 'door').message == 'stopped'
 
 
+def test_a_signal_before_the_end_of_a_file_is_told_as_a_stop(watch, model, tmp_path, capsys):
+    """Not as the end of the file, of which more than half is left."""
+    path, out = write_file(tmp_path / 'door.mp4', 60.0), tmp_path / 'out'
+
+    def stop():
+        until(lambda: (out / 'door' / 'status.json').exists() and CameraState.load(out / 'door').scored > 0)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    assert watch([*model, '--source', str(path), '--out', str(out), '--threshold', '0', '0']) == 0
+    thread.join()
+    state = CameraState.load(out / 'door')
+    assert (state.state, state.message) == ('ended', 'stopped')
+    assert state.read < 1800 / 2
+    assert 'door: ended (stopped)' in capsys.readouterr().out
+    ((event,), _) = load_events(out / 'door')
+    assert event.note == 'cut: watching was stopped'
+
+
 def test_a_calibration_of_another_checkpoint_is_refused(watch, model, tmp_path):
     path = write_file(tmp_path / 'door.mp4', 0.5)
     beside = model[1].replace('weights.pth', 'weights.calibration.json')

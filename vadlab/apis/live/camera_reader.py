@@ -175,8 +175,9 @@ class CameraReader(threading.Thread):
             began = time.monotonic()
             try:
                 self._read_source()
-                fault, is_final = '', True  # a file is over
-                self.state, self.message = 'ended', 'the file is over'
+                fault, is_final = '', True  # a file is over, or reading was stopped
+                if not self._halt.is_set():
+                    self.state, self.message = 'ended', 'the file is over'
             except SourceError as error:
                 fault, is_final = str(error), error.is_final
             except Exception as error:  # whatever a library raises must not end a camera without a word
