@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import uuid
 import weakref
 
 
@@ -9,7 +10,7 @@ class DamagedVideoCounter:
     """Names of the damaged videos found so far, shared by all processes with a copy of this object.
 
     The names are lines of a temporary file, each appended in one write. So workers may be forked or spawned, and may be
-    restarted each epoch.
+    restarted each epoch. The file is made for the first name, so killed runs without one leave none.
 
     Args:
         limit: Number of distinct damaged videos up to which the run may continue, >= 0.
@@ -17,8 +18,7 @@ class DamagedVideoCounter:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        descriptor, self._path = tempfile.mkstemp(prefix='vadlab-bad-videos-')
-        os.close(descriptor)
+        self._path = os.path.join(tempfile.gettempdir(), f'vadlab-bad-videos-{uuid.uuid4().hex}')
         # Spawned workers have the path but not this finalizer; a forked worker must not remove the file either.
         self._owner = os.getpid()
         weakref.finalize(self, _remove, self._path, self._owner)
@@ -28,7 +28,7 @@ class DamagedVideoCounter:
         try:
             with open(self._path, encoding='utf-8') as file:
                 return list(dict.fromkeys(line.rstrip('\n') for line in file))
-        except FileNotFoundError:  # the data set that this one was copied from is gone
+        except FileNotFoundError:  # none so far, or the data set that this one was copied from is gone
             return []
 
     def add(self, name: str) -> bool:
