@@ -22,7 +22,7 @@ from vadlab.utils.json_file import check_writable
 from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
-from vadlab.utils.runtime import add_common_arguments, config_from_arguments
+from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
 
 if TYPE_CHECKING:
     from vadlab.apis.inferencers.vad_inferencer import VADInferencer
@@ -66,6 +66,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--prompt-file', metavar='FILE', help='prompts or class names, one per line')
     parser.add_argument('--negative-file', metavar='FILE', help='prompts of normal content, one per line')
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
+    add_backend_argument(parser)
     _add_output_arguments(parser)
     add_common_arguments(parser)
     return parse_model_arguments(parser, argv)
@@ -108,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
-        args.checkpoint = require_checkpoint(args.checkpoint)
+        args.checkpoint = require_checkpoint(args.checkpoint, args.backend)
     require_paths([path for path in (args.prompt_file, args.negative_file, args.cameras) if path], 'file')
     require_paths(_files_of(args.source), 'video')
     _check_numbers(args)
@@ -146,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         secret = os.environ.get(SECRET_VARIABLE, '')
         webhook = Webhook(args.webhook, secret, most_per_minute=args.webhook_per_minute, on_note=tell)
     mqtt = MQTTPublisher(args.mqtt, tell) if args.mqtt else None
-    inferencer = VADInferencer(config, args.checkpoint, args.device)
+    inferencer = VADInferencer(config, args.checkpoint, args.device, backend=args.backend)
     inferencer.use_prompts(all_prompts(args.prompt, args.prompt_file), all_prompts(args.negative, args.negative_file))
     watch = Watch(
         inferencer, specs, settings, args.out, _thresholds(inferencer, given), webhook, mqtt, args.metrics_port, tell

@@ -132,6 +132,11 @@ def test_without_calibration_there_is_a_warning(watch, model, tmp_path, capsys):
         (['--source', 'nowhere.mp4'], MissingFileError, 'nowhere.mp4'),
         (['--source', 'a=rtsp://x:hunter22@h/1', '--source', 'A=rtsp://h/2'], ConfigError, 'Two cameras'),
         ([], ConfigError, 'There is no camera'),
+        (
+            ['--source', 'rtsp://h/1', '--backend', 'onnxruntime'],
+            MissingFileError,
+            'a folder that tools/export.py wrote',
+        ),
         (['--source', 'rtsp://h/1', '--rate', '0'], ConfigError, '--rate 0 must be greater than 0'),
         (['--source', 'rtsp://h/1', '--cooldown-s', '-1'], ConfigError, '--cooldown-s -1 must be at least 0'),
         (['--source', 'rtsp://h/1', '--metrics-port', '70000'], ConfigError, 'not a port'),

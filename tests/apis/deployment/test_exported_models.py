@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 
+import av
 import numpy as np
 import pytest
 import torch
 
 from tests.tools.tiny_methods import ENTRIES
-from tools import export, infer
+from tools import export, infer, watch
 from tools import test as test_tool
 from vadlab.apis.deployment.exported_detector import ExportedDetector
 from vadlab.apis.deployment.exported_folder import ExportedFolder
@@ -17,7 +18,10 @@ from vadlab.apis.deployment.onnx_backend import build_exported
 from vadlab.apis.inferencers.caption_inferencer import CaptionInferencer
 from vadlab.apis.inferencers.caption_inputs import read_inputs
 from vadlab.apis.inferencers.vad_inferencer import VADInferencer
+from vadlab.apis.live.camera_reader import LiveFrame
+from vadlab.apis.live.stream_scorer import FrameStream
 from vadlab.models.layers.weights_cache import steady_weights
+from vadlab.structures.camera_state import load_events
 from vadlab.structures.video_result import Thresholds, VideoResult
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import ConfigError, MissingFileError
@@ -97,6 +101,36 @@ def test_inferencer_with_onnxruntime_equals_torch(fgclip):
     reference = VADInferencer(fgclip.config, fgclip.checkpoint)
     (wanted,) = reference(fgclip.videos[:1], prompts=['a person lying on the floor'])
     np.testing.assert_allclose(asked[0].scores, wanted.scores, atol=SAME)
+
+
+@pytest.mark.slow
+def test_live_scores_of_the_folder_equal_those_of_torch(fgclip, tmp_path, capsys):
+    """Frame by frame, with different pasts; then through the command."""
+    streams = [
+        FrameStream(VADInferencer(fgclip.config, fgclip.checkpoint)),
+        FrameStream(VADInferencer(fgclip.config, fgclip.folder, backend='onnxruntime')),
+    ]
+    with av.open(fgclip.videos[0]) as container:
+        decoded = [frame for frame, _ in zip(container.decode(video=0), range(12), strict=False)]
+    live = [LiveFrame((one,), i, i / 2, i / 2, 0.0, (one.height, one.width)) for i, one in enumerate(decoded)]
+    found = []
+    for stream in streams:
+        with torch.inference_mode(), steady_weights():
+            found.append([score for one in live for _, score in stream([('door', one)], lambda: 0.0)])
+    by_torch, by_onnx = found
+    assert len(by_torch) == len(by_onnx) > 5
+    np.testing.assert_allclose([one.score for one in by_onnx], [one.score for one in by_torch], atol=SAME)
+    assert [one.label for one in by_onnx] == [one.label for one in by_torch]
+    assert len({one.score for one in by_torch}) > 1
+
+    command = [str(fgclip.config), str(fgclip.folder), '--source', f'door={fgclip.videos[0]}', '--out', str(tmp_path)]
+    assert watch.main([*command, '--backend', 'onnxruntime', '--threshold', '0', '0']) == 0
+    assert 'door: ended (the file is over)' in capsys.readouterr().out
+    assert load_events(tmp_path / 'door')[0][0].note == 'cut: the source ended'
+    with pytest.raises(MissingFileError, match='is an exported model, not a checkpoint. Add --backend onnxruntime'):
+        watch.main(command)
+    with pytest.raises(ConfigError, match="onnxruntime runs on the CPU here, not on 'cuda'"):
+        watch.main([*command, '--backend', 'onnxruntime', '--device', 'cuda'])
 
 
 @pytest.mark.slow
