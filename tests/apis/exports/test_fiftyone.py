@@ -1,5 +1,6 @@
-"""FiftyOne itself needs MongoDB; the stand-ins below take the arguments that FiftyOne 1.22 takes."""
+"""Export to FiftyOne: with stand-ins that take its arguments, and with FiftyOne itself where its MongoDB runs."""
 
+import os
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.visualization.report.results import result_of
 from vadlab.apis.exports.fiftyone import write_fiftyone
-from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError
 
 TIMES = np.arange(40) / 25
 
@@ -23,13 +24,14 @@ class Fields(dict):
 def fiftyone(monkeypatch):
     module, made = ModuleType('fiftyone'), {}
 
-    def dataset(name, persistent):
+    def dataset(name):
         made[name] = []
-        return SimpleNamespace(add_samples=made[name].extend)
+        return SimpleNamespace(add_sample=made[name].append, delete=lambda: made.pop(name), persistent=False)
 
     for kind in ('Sample', 'Frame', 'TemporalDetections', 'TemporalDetection', 'Detections', 'Detection'):
         setattr(module, kind, Fields)
     module.Dataset, module.dataset_exists, module.made = dataset, made.__contains__, made
+    module.core = SimpleNamespace(config=SimpleNamespace(FiftyOneConfigError=type('ConfigMistake', (Exception,), {})))
     monkeypatch.setitem(sys.modules, 'fiftyone', module)
     return module
 
@@ -52,10 +54,53 @@ def test_events_boxes_and_scores_are_numbered_from_one(fiftyone, tmp_path):
 def test_what_fiftyone_would_show_wrongly_is_refused(fiftyone, tmp_path):
     uneven = result_of('a.mp4', tmp_path / 'a.mp4', np.cumsum([0.0, *([0.04, 0.2] * 10)]))
     with pytest.raises(DataError, match=r'a\.mp4 has a variable frame rate'):
-        write_fiftyone([uneven], 'demo')
+        write_fiftyone([result_of('b.mp4', tmp_path / 'b.mp4', TIMES), uneven], 'demo')
     with pytest.raises(DataError, match='not folders of frames'):
         write_fiftyone([result_of('frames', tmp_path, TIMES)], 'demo')
     assert 'demo' not in fiftyone.made
     fiftyone.made['demo'] = []
     with pytest.raises(ConfigError, match="has a data set 'demo'"):
         write_fiftyone([], 'demo')
+
+
+def test_a_database_that_does_not_answer_is_one_clear_message(fiftyone):
+    for mistake in (ConnectionError('no answer'), fiftyone.core.config.FiftyOneConfigError('no answer')):
+
+        def exists(name, mistake=mistake):
+            raise mistake
+
+        fiftyone.dataset_exists = exists
+        with pytest.raises(MissingDependencyError, match=r'cannot reach its database \(no answer\).*DATABASE_URI'):
+            write_fiftyone([], 'demo')
+
+
+@pytest.mark.skipif('FIFTYONE_DATABASE_URI' not in os.environ, reason='no FIFTYONE_DATABASE_URI: MongoDB must run')
+def test_fiftyone_itself_reads_back_every_score_event_and_box(tmp_path):
+    fiftyone = pytest.importorskip('fiftyone')
+    result, name = result_of('a.mp4', tmp_path / 'a.mp4', TIMES), f'vadlab_test_{os.getpid()}'
+    uneven = result_of('b.mp4', tmp_path / 'b.mp4', np.cumsum([0.0, *([0.04, 0.2] * 10)]))
+    with pytest.raises(DataError, match=r'b\.mp4 has a variable frame rate'):
+        write_fiftyone([result, uneven], name)
+    assert not fiftyone.dataset_exists(name)
+    assert write_fiftyone([result], name) == 1
+    dataset = fiftyone.load_dataset(name)
+    try:
+        assert dataset.persistent
+        assert dataset.media_type == 'video'
+        (sample,) = dataset
+        scores = [sample.frames[number]['score'] for number in range(1, len(TIMES) + 1)]
+        np.testing.assert_array_equal(np.float32(scores), result.scores)
+        events = [(found.support, found.confidence) for found in sample['events'].detections]
+        assert events == [([event.start + 1, event.end], event.score) for event in result.events]
+        found = {number: frame['boxes'].detections for number, frame in sample.frames.items() if frame['boxes']}
+        places = [(number, box.bounding_box) for number, boxes in found.items() for box in boxes]
+        assert len(places) == len(result.boxes.frame_inds)
+        height, width = result.size
+        for (number, place), frame, box in zip(
+            places, result.boxes.frame_inds.tolist(), result.boxes.boxes_xyxy.tolist(), strict=True
+        ):
+            assert number == frame + 1
+            x1, y1, x2, y2 = box[0] / width, box[1] / height, box[2] / width, box[3] / height
+            np.testing.assert_allclose(place, [x1, y1, x2 - x1, y2 - y1], rtol=1e-6)
+    finally:
+        dataset.delete()

@@ -13,6 +13,8 @@ from .label_studio import has_constant_rate
 def write_fiftyone(results: Iterable[VideoResult], name: str) -> int:
     """Make a persistent FiftyOne data set of results; FiftyOne numbers frames from 1.
 
+    One video is in memory at a time. If the export fails, no data set is left.
+
     Args:
         results (Iterable[VideoResult]): Results without errors.
         name (str): Name of the data set.
@@ -21,7 +23,7 @@ def write_fiftyone(results: Iterable[VideoResult], name: str) -> int:
         int: Number of samples.
 
     Raises:
-        MissingDependencyError: FiftyOne is not installed.
+        MissingDependencyError: FiftyOne is not installed, or cannot reach its database.
         ConfigError: A data set with this name exists.
         DataError: A video has a variable frame rate, or is a folder of frames.
     """
@@ -31,12 +33,26 @@ def write_fiftyone(results: Iterable[VideoResult], name: str) -> int:
         raise MissingDependencyError(
             f'FiftyOne is not installed, or cannot be imported ({error}): pip install "vadlab[fiftyone]"'
         ) from error
-    if fiftyone.dataset_exists(name):
+    try:
+        exists = fiftyone.dataset_exists(name)
+    except (OSError, fiftyone.core.config.FiftyOneConfigError) as error:
+        raise MissingDependencyError(
+            f'FiftyOne cannot reach its database ({error}). Start MongoDB, and set FIFTYONE_DATABASE_URI to its '
+            'address, such as mongodb://localhost:27017'
+        ) from error
+    if exists:
         raise ConfigError(f'FiftyOne has a data set {name!r}. Choose another name.')
-    samples = [_sample(fiftyone, result) for result in results]
-    dataset = fiftyone.Dataset(name, persistent=True)
-    dataset.add_samples(samples)
-    return len(samples)
+    dataset = fiftyone.Dataset(name)
+    try:
+        count = 0
+        for result in results:
+            dataset.add_sample(_sample(fiftyone, result))
+            count += 1
+        dataset.persistent = True
+    except BaseException:
+        dataset.delete()
+        raise
+    return count
 
 
 def _sample(fiftyone: Any, result: VideoResult) -> Any:
