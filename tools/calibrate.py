@@ -11,6 +11,7 @@ from vadlab.utils.model_arguments import add_model_arguments, parse_model_argume
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
+from vadlab.utils.scoring_arguments import add_prompt_arguments
 
 NO_CHECKPOINT = 'none'
 
@@ -37,10 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--gap-s', type=float, default=1.0, metavar='S', help='longest gap inside an event (default: 1)'
     )
-    parser.add_argument('--prompt', action='append', metavar='TEXT', help='as for infer.py; may be repeated')
-    parser.add_argument('--negative', action='append', metavar='TEXT', help='as for infer.py; may be repeated')
-    parser.add_argument('--prompt-file', metavar='FILE', help='prompts or class names, one per line')
-    parser.add_argument('--negative-file', metavar='FILE', help='prompts of normal content, one per line')
+    add_prompt_arguments(parser)
     parser.add_argument('--sampling', default='auto', metavar='N', help='as for infer.py (default: auto)')
     parser.add_argument('--fps', type=float, default=25.0, help='frame rate of folders of frames (default: 25)')
     parser.add_argument('--feature-config', metavar='FILE', help='extractor for a method on snippet features')

@@ -23,6 +23,7 @@ from vadlab.utils.runtime import (
     format_table,
     format_value,
 )
+from vadlab.utils.scoring_arguments import add_prompt_arguments
 
 NO_CHECKPOINT = 'none'
 
@@ -42,8 +43,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='FILE',
         help='videos or images on which the networks are compared with torch (default: the test data of the config)',
     )
-    parser.add_argument('--prompt', action='append', metavar='TEXT', help='prompt instead of the classes; repeatable')
-    parser.add_argument('--negative', action='append', metavar='TEXT', help='prompt of normal content; repeatable')
+    add_prompt_arguments(parser, with_files=False)
     parser.add_argument('--feature-config', metavar='FILE', help='extractor for a method on snippet features')
     parser.add_argument('--work-dir', help='folder for the logs of the tests (default: work_dirs/CONFIG)')
     add_common_arguments(parser)

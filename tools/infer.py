@@ -7,23 +7,21 @@ names species and behaviour of clips.
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
-from vadlab.utils.hub_session import shown_path
 from vadlab.utils.json_file import check_writable, write_json
 from vadlab.utils.many_files import Engine, add_engine_arguments
-from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
+from vadlab.utils.model_arguments import add_model_arguments, calibrate_command, parse_model_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
+from vadlab.utils.scoring_arguments import add_prompt_arguments, add_threshold_arguments, given_thresholds
 from vadlab.visualization.report.file_names import picture_name
 from vadlab.visualization.report.picture_page import Article, PicturePage
 
@@ -92,26 +90,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        '--prompt', action='append', metavar='TEXT', help='prompt instead of the classes; may be repeated'
-    )
-    group.add_argument('--negative', action='append', metavar='TEXT', help='prompt of normal content; may be repeated')
-    group.add_argument('--prompt-file', metavar='FILE', help='prompts or class names, one per line')
-    group.add_argument('--negative-file', metavar='FILE', help='prompts of normal content, one per line')
+    add_prompt_arguments(group)
     group.add_argument(
         '--sampling',
         metavar='N',
         help='score every Nth frame; "test": the frames of the test; "auto" (default): those, or every 16th if more',
     )
-    group.add_argument(
-        '--threshold',
-        type=float,
-        nargs='+',
-        metavar='HIGH [LOW]',
-        help='an event reaches HIGH and stays above LOW (default: from tools/calibrate.py)',
-    )
-    group.add_argument('--min-s', type=float, metavar='S', help='shortest event in seconds')
-    group.add_argument('--gap-s', type=float, metavar='S', help='longest gap inside an event in seconds')
+    add_threshold_arguments(group)
     group.add_argument('--fps', type=float, default=25.0, help='frame rate of folders of frames (default: 25)')
     group.add_argument('--boxes', action='store_true', help='find boxes of the events, and link them to tracks')
     group.add_argument(
@@ -153,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_writable(args.out / 'results.json', '--out')
     if args.every <= 0 or (args.frames is not None and args.frames < 1):
         raise ConfigError('--every and --frames must be positive.')
-    thresholds = _thresholds(args)
+    thresholds = given_thresholds(args)
     engine = Engine.of_models(args.engine, args.jobs, args.ray_address)
     if args.workers is None:
         args.workers = 2 if engine.is_here else 1
@@ -186,26 +171,10 @@ def _refuse_report_in_results(args: argparse.Namespace) -> None:
             raise ConfigError(f'--out {args.out} and --report {args.report}: name two folders, side by side.')
 
 
-def _thresholds(args: argparse.Namespace) -> dict[str, float] | None:
-    """Values of the thresholds on the command line; None without any."""
-    given = {name: getattr(args, name) for name in ('min_s', 'gap_s') if getattr(args, name) is not None}
-    if args.threshold is not None:
-        if len(args.threshold) > 2:
-            raise ConfigError('--threshold: give one or two numbers, HIGH and LOW.')
-        given |= {'high': args.threshold[0], 'low': args.threshold[-1]}
-        if given['low'] > given['high']:
-            raise ConfigError(f'--threshold: HIGH={given["high"]:g}, the first number, is below LOW={given["low"]:g}.')
-        if not 0 <= given['low'] <= given['high'] <= 1:
-            raise ConfigError('--threshold: scores are probabilities. Give numbers in 0..1.')
-    if any(given.get(name, 0) < 0 for name in ('min_s', 'gap_s')):
-        raise ConfigError('--min-s and --gap-s must be at least 0.')
-    return given or None
-
-
 # ------------------------------------------------------------------------------------------------------------ detectors
 
 
-def score_videos(args: argparse.Namespace, config: Config, given: dict[str, float] | None, engine: Engine) -> int:
+def score_videos(args: argparse.Namespace, config: Config, given: dict[str, float], engine: Engine) -> int:
     """Score videos and print their events; return the exit status."""
     from vadlab.apis.inferencers.box_captions import BoxCaptioner
     from vadlab.apis.inferencers.outputs import ResultOutputs, check_outputs
@@ -240,10 +209,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
             raise ConfigError(f'--captioner {args.captioner[0]}: {error}') from error
     if args.heat_map:
         inferencer.localizer()
-    if given is not None:
-        source = 'given on the command line' if 'high' in given else inferencer.chosen_thresholds().source
-        chosen = inferencer.chosen_thresholds()
-        inferencer.thresholds = replace(chosen, **given, source=source, false_alarms_per_hour=None)
+    inferencer.use_thresholds(given)
     tell_thresholds(inferencer, args)
     failed = 0
     with ResultOutputs(inferencer.run_info(), args.report, args.save_video) as outputs:
@@ -303,12 +269,11 @@ def write_heat_maps(inferencer: VADInferencer, result: VideoResult, folder: Path
 
 def tell_thresholds(inferencer: VADInferencer, args: argparse.Namespace) -> None:
     """Print the thresholds, and where they come from."""
+    from vadlab.apis.inferencers.result_lines import thresholds_line
+
     chosen = inferencer.chosen_thresholds()
     say(f'frames: {inferencer.sampled}')
-    text = f'events: score >= {chosen.high:.4g}, from and to {chosen.low:.4g}'
-    text += f', at least {chosen.min_s:g} s' if chosen.min_s else ''
-    text += f', gaps up to {chosen.gap_s:g} s' if chosen.gap_s else ''
-    say(f'{text}; {chosen.source}')
+    say(thresholds_line(chosen))
     if chosen.false_alarms_per_hour is not None:
         found = inferencer.calibration()
         say(
@@ -321,21 +286,6 @@ def tell_thresholds(inferencer: VADInferencer, args: argparse.Namespace) -> None
             + calibrate_command(args),
             file=sys.stderr,
         )
-
-
-def calibrate_command(args: argparse.Namespace) -> str:
-    """The command that calibrates this run: a calibration counts only for the same prompts and frames."""
-    command = ['python', 'tools/calibrate.py', str(args.config), shown_path(args.checkpoint), 'FOLDER']
-    for name in ('prompt', 'negative', 'prompt_file', 'negative_file', 'sampling', 'feature_config'):
-        given = getattr(args, name)
-        for value in given if isinstance(given, list) else [given]:
-            if value is not None:
-                command += [f'--{name.replace("_", "-")}', value]
-    if args.backend != 'torch':
-        command += ['--backend', args.backend]
-    if args.cfg_options:
-        command += ['--cfg-options', *args.cfg_options]
-    return shlex.join(command)
 
 
 # ---------------------------------------------------------------------------------------------------------------- clips

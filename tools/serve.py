@@ -16,6 +16,7 @@ from vadlab.utils.model_arguments import add_model_arguments, parse_model_argume
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_backend_argument
+from vadlab.utils.scoring_arguments import add_prompt_arguments
 
 NO_CHECKPOINT = 'none'
 
@@ -58,12 +59,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model.add_argument('--batch-size', type=int, default=32, help='frames per forward pass (default: 32)')
     model.add_argument('--workers', type=int, default=2, help='threads that read a video (default: 2)')
     model.add_argument('--sampling', default='auto', metavar='N', help='frames to score, as for tools/infer.py')
-    model.add_argument(
-        '--prompt', action='append', metavar='TEXT', help='prompt instead of the classes; may be repeated'
-    )
-    model.add_argument('--negative', action='append', metavar='TEXT', help='prompt of normal content; may be repeated')
-    model.add_argument('--prompt-file', metavar='FILE', help='prompts or class names, one per line')
-    model.add_argument('--negative-file', metavar='FILE', help='prompts of normal content, one per line')
+    add_prompt_arguments(model)
     model.add_argument('--boxes', action='store_true', help='find boxes of the events')
     model.add_argument('--feature-config', metavar='FILE', help='extractor for a method on snippet features')
     add_backend_argument(model)

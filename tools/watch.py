@@ -12,17 +12,17 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import check_writable
-from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
+from vadlab.utils.model_arguments import add_model_arguments, calibrate_command, parse_model_arguments
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
+from vadlab.utils.scoring_arguments import add_prompt_arguments, add_threshold_arguments, given_thresholds
 
 if TYPE_CHECKING:
     from vadlab.apis.inferencers.vad_inferencer import VADInferencer
@@ -52,19 +52,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--rate', type=float, default=5.0, metavar='N', help='frames to score per second and camera (default: 5)'
     )
-    parser.add_argument(
-        '--threshold',
-        type=float,
-        nargs='+',
-        metavar='HIGH [LOW]',
-        help='an event reaches HIGH and stays above LOW (default: from tools/calibrate.py)',
-    )
-    parser.add_argument('--min-s', type=float, metavar='S', help='shortest event in seconds')
-    parser.add_argument('--gap-s', type=float, metavar='S', help='longest gap inside an event in seconds')
-    parser.add_argument('--prompt', action='append', metavar='TEXT', help='prompt instead of the classes; repeatable')
-    parser.add_argument('--negative', action='append', metavar='TEXT', help='prompt of normal content; repeatable')
-    parser.add_argument('--prompt-file', metavar='FILE', help='prompts or class names, one per line')
-    parser.add_argument('--negative-file', metavar='FILE', help='prompts of normal content, one per line')
+    add_threshold_arguments(parser)
+    add_prompt_arguments(parser)
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
     add_backend_argument(parser)
     _add_output_arguments(parser)
@@ -113,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_paths([path for path in (args.prompt_file, args.negative_file, args.cameras) if path], 'file')
     require_paths(_files_of(args.source), 'video')
     _check_numbers(args)
-    given = _given_thresholds(args)
+    given = given_thresholds(args)
     if args.out:
         if args.out.exists() and not args.out.is_dir():
             raise ConfigError(f'--out {args.out} is a file. Name a folder.')
@@ -178,45 +167,29 @@ def _check_numbers(args: argparse.Namespace) -> None:
         raise ConfigError(f'--metrics-port {args.metrics_port} is not a port. Give one of 1 to 65535.')
 
 
-def _given_thresholds(args: argparse.Namespace) -> dict[str, float]:
-    """Values of the thresholds on the command line."""
-    given = {name: getattr(args, name) for name in ('min_s', 'gap_s') if getattr(args, name) is not None}
-    if any(not 0 <= value < 1e6 for value in given.values()):
-        raise ConfigError('--min-s and --gap-s must be at least 0.')
-    if args.threshold is None:
-        return given
-    if len(args.threshold) > 2 or not 0 <= args.threshold[-1] <= args.threshold[0] <= 1:
-        raise ConfigError('--threshold: give HIGH, or HIGH and LOW, with 0 <= LOW <= HIGH <= 1.')
-    return given | {'high': args.threshold[0], 'low': args.threshold[-1]}
-
-
 def _thresholds(inferencer: VADInferencer, given: dict[str, float]) -> Thresholds:
     """The calibrated thresholds, or those of the command line."""
-    from vadlab.apis.inferencers.vad_inferencer import UNCALIBRATED
     from vadlab.apis.live.watch import live_thresholds
+    from vadlab.evaluation.calibration import UNCALIBRATED
 
     found = UNCALIBRATED if 'high' in given else live_thresholds(inferencer)
-    if not given:
-        return found
-    source = 'given on the command line' if 'high' in given else found.source
-    return replace(found, **given, source=source, false_alarms_per_hour=None)
+    return found.changed(given)
 
 
 def _tell_start(watch: Watch, args: argparse.Namespace) -> None:
+    from vadlab.apis.inferencers.result_lines import thresholds_line
+
     chosen = watch.thresholds
     for camera in watch.cameras:
         zones = f', zones: {", ".join(zone.name for zone in camera.spec.zones)}' if camera.spec.zones else ''
         say(f'camera {camera.name}: {camera.spec.shown}{zones}{", at its hours" if camera.spec.hours else ""}')
     late = f', {watch.delay_s:.2g} s late, since the method needs later frames' if watch.delay_s else ''
     say(f'scores: {args.rate:g} per second and camera, each from its frame and those before it{late}')
-    text = f'events: score >= {chosen.high:.4g}, from and to {chosen.low:.4g}'
-    text += f', at least {chosen.min_s:g} s' if chosen.min_s else ''
-    text += f', gaps up to {chosen.gap_s:g} s' if chosen.gap_s else ''
-    say(f'{text}; {chosen.source}', flush=True)
+    say(thresholds_line(chosen), flush=True)
     if chosen.source.startswith('not calibrated'):
         say(
             'warning: 0.5 is not a useful threshold without calibration. Calibrate on footage of your cameras without '
-            f'anomalies: python tools/calibrate.py {args.config} {args.checkpoint} FOLDER',
+            f'anomalies: {calibrate_command(args)}',
             file=sys.stderr,
         )
 

@@ -140,7 +140,11 @@ def test_without_calibration_there_is_a_warning(watch, model, tmp_path, capsys):
         (['--source', 'rtsp://h/1', '--rate', '0'], ConfigError, '--rate 0 must be greater than 0'),
         (['--source', 'rtsp://h/1', '--cooldown-s', '-1'], ConfigError, '--cooldown-s -1 must be at least 0'),
         (['--source', 'rtsp://h/1', '--metrics-port', '70000'], ConfigError, 'not a port'),
-        (['--source', 'rtsp://h/1', '--threshold', '0.2', '0.4'], ConfigError, '0 <= LOW <= HIGH <= 1'),
+        (
+            ['--source', 'rtsp://h/1', '--threshold', '0.2', '0.4'],
+            ConfigError,
+            'HIGH=0.2, the first number, is below LOW=0.4',
+        ),
         (['--source', 'rtsp://h/1', '--webhook', 'ftp://x'], ConfigError, '--webhook ftp://x'),
         (['--source', 'rtsp://h/1', '--mqtt', 'x'], ConfigError, '--mqtt x'),
     ],

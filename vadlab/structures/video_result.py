@@ -4,7 +4,7 @@ import math
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,17 @@ class Thresholds:
             )
         if self.min_s < 0 or self.gap_s < 0:
             raise ConfigError(f'Thresholds: min_s={self.min_s:g} and gap_s={self.gap_s:g} must be at least 0.')
+
+    def changed(self, given: Mapping[str, float]) -> 'Thresholds':
+        """These thresholds with some values of a user: the calibrated rate no longer holds.
+
+        Args:
+            given (Mapping[str, float]): Values by name: ``high``, ``low``, ``min_s``, ``gap_s``; none changes nothing.
+        """
+        if not given:
+            return self
+        source = 'given on the command line' if 'high' in given else self.source
+        return replace(self, **given, source=source, false_alarms_per_hour=None)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
-"""The arguments CONFIG CHECKPOINT of a command; ``hf://USER/NAME`` stands for both."""
+"""The arguments CONFIG CHECKPOINT of a command, for both of which ``hf://USER/NAME`` stands; its calibration."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
 from .hub_address import is_address, parse_address, suggested_address
+from .hub_session import shown_path
 
 _WEIGHTS = ('.pth', '.pt', '.safetensors', '.bin', '.ckpt', '.pkl')
 _NO_CHECKPOINT = 'none'
@@ -54,6 +56,25 @@ def parse_model_arguments(parser: argparse.ArgumentParser, argv: Sequence[str] |
     if has_inputs and not args.inputs:
         parser.error('the following arguments are required: inputs')
     return args
+
+
+def calibrate_command(args: argparse.Namespace) -> str:
+    """The command that calibrates the run of a command line: a calibration counts only for the same prompts and frames.
+
+    Args:
+        args (Namespace): With ``config``, ``checkpoint``, ``backend``, ``cfg_options`` and the prompts.
+    """
+    command = ['python', 'tools/calibrate.py', str(args.config), shown_path(args.checkpoint), 'FOLDER']
+    for name in ('prompt', 'negative', 'prompt_file', 'negative_file', 'sampling', 'feature_config'):
+        given = getattr(args, name, None)
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None:
+                command += [f'--{name.replace("_", "-")}', value]
+    if args.backend != 'torch':
+        command += ['--backend', args.backend]
+    if args.cfg_options:
+        command += ['--cfg-options', *args.cfg_options]
+    return shlex.join(command)
 
 
 def _names_checkpoint(text: str | None) -> bool:

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
+from vadlab.apis.inferencers.event_thresholds import EventThresholds
 from vadlab.apis.inferencers.frame_sampling import FrameSampling
 from vadlab.apis.inferencers.result_folder import claim_folder, finished_result
 from vadlab.apis.inferencers.scored_video import ScoredVideo
 from vadlab.apis.inferencers.video_inputs import VideoInput, find_sources
-from vadlab.evaluation.calibration import UNCALIBRATED, CalibrationFile
+from vadlab.evaluation.calibration import CalibrationFile
 from vadlab.evaluation.functional.events import explain_events, find_events
 from vadlab.structures.video_result import RunInfo, Thresholds, VideoResult
 from vadlab.utils.errors import ConfigError
@@ -18,7 +18,7 @@ from .exported_folder import ExportedFolder
 from .exported_scorers import ExportedFrameScorer, ExportedSnippetScorer, pipeline_of
 
 
-class ExportedDetector:
+class ExportedDetector(EventThresholds):
     """Scores videos for anomalies with an exported model; needs NumPy, onnxruntime, PyAV and OpenCV only.
 
     Args:
@@ -83,13 +83,6 @@ class ExportedDetector:
             log(f'{path} is not used: {why}')
             return None
         return found
-
-    def chosen_thresholds(self) -> Thresholds:
-        """The thresholds of the events: those that were given, or calibrated, or a probability of 0.5."""
-        if self.thresholds is not None:
-            return self.thresholds
-        found = self.calibration()
-        return UNCALIBRATED if found is None else found.thresholds
 
     def run_info(self) -> RunInfo:
         """Record of the run."""
@@ -161,9 +154,3 @@ class ExportedDetector:
             normal = result.classes.index(name) if name in result.classes else 0
             events = explain_events(events, result.frame_inds, result.class_scores, result.classes, normal)
         result.events, result.threshold = events, thresholds
-
-    def use_thresholds(self, given: dict[str, float]) -> None:
-        """Replace some values of the thresholds: ``high``, ``low``, ``min_s``, ``gap_s``."""
-        chosen = self.chosen_thresholds()
-        source = 'given on the command line' if 'high' in given else chosen.source
-        self.thresholds = replace(chosen, **given, source=source, false_alarms_per_hour=None)

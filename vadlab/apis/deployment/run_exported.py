@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vadlab.apis.inferencers.result_lines import event_lines
+from vadlab.apis.inferencers.result_lines import event_lines, thresholds_line
 from vadlab.apis.inferencers.video_inputs import find_sources
-from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
+from vadlab.utils.scoring_arguments import add_threshold_arguments, given_thresholds
 
 from .exported_detector import ExportedDetector
 
@@ -42,9 +42,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--out', type=Path, metavar='DIR', help='folder for the results; a killed run continues there')
     parser.add_argument('--sampling', default='auto', metavar='N', help='every Nth frame; "test"; "auto" (default)')
-    parser.add_argument('--threshold', type=float, nargs='+', metavar='HIGH [LOW]', help='thresholds of events')
-    parser.add_argument('--min-s', type=float, metavar='S', help='shortest event in seconds')
-    parser.add_argument('--gap-s', type=float, metavar='S', help='longest gap inside an event in seconds')
+    add_threshold_arguments(parser)
     parser.add_argument('--fps', type=float, default=25.0, help='frame rate of folders of frames (default: 25)')
     parser.add_argument('--batch-size', type=int, default=32, help='frames per run of the network (default: 32)')
     parser.add_argument('--workers', type=int, default=2, help='threads that read videos (default: 2)')
@@ -55,20 +53,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(folder: str | Path, argv: Sequence[str] | None = None) -> int:
     """Score videos; return the exit status, 2 if a video cannot be scored."""
     args = parse_args(argv)
+    given = given_thresholds(args)
     find_sources(args.inputs)  # find missing files before the network is loaded
     sampling = int(args.sampling) if args.sampling.isdigit() else args.sampling
     detector = ExportedDetector(folder, sampling, None, args.workers, args.batch_size, args.fps, args.threads)
-    given = {name: getattr(args, name) for name in ('min_s', 'gap_s') if getattr(args, name) is not None}
-    if args.threshold is not None:
-        if len(args.threshold) > 2:
-            raise ConfigError('--threshold: give one or two numbers, HIGH and LOW.')
-        given |= {'high': args.threshold[0], 'low': args.threshold[-1]}
-    if given:
-        detector.use_thresholds(given)
-    chosen = detector.chosen_thresholds()
+    detector.use_thresholds(given)
     say(f'{detector.manifest.model}, {detector.manifest.precision}, from {detector.manifest.checkpoint}')
     say(f'frames: {detector.sampled}')
-    say(f'events: score >= {chosen.high:.4g}, from and to {chosen.low:.4g}; {chosen.source}')
+    say(thresholds_line(detector.chosen_thresholds()))
     failed = 0
     for result in detector(args.inputs, args.out):
         if result.error is None:

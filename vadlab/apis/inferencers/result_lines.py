@@ -1,6 +1,6 @@
 """Results as lines of text."""
 
-from vadlab.structures.video_result import VideoResult
+from vadlab.structures.video_result import Thresholds, VideoResult
 
 
 def event_lines(result: VideoResult) -> list[str]:
@@ -22,6 +22,18 @@ def event_lines(result: VideoResult) -> list[str]:
             f'  boxes: {found or "none found"}' + (f' on {len(set(result.boxes.frame_inds))} frames' if found else '')
         )
     return lines
+
+
+def thresholds_line(chosen: Thresholds) -> str:
+    """The thresholds, and where they come from.
+
+    >>> thresholds_line(Thresholds(0.75, 0.5, gap_s=1.0, source='given'))
+    'events: score >= 0.75, from and to 0.5, gaps up to 1 s; given'
+    """
+    text = f'events: score >= {chosen.high:.4g}, from and to {chosen.low:.4g}'
+    text += f', at least {chosen.min_s:g} s' if chosen.min_s else ''
+    text += f', gaps up to {chosen.gap_s:g} s' if chosen.gap_s else ''
+    return f'{text}; {chosen.source}'
 
 
 def clock(seconds: float) -> str:

@@ -15,7 +15,7 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from vadlab.apis.features.extraction import default_device
-from vadlab.evaluation.calibration import UNCALIBRATED, CalibrationFile, find_calibration, scoring_id
+from vadlab.evaluation.calibration import CalibrationFile, find_calibration, scoring_id
 from vadlab.evaluation.functional.events import explain_by_answers, explain_events, find_events
 from vadlab.registry import MODELS
 from vadlab.structures.video_result import Event, RunInfo, Thresholds, VideoResult
@@ -27,6 +27,7 @@ from vadlab.utils.setup_env import register_all_modules
 
 from .base_inferencer import BaseInferencer
 from .box_captions import BoxCaptioner
+from .event_thresholds import EventThresholds
 from .frame_sampling import FrameSampling
 from .frame_scorer import FrameScorer, can_stream
 from .localizer import Localizer
@@ -37,7 +38,7 @@ from .snippet_scorer import FEATURE_CACHE, SnippetScorer
 from .video_inputs import VideoInput, VideoSource, find_sources
 
 
-class VADInferencer(BaseInferencer):
+class VADInferencer(BaseInferencer, EventThresholds):
     """Scores videos for anomalies with any detector; no annotation, caption or class is needed.
 
     ::
@@ -167,13 +168,6 @@ class VADInferencer(BaseInferencer):
             print_log(f'{found.path} is not used: {why}', 'current', logging.WARNING)
             return None
         return found
-
-    def chosen_thresholds(self) -> Thresholds:
-        """The thresholds of the events: those that were given, or calibrated, or a probability of 0.5."""
-        if self.thresholds is not None:
-            return self.thresholds
-        found = self.calibration()
-        return UNCALIBRATED if found is None else found.thresholds
 
     def run_info(self) -> RunInfo:
         """Record of the run: the model, the prompts, the sampling, the thresholds."""

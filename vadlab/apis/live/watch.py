@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from vadlab.apis.inferencers.result_folder import claim_folder
-from vadlab.apis.inferencers.vad_inferencer import UNCALIBRATED, VADInferencer
-from vadlab.evaluation.calibration import find_calibration, scoring_id
+from vadlab.apis.inferencers.vad_inferencer import VADInferencer
+from vadlab.evaluation.calibration import UNCALIBRATED, find_calibration, scoring_id
 from vadlab.models.layers.weights_cache import steady_weights
 from vadlab.structures.camera_state import CameraEvent, CameraState
 from vadlab.structures.video_result import RUN_FILE, Thresholds

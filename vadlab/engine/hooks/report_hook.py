@@ -9,13 +9,11 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from vadlab.evaluation.calibration import UNCALIBRATED
 from vadlab.registry import HOOKS
-from vadlab.structures.video_result import RunInfo, Thresholds
+from vadlab.structures.video_result import RunInfo
 from vadlab.visualization.report.sample_result import sample_result
 from vadlab.visualization.report.video_report import VideoReport
-
-#: Thresholds of probabilities without a calibration.
-UNCALIBRATED = Thresholds(0.5, 0.5, source='not calibrated: a probability of 0.5')
 
 
 @HOOKS.register_module()
