@@ -41,8 +41,8 @@ _OF_VIDEOS = {
     'prompt': None, 'negative': None, 'prompt_file': None, 'negative_file': None, 'sampling': None, 'threshold': None,
     'min_s': None, 'gap_s': None, 'fps': 25.0, 'feature_config': None,
     'report': None, 'save_video': None, 'boxes': False, 'captioner': None, 'heat_map': None, 'dry_run': False,
-    'jobs': None, 'engine': 'processes', 'ray_address': None,
 }  # fmt: skip
+_OF_VIDEOS_AND_CLIPS = {'jobs': None, 'engine': 'processes', 'ray_address': None}
 _OF_CLIPS = {'clip_s': None}
 _OF_CAPTIONS = {'every': 2.0, 'frames': None, 'no_pictures': False}
 
@@ -67,7 +67,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
     add_backend_argument(parser)
-    many = parser.add_argument_group('many videos, for detectors')
+    many = parser.add_argument_group('many videos, for detectors and recognisers')
     many.add_argument(
         '--jobs',
         type=int,
@@ -147,11 +147,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = config_from_arguments(args, check=False)
     kinds = {step['type'] for step in (config.get('test_dataloader') or {}).get('dataset', {}).get('pipeline') or []}
     if 'LoadImage' in kinds:
-        _refuse(args, _OF_VIDEOS | _OF_CLIPS, 'a captioner')
+        _refuse(args, _OF_VIDEOS | _OF_CLIPS | _OF_VIDEOS_AND_CLIPS, 'a captioner')
         return caption_files(args, config)
     if 'LoadClip' in kinds:
         _refuse(args, _OF_VIDEOS | _OF_CAPTIONS | {'backend': 'torch'}, 'a recogniser')
-        return recognise_clips(args, config)
+        return recognise_clips(args, config, engine)
     _refuse(args, _OF_CAPTIONS | _OF_CLIPS, 'a detector')
     return score_videos(args, config, thresholds, engine)
 
@@ -291,7 +291,7 @@ def tell_thresholds(inferencer: VADInferencer, args: argparse.Namespace) -> None
 # ---------------------------------------------------------------------------------------------------------------- clips
 
 
-def recognise_clips(args: argparse.Namespace, config: Config) -> int:
+def recognise_clips(args: argparse.Namespace, config: Config, engine: Engine) -> int:
     """Recognise clips and print their classes; return the exit status."""
     from vadlab.apis.inferencers.clip_inferencer import ClipInferencer
     from vadlab.apis.inferencers.result_lines import clock
@@ -300,7 +300,7 @@ def recognise_clips(args: argparse.Namespace, config: Config) -> int:
     inferencer = ClipInferencer(config, args.checkpoint, args.device, args.clip_s, args.workers, batch_size)
     records: list[dict[str, Any]] = []
     failed = 0
-    for clip in inferencer(args.inputs):
+    for clip in inferencer(args.inputs, engine):
         record: dict[str, Any] = {'name': clip.source.name, 'path': clip.source.path}
         if clip.error is not None:
             failed += 1

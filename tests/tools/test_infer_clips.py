@@ -93,6 +93,32 @@ def test_a_long_video_is_cut_into_clips(load_tool, experiment, tmp_path, capsys)
     assert 'not recognised: ' in printed.err
 
 
+def clips_file(load_tool, experiment, out, *options):
+    config, weights, videos = experiment
+    command = [str(config), str(weights), str(videos), '--clip-s', '0.5', '--out', str(out), *options]
+    assert load_tool('infer').main(command) == 2
+    return (out / 'clips.json').read_bytes()
+
+
+def test_clips_are_in_the_order_of_videos_and_time_and_a_bad_one_costs_itself(load_tool, experiment, tmp_path):
+    (experiment[2] / 'c1b.mp4').write_text('text')
+    content = clips_file(load_tool, experiment, tmp_path / 'a', '--workers', '3')
+    assert clips_file(load_tool, experiment, tmp_path / 'b', '--workers', '1') == content
+    names = [record['name'] for record in json.loads(content)]
+    assert names == sorted(names)
+    assert set(names) == {'c0.mp4', 'c1.mp4', 'c1b.mp4', 'c2.mp4'}
+    starts = [record['start_s'] for record in json.loads(content) if record['name'] == 'c0.mp4']
+    assert starts == sorted(starts)
+    assert len(starts) > 2
+
+
+@pytest.mark.slow
+def test_two_processes_write_the_bytes_of_one(load_tool, experiment, tmp_path):
+    (experiment[2] / 'c1b.mp4').write_text('text')
+    content = clips_file(load_tool, experiment, tmp_path / 'one')
+    assert clips_file(load_tool, experiment, tmp_path / 'two', '--jobs', '2') == content
+
+
 def test_options_of_other_tasks_and_a_missing_checkpoint_are_errors(load_tool, experiment):
     config, weights, videos = experiment
     with pytest.raises(ConfigError, match='--prompt is not an option for a recogniser'):

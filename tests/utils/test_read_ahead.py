@@ -14,6 +14,40 @@ def test_items_of_each_job_come_in_their_order():
     assert list(read_ahead([], lambda job: iter([job]), workers=3, most=2)) == []
 
 
+@pytest.mark.parametrize('workers', [1, 3])
+def test_jobs_come_in_their_order_if_wanted(workers):
+    def items_of(job):
+        time.sleep(0.01 * (job % 3 == 0))  # later jobs are done first
+        yield from ((job, i) for i in range(job % 4))
+
+    found = list(read_ahead(range(20), items_of, workers, most=2, in_order=True))
+    assert found == [(job, i) for job in range(20) for i in range(job % 4)]
+    assert list(read_ahead([], items_of, workers, most=2, in_order=True)) == []
+
+
+def test_in_order_few_jobs_are_ahead_closing_stops_the_threads_and_errors_arrive():
+    before, taken = threading.active_count(), []
+
+    def items_of(job):
+        taken.append(job)
+        yield job
+
+    stream = read_ahead(range(100), items_of, workers=3, most=2, in_order=True)
+    next(stream)
+    time.sleep(0.1)
+    assert len(taken) <= 1 + 3 + 3  # read, waiting, and one in each thread
+    stream.close()
+    assert threading.active_count() == before
+
+    def jobs():
+        yield 1
+        raise KeyError('a bug')
+
+    with pytest.raises(KeyError, match='a bug'):
+        list(read_ahead(jobs(), items_of, workers=2, most=2, in_order=True))
+    assert threading.active_count() == before
+
+
 def test_no_more_items_wait_than_allowed():
     made = []
 

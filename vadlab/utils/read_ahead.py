@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from typing import Any, Generic, TypeVar
 
+_DONE, _ENDED = object(), object()  # after the items of a job; after those of a thread
+
 J = TypeVar('J')
 T = TypeVar('T')
 
 
 def read_ahead(
-    jobs: Iterable[J], items_of: Callable[[J], Iterator[T]], workers: int, most: int
+    jobs: Iterable[J], items_of: Callable[[J], Iterator[T]], workers: int, most: int, in_order: bool = False
 ) -> Generator[T, None, None]:
     """Items of jobs, made in threads. Items of one job keep their order; those of several jobs are mixed.
 
@@ -19,53 +21,68 @@ def read_ahead(
         jobs (Iterable): What to do; a thread takes the next one when it needs it.
         items_of (Callable): Yields the items of a job, in a thread. An exception ends everything, and is raised here.
         workers (int): Number of threads, >= 1.
-        most (int): Most items that wait for the consumer, >= 1.
+        most (int): Most items that wait for the consumer, >= 1; with ``in_order``, of each job that is at work.
+        in_order (bool): Yield the items of the first job, then those of the second, and so on.
 
     Yields:
         The items. Closing the generator stops the threads.
     """
     todo = iter(jobs)
     one_at_a_time = threading.Lock()
-    ready: queue.Queue[Any] = queue.Queue(maxsize=most)
+    lines: queue.Queue[queue.Queue[Any]] = queue.Queue(maxsize=workers)  # in the order in which they are read
     stop = threading.Event()
 
-    def put(item: Any) -> None:
+    def put(line: queue.Queue, item: Any) -> None:
         while not stop.is_set():
             try:
-                ready.put(item, timeout=0.2)
+                line.put(item, timeout=0.2)
                 return
             except queue.Full:
                 continue
         raise _StoppedError
 
-    def work() -> None:
+    def new_line() -> queue.Queue[Any]:
+        line: queue.Queue[Any] = queue.Queue(maxsize=most)
+        put(lines, line)
+        return line
+
+    def work(line: queue.Queue[Any] | None) -> None:
+        """Fill a line with the items of all jobs of this thread; without one, a line for each job."""
         try:
             while not stop.is_set():
                 with one_at_a_time:
+                    here = new_line() if line is None else line
                     taken = list(itertools.islice(todo, 1))
                 if not taken:
                     break
                 for item in items_of(taken[0]):
-                    put(_Item(item))
-            put(None)
+                    put(here, _Item(item))
+                if line is None:
+                    put(here, _DONE)
+            put(here, _ENDED)
         except _StoppedError:
             pass
         except BaseException as error:  # the consumer raises it with its traceback
             try:
-                put(error)
+                put(here, error)
             except _StoppedError:
                 pass
 
     count = min(workers, len(jobs)) if isinstance(jobs, Sized) else workers
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
+    shared = None if in_order else new_line()
+    threads = [threading.Thread(target=work, args=(shared,), daemon=True) for _ in range(count)]
     for thread in threads:
         thread.start()
     running = len(threads)
     try:
+        line = lines.get() if running else queue.Queue()
         while running:
-            item = ready.get()
-            if item is None:
+            item = line.get()
+            if item is _DONE:
+                line = lines.get()
+            elif item is _ENDED:
                 running -= 1
+                line = lines.get() if in_order and running else line
             elif isinstance(item, BaseException):
                 raise item
             else:

@@ -2,8 +2,9 @@
 
 import copy
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.logging import MMLogger
 
+from vadlab.apis.features.extraction import default_device
 from vadlab.checkpoints.checkpoint_io import in_our_names, load_weights, read_checkpoint
 from vadlab.checkpoints.weights_hash import weights_sha256
 from vadlab.engine.build_errors import config_mistakes
 from vadlab.registry import MODELS, TRANSFORMS
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.many_files import Engine, over_files
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules
 
@@ -59,6 +62,8 @@ class BaseInferencer:
             raise ConfigError(f'{self.config_path or "The config"} does not define a model.')
         self.config = config
         self.backend = backend
+        #: The arguments, by which a worker of an engine makes the same; classes with more arguments add theirs.
+        self.made_by: dict[str, Any] = dict(config=config, checkpoint=self.checkpoint, device=device)
         self.device = torch.device('cpu') if backend == 'onnxruntime' else usable_device(device)
         self.check_config(config)
         if backend == 'onnxruntime':
@@ -103,6 +108,32 @@ class BaseInferencer:
         self.weights_id = exported.manifest.weights
         self.model.eval()
 
+    def elsewhere(
+        self,
+        prepare: Callable[[Any], Callable[[Any], Any]],
+        items: Sequence[Any],
+        engine: Engine,
+        threads: int,
+        in_order: bool = False,
+    ) -> Iterator[tuple[Any, Any]]:
+        """Work on items by an engine, each of whose workers makes an inferencer of its own.
+
+        Args:
+            prepare (Callable): Takes the worker's inferencer, returns the function that works on an item; can be
+                pickled, as can items and results.
+            items (Sequence): What to work on.
+            engine (Engine): What does the work.
+            threads (int): Threads of a worker.
+            in_order (bool): Deliver results in the order of the items.
+
+        Yields:
+            tuple: An item, and its result or :class:`~vadlab.utils.many_files.Lost`.
+        """
+        start = partial(_start_in_worker, type(self), self.made_by, prepare)
+        gpus = float(self.device.type == 'cuda')
+        for number, result in over_files(start, items, engine, threads=threads, gpus=gpus, in_order=in_order):
+            yield items[number], result
+
     def check_config(self, config: Config) -> None:
         """Check the config before weights are read; inferencers override it.
 
@@ -116,6 +147,19 @@ class BaseInferencer:
         Raises:
             ConfigError: The model is of another task.
         """
+
+
+def _start_in_worker(
+    kind: type[BaseInferencer], made_by: dict[str, Any], prepare: Callable[[Any], Callable[[Any], Any]]
+) -> Callable[[Any], Any]:
+    """Build an inferencer in a worker; return what works on an item."""
+    quiet_third_parties()
+    register_all_modules()
+    MMLogger.get_instance('vadlab', logger_name='vadlab', log_level='ERROR')
+    device = made_by['device']
+    if made_by.get('backend', 'torch') == 'torch' and device in (None, 'cuda'):
+        device = default_device()
+    return prepare(kind(**{**made_by, 'device': device}))
 
 
 def usable_device(name: str | None) -> torch.device:

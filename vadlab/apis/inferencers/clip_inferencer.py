@@ -1,7 +1,8 @@
 """Species and behaviour of any clips, with a trained recogniser."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
 from vadlab.datasets.formats.prepared_av_clips import read_prepared_recipe
 from vadlab.datasets.video import index_video
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.many_files import Engine, Lost
 from vadlab.utils.read_ahead import read_ahead
 
 from .base_inferencer import BaseInferencer, build_steps
@@ -56,6 +58,8 @@ class ClipInferencer(BaseInferencer):
 
     The recipe of frames and sound is that of the config's prepared clips if they exist, otherwise that of its data set.
 
+    A batch has clips of one video, so probabilities do not depend on the others.
+
     Args:
         config (Config | str | Path): The experiment.
         checkpoint (str | Path | None): Trained weights.
@@ -84,6 +88,7 @@ class ClipInferencer(BaseInferencer):
         self.workers = workers
         self.batch_size = batch_size
         super().__init__(config, checkpoint, device)
+        self.made_by |= dict(clip_s=clip_s, workers=workers, batch_size=batch_size)
         #: Class names per head.
         self.classes: dict[str, tuple[str, ...]] = {name: head.classes for name, head in self.model.heads.items()}
 
@@ -110,31 +115,49 @@ class ClipInferencer(BaseInferencer):
         if not hasattr(self.model, 'heads'):
             raise ConfigError(f'{self.config.model.type} is not a recogniser: it has no heads.')
 
-    def __call__(self, inputs: VideoInput | Iterable[VideoInput]) -> Iterator[RecognisedClip]:
+    def __call__(
+        self, inputs: VideoInput | Iterable[VideoInput], engine: Engine | None = None
+    ) -> Iterator[RecognisedClip]:
         """Recognise the clips of videos.
 
         Args:
             inputs: Paths of videos, folders, lists, patterns, or a list of these.
+            engine (Engine | None): What recognises clips; None: this process. Each worker has a model of its own.
 
         Yields:
-            RecognisedClip: One per clip; those of a video are in the order of time.
+            RecognisedClip: One per clip, in the order of the videos and of time.
 
         Raises:
             MissingFileError, DataError: An input does not exist, or is not a video.
         """
+        sources = find_sources(inputs)
+        if engine is None or engine.is_here:
+            yield from self._clips(sources)
+            return
+        for source, clips in self.elsewhere(attrgetter('clips_of'), sources, engine, self.workers, in_order=True):
+            if isinstance(clips, Lost):
+                clips = [RecognisedClip(source, error=f'{source.path}: {clips.reason}')]
+            yield from clips
+
+    def clips_of(self, source: VideoSource) -> list[RecognisedClip]:
+        """The clips of a video; see :meth:`__call__`."""
+        return list(self._clips([source]))
+
+    def _clips(self, sources: Sequence[VideoSource]) -> Iterator[RecognisedClip]:
         batch: list[_Prepared] = []
-        for prepared in read_ahead(find_sources(inputs), self._clips_of, self.workers, 2 * self.batch_size):
-            if prepared.packed is None:
-                yield RecognisedClip(prepared.source, error=prepared.error)
-                continue
-            batch.append(prepared)
-            if len(batch) == self.batch_size:
+        for prepared in read_ahead(sources, self._prepared, self.workers, 2 * self.batch_size, in_order=True):
+            is_other = prepared.packed is None or (batch and prepared.source is not batch[0].source)
+            if batch and (is_other or len(batch) == self.batch_size):
                 yield from self._recognise(batch)
                 batch = []
+            if prepared.packed is None:
+                yield RecognisedClip(prepared.source, error=prepared.error)
+            else:
+                batch.append(prepared)
         if batch:
             yield from self._recognise(batch)
 
-    def _clips_of(self, source: VideoSource) -> Iterator[_Prepared]:
+    def _prepared(self, source: VideoSource) -> Iterator[_Prepared]:
         try:
             if source.frames is not None:
                 raise DataError(f'{source.name}: a clip is a file with pictures and sound; arrays have no sound.')

@@ -10,20 +10,17 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.logging import MMLogger, print_log
+from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from torch import nn
 
-from vadlab.apis.features.extraction import default_device
 from vadlab.evaluation.calibration import CalibrationFile, find_calibration, scoring_id
 from vadlab.evaluation.functional.events import explain_by_answers, explain_events, find_events
 from vadlab.registry import MODELS
 from vadlab.structures.video_result import Event, RunInfo, Thresholds, VideoResult
 from vadlab.utils.errors import ConfigError, DataError
-from vadlab.utils.many_files import Engine, Lost, over_files
+from vadlab.utils.many_files import Engine, Lost
 from vadlab.utils.progress import ProgressBar
-from vadlab.utils.runtime import quiet_third_parties
-from vadlab.utils.setup_env import register_all_modules
 
 from .base_inferencer import BaseInferencer
 from .box_captions import BoxCaptioner
@@ -87,10 +84,9 @@ class VADInferencer(BaseInferencer, EventThresholds):
         if workers < 1 or batch_size < 1 or not 0 < fps < 1e6:
             raise ConfigError(f'VADInferencer: workers={workers}, batch_size={batch_size} and fps={fps} must be > 0.')
         super().__init__(config, checkpoint, device, backend)
-        #: What a worker of an engine makes its inferencer by.
-        self._made_by = dict(
-            config=self.config, checkpoint=self.checkpoint, device=device, sampling=sampling, workers=workers,
-            batch_size=batch_size, fps=fps, feature_config=feature_config, feature_cache=feature_cache, backend=backend,
+        self.made_by |= dict(
+            sampling=sampling, workers=workers, batch_size=batch_size, fps=fps, feature_config=feature_config,
+            feature_cache=feature_cache, backend=backend,
         )  # fmt: skip
         self.thresholds = thresholds
         self.fps = fps
@@ -293,11 +289,11 @@ class VADInferencer(BaseInferencer, EventThresholds):
                 '--engine.'
             )
         captions = None if captioner is None else captioner.made_by
-        start = partial(start_scoring, self._made_by, self._prompts, self._negatives, thresholds, boxes, captions)
-        threads, gpus = int(self._made_by['workers']), float(self.device.type == 'cuda')
-        for number, result in over_files(start, sources, engine, threads=threads, gpus=gpus):
+        how: dict[str, Any] = dict(
+            prompts=self._prompts, negatives=self._negatives, thresholds=thresholds, boxes=boxes, captions=captions
+        )
+        for source, result in self.elsewhere(partial(_scoring_of, **how), sources, engine, self.made_by['workers']):
             if isinstance(result, Lost):
-                source = sources[number]
                 result = VideoResult.failed(source.name, source.path, f'{source.path}: {result.reason}')
             yield result
 
@@ -379,24 +375,19 @@ class VADInferencer(BaseInferencer, EventThresholds):
         return result.classes.index(name) if name in result.classes else 0
 
 
-def start_scoring(
-    made_by: dict[str, Any],
+def _scoring_of(
+    inferencer: VADInferencer,
     prompts: Sequence[str] | None,
     negatives: Sequence[str] | None,
     thresholds: Thresholds,
     boxes: bool,
     captions: dict[str, Any] | None,
 ) -> Callable[[VideoSource], VideoResult]:
-    """Build an inferencer in a worker; return the function that scores a video."""
-    quiet_third_parties()
-    register_all_modules()
-    MMLogger.get_instance('vadlab', logger_name='vadlab', log_level='ERROR')
-    device = made_by['device']
-    if made_by['backend'] == 'torch' and device in (None, 'cuda'):
-        device = default_device()
-    inferencer = VADInferencer(**{**made_by, 'device': device})
+    """Set up an inferencer in a worker; return the function that scores a video."""
     inferencer.use_prompts(prompts, negatives)
-    captioner = None if captions is None else BoxCaptioner(**{**captions, 'device': device})
+    captioner = None
+    if captions is not None:
+        captioner = BoxCaptioner(**{**captions, 'device': inferencer.made_by['device']})
     return partial(inferencer.score_one, thresholds=thresholds, boxes=boxes, captioner=captioner)
 
 
