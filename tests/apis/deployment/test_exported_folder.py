@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -10,7 +11,7 @@ from onnx import TensorProto, helper
 
 from vadlab.apis.deployment.export_model import check_out, copy_runtime
 from vadlab.apis.deployment.exported_detector import ExportedDetector
-from vadlab.apis.deployment.exported_folder import ExportedFolder, Manifest, is_exported, sha256_of
+from vadlab.apis.deployment.exported_folder import ExportedFolder, Manifest, is_exported, read_manifest, sha256_of
 from vadlab.apis.deployment.exported_scorers import SnippetScores
 from vadlab.apis.deployment.run_exported import SCRIPT
 from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError, MissingFileError
@@ -43,16 +44,18 @@ def write_scores(path, size):
     onnx.save(model, path)
 
 
+RECIPE = dict(feature_dim=2, chunk=None, most_snippets=6, features=None, no_features='it has none.', sampled='s')
+
+
 def write_folder(folder, size=None, **changes):
     """A folder of a method on snippet features, with a network made by hand."""
     folder.mkdir(parents=True, exist_ok=True)
     write_scores(folder / 'scores.onnx', size)
-    recipe = dict(feature_dim=2, chunk=size, most_snippets=6, features=None, no_features='it has none.', sampled='s')
     settings = dict(
         kind='snippets', model='MILRanking', config='c.py', checkpoint='w.pth', weights='abc', precision='float32',
         opset=20, graphs={'scores': 'scores.onnx'}, files={'scores.onnx': sha256_of(folder / 'scores.onnx')},
         classes=('Normal', 'Fighting'), normal_class='Normal', prompts=None, negatives=None, phrases=(), templates=(),
-        recipe=recipe, differences={}, tolerance=1e-4,
+        recipe={**RECIPE, 'chunk': size}, differences={}, tolerance=1e-4,
     )  # fmt: skip
     Manifest(**{**settings, **changes}).save(folder)
     return folder
@@ -98,8 +101,8 @@ def test_videos_and_features_of_other_sizes_are_refused(tmp_path):
 
 def test_folder_of_another_version_is_refused(tmp_path):
     folder = write_folder(tmp_path / 'a')
-    change_manifest(folder, version=2, vadlab='9.0')
-    with pytest.raises(DataError, match=r'exported by VADLab 9.0 in format 2; this VADLab .* reads format 1. Export'):
+    change_manifest(folder, version=3, vadlab='9.0')
+    with pytest.raises(DataError, match=r'exported by VADLab 9.0 in format 3; this VADLab .* reads format 2. Export'):
         ExportedFolder(folder)
 
 
@@ -122,7 +125,7 @@ def test_missing_network_is_refused(tmp_path):
 def test_network_that_onnxruntime_cannot_load_is_refused(tmp_path):
     folder = write_folder(tmp_path / 'a')
     (folder / 'scores.onnx').write_bytes(b'no network')
-    change_manifest(folder, files={})
+    replace(read_manifest(folder), files={'scores.onnx': sha256_of(folder / 'scores.onnx')}).save(folder)
     with pytest.raises(DataError, match='scores.onnx is not an ONNX model that onnxruntime can load'):
         ExportedFolder(folder).graph('scores').session  # noqa: B018 - a property
 
@@ -133,8 +136,15 @@ def test_network_that_onnxruntime_cannot_load_is_refused(tmp_path):
         ({'format': 'x'}, 'is not the manifest of an exported model'),
         ({'kind': 'x'}, "kind is 'x', not one of frames, snippets, captions"),
         ({'classes': 3}, 'classes is 3, not a list'),
-        ({'graphs': {'scores': '../a.onnx'}}, "'../a.onnx' is not a file of the folder"),
+        ({'files': {'../a.onnx': ''}}, "'../a.onnx' is not a file of the folder"),
+        ({'graphs': {'scores': 'other.onnx'}}, "the file 'other.onnx' of the graph 'scores' has no checksum"),
+        ({'graphs': {}}, "there is no graph 'scores'"),
+        ({'precision': 'float16'}, "precision is 'float16', not one of float32, int8"),
+        ({'checksum': None}, 'checksum is null, not a text'),
         ({'recipe': None}, 'manifest.json is damaged: recipe'),
+        ({'recipe': {**RECIPE, 'feature_dim': '2'}}, "recipe.feature_dim is '2', not a whole number"),
+        ({'recipe': {**RECIPE, 'feature_dim': 0}}, 'feature_dim of the recipe is 0'),
+        ({'recipe': {**RECIPE, 'chunk': -1}}, 'chunk of the recipe is -1'),
         ({'kind': 'frames', 'recipe': {}}, "manifest.json is damaged: recipe has no 'pipeline'"),
         ({'kind': 'frames', 'recipe': {'pipeline': [], 'mean': [1], 'std': [1, 1, 1]}}, 'mean of the recipe has 1'),
     ],
@@ -143,6 +153,38 @@ def test_damaged_manifest_is_refused(tmp_path, changes, message):
     folder = write_folder(tmp_path / 'a')
     change_manifest(folder, **changes)
     with pytest.raises(DataError, match=message):
+        ExportedFolder(folder)
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'classes': ['Normal', 'Fire']},
+        {'classes': ['Normal']},
+        {'normal_class': None},
+        {'recipe': {**RECIPE, 'feature_dim': 3}},
+        {'recipe': {**RECIPE, 'chunk': 4}},
+        {'weights': 'of another model'},
+        {'precision': 'int8'},
+        {'unknown': 1},
+    ],
+)
+def test_a_manifest_that_was_edited_is_refused(tmp_path, changes):
+    folder = write_folder(tmp_path / 'a')
+    change_manifest(folder)  # other spaces
+    assert read_manifest(folder).classes == ('Normal', 'Fighting')
+    change_manifest(folder, **changes)
+    with pytest.raises(DataError, match=r'manifest.json was changed after the export: .* Export the model again'):
+        ExportedFolder(folder)
+
+
+def test_an_exchanged_file_is_refused_also_with_its_new_checksum(tmp_path):
+    folder = write_folder(tmp_path / 'a')
+    write_scores(folder / 'scores.onnx', 4)
+    with pytest.raises(DataError, match='scores.onnx is damaged: it is not the file that was exported'):
+        ExportedFolder(folder)
+    change_manifest(folder, files={'scores.onnx': sha256_of(folder / 'scores.onnx')})
+    with pytest.raises(DataError, match='was changed after the export'):
         ExportedFolder(folder)
 
 
@@ -157,7 +199,11 @@ def test_folders_without_an_extractor_or_of_a_captioner_score_no_videos(tmp_path
     with pytest.raises(ConfigError, match='scores no videos: it has none'):
         ExportedDetector(write_folder(tmp_path / 'a'))
     with pytest.raises(ConfigError, match='is an exported FSGR, which captions images'):
-        ExportedDetector(write_folder(tmp_path / 'b', kind='captions', model='FSGR'))
+        ExportedDetector(
+            write_folder(
+                tmp_path / 'b', kind='captions', model='FSGR', graphs=dict.fromkeys(('encoder', 'step'), 'scores.onnx')
+            )
+        )
 
 
 def test_missing_onnxruntime_is_named_with_its_command(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The folder of an exported model. This module needs neither torch nor MMEngine."""
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,9 +19,11 @@ from vadlab.utils.onnx_session import OnnxGraph
 MANIFEST = 'manifest.json'
 CALIBRATION = 'calibration.json'
 FORMAT = 'vadlab exported model'
-VERSION = 1
-#: Kinds of exported models: methods that embed frames, methods on snippet features, captioners.
-KINDS = ('frames', 'snippets', 'captions')
+VERSION = 2
+#: Graphs of each kind of exported model: methods that embed frames, methods on snippet features, captioners.
+_GRAPHS = {'frames': ('vision', 'frame', 'video'), 'snippets': ('scores',), 'captions': ('encoder', 'step')}
+KINDS = tuple(_GRAPHS)
+PRECISIONS = ('float32', 'int8')
 
 _SHAPE = {
     'format': str,
@@ -45,9 +48,16 @@ _SHAPE = {
     'differences': {str: float},
     'tolerance': float,
     'metrics': Any,
+    'checksum': str,
 }
 #: Entries of the recipe that are needed to score videos, by kind.
-_RECIPES = {'frames': {'pipeline': [Any], 'mean': [float], 'std': [float]}}
+_RECIPES = {
+    'frames': {'pipeline': [Any], 'mean': [float], 'std': [float]},
+    'snippets': {
+        'feature_dim': int, 'chunk?': int, 'most_snippets': int, 'features?': {str: Any}, 'no_features': str,
+        'sampled': str,
+    },
+}  # fmt: skip
 
 
 @dataclass
@@ -60,7 +70,7 @@ class Manifest:
         config (str): Path of its config, at the export.
         checkpoint (str): Path of its checkpoint.
         weights (str): Identifies the weights, as calibrations do.
-        precision (str): ``float32`` or ``int8``.
+        precision (str): One of :data:`PRECISIONS`.
         opset (int): ONNX operator set of the graphs.
         graphs (dict[str, str]): File of each graph, by name.
         files (dict[str, str]): SHA-256 of each file that is checked when the folder is opened.
@@ -99,8 +109,9 @@ class Manifest:
     vadlab: str = vadlab.__version__
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Write ``manifest.json``."""
-        write_json(Path(folder) / MANIFEST, {'format': FORMAT, 'version': VERSION, **asdict(self)})
+        """Write ``manifest.json``, with its own checksum."""
+        content = {'format': FORMAT, 'version': VERSION, **asdict(self)}
+        write_json(Path(folder) / MANIFEST, {**content, 'checksum': checksum_of(content)})
 
 
 class ExportedFolder:
@@ -112,7 +123,7 @@ class ExportedFolder:
 
     Raises:
         MissingFileError: It is not an exported folder, or a file is missing.
-        DataError: It was written by another version, or a file is damaged.
+        DataError: It was written by another version, or a file is damaged or was changed.
     """
 
     def __init__(self, path: str | os.PathLike, threads: int | None = None) -> None:
@@ -167,7 +178,7 @@ def read_manifest(folder: str | os.PathLike) -> Manifest:
 
     Raises:
         MissingFileError: There is none.
-        DataError: It is damaged, or of another version.
+        DataError: It is damaged, of another version, or was changed after the export.
     """
     path = Path(folder) / MANIFEST
     if not path.is_file():
@@ -185,22 +196,49 @@ def read_manifest(folder: str | os.PathLike) -> Manifest:
         )
     if fault := shape_fault(content, _SHAPE):
         raise DataError(f'{path} is damaged: {fault}')
-    if content['kind'] not in KINDS:
-        raise DataError(f'{path} is damaged: kind is {content["kind"]!r}, not one of {", ".join(KINDS)}')
-    recipe = content['recipe']
-    if fault := shape_fault(recipe, _RECIPES.get(content['kind'], {}), 'recipe'):
+    if fault := _fault(content):
         raise DataError(f'{path} is damaged: {fault}')
-    for name in ('mean', 'std'):
-        if content['kind'] == 'frames' and len(recipe[name]) != 3:
-            raise DataError(f'{path} is damaged: {name} of the recipe has {len(recipe[name])} values, not 3')
-    for name in [*content['files'], *content['graphs'].values()]:
-        if Path(name).is_absolute() or '..' in Path(name).parts:
-            raise DataError(f'{path} is damaged: {name!r} is not a file of the folder')
-    known: Mapping[str, Any] = {key: value for key, value in content.items() if key not in ('format', 'version')}
+    if content['checksum'] != checksum_of(content):
+        raise DataError(
+            f'{path} was changed after the export: its checksum is of another text. Export the model again.'
+        )
+    known: Mapping[str, Any] = content
     tuples = ('classes', 'prompts', 'negatives', 'phrases', 'templates')
     fields: dict[str, Any] = {name: known.get(name) for name in Manifest.__dataclass_fields__}
     fields |= {name: None if fields[name] is None else tuple(fields[name]) for name in tuples}
     return Manifest(**fields)
+
+
+def _fault(content: Mapping[str, Any]) -> str | None:
+    """The first value that no export writes, as a phrase; None without one."""
+    for name, known in (('kind', KINDS), ('precision', PRECISIONS)):
+        if content[name] not in known:
+            return f'{name} is {content[name]!r}, not one of {", ".join(known)}'
+    kind, recipe = content['kind'], content['recipe']
+    if fault := shape_fault(recipe, _RECIPES.get(kind, {}), 'recipe'):
+        return fault
+    for name in ('mean', 'std'):
+        if kind == 'frames' and len(recipe[name]) != 3:
+            return f'{name} of the recipe has {len(recipe[name])} values, not 3'
+    for name in ('feature_dim', 'chunk', 'most_snippets'):
+        if kind == 'snippets' and recipe.get(name) is not None and recipe[name] < 1:
+            return f'{name} of the recipe is {recipe[name]}'
+    for name in content['files']:
+        if Path(name).is_absolute() or '..' in Path(name).parts:
+            return f'{name!r} is not a file of the folder'
+    for name in _GRAPHS[kind]:
+        if name not in content['graphs']:
+            return f'there is no graph {name!r}'
+    for name, file in content['graphs'].items():
+        if file not in content['files']:
+            return f'the file {file!r} of the graph {name!r} has no checksum'
+    return None
+
+
+def checksum_of(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest without its ``checksum``, in hexadecimal; spaces and the order of keys do not matter."""
+    rest = {key: value for key, value in content.items() if key != 'checksum'}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def sha256_of(path: str | os.PathLike) -> str:
