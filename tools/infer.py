@@ -136,8 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.out.exists() and not args.out.is_dir():
             raise ConfigError(f'--out {args.out} is a file. Name a folder.')
         check_writable(args.out / 'results.json', '--out')
-    if args.every <= 0 or (args.frames is not None and args.frames < 1):
-        raise ConfigError('--every and --frames must be positive.')
+    if args.every < 0.001 or (args.frames is not None and args.frames < 1):
+        raise ConfigError('--every must be at least 0.001 seconds, --frames at least 1.')
     thresholds = given_thresholds(args)
     engine = Engine.of_models(args.engine, args.jobs, args.ray_address)
     if args.workers is None:

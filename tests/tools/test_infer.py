@@ -96,7 +96,7 @@ def test_mistakes_end_before_a_model_is_built(infer, captions_file, tiny_file, c
     image = str(tmp_path / 'data' / 'images' / 'test' / '0.png')
     with pytest.raises(MissingFileError, match='There is no image, video or folder gone'):
         infer([str(captions_file), str(checkpoint), 'gone'])
-    with pytest.raises(ConfigError, match='must be positive'):
+    with pytest.raises(ConfigError, match='must be at least 0.001'):
         infer([str(captions_file), str(checkpoint), image, '--every', '0'])
     with pytest.raises(CheckpointError, match=r'another model than the config describes \(FGCLIP\)'):
         infer([str(tiny_file), str(checkpoint), image])

@@ -1,10 +1,14 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
 from tests.datasets.turned_videos import TURNS, lopsided_picture, write_lopsided
 from tests.tools.tiny_ucf import write_video
+from vadlab.apis.inferencers import caption_inputs
 from vadlab.apis.inferencers.caption_inputs import find_inputs, read_inputs
+from vadlab.datasets.video import index_video
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 
@@ -38,6 +42,30 @@ def test_frames_are_taken_every_so_many_seconds(folder):
     assert [f.frame for f in read_inputs([video], every_s=100)] == [0]
 
 
+def test_times_are_those_of_the_frames_at_a_variable_rate(folder, monkeypatch):
+    """By hand: frames at 0, 0.1, 0.2, 1.0, 1.1, 3.0 s; the nearest to 0, 0.5, 1, 1.5, 2, 2.5 and 3 s."""
+    path = write_video(folder / 'v.mp4')
+    index = dataclasses.replace(
+        index_video(path), total_frames=6, packet_pts=np.array([0, 1, 2, 10, 11, 30]), tick_s=0.1,
+        packet_of_frame=np.arange(6),
+    )  # fmt: skip
+    monkeypatch.setattr(caption_inputs, 'index_video', lambda path: index)
+    monkeypatch.setattr(caption_inputs, 'read_frames', lambda index, inds: np.zeros((len(inds), 4, 6, 3), np.uint8))
+    found = [(f.frame, f.time_s) for f in read_inputs([path], every_s=0.5)]
+    assert found == [(0, 0.0), (2, 0.2), (3, 1.0), (4, 1.1), (5, 3.0)]
+
+
+def test_lists_and_patterns(folder):
+    assert find_inputs([folder / '*' / '*.JPG']) == [(str(folder / 'a/c.JPG'), 'c.JPG')]
+    (folder / 'list.txt').write_text('b.png\na/c.JPG\n')
+    assert [name for _, name in find_inputs([folder / 'list.txt'])] == ['b.png', 'a/c.JPG']
+    (folder / 'list.txt').write_text('b.png\ngone.png\n')
+    with pytest.raises(MissingFileError, match=r'There is no image or video .*gone.png \(named in .*list.txt\)'):
+        find_inputs([folder / 'list.txt'])
+    with pytest.raises(MissingFileError, match='Nothing matches the pattern'):
+        find_inputs([folder / '*.tiff'])
+
+
 def test_a_number_of_frames_is_spread_over_the_video(folder):
     video = write_video(folder / 'v.mp4')
     assert [f.frame for f in read_inputs([video], num_frames=3)] == [4, 12, 20]
@@ -68,5 +96,5 @@ def test_mistakes_are_told(folder):
     (folder / 'empty').mkdir()
     with pytest.raises(DataError, match='No images or videos under'):
         find_inputs([folder / 'empty'])
-    with pytest.raises(ConfigError, match='must be positive'):
+    with pytest.raises(ConfigError, match='must be at least 0.001'):
         next(read_inputs([folder], every_s=0))

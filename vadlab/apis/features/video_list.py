@@ -69,7 +69,7 @@ def find_videos(
                 found.setdefault(video, name)
         elif source.suffix == '.txt' and source.is_file():
             base = Path(root) if root else source.parent
-            for path in _listed(source, base):
+            for path in listed_paths(source, base):
                 _must_exist(path, f'named in {source}')
                 found.setdefault(str(path), _name(path, base, keep_ending))
         else:
@@ -114,8 +114,8 @@ def parse_shard(text: str | None) -> tuple[int, int]:
     return int(index), int(count)
 
 
-def _listed(source: Path, folder: Path) -> Iterator[Path]:
-    """The paths of a list. A line is a path, or a path followed by the other columns of a list of videos."""
+def listed_paths(source: Path, folder: Path) -> Iterator[Path]:
+    """The paths of a ``.txt`` list. A line is a path below ``folder``, or one followed by other columns."""
     for line in read_lines(source):
         whole = folder / line.strip()
         if line.strip() and os.path.isfile(whole):

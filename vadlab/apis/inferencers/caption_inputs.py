@@ -7,12 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from vadlab.apis.features.video_list import listed_paths
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.datasets.video.image_reader import IMAGE_ENDINGS, read_image
 from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError, VADLabError
 from vadlab.utils.natural_order import natural_sorted
 
+from .video_inputs import matching_paths
+
+#: Smallest distance of sampled frames, in seconds.
+MIN_EVERY_S = 0.001
 _AT_ONCE = 32  # frames of a video that are decoded at once
 
 
@@ -38,26 +43,32 @@ class CaptionInput:
 
 
 def find_inputs(sources: Sequence[str | os.PathLike]) -> list[tuple[str, str]]:
-    """Find images and videos in files and folders (at any depth).
+    """Find images and videos in files, folders (at any depth), ``.txt`` lists (one path per line) and patterns.
 
     Args:
-        sources (Sequence): Files and folders. A given file may have any extension.
+        sources (Sequence): Files, folders, lists, patterns such as ``pictures/*.jpg``. A given file may have any
+            extension but ``.txt``.
 
     Returns:
         list[tuple[str, str]]: Path and name of each, in the order of ``sources``, each file once.
 
     Raises:
-        MissingFileError: A given path does not exist.
+        MissingFileError: A given path does not exist, or a pattern has no match.
         DataError: The paths contain no image and no video.
     """
     found: dict[str, str] = {}
-    for source in map(Path, sources):
+    for source in (Path(path) for given in sources for path in matching_paths(os.fspath(given))):
         if source.is_dir():
             for folder, subfolders, files in os.walk(source, followlinks=True):
                 subfolders[:] = natural_sorted(name for name in subfolders if not name.startswith('.'))
                 for path in (Path(folder) / name for name in natural_sorted(files) if not name.startswith('.')):
                     if path.suffix.lower() in IMAGE_ENDINGS.union(VIDEO_ENDINGS):
                         found.setdefault(str(path), path.relative_to(source).as_posix())
+        elif source.suffix == '.txt' and source.is_file():
+            for path in listed_paths(source, source.parent):
+                if not path.is_file():
+                    raise MissingFileError(f'There is no image or video {path} (named in {source}).')
+                found.setdefault(str(path), os.path.relpath(path, source.parent))
         elif source.is_file():
             found.setdefault(str(source), source.name)
         else:
@@ -75,15 +86,17 @@ def read_inputs(
 
     Args:
         sources (Sequence): Files and folders.
-        every_s (float): Seconds between the sampled frames of a video, > 0, starting with its first frame.
+        every_s (float): Seconds between the sampled frames of a video, >= 0.001, starting with its first frame.
         num_frames (int | None): Sample this number of frames per video instead, in the middle of equal parts.
 
     Raises:
-        ConfigError: ``every_s`` or ``num_frames`` is not positive.
+        ConfigError: ``every_s`` or ``num_frames`` is too small.
         MissingFileError, DataError: See :func:`find_inputs`.
     """
-    if every_s <= 0 or (num_frames is not None and num_frames < 1):
-        raise ConfigError(f'Frames of videos: every_s={every_s} and num_frames={num_frames} must be positive.')
+    if every_s < MIN_EVERY_S or (num_frames is not None and num_frames < 1):
+        raise ConfigError(
+            f'Frames of videos: every_s={every_s} must be at least {MIN_EVERY_S}, num_frames={num_frames} at least 1.'
+        )
     for path, name in find_inputs(sources):
         try:
             if Path(path).suffix.lower() in VIDEO_ENDINGS:
@@ -96,14 +109,15 @@ def read_inputs(
 
 def _frames(path: str, name: str, every_s: float, num_frames: int | None) -> Iterator[CaptionInput]:
     index = index_video(path)
-    total = index.total_frames
+    times, total = index.frame_times, index.total_frames
     if num_frames is None:
-        inds = (np.arange(0, total / index.fps, every_s) * index.fps).round().astype(np.int64)
+        halfway = (times[1:] + times[:-1]) / 2
+        inds = np.searchsorted(halfway, np.arange(0, index.duration_s, every_s), side='right')  # the nearest frames
     else:
         inds = ((np.arange(num_frames) + 0.5) * total / num_frames).astype(np.int64)
-    inds = np.unique(inds.clip(0, total - 1))
+    inds = np.unique(inds)
     for first in range(0, len(inds), _AT_ONCE):
         part = inds[first : first + _AT_ONCE]
         for frame, image in zip(part.tolist(), read_frames(index, part), strict=True):
-            time_s = frame / index.fps
+            time_s = float(times[frame])
             yield CaptionInput(path, f'{name} at {time_s:.2f} s', image, frame, round(time_s, 3))

@@ -60,7 +60,7 @@ def find_sources(inputs: VideoInput | Iterable[VideoInput]) -> list[VideoSource]
             continue
         if not isinstance(one, str | os.PathLike):
             raise DataError(f'Input {place} is {one!r:.80}. Give a path, or frames as an array of shape (N, H, W, 3).')
-        for path in _matches(os.fspath(one)):
+        for path in matching_paths(os.fspath(one)):
             if os.path.isdir(path) or Path(path).suffix == '.txt':
                 items = [(item.path, item.name) for item in find_videos([path], keep_ending=True)]
             elif os.path.isfile(path):
@@ -100,8 +100,12 @@ def all_prompts(texts: Sequence[str] | None, path: str | os.PathLike | None) -> 
     return [*(texts or []), *(read_prompts(path) if path is not None else [])]
 
 
-def _matches(path: str) -> Iterator[str]:
-    """The paths that a pattern matches; a path that exists or is not a pattern is returned unchanged."""
+def matching_paths(path: str) -> Iterator[str]:
+    """The paths that a pattern matches; a path that exists or is not a pattern is returned unchanged.
+
+    Raises:
+        MissingFileError: Nothing matches the pattern.
+    """
     if os.path.exists(path) or not glob.has_magic(path):
         yield path
         return
