@@ -84,7 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif args.int8:
         say('int8: the change of the metrics was not measured (--no-test)')
     say(f'\nexported: {args.out}')
-    if manifest.kind != 'captions':
+    if manifest.why_no_videos:
+        say(f'run.py scores no videos: {manifest.why_no_videos}')
+    else:
         say(f'score videos without torch: python {args.out}/run.py VIDEO...')
     say(f'in VADLab: python tools/infer.py {args.config} {args.out} INPUT... --backend onnxruntime')
     return 0

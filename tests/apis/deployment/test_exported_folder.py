@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from vadlab.apis.deployment import run_exported
 from vadlab.apis.deployment.export_model import check_out, copy_runtime
 from vadlab.apis.deployment.exported_detector import ExportedDetector
 from vadlab.apis.deployment.exported_folder import ExportedFolder, Manifest, is_exported, read_manifest, sha256_of
@@ -196,14 +197,26 @@ def test_other_folders_are_refused(tmp_path):
 
 
 def test_folders_without_an_extractor_or_of_a_captioner_score_no_videos(tmp_path):
-    with pytest.raises(ConfigError, match='scores no videos: it has none'):
+    with pytest.raises(ConfigError, match='a scores no videos: there is no extractor in the folder: it has none'):
         ExportedDetector(write_folder(tmp_path / 'a'))
-    with pytest.raises(ConfigError, match='is an exported FSGR, which captions images'):
+    with pytest.raises(ConfigError, match=r'b scores no videos: an exported FSGR captions images, and the search'):
         ExportedDetector(
             write_folder(
                 tmp_path / 'b', kind='captions', model='FSGR', graphs=dict.fromkeys(('encoder', 'step'), 'scores.onnx')
             )
         )
+
+
+def test_run_py_tells_at_its_start_that_it_does_not_caption(tmp_path):
+    """Before its images are looked at: they are no videos."""
+    graphs = dict.fromkeys(('encoder', 'step'), 'scores.onnx')
+    folder = write_folder(tmp_path / 'b', kind='captions', model='FSGR', graphs=graphs)
+    (folder / 'scores.onnx').unlink()  # before networks are looked at, too
+    message = f'run.py scores no videos: an exported FSGR captions images.*infer.py CONFIG {folder} IMAGES --backend'
+    with pytest.raises(ConfigError, match=message):
+        run_exported.main(folder, [str(tmp_path / 'a.png')])
+    with pytest.raises(ConfigError, match='run.py scores no videos: there is no extractor in the folder: it has none'):
+        run_exported.main(write_folder(tmp_path / 'a'), ['a.mp4'])
 
 
 def test_missing_onnxruntime_is_named_with_its_command(tmp_path, monkeypatch):

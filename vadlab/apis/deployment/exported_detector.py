@@ -55,6 +55,8 @@ class ExportedDetector(EventThresholds):
             raise ConfigError(f'ExportedDetector: workers={workers}, batch_size={batch_size}, fps={fps} must be > 0.')
         self.exported = ExportedFolder(folder, threads)
         manifest = self.manifest = self.exported.manifest
+        if manifest.why_no_videos:
+            raise ConfigError(f'{folder} scores no videos: {manifest.why_no_videos}')
         self.thresholds = thresholds
         self.fps = fps
         self.scorer: ExportedFrameScorer | ExportedSnippetScorer
@@ -62,16 +64,11 @@ class ExportedDetector(EventThresholds):
             choice = FrameSampling(pipeline_of(manifest.recipe), sampling)
             self.scorer = ExportedFrameScorer(self.exported, choice, workers, batch_size, fps)
             self.sampled = str(choice)
-        elif manifest.kind == 'snippets':
+        else:
             if sampling != 'auto':
                 raise ConfigError(f'sampling={sampling!r}: {manifest.model} scores snippets, not sampled frames.')
             self.scorer = ExportedSnippetScorer(self.exported, workers, batch_size, fps)
             self.sampled = manifest.recipe['sampled']
-        else:
-            raise ConfigError(
-                f'{folder} is an exported {manifest.model}, which captions images. Use it in VADLab: python '
-                'tools/infer.py CONFIG FOLDER IMAGES --backend onnxruntime'
-            )
 
     def calibration(self) -> CalibrationFile | None:
         """The calibration in the folder, if it is valid for these weights and frames."""

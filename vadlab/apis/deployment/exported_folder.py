@@ -108,6 +108,18 @@ class Manifest:
     metrics: dict[str, Any] = field(default_factory=dict)
     vadlab: str = vadlab.__version__
 
+    @property
+    def why_no_videos(self) -> str:
+        """Why the folder scores no videos without torch, as a sentence; empty if it does."""
+        if self.kind == 'captions':
+            return (
+                f'an exported {self.model} captions images, and the search for captions needs torch. Use the folder in '
+                'VADLab: python tools/infer.py CONFIG FOLDER IMAGES --backend onnxruntime'
+            )
+        if self.kind == 'snippets' and self.recipe.get('features') is None:
+            return f'there is no extractor in the folder: {self.recipe["no_features"]}'
+        return ''
+
     def save(self, folder: str | os.PathLike) -> None:
         """Write ``manifest.json``, with its own checksum."""
         content = {'format': FORMAT, 'version': VERSION, **asdict(self)}

@@ -17,7 +17,7 @@ from vadlab.apis.inferencers.streamed_scorer import StreamedScorer
 from vadlab.apis.inferencers.video_inputs import VideoSource
 from vadlab.datasets.video import index_video
 from vadlab.evaluation.functional.ground_truth import match_lengths
-from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.errors import DataError
 
 from .exported_folder import ExportedFolder
 
@@ -136,23 +136,16 @@ class ExportedSnippetScorer:
     """Scores raw videos with an exported method on snippet features, and the exported extractor of its features.
 
     Args:
-        exported (ExportedFolder): The model.
+        exported (ExportedFolder): The model; it has an extractor.
         workers (int): Decoding threads.
         batch_size (int): Frames per run of the extractor.
         fps (float): Frame rate of folders of frames.
-
-    Raises:
-        ConfigError: The folder has no extractor.
     """
 
     def __init__(self, exported: ExportedFolder, workers: int = 2, batch_size: int = 32, fps: float = 25.0) -> None:
         self.exported = exported
         self.scores = SnippetScores(exported)
-        recipe = exported.manifest.recipe
-        features = recipe['features']
-        if features is None:
-            raise ConfigError(f'{exported.path} scores no videos: {recipe["no_features"]}')
-        self.features = features
+        self.features = features = exported.manifest.recipe['features']
         self.plan = SnippetPlan(**{name: features[name] for name in ('snippet_len', 'stride', 'frames', 'tail')})
         self.crops = CropViews(features['crop_size'], features['crops'], features['crop_order'])
         resize = features['resize']

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from vadlab.apis.inferencers.result_lines import event_lines, thresholds_line
 from vadlab.apis.inferencers.video_inputs import find_sources
+from vadlab.utils.errors import ConfigError
 from vadlab.utils.printable import say
 from vadlab.utils.scoring_arguments import add_threshold_arguments, given_thresholds
 
 from .exported_detector import ExportedDetector
+from .exported_folder import read_manifest
 
 #: Content of ``run.py`` in an exported folder.
 SCRIPT = '''"""Score videos with the exported model in this folder: python run.py VIDEO... --out DIR
@@ -54,6 +56,8 @@ def main(folder: str | Path, argv: Sequence[str] | None = None) -> int:
     """Score videos; return the exit status, 2 if a video cannot be scored."""
     args = parse_args(argv)
     given = given_thresholds(args)
+    if why := read_manifest(folder).why_no_videos:  # before images are called no videos
+        raise ConfigError(f'run.py scores no videos: {why}'.replace('FOLDER', str(folder)))
     find_sources(args.inputs)  # find missing files before the network is loaded
     sampling = int(args.sampling) if args.sampling.isdigit() else args.sampling
     detector = ExportedDetector(folder, sampling, None, args.workers, args.batch_size, args.fps, args.threads)
