@@ -396,16 +396,26 @@ class Installer:
         return stamp.is_file() and stamp.read_text() == step.fingerprint()
 
     def pip(self, step: Step, extra: list[str] | None = None) -> None:
-        """Run one step and write its stamp."""
+        """Run one step with uv or pip, and write its stamp."""
         log = self.state_dir / f'{step.name}.log'
+        if not self.installed_by_uv(step, log):
+            self.install_by_pip(step, log, extra or [])
+        (self.state_dir / step.name).write_text(step.fingerprint())
+
+    def installed_by_uv(self, step: Step, log: Path) -> bool:
+        """Whether uv is there, is used for this step, and installed its packages."""
         uv = shutil.which('uv') if step.by_uv else None
-        if uv:
-            words = [uv, 'pip', 'install', '--python', str(self.python), '-c', str(CONSTRAINTS), *step.pip_args]
-            if run_logged(words, log, step.env) == 0:
-                (self.state_dir / step.name).write_text(step.fingerprint())
-                return
-            said = log.read_text(errors='replace').strip().splitlines()
-            say(f'      uv could not install it ({said[-1] if said else "no message"}); pip tries')
+        if uv is None:
+            return False
+        words = [uv, 'pip', 'install', '--python', str(self.python), '-c', str(CONSTRAINTS), *step.pip_args]
+        if run_logged(words, log, step.env) == 0:
+            return True
+        said = log.read_text(errors='replace').strip().splitlines()
+        say(f'      uv could not install it ({said[-1] if said else "no message"}); pip tries')
+        return False
+
+    def install_by_pip(self, step: Step, log: Path, extra: list[str]) -> None:
+        """Install the packages of a step with pip; fail with the end of its log."""
         command = [str(self.python), '-m', 'pip', 'install', '--disable-pip-version-check', '-c', str(CONSTRAINTS)]
         env, build_folder = dict(step.env), None
         if step.name == 'mmcv':
@@ -415,7 +425,7 @@ class Installer:
             build_folder.mkdir(parents=True)
             env.update(compile_env(build_folder))
             env['CFLAGS'] += f' {self.precompile_headers(build_folder, env["CFLAGS"])}'
-        status = run_logged([*command, *step.pip_args, *(extra or [])], log, env, build_folder)
+        status = run_logged([*command, *step.pip_args, *extra], log, env, build_folder)
         if build_folder is not None:
             shutil.rmtree(build_folder, ignore_errors=True)
         if status != 0:
@@ -426,7 +436,6 @@ class Installer:
                 + (f'The disk of {self.venv} is full: free some space. ' if full else '')
                 + 'What is installed already stays; make install continues there'
             )
-        (self.state_dir / step.name).write_text(step.fingerprint())
 
     def precompile_headers(self, folder: Path, cflags: str) -> str:
         """Compile torch's headers once, instead of in each of mmcv's files, where they take most of the time.

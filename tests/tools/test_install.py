@@ -311,6 +311,22 @@ def test_pip_installs_what_uv_cannot_and_says_so(environment, tmp_path, monkeypa
     write_uv(tmp_path, monkeypatch, 1)
     assert len(environment.run()) == 8
     assert capsys.readouterr().out.count('uv could not install it (no such package); pip tries') == 3
+    assert environment.run() == []  # all steps have their stamps
+
+
+def test_a_step_that_neither_uv_nor_pip_can_install_has_no_stamp(environment, install, tmp_path, monkeypatch):
+    environment.run()
+    stamp = environment.installer.state_dir / 'rest'
+    stamp.unlink()
+    write_uv(tmp_path, monkeypatch, 1)
+    environment.set(fails=True)
+    with pytest.raises(install.SetupError, match='runtime and test packages failed'):
+        environment.run()
+    assert not stamp.exists()
+    environment.set(fails=False)
+    (call,) = environment.run()  # by pip; the other steps are not run again
+    assert 'requirements/runtime.txt' in ' '.join(call['words'])
+    assert stamp.exists()
 
 
 def test_requirement_files_and_pins_agree():
