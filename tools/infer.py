@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from vadlab.apis.inferencers.caption_inferencer import Described
-    from vadlab.apis.inferencers.caption_inputs import CaptionInput
     from vadlab.apis.inferencers.vad_inferencer import VADInferencer
     from vadlab.structures.video_result import VideoResult
 
@@ -42,7 +41,6 @@ _OF_VIDEOS = {
     'min_s': None, 'gap_s': None, 'fps': 25.0, 'feature_config': None,
     'report': None, 'save_video': None, 'boxes': False, 'captioner': None, 'heat_map': None, 'dry_run': False,
 }  # fmt: skip
-_OF_VIDEOS_AND_CLIPS = {'jobs': None, 'engine': 'processes', 'ray_address': None}
 _OF_CLIPS = {'clip_s': None}
 _OF_CAPTIONS = {'every': 2.0, 'frames': None, 'no_pictures': False}
 
@@ -67,7 +65,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
     add_backend_argument(parser)
-    many = parser.add_argument_group('many videos, for detectors and recognisers')
+    many = parser.add_argument_group('many files')
     many.add_argument(
         '--jobs',
         type=int,
@@ -147,8 +145,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = config_from_arguments(args, check=False)
     kinds = {step['type'] for step in (config.get('test_dataloader') or {}).get('dataset', {}).get('pipeline') or []}
     if 'LoadImage' in kinds:
-        _refuse(args, _OF_VIDEOS | _OF_CLIPS | _OF_VIDEOS_AND_CLIPS, 'a captioner')
-        return caption_files(args, config)
+        _refuse(args, _OF_VIDEOS | _OF_CLIPS, 'a captioner')
+        return caption_files(args, config, engine)
     if 'LoadClip' in kinds:
         _refuse(args, _OF_VIDEOS | _OF_CAPTIONS | {'backend': 'torch'}, 'a recogniser')
         return recognise_clips(args, config, engine)
@@ -326,10 +324,10 @@ def recognise_clips(args: argparse.Namespace, config: Config, engine: Engine) ->
 # ------------------------------------------------------------------------------------------------------------- captions
 
 
-def caption_files(args: argparse.Namespace, config: Config) -> int:
+def caption_files(args: argparse.Namespace, config: Config, engine: Engine) -> int:
     """Caption images and frames of videos; return the exit status."""
     from vadlab.apis.inferencers.caption_inferencer import CaptionInferencer
-    from vadlab.apis.inferencers.caption_inputs import find_inputs, read_inputs
+    from vadlab.apis.inferencers.caption_inputs import CaptionInput, find_inputs
 
     find_inputs(args.inputs)  # find missing files before the model is built
     checkpoint = None if args.checkpoint == NO_CHECKPOINT else args.checkpoint
@@ -339,7 +337,10 @@ def caption_files(args: argparse.Namespace, config: Config) -> int:
     unread: list[CaptionInput] = []
     records: list[dict[str, Any]] = []
     articles: list[Article] = []
-    for found in inferencer(_readable(read_inputs(args.inputs, args.every, args.frames), unread)):
+    for found in inferencer.files(args.inputs, args.every, args.frames, engine, args.workers):
+        if isinstance(found, CaptionInput):
+            unread.append(found)
+            continue
         say(f'{found.source.name}: {found.caption}', flush=True)
         records.append(record_of(found, inferencer.concepts))
         if args.out and not args.no_pictures:
@@ -377,15 +378,6 @@ def draw(found: Described, names: Sequence[str], out: Path, number: int) -> Arti
     picture = ConceptPicture(source.name, found.seen, found.caption, found.concepts, names)
     draw_concepts(picture).savefig(out / name, dpi=_DPI)
     return Article(found.caption, [name], source.name, order=-number)
-
-
-def _readable(inputs: Iterator[CaptionInput], unread: list[CaptionInput]) -> Iterator[CaptionInput]:
-    """Yield the images that can be read; add the others to a list."""
-    for source in inputs:
-        if source.error is None:
-            yield source
-        else:
-            unread.append(source)
 
 
 if __name__ == '__main__':

@@ -1,15 +1,19 @@
 import json
 import os
 import shutil
+import signal
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from vadlab.apis.inferencers.caption_inferencer import CaptionInferencer
+from vadlab.apis.inferencers.caption_inputs import CaptionInput
 from vadlab.registry import MODELS
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
+from vadlab.utils.many_files import Engine
 
 from .tiny_ucf import write_video
 
@@ -90,6 +94,39 @@ def test_what_cannot_be_read_is_told_and_the_rest_described(infer, captions_file
     assert '1.png is not an image, or is damaged' in printed.err
     records = json.loads((out / 'captions.json').read_text())
     assert [('caption' in r, 'error' in r) for r in records] == [(True, False), (True, False), (False, True)]
+
+
+@pytest.mark.slow
+def test_two_processes_write_the_bytes_of_one(infer, captions_file, checkpoint, tmp_path):
+    """Images in batches of two, one of them damaged, and a video."""
+    folder = tmp_path / 'data' / 'images' / 'test'
+    (folder / '1.png').write_text('no image')
+    command = [str(captions_file), str(checkpoint), str(folder), str(write_video(tmp_path / 'clip.mp4'))]
+    command += ['--frames', '3', '--batch-size', '2', '--no-pictures', '--out']
+    for name, options in (('one', []), ('two', ['--jobs', '2'])):
+        assert infer([*command, str(tmp_path / name), *options]) == 2
+    content = (tmp_path / 'one' / 'captions.json').read_bytes()
+    assert len(json.loads(content)) == 6
+    assert (tmp_path / 'two' / 'captions.json').read_bytes() == content
+
+
+class CrashingInferencer(CaptionInferencer):
+    """Ends its process at one image, as a decoder that crashes."""
+
+    def describe(self, files, every_s, num_frames):
+        if any(name == '1.png' for _, name in files):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().describe(files, every_s, num_frames)
+
+
+@pytest.mark.slow
+def test_an_image_that_ends_its_process_costs_itself_and_not_its_batch(captions_file, checkpoint, tmp_path):
+    inferencer = CrashingInferencer(captions_file, checkpoint, batch_size=2)
+    found = list(inferencer.files([tmp_path / 'data' / 'images' / 'test'], engine=Engine(workers=2)))
+    errors = [one.error for one in found if isinstance(one, CaptionInput)]
+    assert [one.source.name for one in found if not isinstance(one, CaptionInput)] == ['0.png', '2.png']
+    assert len(errors) == 1
+    assert '1.png: the process that worked on it was killed (SIGKILL)' in errors[0]
 
 
 def test_mistakes_end_before_a_model_is_built(infer, captions_file, tiny_file, checkpoint, tmp_path):

@@ -1,20 +1,27 @@
 """Caption images with a trained captioner."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 
+from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.many_files import Engine, Lost
 
 from .base_inferencer import BaseInferencer, build_steps
-from .caption_inputs import CaptionInput
+from .caption_inputs import CaptionInput, check_sampling, find_inputs, read_files
 from .frame_sampling import steps_of_test
+
+_Files: TypeAlias = list[tuple[str, str]]  # paths and names
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class CaptionInferencer(BaseInferencer):
             raise ConfigError(f'CaptionInferencer: batch_size={batch_size} must be at least 1.')
         self.batch_size = batch_size
         super().__init__(config, checkpoint, device, backend)
+        self.made_by |= dict(batch_size=batch_size, backend=backend)
 
     def check_config(self, config: Config) -> None:
         """Check that the test reads images; see :class:`BaseInferencer`."""
@@ -96,6 +104,79 @@ class CaptionInferencer(BaseInferencer):
                 seen = element['inputs'].permute(1, 2, 0).numpy()
                 concepts = sample.pred_concepts.cpu().numpy()
                 yield Described(source, sample.pred_caption, float(sample.pred_score), concepts, seen)
+
+    def files(
+        self,
+        sources: Sequence[str | os.PathLike],
+        every_s: float = 2.0,
+        num_frames: int | None = None,
+        engine: Engine | None = None,
+        threads: int = 1,
+    ) -> Iterator[Described | CaptionInput]:
+        """Caption images, and frames of videos. A batch has frames of one video, or images that follow each other.
+
+        Args:
+            sources (Sequence): Files, folders, lists, patterns.
+            every_s (float): Seconds between the sampled frames of a video, >= 0.001, starting with its first frame.
+            num_frames (int | None): Sample this number of frames per video instead, in the middle of equal parts.
+            engine (Engine | None): What captions them; None: this process. Each worker has a model of its own, and
+                returns a video whole.
+            threads (int): Threads of each worker.
+
+        Yields:
+            Described | CaptionInput: In the order of the files; with its error a file that cannot be read.
+
+        Raises:
+            ConfigError, MissingFileError, DataError: See :func:`~vadlab.apis.inferencers.caption_inputs.read_inputs`.
+        """
+        check_sampling(every_s, num_frames)
+        groups = list(_groups(find_inputs(sources), self.batch_size))
+        if engine is None or engine.is_here:
+            for group in groups:
+                yield from self.describe(group, every_s, num_frames)
+        else:
+            how = partial(_describing, every_s=every_s, num_frames=num_frames)
+            yield from self._files_elsewhere(how, groups, engine, threads)
+
+    def describe(self, files: _Files, every_s: float, num_frames: int | None) -> Iterator[Described | CaptionInput]:
+        """Caption one group of files; see :meth:`files`."""
+        unread: list[CaptionInput] = []
+        yield from self(_readable(read_files(files, every_s, num_frames), unread))
+        yield from unread
+
+    def _files_elsewhere(
+        self, how: Callable, groups: Sequence[_Files], engine: Engine, threads: int
+    ) -> Iterator[Described | CaptionInput]:
+        for group, found in self.elsewhere(how, groups, engine, threads, in_order=True):
+            if not isinstance(found, Lost):
+                yield from found
+            elif len(group) > 1:  # one of them ended the process
+                yield from self._files_elsewhere(how, [[file] for file in group], engine, threads)
+            else:
+                path, name = group[0]
+                yield CaptionInput(path, name, error=f'{path}: {found.reason}')
+
+
+def _groups(files: Iterable[tuple[str, str]], batch_size: int) -> Iterator[_Files]:
+    """Files that are captioned together: images that follow each other, or a video."""
+    for is_video, same in groupby(files, key=lambda file: Path(file[0]).suffix.lower() in VIDEO_ENDINGS):
+        while group := list(islice(same, 1 if is_video else batch_size)):
+            yield group
+
+
+def _describing(
+    inferencer: CaptionInferencer, every_s: float, num_frames: int | None
+) -> Callable[[_Files], list[Described | CaptionInput]]:
+    return lambda files: list(inferencer.describe(files, every_s, num_frames))
+
+
+def _readable(inputs: Iterable[CaptionInput], unread: list[CaptionInput]) -> Iterator[CaptionInput]:
+    """Yield the images that can be read; add the others to a list."""
+    for source in inputs:
+        if source.error is None:
+            yield source
+        else:
+            unread.append(source)
 
 
 def prepared(pipeline: Compose, source: CaptionInput) -> dict:

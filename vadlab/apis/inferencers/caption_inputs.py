@@ -93,11 +93,23 @@ def read_inputs(
         ConfigError: ``every_s`` or ``num_frames`` is too small.
         MissingFileError, DataError: See :func:`find_inputs`.
     """
+    check_sampling(every_s, num_frames)
+    yield from read_files(find_inputs(sources), every_s, num_frames)
+
+
+def check_sampling(every_s: float, num_frames: int | None) -> None:
+    """Raise ConfigError if the distance or number of sampled frames is too small."""
     if every_s < MIN_EVERY_S or (num_frames is not None and num_frames < 1):
         raise ConfigError(
             f'Frames of videos: every_s={every_s} must be at least {MIN_EVERY_S}, num_frames={num_frames} at least 1.'
         )
-    for path, name in find_inputs(sources):
+
+
+def read_files(
+    files: Sequence[tuple[str, str]], every_s: float = 2.0, num_frames: int | None = None
+) -> Iterator[CaptionInput]:
+    """As :func:`read_inputs`, for files that :func:`find_inputs` found."""
+    for path, name in files:
         try:
             if Path(path).suffix.lower() in VIDEO_ENDINGS:
                 yield from _frames(path, name, every_s, num_frames)
