@@ -574,6 +574,7 @@ READERS = [
     Reader('jpeg', 'vadlab/datasets/video/image_reader.py', 'a.jpg', 'bytes', _picture, lambda d: read_image(str(d / 'a.jpg')), 0.4),
     Reader('video, mp4', 'vadlab/datasets/video/video_index.py', 'a.mp4', 'bytes', _video, lambda d: _read_video(d / 'a.mp4'), 0.1),
     Reader('video, mkv', 'vadlab/datasets/video/video_index.py', 'a.mkv', 'bytes', _video, lambda d: _read_video(d / 'a.mkv'), 0.1),
+    Reader('video, ts', 'vadlab/datasets/video/damage.py', 'a.ts', 'bytes', lambda p: write_clip(p, 12), lambda d: _read_video(d / 'a.ts'), 0.1),
     Reader('video, avi', 'vadlab/datasets/video/video_index.py', 'a.avi', 'bytes', lambda p: write_clip(p, 12), lambda d: _read_video(d / 'a.avi'), 0.1),
     Reader('token', 'vadlab/apis/service/access.py', 'token', 'text', _text('0123456789abcdef\n'), lambda d: read_token('::', d / 'token')),
     Reader('outcome of a job', 'vadlab/apis/service/job_store.py', 'outcome.json', 'json', _json({'summary': {'events': 1}, 'page': 'pages/a.html'}), read_outcome, is_forgiving=True),

@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from ...utils.errors import MissingFileError
+from .damage import SkippedBytes, check_transport_stream
 from .errors import DamagedVideoError
 from .frame_folder import check_frame_numbers, frame_files
 from .image_reader import read_image
@@ -228,8 +229,12 @@ def _index_of(path: str, size: int, container: Any, stream: Any, count: bool, ke
     first_frame = None
     _check_not_cut(path, size, container.format.name)
     pixel_aspect = float(stream.sample_aspect_ratio or 1)
-    for packet in container.demux(stream):
-        if packet.size == 0:  # the flush packet at the end
+    is_mkv, is_avi = 'matroska' in container.format.name, container.format.name == 'avi'
+    skipped = SkippedBytes(path, container.format.name) if is_mkv or is_avi else None
+    for packet in container.demux(stream) if skipped is None else container.demux():
+        if skipped is not None:
+            skipped(packet)
+        if packet.size == 0 or packet.stream_index != stream.index:  # size 0: the flush packet at the end
             continue
         if packet.is_corrupt:
             raise DamagedVideoError(f'{path}: cut short, or damaged at packet {len(pts)}')
@@ -247,10 +252,15 @@ def _index_of(path: str, size: int, container: Any, stream: Any, count: bool, ke
     height, width = stream.codec_context.height, stream.codec_context.width
     orientation = UPRIGHT if first_frame is None else orientation_of(first_frame)
     tick_s = float(stream.time_base)
-    length_s = (container.duration or 0) / av.time_base if 'matroska' in container.format.name else 0.0
+    length_s = (container.duration or 0) / av.time_base if is_mkv else 0.0
     if not pts:
         raise DamagedVideoError(f'{path}: contains no frames')
     _check_read_to_end(path, np.sort(np.array(pts, np.int64)) * tick_s, length_s)
+    # An AVI file may have long indexes between its packets.
+    if skipped is not None and (is_mkv or len(pts) < stream.frames) and (place := skipped.place()) is not None:
+        raise DamagedVideoError(f'{path}: damaged at byte {place} of {size}')
+    if 'mp4' in container.format.name and len(pts) < stream.frames:
+        _check_all_read(path, stream.index)
     if not height or not width:
         raise DamagedVideoError(f'{path}: the size of its pictures is not known')
     if not 1 / _WIDEST_PIXEL <= pixel_aspect <= _WIDEST_PIXEL:
@@ -258,10 +268,11 @@ def _index_of(path: str, size: int, container: Any, stream: Any, count: bool, ke
     height, width = orientation.size(height, max(round(width * pixel_aspect), 1))
 
     times, keys, shown = np.array(pts, np.int64), np.array(is_key, bool), ~np.array(is_discard, bool)
+    has_times = not missing_pts and len(np.unique(times)) == len(times)
     why = ''
     if not names & _PLANNABLE_CONTAINERS:
         why = f'the container is {min(names)}, neither mp4 nor mkv'
-    elif missing_pts or len(np.unique(times)) < len(times):
+    elif not has_times:
         why = 'time stamps are missing or double'
     elif new_extradata:
         why = 'the decoder is set up again within the file'
@@ -273,7 +284,9 @@ def _index_of(path: str, size: int, container: Any, stream: Any, count: bool, ke
 
     if why:
         empty: np.ndarray = np.zeros(0, np.int64)
-        total = _count_by_decoding(path) if count else len(times)
+        first = int(keys.argmax())
+        whole = shown[first:] & ((times[first:] >= times[first]) | (not has_times))
+        total = _count_by_decoding(path, int(whole.sum())) if count else len(times)
         times, keys, of_frame = empty, empty.astype(bool), empty
     else:
         of_frame = np.flatnonzero(shown)
@@ -304,11 +317,27 @@ def _frame_of(codec: Any, packet: Any) -> Any:
         codec.flush_buffers()
 
 
-def _count_by_decoding(path: str) -> int:
+def _count_by_decoding(path: str, n_packets: int) -> int:
+    """Number of frames that are decoded.
+
+    Args:
+        path (str): The file.
+        n_packets (int): Packets that give a frame, if the file is not damaged.
+
+    Raises:
+        DamagedVideoError: Packets are so damaged that they give no frame.
+    """
+    total = n_damaged = 0
+    has_begun = False
     with open_video(path) as (container, stream):
-        total = sum(1 for _ in container.decode(stream))
+        for frame in container.decode(stream):
+            total += 1
+            has_begun |= bool(frame.key_frame)  # the file may start in the middle of a group of pictures
+            n_damaged += has_begun and frame.is_corrupt
     if not total:
         raise DamagedVideoError(f'{path}: not one frame can be decoded')
+    if (n_damaged and total < n_packets) or total < n_packets // 3:
+        raise DamagedVideoError(f'{path}: damaged, {n_packets} packets give only {total} frames')
     return total
 
 
@@ -332,11 +361,24 @@ def _check_read_to_end(path: str, times: np.ndarray, length_s: float) -> None:
     raise DamagedVideoError(f'{path}: damaged after {times[-1]:.1f} s of {length_s:.1f} s')
 
 
+def _check_all_read(path: str, stream: int) -> None:
+    """Detect a damaged index of an mp4 file, at which FFmpeg stops to read; an edit list may hide packets, too."""
+    options = {**_LOCAL_FILES_ONLY, 'ignore_editlist': '1'}
+    with av.open(path, options=options, metadata_errors='replace') as container:
+        expected = container.streams[stream].frames
+        found = sum(packet.size > 0 for packet in container.demux(container.streams[stream]))
+    if found < expected:
+        raise DamagedVideoError(f'{path}: damaged, {found} of {expected} packets can be read')
+
+
 def _check_not_cut(path: str, size: int, format_name: str) -> None:
-    """Detect truncated Matroska and AVI files by the length in their headers; FFmpeg reads them as shorter files.
+    """Detect truncated files by the length in their headers or packets; FFmpeg reads them as shorter files.
 
     An mp4 file needs no check: without its index it does not open, and with it a missing packet is an error.
     """
+    if format_name == 'mpegts':
+        check_transport_stream(path)
+        return
     with open(path, 'rb') as file:
         head = file.read(4096)
     expected = 0
