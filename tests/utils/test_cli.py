@@ -105,8 +105,12 @@ from pathlib import Path
 from vadlab.utils.cli import run_cli
 def main():
     try:
-        if sys.argv[1] == 'fork' and not os.fork():
-            time.sleep(60)
+        if sys.argv[1] == 'fork':
+            begun, begin = os.pipe()  # Python drops a signal that arrives while the fork begins
+            if not os.fork():
+                os.write(begin, b'x')
+                time.sleep(60)
+            os.read(begun, 1)
         print('ready', flush=True)
         time.sleep(60)
     finally:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from .errors import VADLabError
+from .gc_pause import search_as_usual, search_rarely_while_loading
 from .loader_workers import causes, machine_message
 from .printable import as_called, make_logs_printable, printable, shortened_message
 from .progress import hide_bars
@@ -116,9 +117,11 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
             stream.reconfigure(errors='backslashreplace')
     try:
         with _ended_by_sigterm():
+            search_rarely_while_loading()
             try:
                 status = main() or 0
             finally:
+                search_as_usual()
                 hide_bars()
     except (VADLabError, OSError, RuntimeError) as error:
         of_machine = None if isinstance(error, VADLabError) else machine_message(error)

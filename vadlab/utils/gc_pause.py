@@ -1,4 +1,4 @@
-"""Pausing Python's search for cyclic garbage."""
+"""When Python searches for cyclic garbage: rarely while a command loads, and never again in what is loaded by then."""
 
 import gc
 from collections.abc import Iterator
@@ -15,3 +15,23 @@ def garbage_collection_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+_usual: tuple[int, int, int] | None = None
+
+
+def search_rarely_while_loading() -> None:
+    """Search less often until :func:`search_as_usual`. Loading makes many objects and no garbage."""
+    global _usual
+    if _usual is None:
+        _usual = gc.get_threshold()
+        gc.set_threshold(50_000, 20, 20)
+
+
+def search_as_usual() -> None:
+    """End :func:`search_rarely_while_loading`; nothing that is there by now is visited again."""
+    global _usual
+    if _usual is not None:
+        gc.freeze()
+        gc.set_threshold(*_usual)
+        _usual = None

@@ -4,6 +4,7 @@ from mmengine import DefaultScope
 
 from vadlab import registry
 from vadlab.registry import Registry
+from vadlab.utils.gc_pause import search_as_usual
 
 
 def register_all_modules(init_default_scope: bool = True) -> None:
@@ -15,5 +16,6 @@ def register_all_modules(init_default_scope: bool = True) -> None:
     for found in vars(registry).values():
         if isinstance(found, Registry):
             found.import_from_location()
+    search_as_usual()
     if init_default_scope and not DefaultScope.check_instance_created('vadlab'):
         DefaultScope.get_instance('vadlab', scope_name='vadlab')
