@@ -1,3 +1,4 @@
+import gc
 import signal
 
 import pytest
@@ -30,6 +31,13 @@ def pytest_collection_modifyitems(config, items):
         for mark in left_out:
             if item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.skip(reason=f'{mark}; run with {option[mark]}'))
+
+
+@pytest.fixture(autouse=True, scope='module')
+def loaded_modules_are_no_garbage():
+    """Every dataset that is built starts a search for garbage; it takes seconds if all loaded modules are visited."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
