@@ -112,11 +112,12 @@ def test_mistakes_on_the_command_line(load_tool, arguments, message):
 
 @pytest.mark.slow
 def test_as_a_command(experiments, tmp_path):
-    command = [sys.executable, 'tools/compare_methods.py', *experiments, '--seeds', '0', '--out', str(tmp_path / 'out')]
-    done = subprocess.run([*command, '--jobs', '2'], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, 'tools/compare_methods.py', experiments[0], '--seeds', '0']
+    done = subprocess.run(
+        [*command, '--out', str(tmp_path / 'out')], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert '| MILRanking |' in done.stdout
-    assert '| RTFM |' in done.stdout
 
 
 def test_an_untrained_config_does_without_options_of_training(load_tool, capsys):

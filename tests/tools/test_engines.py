@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.datasets.wildlife_clips import write_set
+from vadlab.apis import method_runs
 from vadlab.registry import MODELS
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import DataError
@@ -89,13 +90,18 @@ def test_infer(load_tool, engine, tiny_file, tiny_data, tmp_path):
     assert json.loads((tmp_path / 'many' / 'Arson001.mp4.json').read_text())['error']
 
 
-def test_compare_methods(load_tool, engine, tmp_path):
+def test_compare_methods(load_tool, engine, train, test, monkeypatch, tmp_path):
+    """The numbers are those of trainings and tests in this process."""
     options, _, jobs = engine
     seeds = ['0', '1'] if jobs else ['0']  # a single run would not go to another process
     data = write_data(tmp_path / 'data')
     config = str(write_config('mil', tmp_path, ROOT, data))
-    for name, more in (('one', []), ('many', [*options, *jobs])):
-        command = [config, '--seeds', *seeds, '--out', str(tmp_path / name), *more]
-        assert load_tool('compare_methods').main(command) == 0
+    main = load_tool('compare_methods').main
+    command = [config, '--seeds', *seeds, '--out']
+    assert main([*command, str(tmp_path / 'many'), *options, *jobs]) == 0
+    with monkeypatch.context() as patch:
+        tools = {'train.py': train, 'test.py': test}
+        patch.setattr(method_runs, 'call_tool', lambda name, arguments, folder: tools[name](arguments))
+        assert main([*command, str(tmp_path / 'one')]) == 0
     assert (tmp_path / 'one/table.md').read_text() == (tmp_path / 'many/table.md').read_text()
     assert (tmp_path / 'one/results.json').read_text() == (tmp_path / 'many/results.json').read_text()

@@ -266,34 +266,33 @@ def command(*arguments):
 
 
 @pytest.mark.slow
-def test_killed_sweep_continues_as_if_it_was_not_killed(split, tmp_path):
+def test_killed_sweep_continues_as_if_it_was_not_killed(real_sweep, split, tmp_path):
     """SIGKILL in the middle of a trial; then the same command. The oracle is a sweep that nobody kills."""
+    options = ['--param', 'lr=1e-4:1e-1:log', '--trials', '3', '--cfg-options', 'max_epochs=20', 'val_interval=5']
+    whole, _ = real_sweep
+    assert whole([str(split), '--work-dir', str(tmp_path / 'whole'), *options]) == 0
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    options = ['--param', 'lr=1e-4:1e-1:log', '--trials', '4', '--cfg-options', 'max_epochs=20', 'val_interval=5']
-    first = subprocess.Popen(command(split, '--work-dir', tmp_path / 'killed', *options), cwd=ROOT, env=environment)
+    words = command(split, '--work-dir', tmp_path / 'killed', *options)
+    first = subprocess.Popen(words, cwd=ROOT, env=environment)
     wanted = tmp_path / 'killed' / 'trial_001' / 'seed0' / 'run.json'
     end = time.monotonic() + 200
     while not wanted.is_file() and time.monotonic() < end:
         time.sleep(0.05)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    for name in ('killed', 'whole'):
-        done = subprocess.run(
-            command(split, '--work-dir', tmp_path / name, *options), cwd=ROOT, env=environment, capture_output=True
-        )
-        assert done.returncode == 0, done.stderr.decode()
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
     killed, whole = read(tmp_path / 'killed'), read(tmp_path / 'whole')
     for one in (*killed['trials'], *whole['trials']):
         del one['seconds']
     assert killed == whole
-    assert len(killed['trials']) == 4
+    assert len(killed['trials']) == 3
 
 
 @pytest.mark.slow
 def test_parallel_trials_and_pruning(split, tmp_path):
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    options = ['--param', 'lr=0.001,0.01,0.1,-1', '--param', 'batch_size=2,4', '--sampler', 'grid', '--jobs', '2']
-    options[1] = 'lr=0.001,0.01,0.1,0.2'
+    options = ['--param', 'lr=0.001,0.1', '--param', 'batch_size=2,4', '--sampler', 'grid', '--jobs', '2']
     done = subprocess.run(
         command(split, '--work-dir', tmp_path / 'out', *options, '--prune'),
         cwd=ROOT,
@@ -303,5 +302,5 @@ def test_parallel_trials_and_pruning(split, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     trials = read(tmp_path / 'out')['trials']
-    assert len({json.dumps(trial['settings']) for trial in trials}) == 8
+    assert len({json.dumps(trial['settings']) for trial in trials}) == 4
     assert {trial['state'] for trial in trials} <= {'done', 'pruned'}
