@@ -8,6 +8,9 @@ import pickle
 import resource
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -267,6 +270,40 @@ def test_a_server_that_stays_away_leaves_nothing_behind(hub, monkeypatch, tmp_pa
     assert not list((tmp_path / 'cache').rglob('*.incomplete'))
     hub.cut_after.clear()
     assert Path(local_checkpoint('hf://lab/x')).read_bytes() == WEIGHTS  # the next run
+
+
+def test_a_killed_download_starts_again_and_what_it_left_is_removed(hub, tmp_path, capsys):
+    """Really killed, while the library waits to continue a download that broke off."""
+    weights = save({'w': torch.arange(3_000_000.0)})  # 12 MB; the library writes 10 MB at a time
+    hub.repo('lab/x', model(weights))
+    hub.cut_after['model.safetensors'] = [11_000_000] + [0] * 50
+    code = 'from vadlab.utils.hub_files import local_checkpoint; local_checkpoint("hf://lab/x")'
+    changes = {'HF_ENDPOINT': hub.endpoint, 'HF_HUB_CACHE': str(tmp_path / 'cache'), 'HF_HUB_DISABLE_XET': '1'}
+    process = subprocess.Popen([sys.executable, '-c', code], env={**os.environ, **changes}, stderr=subprocess.DEVNULL)
+    parts = []
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not (parts and parts[0].stat().st_size):
+        parts = list((tmp_path / 'cache').rglob(f'{digest(weights)}.*.incomplete'))
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    (part,) = parts
+    assert 0 < part.stat().st_size < len(weights)
+    shared = part.with_name('0123.incomplete')  # of an earlier version, which continues it
+    shared.touch()
+    os.utime(shared, (0, 0))
+    hub.cut_after.clear()
+    assert Path(local_checkpoint('hf://lab/x')).read_bytes() == weights
+    assert part.exists()  # it could be another process's
+    long_ago = time.time() - 3 * 3600
+    os.utime(part, (long_ago, long_ago))
+    size = part.stat().st_size
+    again()
+    hub.repos['models/lab/x'].commit(model(save({'w': torch.arange(9.0)})))
+    assert len(read_checkpoint('hf://lab/x')['state_dict']['w']) == 9
+    assert not part.exists()
+    assert shared.exists()
+    assert f'removed from the cache: {size / 2**20:,.1f} MiB of a download of hf://lab/x' in capsys.readouterr().err
 
 
 # ---- a full disk

@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from typing import Any
 from . import hub_session
 from .errors import ConfigError, DataError, HubError
 from .hub_address import COMMIT, HubAddress, is_address, parse_address
-from .hub_session import check_room, explained, import_hub, is_offline, is_unreachable, limit_waits
+from .hub_session import cache_folder, check_room, explained, import_hub, is_offline, is_unreachable, limit_waits
 from .json_file import read_json, shape_fault
 from .printable import say
 
@@ -33,6 +34,8 @@ FILES = 'files'
 FORMAT = 1
 
 _SHA256 = re.compile(r'[0-9a-f]{64}')
+_OWN_PART = re.compile(r'\.[0-9a-f]{8}\.incomplete$')  # earlier versions of huggingface_hub have one per file
+_LONG_AGO_S = 3600.0  # a download that runs writes at least every few minutes
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,7 @@ def _cached(hub: Any, address: HubAddress, name: str) -> Path | None:
 
 def _downloaded(hub: Any, address: HubAddress, name: str) -> Path:
     limit_waits(hub)
+    _remove_killed_downloads(hub, address)
     return Path(
         hub.hf_hub_download(
             address.repo_id,
@@ -212,6 +216,25 @@ def _downloaded(hub: Any, address: HubAddress, name: str) -> Path:
             etag_timeout=hub_session.HUB_TIMEOUT_S,
         )
     )
+
+
+def _remove_killed_downloads(hub: Any, address: HubAddress) -> None:
+    """Remove what killed downloads left in the cache.
+
+    huggingface_hub writes each download to a file with a random name, so that two processes never write to the same
+    file, and does not look for files of earlier runs. So a part cannot be continued, and would stay for ever.
+    """
+    blobs = cache_folder(hub) / f'{address.repo_type}s--{address.repo_id.replace("/", "--")}' / 'blobs'
+    removed = 0
+    for part in blobs.glob('*.incomplete'):
+        with suppress(OSError):  # another process removed it, or may not
+            stat = part.stat()
+            if _OWN_PART.search(part.name) and time.time() - stat.st_mtime > _LONG_AGO_S:
+                part.unlink()
+                removed += stat.st_size
+    if removed:
+        text = f'removed from the cache: {removed / 2**20:,.1f} MiB of a download of {address} that was killed'
+        say(text, file=sys.stderr)
 
 
 def _commit_of(path: Path) -> str:
