@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -119,6 +120,12 @@ def picture_of(page):
     width = whole.shape[0] * 128 // 96
     left = (whole.shape[1] - width) // 2
     return read_number(whole[:, left : left + width])
+
+
+def follow(page, link):
+    """Load a page from a link that may differ in its fragment only."""
+    page.goto('about:blank')
+    page.goto(link)
 
 
 def test_events_are_those_of_python_for_random_scores_and_limits(open_page, report):
@@ -242,6 +249,9 @@ def test_threshold_redraws_events_and_says_the_false_alarms(open_page, report):
     rate = CALIBRATION.false_alarms_per_hour(high)
     said = f'{len(expected)} event{"" if len(expected) == 1 else "s"}; {rate:g} false alarms per hour'
     assert verdict.text_content().startswith(said)
+    page.locator('#threshold').press('ArrowRight')  # a hundredth of the slider from -4 to 4, in any browser
+    after = float(page.locator('#threshold-value').input_value())
+    assert np.log(after / (1 - after)) - np.log(high / (1 - high)) == pytest.approx(0.08, abs=0.005)
     page.locator('#threshold-value').fill('0.95')
     assert verdict.text_content().startswith(
         '0 events; 0 false alarms per hour on the calibration footage (none in 2 hours)'
@@ -316,6 +326,29 @@ def test_marks_are_kept_and_exported(open_page, report):
     index.locator('.video:visible h2 a').click()
     index.locator('#marks .remove').first.click()
     assert index.locator('#marks li').count() == 2
+
+
+def test_a_link_carries_marks_to_the_list_where_files_do_not_share_their_storage(open_page, report):
+    """As in Firefox; here a new context of the browser has none of the marks."""
+    page = open_page(report['a'])
+    assert page.locator('#apart').is_visible()
+    page.locator('#reviewed').check()
+    page.get_by_role('button', name='Correct').first.click()
+    link = page.locator('#to-list').evaluate('link => link.href')
+    other = open_page(report['index'])
+    assert other.locator('.done:visible').count() == 0
+    follow(other, link)
+    assert other.locator('.done:visible').count() == 1
+    assert not other.url.partition('#')[2]
+    with other.expect_download() as download:
+        other.locator('#export-json').click()
+    (video,) = json.loads(download.value.path().read_text())['videos']
+    assert (video['video'], video['reviewed'], len(video['marks'])) == ('cam 1/a.mp4', True, 1)
+    for bad in ('%', '[]', '{"name": "cam 1/a.mp4"}', '{"name": "no", "state": {"marks": []}}',
+                '{"name": "cam 1/a.mp4", "state": {"reviewed": "<b>", "marks": [{"kind": "<script>"}]}}'):  # fmt: skip
+        follow(other, f'{report["index"].as_uri()}#marks={bad if bad == "%" else quote(bad)}')
+        assert other.locator('#shown').text_content() == '4 of 4 videos'
+    assert open_page(report['a'], other.context).locator('#apart').is_hidden()
 
 
 def test_a_frame_without_boxes_is_told_apart_from_hidden_boxes(open_page, report):

@@ -80,6 +80,9 @@
   const states = () => videos.map((video) => ({video: video.name, ...V.readMarks(video.name)})).filter((state) => state.reviewed || state.marks.length);
   $('export-json').addEventListener('click', () => V.download('marks.json', 'application/json', V.marksAsJson(states())));
   $('export-csv').addEventListener('click', () => V.download('marks.csv', 'text/csv', V.marksAsCsv(states())));
+  V.leaveSign();
+  V.takeMarks(location.hash, new Set(rows.keys()));
+  if (location.hash.startsWith('#marks=')) location.replace('#'); // the marks may be older than those of a later visit
   window.addEventListener('pageshow', update);
   update();
 })(window.VADLab);

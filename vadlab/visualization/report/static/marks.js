@@ -23,6 +23,34 @@ window.VADLab = window.VADLab || {};
     }
   };
 
+  // Some browsers, such as Firefox, keep the storage of each file on disk apart. Then the link from a page to the list
+  // carries the marks of the page. The list leaves a sign by which a page sees that the storage is shared.
+  const SIGN = 'vadlab:' + V.data.report + ':list';
+  V.leaveSign = function () {
+    try {
+      localStorage.setItem(SIGN, '1');
+    } catch (error) { /* no storage */ }
+  };
+  V.sharesStorage = function () {
+    try {
+      return localStorage.getItem(SIGN) !== null;
+    } catch (error) {
+      return false;
+    }
+  };
+  V.linkWithMarks = (name, state) => '#marks=' + encodeURIComponent(JSON.stringify({name, state}));
+
+  // Keep the marks that a link carries, if they are of a video of this list; the text may be anything.
+  V.takeMarks = function (hash, names) {
+    if (!hash.startsWith('#marks=')) return;
+    try {
+      const {name, state} = JSON.parse(decodeURIComponent(hash.slice(7)));
+      if (names.has(name)) V.writeMarks(name, {reviewed: state.reviewed === true, marks: state.marks.filter(isMark)});
+    } catch (error) { /* not a link of a page */ }
+  };
+  const isMark = (mark) => ['correct', 'false alarm', 'missed'].includes(mark.kind)
+    && ['start', 'end', 'start_s', 'end_s'].every((name) => Number.isFinite(mark[name]));
+
   V.download = function (file, type, text) {
     const link = document.createElement('a');
     const url = URL.createObjectURL(new Blob([text], {type: type + ';charset=utf-8'}));

@@ -161,6 +161,15 @@
 
   const short = (value) => (value === 0 ? '0' : String(Number(value.toPrecision(3))));
 
+  // Browsers differ in the step of a key: a hundredth of the slider in all of them.
+  slider.addEventListener('keydown', (event) => {
+    const steps = {ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10}[event.key];
+    if (!steps || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    const [least, most] = [Number(slider.min), Number(slider.max)];
+    const value = Number(slider.value) + (steps * (most - least)) / 100;
+    setThreshold(fromSlider(Math.min(Math.max(value, least), most)));
+  });
   slider.addEventListener('input', () => setThreshold(fromSlider(Number(slider.value))));
   field.addEventListener('input', () => { if (field.value !== '') setThreshold(Number(field.value), true); });
   field.addEventListener('change', () => setThreshold(limits.high));
@@ -334,7 +343,11 @@
     if (!kept) $('marks').append(element('li', 'error', 'This browser keeps no data of this page: export the marks before you leave.'));
   }
 
+  const isApart = !V.sharesStorage();
+  $('apart').hidden = !isApart;
+
   function listMarks() {
+    if (isApart) $('to-list').hash = V.linkWithMarks(data.name, marks);
     $('reviewed').checked = marks.reviewed === true;
     $('marks').replaceChildren(...marks.marks.map((mark) => {
       const row = element('li');
