@@ -351,6 +351,29 @@ def test_a_link_carries_marks_to_the_list_where_files_do_not_share_their_storage
     assert open_page(report['a'], other.context).locator('#apart').is_hidden()
 
 
+def test_a_screen_reader_is_told_what_is_seen_and_keeps_its_place(open_page, report):
+    page = open_page(report['a'])
+    event, other = report['result'].events
+    jump = page.get_by_role('list', name='Events').get_by_role('button', name='Jump to event').nth(0)
+    assert jump.get_attribute('aria-label') == (
+        f'Jump to event 1, Riot, 0:0{event.start_s:.1f} – 0:0{event.end_s:.1f}, score {event.score:.3f}, Riot rises, '
+        'overlaps truth'
+    )
+    position = page.get_by_role('slider', name='Position in the video')
+    jump.press('Enter')
+    wait_for_frame(page, event.peak)
+    assert f'frame {event.peak}, score {event.score:.3f}' in position.get_attribute('aria-valuetext')
+    alarm = page.get_by_role('button', name='False alarm, event 2')
+    alarm.press('Enter')
+    assert alarm.get_attribute('aria-pressed') == 'true'
+    assert alarm.evaluate('button => button === document.activeElement')  # the list was made again
+    page.get_by_role('button', name=f'Remove the mark false alarm at 0:0{other.start_s:.1f}').press('Enter')
+    assert page.locator('#missed').evaluate('button => button === document.activeElement')
+    # What changes with each frame is not spoken while the video plays.
+    spoken = '[role=status], [aria-live=polite], output:not([aria-live=off])'
+    assert page.locator(spoken).evaluate_all('all => all.map((one) => one.id)') == ['verdict']
+
+
 def test_a_frame_without_boxes_is_told_apart_from_hidden_boxes(open_page, report):
     page = open_page(report['a'])
     page.evaluate('VADLab.boxesAt = () => []')

@@ -183,7 +183,7 @@
   function listEvents() {
     const list = $('events');
     const rows = state.events.slice(0, MOST).map(eventRow);
-    list.replaceChildren(...rows);
+    refill(list, rows);
     $('events-count').textContent = state.events.length ? String(state.events.length) : '';
     $('no-events').hidden = state.events.length > 0;
     $('more-events').hidden = state.events.length <= MOST;
@@ -198,6 +198,14 @@
     return made;
   }
 
+  // Replace the rows of a list; a focused button's successor gets the focus.
+  function refill(list, rows) {
+    const held = [...list.querySelectorAll('button')].indexOf(document.activeElement);
+    list.replaceChildren(...rows);
+    const buttons = list.querySelectorAll('button');
+    if (held >= 0) (buttons[Math.min(held, buttons.length - 1)] || $('missed')).focus({preventScroll: true});
+  }
+
   function eventRow(event, i) {
     const row = element('li', 'event');
     const jump = element('button', 'jump');
@@ -209,9 +217,11 @@
     line.append(element('span', 'score alarm', number(event.score)), ' at ' + V.clock(event.peak_s - origin));
     words.append(line);
     if (event.reason) words.append(element('span', 'reason', event.reason));
+    const about = [event.reason];
     if (data.truth) {
       const hit = data.truth.some(([start, end]) => event.start < end && start < event.end);
-      words.append(element('span', hit ? 'tag good' : 'tag bad', hit ? 'overlaps truth' : 'outside truth'));
+      about.push(hit ? 'overlaps truth' : 'outside truth');
+      words.append(element('span', hit ? 'tag good' : 'tag bad', about[1]));
     }
     const told = (data.video.examples || {})[event.example];
     if (told) {
@@ -222,12 +232,14 @@
       words.append(picture, element('span', 'muted small', 'this object | nearest normal'));
     }
     jump.append(thumbnail(event), words);
-    jump.setAttribute('aria-label', 'Jump to event ' + (i + 1) + (event.label ? ', ' + event.label : '') + ', ' + what + ', score ' + number(event.score));
+    const spoken = ['Jump to event ' + (i + 1), event.label, what, 'score ' + number(event.score), ...about];
+    jump.setAttribute('aria-label', spoken.filter(Boolean).join(', '));
     jump.addEventListener('click', () => seekFrame(event.peak));
     const verdicts = element('span', 'verdicts');
     for (const [kind, label] of [['correct', 'Correct'], ['false alarm', 'False alarm']]) {
       const button = element('button', 'mark', label);
       button.type = 'button';
+      button.setAttribute('aria-label', label + ', event ' + (i + 1));
       const known = markOf(event);
       button.setAttribute('aria-pressed', String(Boolean(known && known.kind === kind)));
       button.addEventListener('click', () => markEvent(event, kind));
@@ -349,7 +361,7 @@
   function listMarks() {
     if (isApart) $('to-list').hash = V.linkWithMarks(data.name, marks);
     $('reviewed').checked = marks.reviewed === true;
-    $('marks').replaceChildren(...marks.marks.map((mark) => {
+    refill($('marks'), marks.marks.map((mark) => {
       const row = element('li');
       const jump = element('button', 'jump');
       jump.type = 'button';
@@ -357,7 +369,7 @@
       jump.addEventListener('click', () => seekFrame(mark.peak ?? mark.start));
       const remove = element('button', 'remove', '×');
       remove.type = 'button';
-      remove.setAttribute('aria-label', 'Remove this mark');
+      remove.setAttribute('aria-label', 'Remove the mark ' + mark.kind + ' at ' + V.clock(mark.start_s - origin));
       remove.addEventListener('click', () => {
         marks.marks = marks.marks.filter((other) => other !== mark);
         keep();
