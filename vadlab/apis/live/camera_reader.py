@@ -16,6 +16,7 @@ from av.error import FFmpegError
 
 from vadlab.datasets.video.orientation import UPRIGHT, Orientation, orientation_of
 from vadlab.datasets.video.video_index import set_up_decoder
+from vadlab.utils.av_input import open_input
 from vadlab.utils.errors import DataError
 
 from .camera_specs import CameraSpec
@@ -235,12 +236,11 @@ class CameraReader(threading.Thread):
         try:
             if kind == 'file' and os.path.isdir(self.spec.address):
                 raise SourceError('it is a folder. Name a video, a device or an address', is_final=True)
-            return av.open(
+            return open_input(
                 self.spec.address,
                 format='v4l2' if kind == 'device' else None,
                 options=options if kind != 'device' else {},
                 timeout=(_OPEN_S, _STALL_S),
-                metadata_errors='replace',
             )
         except (FFmpegError, OSError, ValueError) as error:
             raise self._source_error(error) from error

@@ -11,6 +11,7 @@ from typing import Any
 import av
 
 from vadlab.datasets.video.video_index import index_video
+from vadlab.utils.av_input import open_input
 from vadlab.utils.errors import DataError, MissingFileError
 
 from .child_process import ParentChannel
@@ -115,7 +116,7 @@ def _container(path: str) -> str:
     """FFmpeg's name of the container. Others than :data:`ENDINGS` are not opened."""
     options = {'protocol_whitelist': 'file', 'format_whitelist': ','.join(sorted({*ENDINGS, *_WHOLE_NAMES}))}
     try:
-        with av.open(path, options=options, metadata_errors='replace') as container:
+        with open_input(path, options=options) as container:
             return container.format.name
     except (av.error.FFmpegError, OSError, MemoryError, ValueError) as error:
         raise UnfitUploadError('not_a_video', f'The file is damaged, or not a video. Send {KINDS}.') from error

@@ -8,6 +8,8 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from vadlab.utils.av_input import open_input
+
 from ...utils.errors import MissingFileError
 from ..video.errors import DamagedVideoError
 from ..video.video_index import set_up_decoder
@@ -124,8 +126,7 @@ def _track(
     path: str, track: int, start: float, end: float | None, channel: int | None = None
 ) -> tuple[Sound | None, int]:
     """One track at the file's rate, the best one first, and the number of tracks."""
-    # An invalid text in a tag is not a reason to refuse the sound.
-    with av.open(path, options=dict(_LOCAL_FILES_ONLY), metadata_errors='replace') as container:
+    with open_input(path, options=dict(_LOCAL_FILES_ONLY)) as container:
         best = container.streams.best('audio')
         if best is None:
             return None, 0

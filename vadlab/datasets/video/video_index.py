@@ -11,6 +11,8 @@ from typing import Any
 import av
 import numpy as np
 
+from vadlab.utils.av_input import open_input
+
 from ...utils.errors import MissingFileError
 from .damage import SkippedBytes, check_transport_stream
 from .errors import DamagedVideoError
@@ -116,8 +118,7 @@ def open_media(path: str) -> Iterator[Any]:
     if os.path.getsize(path) == 0:
         raise DamagedVideoError(f'{path}: the file is empty (zero bytes)')
     try:
-        # A tag that is not UTF-8 is not a reason to refuse the file.
-        with av.open(path, options=dict(_LOCAL_FILES_ONLY), metadata_errors='replace') as container:
+        with open_input(path, options=dict(_LOCAL_FILES_ONLY)) as container:
             yield container
     except (av.error.FFmpegError, OSError) as error:
         if error.errno in _OF_THE_MACHINE:
@@ -364,7 +365,7 @@ def _check_read_to_end(path: str, times: np.ndarray, length_s: float) -> None:
 def _check_all_read(path: str, stream: int) -> None:
     """Detect a damaged index of an mp4 file, at which FFmpeg stops to read; an edit list may hide packets, too."""
     options = {**_LOCAL_FILES_ONLY, 'ignore_editlist': '1'}
-    with av.open(path, options=options, metadata_errors='replace') as container:
+    with open_input(path, options=options) as container:
         expected = container.streams[stream].frames
         found = sum(packet.size > 0 for packet in container.demux(container.streams[stream]))
     if found < expected:

@@ -25,6 +25,7 @@ from vadlab.datasets.video.errors import DamagedVideoError
 from vadlab.datasets.video.pyav_reader import stream_in_order, stream_pyav
 from vadlab.datasets.video.video_index import VideoIndex, index_video, open_video
 from vadlab.utils.atomic import atomic_path
+from vadlab.utils.av_input import open_input
 
 TIME_BASE = Fraction(1, 90_000)
 _PIXELS = ('yuv420p', 'yuvj420p')
@@ -152,7 +153,7 @@ def open_mp4(path: Path) -> Iterator[Any]:
 def is_written_here(path: str | Path) -> bool:
     """Whether :func:`open_mp4` wrote a file."""
     try:
-        with av.open(str(path)) as container:
+        with open_input(path) as container:
             return container.metadata.get('comment') == WRITTEN_BY
     except (FFmpegError, OSError):
         return False

@@ -1,0 +1,25 @@
+"""Opening media with PyAV 17 to 19."""
+
+import os
+from typing import Any
+
+import av
+
+#: A tag that is not UTF-8 is not a reason to refuse a file. PyAV 19 never refuses one, and has no such option.
+_ANY_TAGS: dict[str, Any] = {'metadata_errors': 'replace'} if int(av.__version__.split('.')[0]) < 19 else {}
+
+
+def open_input(path: str | os.PathLike[str], **options: Any) -> Any:
+    """Open a file, stream or device for reading, whatever the encoding of its tags.
+
+    Args:
+        path (str | PathLike): The file, or the address.
+        **options (Any): Further arguments of ``av.open``, such as ``options`` and ``timeout``.
+
+    Returns:
+        The InputContainer, to be closed.
+
+    Raises:
+        av.FFmpegError, OSError, ValueError: As ``av.open``.
+    """
+    return av.open(os.fspath(path), **_ANY_TAGS, **options)
