@@ -16,6 +16,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, TrainingError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.many_files import Engine, Lost, Ready, add_engine_arguments, over_files
+from vadlab.utils.option_checks import require_at_least, require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_config
 
@@ -67,10 +68,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
-    if (args.jobs is not None and args.jobs < 1) or len(set(args.seeds)) != len(args.seeds):
-        raise ConfigError('--jobs must be at least 1, and --seeds must differ.')
-    if args.cpus < 1 or args.gpus < 0:
-        raise ConfigError('--cpus must be at least 1, and --gpus at least 0.')
+    require_at_least(1, args, 'jobs', 'cpus')
+    require_at_least(0, args, 'gpus')
+    if len(set(args.seeds)) != len(args.seeds):
+        raise ConfigError('--seeds must differ.')
     engine = Engine.of_models(args.engine, args.jobs, args.ray_address)
     names = Counter(Path(config).stem for config in args.configs)
     twice = [name for name, count in names.items() if count > 1]
@@ -78,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError(f'Two configs are called {twice[0]}: their runs would share a folder.')
     for config in args.configs:
         require_config(config)
+    require_folder(args.out, '--out')
+    engine.require()
 
     from vadlab.apis.method_runs import carry_out
 

@@ -13,6 +13,7 @@ from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.natural_order import natural_sorted
+from vadlab.utils.option_checks import require_at_least, require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.required_files import require_config, require_paths
@@ -67,9 +68,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
+    require_at_least(1, args, 'jobs', 'workers', 'batch_size')
+    require_at_least(0, args, 'max_bad_videos')
     engine = Engine.of_models(args.engine, args.jobs, args.ray_address)
     require_config(args.config)
     require_paths(args.videos, 'video')
+    require_folder(args.out, '--out')
+    engine.require()
 
     from mmengine.logging import MMLogger
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import DataError
 from vadlab.utils.many_files import Engine, add_engine_arguments
+from vadlab.utils.option_checks import require_at_least
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.required_files import require_config
@@ -39,8 +40,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
+    require_at_least(1, args, 'jobs', 'batch_size')
+    require_at_least(0, args, 'workers')
     engine = Engine.of_models(args.engine, args.jobs, args.ray_address)
     require_config(args.config)
+    engine.require()
 
     import torch
     from mmengine.logging import MMLogger

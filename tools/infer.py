@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
-from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.json_file import write_json
 from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.model_arguments import add_model_arguments, calibrate_command, parse_model_arguments
+from vadlab.utils.option_checks import require_at_least, require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
@@ -119,6 +120,7 @@ def _add_video_arguments(group: argparse._ArgumentGroup) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status, 2 if a file cannot be used."""
     args = parse_args(argv)
+    require_at_least(1, args, 'jobs', 'workers', 'batch_size')
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
         args.checkpoint = require_checkpoint(args.checkpoint, args.backend)
@@ -130,14 +132,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_config(args.captioner[0])
         if args.captioner[1] != NO_CHECKPOINT:
             args.captioner[1] = require_checkpoint(args.captioner[1])
-    if args.out:
-        if args.out.exists() and not args.out.is_dir():
-            raise ConfigError(f'--out {args.out} is a file. Name a folder.')
-        check_writable(args.out / 'results.json', '--out')
+    for option in ('out', 'report', 'save_video', 'heat_map'):
+        require_folder(getattr(args, option), f'--{option.replace("_", "-")}')
     if args.every < 0.001 or (args.frames is not None and args.frames < 1):
         raise ConfigError('--every must be at least 0.001 seconds, --frames at least 1.')
+    if not 0 < args.fps < 1e6:
+        raise ConfigError(f'--fps must be above 0, not {args.fps:g}.')
     thresholds = given_thresholds(args)
     engine = Engine.of_models(args.engine, args.jobs, args.ray_address)
+    engine.require()
     if args.workers is None:
         args.workers = 2 if engine.is_here else 1
     _refuse_report_in_results(args)
@@ -376,6 +379,7 @@ def draw(found: Described, names: Sequence[str], out: Path, number: int) -> Arti
     source = found.source
     name = f'{number:05d}_{picture_name(source.name)}'
     picture = ConceptPicture(source.name, found.seen, found.caption, found.concepts, names)
+    out.mkdir(parents=True, exist_ok=True)
     draw_concepts(picture).savefig(out / name, dpi=_DPI)
     return Article(found.caption, [name], source.name, order=-number)
 

@@ -22,6 +22,7 @@ from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.many_files import Engine, add_engine_arguments
+from vadlab.utils.option_checks import require_at_least, require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.required_files import require_paths
@@ -93,11 +94,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     quiet_third_parties()
     if len(args.size) > 2:
         raise ConfigError(f'--size takes one or two numbers, not {len(args.size)}')
+    require_at_least(1, args, 'workers')
+    require_at_least(0, args, 'max_bad_videos')
     engine = Engine(args.engine, args.workers, args.ray_address)
     sound = LogMelRecipe(args.sample_rate, args.window, args.hop, args.fft, args.bands, silence=args.silence)
     records = read_metadata(args.metadata, args.heads or ())
     require_paths([args.videos], 'folder of videos')
     heads = heads_of(records, args.heads, _USUAL_HEADS)
+    folder = args.metadata_out or args.out.parent / 'raw' / 'metadata'
+    require_folder(args.out, '--out')
+    require_folder(folder, '--metadata-out')
+    engine.require()
 
     from mmengine.logging import MMLogger
 
@@ -106,7 +113,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     MMLogger.get_instance('vadlab', logger_name='vadlab')
     frames = FrameRecipe(args.frames, args.fps, args.size[0], args.size[-1])
     preparation = AVClipPreparation(args.out, args.videos, frames, sound, engine=engine)
-    folder = args.metadata_out or args.out.parent / 'raw' / 'metadata'
     files = write_split_files(records, folder, args.metadata, args.overwrite_metadata)
     with ProgressBar('clips', line_every_s=30) as progress:
         report = preparation.run(records, args.overwrite, progress)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from vadlab.apis.checked_files import default_cache_dir
 from vadlab.utils.cli import run_cli
+from vadlab.utils.json_file import check_writable
 from vadlab.utils.many_files import Engine, add_engine_arguments
+from vadlab.utils.option_checks import require_at_least
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
+from vadlab.utils.required_files import require_config
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
 
 if TYPE_CHECKING:
@@ -55,7 +58,12 @@ def show(finding: Finding) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
+    require_at_least(1, args, 'workers', 'frames')
     engine = Engine(args.engine, args.workers, args.ray_address)
+    if args.json:
+        check_writable(args.json, '--json')
+    require_config(args.config)
+    engine.require()
     config = config_from_arguments(args, check=False)
 
     from vadlab.apis import Verification

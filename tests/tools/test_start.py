@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -132,6 +133,63 @@ def test_a_wrong_path_is_found_before_a_slow_package_loads(refusals, number):
     assert status == 2
     assert message.startswith('error: ')
     assert 'nowhere' in message
+    assert loaded == []
+
+
+FILE = ROOT / 'README.md'  # in which no folder can be made
+VERIFY = ['verify', ROOT / CONFIG]
+EXTRACT = ['extract_features', ROOT / 'configs/features_clip_demo.py', FILE, '--out']
+PATCHES = ['extract_patches', ROOT / 'configs/fsgr_demo.py']
+PREPARE = ['prepare_wildlife', 'METADATA', ROOT, '--out']
+INFER = ['infer', ROOT / CONFIG, 'none', FILE]
+COMPARE = ['compare_methods', ROOT / CONFIG, '--out']
+# Commands over many files with something wrong, and what names it in the message.
+WRONG_OPTIONS = [
+    ([*VERIFY, '--workers', '0'], '--workers must be at least 1, not 0'),
+    ([*VERIFY, '--frames', '0'], '--frames must be at least 1, not 0'),
+    ([*VERIFY, '--json', FILE / 'a.json'], '--json .*README.md/a.json cannot be written'),
+    ([*VERIFY, '--engine', 'ray', '--ray-address', '127.0.0.1:9'], 'No Ray cluster answers at 127.0.0.1:9|needs Ray'),
+    ([*EXTRACT, 'never', '--jobs', '0'], '--jobs must be at least 1, not 0'),
+    ([*EXTRACT, 'never', '--workers', '0'], '--workers must be at least 1, not 0'),
+    ([*EXTRACT, 'never', '--batch-size', '0'], '--batch-size must be at least 1, not 0'),
+    ([*EXTRACT, 'never', '--max-bad-videos', '-1'], '--max-bad-videos must be at least 0, not -1'),
+    ([*EXTRACT, FILE], '--out .*README.md is a file. Name a folder'),
+    ([*EXTRACT, FILE / 'a'], '--out .*README.md/a cannot be written to: Not a directory'),
+    ([*PATCHES, '--jobs', '0'], '--jobs must be at least 1, not 0'),
+    ([*PATCHES, '--workers', '-1'], '--workers must be at least 0, not -1'),
+    ([*PREPARE, 'never', '--workers', '0'], '--workers must be at least 1, not 0'),
+    ([*PREPARE, 'never', '--max-bad-videos', '-1'], '--max-bad-videos must be at least 0, not -1'),
+    ([*PREPARE, FILE / 'a'], '--out .*README.md/a cannot be written to'),
+    ([*PREPARE, 'never', '--metadata-out', FILE / 'a'], '--metadata-out .*README.md/a cannot be written to'),
+    ([*INFER, '--jobs', '0'], '--jobs must be at least 1, not 0'),
+    ([*INFER, '--workers', '0'], '--workers must be at least 1, not 0'),
+    ([*INFER, '--batch-size', '0'], '--batch-size must be at least 1, not 0'),
+    ([*INFER, '--fps', '0'], '--fps must be above 0, not 0'),
+    ([*INFER, '--out', FILE / 'a'], '--out .*README.md/a cannot be written to'),
+    ([*INFER, '--report', FILE], '--report .*README.md is a file. Name a folder'),
+    ([*INFER, '--save-video', FILE / 'a'], '--save-video .*README.md/a cannot be written to'),
+    ([*INFER, '--heat-map', FILE / 'a'], '--heat-map .*README.md/a cannot be written to'),
+    ([*COMPARE, 'never', '--cpus', '0'], '--cpus must be at least 1, not 0'),
+    ([*COMPARE, FILE / 'a'], '--out .*README.md/a cannot be written to'),
+]
+
+
+@pytest.fixture(scope='module')
+def option_refusals(tmp_path_factory):
+    """What each command of WRONG_OPTIONS said and loaded."""
+    metadata = tmp_path_factory.mktemp('clips') / 'metadata.csv'
+    metadata.write_text('clip_id,video,split,species,behaviour\na,a.mp4,train,fox,runs\n')
+    return run_all([[metadata if word == 'METADATA' else word for word in words] for words, _ in WRONG_OPTIONS])
+
+
+OPTION_NAMES = [' '.join(map(str, words)).replace(f'{ROOT}/', '') for words, _ in WRONG_OPTIONS]
+
+
+@pytest.mark.parametrize('number', range(len(WRONG_OPTIONS)), ids=OPTION_NAMES)
+def test_a_wrong_number_or_folder_is_found_before_a_slow_package_loads(option_refusals, number):
+    status, message, loaded = option_refusals[number]
+    assert status == 2
+    assert re.match(f'error: .*({WRONG_OPTIONS[number][1]})', message), message
     assert loaded == []
 
 

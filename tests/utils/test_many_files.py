@@ -3,15 +3,17 @@
 import functools
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.errors import ConfigError, DataError, MachineError
 from vadlab.utils.many_files import Engine, Lost, Ready, Todo, over_files
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +72,47 @@ def long_work(folder, number):
         path.unlink(missing_ok=True)
 
 
+def slow_clean_up(folder, number):
+    path = Path(folder) / f'.{os.getpid()}.part'
+    path.write_text('')
+    try:
+        time.sleep(60)
+    finally:
+        time.sleep(1.0)
+        path.unlink()
+
+
+class TwoPartsError(Exception):
+    """An exception that can be pickled, and cannot be unpickled."""
+
+    def __init__(self, what, where):
+        super().__init__(f'{what} at {where}')
+
+
+class Unreadable:
+    """A value that can be pickled, and cannot be unpickled."""
+
+    def __reduce__(self):
+        return int, ('no number',)
+
+
+def complain_in_two_parts(number):
+    raise TwoPartsError('fault', number)
+
+
+def unreadable_result(number):
+    return Unreadable() if number == 2 else number
+
+
+def die_at_the_start(folder, starts):
+    """The start of the first processes, which it ends; notes each."""
+    count = len(list(Path(folder).glob('start.*')))
+    (Path(folder) / f'start.{os.getpid()}').write_text('')
+    if count < starts:
+        os._exit(9)
+    return square
+
+
 def test_every_item_is_worked_on_once_by_any_engine():
     numbers = list(range(40))
     expected = [(n, n * n) for n in numbers]
@@ -120,6 +163,60 @@ def test_a_missed_item_is_an_error():
     todo.finish(1)
     with pytest.raises(RuntimeError, match='Item 0 of 2 has no result'):
         todo.check()
+
+
+def test_an_error_that_cannot_be_sent_is_told_by_its_text():
+    """To the pool it would look like a dead process, and its item would be lost."""
+    with pytest.raises(RuntimeError, match=r'^TwoPartsError: fault at \d$'):
+        list(over_files(Ready(complain_in_two_parts), range(4), Engine(workers=2)))
+    assert not multiprocessing.active_children()
+
+
+def test_what_cannot_be_sent_is_an_error_and_loses_nothing():
+    with pytest.raises(ValueError, match='invalid literal'):
+        list(over_files(Ready(unreadable_result), range(4), Engine(workers=2)))
+    with pytest.raises(ValueError, match='invalid literal'):
+        list(over_files(Ready(square), [1, Unreadable(), 3], Engine(workers=2)))
+    with pytest.raises((AttributeError, pickle.PicklingError), match='lambda'):
+        list(over_files(Ready(square), [1, lambda: 2, 3], Engine(workers=2)))
+    assert not multiprocessing.active_children()
+
+
+def test_processes_that_die_at_the_start_are_no_fault_of_the_items(tmp_path):
+    """The first pool has two processes; then each is tried alone. Three deaths one after another are an error."""
+    found = over_files(functools.partial(die_at_the_start, tmp_path / 'few', 3), range(9), Engine(workers=2))
+    (tmp_path / 'few').mkdir()
+    assert sorted(found) == [(n, n * n) for n in range(9)]
+    (tmp_path / 'all').mkdir()
+    found = over_files(functools.partial(die_at_the_start, tmp_path / 'all', 99), range(9), Engine(workers=2))
+    with pytest.raises(
+        MachineError, match=r'A process crashed \(exit status 9\), before it began to work: tried 3 times'
+    ):
+        list(found)
+    assert len(list((tmp_path / 'all').iterdir())) <= 5
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_is_killed_while_it_is_started_is_started_again(monkeypatch):
+    """By hand: Python then raises an error of the pipe to it, once."""
+    errors = [BrokenPipeError(32, 'Broken pipe'), EOFError('unexpected EOF')]
+    submit = ProcessPoolExecutor.submit
+
+    def submit_at_last(pool, function, item):
+        if len(errors) and pickle.loads(item) == 3:
+            raise errors.pop()
+        return submit(pool, function, item)
+
+    monkeypatch.setattr(ProcessPoolExecutor, 'submit', submit_at_last)
+    assert sorted(over_files(Ready(square), range(9), Engine(workers=2))) == [(n, n * n) for n in range(9)]
+    assert errors == []
+
+
+def test_a_single_item_is_worked_on_as_many_are(tmp_path):
+    """The last file of an interrupted run gets the threads that the others had: in this process they may differ."""
+    ((number, (_, pid)),) = over_files(functools.partial(start_with_note, tmp_path), [5], Engine(workers=2))
+    assert number == 0
+    assert pid != os.getpid()
 
 
 @pytest.mark.parametrize('workers', [1, 2])
@@ -181,6 +278,69 @@ def test_interrupted_its_workers_clean_up_and_end(which, tmp_path):
     assert error == 'interrupted\n'
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[which]
     assert not list(tmp_path.glob('.*.part'))
+
+
+def run_script(tmp_path, work):
+    """A command of its own process group, as in a terminal, that works on items with two processes."""
+    script = tmp_path / 'run.py'
+    script.write_text(
+        f'import functools\nfrom {work} import work\n'
+        'from vadlab.utils.cli import run_cli\n'
+        'from vadlab.utils.many_files import Engine, Ready, over_files\n'
+        'def main():\n'
+        f'    list(over_files(Ready(functools.partial(work, {str(tmp_path)!r})), range(8), Engine(workers=2)))\n'
+        "if __name__ == '__main__':\n"
+        '    run_cli(main)\n'
+    )
+    return subprocess.Popen(
+        [sys.executable, str(script)],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{tmp_path}'},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 120
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert condition()
+
+
+def test_ctrl_c_in_a_terminal_does_not_interrupt_the_clean_up(tmp_path):
+    """There the workers get SIGINT twice: from the terminal and from the parent."""
+    (tmp_path / 'cleaning.py').write_text('from tests.utils.test_many_files import slow_clean_up as work\n')
+    process = run_script(tmp_path, 'cleaning')
+    wait_for(lambda: len(list(tmp_path.glob('.*.part'))) == 2)
+    for path in tmp_path.glob('.*.part'):
+        os.kill(int(path.stem[1:]), signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert error == 'interrupted\n'
+    assert process.returncode == 130
+    assert not list(tmp_path.glob('.*.part'))
+
+
+@pytest.mark.parametrize('which', [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_its_processes_start(which, tmp_path):
+    """The module of the work takes long to load, as torch does; each process that loads it leaves a note."""
+    (tmp_path / 'loading.py').write_text(
+        'import os, pathlib, sys, time\n'
+        f'pathlib.Path({str(tmp_path)!r}, f"loads.{{os.getpid()}}").touch()\n'
+        'if sys.argv[0] == "-c":\n'  # the process from which the others are forked
+        '    time.sleep(2)\n'
+        'def work(folder, number):\n'
+        '    time.sleep(60)\n'
+    )
+    process = run_script(tmp_path, 'loading')
+    wait_for(lambda: len(list(tmp_path.glob('loads.*'))) == 2)
+    os.killpg(process.pid, which)
+    _, error = process.communicate(timeout=60)
+    assert error == 'interrupted\n'
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[which]
 
 
 def test_killed_its_workers_end(tmp_path):

@@ -3,6 +3,7 @@
 import functools
 import os
 import signal
+import socketserver
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ from vadlab.utils import ray_engine
 from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError, ServiceError
 from vadlab.utils.many_files import Engine, Lost, Ready, over_files
 
-from .test_many_files import complain_about_2, square
+from .test_many_files import complain_about_2, complain_in_two_parts, square
 
 
 def slow_square(number):
@@ -26,6 +27,10 @@ def die_on_3(number):
     if number == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def interrupt_itself(number):
+    raise KeyboardInterrupt
 
 
 def count_starts(folder):
@@ -61,6 +66,71 @@ def test_wrong_addresses_are_one_message(address, error, message, by, monkeypatc
         monkeypatch.setenv('RAY_ADDRESS', address)
     with pytest.raises(error, match=message):
         list(over_files(Ready(square), range(3), Engine('ray', address=address if by == 'option' else None)))
+
+
+@pytest.fixture
+def server():
+    """HOST:PORT of a server that answers the first words of each client with ``server.answer``, and ends."""
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        answer = b''
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            if self.request.recv(1000):
+                self.request.sendall(self.server.answer)
+
+    with Server(('127.0.0.1', 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        server.address = f'127.0.0.1:{server.server_address[1]}'
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize('answer', [b'', b'HTTP/1.1 400 Bad Request\r\n\r\n', b'SSH-2.0-OpenSSH_9.6\r\n'])
+def test_a_server_that_is_not_a_head_is_one_message_at_once(server, answer, monkeypatch):
+    monkeypatch.delenv('RAY_USE_TLS', raising=False)
+    server.answer = answer
+    with pytest.raises(ServiceError, match=f'What answers at {server.address} is not the head of a Ray cluster'):
+        ray_engine._must_answer(server.address)
+    monkeypatch.setenv('RAY_USE_TLS', '1')  # the head would wait for a handshake
+    ray_engine._must_answer(server.address)
+
+
+def test_a_server_of_http2_may_be_a_head(server):
+    """By hand, RFC 9113, section 4.1: length 6, type 4, no flags, stream 0; then one setting."""
+    server.answer = b'\0\0\6\4\0\0\0\0\0' + b'\0\3\0\0\0\x64'
+    ray_engine._must_answer(server.address)
+
+
+class Clock:
+    """time.monotonic by hand."""
+
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+def test_a_head_is_lost_after_twenty_seconds_of_looking(monkeypatch):
+    """A process that was stopped for an hour (Ctrl-Z) has not looked; the head may be there."""
+    clock = Clock()
+    monkeypatch.setattr(ray_engine, 'time', clock)
+    watch = ray_engine._Watch.__new__(ray_engine._Watch)
+    watch.address, watch._seen, watch._checked, watch._unseen_s = 'a:1', -1.0, 0.0, 0.0
+    watch.check()
+    clock.now += 3600.0  # counts as 2 s
+    watch.check()
+    for _ in range(18):
+        clock.now += 1.0
+        watch.check()
+    clock.now += 1.0
+    with pytest.raises(ServiceError, match='The Ray cluster at a:1 has lost its head'):
+        watch.check()
+    watch._seen = clock.now
+    watch.check()
+    assert watch._unseen_s == 0.0
 
 
 @pytest.mark.slow
@@ -100,6 +170,10 @@ def test_work_on_a_cluster(nodes, tmp_path, monkeypatch):
     ]
     with pytest.raises(DataError, match='item 2 is wrong'):
         list(over_files(Ready(complain_about_2), range(9), engine))
+    with pytest.raises(RuntimeError, match=r'^TwoPartsError: fault at \d$'):
+        list(over_files(Ready(complain_in_two_parts), range(3), engine))
+    with pytest.raises(KeyboardInterrupt):
+        list(over_files(Ready(interrupt_itself), range(3), engine))
     found = dict(over_files(Ready(die_on_3), range(6), engine))
     assert isinstance(found[3], Lost)
     assert 'died 4 times' in found.pop(3).reason

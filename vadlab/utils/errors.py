@@ -48,6 +48,10 @@ class ServiceError(VADLabError, RuntimeError):
     """A server cannot be reached, or no longer answers."""
 
 
+class MachineError(VADLabError, RuntimeError):
+    """The machine cannot do the work: its processes are killed, or it is out of memory."""
+
+
 class TrainingError(VADLabError, RuntimeError):
     """Training cannot continue: a loss that is not finite, no memory left, a device that failed."""
 

@@ -3,6 +3,7 @@
 import argparse
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -10,18 +11,22 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from typing import Any, ClassVar, Generic, TypeVar
 
-from .errors import ConfigError
+from .errors import ConfigError, MachineError
+from .run_log import log
 
 T = TypeVar('T')
 R = TypeVar('R')
 
 ENGINES = ('processes', 'ray')
 _AHEAD = 4  # results that wait for an earlier one, per worker
+_STARTS = 3  # tries to start a process that dies before it works
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,17 @@ class Engine:
         if jobs is not None and jobs < 1:
             raise ConfigError(f'--jobs must be at least 1, not {jobs}.')
         return cls(name, 1 if jobs is None and name == 'processes' else jobs, address)
+
+    def require(self) -> None:
+        """Check, before slow packages are loaded, that Ray is installed and its cluster answers.
+
+        Raises:
+            ConfigError, MissingDependencyError, ServiceError: See :func:`over_files`.
+        """
+        if self.name == 'ray':
+            from .ray_engine import require_cluster
+
+            require_cluster(self.address)
 
     @property
     def is_here(self) -> bool:
@@ -161,7 +177,7 @@ def over_files(
         yield from _sorted(done) if in_order else done
         todo.check()
         return
-    is_alone = engine.is_here or len(items) == 1
+    is_alone = engine.is_here
     if is_alone or patience_s > 0:
         begin, work = time.monotonic(), start()
         while is_alone or time.monotonic() - begin < patience_s:
@@ -242,17 +258,23 @@ def _over_processes(
     start: Callable[[], Callable[[T], R]], items: Sequence[T], workers: int, threads: int, todo: Todo
 ) -> Iterator[tuple[int, R | Lost]]:
     suspects: list[int] = []
-    how: list[str] = []
-    while (yield from _in_pool(start, items, workers, threads, todo, suspects, how)):
+    end = _End()
+    unstarted = 0
+    while (yield from _in_pool(start, items, workers, threads, todo, suspects, end)):
+        log(f'A process {end.way}. The {len(suspects)} items that were at work are tried again, one at a time')
         # Any of the items at work may have ended the process. Alone, an item that ends its process is found.
         for number in suspects:
             found: list[int] = []
-            ways: list[str] = []
-            if (yield from _in_pool(start, items, 1, threads, _Only(number), found, ways)):
-                yield number, Lost(f'the process that worked on it {ways[0]}')
+            while (yield from _in_pool(start, items, 1, threads, _Only(number), found, end)):
+                if end.was_ready:
+                    yield number, Lost(f'the process that worked on it {end.way}')
+                    break
+                unstarted += 1  # not the fault of the item
+                if unstarted == _STARTS:
+                    raise MachineError(f'A process {end.way}, before it began to work: tried {_STARTS} times')
+            unstarted = 0
             todo.finish(number)
         suspects.clear()
-        how.clear()
 
 
 class _Only(Todo):
@@ -263,6 +285,19 @@ class _Only(Todo):
         self.put_back(number)
 
 
+@dataclass
+class _End:
+    """How a pool of processes ended.
+
+    Attributes:
+        way (str): How one of its processes ended, as a phrase.
+        was_ready (bool): Whether one of them had begun to work.
+    """
+
+    way: str = ''
+    was_ready: bool = False
+
+
 def _in_pool(
     start: Callable[[], Callable[[T], R]],
     items: Sequence[T],
@@ -270,49 +305,97 @@ def _in_pool(
     threads: int,
     todo: Todo,
     suspects: list[int],
-    how: list[str],
+    end: _End,
 ) -> Generator[tuple[int, R], None, bool]:
     """Work on items in a pool of processes, on few at a time, and yield their results.
 
     Returns:
-        bool: Whether a process died, and the pool with it. Then the unfinished items are added to ``suspects``, and to
-        ``how`` the way in which the process ended.
+        bool: Whether a process died, and the pool with it. Then the unfinished items are added to ``suspects``, and
+        ``end`` is filled in.
     """
     context = multiprocessing.get_context('forkserver')
     # Processes are forked from one that has imported the modules and has no threads.
     context.set_forkserver_preload(['__main__', __name__, _module_of(start)])
+    with signals_held():
+        _start_server()
     others = set(multiprocessing.active_children())
     mine: set[BaseProcess] = set()
-    numbers = context.Value('i', 0)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(start, threads, numbers))
+    numbers, ready = context.Value('i', 0), context.Event()
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_begin, initargs=(start, threads, numbers, ready)
+    )
     pending: dict[Future, int] = {}
     ended = False
     try:
         while True:
             for number in todo.take(2 * workers - len(pending), workers):
                 suspects.append(number)  # stays there if the pool is found dead here
-                future = pool.submit(_work, items[number])
+                item = pickle.dumps(items[number])
+                with signals_held():  # nobody would end a process whose start is interrupted
+                    try:
+                        future = pool.submit(_work, item)
+                    except (EOFError, ConnectionError) as error:  # a process was killed while it was started
+                        raise BrokenProcessPool from error
+                    finally:
+                        mine |= set(multiprocessing.active_children()) - others
                 pending[future] = suspects.pop()
-            mine |= set(multiprocessing.active_children()) - others
             if not pending:
                 ended = True
                 return False
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                result = future.result()
+                # Unpickled here, since a result that cannot be would look like a dead process to the pool.
+                result = pickle.loads(future.result())
                 number = pending.pop(future)
                 todo.finish(number)
                 yield number, result
     except BrokenProcessPool:
         suspects.extend(pending.values())
-        how.append(_way_of(mine))
-        ended = True
+        end.way, end.was_ready = _way_of(mine), ready.is_set()
         return True
     finally:
         if not ended:
-            for process in (mine | set(multiprocessing.active_children())) - others:
+            for process in mine:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid or 0, signal.SIGINT) if process.is_alive() and process.pid else None
         pool.shutdown(wait=True, cancel_futures=True)
+        for process in mine:  # one that the pool did not come to know
+            process.terminate()
+            process.join()
+
+
+def _start_server() -> None:
+    """Start the process from which others are forked. It and they ignore Ctrl-C until they are set up for it."""
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Hold back SIGINT and SIGTERM until the block ends; a second one is not held back."""
+    if threading.current_thread() is not threading.main_thread():  # others get no signals
+        yield
+        return
+    came: list[int] = []
+
+    def note(signum: int, frame: Any) -> None:
+        came.append(signum)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+
+    before = {}
+    try:
+        for which in (signal.SIGINT, signal.SIGTERM):
+            before[which] = signal.signal(which, note)
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, signal.SIG_DFL if handler is None else handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _module_of(start: Callable[[], Any]) -> str:
@@ -338,25 +421,28 @@ class _Worker:
 
     start: ClassVar[Callable[[], Callable[[Any], Any]] | None] = None
     work: ClassVar[Callable[[Any], Any] | None] = None
+    ready: ClassVar[Event | None] = None
     is_busy = False
     is_stopped = False
     threads = 1
 
 
-def _begin(start: Callable[[], Callable[[Any], Any]], threads: int, numbers: Any) -> None:
+def _begin(start: Callable[[], Callable[[Any], Any]], threads: int, numbers: Any, ready: Event) -> None:
     """Set up a process of a pool; what may fail comes with the first item, whose exception reaches the parent."""
-    _Worker.start, _Worker.threads = start, threads
+    _Worker.start, _Worker.threads, _Worker.ready = start, threads, ready
     with numbers.get_lock():
         os.environ['LOCAL_RANK'] = str(numbers.value)  # chooses among several GPUs
         numbers.value += 1
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _stop(signum: int, frame: Any) -> None:
-    _Worker.is_stopped = True
-    if _Worker.is_busy:
+    """Interrupt the work once: Ctrl-C in a terminal reaches this process, and the parent interrupts it, too."""
+    is_first, _Worker.is_stopped = not _Worker.is_stopped, True
+    if _Worker.is_busy and is_first:
         raise KeyboardInterrupt
 
 
@@ -367,17 +453,30 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(item: Any) -> Any:
-    if _Worker.is_stopped:
-        raise KeyboardInterrupt
-    _Worker.is_busy = True
+def _work(item: bytes) -> bytes:
     try:
+        _Worker.is_busy = True
+        if _Worker.is_stopped:
+            raise KeyboardInterrupt
         if _Worker.work is None:
             assert _Worker.start is not None
+            assert _Worker.ready is not None
             _Worker.work = started(_Worker.start, _Worker.threads)
-        return _Worker.work(item)
+            _Worker.ready.set()
+        return pickle.dumps(_Worker.work(pickle.loads(item)))
+    except Exception as error:
+        raise sendable(error) from error
     finally:
         _Worker.is_busy = False
+
+
+def sendable(error: Exception) -> Exception:
+    """The error, or one of its text if it cannot be sent to another process."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f'{type(error).__name__}: {error}')
+    return error
 
 
 def started(start: Callable[[], Callable[[T], R]], threads: int) -> Callable[[T], R]:

@@ -3,13 +3,18 @@
 import logging
 import os
 import pickle
+import re
 import signal
 import socket
+import sys
+import tempfile
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -17,7 +22,7 @@ from typing import Any, TypeVar
 import vadlab
 
 from .errors import ConfigError, DataError, MissingDependencyError, ServiceError
-from .many_files import Engine, Lost, Todo, started
+from .many_files import Engine, Lost, Todo, sendable, started
 from .run_log import log
 
 T = TypeVar('T')
@@ -26,6 +31,8 @@ R = TypeVar('R')
 _TRIES = 4  # of an item whose worker died
 _HEAD_LOST_S = 20.0  # Ray ends a process that has not reached the head for 60 s
 _STORE_BYTES = 100_000_000  # of a cluster that is started here: results are small
+_MISSING = '--engine ray needs Ray: pip install "vadlab[ray]"  (or: pip install ray)'
+_RAY_LINE = re.compile(r'^\[[^]]*\] \S+:\d+: (.*)', re.MULTILINE)  # of its libraries in C++
 _GO_ON = 'Finished files are kept: start the cluster, and give the same command again.'
 
 
@@ -40,10 +47,24 @@ def import_ray() -> ModuleType:
     try:
         import ray
     except ImportError as error:
-        raise MissingDependencyError(
-            '--engine ray needs Ray: pip install "vadlab[ray]"  (or: pip install ray)'
-        ) from error
+        raise MissingDependencyError(_MISSING) from error
     return ray
+
+
+def require_cluster(address: str | None) -> None:
+    """Check that Ray is installed and that the cluster answers, without loading Ray.
+
+    Args:
+        address (str | None): See :class:`~vadlab.utils.many_files.Engine`.
+
+    Raises:
+        ConfigError, MissingDependencyError, ServiceError: See :func:`~vadlab.utils.many_files.over_files`.
+    """
+    if find_spec('ray') is None:
+        raise MissingDependencyError(_MISSING)
+    address = address or os.environ.get('RAY_ADDRESS')
+    if address:
+        _must_answer(address)
 
 
 def over_cluster(
@@ -58,6 +79,7 @@ def over_cluster(
         task = ray.remote(max_retries=_TRIES - 1, num_cpus=threads, num_gpus=gpus, max_calls=0)(_run_item)
         run = (uuid.uuid4().hex, os.getcwd(), pickle.dumps(start), threads)
         pending: dict[Any, int] = {}
+        again: Counter[int] = Counter()
         try:
             while True:
                 slots = watch.slots(threads, gpus)
@@ -75,8 +97,11 @@ def over_cluster(
                     result = _result_of(ray, ref, watch)
                     del ref
                     if result is _AGAIN:
-                        todo.put_back(number)
-                        continue
+                        again[number] += 1
+                        if again[number] < _TRIES:
+                            todo.put_back(number)
+                            continue
+                        result = Lost('the nodes that worked on it died, one after another')
                     todo.finish(number)
                     yield number, result
                 watch.check()
@@ -101,7 +126,10 @@ def _run_item(run: str, folder: str, pickled: bytes, threads: int, item: Any) ->
                 'under the same paths, such as a shared file system.'
             ) from None
         _STARTED[run] = started(pickle.loads(pickled), threads)
-    return _STARTED[run](item)
+    try:
+        return _STARTED[run](item)
+    except Exception as error:
+        raise sendable(error) from error
 
 
 def _result_of(ray: ModuleType, ref: Any, watch: '_Watch') -> Any:
@@ -116,9 +144,13 @@ def _result_of(ray: ModuleType, ref: Any, watch: '_Watch') -> Any:
     except errors.LocalRayletDiedError as error:
         raise watch.lost() from error
     except errors.RayTaskError as error:
+        if isinstance(error.cause, errors.TaskCancelledError):
+            raise KeyboardInterrupt from None  # somebody interrupted the worker
         raise (error.cause if isinstance(error.cause, Exception) else error) from None
     except (errors.NodeDiedError, errors.ObjectLostError):
         return _AGAIN
+    except errors.RayError as error:
+        raise ServiceError(f'The Ray cluster at {watch.address} failed: {_first_line(error)}. {_GO_ON}') from error
 
 
 def _cancel(ray: ModuleType, refs: list[Any]) -> None:
@@ -151,34 +183,54 @@ def _connected(ray: ModuleType, engine: Engine, threads: int) -> Iterator['_Watc
 
 
 def _connect(ray: ModuleType, engine: Engine, threads: int) -> None:
-    address = engine.address or os.environ.get('RAY_ADDRESS') or _cluster_here(ray)
-    if '://' in address:
-        raise ConfigError(
-            f'{address}: give HOST:PORT of the head, and start the command on a machine of the cluster, which sees its '
-            'files.'
-        )
+    given = engine.address or os.environ.get('RAY_ADDRESS')
+    address = given or _cluster_here(ray)
     options: dict[str, Any] = dict(log_to_driver=False, logging_level='ERROR')
     if address == 'local':
         # No other node joins it, so it has room for all workers with their threads, whatever the number of cores.
         cpus = threads * engine.workers if engine.workers else max(threads, Engine(workers=None).count)
         options |= dict(num_cpus=cpus, object_store_memory=_STORE_BYTES, include_dashboard=False)
         options['_node_ip_address'] = '127.0.0.2'  # loopback: Ray would replace 127.0.0.1 by an outer address
-    elif address != 'auto':
-        _must_answer(address)
+    _must_answer(address)
     folder = str(Path(vadlab.__file__).parents[1])
     if Path(folder).name not in ('site-packages', 'dist-packages'):  # a clone: the workers find it by its path
         paths = [folder, *os.environ.get('PYTHONPATH', '').split(os.pathsep)]
         options['runtime_env'] = {'env_vars': {'PYTHONPATH': os.pathsep.join(dict.fromkeys(filter(None, paths)))}}
     before = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(address, **options)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ServiceError(f'The Ray cluster ({address}) cannot be used: {_first_line(error)}') from error
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)  # Ray sets a handler of its own
+    set_handler = ray._private.utils.set_sigterm_handler
+    with tempfile.TemporaryFile() as lines:
+        try:
+            ray._private.utils.set_sigterm_handler = lambda handler: None  # Ray's handler only exits
+            # Ray prints a line per try to connect, whatever its options.
+            with nullcontext() if address == 'local' else _stderr_to(lines.fileno()):
+                ray.init(address, **options)
+        except (OSError, RuntimeError, ValueError) as error:
+            lines.seek(0)
+            why = _RAY_LINE.findall(lines.read().decode(errors='replace'))
+            raise ServiceError(
+                f'The Ray cluster ({address}) cannot be used: {_first_line(error)}{f" ({why[-1]})" if why else ""}.'
+                + ('' if given else ' RAY_ADDRESS=local starts a new one.')
+            ) from error
+        finally:
+            ray._private.utils.set_sigterm_handler = set_handler
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, before)  # Ray's libraries in C++ set one, too
     # Ray prints a paragraph per lost worker and node, whatever its options. The results of their items tell of them.
     setattr(ray._private.worker, 'print_to_stdstream', lambda *args, **kwargs: None)  # noqa: B010
+
+
+@contextmanager
+def _stderr_to(file: int) -> Iterator[None]:
+    """Let all libraries of this process write their standard error to an open file."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        os.dup2(file, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _cluster_here(ray: ModuleType) -> str:
@@ -200,12 +252,37 @@ def _host_and_port(address: str) -> tuple[str, int]:
 
 
 def _must_answer(address: str) -> None:
+    if address in ('local', 'auto'):
+        return
+    if '://' in address:
+        raise ConfigError(
+            f'{address}: give HOST:PORT of the head, and start the command on a machine of the cluster, which sees its '
+            'files.'
+        )
     host, port = _host_and_port(address)
     if not _answers(host, port, 5.0):
         raise ServiceError(
             f'No Ray cluster answers at {address}. Start its head (ray start --head --port {port}), or correct '
             '--ray-address or RAY_ADDRESS.'
         )
+    if os.environ.get('RAY_USE_TLS', '0') not in ('1', 'true') and not _has_http2(host, port):
+        raise ServiceError(
+            f'What answers at {address} is not the head of a Ray cluster. Correct --ray-address or RAY_ADDRESS: the '
+            'port of the head is that of ray start --head --port, by default 6379.'
+        )
+
+
+def _has_http2(host: str, port: int, timeout: float = 10.0) -> bool:
+    """Whether a server begins to speak HTTP/2 (RFC 9113, section 3.4), as the head does. Ray tries for minutes."""
+    settings = b'\0\0\0\4\0\0\0\0\0'  # a frame without content, of type 4, of the whole connection
+    with suppress(OSError), socket.create_connection((host, port), timeout) as server:
+        server.settimeout(timeout)
+        server.sendall(b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + settings)
+        head = b''
+        while len(head) < 9 and (part := server.recv(9 - len(head))):
+            head += part
+        return head[3:4] == b'\4' and head[5:9] == bytes(4)
+    return False
 
 
 def _answers(host: str, port: int, timeout: float) -> bool:
@@ -228,7 +305,8 @@ class _Watch:
         self.address = str(ray.get_runtime_context().gcs_address)
         self.is_lost = False
         self._ray = ray
-        self._seen = time.monotonic()
+        self._seen = self._checked = time.monotonic()
+        self._unseen_s = 0.0
         self._has_waited = False
         self._resources: dict[str, float] = {}
         self._stop = threading.Event()
@@ -270,8 +348,15 @@ class _Watch:
         self.check()
 
     def check(self) -> None:
-        """Raise ServiceError if the head has not answered for some time."""
-        if time.monotonic() - self._seen > _HEAD_LOST_S:
+        """Raise ServiceError if the head has not answered for some time.
+
+        Only time between two calls counts, and little of a long one: this process may have been stopped (Ctrl-Z).
+        """
+        now = time.monotonic()
+        is_seen = self._seen >= self._checked
+        self._unseen_s = 0.0 if is_seen else self._unseen_s + min(now - self._checked, 2.0)
+        self._checked = now
+        if self._unseen_s > _HEAD_LOST_S:
             raise self.lost()
 
     def lost(self) -> ServiceError:

@@ -221,6 +221,7 @@ def test_a_decoder_that_crashes_costs_one_clip(folder, monkeypatch):
     report = run(folder, workers=2)
     assert sorted(report.done) == ['deer1', 'deer2', 'fox2', 'fox3']
     assert 'the process that worked on it was killed (SIGKILL)' in report.bad['fox1']
+    assert not list((folder / 'processed').rglob('.*.part'))
 
 
 @pytest.mark.slow

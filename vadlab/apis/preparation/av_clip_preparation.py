@@ -210,15 +210,18 @@ class AVClipPreparation:
 
     def _tidy_up(self) -> dict[str, PreparedAVClip]:
         """Remove temporary files of a killed run; return the manifest entries of clips with complete files."""
-        for folder in (self.out / FRAMES_DIR, self.out / MELS_DIR):
-            for part in folder.rglob('.*.part'):
-                part.unlink()
+        self._remove_parts()
         if not (self.out / MANIFEST_FILE).exists():
             return {}
         clips = read_manifest(self.out)
         known = {i: clip for i, clip in clips.items() if not clip.bad and not has_files(self.out, clip)}
         self._write_manifest(known)
         return known
+
+    def _remove_parts(self) -> None:
+        for folder in (self.out / FRAMES_DIR, self.out / MELS_DIR):
+            for part in folder.rglob('.*.part'):
+                part.unlink(missing_ok=True)
 
     def _write_manifest(self, clips: dict[str, PreparedAVClip]) -> None:
         write_text(self.out / MANIFEST_FILE, ''.join(clip.as_line() for clip in clips.values()))
@@ -256,6 +259,7 @@ class AVClipPreparation:
     def _finish(
         self, records: Sequence[AVClipRecord], known: dict[str, PreparedAVClip], report: PreparationReport
     ) -> None:
+        self._remove_parts()  # of processes that were killed
         in_order = {record.clip_id: known[record.clip_id] for record in records}
         self._write_manifest(in_order | {i: clip for i, clip in known.items() if i not in in_order})
         usable = [(record, known[record.clip_id]) for record in records if not known[record.clip_id].bad]
