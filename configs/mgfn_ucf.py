@@ -1,4 +1,4 @@
-# MGFN on UCF-Crime: I3D features of ten crops, the training of https://github.com/carolchenyx/MGFN.
+# MGFN on UCF-Crime: I3D features of ten crops, with the authors' training.
 #   python tools/train.py configs/mgfn_ucf.py
 #   python tools/test.py configs/mgfn_ucf.py mgfn_ucf.pkl      (their checkpoint)
 # The authors tested after every epoch and kept the best by AUC on the test videos. Their label file marks all frames of

@@ -1,6 +1,5 @@
-# MGFN on XD-Violence: I3D features (RGB) of five crops, with the settings for UCF-Crime of
-# https://github.com/carolchenyx/MGFN. Their code has 2,048 channels and ten crops as constants, and cannot train on
-# this data set. Their paper reports an AP of 79.19.
+# MGFN on XD-Violence: I3D features (RGB) of five crops, with the authors' settings for UCF-Crime. Their code has
+# 2,048 channels and ten crops as constants, and cannot train on this data set. Their paper reports an AP of 79.19.
 #   python tools/train.py configs/mgfn_xd.py
 _base_ = [
     '_base_/models/mgfn.py',
