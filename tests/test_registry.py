@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from vadlab import registry
 from vadlab.registry import Registry
@@ -41,6 +42,24 @@ def test_unknown_option_says_the_nearest(shapes):
 def test_a_fault_inside_a_constructor_stays_one(shapes):
     with pytest.raises(TypeError, match='size'):
         shapes.build(dict(type='Fragile'))
+
+
+@pytest.mark.parametrize(
+    ('rows', 'why'),
+    [
+        (10**15, r'one of its arrays has 4,000,000 GB'),  # by hand: 4 bytes per number
+        (2**61, 'a size is too large for torch'),  # 2**63 bytes
+        (10**20, 'a size is too large for torch'),
+    ],
+)
+def test_a_part_that_no_memory_can_hold_is_one_message(shapes, rows, why):
+    @shapes.register_module()
+    class Table:
+        def __init__(self, rows: int):
+            torch.empty(rows)
+
+    with pytest.raises(ConfigError, match=rf'^Table does not fit into memory \({why}\). Check the sizes in the config'):
+        shapes.build(dict(type='Table', rows=rows))
 
 
 def test_parents_parts_are_found_and_named():

@@ -6,6 +6,7 @@ or a value of another type is a :class:`~vadlab.utils.errors.ConfigError` that s
 
 import importlib
 import pkgutil
+import re
 from typing import Any
 
 from mmengine import registry as mm
@@ -14,6 +15,10 @@ from mmengine.registry import build_from_cfg
 
 from .utils.errors import ConfigError
 from .utils.suggest import nearest
+
+# What torch says of a tensor that the machine has no memory for, and of one with more bytes than 64 bits can count.
+_ALLOCATED = re.compile(r'tried to allocate (\d+) bytes')
+_OVERFLOWED = re.compile(r'(?i)overflow|too large to convert')
 
 
 def _build(cfg: Any, registry: MMRegistry, default_args: Any = None) -> Any:
@@ -24,7 +29,23 @@ def _build(cfg: Any, registry: MMRegistry, default_args: Any = None) -> Any:
     target = registry.get(kind) if isinstance(kind, str) else kind
     if callable(target) and (problems := option_problems(cfg, target)):
         raise ConfigError(f'{getattr(target, "__name__", kind)}: ' + ' '.join(problems))
-    return build_from_cfg(cfg, registry, default_args)
+    try:
+        return build_from_cfg(cfg, registry, default_args)
+    except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
+        if isinstance(error, ConfigError) or (why := _memory_fault(error)) is None:
+            raise
+        name = getattr(target, '__name__', kind)
+        raise ConfigError(f'{name} does not fit into memory ({why}). Check the sizes in the config.') from error
+
+
+def _memory_fault(error: Exception) -> str | None:
+    """Why an array of a part could not be made, as a phrase; None for other errors."""
+    text = str(error)
+    if found := _ALLOCATED.search(text):
+        return f'one of its arrays has {int(found[1]) / 1e9:,.0f} GB'
+    if isinstance(error, MemoryError) or 'out of memory' in text:
+        return text.partition('\n')[0][:200] or 'no memory is left'
+    return 'a size is too large for torch' if _OVERFLOWED.search(text) else None
 
 
 #: Parts that had another name in version 0.1; configs and checkpoints may still use it.

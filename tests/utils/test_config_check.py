@@ -122,10 +122,11 @@ def test_what_fits_passes(settings):
 @pytest.mark.parametrize(
     ('setting', 'line'),
     [
-        ({'layers': 1.5}, 'model.layers must be a whole number >= 0, not 1.5.'),
-        ({'layers': True}, 'model.layers must be a whole number >= 0, not True.'),
-        ({'layers': None}, 'model.layers must be a whole number >= 0, not None.'),
-        ({'layers': -1}, 'model.layers must be >= 0, not -1.'),
+        ({'layers': 1.5}, 'model.layers must be a whole number in 0..10000, not 1.5.'),
+        ({'layers': True}, 'model.layers must be a whole number in 0..10000, not True.'),
+        ({'layers': None}, 'model.layers must be a whole number in 0..10000, not None.'),
+        ({'layers': -1}, 'model.layers must be in 0..10000, not -1.'),
+        ({'layers': 10**9}, 'model.layers must be in 0..10000, not 1000000000.'),
         ({'lr': 'abc'}, "model.lr must be a number >= 0, not 'abc'."),
         ({'lr': -1e-5}, 'model.lr must be >= 0, not -1e-05.'),
         ({'lr': float('nan')}, 'model.lr must be a number >= 0, not nan.'),

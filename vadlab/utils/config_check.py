@@ -63,6 +63,8 @@ class Range(NamedTuple):
         return f'> {self.low:g}' if self.above else f'>= {self.low:g}'
 
 
+_WIDEST, _DEEPEST = 2**20, 10_000  # beyond, a size is an error, and would fill the memory
+
 #: Ranges of numbers by name of the setting. The default of a constructor is always allowed (-1 for "never").
 RANGES: dict[str, Range] = {
     **dict.fromkeys(
@@ -70,11 +72,9 @@ RANGES: dict[str, Range] = {
         ['max_epochs', 'max_iters', 'val_interval', 'accumulative_counts', 'batch_size', 'interval', 'window_size']
         + ['max_keep_ckpts', 'interval_exp_name', 'prefetch_factor', 'num_batch_per_epoch', 'patience', 'step_size']
         # models and pipelines
-        + ['image_size', 'patch_size', 'tubelet_size', 'num_frames', 'snippet_len', 'max_snippets', 'feature_dim']
-        + ['embed_dim', 'width', 'heads', 'context_length', 'vocab_size', 'hidden_dim', 'ffn_width']
-        + ['prompt_dim', 'attention_dim', 'memory_slots', 'num_captions', 'kernel_size', 'max_len', 'max_words']
-        + ['num_segments', 'crop_size', 'columns', 'head_dim', 'mlp_dim', 'candidates', 'chunk_size', 'stride', 'size']
-        + ['hidden_dims', 'channels', 'strides', 'base_channels', 'in_channels', 'teacher_width']
+        + ['image_size', 'patch_size', 'tubelet_size', 'num_frames', 'snippet_len', 'max_snippets', 'context_length']
+        + ['vocab_size', 'memory_slots', 'num_captions', 'kernel_size', 'max_len', 'max_words', 'num_segments']
+        + ['crop_size', 'columns', 'candidates', 'chunk_size', 'stride', 'size', 'strides']
         + ['bottlenecks', 'num_tokens', 'prototypes', 'num_prototypes', 'neighbours', 'num_nearest']
         + ['pairs_per_step', 'refresh_every', 'min_pairs', 'topk', 'window', 'score_window', 'max_anchors', 'max_boxes']
         + ['contrast_batch', 'chunk', 'output_size', 'grid_size', 'frame_interval', 'num_tiles', 'dpi']
@@ -88,7 +88,7 @@ RANGES: dict[str, Range] = {
         ['lr', 'weight_decay', 'eps', 'min_epochs', 'save_begin', 'timeout']
         + ['lr_mult', 'decay_mult', 'begin', 'milestones', 'check_weights_every', 'max_bad_videos', 'warmup_steps']
         + ['length_tolerance', 'min_region_frames', 'opencv_num_threads', 'long_context_length', 'num_digits']
-        + ['val_begin', 'layers', 'max_gb', 'brightness', 'contrast', 'saturation', 'min_delta']
+        + ['val_begin', 'max_gb', 'brightness', 'contrast', 'saturation', 'min_delta']
         # loss terms: a weight below 0 would train away from what the term is for
         + ['loss_weight', 'weight_l2', 'align_weight', 'distance_weight', 'feature_weight', 'kl_weight', 'logit_weight']
         + ['magnitude_weight', 'memory_weight', 'separation_weight', 'smoothness_weight', 'sparsity_weight']
@@ -97,9 +97,15 @@ RANGES: dict[str, Range] = {
         + ['compact_weight', 'separate_weight', 'entropy_weight', 'regular_weight', 'shrink_threshold']
         # counts that may be none
         + ['adapted_blocks', 'prompt_prefix', 'prompt_postfix', 'fusion_layer', 'sampling_ratio', 'num_bands']
-        + ['num_times', 'band_width', 'time_width', 'decoder_layers', 'iterations'],
+        + ['num_times', 'band_width', 'time_width', 'iterations'],
         Range(0),
     ),
+    **dict.fromkeys(
+        ['embed_dim', 'width', 'heads', 'hidden_dim', 'ffn_width', 'feature_dim', 'prompt_dim', 'attention_dim']
+        + ['head_dim', 'mlp_dim', 'hidden_dims', 'channels', 'base_channels', 'in_channels', 'teacher_width'],
+        Range(1, _WIDEST),
+    ),
+    **dict.fromkeys(['layers', 'decoder_layers'], Range(0, _DEEPEST)),
     'seed': Range(0, 2**32 - 1),  # NumPy takes no other
     'T_max': Range(1),
     'num_workers': Range(0, 1024),  # processes
