@@ -22,6 +22,8 @@ _AFTER_PACKETS = {
         (
             b'\x1c\x53\xbb\x6b',  # cues
             b'\x12\x54\xc3\x67',  # tags
+            b'\x16\x54\xae\x6b',  # tracks, a second time
+            b'\x15\x49\xa9\x66',  # title and length, a second time
             b'\x10\x43\xa7\x70',  # chapters
             b'\x19\x41\xa4\x69',  # attachments
             b'\x11\x4d\x9b\x74',  # list of parts
