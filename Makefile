@@ -111,10 +111,11 @@ docs: install  ## Build the documentation site, docs/_build/html/index.html; war
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-# One thread per process avoids oversubscription by the two test processes. Tests start many commands: compiled modules are
-# kept, even where the environment says otherwise, or each command would compile all of VADLab again.
+# One thread per process avoids oversubscription by the two test processes; the first that is through takes tests of the other.
+# Tests start many commands: compiled modules are kept, even where the environment says otherwise, or each command would
+# compile all of VADLab again.
 test: install check  ## Run the checks and the tests (ARGS is passed to pytest, e.g. ARGS=--runslow)
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: install  ## Check style, formatting, types, spelling, layers of imports, doctests
 	$(BIN)/ruff check .

@@ -1,8 +1,12 @@
 """Every code block of the documents is run, or read by the real command's own parser, or says what it needs."""
 
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -144,8 +148,22 @@ def folder_after(tmp_path_factory):
     return make
 
 
+def own_method_is_listed(folder):
+    name = 'configs/attention_mil_demo.py'
+    for page in ('README.md', 'docs/config.md'):
+        assert f'| `{name}` |' in (folder / page).read_text(encoding='utf-8')
+    words = [sys.executable, 'tools/zoo.py', '--demos']
+    env = {**os.environ, 'PYTHONPATH': str(folder)}
+    assert name in subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=True).stdout.split()
+
+
+AFTERWARDS = {'docs/tutorials/own_method.md': own_method_is_listed}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('page', RUN_PAGES)
 def test_page_runs_as_printed(page, folder_after):
     """From an empty folder, in order; what the page shows is printed."""
-    assert folder_after(page).is_dir()
+    folder = folder_after(page)
+    assert folder.is_dir()
+    AFTERWARDS.get(page, Path.exists)(folder)
