@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from pathlib import Path
@@ -100,6 +101,16 @@ def test_taken_up_where_it_was(tiny_config, video_folder, tmp_path, monkeypatch)
     assert (len(report.skipped), report.done) == (3, [])
     for name, reference in features(tmp_path / 'reference').items():
         np.testing.assert_allclose(features(out)[name], reference, atol=2e-3)
+
+
+def test_on_a_full_disk_no_temporary_file_is_left(tiny_config, video_folder, tmp_path, monkeypatch):
+    def full(path, target):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr('vadlab.apis.features.feature_writer.os.replace', full)
+    with pytest.raises(OSError, match='No space left'):
+        FeatureExtraction(tiny_config(), tmp_path / 'out').run(find_videos([video_folder]))
+    assert not list((tmp_path / 'out').rglob('.*.part'))
 
 
 def test_half_written_files_and_changed_videos_are_made_anew(tiny_config, video_folder, tmp_path, write_coloured):

@@ -1,3 +1,4 @@
+import errno
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from vadlab.datasets.formats.av_clip_metadata import AVClipRecord, read_metadata
 from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
 from vadlab.datasets.formats.prepared_av_clips import frames_path, mel_path, read_manifest, reading_note
 from vadlab.datasets.video import read_frames
-from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.errors import ConfigError, DataError, MachineError, MissingFileError
 
 from .crashing import crash_on_fox1
 
@@ -214,6 +215,29 @@ def test_workers_give_the_same_as_one_process(folder):
     alone = files(folder)
     preparation(folder, workers=2).run(read_metadata(folder / 'metadata.csv'), overwrite=True)
     assert files(folder) == alone
+
+
+@pytest.mark.parametrize(
+    ('save', 'error'),
+    [
+        ('torch.save', OSError(errno.ENOSPC, 'No space left on device')),
+        ('torch.save', RuntimeError('PytorchStreamWriter failed writing file data/0: file write failed')),
+        ('numpy.save', OSError('32768 requested and 7136 written')),
+    ],
+)
+def test_a_full_disk_is_no_fault_of_the_clip(folder, monkeypatch, save, error):
+    """What torch and NumPy raise on a full disk, noted by hand; the run ends, and goes on when there is room."""
+
+    def full(*args):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(save, full)
+        with pytest.raises(MachineError, match=r'\w+\.\w+ cannot be written: No space left on device\. Make room'):
+            run(folder)
+    assert not list((folder / 'processed').rglob('.*.part'))
+    assert len(run(folder).done) + len(read_manifest(folder / 'processed')) >= 5
+    assert not any(clip.bad for clip in read_manifest(folder / 'processed').values())
 
 
 def test_a_decoder_that_crashes_costs_one_clip(folder, monkeypatch):

@@ -405,13 +405,14 @@ class FeatureExtraction:
         if ended is None:
             return
         name = opened.video.name
-        tell(opened.video, 1.0 - open_videos.pop(name).told)
+        tell(opened.video, 1.0 - video.told)
         if writer.overflowed:
-            writer.discard()
+            open_videos.pop(name).writer.discard()
             why = f'{writer.overflowed} numbers are too large for float16. Set features.dtype=float32'
             report.leave_out(name, f'{opened.video.path}: {why}')
             return
         writer.finish()
+        del open_videos[name]  # not before: after an error, the files of all that are open are removed
         note = {
             'video_bytes': opened.video.size,
             'total_frames': ended.total_frames,

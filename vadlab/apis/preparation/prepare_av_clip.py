@@ -1,5 +1,7 @@
 """Prepare the files of one clip, in a worker process."""
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from vadlab.datasets.formats.av_clip_recipe import FrameRecipe, plan_av_clip
 from vadlab.datasets.formats.prepared_av_clips import PreparedAVClip, frames_path, mel_path
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.utils.atomic import atomic_path
-from vadlab.utils.errors import DataError, MissingDependencyError, VADLabError
+from vadlab.utils.errors import DataError, MachineError, MissingDependencyError, VADLabError
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,11 @@ def prepare_av_clip(job: AVClipJob) -> PreparedAVClip:
 
     Raises:
         MissingDependencyError: librosa is not installed.
+        MachineError: A file cannot be written.
     """
     try:
         return PreparedAVClip(**job.facts(), **_pictures(job), **_sound(job))
-    except MissingDependencyError:
+    except (MissingDependencyError, MachineError):
         raise
     except (VADLabError, OSError) as error:
         return PreparedAVClip(**job.facts(), bad=str(error))
@@ -114,7 +117,18 @@ def _sound(job: AVClipJob) -> dict[str, Any]:
 
 
 def _write(path: Path, save: Callable[[BinaryIO], None]) -> int:
-    """Write a file atomically; return its size in bytes."""
-    with atomic_path(path) as part, open(part, 'wb') as file:
-        save(file)
-        return file.tell()
+    """Write a file atomically; return its size in bytes.
+
+    Raises:
+        MachineError: The disk is full, or cannot be written to. No clip is at fault.
+    """
+    try:
+        with atomic_path(path) as part, open(part, 'wb') as file:
+            save(file)
+            return file.tell()
+    except (OSError, RuntimeError) as error:  # torch.save raises the latter, and np.save one without a number
+        number = getattr(error, 'errno', None)
+        if number not in (None, errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        why = os.strerror(number or errno.ENOSPC)
+        raise MachineError(f'{path} cannot be written: {why}. Make room, and give the same command again') from error
