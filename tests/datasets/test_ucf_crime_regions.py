@@ -330,8 +330,10 @@ def test_workers_share_the_count(build, many):
     root, records = many
     dataset = build(records, data_root=root, max_bad_videos=1)
     loader = DataLoader(dataset, batch_size=1, num_workers=2, collate_fn=pseudo_collate)
+    batches = iter(loader)
     with pytest.raises(DataError, match='2 damaged videos, max_bad_videos is 1 .Arson00., Arson00.;'):
-        list(loader)
+        list(batches)
+    batches._shutdown_workers()  # once its queues are garbage, each worker would be waited for five seconds
     assert len(dataset._budget.names()) == 2
 
 
