@@ -207,6 +207,10 @@ def test_choices_are_classes_and_boxes_give_their_frames(write_json):
     assert found.temporal_lines() == 'a.mp4  Riot  10  21\nb.mp4  Normal  -1  -1\nArson001.mp4  Arson  10  21\n'
     found = convert_label_studio(write_json([*tasks, task(3, 'd.mp4', boxes)]))
     assert found.counts['videos with boxes and no class: add their lines to the temporal annotation'] == 1
+    found = convert_label_studio(write_json([*tasks, task(3, 'Fighting033_x264.mp4')]))  # nothing was found in it
+    assert list(found.temporal) == ['a.mp4', 'b.mp4']
+    left_out = 'videos without a span of time whose file name has a class: left out of the temporal annotation'
+    assert found.counts[left_out] == 1
     path = write_json([*tasks, task(3, 'e.mp4', choice('Theft'))])
     with pytest.raises(DataError, match=r'1 videos have a class, but neither .*first: e.mp4 .Theft'):
         convert_label_studio(path)

@@ -95,7 +95,8 @@ def _temporal(videos: Sequence[ImportedVideo], source: str, counts: Counter[str]
     unknown, untimed = [], []
     for video in videos:
         name, spans = video.record['f_path'], video.spans
-        class_name = video.class_name or (spans[0].class_name if spans else class_from_path(name)) or ''
+        by_file = class_from_path(name)
+        class_name = video.class_name or (spans[0].class_name if spans else by_file) or ''
         normal = is_normal(class_name)
         shown = [shown_spans(region) for region in video.record['bbox_info']]
         if not spans and not normal and shown:
@@ -104,6 +105,11 @@ def _temporal(videos: Sequence[ImportedVideo], source: str, counts: Counter[str]
         if not class_name:
             if shown:
                 unknown.append(name)
+            continue
+        if not spans and not normal and not video.class_name:
+            counts[
+                'videos without a span of time whose file name has a class: left out of the temporal annotation'
+            ] += 1
             continue
         if not spans and not normal:
             untimed.append(f'{name} ({class_name})')
