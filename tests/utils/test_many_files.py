@@ -1,6 +1,7 @@
 """The adapter that goes over many files, in this process and in processes."""
 
 import functools
+import gc
 import multiprocessing
 import os
 import pickle
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from vadlab.utils import many_files
 from vadlab.utils.errors import ConfigError, DataError, MachineError
 from vadlab.utils.many_files import Engine, Lost, Ready, Todo, over_files
 
@@ -341,6 +343,27 @@ def test_interrupted_while_its_processes_start(which, tmp_path):
     _, error = process.communicate(timeout=60)
     assert error == 'interrupted\n'
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[which]
+
+
+class Fragile:
+    """Its destructor meets an error."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __del__(self):
+        raise self.error
+
+
+def test_an_interruption_in_a_destructor_is_not_printed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'unraisablehook', many_files._tell_unless_stopped)
+    monkeypatch.setattr(many_files._Worker, 'is_stopped', True)
+    Fragile(KeyboardInterrupt())
+    gc.collect()
+    assert capsys.readouterr().err == ''
+    Fragile(ValueError('a fault'))
+    gc.collect()
+    assert 'ValueError: a fault' in capsys.readouterr().err
 
 
 def test_killed_its_workers_end(tmp_path):

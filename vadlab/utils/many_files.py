@@ -435,6 +435,7 @@ def _begin(start: Callable[[], Callable[[Any], Any]], threads: int, numbers: Any
         numbers.value += 1
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.unraisablehook = _tell_unless_stopped
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
@@ -444,6 +445,12 @@ def _stop(signum: int, frame: Any) -> None:
     is_first, _Worker.is_stopped = not _Worker.is_stopped, True
     if _Worker.is_busy and is_first:
         raise KeyboardInterrupt
+
+
+def _tell_unless_stopped(unraisable: Any) -> None:
+    """Print an error that nobody can catch, unless it is the interruption, which may meet a destructor."""
+    if not (_Worker.is_stopped and isinstance(unraisable.exc_value, KeyboardInterrupt)):
+        sys.__unraisablehook__(unraisable)
 
 
 def _end_with_parent() -> None:
