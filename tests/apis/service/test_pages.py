@@ -142,9 +142,12 @@ def test_the_wall_shows_cameras_events_and_missing_news(tmp_path, open_page):
         assert re.fullmatch(r'no news for \d+ (s|min)', door.locator('.tag').text_content())
         assert lost.locator('.error').text_content() == '<i>no answer</i>'
         gate.get_by_role('img', name='Latest picture of gate').wait_for()
-        assert (
-            page.evaluate('[...document.querySelectorAll(".camera img")].map(image => image.naturalWidth)') == [64] * 3
-        )
+        for _ in range(200):  # pictures load on their own
+            widths = page.evaluate('[...document.querySelectorAll(".camera img")].map(image => image.naturalWidth)')
+            if widths == [64] * 3:
+                break
+            page.wait_for_timeout(100)
+        assert widths == [64] * 3
         assert gate.locator('.chart path').get_attribute('d').count('L') > 170
         assert gate.get_by_role('link', name='clip').count() == 1
         assert gate.get_by_role('link', name='clip').is_visible()
