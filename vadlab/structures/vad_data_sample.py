@@ -63,6 +63,11 @@ class VADDataSample(BaseDataElement):
             anomalous, float32, shape (N, rows, columns), only from methods that score regions.
         pred_class_scores (Tensor): Class probabilities with Normal at index 0, float32, shape (.., C), only from
             methods that predict classes.
+        pred_frame_classes (InstanceData): One entry per sampled frame, T of them, only from methods that compare frames
+            with texts; metainfo ``names`` (tuple[str, ...]) and ``normal`` (int, its index); with
+
+            - frame_inds (np.ndarray): int64, 0..N-1, ascending, repeats allowed, shape (T,);
+            - scores (Tensor): probabilities of the classes, float32, shape (T, C).
         pred_video_embed (Tensor): L2-normalised, float32, shape (D,).
         pred_caption_embed (Tensor): L2-normalised, float32, shape (D,).
         pred_regions (InstanceData): Length R, with

@@ -500,6 +500,9 @@ def test_predictions_equal_a_plain_loop():
         logits = logits[2] - torch.logaddexp(logits[0], logits[1])
     wanted = np.interp(np.arange(10), [0, 3, 6, 9], logits)
     np.testing.assert_allclose(out[1].pred_logits, wanted, atol=1e-4)
+    classes = out[1].pred_frame_classes
+    assert classes.frame_inds.tolist() == [0, 3, 6, 9]
+    np.testing.assert_allclose(1 - classes.scores[:, classes.normal], logits.sigmoid(), atol=1e-5)
     torch.testing.assert_close(
         out[1].pred_video_embed, F.normalize(model.visual_projection(cls).mean(0), dim=0), atol=1e-5, rtol=1e-5
     )
@@ -511,6 +514,9 @@ def test_cells_score_every_frame():
     data = batch()
     sample = model.val_step(data)[1]
     assert sample.score_normalisation == 'video_reference'
+    classes = sample.pred_frame_classes
+    abnormal = sample.pred_scores[classes.frame_inds]
+    torch.testing.assert_close(1 - classes.scores[:, classes.normal], abnormal)
     found = sample.pred_logits
     with torch.no_grad():
         frames = model.data_preprocessor(data)['inputs'][1]

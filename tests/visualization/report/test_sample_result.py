@@ -44,6 +44,17 @@ def test_classes_are_those_at_the_seen_frames():
     assert [event.label for event in result.events] == ['Riot']
 
 
+def test_classes_of_frames_have_their_own_names():
+    found = InstanceData(metainfo={'names': ('Fire', 'Calm', 'Theft'), 'normal': 1})
+    found.frame_inds = np.array([0, 2, 2])
+    found.scores = torch.tensor([[0.1, 0.8, 0.1], [0.2, 0.5, 0.3], [0.2, 0.5, 0.3]])
+    result = sample_result(sample_of([0.1, 0.2, 0.9, 0.9], pred_frame_classes=found), ('Normal', 'Riot'), HALF)
+    assert result.classes == ('Fire', 'Calm', 'Theft')
+    assert result.frame_inds.tolist() == [0, 2]
+    assert result.class_scores.tolist() == found.scores[:2].tolist()
+    assert [event.label for event in result.events] == ['Theft']
+
+
 def test_best_proposals_are_boxes_where_the_region_is():
     best, true = InstanceData(), InstanceData()
     best.boxes_xyxyn = torch.tensor([[[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 1.0, 1.0]]])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModel
@@ -473,12 +474,18 @@ class FGCLIP(BaseModel):
         if self.score_head is not None:
             prompts_ke = self._prompts.get(self._encode_prompts)
             if by_cells:
-                found = [self.score_embeds(self._best_cells(dense))[0] for dense in seen['dense']]
-                logits_bt = torch.stack(found).cpu()
+                found = [self.score_embeds(self._best_cells(dense)) for dense in seen['dense']]
+                logits_bt, classes_btc = (torch.stack(parts).cpu() for parts in zip(*found, strict=True))
             else:
-                logits_bt = self.score_head(seen['frame_embeds'], prompts_ke, self._frame_scale()).cpu()
-            for sample, logits_t in zip(data_samples, logits_bt, strict=True):
+                scored = seen['frame_embeds'], prompts_ke, self._frame_scale()
+                logits_bt, classes_btc = self.score_head(*scored).cpu(), self.score_head.class_scores(*scored).cpu()
+            names = self.score_head.classes
+            about = {'names': names, 'normal': names.index(self.score_head.normal_class)}
+            for sample, logits_t, classes_tc in zip(data_samples, logits_bt, classes_btc, strict=True):
                 frame_inds = sample.get('frame_inds', range(len(logits_t)))
+                sample.pred_frame_classes = InstanceData(
+                    metainfo=about, frame_inds=np.asarray(frame_inds, np.int64), scores=classes_tc
+                )
                 total = sample.get('total_frames', len(logits_t))
                 sample.pred_logits = to_every_frame(logits_t, frame_inds, total)
                 sample.pred_scores = sample.pred_logits.sigmoid()

@@ -25,7 +25,8 @@ def sample_result(sample: VADDataSample, classes: Sequence[str], thresholds: Thr
 
     Args:
         sample (VADDataSample): Sample with ``pred_scores`` (N,).
-        classes (Sequence[str]): Class names of the data set, Normal first; used if the method predicts classes.
+        classes (Sequence[str]): Class names of the data set, Normal first; used if the method predicts classes, and
+            the sample has no ``pred_frame_classes``, which have names of their own.
         thresholds (Thresholds): Of events.
     """
     path = sample.get('video_path') or ''
@@ -42,7 +43,13 @@ def sample_result(sample: VADDataSample, classes: Sequence[str], thresholds: Thr
     if len(scores) != len(times):
         scores = np.pad(scores[: len(times)], (0, max(len(times) - len(scores), 0)), mode='edge')
     n = len(scores)
-    frame_inds, class_scores = _classes(sample, n, len(classes))
+    normal, by_frame = 0, sample.get('pred_frame_classes')
+    if by_frame is not None:
+        frame_inds, rows = np.unique(np.minimum(by_frame.frame_inds, n - 1), return_index=True)
+        class_scores: np.ndarray | None = _array(by_frame.scores)[rows]
+        classes, normal = by_frame.names, by_frame.normal
+    else:
+        frame_inds, class_scores = _classes(sample, n, len(classes))
     intervals = sample.get('gt_intervals')
     result = VideoResult(
         name=str(sample.video_id),
@@ -60,7 +67,7 @@ def sample_result(sample: VADDataSample, classes: Sequence[str], thresholds: Thr
     )
     events = find_events(result.scores, result.times, thresholds, result.duration_s)
     if class_scores is not None:
-        events = explain_events(events, frame_inds, class_scores, classes)
+        events = explain_events(events, frame_inds, class_scores, classes, normal)
     elif sample.get('pred_answers') is not None:
         events = explain_by_answers(events, sample.pred_answers)
     elif result.boxes is not None:
