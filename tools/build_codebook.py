@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vadlab.utils.cli import run_cli
+from vadlab.utils.own_files import own_file
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_clip_weights, require_paths
 from vadlab.utils.runtime import quiet_third_parties
@@ -27,6 +28,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
+    args.names, args.clip = Path(own_file(str(args.names))), own_file(args.clip)
     require_paths([args.names], 'file of names', '; wanted a text file with a concept in each line')
     require_clip_weights(args.clip)
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -37,3 +39,11 @@ def test_codebook_from_names(load_tool, tmp_path, capsys):
     assert names == ['a red car', 'a fire']
     assert embeds.shape == (2, 64)
     assert '2 concepts of 64 dimensions' in capsys.readouterr().out
+
+
+def test_the_small_clip_has_a_name_in_any_folder(load_tool, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('names.txt').write_text('a red car\n')
+    command = ['names.txt', '--clip', 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors']
+    assert load_tool('build_codebook').main([*command, '--out', 'c.safetensors']) == 0
+    assert load_codebook(tmp_path / 'c.safetensors', embed_dim=64)[0] == ['a red car']

@@ -155,7 +155,8 @@ def _result_of(ray: ModuleType, ref: Any, watch: '_Watch') -> Any:
 
 def _cancel(ray: ModuleType, refs: list[Any]) -> None:
     """Interrupt unfinished items, which then remove their temporary files."""
-    with suppress(Exception):  # whatever fails now, the run ends for another reason
+    # Whatever fails now, the run ends for another reason. Ray prints lines if SIGTERM has reached the cluster, too.
+    with suppress(Exception), tempfile.TemporaryFile() as lines, _stderr_to(lines.fileno()):
         for ref in refs:
             ray.cancel(ref, force=False)
         ray.wait(refs, num_returns=len(refs), timeout=5)
@@ -179,7 +180,8 @@ def _connected(ray: ModuleType, engine: Engine, threads: int) -> Iterator['_Watc
         if watch is not None:
             watch.stop()
         if own:
-            _disconnect(ray, watch is not None and watch.is_lost)
+            with tempfile.TemporaryFile() as lines, _stderr_to(lines.fileno()):
+                ray.shutdown()
 
 
 def _connect(ray: ModuleType, engine: Engine, threads: int) -> None:
@@ -291,11 +293,6 @@ def _answers(host: str, port: int, timeout: float) -> bool:
     except (OSError, OverflowError, UnicodeError):  # the last two: no such port, no such name
         return False
     return True
-
-
-def _disconnect(ray: ModuleType, is_lost: bool) -> None:
-    del is_lost
-    ray.shutdown()
 
 
 class _Watch:
