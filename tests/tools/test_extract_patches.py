@@ -143,7 +143,7 @@ def test_what_does_not_belong_together_is_one_message(extract, config, tmp_path)
         extract([config, options, 'model.vision.adapters=None', 'model.vision.frozen=False'])
     with pytest.raises(ConfigError, match='reads no stored patches'):
         extract([config, options, 'patch_store=None'])
-    with pytest.raises(ConfigError, match='batch_size=0'):
+    with pytest.raises(ConfigError, match='--batch-size must be at least 1, not 0'):
         extract([config, '--batch-size', '0'])
     with pytest.raises(ConfigError, match='stored as float16 or float32'):
         extract([config, '--dtype', 'int8', '--workers', '0'])
