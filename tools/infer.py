@@ -232,7 +232,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
         say(f'\nresults: {args.out}')
     if failed:
         say(f'videos that could not be scored: {failed}', file=sys.stderr)
-    return 2 if failed else 0
+    return 2 if failed or outputs.not_drawn else 0
 
 
 def tell_costs(inferencer: VADInferencer, inputs: Sequence[str]) -> int:

@@ -53,6 +53,14 @@ def test_scores_are_those_of_a_test(infer, test, tiny_file, weights, folder, tmp
         np.testing.assert_allclose(found.scores, tested[name], rtol=0, atol=1e-6)
 
 
+def test_an_overlay_video_that_would_replace_another_file_is_a_failure(infer, tiny_file, weights, folder, tmp_path):
+    (tmp_path / 'o').mkdir()
+    (tmp_path / 'o' / 'Arson001.scored.mp4').write_bytes(b'not ours')
+    command = [str(tiny_file), str(weights), str(folder / 'Arson001.mp4'), '--save-video', str(tmp_path / 'o')]
+    assert infer(command) == 2
+    assert (tmp_path / 'o' / 'Arson001.scored.mp4').read_bytes() == b'not ours'
+
+
 def test_events_are_printed_with_time_class_and_reason(infer, tiny_file, weights, folder, capsys):
     video = str(folder / 'Arson001.mp4')
     assert infer([str(tiny_file), str(weights), video, '--threshold', '0', '--min-s', '0.5']) == 0

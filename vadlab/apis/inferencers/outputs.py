@@ -59,7 +59,8 @@ class ResultOutputs:
         self.folder = None if save_video is None else Path(save_video)
         self._pages: list[Path] = []
         self._videos: list[Path] = []
-        self._not_drawn: list[str] = []
+        #: Names of the videos that have no overlay video, though they have scores.
+        self.not_drawn: list[str] = []
         self._index: Path | None = None
 
     def __enter__(self) -> 'ResultOutputs':
@@ -79,7 +80,7 @@ class ResultOutputs:
                 target = overlay_path(self.folder, result)
                 self._videos.append(write_overlay_video(result, target))
             except (ConfigError, DataError, MissingFileError) as error:
-                self._not_drawn.append(result.name)
+                self.not_drawn.append(result.name)
                 print_log(f'No overlay video of {result.name}: {error}', 'current', logging.WARNING)
 
     def close(self) -> None:
@@ -94,7 +95,7 @@ class ResultOutputs:
             lines.append(f'report: {self._pages[0] if len(self._pages) == 1 else self._index}')
         if self.folder is not None:
             where = self._videos[0] if len(self._videos) == 1 else self.folder
-            missing = f', not of {len(self._not_drawn)} (first: {self._not_drawn[0]})' if self._not_drawn else ''
+            missing = f', not of {len(self.not_drawn)} (first: {self.not_drawn[0]})' if self.not_drawn else ''
             lines.append(f'overlay videos: {len(self._videos)}{missing}: {where}')
         return lines
 
