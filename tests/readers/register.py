@@ -589,6 +589,7 @@ OTHERS = {
     'vadlab/apis/method_runs.py': 'reads what its own processes printed',
     'vadlab/apis/sweeps/trial_run.py': "reads what its own processes printed, and logs with utils' reader",
     'vadlab/__main__.py': 'reads files of VADLab only',
+    'vadlab/utils/av_input.py': 'opens media for the readers of videos and of sound, which are here',
     'vadlab/apis/features/extraction.py': 'hashes weights',
     'vadlab/apis/inferencers/vad_inferencer.py': "reads results with video_result's reader",
     'vadlab/apis/deployment/export_model.py': 'copies its own modules',

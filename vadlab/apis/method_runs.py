@@ -1,5 +1,6 @@
 """Training and test of an experiment with a seed, each by a command of its own."""
 
+import fcntl
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -64,14 +65,26 @@ def carry_out(run: Run) -> None:
 def call_tool(tool: str, arguments: list[str], folder: Path) -> None:
     """Run a tool in a process of its own; what it prints goes to a file in the folder of the run.
 
+    If the process that started a tool is killed, the tool goes on. Another one for the same folder waits for its end.
+
     Raises:
         TrainingError: It failed.
     """
     log = folder / f'{Path(tool).stem}.out'
-    with open(log, 'w') as file:
-        done = subprocess.run(
-            [sys.executable, str(TOOLS / tool), *arguments], stdout=file, stderr=subprocess.STDOUT, check=False
-        )
+    with open(folder / '.lock', 'w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f'{folder}: another process works in it. Waiting for its end', flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        with open(log, 'w') as file:
+            done = subprocess.run(
+                [sys.executable, str(TOOLS / tool), *arguments],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                check=False,
+                pass_fds=[lock.fileno()],  # the tool holds the lock, too
+            )
     if done.returncode:
         tail = '\n  '.join(log.read_text(errors='replace').strip().splitlines()[-8:])
         raise TrainingError(
