@@ -93,7 +93,7 @@ def test_infer(load_tool, engine, tiny_file, tiny_data, tmp_path):
 def test_compare_methods(load_tool, engine, train, test, monkeypatch, tmp_path):
     """The numbers are those of trainings and tests in this process."""
     options, _, jobs = engine
-    seeds = ['0', '1'] if jobs else ['0']  # a single run would not go to another process
+    seeds = ['0', '1'] if jobs else ['0']  # two runs at a time
     data = write_data(tmp_path / 'data')
     config = str(write_config('mil', tmp_path, ROOT, data))
     main = load_tool('compare_methods').main
