@@ -121,7 +121,7 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
             try:
                 status = main() or 0
             finally:
-                search_as_usual()
+                search_as_usual(all_is_loaded=False)
                 hide_bars()
     except (VADLabError, OSError, RuntimeError) as error:
         of_machine = None if isinstance(error, VADLabError) else machine_message(error)

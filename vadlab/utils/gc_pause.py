@@ -28,10 +28,15 @@ def search_rarely_while_loading() -> None:
         gc.set_threshold(50_000, 20, 20)
 
 
-def search_as_usual() -> None:
-    """End :func:`search_rarely_while_loading`; nothing that is there by now is visited again."""
+def search_as_usual(all_is_loaded: bool = True) -> None:
+    """End :func:`search_rarely_while_loading`.
+
+    Args:
+        all_is_loaded (bool): Whether what is there by now stays until the end, so that it is never visited again.
+    """
     global _usual
     if _usual is not None:
-        gc.freeze()
+        if all_is_loaded:
+            gc.freeze()
         gc.set_threshold(*_usual)
         _usual = None
