@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vadlab.registry import TOKENIZERS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.gc_pause import garbage_collection_paused
 from vadlab.utils.text_file import decode_text, read_bytes
 
 VOCAB_NAME = 'bpe_simple_vocab_16e6.txt.gz'
@@ -109,12 +110,13 @@ class CLIPTokenizer:
                 f'CLIPTokenizer: no vocabulary file {path}. Leave vocab_file out to use the copy in open_clip_torch: '
                 'pip install --no-deps open_clip_torch'
             )
-        merges = self._read_merges(path, path.stat().st_mtime_ns)
-        symbols = _byte_alphabet()
-        symbols = symbols + [s + _END_OF_WORD for s in symbols] + [''.join(pair) for pair in merges]
-        self.id_of = {symbol: i for i, symbol in enumerate(symbols)}
+        with garbage_collection_paused():
+            merges = self._read_merges(path, path.stat().st_mtime_ns)
+            symbols = _byte_alphabet()
+            symbols = symbols + [s + _END_OF_WORD for s in symbols] + [''.join(pair) for pair in merges]
+            self.id_of = {symbol: i for i, symbol in enumerate(symbols)}
+            self._ranks = {pair: rank for rank, pair in enumerate(merges)}
         self._symbols = symbols
-        self._ranks = {pair: rank for rank, pair in enumerate(merges)}
         self._byte_to_char = _byte_to_char()
         self._cache: dict[str, list[int]] = {}
         self.start_id = len(symbols)
