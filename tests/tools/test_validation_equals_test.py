@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -39,7 +40,7 @@ class KeepPredictions(Hook):
 
 def plain(value):
     """A copy that ``==`` compares."""
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, torch.Tensor | np.ndarray):
         return value.dtype, value.tolist()
     if isinstance(value, Mapping):
         return {k: plain(v) for k, v in value.items()}
