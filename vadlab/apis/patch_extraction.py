@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
-from mmengine.logging import MMLogger
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -24,8 +23,7 @@ from vadlab.registry import DATASETS, MODELS, TRANSFORMS
 from vadlab.utils.errors import ConfigError, DataError, VADLabError
 from vadlab.utils.loader_workers import exit_if_batches_cannot_be_sent
 from vadlab.utils.many_files import Engine, Lost, over_files
-from vadlab.utils.runtime import quiet_third_parties
-from vadlab.utils.setup_env import register_all_modules
+from vadlab.utils.setup_env import set_up_worker
 
 #: Number of a data set, row in it, path of the image.
 Place: TypeAlias = tuple[int, int, str]
@@ -225,9 +223,7 @@ def start_patches(
     Raises:
         DataError: The backbone is another one than that of the recipe.
     """
-    quiet_third_parties()
-    register_all_modules()
-    MMLogger.get_instance('vadlab', logger_name='vadlab', log_level='ERROR')
+    set_up_worker()
     extraction = PatchExtraction(config, recipe['dtype'], device or default_device(), batch_size, 0)
     if extraction.recipe != recipe:
         raise DataError(

@@ -21,8 +21,8 @@ from vadlab.registry import MODELS
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.many_files import Engine, Lost, over_files
-from vadlab.utils.runtime import quiet_third_parties, versions
-from vadlab.utils.setup_env import register_all_modules
+from vadlab.utils.runtime import versions
+from vadlab.utils.setup_env import set_up_worker
 
 from .crops import CropViews
 from .feature_writer import FeatureWriter, all_markers, is_done, marker_path, read_marker, remove_features, remove_parts
@@ -442,9 +442,7 @@ def start_extraction(
     Raises:
         DataError: The weights are not those of ``weights``, a hash.
     """
-    quiet_third_parties()
-    register_all_modules()
-    MMLogger.get_instance('vadlab', logger_name='vadlab', log_level='ERROR')
+    set_up_worker()
     extraction = FeatureExtraction(config, out, device or default_device(), batch_size, workers, seed)
     if extraction.model.weights_sha256() != weights:
         raise DataError(

@@ -22,7 +22,7 @@ from vadlab.utils.config import load_config
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.many_files import Engine, over_files
 from vadlab.utils.runtime import quiet_third_parties
-from vadlab.utils.setup_env import register_all_modules
+from vadlab.utils.setup_env import register_all_modules, set_up_worker
 
 #: The checkpoint of a model that loads its weights itself, or is used with the ``pretrained`` weights of its config.
 NO_CHECKPOINT = 'none'
@@ -153,9 +153,7 @@ def _start_in_worker(
     kind: type[BaseInferencer], made_by: dict[str, Any], prepare: Callable[[Any], Callable[[Any], Any]]
 ) -> Callable[[Any], Any]:
     """Build an inferencer in a worker; return what works on an item."""
-    quiet_third_parties()
-    register_all_modules()
-    MMLogger.get_instance('vadlab', logger_name='vadlab', log_level='ERROR')
+    set_up_worker()
     device = made_by['device']
     if made_by.get('backend', 'torch') == 'torch' and device in (None, 'cuda'):
         device = default_device()
