@@ -112,14 +112,18 @@ def local_checkpoint(path: str | os.PathLike) -> str:
     if wanted.file and Path(wanted.file).suffix not in ('.safetensors', '.pth', '.pt', '.bin', '.ckpt', '.pkl'):
         raise ConfigError(f'{wanted} is not a checkpoint. Name a file of weights, or the repository alone.')
     repository = open_repository(replace(wanted, sha256=''))
-    found = repository.file(wanted.file or WEIGHTS)
-    if wanted.sha256 and repository.files is not None and (digest := digest_of(found)) != wanted.sha256:
-        raise HubError(  # the file is whole: it was compared with the manifest
-            f'{wanted}: its checksum is not the one in the address: sha256 {digest[:12]}..., expected '
-            f'{wanted.sha256[:12]}.... Either the address is mistyped, or other weights were pushed: then name the '
-            f'commit that you mean, hf://{wanted.repo_id}@COMMIT.'
-        )
-    if wanted.sha256 and repository.files is None:
+    name = wanted.file or WEIGHTS
+    found = repository.file(name)
+    if wanted.sha256 and repository.files is not None:
+        # A file of the manifest was compared with it, so its checksum is known.
+        digest = repository.files[name]['sha256'] if name in repository.files else digest_of(found)
+        if digest != wanted.sha256:
+            raise HubError(
+                f'{wanted}: its checksum is not the one in the address: sha256 {digest[:12]}..., expected '
+                f'{wanted.sha256[:12]}.... Either the address is mistyped, or other weights were pushed: then name the '
+                f'commit that you mean, hf://{wanted.repo_id}@COMMIT.'
+            )
+    elif wanted.sha256:
         check_digest(found, wanted.sha256, f'the address (#sha256={wanted.sha256[:12]}...)', str(wanted))
     if repository.files is not None and not wanted.file and CALIBRATION in repository.files:
         # A calibration of the user's own is beside the weights, too, and is kept.
