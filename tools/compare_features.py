@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import write_json
+from vadlab.utils.option_checks import require_at_least
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_config, require_paths
 from vadlab.utils.runtime import format_table, quiet_third_parties
@@ -46,8 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
     quiet_third_parties()
-    if args.max_videos < 1:
-        raise ConfigError(f'--max-videos must be at least 1, not {args.max_videos}.')
+    require_at_least(1, args, 'max_videos')
     if args.out is not None and args.out.suffix.lower() not in ('.png', '.svg', '.pdf'):
         raise ConfigError(f'--out {args.out}: must end in .png, .svg, .pdf')
     if args.explain is not None and len(args.explain) < 2:

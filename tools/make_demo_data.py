@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.option_checks import require_at_least
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 
@@ -73,8 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if args.out is None and args.preview is None:
         raise ConfigError('Nothing to do: set --out DIR for videos, or --preview DIR for contact sheets.')
-    if args.workers < 1:
-        raise ConfigError(f'--workers must be at least 1, not {args.workers}.')
+    require_at_least(1, args, 'workers')
     if args.preview is not None:
         preview(args.preview, args.seed, args.story)
     if args.out is not None:

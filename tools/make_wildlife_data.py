@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
-from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import write_json
+from vadlab.utils.option_checks import require_at_least
 from vadlab.utils.printable import say
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
-    if args.workers < 1:
-        raise ConfigError(f'--workers must be at least 1, not {args.workers}.')
+    require_at_least(1, args, 'workers')
 
     from vadlab.simulators.common.made_folder import check_settings, write_missing
     from vadlab.simulators.wildlife.wildlife_set import NEEDS_BOTH, plan_wildlife_set

@@ -214,9 +214,8 @@ def read_manifest(folder: str | os.PathLike) -> Manifest:
         raise DataError(
             f'{path} was changed after the export: its checksum is of another text. Export the model again.'
         )
-    known: Mapping[str, Any] = content
     tuples = ('classes', 'prompts', 'negatives', 'phrases', 'templates')
-    fields: dict[str, Any] = {name: known.get(name) for name in Manifest.__dataclass_fields__}
+    fields: dict[str, Any] = {name: content.get(name) for name in Manifest.__dataclass_fields__}
     fields |= {name: None if fields[name] is None else tuple(fields[name]) for name in tuples}
     return Manifest(**fields)
 
