@@ -160,3 +160,38 @@ def test_handler_of_the_caller_is_put_back():
     with pytest.raises(SystemExit):
         run_cli(lambda: 0)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+RANK = """
+import atexit, sys, tempfile
+import torch
+import torch.distributed as dist
+from vadlab.utils.cli import run_cli
+folder = tempfile.TemporaryDirectory(dir=sys.argv[2])
+atexit.register(print, 'registered for the end')
+def main():
+    dist.init_process_group('gloo', init_method=f'file://{sys.argv[2]}/store', rank=int(sys.argv[3]), world_size=2)
+    for _ in range(2000):  # the group's threads drop tensors that Python knows while the process ends
+        tensor = torch.zeros(2000)
+        tensor.mark = 'known to Python'
+        dist.all_reduce(tensor, async_op=True)
+        del tensor
+    print('done, ', end='')
+    return 1 // 0 if sys.argv[1] == 'fault' else int(sys.argv[1])
+run_cli(main)
+"""
+
+
+@pytest.mark.parametrize(('wish', 'status'), [('0', 0), ('3', 3), ('fault', 1)])
+def test_ranks_whose_group_still_works_end_with_their_own_status(tmp_path, wish, status):
+    command = [sys.executable, '-c', RANK, wish, str(tmp_path)]
+    begun = [
+        subprocess.Popen([*command, rank], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for rank in '01'
+    ]
+    for process in begun:
+        out, errors = process.communicate(timeout=100)
+        assert out == 'done, registered for the end\n'
+        assert 'terminate' not in errors
+        assert ('ZeroDivisionError' in errors) == (wish == 'fault')
+        assert process.returncode == status
+    assert {path.name for path in tmp_path.iterdir()} <= {'store'}  # the temporary folders are removed

@@ -1,5 +1,6 @@
 """Running a command line tool: exit status, error messages and signals."""
 
+import atexit
 import errno
 import io
 import logging
@@ -10,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from .errors import VADLabError
 from .gc_pause import search_as_usual, search_rarely_while_loading
@@ -97,7 +98,32 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
+def _is_rank() -> bool:
+    """Whether this process is part of a distributed run."""
+    distributed = sys.modules.get('torch.distributed')
+    return distributed is not None and distributed.is_available() and distributed.is_initialized()
+
+
+def _end(status: int) -> NoReturn:
+    """Exit; a process of a distributed run does so without taking the interpreter down.
+
+    The threads of torch's process group drop the last tensors when they come to it. If that is after Python's end,
+    the process is aborted (SIGABRT) although its work is done; if Python frees the group first, it may wait for
+    itself without end. Here everything that is registered for the end is done, and nothing is freed.
+    """
+    if not _is_rank():
+        sys.exit(status)
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the interpreter does
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            status = status or 120  # the interpreter's own status for this
+    os._exit(status)
+
+
+def run_cli(main: Callable[[], int | None], resume: str | None = None) -> NoReturn:
     """Run a tool's ``main`` and exit.
 
     Exit status 2, with one message on standard error: a user's mistake (:class:`VADLabError`), a file or folder that
@@ -109,6 +135,18 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
         main: Takes no arguments; returns the exit status, or None for 0.
         resume: The command that continues after an interruption, if the tool can.
     """
+    try:
+        status = _status_of(main, resume)
+    except Exception:
+        if not _is_rank():
+            raise
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    _end(status)
+
+
+def _status_of(main: Callable[[], int | None], resume: str | None) -> int:
+    """Run ``main``; return the exit status of :func:`run_cli`, or raise a fault of the program."""
     make_logs_printable()
     setattr(logging.Handler, 'handleError', _log_is_lost)  # noqa: B010 - logging prints a traceback per record
     for stream in (sys.stdout, sys.stderr):
@@ -137,4 +175,4 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> None:
         if os.environ.get('RANK', '0') == '0':
             print('interrupted' + (f', resume with: {as_called(resume)}' if resume else ''), file=sys.stderr)
         status = 143 if isinstance(error, Terminated) else 130
-    sys.exit(status)
+    return status

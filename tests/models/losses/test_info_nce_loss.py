@@ -7,6 +7,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn.functional as F
 
+from tests.gloo_ranks import end_rank
 from vadlab.models.losses.info_nce_loss import InfoNCELoss, caption_ids
 
 
@@ -138,7 +139,7 @@ def _rank_loss(rank, path):
     loss = InfoNCELoss()(queries, keys, scale, group_ids=ids, valid=valid)
     loss.backward()
     torch.save([loss.detach(), queries.grad, keys.grad, scale.grad], f'{path}/{rank}.pth')
-    dist.destroy_process_group()
+    end_rank()
 
 
 def test_two_ranks_with_unequal_rows_equal_one_process(tmp_path):

@@ -7,6 +7,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn.functional as F
 
+from tests.gloo_ranks import end_rank
 from vadlab.models.losses.sigmoid_contrastive_loss import SigmoidContrastiveLoss
 from vadlab.models.losses.text_contrastive_loss import TextContrastiveLoss
 
@@ -95,7 +96,7 @@ def _on_rank(rank, store, folder):
     texts = TextContrastiveLoss()(keys)
     (pairs + texts).backward()
     torch.save((pairs.detach(), texts.detach(), queries.grad / 2, keys.grad / 2), f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
+    end_rank()
 
 
 @pytest.mark.slow
