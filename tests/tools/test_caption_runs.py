@@ -206,7 +206,7 @@ def test_a_caption_of_300_words_is_cut_and_counted(train, captions_file, tmp_pat
 @pytest.mark.slow
 def test_two_ranks_over_gloo(train, captions_file, rewards_file, tmp_path):
     assert train([str(captions_file), '--work-dir', str(tmp_path / 'a')]) == 0
-    launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29519']
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
     command = [TOOLS / 'train.py', rewards_file, '--work-dir', tmp_path / 'b', '--launcher', 'pytorch']
     options = ['--cfg-options', f'load_from={tmp_path / "a" / "epoch_1.pth"}', 'log_interval=1']
     done = subprocess.run(

@@ -272,7 +272,7 @@ def test_killed_run_resumes(tiny_file, tmp_path):
 
 @pytest.mark.slow
 def test_two_ranks_over_gloo(tiny_file, tmp_path):
-    launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29517']
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
     arguments = ['--work-dir', tmp_path / 'w', '--launcher', 'pytorch']
     done = subprocess.run(
         [*launch, *command('train', tiny_file, *arguments)[1:]],

@@ -89,7 +89,7 @@ def test_mistakes_of_the_ablation_are_named(trained, load_tool, tmp_path):
 @pytest.mark.slow
 def test_two_ranks_over_gloo(trained, tmp_path):
     _, _, options = trained
-    launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29521']
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
     command = [str(ROOT / 'tools/train.py'), CONFIG, '--work-dir', str(tmp_path), '--launcher', 'pytorch']
     done = subprocess.run(
         [*launch, *command, '--cfg-options', *options, 'batch_size=3'],

@@ -216,7 +216,7 @@ def test_several_workers_share_a_folder_that_is_too_small(tmp_path, video):
     workers = [context.Process(target=_use, args=(str(tmp_path / 'cache'), video, queue)) for _ in range(2)]
     for worker in workers:
         worker.start()
-    results = [queue.get(timeout=50) for _ in workers]
+    results = [queue.get(timeout=300) for _ in workers]
     for worker in workers:
         worker.join()
     assert results == [True, True]
