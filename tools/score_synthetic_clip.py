@@ -106,7 +106,7 @@ def score(model: torch.nn.Module, split: str, frames: int) -> dict[str, float]:
     prompts = head.ensemble(model.encode_texts([torch.tensor(dataset.tokenizer.encode(t)) for t in head.texts]))
     items, kinds = event_frames(frames, split, dataset.image_size)
     logits = [
-        head(model(batch['inputs'])['frame_embeds'][:, 0][None], prompts, model.logit_scale.exp())[0].numpy()
+        head(model(batch['inputs'])['frame_embeds'][:, 0][None], prompts, model.logit_scale.exp())[0][0].numpy()
         for batch in batches(items)
     ]
     counts = rank_counts(np.concatenate(logits), np.array([kind != 'Normal' for kind in kinds]))

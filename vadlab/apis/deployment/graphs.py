@@ -113,8 +113,8 @@ class _HeadScores(nn.Module):
     def forward(self, summary: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
         if self.head.cells:
             return self.head.score_cells(summary, self.scale)
-        logits_1t = self.head(summary[None], prompts, self.scale)
-        return logits_1t[0], self.head.class_scores(summary[None], prompts, self.scale)[0]
+        logits_1t, classes_1tc = self.head(summary[None], prompts, self.scale)
+        return logits_1t[0], classes_1tc[0]
 
 
 class SnippetGraph(nn.Module):

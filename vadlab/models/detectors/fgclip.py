@@ -472,13 +472,13 @@ class FGCLIP(BaseModel):
         by_cells = self.score_head is not None and self.score_head.cells > 0
         seen = self._encode_videos(inputs, data_samples, self.grounding_head is not None, every_frame=by_cells)
         if self.score_head is not None:
-            prompts_ke = self._prompts.get(self._encode_prompts)
             if by_cells:
                 found = [self.score_embeds(self._best_cells(dense)) for dense in seen['dense']]
                 logits_bt, classes_btc = (torch.stack(parts).cpu() for parts in zip(*found, strict=True))
             else:
-                scored = seen['frame_embeds'], prompts_ke, self._frame_scale()
-                logits_bt, classes_btc = self.score_head(*scored).cpu(), self.score_head.class_scores(*scored).cpu()
+                prompts_ke = self._prompts.get(self._encode_prompts)
+                scored = self.score_head(seen['frame_embeds'], prompts_ke, self._frame_scale())
+                logits_bt, classes_btc = (part.cpu() for part in scored)
             names = self.score_head.classes
             about = {'names': names, 'normal': names.index(self.score_head.normal_class)}
             for sample, logits_t, classes_tc in zip(data_samples, logits_bt, classes_btc, strict=True):
@@ -575,9 +575,8 @@ class FGCLIP(BaseModel):
             scale = scale_of(self.logit_scale_finegrained)
             return self.score_head.score_cells(frame_embeds.to(scale.device), scale)
         prompts_ke, scale = self._prompts.get(self._encode_prompts), self._frame_scale()
-        embeds_1te = frame_embeds[None].to(prompts_ke.device)
-        logits_1t = self.score_head(embeds_1te, prompts_ke, scale)
-        return logits_1t[0], self.score_head.class_scores(embeds_1te, prompts_ke, scale)[0]
+        logits_1t, classes_1tc = self.score_head(frame_embeds[None].to(prompts_ke.device), prompts_ke, scale)
+        return logits_1t[0], classes_1tc[0]
 
     def embed_grid(self, inputs: Tensor) -> Tensor:
         """Embed the cells of the patch grid of frames in the space of regions, not normalised.

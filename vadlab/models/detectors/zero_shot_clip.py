@@ -100,10 +100,8 @@ class ZeroShotCLIP(SnippetDetector):
         # Padding stays zero, so it does not rotate the mean over a window.
         embeds_btd = F.normalize(feats_btd.float(), dim=-1) * mask_bt[..., None]
         prompts_kd = self._prompts.get(self._encode_prompts)
-        scale = scale_of(self.logit_scale)
-        logits_bt = self.score_head(embeds_btd, prompts_kd, scale)
-        classes = self.score_head.class_scores(embeds_btd, prompts_kd, scale)
-        return {'scores': logits_bt.sigmoid(), 'logits': logits_bt, 'class_scores': classes}
+        logits_bt, classes_btc = self.score_head(embeds_btd, prompts_kd, scale_of(self.logit_scale))
+        return {'scores': logits_bt.sigmoid(), 'logits': logits_bt, 'class_scores': classes_btc}
 
     def _encode_prompts(self) -> Tensor:
         """One unit vector per phrase, shape (k, d)."""

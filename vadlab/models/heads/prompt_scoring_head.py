@@ -173,8 +173,10 @@ class PromptScoringHead(nn.Module):
         """
         return F.normalize(text_embeds.unflatten(0, (len(self.phrases), -1)).mean(dim=1), dim=-1)
 
-    def forward(self, frame_embeds: Tensor, prompt_embeds: Tensor, logit_scale: Tensor | float) -> Tensor:
-        """Logits of frames.
+    def forward(
+        self, frame_embeds: Tensor, prompt_embeds: Tensor, logit_scale: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
+        """Logits and class probabilities of frames; sigmoid(logit) is the sum over the abnormal classes.
 
         Args:
             frame_embeds (Tensor): L2-normalised frames in order of time, shape (b, t, e).
@@ -182,12 +184,20 @@ class PromptScoringHead(nn.Module):
             logit_scale (Tensor | float): Factor of the cosine similarities, > 0.
 
         Returns:
-            Tensor: Above 0 if abnormal prompts match better, unbounded, float32, shape (b, t).
+            tuple[Tensor, Tensor]: Logits, above 0 if abnormal prompts match better, unbounded, float32, shape (b, t);
+            and probabilities in the order of the classes, sum 1, float32, shape (b, t, classes).
         """
-        logits_btk = self._logits(frame_embeds, prompt_embeds, logit_scale)
+        frames_bte = frame_embeds.float()
+        if self.score_window > 1:
+            means_bet = F.avg_pool1d(
+                frames_bte.mT, self.score_window, stride=1, padding=self.score_window // 2, count_include_pad=False
+            )
+            frames_bte = F.normalize(means_bet.mT, dim=-1)
+        logits_btk = logit_scale * frames_bte @ prompt_embeds.float().T
         abnormal = logits_btk.masked_fill(self.is_normal, float('-inf')).logsumexp(dim=-1)
         normal = logits_btk.masked_fill(~self.is_normal, float('-inf')).logsumexp(dim=-1)
-        return abnormal - normal
+        shares_btk = logits_btk.softmax(dim=-1)
+        return abnormal - normal, shares_btk @ self.is_of_class.T.to(shares_btk.dtype)
 
     def of_cells(self, dense_tdhw: Tensor, projection: nn.Module, prompt_embeds: Tensor) -> Tensor:
         """Cosine similarities of the best cells of frames with each phrase.
@@ -213,8 +223,7 @@ class PromptScoringHead(nn.Module):
             logit_scale (Tensor | float): Factor of the cosine similarities of regions, > 0.
 
         Returns:
-            tuple[Tensor, Tensor]: As of :meth:`forward`, shape (t,); and as of :meth:`class_scores`, shape
-            (t, classes), where the normal class has the logit 0.
+            tuple[Tensor, Tensor]: As of :meth:`forward`, shapes (t,) and (t, classes); the normal class has logit 0.
         """
         level_tk = torch.full_like(cosines_tk[:1], self.cell_level)
         if self.video_reference:
@@ -224,31 +233,6 @@ class PromptScoringHead(nn.Module):
         scores_tc = logit_t.sigmoid()[:, None] * abnormal_tk.softmax(dim=-1) @ self.is_of_class.T.to(abnormal_tk.dtype)
         scores_tc[:, self.classes.index(self.normal_class)] = (-logit_t).sigmoid()
         return logit_t, scores_tc
-
-    def class_scores(self, frame_embeds: Tensor, prompt_embeds: Tensor, logit_scale: Tensor | float) -> Tensor:
-        """Class probabilities of frames; sigmoid(logit) is the sum over the abnormal classes.
-
-        Args:
-            frame_embeds (Tensor): As for :meth:`forward`.
-            prompt_embeds (Tensor): As for :meth:`forward`.
-            logit_scale (Tensor | float): As for :meth:`forward`.
-
-        Returns:
-            Tensor: Probabilities in the order of the classes, sum 1, float32, shape (b, t, classes).
-        """
-        shares_btk = self._logits(frame_embeds, prompt_embeds, logit_scale).softmax(dim=-1)
-        return shares_btk @ self.is_of_class.T.to(shares_btk.dtype)
-
-    def _logits(self, frame_embeds: Tensor, prompt_embeds: Tensor, logit_scale: Tensor | float) -> Tensor:
-        """Scaled cosine similarities of frames (or their moving averages) with each phrase, shape (b, t, k)."""
-        frames_bte = frame_embeds.float()
-        if self.score_window > 1:
-            half = self.score_window // 2
-            means_bet = F.avg_pool1d(
-                frames_bte.transpose(1, 2), self.score_window, stride=1, padding=half, count_include_pad=False
-            )
-            frames_bte = F.normalize(means_bet.transpose(1, 2), dim=-1)
-        return logit_scale * frames_bte @ prompt_embeds.float().T
 
 
 def _lower_quartile(values_tk: Tensor) -> Tensor:
