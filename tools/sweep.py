@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from vadlab.apis.sweeps.search_space import Param
-    from vadlab.apis.sweeps.validation import Aim
+    from vadlab.apis.sweeps.validation import Aim, SharedSamples
 
 SETTINGS_FILE = 'sweep.json'
 _ON_TEST = 'the validation samples are test samples, so the best score is not a result'
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from vadlab.apis.sweeps.results import write_results
     from vadlab.apis.sweeps.search_space import check_params, parse_params
     from vadlab.apis.sweeps.sweep import Sweep
-    from vadlab.apis.sweeps.validation import check_same_samples, find_aim, require_training
+    from vadlab.apis.sweeps.validation import SampleSets, find_aim, require_training
     from vadlab.engine.work_dir_lock import WorkDirLock
     from vadlab.utils.config import load_config, parse_cfg_options
     from vadlab.utils.runtime import check_backends, quiet_third_parties
@@ -97,8 +97,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         size = len(grid_of(params))
         trials = min(trials, size) if args.trials is not None else size
     tried = check_params(args.config, params, args.cfg_options)
-    caution = check_samples(config, args)
-    check_same_samples(config, tried)
+    samples = SampleSets()
+    caution = check_samples(samples.shared(config), args)
+    samples.check_same(config, tried)
 
     folder = Path(args.work_dir or f'work_dirs/sweep_{Path(args.config).stem}')
     lock = WorkDirLock(folder)
@@ -136,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def check_samples(config: 'Config', args: argparse.Namespace) -> str:
+def check_samples(shared: 'dict[str, SharedSamples]', args: argparse.Namespace) -> str:
     """Check that validation samples are not tested.
 
     Returns:
@@ -145,9 +146,6 @@ def check_samples(config: 'Config', args: argparse.Namespace) -> str:
     Raises:
         ConfigError: They are, and ``--select-on-test`` is not given.
     """
-    from vadlab.apis.sweeps.validation import shared_samples
-
-    shared = shared_samples(config)
     if 'train' in shared:
         say(f'Warning: {shared["train"]} are also trained on: their scores say nothing about new ones.')
     if 'test' not in shared:

@@ -11,6 +11,7 @@ import pytest
 
 from vadlab.apis.sweeps.trial_run import TrialFailed, TrialRun, failure
 from vadlab.apis.sweeps.validation import Aim
+from vadlab.registry import DATASETS
 from vadlab.utils.config import load_config, runner_config
 from vadlab.utils.errors import ConfigError, TrainingError
 
@@ -177,6 +178,14 @@ def test_one_shared_video_is_enough_to_refuse(sweep, split, tmp_path):
         (['--param', 'lr=0.01,0.1', '--seeds', '-1'], r'--seeds must be in 0\.\.'),
         (['--param', 'val_ann_file=val.txt,rest.txt'], r'tried rest\.txt\) changes the validation samples'),
         (['--param', 'test_ann_file=rest.txt,val.txt'], r'tried val\.txt\) changes the test samples'),
+        (
+            ['--param', 'lr=0.01,0.1', '--param', 'val_ann_file=rest.txt,val.txt'],
+            r'--param val_ann_file \(tried val\.txt\) changes the validation samples',
+        ),
+        (
+            ['--param', 'lr=0.01,0.1', '--param', 'val_ann_file=rest.txt,./rest.txt'],
+            r'--param \(tried the first values\) changes the validation samples',
+        ),
         (['--param', 'lr=0.01:0.1', '--sampler', 'grid'], 'lr needs choices or a step'),
         (['--param', 'lr=0.01,0.1', '--select-on-test'], 'Leave the option out'),
         (['--param', 'lr=0.01,0.1', '--cfg-options', 'val_dataloader=None'], 'does not validate'),
@@ -189,6 +198,20 @@ def test_mistakes_before_any_trial(sweep, split, tmp_path, arguments, message):
         main([str(split), '--work-dir', str(tmp_path / 'out'), *arguments])
     assert calls == []
     assert not (tmp_path / 'out').exists()
+
+
+def test_each_data_set_is_built_once(sweep, split, tmp_path, monkeypatch):
+    main, _ = sweep
+    built, build = [], DATASETS.build
+
+    def note(settings):
+        built.append(settings['ann_file'])
+        return build(settings)
+
+    monkeypatch.setattr(DATASETS, 'build', note)
+    arguments = ['--param', 'val_ann_file=val.txt,./val.txt,.//val.txt', '--param', 'lr=0.01,0.1,0.2', '--trials', '1']
+    main([str(split), '--work-dir', str(tmp_path / 'out'), *arguments])
+    assert built == ['val.txt', 'train.txt', 'rest.txt', './val.txt', './/val.txt']
 
 
 def test_other_settings_are_not_mixed_in(sweep, split, tmp_path):

@@ -1,7 +1,7 @@
 """What a sweep chooses by: a metric of the validation, on samples that are not tested."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -122,39 +122,64 @@ class SharedSamples:
         return f'{self.count} of {self.total} validation samples (first: {self.first})'
 
 
-def shared_samples(config: Config) -> dict[str, SharedSamples]:
-    """Validation samples that are also trained on (``train``) or tested (``test``); a set without any is left out.
+class SampleSets:
+    """Samples of the data sets of configs. Each data set is built once, although many configs may have it."""
 
-    Data sets without ids are compared by their settings.
-    """
-    with _quiet(), config_mistakes():
-        return _shared_samples(config)
+    def __init__(self) -> None:
+        self._known: list[tuple[dict[str, Any], set[Any]]] = []
 
+    def shared(self, config: Config) -> dict[str, SharedSamples]:
+        """Validation samples that are also trained on (``train``) or tested (``test``); sets without any are left out.
 
-def check_same_samples(config: Config, tried: Iterable[tuple[str, str, Config]]) -> None:
-    """Check that all trials validate and test on the same samples.
+        Data sets without ids are compared by their settings.
+        """
+        validation = config.val_dataloader.dataset
+        ids, found = self._ids(validation), {}
+        for split in ('train', 'test'):
+            dataset = _dataset(config, split)
+            if dataset is None:
+                continue
+            if _settings(dataset) == _settings(validation):
+                found[split] = SharedSamples(len(ids), len(ids), str(min(ids, key=str, default='')))
+            elif shared := ids and ids & self._ids(dataset):
+                found[split] = SharedSamples(len(shared), len(ids), str(min(shared, key=str)))
+        return found
 
-    Else their scores do not compare, and the samples that are tested could be chosen for the validation.
+    def check_same(self, config: Config, tried: Sequence[tuple[str, str, Config]]) -> None:
+        """Check that all trials validate and test on the same samples.
 
-    Args:
-        config (Config): The config whose samples were checked.
-        tried (Iterable[tuple[str, str, Config]]): Name, value and config of each value that is tried.
+        Else their scores do not compare, and the samples that are tested could be chosen for the validation.
 
-    Raises:
-        ConfigError: A value changes the samples.
-    """
-    with _quiet(), config_mistakes():
-        for name, text, other in tried:
-            for split in ('val', 'test'):
-                ours, theirs = ((one.get(f'{split}_dataloader') or {}).get('dataset') for one in (config, other))
+        Args:
+            config (Config): The config whose samples were checked.
+            tried (Sequence[tuple[str, str, Config]]): Output of :func:`~vadlab.apis.sweeps.search_space.check_params`.
+
+        Raises:
+            ConfigError: A value changes the samples.
+        """
+        first = tried[0][2]  # every parameter has its first value
+        compared = [(f'--param {name} (tried {text})', first, other) for name, text, other in tried]
+        for what, one, other in [*compared, ('--param (tried the first values)', config, first)]:
+            for split, kind in (('val', 'validation'), ('test', 'test')):
+                ours, theirs = _dataset(one, split), _dataset(other, split)
                 if ours is None or theirs is None or _settings(ours) == _settings(theirs):
                     continue
-                if sample_ids(DATASETS.build(_samples_only(ours))) != sample_ids(DATASETS.build(_samples_only(theirs))):
-                    kind = 'validation' if split == 'val' else 'test'
+                if self._ids(ours) != self._ids(theirs):
                     raise ConfigError(
-                        f'--param {name} (tried {text}) changes the {kind} samples. All trials need the same ones: set '
-                        'them by --cfg-options.'
+                        f'{what} changes the {kind} samples. All trials need the same ones: set them by --cfg-options.'
                     )
+
+    def _ids(self, dataset: Mapping) -> set[Any]:
+        settings = _settings(dataset)
+        for known, ids in self._known:
+            if known == settings:
+                return ids
+        # The pipeline is left out: it may need files that only a training has.
+        without = {**dataset, **({'pipeline': []} if 'pipeline' in dataset else {})}
+        with _quiet(), config_mistakes():
+            ids = sample_ids(DATASETS.build(without))
+        self._known.append((settings, ids))
+        return ids
 
 
 @contextmanager
@@ -168,27 +193,8 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _shared_samples(config: Config) -> dict[str, SharedSamples]:
-    validation = config.val_dataloader.dataset
-    ids = sample_ids(DATASETS.build(_samples_only(validation)))
-    found = {}
-    for split in ('train', 'test'):
-        dataset = (config.get(f'{split}_dataloader') or {}).get('dataset')
-        if dataset is None:
-            continue
-        if not ids or _settings(dataset) == _settings(validation):
-            if _settings(dataset) == _settings(validation):
-                found[split] = SharedSamples(len(ids), len(ids), str(min(ids, key=str, default='')))
-            continue
-        shared = ids & sample_ids(DATASETS.build(_samples_only(dataset)))
-        if shared:
-            found[split] = SharedSamples(len(shared), len(ids), str(min(shared, key=str)))
-    return found
-
-
-def _samples_only(dataset: Mapping) -> dict[str, Any]:
-    """A data set's config without its pipeline, which may need files that only a training has."""
-    return {**dataset, **({'pipeline': []} if 'pipeline' in dataset else {})}
+def _dataset(config: Config, split: str) -> Mapping | None:
+    return (config.get(f'{split}_dataloader') or {}).get('dataset')
 
 
 def _settings(dataset: Mapping) -> dict[str, Any]:
