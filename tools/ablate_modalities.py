@@ -13,7 +13,8 @@ import numpy as np
 from vadlab.utils.atomic import no_empty_folders, write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
-from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.json_file import write_json
+from vadlab.utils.option_checks import require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def ablate(args: argparse.Namespace, out: Path) -> None:
     """Test all experiments with each modality, and write the table and the pictures."""
-    check_writable(out / 'results.json', '--out')
+    require_folder(out, '--out')
     pairs = list(zip(args.experiments[::2], args.experiments[1::2], strict=True))
     names = method_names([config for config, _ in pairs])
     for config, _ in pairs:

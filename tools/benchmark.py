@@ -13,7 +13,6 @@ reported, since times depend on the machine.
 
 import argparse
 import importlib
-import json
 import platform
 import shutil
 import subprocess
@@ -33,6 +32,8 @@ from benchmarks.harness import Report, Row, Target  # noqa: E402
 
 from vadlab.utils.cli import run_cli  # noqa: E402
 from vadlab.utils.errors import ConfigError  # noqa: E402
+from vadlab.utils.json_file import write_json  # noqa: E402
+from vadlab.utils.option_checks import require_file  # noqa: E402
 
 PACKAGES = (
     'torch',
@@ -258,6 +259,7 @@ def format_targets(targets: Sequence[Target]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen sections; return 1 if a result of VADLab is wrong."""
     args = parse_args(arguments)
+    require_file(args.json, '--json')
     scale = TINY if args.tiny else QUICK if args.quick else FULL
     asked = dict(
         runs=args.runs,
@@ -288,8 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for error in report.errors:
         print(f'WRONG   {error}')
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(dict(versions=known, **report.as_dict()), indent=1) + '\n')
+        write_json(args.json, dict(versions=known, **report.as_dict()), indent=1)
         print(f'\nwrote {args.json}')
     return 1 if report.errors else 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.option_checks import require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if args.num < 1 or args.frames < 1:
         raise ConfigError(f'--num {args.num} --frames {args.frames}: both must be at least 1.')
+    require_folder(args.out, '--out')
     config = config_from_arguments(args, check=False)
 
     from PIL import Image

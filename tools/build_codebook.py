@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vadlab.utils.cli import run_cli
+from vadlab.utils.option_checks import require_file
 from vadlab.utils.own_files import own_file
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_clip_weights, require_paths
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.names, args.clip = Path(own_file(str(args.names))), own_file(args.clip)
     require_paths([args.names], 'file of names', '; wanted a text file with a concept in each line')
     require_clip_weights(args.clip)
+    require_file(args.out, '--out', '.safetensors')
 
     from vadlab.models.heads.codebook import TEMPLATES, embed_names, read_names, save_codebook
     from vadlab.utils.setup_env import register_all_modules

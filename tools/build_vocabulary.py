@@ -7,7 +7,7 @@ from pathlib import Path
 from vadlab.datasets.formats.caption_files import read_caption_files
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.utils.cli import run_cli
-from vadlab.utils.option_checks import require_at_least
+from vadlab.utils.option_checks import require_at_least, require_file
 from vadlab.utils.printable import say
 from vadlab.utils.runtime import quiet_third_parties
 
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
     require_at_least(1, args, 'min_count')
+    require_file(args.out, '--out')
     quiet_third_parties()
     problems = ProblemList('build_vocabulary')
     images = read_caption_files(args.files, args.splits, args.ids, problems)

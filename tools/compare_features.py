@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import write_json
-from vadlab.utils.option_checks import require_at_least
+from vadlab.utils.option_checks import FIGURES, require_at_least, require_file
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_config, require_paths
 from vadlab.utils.runtime import format_table, quiet_third_parties
@@ -48,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     quiet_third_parties()
     require_at_least(1, args, 'max_videos')
-    if args.out is not None and args.out.suffix.lower() not in ('.png', '.svg', '.pdf'):
-        raise ConfigError(f'--out {args.out}: must end in .png, .svg, .pdf')
+    require_file(args.out, '--out', *FIGURES)
+    require_file(args.json, '--json')
     if args.explain is not None and len(args.explain) < 2:
         raise ConfigError('--explain takes a config and videos: --explain configs/features_clip_vit_b16.py Videos')
     require_paths([args.a, args.b], 'folder or file')

@@ -16,7 +16,8 @@ from vadlab.evaluation.functional.captions.wordnet import WordNet
 from vadlab.text.ptb import ptb_tokenize
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import DataError
-from vadlab.utils.json_file import check_writable, read_json, write_json
+from vadlab.utils.json_file import read_json, write_json
+from vadlab.utils.option_checks import require_file
 from vadlab.utils.printable import say
 from vadlab.utils.runtime import format_table, format_value, versions
 
@@ -37,8 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
-    if args.out:
-        check_writable(args.out, '--out', '.json')
+    require_file(args.out, '--out', '.json')
     references = read_captions(args.references, args.split)
     candidates = read_candidates(args.candidates)
     for which, missing in (

@@ -14,7 +14,6 @@ import argparse
 import dataclasses
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from vadlab.datasets.formats.class_names import check_class_names
@@ -31,7 +30,8 @@ from vadlab.evaluation.score_files import UNITS, ScoreFiles, read_scores
 from vadlab.evaluation.score_predictions import ScoreReport, ScoringOptions, score_predictions
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
-from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.json_file import write_json
+from vadlab.utils.option_checks import require_file, require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.runtime import format_table, format_value, quiet_third_parties, versions
 from vadlab.utils.suggest import nearest
@@ -197,10 +197,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     quiet_third_parties()
     protocol, options = protocol_of(args), options_of(args)
-    if args.out:
-        check_writable(args.out, '--out', '.json')
-    if args.plots:
-        check_writable(Path(args.plots) / 'picture.png', '--plots')
+    require_file(args.out, '--out', '.json')
+    require_folder(args.plots, '--plots')
     counts = read_frame_counts(args.frames) if args.frames else None
     scores = _scores(args.pred, args, protocol)
     truth = read_ground_truth(protocol, args.ann, counts, options.interval_mode, predicted=scores, subset=args.subset)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import DataError
+from vadlab.utils.option_checks import require_file, require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_paths
 
@@ -43,12 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_paths([args.results], 'folder of results')
     out = Path(args.out)
+    if args.to not in ('csv', 'fiftyone'):
+        require_folder(out, '--out')
     failed: list[str] = []
     results = _usable(Path(args.results), failed)
     if args.to == 'csv':
         from vadlab.apis.exports.event_table import write_event_table
 
         path = out if out.suffix == '.csv' else out / 'events.csv'
+        require_file(path, '--out')
         say(f'{path}: {write_event_table(results, path)} events')
     elif args.to == 'webvtt':
         from vadlab.apis.exports.webvtt import write_webvtt

@@ -21,6 +21,7 @@ import vadlab.openmp  # noqa: E402, F401
 
 from vadlab.utils.cli import run_cli  # noqa: E402
 from vadlab.utils.errors import ConfigError, MissingDependencyError  # noqa: E402
+from vadlab.utils.option_checks import require_file  # noqa: E402
 from vadlab.utils.printable import say  # noqa: E402
 
 if TYPE_CHECKING:
@@ -71,14 +72,14 @@ def describe(found: 'Result') -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all sections; return 1 if a check fails."""
     args = parse_args(arguments)
+    require_file(args.json, '--json')
+
     import torch
     from benchmarks import gpu
     from mmengine.logging import MMLogger
 
-    from vadlab.utils.json_file import check_writable, write_json
+    from vadlab.utils.json_file import write_json
 
-    if args.json:
-        check_writable(args.json, '--json')
     if args.device == 'cuda' and not torch.cuda.is_available():
         raise MissingDependencyError(
             'gpu_check: torch finds no GPU here. Install a torch for CUDA (docs/install.md), or try the command with '

@@ -7,7 +7,7 @@ from pathlib import Path
 from vadlab.datasets.formats.marks import convert_marks
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
-from vadlab.utils.errors import ConfigError
+from vadlab.utils.option_checks import require_file
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_paths
 
@@ -29,8 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_paths(args.marks, 'export of marks')
     out = Path(args.out)
-    if out.exists() and not args.overwrite:
-        raise ConfigError(f'--out {out} exists. Name another file, or give --overwrite.')
+    require_file(out, '--out', overwrite=args.overwrite)
     found = convert_marks(args.marks, args.default_class)
     write_text(out, found.temporal_lines())
     say(f'{out}: {len(found.temporal)} videos')

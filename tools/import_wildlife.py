@@ -11,6 +11,7 @@ from vadlab.datasets.formats.class_names import equal_but_for_case
 from vadlab.datasets.formats.wildlife_layouts import LAYOUTS
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.option_checks import require_file
 from vadlab.utils.printable import say
 
 
@@ -50,8 +51,7 @@ def with_validation(records: list[AVClipRecord], share: float) -> list[AVClipRec
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
-    if args.out.exists() and not args.overwrite:
-        raise ConfigError(f'--out {args.out}: exists. Name another file, or give --overwrite.')
+    require_file(args.out, '--out', overwrite=args.overwrite)
     if not args.path.is_dir():
         raise MissingFileError(f'There is no folder {args.path}')
     records = with_validation(LAYOUTS[args.layout](args.path), args.val_share)

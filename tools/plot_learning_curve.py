@@ -2,14 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from vadlab.utils.cli import run_cli
-from vadlab.utils.errors import ConfigError
+from vadlab.utils.option_checks import FIGURES, require_file
 from vadlab.utils.printable import say
 from vadlab.visualization.figures.learning_curves import read_learning_curve
-
-ENDINGS = ('.png', '.svg', '.pdf')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -33,8 +30,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
-    if Path(args.out).suffix.lower() not in ENDINGS:
-        raise ConfigError(f'--out {args.out}: must end in {", ".join(ENDINGS)}')
+    require_file(args.out, '--out', *FIGURES)
     runs = []
     for text in args.runs:
         run_dir, _, label = text.partition('=')

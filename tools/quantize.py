@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import CheckpointError, ConfigError
-from vadlab.utils.json_file import check_writable
 from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
+from vadlab.utils.option_checks import require_file
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config
 from vadlab.utils.runtime import (
@@ -59,6 +59,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
+    require_file(args.out, '--out', '.pth')
     require_config(args.config)
     args.checkpoint = require_checkpoint(args.checkpoint)
     config = config_from_arguments(args)
@@ -70,9 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if missing:
         raise ConfigError(f'{args.config} cannot be tested: it sets no {", ".join(missing)}.')
     out = Path(args.out)
-    if out.suffix != '.pth' or out.resolve() == Path(args.checkpoint).resolve():
-        raise ConfigError(f'--out {out}: must be another file than the checkpoint, and end with .pth.')
-    check_writable(args.out, '--out')
+    if out.resolve() == Path(args.checkpoint).resolve():
+        raise ConfigError(f'--out {out}: must be another file than the checkpoint.')
     checkpoint = read_checkpoint(args.checkpoint)
     if 'quantization' in checkpoint:
         raise CheckpointError(f'{args.checkpoint} is quantised already.')

@@ -14,6 +14,7 @@ from vadlab.evaluation.functional.ranking import average_precision, rank_counts,
 from vadlab.evaluation.functional.retrieval import recall_at, retrieval_ranks, text_groups
 from vadlab.utils.cli import run_cli
 from vadlab.utils.json_file import write_json
+from vadlab.utils.option_checks import require_file
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_clip_weights, require_config
 from vadlab.utils.runtime import format_table, format_value
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_config(args.config)
     require_clip_weights(args.weights)
+    require_file(args.json, '--json')
 
     import torch
 

@@ -15,8 +15,9 @@ from typing import Any
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.hub_session import shown_path
-from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.json_file import write_json
 from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
+from vadlab.utils.option_checks import require_file, require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config
 from vadlab.utils.runtime import (
@@ -62,8 +63,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
-    if args.out:
-        check_writable(args.out, '--out', '.json')
+    require_file(args.out, '--out', '.json')
+    require_folder(args.show_dir, '--show-dir')
+    require_folder(args.report, '--report')
     require_config(args.config)
     if args.checkpoint != NO_CHECKPOINT:
         args.checkpoint = require_checkpoint(args.checkpoint, args.backend)

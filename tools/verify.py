@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from vadlab.apis.checked_files import default_cache_dir
 from vadlab.utils.cli import run_cli
-from vadlab.utils.json_file import check_writable
 from vadlab.utils.many_files import Engine, add_engine_arguments
-from vadlab.utils.option_checks import require_at_least
+from vadlab.utils.option_checks import require_at_least, require_file
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.required_files import require_config
@@ -60,8 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_at_least(1, args, 'workers', 'frames')
     engine = Engine(args.engine, args.workers, args.ray_address)
-    if args.json:
-        check_writable(args.json, '--json')
+    require_file(args.json, '--json')
     require_config(args.config)
     engine.require()
     config = config_from_arguments(args, check=False)

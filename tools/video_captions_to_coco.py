@@ -10,7 +10,8 @@ from vadlab.datasets.formats.keyframes import shown_spans
 from vadlab.utils.atomic import write_bytes
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
-from vadlab.utils.json_file import check_writable, write_json
+from vadlab.utils.json_file import write_json
+from vadlab.utils.option_checks import require_file
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.required_files import require_paths
@@ -43,9 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.split.isidentifier():
         raise ConfigError(f'--split {args.split}: give a plain name, such as train, val or test.')
     target = args.out / f'{args.split}.json'
-    if target.exists() and not args.overwrite:
-        raise ConfigError(f'{target} exists. Choose another --out or --split, or give --overwrite.')
-    check_writable(target, '--out')
+    require_file(target, '--out', overwrite=args.overwrite)
     require_paths([args.annotations], 'file')
 
     from mmengine.dataset import Compose

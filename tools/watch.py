@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
-from vadlab.utils.json_file import check_writable
 from vadlab.utils.model_arguments import add_model_arguments, calibrate_command, parse_model_arguments
+from vadlab.utils.option_checks import require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
@@ -103,10 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_paths(_files_of(args.source), 'video')
     _check_numbers(args)
     given = given_thresholds(args)
-    if args.out:
-        if args.out.exists() and not args.out.is_dir():
-            raise ConfigError(f'--out {args.out} is a file. Name a folder.')
-        check_writable(args.out / 'run.json', '--out')
+    require_folder(args.out, '--out', needs_room=False)
 
     from vadlab.apis.live.camera_specs import read_specs
 

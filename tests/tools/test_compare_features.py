@@ -80,7 +80,7 @@ def test_equal_recipes_are_told_beside_a_difference(main, two_sets, tmp_path, ca
 def test_mistakes(main, two_sets):
     with pytest.raises(ConfigError, match='--max-videos must be at least 1'):
         main([*two_sets, '--max-videos', '0'])
-    with pytest.raises(ConfigError, match=r'must end in \.png'):
+    with pytest.raises(ConfigError, match=r'must end with \.png'):
         main([*two_sets, '--out', 'x.txt'])
     with pytest.raises(ConfigError, match='--explain takes a config and videos'):
         main([*two_sets, '--explain', 'configs/features_clip_demo.py'])

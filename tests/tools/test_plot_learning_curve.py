@@ -22,5 +22,5 @@ def test_draws_runs_under_their_labels(tmp_path, capsys):
 
 
 def test_the_figure_needs_a_known_ending(tmp_path):
-    with pytest.raises(ConfigError, match=r'must end in \.png'):
+    with pytest.raises(ConfigError, match=r'must end with \.png'):
         main([str(tmp_path), '--out', 'curve.txt'])

@@ -244,7 +244,7 @@ def test_other_mistakes(trained, push, hub, tmp_path):
         push('none.pth', 'lab/x', '--licence', 'mit')
     with pytest.raises(HubError, match='somebody is neither you .* Push to lab/x'):
         push(checkpoint, 'somebody/x', '--licence', 'mit')
-    with pytest.raises(ConfigError, match='must be an empty folder'):
+    with pytest.raises(ConfigError, match='--out .* is not empty. Name a new folder'):
         push(checkpoint, 'lab/x', '--licence', 'mit', '--out', trained)
     weights = {'state_dict': read_checkpoint(checkpoint)['state_dict']}
     write_checkpoint(weights, tmp_path / 'weights.pth')

@@ -142,6 +142,7 @@ EXTRACT = ['extract_features', ROOT / 'configs/features_clip_demo.py', FILE, '--
 PATCHES = ['extract_patches', ROOT / 'configs/fsgr_demo.py']
 PREPARE = ['prepare_wildlife', 'METADATA', ROOT, '--out']
 INFER = ['infer', ROOT / CONFIG, 'none', FILE]
+WATCH = ['watch', ROOT / CONFIG, 'none', '--source', FILE, '--out']
 COMPARE = ['compare_methods', ROOT / CONFIG, '--out']
 # Commands over many files with something wrong, and what names it in the message.
 WRONG_OPTIONS = [
@@ -169,6 +170,8 @@ WRONG_OPTIONS = [
     ([*INFER, '--report', FILE], '--report .*README.md is a file. Name a folder'),
     ([*INFER, '--save-video', FILE / 'a'], '--save-video .*README.md/a cannot be written to'),
     ([*INFER, '--heat-map', FILE / 'a'], '--heat-map .*README.md/a cannot be written to'),
+    ([*WATCH, FILE], '--out .*README.md is a file. Name a folder'),
+    ([*WATCH, FILE / 'a'], '--out .*README.md/a cannot be written to'),
     ([*COMPARE, 'never', '--cpus', '0'], '--cpus must be at least 1, not 0'),
     ([*COMPARE, FILE / 'a'], '--out .*README.md/a cannot be written to'),
 ]

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from vadlab.utils.errors import ConfigError, DataError
-from vadlab.utils.json_file import check_writable, read_json, read_json_lines, shape_fault, write_json
+from vadlab.utils.errors import DataError
+from vadlab.utils.json_file import read_json, read_json_lines, shape_fault, write_json
 
 
 def test_permissions_are_those_of_any_new_file(tmp_path):
@@ -24,16 +24,6 @@ def test_a_failure_leaves_the_old_file(tmp_path):
     with pytest.raises(ValueError, match='not JSON compliant'):
         write_json(tmp_path / 'a.json', {'b': float('nan')})
     assert json.loads((tmp_path / 'a.json').read_text()) == {'b': 1}
-
-
-def test_what_cannot_be_written_is_found_beforehand(tmp_path):
-    (tmp_path / 'file').touch()
-    check_writable(tmp_path / 'new' / 'a.json', '--out')
-    assert list((tmp_path / 'new').iterdir()) == []
-    with pytest.raises(ConfigError, match=r'--out .*a.json cannot be written: (Not a directory|File exists)'):
-        check_writable(tmp_path / 'file' / 'a.json', '--out')
-    with pytest.raises(ConfigError, match='is a folder'):
-        check_writable(tmp_path / 'new', '--out')
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Checks of a command line's numbers and folders: the folder as the file system has it afterwards."""
+"""Checks of a command line's numbers, folders and files: the folder as the file system has it afterwards."""
 
 import argparse
 import errno
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vadlab.utils.errors import ConfigError
-from vadlab.utils.option_checks import require_at_least, require_folder
+from vadlab.utils.option_checks import require_at_least, require_file, require_folder, require_new_folder
 
 
 def test_numbers():
@@ -24,6 +24,9 @@ def test_a_folder_is_as_before(tmp_path):
     (tmp_path / 'old' / 'a.txt').touch()
     for folder in (tmp_path / 'old', tmp_path / 'new' / 'newer', None):
         require_folder(folder, '--out')
+        require_file(folder and folder / 'b.txt', '--out')
+    require_file(tmp_path / 'old' / 'a.txt', '--out', '.json', '.txt')
+    require_new_folder(tmp_path / 'new', '--out')
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob('*')) == ['old', 'old/a.txt']
 
 
@@ -39,14 +42,32 @@ def test_a_folder_that_cannot_be_used(tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_file_that_cannot_be_used(tmp_path):
+    file = tmp_path / 'a.txt'
+    file.touch()
+    with pytest.raises(ConfigError, match='^--out .*a.txt: must end with .json, .csv'):
+        require_file(file, '--out', '.json', '.csv')
+    with pytest.raises(ConfigError, match='^--out .*a.txt exists. Name another file, or give --overwrite'):
+        require_file(file, '--out', overwrite=False)
+    with pytest.raises(ConfigError, match='^--out .* is a folder. Name a file'):
+        require_file(tmp_path, '--out')
+    with pytest.raises(ConfigError, match='^--out .*a.txt/b.json cannot be written to: Not a directory'):
+        require_file(file / 'b.json', '--out')
+    with pytest.raises(ConfigError, match='^--out .* is not empty. Name a new folder'):
+        require_new_folder(tmp_path, '--out')
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_a_full_disk(tmp_path, monkeypatch):
     """On it files can be made, and not filled."""
 
     def full(path, content):
         path.touch()
-        raise OSError(errno.ENOSPC, 'No space left on device')
+        if content:
+            raise OSError(errno.ENOSPC, 'No space left on device')
 
     monkeypatch.setattr(Path, 'write_bytes', full)
     with pytest.raises(ConfigError, match='^--out .*new cannot be written to: No space left on device'):
         require_folder(tmp_path / 'new', '--out')
+    require_folder(tmp_path / 'new', '--out', needs_room=False)
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 from vadlab.datasets.formats.imported_annotations import ImportedAnnotations
 from vadlab.datasets.formats.region_annotations import RecordParser
 from vadlab.utils.atomic import write_text
-from vadlab.utils.errors import ConfigError
+from vadlab.utils.option_checks import require_file
 
 
 def check_imported_files(out: Path, overwrite: bool) -> Path:
@@ -18,8 +18,7 @@ def check_imported_files(out: Path, overwrite: bool) -> Path:
     """
     temporal_out = out.with_name(f'{out.stem}_temporal.txt')
     for path in (out, temporal_out):
-        if path.exists() and not overwrite:
-            raise ConfigError(f'--out {out}: {path} exists. Name another file, or give --overwrite.')
+        require_file(path, '--out', overwrite=overwrite)
     return temporal_out
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .atomic import atomic_path, part_of
-from .errors import ConfigError, DataError
+from .atomic import atomic_path
+from .errors import DataError
 from .text_file import decode_text, read_bytes, read_text, split_lines
 
 _DEEPEST = 64  # levels of nested lists and objects
@@ -197,31 +197,6 @@ def _texts(content: Any) -> Iterator[str]:
         yield from content
     for child in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
         yield from _texts(child)
-
-
-def check_writable(path: str | Path, option: str, suffix: str = '') -> None:
-    """Check before long work that its result can be written; missing folders are made.
-
-    Args:
-        path (str | Path): The file to write later.
-        option (str): The option that names it, for the message.
-        suffix (str): Ending that its name must have, such as ``.json``; by default any.
-
-    Raises:
-        ConfigError: It has another ending, its folder cannot be made or written to, or it is a folder itself.
-    """
-    path = Path(path)
-    if suffix and path.suffix != suffix:
-        raise ConfigError(f'{option} {path}: must end with {suffix}.')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(0, 'is a folder')
-        part = part_of(path)
-        part.touch()
-        part.unlink()
-    except OSError as error:
-        raise ConfigError(f'{option} {path} cannot be written: {error.strerror}') from error
 
 
 def write_json(path: str | Path, content: Any, **options: Any) -> None:

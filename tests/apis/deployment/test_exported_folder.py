@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from vadlab.apis.deployment import run_exported
-from vadlab.apis.deployment.export_model import check_out, copy_runtime
+from vadlab.apis.deployment.export_model import copy_runtime
 from vadlab.apis.deployment.exported_detector import ExportedDetector
 from vadlab.apis.deployment.exported_folder import ExportedFolder, Manifest, is_exported, read_manifest, sha256_of
 from vadlab.apis.deployment.exported_scorers import SnippetScores
@@ -232,15 +232,6 @@ def test_missing_package_of_the_export_is_named_with_its_command(monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxscript', None)
     with pytest.raises(MissingDependencyError, match=r'An export needs onnxscript: pip install "vadlab\[onnx\]"'):
         check_packages()
-
-
-def test_out_that_is_in_use_is_refused(tmp_path):
-    check_out(tmp_path / 'new')
-    with pytest.raises(ConfigError, match='is an exported model already. Name a new folder'):
-        check_out(write_folder(tmp_path / 'a'))
-    (tmp_path / 'b').write_text('x')
-    with pytest.raises(ConfigError, match='is not an empty folder'):
-        check_out(tmp_path / 'b')
 
 
 def test_run_py_alone_names_the_missing_folder(tmp_path):

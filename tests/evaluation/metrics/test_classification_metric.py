@@ -83,7 +83,7 @@ def test_what_lacks_is_named(tmp_path):
         build(threshold=2)
     with pytest.raises(ConfigError, match='tsv needs heads'):
         build(tsv=str(tmp_path / 'x.tsv'))
-    with pytest.raises(ConfigError, match='tsv .* cannot be written'):
+    with pytest.raises(ConfigError, match='tsv .* is a folder. Name a file'):
         build(tsv=str(tmp_path), heads=['species'])
     bare = BaseDataElement(metainfo=dict(clip_id='a'))
     with pytest.raises(DataError, match="the model predicts no 'pred_scores' for a"):

@@ -18,9 +18,10 @@ from vadlab.apis.inferencers.base_inferencer import BaseInferencer
 from vadlab.evaluation.calibration import find_calibration
 from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.option_checks import require_new_folder
 
 from .export_graph import OPSET, TOLERANCE, check_graph, check_packages, quantize_graph, write_graph
-from .exported_folder import CALIBRATION, MANIFEST, Manifest, sha256_of
+from .exported_folder import CALIBRATION, Manifest, sha256_of
 from .model_parts import Parts, kind_of, parts_of
 from .run_exported import SCRIPT
 
@@ -70,7 +71,7 @@ def export_model(
         MissingDependencyError: A package of the export is missing.
     """
     check_packages()
-    check_out(out)
+    require_new_folder(out, '--out')
     loaded = _Loaded(config, checkpoint, 'cpu')
     model: Any = loaded.model
     if prompts is not None:
@@ -122,17 +123,6 @@ def export_model(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return manifest
-
-
-def check_out(out: Path) -> None:
-    """Check that a folder can be written.
-
-    Raises:
-        ConfigError: It is a file, or not empty.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        what = 'is an exported model already' if (out / MANIFEST).is_file() else 'is not an empty folder'
-        raise ConfigError(f'--out {out} {what}. Name a new folder.')
 
 
 def _write_graphs(parts: Parts, folder: Path, int8: bool, tell: Callable[[str], None]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 
 from vadlab.structures.video_result import RunInfo, VideoResult
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.option_checks import require_folder
 from vadlab.visualization.overlay_video import write_overlay_video
 from vadlab.visualization.report.video_report import VideoReport, check_report_folder
 from vadlab.visualization.report.web_video import is_written_here
@@ -22,8 +23,7 @@ def check_outputs(report: str | Path | None, save_video: str | Path | None) -> N
     """
     if report is not None:
         check_report_folder(report)
-    if save_video is not None and Path(save_video).exists() and not Path(save_video).is_dir():
-        raise ConfigError(f'--save-video {save_video} is a file. Name a folder.')
+    require_folder(save_video, '--save-video')
 
 
 class ResultOutputs:

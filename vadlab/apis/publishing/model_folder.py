@@ -15,7 +15,7 @@ from vadlab.checkpoints.weights_hash import weights_sha256
 from vadlab.evaluation.calibration import calibration_path
 from vadlab.utils.atomic import write_text
 from vadlab.utils.config import load_config, runner_config
-from vadlab.utils.errors import CheckpointError, ConfigError, DataError, HubError
+from vadlab.utils.errors import CheckpointError, DataError, HubError
 from vadlab.utils.hub_files import (
     CALIBRATION,
     CONFIG,
@@ -28,6 +28,7 @@ from vadlab.utils.hub_files import (
     read_hub_manifest,
 )
 from vadlab.utils.json_file import read_json, write_json
+from vadlab.utils.option_checks import require_new_folder
 from vadlab.utils.plain_config import read_plain_config
 from vadlab.utils.setup_env import register_all_modules
 
@@ -75,8 +76,7 @@ def write_model_folder(
         ConfigError: The folder has files, or a setting cannot be published.
         DataError: The metrics do not belong to the weights.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f'--out {out}: must be an empty folder, or one that does not exist.')
+    require_new_folder(out, '--out')
     content = read_checkpoint(checkpoint)
     meta = content.get('meta') or {}
     register_all_modules()

@@ -20,6 +20,7 @@ from typing import Any
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.folder_content import folder_content
 from vadlab.utils.json_file import read_json, shape_fault
+from vadlab.utils.option_checks import require_folder
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -108,8 +109,7 @@ class JobStore:
 
     def _open(self) -> None:
         path = self.folder / DATABASE
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ConfigError(f'--data {self.folder} is a file. Name a folder.')
+        require_folder(self.folder, '--data', needs_room=False)
         if not path.exists() and [file for file in folder_content(self.folder) if file.name != LOCK]:
             raise ConfigError(f'--data {self.folder}: the folder holds other files. Name a new or an empty one.')
         try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from vadlab.registry import METRICS
 from vadlab.utils.errors import ConfigError, DataError
-from vadlab.utils.json_file import check_writable
+from vadlab.utils.option_checks import require_file
 
 from ..functional import classification
 from ..mammalps_file import write_mammalps_results
@@ -87,8 +87,7 @@ class ClassificationMetric(ProtocolMetric):
             raise ConfigError(f'threshold is {threshold}; a probability lies in 0..1')
         if tsv is not None and not heads:
             raise ConfigError('ClassificationMetric: tsv needs heads, which order its columns')
-        if tsv is not None:
-            check_writable(tsv, 'tsv')
+        require_file(tsv, 'tsv')
         self.heads = tuple(heads) if heads else None
         self.threshold = threshold
         self.tsv = tsv

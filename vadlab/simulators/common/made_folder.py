@@ -11,6 +11,7 @@ import cv2
 
 from vadlab.utils.atomic import write_text
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.option_checks import require_folder
 from vadlab.utils.progress import ProgressBar
 
 _FEW = 32  # up to this number of items, starting processes takes longer than the work
@@ -32,6 +33,7 @@ def check_settings(out: Path, settings: dict) -> None:
     Raises:
         ConfigError: The folder holds a data set with other settings.
     """
+    require_folder(out, '--out')
     note = out / 'settings.json'
     if not note.exists():
         write_text(note, json.dumps(settings) + '\n')

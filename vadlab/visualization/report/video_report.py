@@ -18,6 +18,7 @@ from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.folder_content import folder_content
 from vadlab.utils.json_file import read_json, shape_fault, write_json
 from vadlab.utils.natural_order import natural_sorted
+from vadlab.utils.option_checks import require_folder
 
 from .example_pictures import write_examples
 from .file_names import safe_name
@@ -208,8 +209,7 @@ def check_report_folder(folder: str | Path, option: str = '--report') -> None:
         ConfigError: It holds other files, or is a file.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f'{option} {folder} is a file. Name a folder.')
+    require_folder(folder, option)
     others = folder_content(folder)
     if not others:
         return
