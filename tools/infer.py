@@ -22,7 +22,12 @@ from vadlab.utils.option_checks import require_at_least, require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
-from vadlab.utils.scoring_arguments import add_prompt_arguments, add_threshold_arguments, given_thresholds
+from vadlab.utils.scoring_arguments import (
+    add_prompt_arguments,
+    add_threshold_arguments,
+    check_caption_frames,
+    given_thresholds,
+)
 from vadlab.visualization.report.file_names import picture_name
 from vadlab.visualization.report.picture_page import Article, PicturePage
 
@@ -134,8 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.captioner[1] = require_checkpoint(args.captioner[1])
     for option in ('out', 'report', 'save_video', 'heat_map'):
         require_folder(getattr(args, option), f'--{option.replace("_", "-")}')
-    if args.every < 0.001 or (args.frames is not None and args.frames < 1):
-        raise ConfigError('--every must be at least 0.001 seconds, --frames at least 1.')
+    check_caption_frames(args.every, args.frames)
     if not 0 < args.fps < 1e6:
         raise ConfigError(f'--fps must be above 0, not {args.fps:g}.')
     thresholds = given_thresholds(args)

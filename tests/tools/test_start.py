@@ -166,6 +166,7 @@ WRONG_OPTIONS = [
     ([*INFER, '--workers', '0'], '--workers must be at least 1, not 0'),
     ([*INFER, '--batch-size', '0'], '--batch-size must be at least 1, not 0'),
     ([*INFER, '--fps', '0'], '--fps must be above 0, not 0'),
+    ([*INFER, '--every', '0'], r'Frames to caption: --every \(every_s\) must be at least 0.001 seconds, not 0'),
     ([*INFER, '--out', FILE / 'a'], '--out .*README.md/a cannot be written to'),
     ([*INFER, '--report', FILE], '--report .*README.md is a file. Name a folder'),
     ([*INFER, '--save-video', FILE / 'a'], '--save-video .*README.md/a cannot be written to'),

@@ -9,7 +9,7 @@ from vadlab.apis.deployment import run_exported
 from vadlab.structures.video_result import Thresholds
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.model_arguments import calibrate_command
-from vadlab.utils.scoring_arguments import add_threshold_arguments, given_thresholds
+from vadlab.utils.scoring_arguments import add_threshold_arguments, check_caption_frames, given_thresholds
 
 MODEL = ['c.py', 'w.pth']
 PARSERS = {
@@ -74,3 +74,12 @@ def test_the_calibration_of_a_watched_run_has_its_prompts_and_backend():
     assert calibrate_command(args) == (
         "python tools/calibrate.py c.py w.pth FOLDER --prompt 'a fall' --backend onnxruntime"
     )
+
+
+@pytest.mark.parametrize('every_s', [0, 0.0009, float('nan'), float('inf'), -1])
+def test_captioned_frames(every_s):
+    with pytest.raises(ConfigError, match=rf'--every \(every_s\) must be at least 0.001 seconds, not {every_s:g}'):
+        check_caption_frames(every_s, None)
+    with pytest.raises(ConfigError, match=r'--frames \(num_frames\) must be at least 1, not 0'):
+        check_caption_frames(0.001, 0)
+    check_caption_frames(0.001, 1)

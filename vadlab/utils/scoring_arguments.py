@@ -1,6 +1,7 @@
-"""Options of commands that score videos: prompts, and the thresholds of events."""
+"""Options of commands that score or caption videos: prompts, thresholds of events, sampled frames."""
 
 import argparse
+import math
 
 from .errors import ConfigError
 
@@ -50,3 +51,19 @@ def given_thresholds(args: argparse.Namespace) -> dict[str, float]:
     if not 0 <= low <= high <= 1:
         raise ConfigError('--threshold: scores are probabilities. Give numbers in 0..1.')
     return {**given, 'high': high, 'low': low}
+
+
+def check_caption_frames(every_s: float, num_frames: int | None) -> None:
+    """Check which frames of a video are captioned.
+
+    Args:
+        every_s (float): Seconds between two of them.
+        num_frames (int | None): Number of frames per video instead; None was not given.
+
+    Raises:
+        ConfigError: A number is out of its range.
+    """
+    if not 0.001 <= every_s < math.inf:
+        raise ConfigError(f'Frames to caption: --every (every_s) must be at least 0.001 seconds, not {every_s:g}.')
+    if num_frames is not None and num_frames < 1:
+        raise ConfigError(f'Frames to caption: --frames (num_frames) must be at least 1, not {num_frames}.')

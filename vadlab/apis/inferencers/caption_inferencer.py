@@ -16,9 +16,10 @@ from mmengine.dataset import Compose, pseudo_collate
 from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.many_files import Engine, Lost
+from vadlab.utils.scoring_arguments import check_caption_frames
 
 from .base_inferencer import BaseInferencer, build_steps
-from .caption_inputs import CaptionInput, check_sampling, find_inputs, read_files
+from .caption_inputs import CaptionInput, find_inputs, read_files
 from .frame_sampling import steps_of_test
 
 _Files: TypeAlias = list[tuple[str, str]]  # paths and names
@@ -129,7 +130,7 @@ class CaptionInferencer(BaseInferencer):
         Raises:
             ConfigError, MissingFileError, DataError: See :func:`~vadlab.apis.inferencers.caption_inputs.read_inputs`.
         """
-        check_sampling(every_s, num_frames)
+        check_caption_frames(every_s, num_frames)
         groups = list(_groups(find_inputs(sources), self.batch_size))
         if engine is None or engine.is_here:
             for group in groups:

@@ -11,13 +11,12 @@ from vadlab.apis.features.video_list import listed_paths
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.datasets.video.image_reader import IMAGE_ENDINGS, read_image
 from vadlab.datasets.video_names import VIDEO_ENDINGS
-from vadlab.utils.errors import ConfigError, DataError, MissingFileError, VADLabError
+from vadlab.utils.errors import DataError, MissingFileError, VADLabError
 from vadlab.utils.natural_order import natural_sorted
+from vadlab.utils.scoring_arguments import check_caption_frames
 
 from .video_inputs import matching_paths
 
-#: Smallest distance of sampled frames, in seconds.
-MIN_EVERY_S = 0.001
 _AT_ONCE = 32  # frames of a video that are decoded at once
 
 
@@ -90,19 +89,11 @@ def read_inputs(
         num_frames (int | None): Sample this number of frames per video instead, in the middle of equal parts.
 
     Raises:
-        ConfigError: ``every_s`` or ``num_frames`` is too small.
+        ConfigError: ``every_s`` or ``num_frames`` is out of its range.
         MissingFileError, DataError: See :func:`find_inputs`.
     """
-    check_sampling(every_s, num_frames)
+    check_caption_frames(every_s, num_frames)
     yield from read_files(find_inputs(sources), every_s, num_frames)
-
-
-def check_sampling(every_s: float, num_frames: int | None) -> None:
-    """Raise ConfigError if the distance or number of sampled frames is too small."""
-    if every_s < MIN_EVERY_S or (num_frames is not None and num_frames < 1):
-        raise ConfigError(
-            f'Frames of videos: every_s={every_s} must be at least {MIN_EVERY_S}, num_frames={num_frames} at least 1.'
-        )
 
 
 def read_files(
