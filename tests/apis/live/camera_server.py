@@ -98,7 +98,7 @@ class _Sender:
         return len(data)
 
 
-def until(condition, timeout_s=20.0):
+def until(condition, timeout_s=120.0):
     """Wait for a condition; the time is long, for a busy machine."""
     end = time.monotonic() + timeout_s
     while not condition():

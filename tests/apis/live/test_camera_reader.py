@@ -1,5 +1,6 @@
 """Reading cameras: a server over HTTP, files, and sources that are none. Counts are exact, times are not asserted."""
 
+import random
 import socket
 import threading
 import time
@@ -209,13 +210,13 @@ def test_a_device_is_read_with_opencv(monkeypatch, tmp_path):
 
     class Capture:
         def __init__(self, address, api):
-            self.left = list(pictures)
+            pass
 
         def isOpened(self):
             return True
 
         def read(self):
-            return (True, self.left.pop(0)) if self.left else (False, None)
+            return (True, pictures.pop(0)) if pictures else (False, None)
 
         def release(self):
             pass
@@ -223,8 +224,10 @@ def test_a_device_is_read_with_opencv(monkeypatch, tmp_path):
     monkeypatch.setattr('cv2.VideoCapture', Capture)
     monkeypatch.setattr('os.path.exists', lambda path: True)
     reader, _ = reader_of('/dev/video0')
+    state = random.getstate()
     reader.start()
-    until(lambda: reader.read >= 3)
+    until(lambda: reader.reconnects > 0)  # all pictures are read
     assert grey_of(reader.take()) == 30
+    assert random.getstate() == state
     reader.stop()
     reader.join(20)

@@ -23,6 +23,7 @@ from .camera_specs import CameraSpec
 
 #: Pauses before a source is opened again, in seconds; the last one is repeated.
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
+_RANDOM = random.Random()  # of its own: a lost camera must not change the program's random numbers
 _OPEN_S = 10.0  # until a source must answer
 _STALL_S = 10.0  # without a packet, a source is lost
 _STEADY_S = 10.0  # after so long the next loss starts with the shortest pause again
@@ -195,7 +196,7 @@ class CameraReader(threading.Thread):
             if self.is_over:
                 break
             tries = 0 if time.monotonic() - began > _STEADY_S and self.connections else tries
-            pause = self._pauses_s[min(tries, len(self._pauses_s) - 1)] * random.uniform(0.8, 1.2)
+            pause = self._pauses_s[min(tries, len(self._pauses_s) - 1)] * _RANDOM.uniform(0.8, 1.2)
             tries += 1
             self.state, self.message = 'reconnecting', f'{fault}; next try in {pause:.0f} s'
             self._on_note(f'lost: {fault}; next try in {pause:.0f} s')

@@ -23,6 +23,7 @@ from vadlab.utils.suggest import nearest
 from ..request import Answer, Request
 from .vlm_client import Keep, VLMClient
 
+_RANDOM = random.Random()  # of its own: a slow server must not change the program's random numbers
 _LOCAL = ('localhost', '127.0.0.1', '::1', '0.0.0.0')
 _LONGEST_DELAY_S = 8.0
 _CHECK_S = 10.0
@@ -270,7 +271,7 @@ class OpenAIClient(VLMClient):
                     ' All answers so far are kept; the same command continues'
                 )
             self._is_away(why)
-            pause = delay * (1 - 0.25 * random.random()) if pause is None else min(pause, self.patience_s)
+            pause = delay * (1 - 0.25 * _RANDOM.random()) if pause is None else min(pause, self.patience_s)
             delay = min(2 * delay, _LONGEST_DELAY_S)
             if stop is not None and stop.wait(pause):
                 raise ServiceError('stopped')
