@@ -2,6 +2,8 @@ import json
 import os
 import shutil
 import signal
+from collections import Counter
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -98,23 +100,30 @@ def test_what_cannot_be_read_is_told_and_the_rest_described(infer, captions_file
 
 @pytest.mark.slow
 def test_two_processes_write_the_bytes_of_one(infer, captions_file, checkpoint, tmp_path):
-    """Images in batches of two, one of them damaged, and a video."""
+    """Images in batches of three, and videos, short and in parts; an image and a video are damaged."""
     folder = tmp_path / 'data' / 'images' / 'test'
     (folder / '1.png').write_text('no image')
-    command = [str(captions_file), str(checkpoint), str(folder), str(write_video(tmp_path / 'clip.mp4'))]
-    command += ['--frames', '3', '--batch-size', '2', '--no-pictures', '--out']
+    videos = [write_video(tmp_path / f'{name}.mp4', frames) for name, frames in (('a', 24), ('b', 250), ('c', 350))]
+    content = bytearray(videos[1].read_bytes())
+    start = 2 * len(content) // 3
+    content[start : start + 9000] = bytes(9000)
+    videos[1].write_bytes(content)
+    command = [str(captions_file), str(checkpoint), str(folder), *map(str, videos)]
+    command += ['--every', '0.04', '--batch-size', '3', '--no-pictures', '--out']
     for name, options in (('one', []), ('two', ['--jobs', '2'])):
         assert infer([*command, str(tmp_path / name), *options]) == 2
-    content = (tmp_path / 'one' / 'captions.json').read_bytes()
-    assert len(json.loads(content)) == 6
-    assert (tmp_path / 'two' / 'captions.json').read_bytes() == content
+    text = (tmp_path / 'one' / 'captions.json').read_text()
+    assert (tmp_path / 'two' / 'captions.json').read_text() == text
+    counts = Counter(Path(one['path']).stem for one in json.loads(text) if 'caption' in one)
+    assert (counts['a'], counts['b'], counts['c']) == (20, 128, 292)  # b in batches of 3, decoded by 32
+    assert [Path(one['path']).name for one in json.loads(text) if 'error' in one] == ['1.png', 'b.mp4']
 
 
 class CrashingInferencer(CaptionInferencer):
     """Ends its process at one image, as a decoder that crashes."""
 
     def describe(self, files, every_s, num_frames):
-        if any(name == '1.png' for _, name in files):
+        if any(file.name == '1.png' for file in files):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().describe(files, every_s, num_frames)
 

@@ -1,4 +1,6 @@
 import dataclasses
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from tests.datasets.turned_videos import TURNS, lopsided_picture, write_lopsided
 from tests.tools.tiny_ucf import write_video
 from vadlab.apis.inferencers import caption_inputs
-from vadlab.apis.inferencers.caption_inputs import find_inputs, read_inputs
+from vadlab.apis.inferencers.caption_inputs import CaptionFile, find_inputs, parts_of, read_files, read_inputs
 from vadlab.datasets.video import index_video
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
@@ -88,6 +90,28 @@ def test_a_file_that_is_no_image_is_an_error_of_its_own(folder):
     assert found['w.mp4'].error
     assert found['w.mp4'].image is None
     assert found['a/c.JPG'].error is None
+
+
+@pytest.mark.parametrize('options', [dict(every_s=0.1), dict(every_s=0.001), dict(num_frames=5), dict(num_frames=100)])
+@pytest.mark.parametrize('header', ['right', 'without duration', 'too long', 'too short'])
+def test_parts_of_a_video_have_each_frame_once(tmp_path, monkeypatch, options, header):
+    video = write_video(tmp_path / ('clip.mp4' if header == 'right' else 'clip.mkv'))
+    if header != 'right':
+        duration = {'too long': 60_000_000, 'too short': 400_000}.get(header)
+        opened = SimpleNamespace(duration=duration), SimpleNamespace(average_rate=30)
+        monkeypatch.setattr(caption_inputs, 'open_video', lambda path: nullcontext(opened))
+    options = dict(every_s=2.0, num_frames=None) | options
+    parts = list(parts_of(CaptionFile(str(video), 'clip'), **options, length=3))
+    assert len(parts) > 1
+    assert all(len(list(read_files([part], **options))) <= 3 for part in parts) or header == 'too short'
+    assert [f.frame for f in read_files(parts, **options)] == [f.frame for f in read_inputs([video], **options)]
+
+
+def test_a_video_that_cannot_be_read_is_one_part(tmp_path):
+    (tmp_path / 'a.mp4').write_text('no video')
+    (part,) = parts_of(CaptionFile(str(tmp_path / 'a.mp4'), 'a.mp4'), 0.1, None, 3)
+    (found,) = read_files([part])
+    assert 'not a video' in found.error
 
 
 def test_mistakes_are_told(folder):

@@ -1,8 +1,9 @@
 """Caption images with a trained captioner."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
@@ -13,16 +14,15 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 
-from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.many_files import Engine, Lost
 from vadlab.utils.scoring_arguments import check_caption_frames
 
 from .base_inferencer import BaseInferencer, build_steps
-from .caption_inputs import CaptionInput, find_inputs, read_files
+from .caption_inputs import AT_ONCE, CaptionFile, CaptionInput, find_inputs, is_video, parts_of, read_files
 from .frame_sampling import steps_of_test
 
-_Files: TypeAlias = list[tuple[str, str]]  # paths and names
+_Files: TypeAlias = list[CaptionFile]
 
 
 @dataclass(frozen=True)
@@ -120,48 +120,63 @@ class CaptionInferencer(BaseInferencer):
             sources (Sequence): Files, folders, lists, patterns.
             every_s (float): Seconds between the sampled frames of a video, >= 0.001, starting with its first frame.
             num_frames (int | None): Sample this number of frames per video instead, in the middle of equal parts.
-            engine (Engine | None): What captions them; None: this process. Each worker has a model of its own, and
-                returns a video whole.
+            engine (Engine | None): What captions them; None: this process. Each worker has a model of its own. A long
+                video is captioned in parts.
             threads (int): Threads of each worker.
 
         Yields:
-            Described | CaptionInput: In the order of the files; with its error a file that cannot be read.
+            Described | CaptionInput: In the order of the files, without pixels in ``source``; with its error a file
+            that cannot be read.
 
         Raises:
             ConfigError, MissingFileError, DataError: See :func:`~vadlab.apis.inferencers.caption_inputs.read_inputs`.
         """
         check_caption_frames(every_s, num_frames)
-        groups = list(_groups(find_inputs(sources), self.batch_size))
+        groups = _groups(find_inputs(sources), self.batch_size)
         if engine is None or engine.is_here:
             for group in groups:
                 yield from self.describe(group, every_s, num_frames)
-        else:
-            how = partial(_describing, every_s=every_s, num_frames=num_frames)
-            yield from self._files_elsewhere(how, groups, engine, threads)
+            return
+        # Whole batches, and whole blocks of decoded frames: then the results are those of one process.
+        length = math.lcm(AT_ONCE, self.batch_size)
+        parts: list[_Files] = []
+        for group in groups:
+            if is_video(group[0]):
+                parts += [[part] for part in parts_of(group[0], every_s, num_frames, length)]
+            else:
+                parts.append(group)
+        how = partial(_describing, every_s=every_s, num_frames=num_frames)
+        yield from self._files_elsewhere(how, parts, engine, threads)
 
     def describe(self, files: _Files, every_s: float, num_frames: int | None) -> Iterator[Described | CaptionInput]:
         """Caption one group of files; see :meth:`files`."""
         unread: list[CaptionInput] = []
-        yield from self(_readable(read_files(files, every_s, num_frames), unread))
+        for found in self(_readable(read_files(files, every_s, num_frames), unread)):
+            yield replace(found, source=replace(found.source, image=None))
         yield from unread
 
     def _files_elsewhere(
         self, how: Callable, groups: Sequence[_Files], engine: Engine, threads: int
     ) -> Iterator[Described | CaptionInput]:
-        for group, found in self.elsewhere(how, groups, engine, threads, in_order=True):
-            if not isinstance(found, Lost):
-                yield from found
-            elif len(group) > 1:  # one of them ended the process
-                yield from self._files_elsewhere(how, [[file] for file in group], engine, threads)
-            else:
-                path, name = group[0]
-                yield CaptionInput(path, name, error=f'{path}: {found.reason}')
+        unread = None
+        for group, results in self.elsewhere(how, groups, engine, threads, in_order=True):
+            path, name, *_ = group[0]
+            if path == unread:  # a later part of a video that cannot be read to its end
+                continue
+            if isinstance(results, Lost):
+                if len(group) > 1:  # one of them ended the process
+                    yield from self._files_elsewhere(how, [[file] for file in group], engine, threads)
+                    continue
+                results = [CaptionInput(path, name, error=f'{path}: {results.reason}')]
+            yield from results
+            if results and isinstance(results[-1], CaptionInput):
+                unread = path
 
 
 def _groups(files: Iterable[tuple[str, str]], batch_size: int) -> Iterator[_Files]:
     """Files that are captioned together: images that follow each other, or a video."""
-    for is_video, same in groupby(files, key=lambda file: Path(file[0]).suffix.lower() in VIDEO_ENDINGS):
-        while group := list(islice(same, 1 if is_video else batch_size)):
+    for of_video, same in groupby((CaptionFile(*file) for file in files), key=is_video):
+        while group := list(islice(same, 1 if of_video else batch_size)):
             yield group
 
 

@@ -1,15 +1,19 @@
 """Read images and frames of videos to caption, from files and folders."""
 
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from vadlab.apis.features.video_list import listed_paths
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.datasets.video.image_reader import IMAGE_ENDINGS, read_image
+from vadlab.datasets.video.video_index import open_video
 from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import DataError, MissingFileError, VADLabError
 from vadlab.utils.natural_order import natural_sorted
@@ -17,7 +21,9 @@ from vadlab.utils.scoring_arguments import check_caption_frames
 
 from .video_inputs import matching_paths
 
-_AT_ONCE = 32  # frames of a video that are decoded at once
+#: Frames of a video that are decoded at once.
+AT_ONCE = 32
+_MOST_COUNTED = 1_000_000  # captioned frames of a video, since a header may say anything
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,22 @@ class CaptionInput:
     frame: int | None = None
     time_s: float | None = None
     error: str | None = None
+
+
+class CaptionFile(NamedTuple):
+    """An image, or a part of a video.
+
+    Attributes:
+        path (str): The file.
+        name (str): Path below the given folder.
+        first (int): Of the captioned frames of a video, the first one of the part.
+        stop (int | None): One past the last one; None: to the end of the video.
+    """
+
+    path: str
+    name: str
+    first: int = 0
+    stop: int | None = None
 
 
 def find_inputs(sources: Sequence[str | os.PathLike]) -> list[tuple[str, str]]:
@@ -93,34 +115,52 @@ def read_inputs(
         MissingFileError, DataError: See :func:`find_inputs`.
     """
     check_caption_frames(every_s, num_frames)
-    yield from read_files(find_inputs(sources), every_s, num_frames)
+    yield from read_files((CaptionFile(*found) for found in find_inputs(sources)), every_s, num_frames)
+
+
+def is_video(file: CaptionFile) -> bool:
+    """Whether the name of a file is that of a video."""
+    return file.path.lower().endswith(VIDEO_ENDINGS)
 
 
 def read_files(
-    files: Sequence[tuple[str, str]], every_s: float = 2.0, num_frames: int | None = None
+    files: Iterable[CaptionFile], every_s: float = 2.0, num_frames: int | None = None
 ) -> Iterator[CaptionInput]:
-    """As :func:`read_inputs`, for files that :func:`find_inputs` found."""
-    for path, name in files:
+    """As :func:`read_inputs`, for given files."""
+    for file in files:
         try:
-            if Path(path).suffix.lower() in VIDEO_ENDINGS:
-                yield from _frames(path, name, every_s, num_frames)
+            if is_video(file):
+                yield from _frames(file, every_s, num_frames)
             else:
-                yield CaptionInput(path, name, read_image(path))
+                yield CaptionInput(file.path, file.name, read_image(file.path))
         except VADLabError as error:
-            yield CaptionInput(path, name, error=str(error))
+            yield CaptionInput(file.path, file.name, error=str(error))
 
 
-def _frames(path: str, name: str, every_s: float, num_frames: int | None) -> Iterator[CaptionInput]:
-    index = index_video(path)
+def parts_of(file: CaptionFile, every_s: float, num_frames: int | None, length: int) -> Iterator[CaptionFile]:
+    """Parts of a video, of ``length`` captioned frames if its header is right; the last one goes to the end."""
+    count: float = num_frames or 0
+    if num_frames is None:
+        with suppress(VADLabError), open_video(file.path) as (container, stream):  # errors are told with its frames
+            duration_s = container.duration / 1e6 if container.duration else index_video(file.path).duration_s
+            count = duration_s / max(every_s, 1 / (stream.average_rate or 1000))
+    starts = range(0, math.ceil(min(max(count, 1), _MOST_COUNTED)), length)
+    for first in starts:
+        yield file._replace(first=first, stop=None if first == starts[-1] else first + length)
+
+
+def _frames(file: CaptionFile, every_s: float, num_frames: int | None) -> Iterator[CaptionInput]:
+    index = index_video(file.path)
     times, total = index.frame_times, index.total_frames
     if num_frames is None:
         halfway = (times[1:] + times[:-1]) / 2
         inds = np.searchsorted(halfway, np.arange(0, index.duration_s, every_s), side='right')  # the nearest frames
     else:
-        inds = ((np.arange(num_frames) + 0.5) * total / num_frames).astype(np.int64)
-    inds = np.unique(inds)
-    for first in range(0, len(inds), _AT_ONCE):
-        part = inds[first : first + _AT_ONCE]
+        count = min(num_frames, total)
+        inds = ((np.arange(count) + 0.5) * total / count).astype(np.int64)
+    inds = np.unique(inds)[file.first : file.stop]
+    for first in range(0, len(inds), AT_ONCE):
+        part = inds[first : first + AT_ONCE]
         for frame, image in zip(part.tolist(), read_frames(index, part), strict=True):
             time_s = float(times[frame])
-            yield CaptionInput(path, f'{name} at {time_s:.2f} s', image, frame, round(time_s, 3))
+            yield CaptionInput(file.path, f'{file.name} at {time_s:.2f} s', image, frame, round(time_s, 3))
