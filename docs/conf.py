@@ -21,7 +21,9 @@ extensions = [
 ]
 html_theme = 'furo'
 html_title = f'VADLab {version}'
-exclude_patterns = ['_build']
+html_static_path = ['site']
+html_css_files = ['site.css']
+exclude_patterns = ['_build', 'site']
 
 # Pages link to files of the repository, such as ../CONTRIBUTING.md#checks, and to headings of each other.
 myst_heading_anchors = 4

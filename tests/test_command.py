@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vadlab.__main__ import commands, main
+from vadlab.__main__ import _summary, commands, main
 from vadlab.apis.doctor import EXTRAS, without_paths
 from vadlab.utils import printable
 from vadlab.utils.config import read_config
@@ -47,6 +47,30 @@ def test_list_has_all_words(capsys):
     assert re.fullmatch(r'rtfm_demo  \S.*\n', capsys.readouterr().out)
     with pytest.raises(ConfigError, match=r"No config has 'rtfm_ufc' in its name\. Did you mean 'rtfm"):
         main(['list', 'rtfm_ufc'])
+
+
+def test_descriptions_of_configs_end_with_their_sentence(tmp_path):
+    for text, wanted in (
+        ('# One line.\n# Another.\nx = 1\n', 'One line'),
+        ('# A config with the training of\n# https://a.b/c. It is\n# long.\nx = 1\n', 'A config with the training of https://a.b/c'),
+        ('# A config\n#   vadlab train x\nx = 1\n', 'A config'),
+        ('# A config. It has two\n# sentences.\n', 'A config. It has two sentences'),
+    ):  # fmt: skip
+        (tmp_path / 'x.py').write_text(text)
+        assert _summary(tmp_path / 'x.py') == wanted
+
+
+@pytest.mark.parametrize('name', ['list', 'copy-config', 'doctor'])
+def test_commands_that_are_not_tools_have_help_and_no_options(name, capsys):
+    assert main([name, '--help']) == 0
+    assert capsys.readouterr().out.startswith(f'usage: vadlab {name}')
+    with pytest.raises(ConfigError, match='there are no options, not --json'):
+        main([name, '--json'])
+
+
+def test_doctor_refuses_arguments():
+    with pytest.raises(ConfigError, match='takes no arguments, not mine'):
+        main(['doctor', 'mine'])
 
 
 def test_config_of_a_name_a_path_or_a_scheme(tmp_path):

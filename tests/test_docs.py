@@ -54,6 +54,18 @@ def test_make_targets_that_a_document_names_exist(document):
     assert named <= targets, f'{document}: no make {named - targets}'
 
 
+def test_the_start_without_a_compiler_installs_all_that_its_commands_need():
+    """The environment of the tests has CLIP's vocabulary; one without it gives a message with this command."""
+    from vadlab.models.tokenizers import clip_tokenizer
+
+    source = Path(clip_tokenizer.__file__).read_text(encoding='utf-8')
+    (command,) = set(re.findall(r'pip install --no-deps \w+', source))
+    assert any(
+        command in block and 'pip install .' in block
+        for block in re.findall(r'```sh\n(.*?)```', read('docs/start.md'), re.DOTALL)
+    )
+
+
 def test_every_make_target_has_one_line_of_help():
     result = subprocess.run(
         ['make', '--no-print-directory', 'help'], cwd=ROOT, capture_output=True, text=True, check=True

@@ -11,7 +11,7 @@ from vadlab.apis.checked_files import default_cache_dir
 from vadlab.utils.cli import run_cli
 from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.option_checks import require_at_least, require_file
-from vadlab.utils.printable import say
+from vadlab.utils.printable import is_terminal, say
 from vadlab.utils.progress import ProgressBar
 from vadlab.utils.required_files import require_config
 from vadlab.utils.runtime import add_common_arguments, config_from_arguments
@@ -47,11 +47,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def show(finding: Finding) -> None:
     """Print one row of the table."""
     sign, colour = _SIGNS[finding.level]
-    padded = f'{sign:<4}'
-    if sys.stdout.isatty():
-        padded = f'\033[{colour}m{padded}\033[0m'
-    sys.stdout.write(padded)
-    say(f'  {finding.check:<18}  {finding.message}', flush=True)
+    row = f'  {finding.check:<18}  {finding.message}'
+    if not is_terminal(sys.stdout):
+        say(f'{sign:<4}{row}', flush=True)
+        return
+    sys.stdout.write(f'\033[{colour}m{sign:<4}\033[0m')
+    say(row, flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,6 +2,8 @@
 
 import argparse
 import ast
+import itertools
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -18,8 +20,10 @@ from .utils.suggest import nearest
 #: Tools that only a clone needs.
 _OF_A_CLONE = {'benchmark', 'install', 'zoo'}
 
+#: Commands that are not tools. What they take comes after their name.
+_ARGUMENTS = {'list': ' [WORD ...]', 'copy-config': ' NAME [FILE]', 'doctor': ''}
 _OWN = {
-    'list': 'List the configs whose name has a word, such as: vadlab list rtfm',
+    'list': 'List the configs whose name has some words, such as: vadlab list rtfm',
     'copy-config': 'Copy a config, to change it: vadlab copy-config NAME [FILE]',
     'doctor': 'Describe this installation, to paste into a report of a fault',
 }
@@ -32,10 +36,22 @@ def commands() -> dict[str, Path]:
 
 
 def _summary(path: Path) -> str:
-    """What a file is for: the first line of its docstring or comment, without a command line."""
+    """What a file is for: the first line of its docstring or comment, to the end of a sentence, without a command."""
     text = path.read_text(encoding='utf-8')
-    found = ast.get_docstring(ast.parse(text)) or text.removeprefix('#').strip()
+    found = ast.get_docstring(ast.parse(text)) or _comment(text)
     return found.split('\n')[0].split(': ``')[0].rstrip('.:')
+
+
+def _comment(text: str) -> str:
+    """The first line of a comment; if a sentence goes on in the next lines, with its rest."""
+    lines = itertools.takewhile(lambda line: line.startswith('# ') and line[2] != ' ', text.splitlines())
+    found = next(lines, '#')[1:].strip()
+    for line in lines:
+        if found.endswith('.'):
+            break
+        end = re.search(r'\.(?=\s|$)', line)
+        found += line[1 : end.end() if end else None].rstrip()
+    return found
 
 
 def usage() -> str:
@@ -120,6 +136,12 @@ def main(argv: list[str] | None = None) -> int:
         say(usage())
         return 0
     name, rest = args[0].replace('_', '-'), args[1:]
+    if name in _OWN and any(word.startswith('-') for word in rest):
+        shown = f'vadlab {name}{_ARGUMENTS[name]}'
+        if not {'-h', '--help'} & {*rest}:
+            raise ConfigError(f'{shown}: there are no options, not {" ".join(rest)}.')
+        say(f'usage: {shown}\n\n{_OWN[name]}')
+        return 0
     if name in ('-V', '--version', 'version'):
         say(f'vadlab {__version__}')
     elif name == 'list':
@@ -127,6 +149,8 @@ def main(argv: list[str] | None = None) -> int:
     elif name == 'copy-config':
         copy_config(rest)
     elif name == 'doctor':
+        if rest:
+            raise ConfigError(f'vadlab doctor takes no arguments, not {" ".join(rest)}.')
         from .apis.doctor import describe
 
         say(describe())

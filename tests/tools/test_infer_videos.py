@@ -1,6 +1,8 @@
 """tools/infer.py on videos, and tools/calibrate.py, through their commands."""
 
+import gc
 import json
+import os
 import re
 import shlex
 
@@ -232,6 +234,34 @@ def test_a_snippet_method_scores_raw_videos_by_the_features_of_its_config(infer,
     made = sorted(path.stat().st_mtime_ns for path in (tmp_path / 'cache').rglob('*.npy'))
     list(inferencer(folder))
     assert sorted(path.stat().st_mtime_ns for path in (tmp_path / 'cache').rglob('*.npy')) == made
+
+
+def test_features_that_cannot_be_kept_are_temporary(tmp_path, monkeypatch):
+    """In a folder that cannot be written, a video is scored as elsewhere, with one warning."""
+    from tests.tools.tiny_methods import ROOT
+    from vadlab.apis.inferencers import snippet_scorer
+    from vadlab.apis.inferencers.vad_inferencer import VADInferencer
+
+    monkeypatch.chdir(ROOT)
+    video = write_video(tmp_path / 'a.mp4', frames=40)
+    (wanted,) = VADInferencer('configs/zero_shot_clip_demo.py', feature_cache=tmp_path / 'cache')(video)
+    inferencer = VADInferencer('configs/zero_shot_clip_demo.py', feature_cache=tmp_path / 'read_only')
+    warnings = []
+    monkeypatch.setattr(snippet_scorer, 'print_log', lambda text, *_: warnings.append(text))
+    access = os.access  # root may write everywhere
+    monkeypatch.setattr(os, 'access', lambda path, mode: 'read_only' not in str(path) and access(path, mode))
+    (result,) = inferencer(video)
+    assert result.error is None
+    np.testing.assert_array_equal(result.scores, wanted.scores)
+    assert not list((tmp_path / 'read_only').rglob('*.npy'))
+    assert len(warnings) == 1
+    assert 'Features of these videos are not kept for the next run' in warnings[0]
+    assert 'read_only' in warnings[0]
+    folder = inferencer.scorer.folder
+    assert folder.is_dir()
+    del inferencer
+    gc.collect()
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(('name', 'refuses'), [('urdmu_demo', True), ('vadclip_demo', False)])

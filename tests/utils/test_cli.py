@@ -195,3 +195,63 @@ def test_ranks_whose_group_still_works_end_with_their_own_status(tmp_path, wish,
         assert ('ZeroDivisionError' in errors) == (wish == 'fault')
         assert process.returncode == status
     assert {path.name for path in tmp_path.iterdir()} <= {'store'}  # the temporary folders are removed
+
+
+PRINTS = """
+import sys
+from vadlab.utils.cli import run_cli
+from vadlab.utils.printable import say
+def main():
+    if sys.argv[1] == 'fails':
+        raise SystemExit('a reason')
+    for _ in range(int(sys.argv[1])):
+        say('x' * 1000)
+    try:
+        say('the end', flush=sys.argv[2] == 'at once')
+    except OSError:
+        print('taken for a bad file', file=sys.stderr)
+run_cli(main)
+"""
+
+
+@pytest.mark.parametrize('buffered', ['', '1'])
+@pytest.mark.parametrize('arguments', [('0', 'later'), ('0', 'at once'), ('300', 'later')])
+def test_a_reader_that_has_gone_is_no_fault(arguments, buffered):
+    """As in ``| head``: the status of programs that SIGPIPE ends, and not a word."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, 'PYTHONUNBUFFERED': buffered}
+    command = [sys.executable, '-c', PRINTS, *arguments]
+    found = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, timeout=120)
+    os.close(writer)
+    assert (found.returncode, found.stderr) == (141, '')
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs /dev/full')
+def test_output_that_a_full_disk_does_not_take_is_one_message():
+    environment = {**os.environ, 'PYTHONUNBUFFERED': ''}
+    with open('/dev/full', 'w') as full:
+        command = [sys.executable, '-c', PRINTS, '0', 'later']
+        found = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, timeout=120)
+    assert found.returncode == 2
+    assert found.stderr == 'error: standard output cannot be written: No space left on device\n'
+
+
+def test_a_standard_stream_that_is_closed_from_the_start_is_no_terminal():
+    text = (
+        'import sys\n'
+        'from vadlab.utils.cli import run_cli\n'
+        'from vadlab.utils.errors import DataError\n'
+        'from vadlab.utils.progress import ProgressBar\n'
+        'def main():\n'
+        "    with ProgressBar('files', 3) as bar:\n"
+        '        bar(1)\n'
+        "    raise DataError('bad')\n"
+        'run_cli(main)\n'
+    )
+    for closed in ('>&-', '2>&-', '>&- 2>&-'):
+        found = subprocess.run(
+            ['sh', '-c', f'exec "$0" -c "$1" {closed}', sys.executable, text], capture_output=True, timeout=120
+        )
+        assert found.returncode == 2, found.stderr
+        assert b'Traceback' not in found.stderr

@@ -12,9 +12,19 @@ from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import read_json
 
 
-def default_cache_dir() -> Path:
-    """The folder with results of earlier checks."""
-    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'vadlab' / 'verify'
+def default_cache_dir() -> Path | None:
+    """The folder with results of earlier checks; None for a user without a home."""
+    cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+    return None if cache.startswith('~') else Path(cache, 'vadlab', 'verify')
+
+
+def cache_problem(folder: str) -> str | None:
+    """Why results cannot be kept in a folder, which is made; None if they can."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        return f'{error.filename}: {error.strerror}'
+    return None if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else f'{folder}: Permission denied'
 
 
 def cached_check(path: str, recipe: str, cache_dir: str | None, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -50,9 +50,10 @@ def describe() -> str:
     for extra, (module, purpose) in EXTRAS.items():
         there = 'installed' if importlib.util.find_spec(module) else f'missing (pip install "vadlab[{extra}]")'
         lines.append(f'extra {extra} ({purpose}): {module} is {there}')
-    lines.append(
-        f'encoding {sys.stdout.encoding}, locale {os.environ.get("LC_ALL") or os.environ.get("LANG") or "none"}'
-    )
+    there = 'installed' if importlib.util.find_spec('open_clip') else 'missing (pip install --no-deps open_clip_torch)'
+    lines.append(f"CLIP's vocabulary (texts of CLIP and FG-CLIP): open_clip is {there}")
+    locale = os.environ.get('LC_ALL') or os.environ.get('LANG') or 'none'
+    lines.append(f'encoding {getattr(sys.stdout, "encoding", "none")}, locale {locale}')
     return '\n'.join(without_paths(line) for line in lines)
 
 

@@ -24,6 +24,7 @@ from vadlab.registry import DATASETS, MODELS
 from vadlab.utils.many_files import Engine
 from vadlab.utils.runtime import check_backends, versions, without_caches
 
+from .checked_files import cache_problem
 from .checks import CHECKS, CheckContext, SplitUnderTest
 from .checks.check_context import names
 from .verification_report import VerificationReport
@@ -113,6 +114,9 @@ class Verification:
                 'pass' if free > 2 * 2**30 else 'warning', 'disk', f'{free / 2**30:.1f} GiB free at {folder}'
             )
         self._free = free
+        if self.cache_dir and (problem := cache_problem(self.cache_dir)):
+            self.report.warn('cache', f'results of file checks are not kept: {problem}')
+            self.cache_dir = None
 
     def check_weights(self) -> None:
         """Build the model and load its initial weights."""

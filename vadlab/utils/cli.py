@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from .errors import VADLabError
 from .gc_pause import search_as_usual, search_rarely_while_loading
 from .loader_workers import causes, machine_message
-from .printable import as_called, make_logs_printable, printable, shortened_message
+from .printable import OutputClosed, as_called, make_logs_printable, printable, shortened_message
 from .progress import hide_bars
 
 # torch re-raises a worker's exception as the same type with the worker's whole traceback as its message.
@@ -37,7 +37,7 @@ _OF_FILES = {
     errno.EROFS,
 }
 
-
+_READER_IS_GONE = 141  # as if by SIGPIPE
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -123,13 +123,33 @@ def _end(status: int) -> NoReturn:
     os._exit(status)
 
 
+def _write_out() -> int:
+    """Write what standard output still holds; return the exit status if that is not possible, or 0."""
+    if sys.stdout is None:  # it was closed from the start
+        return 0
+    try:
+        sys.stdout.flush()
+        return 0
+    except BrokenPipeError:
+        status = _READER_IS_GONE
+    except ValueError:  # the tool closed it
+        return 0
+    except OSError as error:
+        print(f'error: standard output cannot be written: {error.strerror}', file=sys.stderr)
+        status = 2
+    with suppress(OSError, ValueError), open(os.devnull, 'wb') as nothing:  # Python would try again at its end
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
+    return status
+
+
 def run_cli(main: Callable[[], int | None], resume: str | None = None) -> NoReturn:
     """Run a tool's ``main`` and exit.
 
     Exit status 2, with one message on standard error: a user's mistake (:class:`VADLabError`), a file or folder that
     cannot be used (no permission, no space, a folder where a file should be), or a data loading process that died.
-    Ctrl-C gives 130 and SIGTERM 143, after temporary files are removed. Any other exception is a fault of the program
-    and keeps its traceback (status 1).
+    Ctrl-C gives 130 and SIGTERM 143, after temporary files are removed; a reader of standard output that is gone
+    (``| head``) gives 141, as for other programs, and no message. Any other exception is a fault of the program and
+    keeps its traceback (status 1).
 
     Args:
         main: Takes no arguments; returns the exit status, or None for 0.
@@ -137,12 +157,17 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> NoRetu
     """
     try:
         status = _status_of(main, resume)
+    except SystemExit as ended:  # argparse, after --help or an error
+        if failed := _write_out():
+            raise SystemExit(ended.code or failed) from None
+        raise
     except Exception:
         if not _is_rank():
             raise
         sys.excepthook(*sys.exc_info())
         status = 1
-    _end(status)
+    failed = _write_out()
+    _end(status or failed)
 
 
 def _status_of(main: Callable[[], int | None], resume: str | None) -> int:
@@ -166,11 +191,13 @@ def _status_of(main: Callable[[], int | None], resume: str | None) -> int:
         of_user = isinstance(error, VADLabError) or getattr(error, 'errno', None) in _OF_FILES
         if of_machine is None and not of_user:
             raise
-        sys.stdout.flush()
+        _write_out()
         print(f'error: {of_machine or user_message(error)}', file=sys.stderr)
         status = 2
+    except OutputClosed:
+        status = _READER_IS_GONE
     except (KeyboardInterrupt, Terminated) as error:
-        sys.stdout.flush()
+        _write_out()
         sys.unraisablehook = lambda _: None  # half-built objects print errors when they are freed
         if os.environ.get('RANK', '0') == '0':
             print('interrupted' + (f', resume with: {as_called(resume)}' if resume else ''), file=sys.stderr)

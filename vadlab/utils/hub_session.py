@@ -12,6 +12,7 @@ from typing import Any
 
 from .errors import HubError, MissingDependencyError, VADLabError
 from .hub_address import HubAddress
+from .printable import is_terminal
 
 #: Time-out of each request to the hub, in seconds.
 HUB_TIMEOUT_S = 10
@@ -38,7 +39,7 @@ def import_hub(purpose: str) -> Any:
         raise MissingDependencyError(
             f'{purpose} needs huggingface_hub: pip install huggingface_hub. Or give a local folder.'
         ) from error
-    if sys.stderr is None or not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # if an environment variable asks for the bars
             huggingface_hub.utils.disable_progress_bars()

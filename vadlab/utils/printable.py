@@ -43,9 +43,27 @@ def _cut(text: str, kept: int) -> str:
     return f'{text[:kept]} [... {len(text) - 2 * kept:,} characters ...] {text[-kept:]}'
 
 
+class OutputClosed(BaseException):
+    """Nobody reads standard output any more, as after ``| head``. No part of a tool mistakes it for a bad file."""
+
+
 def say(*parts: object, file: TextIO | None = None, end: str = '\n', flush: bool = False) -> None:
-    """``print`` for text of unknown origin: it is made :func:`printable` first."""
-    print(*(printable(str(part)) for part in parts), file=file, end=end, flush=flush)
+    """``print`` for text of unknown origin: it is made :func:`printable` first.
+
+    Raises:
+        OutputClosed: It goes to standard output, whose reader is gone.
+    """
+    try:
+        print(*(printable(str(part)) for part in parts), file=file, end=end, flush=flush)
+    except BrokenPipeError:
+        if file is not None:
+            raise
+        raise OutputClosed from None
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a standard stream, which may have been closed from the start, is a terminal."""
+    return stream is not None and stream.isatty()
 
 
 def make_logs_printable() -> None:

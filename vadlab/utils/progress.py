@@ -5,7 +5,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
-from .printable import printable, say
+from .printable import is_terminal, printable, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -73,7 +73,7 @@ class ProgressBar:
         self.done, self.total = done, self.total if total is None else total
         if self._at_start is None or time.monotonic() - self._start < 1.0:
             self._at_start = done
-        if sys.stderr.isatty():
+        if is_terminal(sys.stderr):
             self._draw(note)
         elif self.line_every_s is not None and time.monotonic() - self._last_line >= self.line_every_s:
             self._last_line = time.monotonic()
@@ -125,7 +125,7 @@ class ProgressBar:
             TextColumn('{task.fields[note]}', markup=False),
             console=Console(stderr=True),
             transient=self.vanishes,
-            redirect_stdout=sys.stdout.isatty(),  # rich would write what goes to a file to the terminal
+            redirect_stdout=is_terminal(sys.stdout),  # rich would write what goes to a file to the terminal
         )
 
     def _line(self, note: str) -> str:

@@ -118,11 +118,11 @@ test_cfg = dict()
 """
 
 
-def run(root, pytestconfig, **options):
+def run(root, pytestconfig, cache=None, **options):
     register_all_modules()
     path = root / 'config.py'
     path.write_text(CONFIG.format(root=pytestconfig.rootpath, data=root))
-    report = Verification(load_config(path, options), workers=1, cache_dir=None).run()
+    report = Verification(load_config(path, options), workers=1, cache_dir=cache).run()
     return [(finding.level, f'{finding.check}: {finding.message}') for finding in report.findings]
 
 
@@ -150,3 +150,12 @@ def test_lists_that_fail_and_splits_that_overlap(ucf, pytestconfig):
     findings = run(ucf, pytestconfig, frames_file=None, ann_file='test.csv')
     overlap = 'splits: 3 videos are in train and in val: Arson001_x264, Fighting001_x264, Normal_Videos_001_x264'
     assert overlap in texts(findings, 'warning')
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(ucf, pytestconfig, tmp_path):
+    """Such as of a user without a home: the checks are done all the same."""
+    (tmp_path / 'file').write_text('')
+    findings = run(ucf, pytestconfig, cache=tmp_path / 'file' / 'verify')
+    reason = f'results of file checks are not kept: {tmp_path}/file/verify: Not a directory'
+    assert ('warning', f'cache: {reason}') in findings
+    assert any(text.startswith('train features:') for _, text in findings)

@@ -1,9 +1,13 @@
 """Scores of raw videos by methods on snippet features, which are extracted on the fly and kept by recipe."""
 
+import errno
 import hashlib
 import json
 import logging
 import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +49,7 @@ class SnippetScorer:
         config (Config): The experiment.
         feature_config (str | None): Config of the features instead of the one that ``config`` names.
         trained_on (dict | None): Recipe of the features that the weights were trained on, from the checkpoint.
-        cache_dir (Path): Folder of the features.
+        cache_dir (Path): Folder of the features. If it cannot be written, they are in a temporary folder.
         device (torch.device | str): Device of the extractor.
         workers (int): Decoding threads.
         batch_size (int): Frames per forward pass of the extractor.
@@ -110,10 +114,25 @@ class SnippetScorer:
     def __call__(self, sources: Sequence[VideoSource]) -> Iterator[ScoredVideo]:
         """Score videos in their order, a few at a time."""
         if not self._is_prepared:
-            self.extraction.prepare()
+            self._prepare()
             self._is_prepared = True
         for first in range(0, len(sources), _AT_ONCE):
             yield from self._score_group(sources[first : first + _AT_ONCE])
+
+    def _prepare(self) -> None:
+        """Make the folder for features; a temporary one, with a warning, if nothing can be written there."""
+        try:
+            self.extraction.prepare()
+            if not os.access(self.folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder))
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            reason = f'{error.filename}: {error.strerror}'
+            print_log(f'Features of these videos are not kept for the next run: {reason}', 'current', logging.WARNING)
+            self.extraction.out = self.folder = Path(tempfile.mkdtemp(prefix='vadlab-features-'))
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+            self.extraction.prepare()
 
     def _score_group(self, sources: Sequence[VideoSource]) -> Iterator[ScoredVideo]:
         items: dict[str, VideoItem] = {}

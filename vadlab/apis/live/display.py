@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vadlab.structures.camera_state import CameraState
-from vadlab.utils.printable import printable
+from vadlab.utils.printable import is_terminal, printable
 
 _EVERY_S = 1.0
 
@@ -29,14 +29,14 @@ class StatusDisplay(threading.Thread):
     def run(self) -> None:
         """Draw the table once a second if standard error is a terminal; write lines to the log."""
         last = time.monotonic()
-        if not sys.stderr.isatty():
+        if not is_terminal(sys.stderr):
             while not self._halt.wait(self._log_every_s):
                 self._write_lines()
             return
         from rich.console import Console
         from rich.live import Live
 
-        with Live(console=Console(stderr=True), auto_refresh=False, redirect_stdout=sys.stdout.isatty()) as live:
+        with Live(console=Console(stderr=True), auto_refresh=False, redirect_stdout=is_terminal(sys.stdout)) as live:
             while not self._halt.wait(_EVERY_S):
                 live.update(status_table(self._states()), refresh=True)
                 if time.monotonic() - last >= self._log_every_s:

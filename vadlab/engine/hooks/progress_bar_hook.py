@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from vadlab.registry import HOOKS
+from vadlab.utils.printable import is_terminal
 from vadlab.utils.progress import ProgressBar
 
 
@@ -29,7 +30,7 @@ class ProgressBarHook(Hook):
 
     def before_run(self, runner: Any) -> None:
         """Switch the bar on if standard error is a terminal."""
-        self.is_on = sys.stderr.isatty() and is_main_process()
+        self.is_on = is_terminal(sys.stderr) and is_main_process()
         if self.is_on:
             runner.logger.addFilter(self._hide_for_log)
 
