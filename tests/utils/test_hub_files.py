@@ -21,6 +21,7 @@ from tests.hub_server import READER, STRANGER, WRITER
 from vadlab.checkpoints.checkpoint_io import read_checkpoint
 from vadlab.utils import hub_session
 from vadlab.utils.errors import CheckpointError, ConfigError, HubError
+from vadlab.utils.hub_address import parse_address
 from vadlab.utils.hub_files import hub_config, is_inside, local_checkpoint, open_repository
 
 WEIGHTS = save({'w': torch.arange(30_000.0)})
@@ -348,3 +349,15 @@ def test_a_cache_that_cannot_be_written_is_one_message(hub, tmp_path):
     (tmp_path / 'cache').write_text('')  # a file where the folder belongs
     with pytest.raises(HubError, match='cache'):
         local_checkpoint('hf://lab/x')
+
+
+def test_a_hub_without_xet_storage_is_not_a_broken_network():
+    """The text is that of the client of hf_xet."""
+    import huggingface_hub
+    import huggingface_hub.errors
+
+    text = (
+        'Network error: HTTP status client error (404 Not Found), domain: http://h/api/models/a/b/xet-write-token/main'
+    )
+    reason = hub_session.reason_of(huggingface_hub, RuntimeError(text), parse_address('hf://a/b'))
+    assert reason == f'hf://a/b: {huggingface_hub.constants.ENDPOINT} has no Xet storage. Set HF_HUB_DISABLE_XET=1.'

@@ -151,6 +151,8 @@ def reason_of(hub: Any, error: Exception, address: HubAddress, file: str = '', f
         return f'{address}: {found.filename or folder or cache_folder(hub)}: {found.strerror}'
     if 'Consistency check failed' in str(error):
         return f'{address}: the download of {file} was cut short. Run the command again.'
+    if '/xet-' in str(error) and '404' in str(error):
+        return f'{address}: {hub.constants.ENDPOINT} has no Xet storage. Set HF_HUB_DISABLE_XET=1.'
     return f'{address}: {_no_answer(hub, error)}'
 
 
