@@ -165,3 +165,15 @@ def test_wheel_works_in_an_empty_folder(tmp_path):
     found = vadlab('print-config', 'fgclip_demo', path=site)
     assert found.returncode == 0, found.stderr
     assert str(site) in found.stdout  # the small CLIP of the wheel
+    made = vadlab(
+        'make-caption-data', '--train', '20', '--val', '1', '--test', '1', '--out', str(tmp_path / 'made'), path=site
+    )
+    assert made.returncode == 0, made.stderr
+    assert 'codebook of' in made.stdout  # embedded by the small CLIP of the wheel
+
+
+def test_tools_reach_into_the_package_and_not_into_a_clone():
+    """In a wheel the folder above tools/ is not the root of a clone."""
+    for path in (ROOT / 'tools').glob('*.py'):
+        if path.stem.replace('_', '-') in commands():
+            assert not re.search(r"__file__.*/ *'vadlab", path.read_text(encoding='utf-8')), path

@@ -66,6 +66,13 @@ def test_the_start_without_a_compiler_installs_all_that_its_commands_need():
     )
 
 
+def test_the_config_for_the_authors_weights_of_fgclip_has_their_size():
+    """ViT-B/16 of 224 pixels, as their paper and model card say; the config itself is a ViT-B/32."""
+    (options,) = re.findall(r'--cfg-options (pretrained=qihoo360/fg-clip-base [^`]+)`', read('docs/from_authors.md'))
+    vision = load_config(str(ROOT / 'configs/fgclip_ucf.py'), parse_cfg_options(options.split())).model.vision
+    assert (vision.patch_size, vision.image_size, vision.width, vision.layers) == (16, 224, 768, 12)
+
+
 def test_every_make_target_has_one_line_of_help():
     result = subprocess.run(
         ['make', '--no-print-directory', 'help'], cwd=ROOT, capture_output=True, text=True, check=True

@@ -9,13 +9,14 @@ from pathlib import Path
 from vadlab.utils.atomic import write_text
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.own_files import PACKAGE
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_clip_weights
 from vadlab.utils.runtime import quiet_third_parties
 
 # Raise it when the same seed gives other pictures than before, so that old folders are recognised.
 SIMULATOR_VERSION = 1
-CLIP = Path(__file__).parents[1] / 'vadlab/simulators/surveillance/weights/clip_synthetic.safetensors'
+CLIP = PACKAGE / 'simulators' / 'surveillance' / 'weights' / 'clip_synthetic.safetensors'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
