@@ -1,7 +1,7 @@
 """Score videos in two lines of Python."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,10 +57,12 @@ def score_video(
     """
     from .inferencers.video_inputs import find_sources
 
-    sources = find_sources(video)
+    given = list(video) if isinstance(video, Iterator) else video
+    sources = find_sources(given)
     if len(sources) != 1:
-        raise DataError(f'{video} has {len(sources)} videos. For many, loop over model(videos).')
-    (result,) = model(video, prompts, negatives)
+        what = video if isinstance(video, str | os.PathLike) else f'The {type(video).__name__}'
+        raise DataError(f'{what} has {len(sources)} videos. For many, loop over model(videos).')
+    (result,) = model(given, prompts, negatives)
     if result.error is not None:
         raise DataError(result.error)
     return result

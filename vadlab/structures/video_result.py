@@ -140,6 +140,7 @@ class RunInfo:
         thresholds (Thresholds | None): The thresholds of the events.
         calibration (Calibration | None): Scores on normal footage.
         weights (str): Identifies the weights, so that a run is continued only with the same ones.
+        settings (str): Identifies the settings of the model and of its input, likewise; empty if not known.
     """
 
     config: str
@@ -150,6 +151,7 @@ class RunInfo:
     thresholds: Thresholds | None = None
     calibration: Calibration | None = None
     weights: str = ''
+    settings: str = ''
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write ``run.json`` to a folder of results; return its path."""
@@ -487,5 +489,5 @@ _SHAPE = {
 }  # fmt: skip
 _RUN_SHAPE = {
     'config': str, 'checkpoint': str, 'model': str, 'prompts': [str], 'protocol': str, 'thresholds?': Any,
-    'calibration?': Any, 'weights?': str,
+    'calibration?': Any, 'weights?': str, 'settings?': str,
 }  # fmt: skip

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import av
+from av.stream import Disposition
 
 #: A tag that is not UTF-8 is not a reason to refuse a file. PyAV 19 never refuses one, and has no such option.
 _ANY_TAGS: dict[str, Any] = {'metadata_errors': 'replace'} if int(av.__version__.split('.')[0]) < 19 else {}
@@ -23,3 +24,10 @@ def open_input(path: str | os.PathLike[str], **options: Any) -> Any:
         av.FFmpegError, OSError, ValueError: As ``av.open``.
     """
     return av.open(os.fspath(path), **_ANY_TAGS, **options)
+
+
+def video_stream(container: Any) -> Any | None:
+    """The best video stream of a container, which is no cover picture of a sound file; None without one."""
+    moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    best = container.streams.best('video')
+    return best if best in moving else next(iter(moving), None)

@@ -68,8 +68,9 @@ def check_names(names: Iterable[object], what: str) -> None:
     """
     bad = [str(name) for name in names if any('\ud800' <= char <= '\udfff' for char in str(name))]
     if bad:
+        count = f'The name of one of the {what} is' if len(bad) == 1 else f'The names of {len(bad)} {what} are'
         raise DataError(
-            f'The names of {len(bad)} {what} are not UTF-8 (first: {bad[0]}). Rename them, such as by: '
+            f'{count} not UTF-8 (first: {bad[0]}). Rename them, such as by: '
             'convmv -r -f latin1 -t utf8 --notest FOLDER. If the names are right, set PYTHONUTF8=1'
         )
 

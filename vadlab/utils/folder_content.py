@@ -1,6 +1,7 @@
 """What a folder holds, apart from the files that desktops put into every folder that they show."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 #: Written by macOS and Windows without the user's doing, in lower case.
@@ -16,3 +17,22 @@ def folder_content(folder: str | os.PathLike) -> list[Path]:
     if not os.path.isdir(folder):
         return []
     return sorted(path for path in Path(folder).iterdir() if path.name.lower() not in _OF_THE_DESKTOP)
+
+
+def walk(folder: str | os.PathLike[str]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """``os.walk`` through links to folders, too, but not through a link to a folder that it is in.
+
+    Args:
+        folder (str | os.PathLike): The folder.
+
+    Yields:
+        tuple: A folder, the names of its folders, which the caller may change, and those of its files.
+    """
+    for here, subfolders, files in os.walk(os.fspath(folder), followlinks=True):
+        inside = Path(os.path.realpath(here))
+        subfolders[:] = [name for name in subfolders if not _leads_back(os.path.join(here, name), inside)]
+        yield here, subfolders, files
+
+
+def _leads_back(path: str, inside: Path) -> bool:
+    return os.path.islink(path) and inside.is_relative_to(os.path.realpath(path))

@@ -1,5 +1,6 @@
 """Checks that files of a command line exist, before slow packages are loaded."""
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -78,20 +79,31 @@ def require_checkpoint(path: str | Path, backend: str = 'torch') -> str:
     return str(path) if is_address(given) else str(given)
 
 
-def require_paths(paths: Iterable[str | Path], what: str, advice: str = '.') -> None:
+def require_paths(paths: Iterable[str | Path], what: str, advice: str = '') -> None:
     """Check that files or folders exist.
 
     Args:
         paths (Iterable[str | Path]): Files or folders.
         what (str): Noun for each of them, for the message.
-        advice (str): End of the message.
+        advice (str): End of the message; by default that of :func:`no_file_advice` for videos.
 
     Raises:
         MissingFileError: One does not exist.
     """
     for path in paths:
         if not Path(path).exists():
-            raise MissingFileError(f'There is no {what} {path}{advice}')
+            ending = no_file_advice(path) if 'video' in what else '.'
+            raise MissingFileError(f'There is no {what} {path}{advice or ending}')
+
+
+def no_file_advice(path: str | Path) -> str:
+    """End of a message that there is no such file: what to do if it is an address, a pipe or a device."""
+    text = str(path)
+    if re.match(r'\w+:/', text):  # Path makes one slash of two
+        return '. Addresses are not read: download the file first. tools/watch.py watches cameras.'
+    if text == '-' or os.path.exists(text):
+        return '. Pipes and devices are not read: write a file first. tools/watch.py watches cameras.'
+    return '.'
 
 
 def require_clip_weights(path_or_id: str) -> None:

@@ -81,7 +81,7 @@ def test_shards_cover_everything_once(folder, monkeypatch):
 def test_a_name_that_is_no_utf8_is_told_before_the_work(tmp_path):
     (tmp_path / os.fsdecode(b'cam\xe9ra.mp4')).touch()
     (tmp_path / 'a.mp4').touch()
-    with pytest.raises(DataError, match=r'The names of 1 videos are not UTF-8 \(first: .*cam\\udce9ra.mp4\)'):
+    with pytest.raises(DataError, match=r'The name of one of the videos is not UTF-8 \(first: .*cam\\udce9ra.mp4\)'):
         find_videos([tmp_path])
 
 

@@ -202,6 +202,19 @@ def test_a_killed_run_goes_on_and_other_runs_are_refused(every, videos, tmp_path
         list(every(folder, out=tmp_path / 'mine'))
 
 
+def test_results_of_other_settings_are_not_taken_for_those_of_this_run(every, tiny, videos, tmp_path):
+    """Oracle: the scores with the other settings differ."""
+    (before,) = every(videos[0], out=tmp_path)
+    config = load_config(tiny / 'config.py', {'model.score_head.score_window': 3})
+    other = VADInferencer(config, tiny / 'weights.pth', sampling=4, thresholds=Thresholds(0.5, 0.5))
+    (result,) = other(videos[0])
+    assert not np.array_equal(result.scores, before.scores)
+    with pytest.raises(ConfigError, match='results of other settings of the config'):
+        list(other(videos[0], out=tmp_path))
+    (again,) = every(videos[0], out=tmp_path)
+    np.testing.assert_array_equal(again.scores, before.scores)
+
+
 def write_movie(path, frames=8, size=(64, 48), codec='libx264', pix_fmt='yuv420p', times=None, options=None):
     random = np.random.default_rng(0)
     with av.open(str(path), 'w') as out:

@@ -1,6 +1,9 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from vadlab.apis.inferencers.video_inputs import find_sources, read_prompts
 from vadlab.utils.errors import DataError, MissingFileError
@@ -61,10 +64,14 @@ def test_arrays_are_videos():
         (['/gone.mp4'], MissingFileError, r'no video, folder or list /gone\.mp4'),
         (['/gone*.mp4'], MissingFileError, r'Nothing matches the pattern /gone\*\.mp4'),
         ([], DataError, 'list of inputs is empty'),
-        (None, DataError, 'Input 0 is None. Give a path'),
-        (5, DataError, 'Input 0 is 5. Give a path'),
+        (None, DataError, r'Input 0 is None \(NoneType\)\. Give a path'),
+        (5, DataError, r'Input 0 is 5 \(int\)\. Give a path'),
         (['clip.mp4', None], MissingFileError, r'no video, folder or list clip\.mp4'),
         ([[1, 2]], DataError, r'Input 0 is \[1, 2\]'),
+        (b'clip.mp4', DataError, r"Input 0 is b'clip\.mp4' \(bytes\)"),
+        (torch.zeros(2, 4, 6, 3), DataError, r'Input 0 is a Tensor\. Give a path as text, or the frames .* NumPy'),
+        ('rtsp://cam/1', MissingFileError, r'rtsp://cam/1\. Addresses are not read: .* tools/watch\.py'),
+        (os.devnull, MissingFileError, r'Pipes and devices are not read'),
         ([np.zeros((4, 6, 3), np.uint8)], DataError, r'Input 0 is an array of uint8, shape \(4, 6, 3\)'),
         ([np.zeros((2, 4, 6, 3))], DataError, 'Input 0 is an array of float64'),
         ([np.zeros((0, 4, 6, 3), np.uint8)], DataError, 'at least one frame'),
@@ -81,11 +88,30 @@ def test_a_folder_without_a_video_is_an_error(tmp_path):
 
 
 def test_prompts_are_read_from_a_file(tmp_path):
-    (tmp_path / 'p.txt').write_text('a person on the floor  # fallen\n\n# a comment\na fire\n')
-    assert read_prompts(tmp_path / 'p.txt') == ['a person on the floor', 'a fire']
+    (tmp_path / 'p.txt').write_text('a person on the floor  # fallen\n\n# a comment\n#\na #23 jersey\nC#\na fire #\n')
+    assert read_prompts(tmp_path / 'p.txt') == ['a person on the floor', 'a #23 jersey', 'C#', 'a fire']
     (tmp_path / 'p.txt').write_text('a fire\nsmoke\nA Fire\n')
     with pytest.raises(DataError, match=r"p\.txt, line 3: 'A Fire' is in line 1 already"):
         read_prompts(tmp_path / 'p.txt')
     (tmp_path / 'p.txt').write_text('# nothing\n')
     with pytest.raises(DataError, match='has no prompt'):
         read_prompts(tmp_path / 'p.txt')
+
+
+def test_a_backslash_in_a_name_is_told_before_the_work(tmp_path):
+    (tmp_path / 'a.mp4').touch()
+    (tmp_path / r'cam\b.mp4').touch()
+    with pytest.raises(DataError, match=r'The name of cam\\b\.mp4 has a backslash'):
+        find_sources(tmp_path)
+
+
+def test_links_to_nothing_and_to_a_folder_above_do_not_end_a_run(tmp_path):
+    """The link to nothing is found, so that its video gets the reason; the loop is not followed."""
+    (tmp_path / 'cam').mkdir()
+    (tmp_path / 'cam' / 'a.mp4').touch()
+    (tmp_path / 'cam' / 'gone.mp4').symlink_to(tmp_path / 'nowhere.mp4')
+    (tmp_path / 'cam' / 'loop').symlink_to(tmp_path)
+    (tmp_path / 'again').symlink_to(tmp_path / 'cam')
+    found = find_sources(tmp_path)
+    assert [source.name for source in found] == ['again/a.mp4', 'again/gone.mp4']
+    assert [source.name for source in find_sources(tmp_path / 'cam')] == ['a.mp4', 'gone.mp4']

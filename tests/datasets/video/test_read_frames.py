@@ -271,3 +271,58 @@ def test_streamed_one_by_one_they_are_the_same(folder, write_video, numbers_in, 
     pictures = list(stream_pyav(index, inds, (48, 64), 'bicubic'))
     assert numbers_in(pictures) == inds.tolist()
     np.testing.assert_array_equal(np.stack(pictures), read_frames(index, inds, (48, 64)))
+
+
+@pytest.mark.parametrize(('ending', 'codec'), [('ts', 'libx264'), ('flv', 'flv'), ('wmv', 'wmv2'), ('avi', 'mpeg4')])
+def test_times_are_those_of_the_file_in_containers_without_a_plan(tmp_path, write_video, numbers_in, ending, codec):
+    """Oracle: the times at which the frames were written, with a gap of three seconds as a camera leaves it."""
+    times = [i + 90 * (i >= 20) + 2 * (i >= 40) for i in range(60)]
+    path = write_video(tmp_path / f'gap.{ending}', codec=codec, gop=20, times=times, b_frames=0)
+    index = index_video(str(path))
+    assert index.why_sequential
+    np.testing.assert_allclose(index.frame_times, np.array(times) / 30, atol=1.1e-3)
+    assert index.fps == pytest.approx(59 / (times[-1] / 30), rel=1e-3)
+    assert numbers_in(read_frames(index, np.array([0, 19, 20, 59]))) == [0, 19, 20, 59]
+    np.testing.assert_array_equal(index_video(str(path), count=False).frame_times, index.frame_times)
+
+
+@pytest.mark.parametrize(('ending', 'codec'), [('ts', 'libx264'), ('flv', 'flv'), ('avi', 'mpeg4')])
+def test_rounded_time_stamps_of_a_constant_rate_are_those_of_the_rate(tmp_path, write_video, ending, codec):
+    path = write_video(tmp_path / f'even.{ending}', codec=codec, gop=20, b_frames=0 if codec == 'flv' else 2)
+    index = index_video(str(path))
+    assert index.fps == 30
+    np.testing.assert_array_equal(index.frame_times, np.arange(60) / 30)
+
+
+def test_a_program_stream_whose_clock_goes_back_has_a_constant_rate_and_says_so(tmp_path, write_video, monkeypatch):
+    said = []
+    monkeypatch.setattr(video_index, 'log', said.append)
+    part = write_video(tmp_path / 'part.mpg', codec='mpeg2video', count=30, gop=10).read_bytes()
+    (tmp_path / 'twice.mpg').write_bytes(part + part)
+    index = index_video(str(tmp_path / 'twice.mpg'))
+    np.testing.assert_array_equal(index.frame_times, np.arange(index.total_frames) / 30)
+    assert 'twice.mpg: time stamps are missing or go back, so times are those of 30 frames per second' in said[0]
+
+
+@pytest.mark.parametrize('ending', ['mp4', 'mp3'])
+def test_a_cover_picture_is_not_a_video(tmp_path, ending):
+    """Oracle: FFmpeg's flag of the stream in the file."""
+    path = tmp_path / f'song.{ending}'
+    with av.open(str(path), 'w') as out:
+        sound = out.add_stream('aac' if ending == 'mp4' else 'mp3', rate=44100, layout='mono')
+        cover = out.add_stream('mjpeg', rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, 'yuvj420p'
+        cover.disposition = av.stream.Disposition.attached_pic
+        frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format='rgb24')
+        out.mux(cover.encode(frame.reformat(format='yuvj420p')))
+        out.mux(cover.encode(None))
+        tone = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.float32), format='fltp', layout='mono')
+        tone.sample_rate = 44100
+        for part in range(4):
+            tone.pts = 1152 * part
+            out.mux(sound.encode(tone))
+        out.mux(sound.encode(None))
+    with av.open(str(path)) as file:
+        assert file.streams.video[0].disposition & av.stream.Disposition.attached_pic
+    with pytest.raises(DamagedVideoError, match='contains no video stream, only a cover picture'):
+        index_video(str(path))

@@ -261,6 +261,17 @@ def test_threshold_redraws_events_and_says_the_false_alarms(open_page, report):
     assert 'more than 2 false alarms per hour' in verdict.text_content()
     page.locator('#threshold-reset').click()
     assert page.locator('#events .event').count() == 2
+    assert 'counted with' not in verdict.text_content()
+
+
+def test_a_rate_of_alarms_that_were_counted_by_other_rules_says_so(open_page, tmp_path):
+    result = result_of('a.mp4', '', np.arange(60) / 10, with_boxes=False)
+    result.threshold = Thresholds(0.6, 0.2, 1.0, 3.0, 'given')
+    with VideoReport(tmp_path / 'r', RUN) as made:
+        page = open_page(made.add(result))
+    said = page.locator('#verdict').text_content()
+    assert '1.5 false alarms per hour on the calibration footage, counted with a low threshold of 0.400' in said
+    assert said.endswith(' and gaps up to 0.15 s, of at least 0.1 s.')
 
 
 def test_an_event_without_a_picture_gets_one_from_the_video(open_page, report):

@@ -1,6 +1,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import av
 import cv2
@@ -101,6 +102,19 @@ def test_another_run_replaces_the_report_but_not_the_encoded_videos(tmp_path, vi
     assert [entry['name'] for entry in data_of(other.close())['videos']] == ['a.mp4']
     assert sorted(path.name for path in (tmp_path / 'r' / 'pages').iterdir()) == ['a.mp4.html']
     assert (tmp_path / 'r' / 'media' / 'a.mp4.mp4').stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize('name', ['weights', 'settings'])
+def test_other_weights_of_the_same_name_replace_the_report(tmp_path, name):
+    """A file that was trained again keeps its name; a run that does not know them adds to the report."""
+    for value, pages in (('first', ['a.mp4']), ('first', ['a.mp4', 'b.mp4']), ('', ['a.mp4', 'b.mp4', 'c.mp4'])):
+        with VideoReport(tmp_path / 'r', replace(RUN, **{name: value})) as report:
+            report.add(result_of(pages[-1], '', TIMES))
+        assert [entry['name'] for entry in data_of(report.close())['videos']] == pages
+    for value in ('first', 'second'):
+        with VideoReport(tmp_path / 'r', replace(RUN, **{name: value})) as report:
+            report.add(result_of('d.mp4', '', TIMES))
+    assert [entry['name'] for entry in data_of(report.close())['videos']] == ['d.mp4']
 
 
 def test_a_folder_of_frames_with_another_rate_is_encoded_again(tmp_path):

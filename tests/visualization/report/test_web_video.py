@@ -49,9 +49,11 @@ def check_frames(target, times):
 )
 @pytest.mark.parametrize('times', [EVEN, UNEVEN], ids=['constant', 'variable'])
 def test_each_frame_keeps_its_number_and_time(tmp_path, file, options, how, times):
-    if file.endswith('.avi'):
-        times = (np.arange(24) / 30).tolist()  # AVI has no time stamps
-    source = write_video(tmp_path / file, times, **options)
+    is_avi = file.endswith('.avi')
+    source = write_video(tmp_path / file, (np.arange(24) / 30).tolist() if is_avi else times, **options)
+    if is_avi:  # a frame's time is its place among the chunks, of which some are empty
+        with av.open(str(source)) as container:
+            times = [packet.pts / 30 for packet in container.demux(video=0) if packet.size]
     target = tmp_path / 'web' / 'out.mp4'
     found = write_web_video(str(source), target, index_video(str(source)).frame_times)
     assert found == how
@@ -174,3 +176,26 @@ def test_a_damaged_video_leaves_no_file(tmp_path):
     with pytest.raises(DamagedVideoError, match=r'bad\.mp4'):
         write_web_video(str(tmp_path / 'bad.mp4'), tmp_path / 'web' / 'out.mp4', np.arange(3) / 25)
     assert not (tmp_path / 'web').exists() or not list((tmp_path / 'web').iterdir())
+
+
+def test_of_two_video_streams_the_scored_one_is_shown(tmp_path):
+    """A browser shows the first one. Oracle: the numbers in the pictures, and that there is one stream."""
+    first, second = (write_video(tmp_path / name, EVEN, size=size) for name, size in
+                     [('small.mp4', (48, 64)), ('large.mp4', (96, 128))])  # fmt: skip
+    both = tmp_path / 'both.mp4'
+    with av.open(str(both), 'w') as out, av.open(str(first)) as a, av.open(str(second)) as b:
+        for source, kind in ((a, 'hearing_impaired'), (b, 'default')):
+            out.add_stream_from_template(source.streams.video[0]).disposition = av.stream.Disposition[kind]
+        for number, source in enumerate((a, b)):
+            for packet in source.demux(source.streams.video[0]):
+                if packet.size and (number or packet.pts < 0.5 / packet.time_base):  # the first stream is shorter
+                    packet.stream = out.streams[number]
+                    out.mux(packet)
+    index = index_video(str(both))
+    assert (index.height, index.width, index.total_frames) == (96, 128, len(EVEN))
+    target = tmp_path / 'web.mp4'
+    assert write_web_video(str(both), target, index.frame_times) == 'remuxed'
+    with av.open(str(target)) as file:
+        assert len(file.streams) == 1
+    assert index_video(str(target)).width == 128
+    check_frames(target, EVEN)

@@ -223,7 +223,7 @@ class ExportedSnippetScorer:
         count = feats_ctd.shape[1]
         inds = np.unique(np.minimum(np.arange(count) * self.plan.stride + self.plan.stride // 2, total - 1))
         fps, times = index.fps, index.frame_times
-        if os.path.isdir(source.path) or not index.is_counted:
+        if os.path.isdir(source.path) or len(times) != total:  # a file without a frame count
             fps = self.fps if os.path.isdir(source.path) else fps
             times = np.arange(total) / fps
         classes = self.exported.manifest.classes

@@ -8,6 +8,7 @@ from vadlab.datasets.formats.feature_lists import parse_list
 from vadlab.datasets.video.frame_folder import is_frame
 from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError, check_names
+from vadlab.utils.folder_content import walk
 from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.run_log import log
 from vadlab.utils.text_file import read_lines
@@ -54,7 +55,7 @@ def find_videos(
     for source in map(Path, sources):
         if source.is_dir():
             files_here: dict[str, str] = {}
-            for folder, subfolders, files in os.walk(source, followlinks=True):
+            for folder, subfolders, files in walk(source):
                 subfolders[:] = natural_sorted(s for s in subfolders if not s.startswith('.'))
                 for path in (Path(folder) / file for file in files):
                     if path.suffix.lower() in VIDEO_ENDINGS and not path.name.startswith('.'):
@@ -127,7 +128,7 @@ def listed_paths(source: Path, folder: Path) -> Iterator[Path]:
 def _frame_folders(source: Path, root: str | os.PathLike | None) -> dict[str, str]:
     """Folders of images and their names."""
     found = {}
-    for folder, subfolders, files in os.walk(source, followlinks=True):
+    for folder, subfolders, files in walk(source):
         subfolders[:] = sorted(s for s in subfolders if not s.startswith('.') and not s.endswith('_gt'))
         if any(map(is_frame, files)):
             top = Path(root) if root else source if Path(folder) != source else Path(os.path.abspath(source)).parent
@@ -136,8 +137,10 @@ def _frame_folders(source: Path, root: str | os.PathLike | None) -> dict[str, st
 
 
 def size_of(path: str) -> int:
-    """Size of a file, or of all files of a folder, in bytes."""
-    return os.path.getsize(path) if os.path.isfile(path) else sum(entry.stat().st_size for entry in os.scandir(path))
+    """Size of a file, or of all files of a folder, in bytes; a link to nothing has 0."""
+    if os.path.isdir(path):
+        return sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file())
+    return os.path.getsize(path) if os.path.isfile(path) else 0
 
 
 def _must_exist(path: Path, why: str) -> None:

@@ -16,6 +16,7 @@ from vadlab.datasets.video.image_reader import IMAGE_ENDINGS, read_image
 from vadlab.datasets.video.video_index import open_video
 from vadlab.datasets.video_names import VIDEO_ENDINGS
 from vadlab.utils.errors import DataError, MissingFileError, VADLabError
+from vadlab.utils.folder_content import walk
 from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.scoring_arguments import check_caption_frames
 
@@ -80,7 +81,7 @@ def find_inputs(sources: Sequence[str | os.PathLike]) -> list[tuple[str, str]]:
     found: dict[str, str] = {}
     for source in (Path(path) for given in sources for path in matching_paths(os.fspath(given))):
         if source.is_dir():
-            for folder, subfolders, files in os.walk(source, followlinks=True):
+            for folder, subfolders, files in walk(source):
                 subfolders[:] = natural_sorted(name for name in subfolders if not name.startswith('.'))
                 for path in (Path(folder) / name for name in natural_sorted(files) if not name.startswith('.')):
                     if path.suffix.lower() in IMAGE_ENDINGS.union(VIDEO_ENDINGS):

@@ -1,12 +1,24 @@
 """A folder of results: which run it belongs to, and which videos are done."""
 
+import hashlib
+import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from vadlab.structures.video_result import RUN_FILE, RunInfo, VideoResult
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.folder_content import folder_content
 
 from .video_inputs import VideoSource
+
+
+def settings_id(config: Mapping[str, Any]) -> str:
+    """Identifies the settings of a config on which scores depend beside the weights: the model and its input."""
+    used = {name: config.get(name) for name in ('model', 'data_preprocessor')}
+    used['pipeline'] = ((config.get('test_dataloader') or {}).get('dataset') or {}).get('pipeline')
+    text = json.dumps(used, sort_keys=True, default=lambda value: getattr(value, '__qualname__', type(value).__name__))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def claim_folder(out: str | os.PathLike, info: RunInfo) -> None:
@@ -28,6 +40,11 @@ def claim_folder(out: str | os.PathLike, info: RunInfo) -> None:
     if known is not None:
         same = ('model', 'prompts', 'protocol', 'weights')
         other = [name for name in same if getattr(known, name) != getattr(info, name)]
+        if not other and known.settings and info.settings and known.settings != info.settings:
+            raise ConfigError(
+                f'{out} has results of other settings of the config, such as of --cfg-options. Choose another folder, '
+                'or remove this one.'
+            )
         if other:
             raise ConfigError(
                 f'{out} has results of another run: its {other[0]}: {_in_words(known, other[0])}; now: '

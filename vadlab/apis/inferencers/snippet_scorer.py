@@ -193,7 +193,7 @@ class SnippetScorer:
         inds = np.minimum(np.arange(int(note['snippets'])) * plan.stride + plan.stride // 2, total - 1)
         inds = np.unique(inds)
         fps, times = index.fps, index.frame_times
-        if os.path.isdir(source.path) or not index.is_counted:
+        if os.path.isdir(source.path) or len(times) != total:  # a file without a frame count
             fps = self.fps if os.path.isdir(source.path) else fps
             times = np.arange(total) / fps
         found = sample.get('pred_class_scores')

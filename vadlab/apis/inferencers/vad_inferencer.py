@@ -29,7 +29,7 @@ from .frame_sampling import FrameSampling
 from .frame_scorer import FrameScorer, can_stream
 from .localizer import Localizer
 from .pipeline_scorer import PipelineScorer
-from .result_folder import claim_folder, finished_result
+from .result_folder import claim_folder, finished_result, settings_id
 from .scored_video import ScoredVideo
 from .snippet_scorer import FEATURE_CACHE, SnippetScorer
 from .video_inputs import VideoInput, VideoSource, find_sources
@@ -135,6 +135,8 @@ class VADInferencer(BaseInferencer, EventThresholds):
         """
         if isinstance(prompts, str) or isinstance(negatives, str):
             raise ConfigError('prompts and negatives are lists of texts, not one text.')
+        if other := [text for text in [*(prompts or ()), *(negatives or ())] if not isinstance(text, str)]:
+            raise ConfigError(f'prompts and negatives are lists of texts; {other[0]!r:.60} is not a text.')
         if prompts is None and negatives is not None:
             raise ConfigError('negatives need prompts. Give at least one prompt for what is anomalous.')
         if not hasattr(self.model, 'use_prompts'):
@@ -184,6 +186,7 @@ class VADInferencer(BaseInferencer, EventThresholds):
             thresholds=self.chosen_thresholds(),
             calibration=None if found is None else found.calibration,
             weights=self.weights_id,
+            settings=settings_id(self.config),
         )
 
     # ----------------------------------------------------------------------------------------------------------- scores

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,10 +14,13 @@ import numpy as np
 from vadlab.apis.features.video_list import find_videos
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.natural_order import natural_sorted
+from vadlab.utils.required_files import no_file_advice
 from vadlab.utils.text_file import read_lines
 
 #: One input: a path, a pattern, or the frames of a video.
 VideoInput: TypeAlias = str | os.PathLike | np.ndarray
+
+_COMMENT = re.compile(r'^\s*#|\s#(?:\s|$)')
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ def find_sources(inputs: VideoInput | Iterable[VideoInput]) -> list[VideoSource]
         DataError: An input is neither a path nor a video as an array, or there is no input.
     """
     many: list[Any] = [inputs]
-    if isinstance(inputs, Iterable) and not isinstance(inputs, str | os.PathLike | np.ndarray):
+    if isinstance(inputs, Iterable) and not (
+        isinstance(inputs, str | bytes | os.PathLike | np.ndarray) or hasattr(inputs, '__array__')
+    ):
         many = list(inputs)
     found: dict[str, VideoSource] = {}
     for place, one in enumerate(many):
@@ -59,29 +65,39 @@ def find_sources(inputs: VideoInput | Iterable[VideoInput]) -> list[VideoSource]
             found[f'\0{place}'] = VideoSource('', f'array_{place}', _checked(one, place))
             continue
         if not isinstance(one, str | os.PathLike):
-            raise DataError(f'Input {place} is {one!r:.80}. Give a path, or frames as an array of shape (N, H, W, 3).')
+            raise DataError(
+                f'Input {place} is {_in_words(one)}. Give a path as text, or the frames of a video as a NumPy array: '
+                'RGB, uint8, shape (N, H, W, 3).'
+            )
         for path in matching_paths(os.fspath(one)):
             if os.path.isdir(path) or Path(path).suffix == '.txt':
                 items = [(item.path, item.name) for item in find_videos([path], keep_ending=True)]
             elif os.path.isfile(path):
                 items = [(path, Path(path).name)]
             else:
-                raise MissingFileError(f'There is no video, folder or list {path}.')
+                raise MissingFileError(f'There is no video, folder or list {path}{no_file_advice(path)}')
             for file, name in items:
                 found.setdefault(os.path.realpath(file), VideoSource(file, name))
     if not found:
         raise DataError('There is no video to score: the list of inputs is empty.')
+    if bad := next((source.name for source in found.values() if '\\' in source.name), None):
+        raise DataError(
+            f'The name of {bad} has a backslash. Results are files of the same name, and there it would be a folder on '
+            'Windows. Rename it.'
+        )
     return list(_unique(list(found.values())))
 
 
 def read_prompts(path: str | os.PathLike) -> list[str]:
-    """Read prompts or class names from a text file: one per line; ``#`` starts a comment.
+    """Read prompts or class names from a text file: one per line.
+
+    A comment is a line that starts with ``#``, or follows a ``#`` between blanks: ``a #23 jersey`` has none.
 
     Raises:
         MissingFileError: There is no such file.
         DataError: It has no line, or a line is there twice.
     """
-    lines = [line.split('#')[0].strip() for line in read_lines(path)]
+    lines = [_COMMENT.split(line)[0].strip() for line in read_lines(path)]
     prompts = [line for line in lines if line]
     if not prompts:
         raise DataError(f'{path} has no prompt: write one per line.')
@@ -113,6 +129,12 @@ def matching_paths(path: str) -> Iterator[str]:
     if not matches:
         raise MissingFileError(f'Nothing matches the pattern {path}.')
     yield from matches
+
+
+def _in_words(value: Any) -> str:
+    """A value for a message: its type, and what it holds if that is short."""
+    text = repr(value)
+    return f'{text} ({type(value).__name__})' if len(text) <= 60 and '\n' not in text else f'a {type(value).__name__}'
 
 
 def _checked(frames: np.ndarray, place: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from vadlab.utils.av_input import open_input
+from vadlab.utils.av_input import open_input, video_stream
 
 from ...utils.errors import MissingFileError
 from ..video.errors import DamagedVideoError
@@ -153,7 +153,7 @@ def _decode(
         Samples at the file's rate, float32, shape (N,); that rate in Hz (0 if there is no sample); and the power of the
         mean and of each channel, shape (1 + C,).
     """
-    video = container.streams.best('video')
+    video = video_stream(container)
     leader = video if video is not None and video.start_time is not None else stream
     origin = start + float((leader.start_time or 0) * leader.time_base)
     if start > 2 * _PREROLL_S:

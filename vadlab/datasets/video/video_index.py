@@ -5,15 +5,16 @@ import functools
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import av
 import numpy as np
 
-from vadlab.utils.av_input import open_input
+from vadlab.utils.av_input import open_input, video_stream
 
 from ...utils.errors import MissingFileError
+from ...utils.run_log import log
 from .damage import SkippedBytes, check_transport_stream
 from .errors import DamagedVideoError
 from .frame_folder import check_frame_numbers, frame_files
@@ -26,6 +27,7 @@ _LOCAL_FILES_ONLY = {'protocol_whitelist': 'file'}
 _UNKNOWN_FPS = 25.0
 _HELD_BYTES = 8_000_000  # of the largest file that is held
 _OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors of the machine, not of the file
+_NO_PTS: np.ndarray = np.zeros(0, np.int64)
 _WIDEST_PIXEL = 10.0  # times its height; larger ratios, or smaller than the inverse, are errors in the file
 
 
@@ -47,6 +49,8 @@ class VideoIndex:
         tick_s: Length of one step of ``packet_pts``, in seconds.
         orientation: Turn from stored pictures to shown ones.
         pixel_aspect: Width of a stored pixel divided by its height, > 0.
+        shown_pts: With ``why_sequential``, and a rate that is not constant: time stamps of the frames, int64, shape
+            (total_frames,), ascending; else empty.
     """
 
     path: str
@@ -62,16 +66,18 @@ class VideoIndex:
     tick_s: float = 0.0
     orientation: Orientation = UPRIGHT
     pixel_aspect: float = 1.0
+    shown_pts: np.ndarray = field(default_factory=lambda: _NO_PTS)
 
     @property
     def frame_times(self) -> np.ndarray:
         """Presentation time of each frame, in seconds from the first one, float64, shape (total_frames,), ascending.
 
-        From the time stamps of packets if these are reliable; else for a constant rate.
+        From the time stamps of packets or frames if these are reliable; else for a constant rate.
         """
-        if self.why_sequential or not self.tick_s:
+        has_stamps = len(self.shown_pts) or not self.why_sequential
+        if not has_stamps or not self.tick_s:
             return np.arange(self.total_frames) / self.fps
-        shown = self.packet_pts[self.packet_of_frame]
+        shown = self.shown_pts if self.why_sequential else self.packet_pts[self.packet_of_frame]
         return (shown - shown[0]) * self.tick_s
 
     @property
@@ -137,9 +143,10 @@ def open_video(path: str) -> Iterator[tuple[Any, Any]]:
         MissingFileError, DamagedVideoError: See :func:`open_media`; also DamagedVideoError if there is no video stream.
     """
     with open_media(path) as container:
-        stream = container.streams.best('video')
+        stream = video_stream(container)
         if stream is None:
-            raise DamagedVideoError(f'{path}: contains no video stream')
+            cover = ', only a cover picture' if container.streams.video else ''
+            raise DamagedVideoError(f'{path}: contains no video stream{cover}')
         set_up_decoder(path, stream)
         yield container, stream
 
@@ -283,19 +290,26 @@ def _index_of(path: str, size: int, container: Any, stream: Any, count: bool, ke
     elif not shown.any():
         why = 'an edit list hides every packet'
 
+    shown_pts, mean_fps = _NO_PTS, float(fps)
     if why:
-        empty: np.ndarray = np.zeros(0, np.int64)
         first = int(keys.argmax())
         whole = shown[first:] & ((times[first:] >= times[first]) | (not has_times))
-        total = _count_by_decoding(path, int(whole.sum())) if count else len(times)
-        times, keys, of_frame = empty, empty.astype(bool), empty
+        stamps: np.ndarray | None = np.sort(times) if has_times else None
+        total = len(times)
+        if count:
+            total, stamps = _count_by_decoding(path, int(whole.sum()), is_avi)
+        if stamps is not None:
+            shown_pts, mean_fps = _variable(stamps, tick_s, mean_fps)
+        elif count:
+            log(f'{path}: time stamps are missing or go back, so times are those of {mean_fps:g} frames per second')
+        times, keys, of_frame = _NO_PTS, _NO_PTS.astype(bool), _NO_PTS
     else:
         of_frame = np.flatnonzero(shown)
         of_frame = of_frame[np.argsort(times[of_frame])]
         total = len(of_frame)
     counted = count or not why
-    shown_as = (orientation, pixel_aspect)
-    return VideoIndex(path, total, float(fps), height, width, why, times, keys, of_frame, counted, tick_s, *shown_as)
+    shown_as = (orientation, pixel_aspect, shown_pts)
+    return VideoIndex(path, total, mean_fps, height, width, why, times, keys, of_frame, counted, tick_s, *shown_as)
 
 
 @functools.lru_cache(maxsize=512)
@@ -303,9 +317,8 @@ def _index_folder(path: str, mtime_ns: int) -> VideoIndex:
     files = frame_files(path)
     check_frame_numbers(path, map(os.path.basename, files))
     height, width = read_image(files[0]).shape[:2]
-    empty: np.ndarray = np.zeros(0, np.int64)
     why = 'it is a folder of images'
-    return VideoIndex(path, len(files), _UNKNOWN_FPS, height, width, why, empty, empty.astype(bool), empty)
+    return VideoIndex(path, len(files), _UNKNOWN_FPS, height, width, why, _NO_PTS, _NO_PTS.astype(bool), _NO_PTS)
 
 
 def _frame_of(codec: Any, packet: Any) -> Any:
@@ -318,28 +331,41 @@ def _frame_of(codec: Any, packet: Any) -> Any:
         codec.flush_buffers()
 
 
-def _count_by_decoding(path: str, n_packets: int) -> int:
-    """Number of frames that are decoded.
+def _variable(stamps: np.ndarray, tick_s: float, fps: float) -> tuple[np.ndarray, float]:
+    """Time stamps and mean rate of a video; without time stamps if they are those of its constant rate, rounded."""
+    seconds = (stamps - stamps[0]) * tick_s
+    if len(stamps) < 2 or np.abs(seconds - np.arange(len(stamps)) / fps).max() <= tick_s:
+        return _NO_PTS, fps
+    return stamps, (len(stamps) - 1) / float(seconds[-1])
+
+
+def _count_by_decoding(path: str, n_packets: int, is_avi: bool) -> tuple[int, np.ndarray | None]:
+    """Number of frames that are decoded, and their time stamps; None if these are missing, or do not ascend.
 
     Args:
         path (str): The file.
         n_packets (int): Packets that give a frame, if the file is not damaged.
+        is_avi (bool): It is an AVI file: its time stamps are in the order of decoding.
 
     Raises:
         DamagedVideoError: Packets are so damaged that they give no frame.
     """
     total = n_damaged = 0
     has_begun = False
+    stamps: list[int] = []
     with open_video(path) as (container, stream):
         for frame in container.decode(stream):
             total += 1
+            if frame.pts is not None and frame.time_base == stream.time_base:
+                stamps.append(frame.pts)
             has_begun |= bool(frame.key_frame)  # the file may start in the middle of a group of pictures
             n_damaged += has_begun and frame.is_corrupt
     if not total:
         raise DamagedVideoError(f'{path}: not one frame can be decoded')
     if (n_damaged and total < n_packets) or total < n_packets // 3:
         raise DamagedVideoError(f'{path}: damaged, {n_packets} packets give only {total} frames')
-    return total
+    shown = np.array(sorted(stamps) if is_avi else stamps, np.int64)
+    return total, shown if len(shown) == total and (np.diff(shown) > 0).all() else None
 
 
 def _check_read_to_end(path: str, times: np.ndarray, length_s: float) -> None:

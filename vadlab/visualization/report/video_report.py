@@ -254,7 +254,10 @@ def thumb_frames(events: Sequence[Event]) -> list[int]:
 
 
 def _same(old: dict[str, Any], run: RunInfo) -> bool:
-    """Whether a recorded run has the same config, weights, prompts and model."""
+    """Whether a recorded run has the same config, weights, prompts, model and settings, as far as both are known."""
+    known = [(old.get(name) or '', getattr(run, name)) for name in ('weights', 'settings')]
+    if any(before and now and before != now for before, now in known):
+        return False
     return (
         old.get('config') == run.config
         and old.get('checkpoint') == run.checkpoint

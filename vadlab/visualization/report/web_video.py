@@ -17,6 +17,7 @@ from typing import Any
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from mmengine.logging import print_log
 
@@ -43,8 +44,8 @@ def write_web_video(
 ) -> str:
     """Write a file that any browser plays.
 
-    An mp4 file that browsers play is copied. Other H.264 is put into an mp4 file without encoding. All else is
-    encoded: other codecs, 10-bit pictures, interlaced video, AVI files, folders of frames.
+    An mp4 file that browsers play is copied, if it has one video stream. Other H.264 is put into an mp4 file without
+    encoding. All else is encoded: other codecs, 10-bit pictures, interlaced video, AVI files, folders of frames.
 
     Args:
         source (str): Video file, or folder with one image per frame.
@@ -133,10 +134,12 @@ def _way(index: VideoIndex) -> str:
         sound = container.streams.best('audio')
         plays = sound is None or (sound.codec_context is not None and sound.codec_context.name in _SOUNDS)
         is_mp4 = 'mp4' in container.format.name.split(',')
+        is_alone = sum(not one.disposition & Disposition.attached_pic for one in container.streams.video) == 1
     if is_interlaced(index):
         return 'encoded'
     starts_at_0 = index.packet_pts[index.packet_of_frame[0]] == 0
-    if is_mp4 and plays and starts_at_0:
+    # Of several video streams, a browser might show another one.
+    if is_mp4 and plays and starts_at_0 and is_alone:
         return 'copied'
     # The rotation is stored in the file's header, which only a copy is sure to keep.
     return 'remuxed' if not index.orientation and index.pixel_aspect == 1.0 else 'encoded'

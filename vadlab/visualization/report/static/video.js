@@ -148,7 +148,7 @@
       const {rate, exact} = V.falseAlarms(data.calibration, limits.high);
       const hours = data.calibration.hours;
       const least = rate === 0 ? ' (none in ' + short(hours) + ' hours)' : '';
-      parts.push((exact ? '' : 'more than ') + short(rate) + ' false alarms per hour on the calibration footage' + least);
+      parts.push((exact ? '' : 'more than ') + short(rate) + ' false alarms per hour on the calibration footage' + least + otherRules());
     } else {
       parts.push('false alarms per hour are unknown: there is no calibration (tools/calibrate.py)');
     }
@@ -157,6 +157,14 @@
       parts.push(hit + ' of ' + data.truth.length + ' true stretches found');
     }
     $('verdict').textContent = parts.join('; ') + '.';
+  }
+
+  // The rules by which the alarms were counted, if the events here follow other ones.
+  function otherRules() {
+    const c = data.calibration;
+    if (c.low === given.low && c.min_s === given.min_s && c.gap_s === given.gap_s) return '';
+    const shortest = c.min_s ? ', of at least ' + short(c.min_s) + ' s' : '';
+    return ', counted with a low threshold of ' + number(c.low) + ' and gaps up to ' + short(c.gap_s) + ' s' + shortest;
   }
 
   const short = (value) => (value === 0 ? '0' : String(Number(value.toPrecision(3))));
