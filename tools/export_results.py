@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ FORMATS = {
     'webvtt': 'events as subtitles: DIR/NAME.vtt',
     'csv': 'events as a table: the file DIR, or DIR/events.csv',
     'label-studio': 'DIR/tasks.json, labeling_config.xml, videos as H.264',
-    'cvat': 'annotations for tasks of the same videos, "CVAT for video 1.1": DIR/NAME.xml',
+    'cvat': 'annotations for tasks of the same videos, "CVAT for video 1.1": DIR/NAME.xml, labels.json',
     'fiftyone': 'a FiftyOne data set called DIR',
 }
 
@@ -59,18 +60,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         say(f'{out}: {len([write_webvtt(result, out) for result in results])} subtitle files')
     elif args.to == 'cvat':
-        from vadlab.apis.exports.cvat import write_cvat
+        from vadlab.apis.exports.cvat import LABELS_FILE, write_cvat
 
-        say(f'{out}: annotations of {len([write_cvat(result, out) for result in results])} tasks')
-        say('  make a CVAT task of each video itself, with every frame, then upload its file as "CVAT 1.1"')
+        say(f'{out}: annotations of {write_cvat(results, out)} tasks')
+        say(f'  make a CVAT task of each video itself, with every frame and the labels of {out / LABELS_FILE} ("Raw"),')
+        say('  then upload its file as "CVAT 1.1"')
     elif args.to == 'label-studio':
-        from vadlab.apis.exports.label_studio import CONFIG_FILE, TASKS_FILE, write_label_studio
+        from vadlab.apis.exports.label_studio import CONFIG_FILE, TASKS_FILE, VIDEO_FOLDER, write_label_studio
 
         say(f'{out / TASKS_FILE}: {write_label_studio(results, out)} tasks; labelling interface: {out / CONFIG_FILE}')
         say(
             '  start it with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true '
-            f'LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={out.resolve()}'
+            f'LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={shlex.quote(str(out.resolve()))}'
         )
+        say(f'  in the project, add a source storage "Local files" with the path {out.resolve() / VIDEO_FOLDER}')
     else:
         from vadlab.apis.exports.fiftyone import write_fiftyone
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vadlab.apis.imported_files import check_imported_files, write_imported_files
 from vadlab.datasets.formats.cvat import convert_cvat
+from vadlab.datasets.formats.path_index import PathIndex
 from vadlab.utils.cli import run_cli
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_paths
@@ -20,6 +21,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Convert CVAT exports in the format "CVAT for video 1.1".')
     parser.add_argument('exports', nargs='+', metavar='XML', help='annotations.xml of each task')
     parser.add_argument('--out', required=True, metavar='FILE', help='annotations to write, such as train.json')
+    parser.add_argument(
+        '--data-root',
+        help='folder of the folders of frames: their sizes, for tasks of images, whose export has none',
+    )
     parser.add_argument('--default-caption', metavar='TEXT', help='caption of all videos (CVAT has none)')
     parser.add_argument('--overwrite', action='store_true', help='replace an existing file')
     return parser.parse_args(argv)
@@ -31,7 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_paths(args.exports, 'export')
     out = Path(args.out)
     check_imported_files(out, args.overwrite)
-    export = convert_cvat(args.exports, args.default_caption)
+    frame_size = None
+    if args.data_root:
+        from vadlab.datasets.video import index_video
+
+        videos = PathIndex.of(args.data_root)
+
+        def frame_size(name: str) -> tuple[int, int]:
+            index = index_video(videos.resolve([name], 'import_cvat')[0])
+            return index.height, index.width
+
+    export = convert_cvat(args.exports, args.default_caption, frame_size)
     for line in write_imported_files(export, out, args.exports[0]):
         say(line)
     return 0

@@ -45,10 +45,10 @@ def test_what_cvat_exports_is_imported_again(load_tool, results, tmp_path, capsy
     assert main([*arguments, '--default-caption', 'a street']) == 0
     assert '1 videos, 1 regions' in capsys.readouterr().out
     (record,) = json.loads((tmp_path / 'train.json').read_text('utf-8'))
-    assert (record['f_path'], record['global_caption']) == ('a.mp4', 'a street')
+    assert (record['f_path'], record['global_caption']) == ('cam/a.mp4', 'a street')
     events = VideoResult.load(results / 'cam' / 'a.mp4.json').events
     spans = '  '.join(f'anomaly  {event.start}  {event.end}' for event in events)
-    assert (tmp_path / 'train_temporal.txt').read_text('utf-8') == f'a.mp4  {spans}\n'
+    assert (tmp_path / 'train_temporal.txt').read_text('utf-8') == f'cam/a.mp4  {spans}\n'
 
 
 def test_a_folder_without_results_is_an_error(load_tool, tmp_path):

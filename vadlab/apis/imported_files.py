@@ -45,7 +45,11 @@ def write_imported_files(export: ImportedAnnotations, out: Path, source: str) ->
     spans = counts.pop('spans of time', 0)
     if export.temporal:
         write_text(temporal_out, export.temporal_lines())
-        classes = Counter(annotation.class_name for annotation in export.temporal.values())
+        classes = Counter(
+            name
+            for annotation in export.temporal.values()
+            for name in dict.fromkeys(span.class_name for span in annotation.class_intervals) or [annotation.class_name]
+        )
         listed = ', '.join(f'{name} ({count})' for name, count in classes.items())
         lines += [
             f'{temporal_out}: {len(export.temporal)} videos, {spans} spans of time; classes: {listed}',

@@ -6,19 +6,21 @@ import numpy as np
 import pytest
 
 from tests.datasets.conftest import read_number
+from tests.datasets.turned_videos import TURNS, write_lopsided
 from tests.visualization.report.results import result_of, write_video
 from vadlab.apis.exports.box_tracks import box_tracks
 from vadlab.apis.exports.cvat import cvat_of, write_cvat
 from vadlab.apis.exports.event_table import write_event_table
-from vadlab.apis.exports.label_studio import has_constant_rate, write_label_studio
+from vadlab.apis.exports.label_studio import has_constant_rate, task_of, write_label_studio
 from vadlab.apis.exports.webvtt import webvtt_of
 from vadlab.datasets.formats.cvat import convert_cvat
-from vadlab.datasets.formats.keyframes import track_boxes
+from vadlab.datasets.formats.keyframes import shown_spans, track_boxes
 from vadlab.datasets.formats.label_studio import convert_label_studio
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.visualization.box_frames import BoxFrames
 
 UNEVEN = np.cumsum([0, *([0.04, 0.02, 0.1, 0.031] * 10)]).round(3)
+HOSTILES = '\x1b --> <c.red>&"\'\n]]> 异常 ', ' {{x}}\t'
 HOSTILE = '--> <c.red>&"\'\n]]> 异常'
 
 
@@ -83,44 +85,80 @@ def test_labelling_interface_is_xml_with_all_labels(tmp_path, result):
     assert [label.get('value') for label in root.find('TimelineLabels')] == ['anomaly', 'Road Accident', 'Riot']
     assert [label.get('value') for label in root.find('Labels')] == ['anomaly', 'a person']
     assert root.find('Video').get('frameRate') == '$fps'
+    (task,) = json.loads((tmp_path / 'tasks.json').read_text('utf-8'))
+    assert (task['data']['vadlab_video'], task['data']['vadlab_frames']) == ('cam/a.mp4', 41)
+
+
+def test_labels_are_the_same_in_interface_and_tasks(tmp_path, result):
+    """Control characters are not valid in XML, and an attribute has no line breaks."""
+    events = tuple(type(e)(**{**vars(e), 'label': label}) for e, label in zip(result.events, HOSTILES, strict=True))
+    write_label_studio([type(result)(**{**vars(result), 'events': events})], tmp_path)
+    root = ET.fromstring((tmp_path / 'labeling_config.xml').read_text('utf-8'))
+    labels = [label.get('value') for label in root.find('TimelineLabels')]
+    assert labels == ['anomaly', '--> <c.red>&"\' ]]> 异常', '{{x}}']
+    (task,) = json.loads((tmp_path / 'tasks.json').read_text('utf-8'))
+    used = [found['value'].get('timelinelabels') for found in task['predictions'][0]['result']]
+    assert [name for names in used if names for name in names] == labels[1:]
+
+
+def test_a_box_of_one_frame_is_one_keyframe_that_is_not_enabled(tmp_path, result):
+    """Label Studio shows a keyframe that is not enabled in its own frame. The model saw every frame here."""
+    boxes = result.boxes[np.array([2, 10])]
+    boxes.track_ids = np.array([-1, -1])
+    every = {'frame_inds': np.arange(41), 'classes': (), 'class_scores': None}
+    alone = type(result)(**{**vars(result), **every, 'boxes': boxes, 'events': ()})
+    task = task_of(alone, 1, 'videos/a.mp4')
+    steps = [found['value']['sequence'] for found in task['predictions'][0]['result']]
+    assert [[(step['frame'], step['enabled']) for step in sequence] for sequence in steps] == [
+        [(9, False)],
+        [(41, False)],
+    ]
+    exported = {**task, 'annotations': [{'id': 1, 'result': task['predictions'][0]['result']}]}
+    (tmp_path / 'export.json').write_text(json.dumps([exported]), 'utf-8')
+    (record,) = convert_label_studio(tmp_path / 'export.json', 'a street').records
+    assert [shown_spans(region).tolist() for region in record['bbox_info']] == [[[8, 9]], [[40, 41]]]
 
 
 def test_cvat_there_and_back_keeps_frames_at_a_variable_rate(tmp_path, result):
-    path = write_cvat(result, tmp_path)
-    export = convert_cvat([path], 'a street')
-    assert export.records[0]['f_path'] == 'a.mp4'
+    assert write_cvat([result], tmp_path) == 1
+    export = convert_cvat([tmp_path / 'cam' / 'a.mp4.xml'], 'a street')
+    assert export.records[0]['f_path'] == 'cam/a.mp4'  # by the name of the task
     check_annotation(export, result, False)
 
 
-def test_cvat_by_hand(tmp_path):
-    """A task of every second frame from frame 10 on, as CVAT's documentation describes the format."""
+def test_cvat_labels_are_those_of_all_videos(tmp_path, result):
+    other = type(result)(**{**vars(result), 'name': 'b.mp4', 'events': (), 'boxes': result.boxes.clone()})
+    other.boxes.labels = ['a dog'] * len(other.boxes.labels)
+    assert write_cvat([result, other], tmp_path) == 2
+    labels = json.loads((tmp_path / 'labels.json').read_text('utf-8'))
+    names = ['anomaly', 'event: anomaly', 'a person', 'event: Road Accident', 'event: Riot', 'a dog']
+    assert labels == [{'name': name, 'attributes': []} for name in names]
+    used = {
+        track.get('label')
+        for name in ('cam/a.mp4', 'b.mp4')
+        for track in ET.parse(tmp_path / f'{name}.xml').getroot().findall('track')
+    }
+    assert used <= set(names)
 
-    def box(frame, x, outside=0, key=1):
-        sides = f'xtl="{x}" ytl="10" xbr="{x + 20}" ybr="30"'
-        return f'<box frame="{frame}" {sides} outside="{outside}" keyframe="{key}" occluded="0"/>'
 
-    def task(tracks, name='gate.mp4'):
-        return (
-            f'<annotations><meta><task><name>t</name><size>50</size><start_frame>10</start_frame>'
-            f'<frame_filter>step=2</frame_filter><original_size><width>100</width><height>50</height></original_size>'
-            f'<source>{name}</source></task></meta>{tracks}</annotations>'
-        )
-
-    person = f'<track id="0" label="a man">{box(3, 0)}{box(4, 5, key=0)}{box(5, 10)}{box(6, 10, 1)}{box(8, 50)}</track>'
-    event = f'<track id="1" label="Event: Riot">{box(0, 0)}{box(7, 0, 1)}</track>'
-    other = '<track id="2" label="road"><polygon frame="0" points="1,1;2,2"/></track>'
-    (tmp_path / 'a.xml').write_text(task(person + event + other))
-    export = convert_cvat([tmp_path / 'a.xml'], 'x')
-    (record,) = export.records
-    first, second = record['bbox_info']
-    assert [(k['frame'], k['bbox']) for k in first['keyframes']] == [
-        (16, [0, 0.2, 0.2, 0.6]),
-        (20, [0.1, 0.2, 0.3, 0.6]),
-    ]
-    assert (first['start_frame'], first['end_frame']) == (16, 20)
-    assert (second['start_frame'], second['end_frame']) == (26, 108)
-    assert export.temporal_lines() == 'gate.mp4  Riot  10  23\n'
-    assert export.counts['tracks of polygons and other shapes were not read'] == 1
+@pytest.mark.parametrize(
+    ('turn', 'shown', 'stored'), [('upright', (64, 144), (64, 96)), ('rot90', (144, 64), (96, 64))]
+)
+def test_cvat_boxes_are_in_stored_pixels(tmp_path, turn, shown, stored):
+    """CVAT turns pictures upright, but shows pixels that are not square as squares. Sizes by hand."""
+    path = write_lopsided(tmp_path / 'a.mp4', aspect='3/2', matrix=TURNS[turn][0])
+    index = index_video(str(path))
+    assert (index.height, index.width) == shown
+    result = result_of('a.mp4', path, index.frame_times, size=shown)
+    result.boxes.boxes_xyxy[:] = [0.5 * shown[1], 0.25 * shown[0], 0.75 * shown[1], 0.5 * shown[0]]
+    write_cvat([result], tmp_path)
+    box = ET.parse(tmp_path / 'a.mp4.xml').getroot().find('track[@label="person <b>"]/box')
+    sides = [float(box.get(side)) for side in ('xtl', 'ytl', 'xbr', 'ybr')]
+    assert sides == [0.5 * stored[1], 0.25 * stored[0], 0.75 * stored[1], 0.5 * stored[0]]
+    size = ET.parse(tmp_path / 'a.mp4.xml').getroot().find('meta/task/original_size')
+    assert (int(size.findtext('height')), int(size.findtext('width'))) == stored
+    ((region, *_),) = [record['bbox_info'] for record in convert_cvat([tmp_path / 'a.mp4.xml'], 'x').records]
+    assert region['keyframes'][0]['bbox'] == [0.5, 0.25, 0.75, 0.5]
 
 
 def test_a_box_without_a_track_is_a_track_until_the_next_sampled_frame(result):

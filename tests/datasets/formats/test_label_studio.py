@@ -282,3 +282,48 @@ def test_a_keyframe_outside_the_video_is_refused(export):
     # framesCount comes from a rounded duration, so it may be too small by one.
     [record], _ = converted(export([track('a', [step(1), step(101)]), text('g', 'A man')]))
     assert record['bbox_info'][0]['end_frame'] == 100
+
+
+@pytest.mark.parametrize('frames', [[], [step(31), step(41, False)]])
+def test_a_keyframe_that_ends_nothing_is_shown_in_its_frame(export, frames):
+    """As Label Studio 1.23 shows it: hidden in frame 11, the first keyframe, but drawn in it. Frames from 1."""
+    results = [track('a', [step(11, False), *frames]), track('b', [step(1), step(3, False), step(21, False)])]
+    [record], _ = converted(export([*results, text('g', 'x')]))
+    spans = sorted(span for region in record['bbox_info'] for span in shown_spans(region).tolist())
+    assert spans == [[0, 3], [10, 11], [20, 21], *([[30, 41]] if frames else [])]
+    steps = [dict(frame=11, enabled=False), dict(frame=21, enabled=True), dict(frame=31, enabled=False)]
+    found = convert_label_studio(export([track('a', steps), text('g', 'x')]), true_frames=lambda name: 100)
+    assert found.temporal_lines().split()[1:] == ['Person', '10', '11', 'Person', '20', '31']
+
+
+def test_a_box_that_was_drawn_with_a_label_of_the_timeline(export):
+    """As Label Studio 1.23 exports it; a box whose label is also one of the timeline comes twice."""
+    drawn = track('a', [step(11)])
+    drawn['type'], drawn['value']['timelinelabels'] = 'timelinelabels', ['Riot']
+    del drawn['value']['labels']
+    both = track('b', [step(1), step(6, False)])
+    again = dict(both, type='timelinelabels', value=dict(both['value'], timelinelabels=['Person']))
+    [record], counts = converted(export([drawn, both, again, timeline('t', 1, 5, 'Riot'), text('g', 'x')]))
+    assert sorted((region['caption'], *shown_spans(region).tolist()) for region in record['bbox_info']) == [
+        ('Person', [0, 6]),
+        ('Riot', [10, 100]),
+    ]
+    assert counts['boxes that were drawn with a label of the timeline'] == 1
+    assert not [text for text, count in counts.items() if count and 'not read' in text]
+
+
+def test_a_task_of_vadlab_has_the_number_of_frames_of_its_video(write_json):
+    def path(results):
+        data = dict(video='/data/local-files/?d=videos/a.mp4', vadlab_video='cam/a.mp4', vadlab_frames=100)
+        return write_json([dict(id=1, data=data, annotations=[dict(id=1, result=[*results, text('g', 'x')])])])
+
+    boxes = [track('a', [step(11)]), timeline('t', 91, 100, 'Riot')]
+    export = convert_label_studio(path(boxes))
+    assert export.temporal_lines() == 'cam/a.mp4  Riot  90  100\n'
+    with pytest.raises(DataError, match=r'span from frame 91 to 150 lies outside the video of 100 frames'):
+        convert_label_studio(path([timeline('t', 91, 150, 'Riot')]))  # no box that tells the length
+    boxes[0]['value']['framesCount'] = 80
+    with pytest.raises(DataError, match=r'cam/a.mp4: Label Studio counted 80 frames, but the video has 100'):
+        convert_label_studio(path(boxes))
+    with pytest.raises(DataError, match='has 99 frames, but had 100 when it was scored'):
+        convert_label_studio(path(boxes), true_frames=lambda name: 99)

@@ -1,13 +1,24 @@
 """Results as annotations of CVAT tasks, in the format "CVAT for video 1.1"."""
 
+import logging
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+from mmengine.logging import print_log
+
 from vadlab.datasets.formats.cvat import EVENT_PREFIX
+from vadlab.datasets.video import index_video
 from vadlab.structures.video_result import VideoResult
 from vadlab.utils.atomic import write_bytes
+from vadlab.utils.errors import MissingFileError
+from vadlab.utils.json_file import write_json
 
 from .box_tracks import BoxTrack, box_tracks
+from .xml_text import label_text, xml_text
+
+LABELS_FILE = 'labels.json'
 
 
 def cvat_of(result: VideoResult) -> bytes:
@@ -16,28 +27,29 @@ def cvat_of(result: VideoResult) -> bytes:
     CVAT numbers frames from 0 in the order of decoding, so numbers are the same at a variable frame rate. Events are
     tracks of the whole picture with a label like ``event: Fighting``, since this format has no labels of time.
     """
-    height, width = result.size
+    height, width = _stored_size(result)
     count = len(result.scores)
-    tracks = [(track.label, track) for track in box_tracks(result)]
+    scale = np.array([width, height, width, height]) / np.array([result.size[1], result.size[0]] * 2)
+    tracks = [(track.label, track._replace(boxes=track.boxes * scale)) for track in box_tracks(result)]
     for event in result.events:
-        whole = [[0.0, 0.0, float(width), float(height)]]
+        whole = np.array([[0, 0, width, height]], np.float64)
         name = f'{EVENT_PREFIX}{event.label or "anomaly"}'
-        tracks.append((name, BoxTrack(name, [event.start], whole, event.end)))  # type: ignore[arg-type]
+        tracks.append((name, BoxTrack(name, [event.start], whole, event.end)))
     root = ET.Element('annotations')
     ET.SubElement(root, 'version').text = '1.1'
     meta = ET.SubElement(root, 'meta')
     task = ET.SubElement(meta, 'task')
     facts = {'name': result.name, 'size': count, 'mode': 'interpolation', 'start_frame': 0, 'stop_frame': count - 1}
     for key, value in facts.items():
-        ET.SubElement(task, key).text = _clean(str(value))
+        ET.SubElement(task, key).text = xml_text(str(value))
     labels = ET.SubElement(task, 'labels')
-    for label in dict.fromkeys(label for label, _ in tracks):
-        ET.SubElement(ET.SubElement(labels, 'label'), 'name').text = _clean(label)
+    for label in dict.fromkeys(label_text(label) for label, _ in tracks):
+        ET.SubElement(ET.SubElement(labels, 'label'), 'name').text = label
     size = ET.SubElement(task, 'original_size')
     ET.SubElement(size, 'width').text, ET.SubElement(size, 'height').text = str(width), str(height)
-    ET.SubElement(task, 'source').text = _clean(PurePosixPath(result.name).name)
+    ET.SubElement(task, 'source').text = xml_text(PurePosixPath(result.name).name)
     for number, (label, track) in enumerate(tracks):
-        element = ET.SubElement(root, 'track', id=str(number), label=_clean(label), source='auto')
+        element = ET.SubElement(root, 'track', id=str(number), label=label_text(label), source='auto')
         for frame, box in zip(track.frames, track.boxes, strict=True):
             _add_box(element, frame, list(box), False)
         if track.end < count:
@@ -46,20 +58,47 @@ def cvat_of(result: VideoResult) -> bytes:
     return ET.tostring(root, encoding='utf-8', xml_declaration=True)
 
 
-def write_cvat(result: VideoResult, folder: Path) -> Path:
-    """Write ``NAME.xml`` below a folder; return its path."""
-    path = folder / f'{result.name}.xml'
-    write_bytes(path, cvat_of(result))
-    return path
+def write_cvat(results: Iterable[VideoResult], folder: Path) -> int:
+    """Write ``NAME.xml`` of each video below a folder, and the labels of all as ``labels.json``.
+
+    CVAT reads annotations only of labels that the task has. Its label constructor takes ``labels.json`` as "Raw".
+
+    Args:
+        results (Iterable[VideoResult]): Results without errors.
+        folder (Path): The folder.
+
+    Returns:
+        int: Number of videos.
+    """
+    count, labels = 0, dict.fromkeys(('anomaly', f'{EVENT_PREFIX}anomaly'))
+    for result in results:
+        write_bytes(folder / f'{result.name}.xml', cvat_of(result))
+        labels.update(dict.fromkeys(track.label for track in box_tracks(result)))
+        labels.update(dict.fromkeys(f'{EVENT_PREFIX}{event.label}' for event in result.events if event.label))
+        count += 1
+    names = dict.fromkeys(map(label_text, labels))
+    write_json(folder / LABELS_FILE, [{'name': name, 'attributes': []} for name in names])
+    return count
+
+
+def _stored_size(result: VideoResult) -> tuple[int, int]:
+    """Height and width of the pictures as CVAT shows them: upright, but with the pixels as they are stored."""
+    height, width = result.size
+    try:
+        index = index_video(result.path, count=False)
+    except MissingFileError:
+        print_log(
+            f'{result.name}: the video is not at {result.path}. If its pixels are not square, the boxes will be wrong',
+            'current',
+            logging.WARNING,
+        )
+        return height, width
+    if index.orientation.transposed:
+        return max(round(height / index.pixel_aspect), 1), width
+    return height, max(round(width / index.pixel_aspect), 1)
 
 
 def _add_box(track: ET.Element, frame: int, box: list[float], outside: bool) -> None:
     sides = {name: f'{value:.2f}' for name, value in zip(('xtl', 'ytl', 'xbr', 'ybr'), box, strict=True)}
     flags = {'frame': str(frame), 'outside': str(int(outside)), 'occluded': '0', 'keyframe': '1'}
     ET.SubElement(track, 'box', {**flags, **sides, 'z_order': '0'})
-
-
-def _clean(text: str) -> str:
-    """The text without characters that XML does not allow."""
-    text = text.encode('utf-8', 'backslashreplace').decode()
-    return ''.join(char if char in '\t\n\r' or (char >= ' ' and char not in '\ufffe\uffff') else ' ' for char in text)

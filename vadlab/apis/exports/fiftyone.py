@@ -1,11 +1,13 @@
 """Results as a FiftyOne data set: events as temporal detections, boxes as detections of frames."""
 
+import mimetypes
 import os
 from collections.abc import Iterable
 from typing import Any
 
 from vadlab.structures.video_result import VideoResult
-from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError
+from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError, MissingFileError
+from vadlab.visualization.box_frames import BoxFrames, ShownBox
 
 from .label_studio import has_constant_rate
 
@@ -13,7 +15,8 @@ from .label_studio import has_constant_rate
 def write_fiftyone(results: Iterable[VideoResult], name: str) -> int:
     """Make a persistent FiftyOne data set of results; FiftyOne numbers frames from 1.
 
-    One video is in memory at a time. If the export fails, no data set is left.
+    One video is in memory at a time. If the export fails, no data set is left. A box is in every frame until the next
+    frame that the model saw, as on the report page; those of the model itself have ``keyframe=True``.
 
     Args:
         results (Iterable[VideoResult]): Results without errors.
@@ -26,6 +29,7 @@ def write_fiftyone(results: Iterable[VideoResult], name: str) -> int:
         MissingDependencyError: FiftyOne is not installed, or cannot reach its database.
         ConfigError: A data set with this name exists.
         DataError: A video has a variable frame rate, or is a folder of frames.
+        MissingFileError: A video is no longer where it was.
     """
     try:
         import fiftyone
@@ -63,7 +67,20 @@ def _sample(fiftyone: Any, result: VideoResult) -> Any:
             f'{result.name} has a variable frame rate, but FiftyOne finds a frame by its time and one rate: frames '
             'would be wrong. Encode it at a constant rate (ffmpeg -i IN -vf fps=25 OUT.mp4), and score that'
         )
-    sample = fiftyone.Sample(filepath=os.path.abspath(result.path))
+    if not os.path.isfile(result.path):
+        raise MissingFileError(f'{result.name}: there is no video {result.path}, which FiftyOne would show')
+    height, width = result.size
+    # The App finds frames by this rate. Otherwise, it asks FFmpeg's command, which not everybody has.
+    facts = fiftyone.VideoMetadata(
+        size_bytes=os.path.getsize(result.path),
+        mime_type=mimetypes.guess_type(result.path)[0] or 'video/mp4',
+        frame_width=width,
+        frame_height=height,
+        frame_rate=result.fps,
+        total_frame_count=len(result.scores),
+        duration=len(result.scores) / result.fps,
+    )
+    sample = fiftyone.Sample(filepath=os.path.abspath(result.path), metadata=facts)
     sample['score'] = float(result.scores.max()) if len(result.scores) else None
     sample['events'] = fiftyone.TemporalDetections(
         detections=[
@@ -73,25 +90,22 @@ def _sample(fiftyone: Any, result: VideoResult) -> Any:
             for event in result.events
         ]
     )
-    for frame, score in enumerate(result.scores.tolist(), 1):
-        sample.frames[frame] = fiftyone.Frame(score=score)
-    for frame, detections in _detections(fiftyone, result).items():
-        sample.frames[frame]['boxes'] = fiftyone.Detections(detections=detections)
+    boxes = BoxFrames(result)
+    seen = set(result.frame_inds.tolist())
+    for frame, score in enumerate(result.scores.tolist()):
+        sample.frames[frame + 1] = fiftyone.Frame(score=score)
+        if shown := boxes.at(frame):
+            detections = [_detection(fiftyone, box, result.size, frame in seen) for box in shown]
+            sample.frames[frame + 1]['boxes'] = fiftyone.Detections(detections=detections)
     return sample
 
 
-def _detections(fiftyone: Any, result: VideoResult) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = {}
-    boxes, (height, width) = result.boxes, result.size
-    for i in range(0 if boxes is None else len(boxes.frame_inds)):
-        assert boxes is not None
-        x1, y1, x2, y2 = (float(v) for v in boxes.boxes_xyxy[i])
-        track = int(boxes.track_ids[i])
-        detection = fiftyone.Detection(
-            label=boxes.labels[i] or 'anomaly',
-            bounding_box=[x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height],
-            confidence=float(boxes.scores[i]),
-            index=track if track >= 0 else None,
-        )
-        found.setdefault(int(boxes.frame_inds[i]) + 1, []).append(detection)
-    return found
+def _detection(fiftyone: Any, box: ShownBox, size: tuple[int, int], is_keyframe: bool) -> Any:
+    (x1, y1, x2, y2), (height, width) = box.corners, size
+    return fiftyone.Detection(
+        label=box.label or 'anomaly',
+        bounding_box=[x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height],
+        confidence=box.score,
+        index=box.track if box.track >= 0 else None,
+        keyframe=is_keyframe,
+    )

@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from vadlab.datasets.formats.label_studio import SOURCE_KEY
+from vadlab.datasets.formats.label_studio import FRAMES_KEY, SOURCE_KEY
 from vadlab.structures.video_result import VideoResult
 from vadlab.utils.atomic import write_text
 from vadlab.utils.json_file import write_json
@@ -16,6 +16,7 @@ from vadlab.visualization.report.file_names import safe_name
 from vadlab.visualization.report.web_video import write_web_video
 
 from .box_tracks import box_tracks
+from .xml_text import label_text
 
 TASKS_FILE, CONFIG_FILE, VIDEO_FOLDER = 'tasks.json', 'labeling_config.xml', 'videos'
 
@@ -28,7 +29,8 @@ def write_label_studio(results: Iterable[VideoResult], folder: Path) -> int:
 
     Args:
         results (Iterable[VideoResult]): Results without errors.
-        folder (Path): The folder; Label Studio serves its videos if ``LOCAL_FILES_DOCUMENT_ROOT`` is this folder.
+        folder (Path): The folder. Label Studio serves its videos if ``LOCAL_FILES_DOCUMENT_ROOT`` is this folder, and
+            the project has ``folder/videos`` as a source storage of local files.
 
     Returns:
         int: Number of tasks.
@@ -42,8 +44,8 @@ def write_label_studio(results: Iterable[VideoResult], folder: Path) -> int:
         rate = None if has_constant_rate(result) else result.fps
         write_web_video(result.path, folder / name, result.times, constant_fps=rate)
         tasks.append(task_of(result, number, name))
-        events.update(dict.fromkeys(event.label for event in result.events if event.label))
-        labels.update(dict.fromkeys(track.label for track in box_tracks(result)))
+        events.update(dict.fromkeys(label_text(event.label) for event in result.events))
+        labels.update(dict.fromkeys(label_text(track.label) for track in box_tracks(result)))
     write_json(folder / TASKS_FILE, tasks)
     write_text(folder / CONFIG_FILE, labeling_config(list(events), list(labels)))
     return len(tasks)
@@ -64,27 +66,26 @@ def task_of(result: VideoResult, number: int, video: str) -> dict[str, Any]:
         video (str): Path of the video below the folder that Label Studio serves.
     """
     found: list[dict[str, Any]] = []
-    for i, event in enumerate(result.events):
-        value = {'ranges': [{'start': event.start + 1, 'end': event.end}], 'timelinelabels': [event.label or 'anomaly']}
-        about = {'id': f'e{i}', 'from_name': 'events', 'to_name': 'video', 'type': 'timelinelabels'}
-        found.append({**about, 'value': value, 'score': event.score, 'meta': {'text': [event.reason]}})
     height, width = result.size
     scale = 100 / np.array([width, height, width, height], np.float64)
     for i, track in enumerate(box_tracks(result)):
         sequence = [
             _step(frame, box, True, result.fps) for frame, box in zip(track.frames, track.boxes * scale, strict=True)
         ]
-        # A keyframe that is not enabled is the last frame with the box.
+        # A keyframe that is not enabled is the last frame with the box, also if it is the only one.
         last = track.end - 1
         if last > track.frames[-1]:
             sequence.append(_step(last, track.boxes[-1] * scale, False, result.fps))
-        elif len(sequence) > 1:
+        else:
             sequence[-1]['enabled'] = False
-        elif track.end < len(result.scores):
-            sequence.append(_step(track.end, track.boxes[-1] * scale, False, result.fps))
         value = {'framesCount': len(result.scores), 'duration': len(result.scores) / result.fps, 'sequence': sequence}
         about = {'id': f'b{i}', 'from_name': 'boxes', 'to_name': 'video', 'type': 'videorectangle'}
-        found.append({**about, 'value': {**value, 'labels': [track.label]}})
+        found.append({**about, 'value': {**value, 'labels': [label_text(track.label)]}})
+    # Label Studio shows the last results on top of its timeline.
+    for i, event in enumerate(result.events):
+        value = {'ranges': [{'start': event.start + 1, 'end': event.end}], 'timelinelabels': [label_text(event.label)]}
+        about = {'id': f'e{i}', 'from_name': 'events', 'to_name': 'video', 'type': 'timelinelabels'}
+        found.append({**about, 'value': value, 'score': event.score, 'meta': {'text': [event.reason]}})
     score = float(result.scores.max()) if len(result.scores) else 0.0
     return {
         'id': number,
@@ -92,6 +93,7 @@ def task_of(result: VideoResult, number: int, video: str) -> dict[str, Any]:
             'video': f'/data/local-files/?d={quote(video)}',
             'fps': result.fps,
             SOURCE_KEY: result.name,
+            FRAMES_KEY: len(result.scores),
         },
         'predictions': [{'model_version': 'VADLab', 'score': score, 'result': found}],
     }
@@ -105,10 +107,12 @@ def labeling_config(events: Sequence[str], labels: Sequence[str]) -> str:
 
     return (
         '<View>\n'
-        '  <Video name="video" value="$video" frameRate="$fps"/>\n'
+        '  <Header size="6" value="Events: choose a label, then drag in the timeline"/>\n'
         f'  <TimelineLabels name="events" toName="video">\n{tags(events)}  </TimelineLabels>\n'
-        '  <VideoRectangle name="boxes" toName="video"/>\n'
+        '  <Header size="6" value="Boxes: choose a label, then drag in the picture"/>\n'
         f'  <Labels name="labels" toName="video">\n{tags(labels)}  </Labels>\n'
+        '  <VideoRectangle name="boxes" toName="video"/>\n'
+        '  <Video name="video" value="$video" frameRate="$fps" height="380" timelineHeight="100"/>\n'
         '  <TextArea name="caption" toName="video" placeholder="Caption"/>\n'
         '</View>\n'
     )

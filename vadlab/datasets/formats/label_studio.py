@@ -5,26 +5,35 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlparse
+
+import numpy as np
 
 from vadlab.utils.errors import ConfigError, DataError, naming
 from vadlab.utils.json_file import read_json, shape_fault
 
 from ..temporal_truth import outside
 from .imported_annotations import ImportedAnnotations, ImportedVideo, gather, is_normal
-from .keyframes import shown_spans
+from .keyframes import merge_intervals, shown_spans
 from .temporal_annotations import ClassInterval
 
 #: Name in a task's data for the video that was scored, of which Label Studio shows a copy.
 SOURCE_KEY = 'vadlab_video'
+#: Name in a task's data for the number of frames of that video.
+FRAMES_KEY = 'vadlab_frames'
 _UPLOAD_PREFIX = re.compile(r'^[0-9a-f]{8}-')  # prefix that Label Studio adds to the names of uploaded files
 _BOX = ('x', 'y', 'width', 'height')
 
 _FRAME = {'frame': int, 'enabled?': bool, 'rotation?': float}
 _VALUES = {
     'videorectangle': {'framesCount?': float, 'labels?': [str], 'sequence?': [_FRAME]},
-    'timelinelabels': {'timelinelabels?': [str], 'ranges?': [{'start': int, 'end': int}]},
+    'timelinelabels': {
+        'timelinelabels?': [str],
+        'ranges?': [{'start': int, 'end': int}],
+        'framesCount?': float,
+        'sequence?': [_FRAME],
+    },
     'choices': {'choices?': [str]},
     'textarea': {'text?': (str, [str])},
     'labels': {'labels?': [str]},
@@ -62,7 +71,9 @@ def convert_label_studio(
     their intervals are the frames in which a box is shown. A name that begins with *normal* is the normal class.
 
     Label Studio derives frame numbers from a frame rate, which a project may have left at its default. If
-    ``true_frames`` is given and differs from the length in the export, frames are rescaled.
+    ``true_frames`` is given and differs from the length in the export, frames are rescaled. Tasks that VADLab wrote
+    have the video's number of frames: another length there is an error, since predictions and corrections would count
+    differently.
 
     Args:
         path: The export.
@@ -92,7 +103,7 @@ def convert_label_studio(
     if fault := _fault(tasks):
         raise DataError(f'{os.fspath(path)}: {fault}, as exports have it. Export the project again as "JSON"')
     counts: Counter[str] = Counter()
-    newest: list[tuple[str, list[dict]]] = []
+    newest: list[_Newest] = []
     for task in tasks:
         annotations = [a for a in task['annotations'] if not a.get('was_cancelled')]
         for kind in ('drafts', 'predictions'):
@@ -103,19 +114,48 @@ def convert_label_studio(
         counts['tasks with several annotations, the newest taken'] += len(annotations) > 1
         last = max(annotations, key=lambda a: (a.get('updated_at') or '', a.get('id') or 0))
         with naming(path):
-            newest.append((_file_name(task), last.get('result') or []))
+            results = _with_boxes(last.get('result') or [], counts)
+            newest.append(_Newest(_file_name(task), results, task['data'].get(FRAMES_KEY)))
     if not newest:
         raise DataError(f'{os.fspath(path)}: not one of {len(tasks)} tasks has an annotation that was submitted')
-    twice = [name for name, count in Counter(name for name, _ in newest).items() if count > 1]
+    twice = [name for name, count in Counter(task.name for task in newest).items() if count > 1]
     if twice:
         raise DataError(
             f'{os.fspath(path)}: several tasks are of one video ({", ".join(twice[:5])}). Videos are identified by '
             'their file names: rename one, or remove a task'
         )
-    class_field = _choose_class_field([results for _, results in newest], class_field, counts)
+    class_field = _choose_class_field([task.results for task in newest], class_field, counts)
     with naming(path):
-        found = [_convert_task(name, results, true_frames, class_field, counts) for name, results in newest]
+        found = [
+            _convert_task(task.name, task.results, _checked(task, true_frames), class_field, counts) for task in newest
+        ]
     return gather(found, os.fspath(path), counts, default_caption)
+
+
+class _Newest(NamedTuple):
+    """Video, results of the newest annotation, and number of frames if VADLab wrote the task."""
+
+    name: str
+    results: list[dict]
+    frames: int | None
+
+
+def _checked(task: _Newest, true_frames: Callable[[str], int] | None) -> Callable[[str], int] | None:
+    """``true_frames``, or for a task of VADLab its own number of frames, after a check."""
+    if not isinstance(task.frames, int):
+        return true_frames
+    if true_frames is not None and (found := true_frames(task.name)) != task.frames:
+        raise DataError(f'{task.name} has {found} frames, but had {task.frames} when it was scored and exported')
+    for result in task.results:
+        counted = (result.get('value') or {}).get('framesCount')
+        # A rounded duration makes framesCount wrong by at most one.
+        if counted and abs(counted - task.frames) > 1:
+            raise DataError(
+                f'{task.name}: Label Studio counted {counted:g} frames, but the video has {task.frames}: its project '
+                'has another frame rate, so predictions and corrections count differently. Make the project with the '
+                'labelling interface that was exported with the tasks (frameRate="$fps")'
+            )
+    return lambda name: int(task.frames or 0)
 
 
 def _fault(tasks: list[dict]) -> str | None:
@@ -132,7 +172,7 @@ def _fault(tasks: list[dict]) -> str | None:
                 lacking = [key for key in ('id', 'value') if result.get(key) is None]
                 if kind == 'videorectangle' and lacking:
                     return f'{place} has no {lacking[0]!r}'
-                steps = (value.get('sequence') or []) if kind == 'videorectangle' else []
+                steps = (value.get('sequence') or []) if kind in ('videorectangle', 'timelinelabels') else []
                 has_boxes = any(name in step for step in steps for name in _BOX)
                 for step in steps:
                     if step['frame'] < 1:
@@ -144,6 +184,26 @@ def _fault(tasks: list[dict]) -> str | None:
                     if span['end'] < span['start']:
                         return f'{place} ends before it starts: {span["start"]} to {span["end"]}'
     return None
+
+
+def _with_boxes(results: list[dict], counts: Counter[str]) -> list[dict]:
+    """The results, in which each box is a ``videorectangle`` once.
+
+    Label Studio writes a box that was drawn with a label of the timeline as ``timelinelabels`` with keyframes and
+    without a range. If the label is one of the boxes, too, it writes both.
+    """
+    boxes = {r.get('id') for r in results if r['type'] == 'videorectangle'}
+    found: list[dict] = []
+    for result in results:
+        value = result.get('value') or {}
+        if result['type'] == 'timelinelabels' and value.get('sequence') and not value.get('ranges'):
+            if result.get('id') in boxes:
+                continue
+            counts['boxes that were drawn with a label of the timeline'] += 1
+            result = {**result, 'type': 'videorectangle', 'value': {**value, 'labels': value.get('timelinelabels')}}
+            result.setdefault('id', f'box {len(found)}')
+        found.append(result)
+    return found
 
 
 def _choose_class_field(exported: Sequence[list[dict]], wanted: str | None, counts: Counter[str]) -> str:
@@ -209,7 +269,7 @@ def _convert_task(
             for span in value.get('ranges') or []:
                 start, end = round((span['start'] - 1) * scale), round(span['end'] * scale)
                 spans += [ClassInterval(_one_word(text), start, max(end, start + 1)) for text in named]
-            if not named or not value.get('ranges'):
+            if not (named and value.get('ranges')):
                 counts['timelinelabels without a label or a range were not read'] += 1
         elif kind == 'choices' and result in about_video:
             if result.get('from_name') == class_field:
@@ -238,11 +298,9 @@ def _convert_task(
         note = (track.get('meta') or {}).get('text') or []
         note = note if isinstance(note, str) else ' '.join(note)
         caption = texts.get(key) or note.strip() or ', '.join(named)
-        region = _convert_track(name, value, true_frames, counts)
-        if region is None:
-            counts['tracks without a keyframe left out'] += 1
-            continue
-        regions.append({'caption': caption, **region})
+        converted = _convert_track(name, value, true_frames, counts)
+        counts['tracks without a keyframe left out'] += not converted
+        regions += [{'caption': caption, **region} for region in converted]
     wrong = outside([span[1:] for span in spans], total) if total else []
     if wrong:
         raise DataError(
@@ -285,13 +343,11 @@ def _track_spans(sequence: list[dict], scale: float, total: int | None) -> list[
         {'frame': round((step['frame'] - 1) * scale), 'bbox': box, 'enabled': bool(step.get('enabled', True))}
         for step in sequence
     ]
-    last = max(keyframe['frame'] for keyframe in keyframes)
-    return [
-        (start, end)
-        for start, end in shown_spans(
-            {'start_frame': 0, 'end_frame': max((total or 0) - 1, last), 'keyframes': keyframes}
-        ).tolist()
-    ]
+    keyframes.sort(key=lambda keyframe: keyframe['frame'])
+    alone = [[keyframe['frame'], keyframe['frame'] + 1] for keyframe in _alone(keyframes)]
+    region = {'start_frame': 0, 'end_frame': max((total or 0) - 1, keyframes[-1]['frame']), 'keyframes': keyframes}
+    spans = merge_intervals(np.concatenate([shown_spans(region), np.array(alone, np.int64).reshape(-1, 2)]))
+    return [(start, end) for start, end in spans.tolist()]
 
 
 def _scale(name: str, total: int | None, true_frames: Callable[[str], int] | None) -> tuple[float, int | None]:
@@ -305,10 +361,11 @@ def _scale(name: str, total: int | None, true_frames: Callable[[str], int] | Non
 
 def _convert_track(
     name: str, value: dict, true_frames: Callable[[str], int] | None, counts: Counter[str]
-) -> dict[str, Any] | None:
+) -> list[dict[str, Any]]:
+    """Regions of a track: one, and one for each frame of its own that it is shown in."""
     sequence = value.get('sequence') or []
     if not sequence:
-        return None
+        return []
     scale, total = _scale(name, value.get('framesCount'), true_frames)
     counts['tracks rescaled to the true number of frames'] += scale != 1
     # A rounded duration makes framesCount wrong by at most one.
@@ -330,7 +387,23 @@ def _convert_track(
             }
         )
     keyframes.sort(key=lambda keyframe: keyframe['frame'])
-    last = keyframes[-1]
-    # A track without an end continues to the end of the video.
-    end = max(int(total) - 1, last['frame']) if last['enabled'] and total else last['frame']
-    return {'start_frame': keyframes[0]['frame'], 'end_frame': end, 'keyframes': keyframes}
+    alone = _alone(keyframes)
+    regions = [
+        {'start_frame': k['frame'], 'end_frame': k['frame'], 'keyframes': [{**k, 'enabled': True}]} for k in alone
+    ]
+    if keyframes := [keyframe for keyframe in keyframes if keyframe not in alone]:
+        last = keyframes[-1]
+        # A track without an end continues to the end of the video.
+        end = max(int(total) - 1, last['frame']) if last['enabled'] and total else last['frame']
+        regions.insert(0, {'start_frame': keyframes[0]['frame'], 'end_frame': end, 'keyframes': keyframes})
+    return regions
+
+
+def _alone(keyframes: list[dict]) -> list[dict]:
+    """Keyframes that are not enabled and do not end a span. Label Studio shows each of them, in its frame only."""
+    was_enabled = [False, *(keyframe['enabled'] for keyframe in keyframes)]
+    return [
+        keyframe
+        for keyframe, before in zip(keyframes, was_enabled, strict=False)
+        if not keyframe['enabled'] and not before
+    ]
