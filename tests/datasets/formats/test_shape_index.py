@@ -165,6 +165,22 @@ def test_files_that_changed_just_now_are_not_trusted(tmp_path, monkeypatch):
     assert load_index(str(tmp_path)).names == []
 
 
+def test_files_with_a_time_in_the_future_are_read_once(tmp_path, monkeypatch):
+    """Copies from a machine whose clock is ahead; a change is noticed all the same."""
+    write_npy(tmp_path / 'v.npy', 2)
+    ahead = time.time_ns() + 3_600 * 10**9
+    os.utime(tmp_path / 'v.npy', ns=(ahead, ahead))
+    wait_until_files_are_old()
+    paths = files_of(tmp_path)
+    read = opened(monkeypatch)
+    for _ in range(2):
+        assert look_at_files(str(tmp_path), paths, paths) == [(FeatureShape(2, None, 8), '')]
+    assert len(read) == 1
+    np.save(tmp_path / 'v.npy', np.zeros((8, 2), np.float32))
+    os.utime(tmp_path / 'v.npy', ns=(ahead, ahead))
+    assert look_at_files(str(tmp_path), paths, paths) == [(FeatureShape(8, None, 2), '')]
+
+
 def test_files_that_cannot_be_used_are_read_each_time(tmp_path, monkeypatch):
     write_npy(tmp_path / 'a.npy', 2)
     (tmp_path / 'b.npy').write_bytes(b'none')
@@ -206,6 +222,7 @@ def test_a_damaged_index_is_said_and_made_again(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(shape_index, 'log', lambda message, level: said.append(message))
     assert look_at_files(str(tmp_path), paths, paths) == [(FeatureShape(2, None, 8), '')]
+    assert len(said) == 1
     assert 'cannot be used and is made again' in said[0]
     assert load_index(str(tmp_path)).names == [b'a.npy']
 

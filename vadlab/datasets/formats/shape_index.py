@@ -3,9 +3,9 @@
 A file counts as unchanged if its size, its times of modification and of status change (in nanoseconds) and its inode
 are those in the index. The system sets the time of status change at every write, rename and change of times, and
 programs cannot set it back. Files that changed less than :data:`YOUNG_NS` before they were read are not put into the
-index, since another change could have the same time. So a change is missed only where the file system has no time of
-status change (FAT, some network mounts) and a program restores size and time of modification, or where the system's
-clock is set back.
+index, since another change could have the same time. A modification time in the future, as copies from a machine have
+whose clock is ahead, does no harm. So a change is missed only where the file system has no time of status change (FAT,
+some network mounts) and a program restores size and time of modification, or where the system's clock is set back.
 """
 
 import hashlib
@@ -96,15 +96,15 @@ def look_at_files(
         for i, (look, signature) in zip(changed, read, strict=True):
             looks[i] = look
             name = names[i]
-            if now is not None and look[0] is not None and name is not None and max(signature[1:3]) < now - YOUNG_NS:
+            if now is not None and look[0] is not None and name is not None and _is_old(signature, now):
                 new.append((name, signature, look[0]))
         if new:
             renew(root, new, [_name_below(root, path) for path in everything or paths])
     return [look for look in looks if look is not None]
 
 
-def load_index(root: str) -> _Table:
-    """The index of a folder; empty if there is none, or if it is damaged, with a message."""
+def load_index(root: str, is_told: bool = True) -> _Table:
+    """The index of a folder; empty if there is none, or if it is damaged, with a message unless told otherwise."""
     path = os.path.join(root, INDEX_FILE)
     try:
         arrays = {name: read() for name, read in open_npz(path).items()}
@@ -121,7 +121,8 @@ def load_index(root: str) -> _Table:
     except MissingFileError:
         return _EMPTY
     except (DataError, KeyError) as error:
-        log(f'The index of feature files {path} cannot be used and is made again: {error}', logging.INFO)
+        if is_told:
+            log(f'The index of feature files {path} cannot be used and is made again: {error}', logging.INFO)
         return _EMPTY
     return _Table(split, stats, shapes)
 
@@ -144,7 +145,7 @@ def renew(
         new (Sequence): Path below the folder, signature and shape of each new or changed file.
         existing (Collection[bytes | None]): Paths of all files: rows of others are left out.
     """
-    table = load_index(root)  # again: another process may have renewed it
+    table = load_index(root, is_told=False)  # again: another process may have renewed it
     replaced, there = {name for name, _, _ in new}, set(existing)
     kept = [i for i, name in enumerate(table.names) if name in there and name not in replaced]
     path = os.path.join(root, INDEX_FILE)
@@ -199,6 +200,11 @@ def _name_below(root: str, path: str) -> bytes | None:
 
 def _signature_of(stat: os.stat_result) -> tuple[int, int, int, int]:
     return stat.st_size, stat.st_mtime_ns & _LIMIT, stat.st_ctime_ns & _LIMIT, stat.st_ino & _LIMIT
+
+
+def _is_old(signature: tuple[int, int, int, int], now: int) -> bool:
+    _, modified, changed, _ = signature
+    return changed < now - YOUNG_NS and abs(modified - now) > YOUNG_NS
 
 
 def _signature(path: str) -> tuple[int, int, int, int]:
