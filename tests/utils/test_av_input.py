@@ -8,7 +8,7 @@ import pytest
 
 from vadlab.datasets.video import index_video
 from vadlab.utils import av_input
-from vadlab.visualization.report.web_video import is_written_here
+from vadlab.utils.av_input import is_written_here
 
 
 @pytest.fixture

@@ -1,9 +1,13 @@
 import os
 
+import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 
+from tests.visualization.report.results import RUN, result_of, write_video
+from vadlab.apis.features import video_list
 from vadlab.apis.features.video_list import find_videos, parse_shard, shard_of
+from vadlab.apis.inferencers.outputs import ResultOutputs
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 
@@ -57,6 +61,25 @@ def test_folders_of_images_beside_videos_are_left_out_with_a_warning(folder, mon
     assert len(find_videos([folder])) == 3
     assert len(told) == 1
     assert f'1 folders of images in it are left out (first: {folder / "walk"})' in told[0]
+
+
+def test_what_vadlab_wrote_into_the_folder_is_left_out_and_counted(tmp_path, monkeypatch):
+    """The report and the overlay videos of an earlier run; a video that is only named like one stays."""
+    told = []
+    monkeypatch.setattr(video_list, 'log', told.append)
+    times = (np.arange(3) / 25).tolist()
+    clip = write_video(tmp_path / 'a.mp4', times)
+    write_video(tmp_path / 'mine.scored.mp4', times)
+    result = result_of('a.mp4', clip, times, with_boxes=False)
+    with ResultOutputs(RUN, tmp_path / 'report', tmp_path) as outputs:
+        outputs.add(result)
+    assert (tmp_path / 'a.scored.mp4').is_file()
+    assert (tmp_path / 'report' / 'media' / 'a.mp4.mp4').is_file()
+    assert [video.name for video in find_videos([tmp_path])] == ['a', 'mine.scored']
+    assert told == [
+        f'{tmp_path} has reports and overlay videos of earlier runs: 2 are left out (first: {tmp_path}/a.scored.mp4)'
+    ]
+    assert [video.name for video in find_videos([tmp_path / 'a.scored.mp4'])] == ['a.scored']
 
 
 def test_two_videos_of_one_name(folder):

@@ -7,11 +7,13 @@ from pathlib import Path
 from vadlab.datasets.formats.feature_lists import parse_list
 from vadlab.datasets.video.frame_folder import is_frame
 from vadlab.datasets.video_names import VIDEO_ENDINGS
+from vadlab.utils.av_input import is_written_here
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError, check_names
 from vadlab.utils.folder_content import walk
 from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.run_log import log
 from vadlab.utils.text_file import read_lines
+from vadlab.visualization.report.file_names import OVERLAY_ENDING, REPORT_FILE
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ def find_videos(
     """Videos from files, folders (searched to any depth) and ``.txt`` lists (one path per line).
 
     In a folder without video files, each subfolder of images is a video, with frames in natural order of their names.
-    In a folder with video files, folders of images are left out with a warning: they are often previews.
+    In a folder with video files, folders of images are left out with a warning: they are often previews. Reports and
+    overlay videos that VADLab wrote into a folder are left out, too.
     Folders ``NAME_gt`` are skipped, since they contain masks.
 
     Args:
@@ -55,11 +58,21 @@ def find_videos(
     for source in map(Path, sources):
         if source.is_dir():
             files_here: dict[str, str] = {}
-            for folder, subfolders, files in walk(source):
+            made_here: list[str] = []
+            for folder, subfolders, files in _without_reports(source, made_here):
                 subfolders[:] = natural_sorted(s for s in subfolders if not s.startswith('.'))
                 for path in (Path(folder) / file for file in files):
-                    if path.suffix.lower() in VIDEO_ENDINGS and not path.name.startswith('.'):
+                    if path.suffix.lower() not in VIDEO_ENDINGS or path.name.startswith('.'):
+                        continue
+                    if path.name.endswith(OVERLAY_ENDING) and is_written_here(path):
+                        made_here.append(str(path))
+                    else:
                         files_here[str(path)] = _name(path, Path(root) if root else source, keep_ending)
+            if made_here:
+                log(
+                    f'{source} has reports and overlay videos of earlier runs: {len(made_here)} are left out (first: '
+                    f'{min(made_here)})'
+                )
             frames_here = _frame_folders(source, root)
             if files_here and frames_here:
                 log(
@@ -125,10 +138,20 @@ def listed_paths(source: Path, folder: Path) -> Iterator[Path]:
             yield from (folder / entry.name for entry in parse_list([line]))
 
 
+def _without_reports(source: Path, left_out: list[str]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Folders as of :func:`walk`, without reports, whose paths are added to ``left_out``."""
+    for folder, subfolders, files in walk(source):
+        if REPORT_FILE in files and {'assets', 'media'}.issubset(subfolders):
+            left_out.append(folder)
+            subfolders.clear()
+        else:
+            yield folder, subfolders, files
+
+
 def _frame_folders(source: Path, root: str | os.PathLike | None) -> dict[str, str]:
     """Folders of images and their names."""
     found = {}
-    for folder, subfolders, files in walk(source):
+    for folder, subfolders, files in _without_reports(source, []):
         subfolders[:] = sorted(s for s in subfolders if not s.startswith('.') and not s.endswith('_gt'))
         if any(map(is_frame, files)):
             top = Path(root) if root else source if Path(folder) != source else Path(os.path.abspath(source)).parent

@@ -8,11 +8,12 @@ from types import TracebackType
 from mmengine.logging import print_log
 
 from vadlab.structures.video_result import RunInfo, VideoResult
+from vadlab.utils.av_input import is_written_here
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.option_checks import require_folder
 from vadlab.visualization.overlay_video import write_overlay_video
+from vadlab.visualization.report.file_names import OVERLAY_ENDING
 from vadlab.visualization.report.video_report import VideoReport, check_report_folder
-from vadlab.visualization.report.web_video import is_written_here
 
 
 def check_outputs(report: str | Path | None, save_video: str | Path | None) -> None:
@@ -111,7 +112,7 @@ def overlay_path(folder: Path, result: VideoResult) -> Path:
         ConfigError: It is the source itself, or a file that VADLab did not write.
     """
     name = result.name.removesuffix('.mp4')
-    path = folder / f'{name}.scored.mp4'
+    path = folder / f'{name}{OVERLAY_ENDING}'
     if path.resolve() == Path(result.path).resolve():
         raise ConfigError(f'--save-video {folder}: {path} would replace the scored video itself. Name another folder.')
     if path.exists() and not is_written_here(path):

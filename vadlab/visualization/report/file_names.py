@@ -3,6 +3,11 @@
 import re
 import zlib
 
+#: Record of a report in its folder.
+REPORT_FILE = 'report.json'
+#: End of the names of overlay videos.
+OVERLAY_ENDING = '.scored.mp4'
+
 
 def safe_name(name: str) -> str:
     """A unique file name without an ending, valid on every file system.

@@ -21,13 +21,12 @@ from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.option_checks import require_folder
 
 from .example_pictures import write_examples
-from .file_names import safe_name
+from .file_names import REPORT_FILE, safe_name
 from .page_data import index_entry, page_data, readable
 from .templates import write_assets, write_page
 from .thumbnails import write_thumbnails
 from .web_video import write_web_video
 
-REPORT_FILE = 'report.json'
 _FORMAT = 'vadlab report'
 _MOST_THUMBS = 60  # pictures of peaks; the page makes those of other events from the video
 _RUN_SHAPE = {'format': str, 'id': str, 'run': {str: Any}}

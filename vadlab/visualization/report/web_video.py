@@ -26,14 +26,12 @@ from vadlab.datasets.video.errors import DamagedVideoError
 from vadlab.datasets.video.pyav_reader import stream_in_order, stream_pyav
 from vadlab.datasets.video.video_index import VideoIndex, index_video, open_video
 from vadlab.utils.atomic import atomic_path
-from vadlab.utils.av_input import open_input
+from vadlab.utils.av_input import WRITTEN_BY
 
 TIME_BASE = Fraction(1, 90_000)
 _PIXELS = ('yuv420p', 'yuvj420p')
 _PROFILES = ('Baseline', 'Constrained Baseline', 'Main', 'High', 'Progressive High', 'Constrained High')
 _SOUNDS = ('aac', 'mp3', 'mp3float')
-#: Comment in the header of the mp4 files that are written here.
-WRITTEN_BY = 'VADLab'
 _CRF = 23
 _GAP_S = 0.1  # in the sound
 _GOP = 48  # frames from one keyframe to the next: a browser seeks by decoding from a keyframe
@@ -151,15 +149,6 @@ def open_mp4(path: Path) -> Iterator[Any]:
     with av.open(str(path), 'w', format='mp4', options={'movflags': '+faststart'}) as out:
         out.metadata['comment'] = WRITTEN_BY
         yield out
-
-
-def is_written_here(path: str | Path) -> bool:
-    """Whether :func:`open_mp4` wrote a file."""
-    try:
-        with open_input(path) as container:
-            return container.metadata.get('comment') == WRITTEN_BY
-    except (FFmpegError, OSError):
-        return False
 
 
 def _remux(index: VideoIndex, part: Path, with_sound: bool) -> None:
