@@ -41,7 +41,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Evaluate predictions that were made elsewhere.')
     parser.add_argument(
-        '--pred', required=True, metavar='DIR_OR_NPZ', help='folder with one NAME.npy or NAME.csv per video, or an .npz'
+        '--pred',
+        required=True,
+        metavar='DIR_OR_NPZ',
+        help='folder with one NAME.npy or NAME.csv per video, or an .npz, or what infer.py --out wrote',
     )
     parser.add_argument(
         '--ann',

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from vadlab.evaluation.score_files import choose_unit, read_scores
+from vadlab.structures.video_result import RunInfo, VideoResult
 from vadlab.utils.errors import DataError, MissingFileError
 
 
@@ -118,4 +119,22 @@ def test_header_of_other_classes_is_refused(tmp_path):
 def test_rows_of_different_widths_are_refused(tmp_path):
     (tmp_path / 'a.csv').write_text('0.9,0.1\n0.2\n')
     with pytest.raises(DataError, match='rows of 1 to 2 columns'):
+        read_scores(tmp_path)
+
+
+def test_results_of_inference_are_scores(tmp_path):
+    """Oracle: the scores of the results; names are those of the videos, in folders, too."""
+    scores = {name: np.random.default_rng(i).random(5 + i, np.float32) for i, name in enumerate(('Abuse/A_x264', 'B'))}
+    for name, values in scores.items():
+        times = np.arange(len(values)) / 25
+        VideoResult(f'{name}.mp4', f'{name}.mp4', 25.0, (48, 64), values, times, np.arange(2)).save(tmp_path)
+    with pytest.raises(MissingFileError, match='no score file'):
+        read_scores(tmp_path)
+    RunInfo('c.py').save(tmp_path)
+    found = read_scores(tmp_path)
+    assert list(found) == ['A_x264', 'B']
+    for name, values in scores.items():
+        np.testing.assert_array_equal(found[name.split('/')[-1]], values)
+    VideoResult.failed('C.mp4', 'C.mp4', 'cut short').save(tmp_path)
+    with pytest.raises(DataError, match=r'scores of 1 of 3 cannot be used .*C\.mp4\.npz: the video was not scored'):
         read_scores(tmp_path)

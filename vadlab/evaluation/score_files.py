@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vadlab.datasets.video_names import video_id_of
+from vadlab.structures.video_result import RUN_FILE
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.npy_file import open_npz, read_npy
@@ -66,9 +67,9 @@ def read_scores(source: str | Path, crop: int | None = None, classes: Sequence[s
 
     Args:
         source (str | Path): A folder with one ``NAME.npy`` or ``NAME.csv`` per video, or one ``.npz`` with one array
-            per video. If all are called ``NAME__0``, ``NAME__1`` and so on, they are crops. A csv has one row per frame
-            or snippet, with or without a header, and one column, a column called ``score``, or one column per class. A
-            header with class names gives the order of columns.
+            per video, or the folder that ``tools/infer.py --out`` wrote. If all are called ``NAME__0``, ``NAME__1`` and
+            so on, they are crops. A csv has one row per frame or snippet, with or without a header, and one column, a
+            column called ``score``, or one column per class. A header with class names gives the order of columns.
         crop (int | None): Number of the crop to use; None: the mean of all.
         classes (Sequence[str] | None): Class names, Normal first, against which headers are checked.
 
@@ -122,6 +123,8 @@ def _entries(source: Path, classes: tuple[str, ...]) -> dict[str, Callable[[], n
         readers: dict[str, Callable[..., np.ndarray]] = {'.npy': read_npy, '.csv': partial(_read_csv, classes=classes)}
         there = (path for path in source.iterdir() if path.suffix in readers and not path.name.startswith('.'))
         paths = natural_sorted(there)
+        if not paths and (source / RUN_FILE).is_file():
+            return _results_in(source)
         if not paths:
             raise MissingFileError(f'There is no score file (NAME.npy or NAME.csv) in {source}')
         twice = [stem for stem, count in Counter(path.stem for path in paths).items() if count > 1]
@@ -136,6 +139,23 @@ def _entries(source: Path, classes: tuple[str, ...]) -> dict[str, Callable[[], n
     if not arrays:
         raise MissingFileError(f'There is no array in {source}')
     return arrays
+
+
+def _results_in(folder: Path) -> dict[str, Callable[[], np.ndarray]]:
+    """Functions that read the scores that ``tools/infer.py --out`` wrote; names are paths below the folder."""
+    paths = natural_sorted(path for path in folder.rglob('*.npz') if path.with_suffix('.json').is_file())
+    if not paths:
+        raise MissingFileError(f'There is no result in {folder}')
+    return {path.relative_to(folder).with_suffix('').as_posix(): partial(_scores_of, path) for path in paths}
+
+
+def _scores_of(path: Path) -> np.ndarray:
+    arrays = open_npz(path)
+    if 'scores' not in arrays:
+        raise DataError(f'{path} is not a result of tools/infer.py: it has no scores')
+    if not len(scores := arrays['scores']()):
+        raise DataError(f'{path}: the video was not scored; its .json has the reason')
+    return scores
 
 
 def _read_csv(path: Path, classes: tuple[str, ...]) -> np.ndarray:

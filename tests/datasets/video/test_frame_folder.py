@@ -54,3 +54,14 @@ def test_an_image_that_vanishes(tmp_path):
     (folder / '2.png').unlink()
     with pytest.raises(DamagedVideoError, match='01: ends after 2 frames, but frame 2 was expected'):
         read_frames(index, np.arange(3))
+
+
+def test_a_picture_without_a_number_among_frames_is_named(tmp_path):
+    """It would be a frame at one end of the video, and gaps would not be looked for."""
+    write_frames(tmp_path / 'a', range(4))
+    write_frames(tmp_path / 'a', [9], 'cover.png')
+    with pytest.raises(DamagedVideoError, match=r'4 images have a number, and cover\.png has none'):
+        index_video(str(tmp_path / 'a'))
+    for name in ('one.png', 'two.png', 'three.png'):
+        write_frames(tmp_path / 'b', [1], name)
+    assert index_video(str(tmp_path / 'b')).total_frames == 3

@@ -38,15 +38,21 @@ def is_frame(name: str) -> bool:
 def check_frame_numbers(folder: str | Path, names: Iterable[str]) -> None:
     """Check that frame numbers have no gap, since the motion across a gap is not a speed.
 
-    Any first number and any constant step are accepted, and names without numbers.
+    Any first number and any constant step are accepted, and names of which none has a number.
 
     Raises:
-        DamagedVideoError: A number is missing, or two names have the same number.
+        DamagedVideoError: A number is missing, two names have the same number, or some names have none.
     """
-    found = [_NUMBER.search(Path(name).stem) for name in names]
-    if len(found) < 3 or not all(found):
+    found = {name: _NUMBER.search(Path(name).stem) for name in names}
+    others = natural_sorted(name for name, match in found.items() if match is None)
+    if len(found) < 3 or len(others) == len(found):
         return
-    numbers = sorted(int(match[1]) for match in found if match)
+    if others:
+        raise DamagedVideoError(
+            f'{folder}: {len(found) - len(others)} images have a number, and {others[0]} has none. Remove what is no '
+            'frame'
+        )
+    numbers = sorted(int(match[1]) for match in found.values() if match)
     steps = [b - a for a, b in zip(numbers, numbers[1:], strict=False)]
     if 0 in steps:
         raise DamagedVideoError(
