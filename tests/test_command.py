@@ -97,6 +97,9 @@ def test_copied_config_means_the_same(capsys):
         main(['copy-config', name, 'mine/'])
         copied, own = read_config(f'mine/{name}.py'), read_config(name)
         assert copied.to_dict() == own.to_dict()
+    comments = [line for line in Path('mine/rtfm_ucf.py').read_text().splitlines() if line.startswith('#')]
+    assert any(line.endswith(' mine/rtfm_ucf.py') for line in comments)  # its commands are of the copy
+    assert not any('configs/rtfm_ucf.py' in line for line in comments)
     with pytest.raises(ConfigError, match=r'mine/rtfm_ucf\.py exists\. Name another file'):
         main(['copy-config', 'rtfm_ucf', 'mine'])
     with pytest.raises(MissingFileError, match=r"no config rtfm_ufc\. Did you mean 'rtfm_ucf'"):

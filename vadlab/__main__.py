@@ -5,6 +5,7 @@ import ast
 import itertools
 import re
 import runpy
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,10 @@ def copy_config(args: list[str]) -> None:
     if target.exists():
         raise ConfigError(f'{target} exists. Name another file: vadlab copy-config {args[0]} FILE')
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(as_called(_on_own_bases(source.read_text(encoding='utf-8'))), encoding='utf-8')
+    text = as_called(_on_own_bases(source.read_text(encoding='utf-8')))
+    commands_of_it = re.compile(rf'^(# .*)\bconfigs/{re.escape(source.name)}', re.MULTILINE)
+    text = commands_of_it.sub(lambda found: found[1] + shlex.quote(str(target)), text)
+    target.write_text(text, encoding='utf-8')
     say(f'{target} is written. Change it, then for instance: vadlab verify {target}')
 
 

@@ -115,11 +115,21 @@ def test_misspelled_key_in_a_file(files, key, meant):
 def test_missing_file_names_the_nearest(files):
     with pytest.raises(MissingFileError, match=r"chld\.py not found. Did you mean 'child\.py'"):
         read_config(files / 'chld.py')
-    with pytest.raises(MissingFileError, match='there is no folder'):
+    with pytest.raises(MissingFileError, match='There is no folder'):
         read_config(files / 'no' / 'child.py')
     (files / 'leaf.py').write_text("_base_ = ['bas.py']")
     with pytest.raises(MissingFileError, match=r'bas\.py not found \(named by .*leaf\.py\)'):
         read_config(files / 'leaf.py')
+
+
+@pytest.mark.parametrize('base', ['rtfm_demo', 'rtfm_demo.py', 'configs/rtfm_demo.py', 'vadlab/rtfm_demo.py'])
+def test_a_base_that_is_one_of_vadlab_is_named_as_it_has_to_be(files, monkeypatch, base):
+    """Also if the config lies in the working directory, where the name alone is found by commands."""
+    monkeypatch.chdir(files)
+    (files / 'leaf.py').write_text(f'_base_ = {base!r}')
+    message = rf"Config {base} not found \(named by .*leaf\.py\)\. The one of VADLab is 'vadlab::rtfm_demo\.py'\."
+    with pytest.raises(MissingFileError, match=message):
+        read_config('leaf.py')
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,18 @@ def config_file(name: str | os.PathLike) -> str:
     return str(own) if is_own or (os.sep not in text and own.is_file()) else own_file(text)
 
 
+def own_base(path: Path) -> str | None:
+    """How a ``_base_`` names the config of VADLab that a path probably means, by its last parts; None if there is none.
+
+    >>> own_base(Path('mine/configs/_base_/models/rtfm.py')), own_base(Path('rtfm_demo')), own_base(Path('mine.py'))
+    ('vadlab::_base_/models/rtfm.py', 'vadlab::rtfm_demo.py', None)
+    """
+    parts = path.with_suffix('.py').parts
+    ends = (Path(*parts[first:]) for first in range(len(parts)))
+    found = next((end for end in ends if not end.is_absolute() and (CONFIGS / end).is_file()), None)
+    return None if found is None else f'vadlab::{found.as_posix()}'
+
+
 def config_names() -> list[str]:
     """Names of VADLab's experiments, sorted."""
     return sorted(path.stem for path in CONFIGS.glob('*.py'))

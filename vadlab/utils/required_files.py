@@ -8,7 +8,7 @@ from pathlib import Path
 from .errors import MissingFileError
 from .hub_address import is_address, parse_address
 from .hub_files import local_checkpoint
-from .own_files import config_file, nearest_config
+from .own_files import config_file, nearest_config, own_base
 from .suggest import nearest
 
 _HUB_ID = re.compile(r'^[A-Za-z0-9][\w.-]*/[\w.-]+$')
@@ -29,13 +29,15 @@ def require_config(path: str | Path, named_by: str | Path | None = None) -> None
     if is_address(path):
         parse_address(path)
         return
-    path = Path(config_file(path))
+    path = Path(config_file(path) if named_by is None else path)  # a _base_ is relative to its config
     if path.is_file():
         return
-    if not path.parent.is_dir():
-        raise MissingFileError(f'Config {path} not found: there is no folder {path.parent}.')
     known = [file.name for file in path.parent.glob('*.py')]
-    if len(path.parts) == 1 and named_by is None:  # the name of one of VADLab's configs, probably
+    if named_by is not None and (own := own_base(path)) is not None:
+        hint = f"The one of VADLab is '{own}'."
+    elif not path.parent.is_dir():
+        hint = f'There is no folder {path.parent}.'
+    elif len(path.parts) == 1 and named_by is None:  # the name of one of VADLab's configs, probably
         hint = nearest_config(path.name)
     else:
         hint = nearest(path.name, known) if known else f'There is no config in {path.parent}.'
