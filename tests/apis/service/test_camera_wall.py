@@ -1,12 +1,15 @@
 """The wall: states of cameras as tools/watch.py writes them, their pictures and clips; and no other file."""
 
+import itertools
 import json
+import threading
 
 import pytest
 
 from vadlab.apis.service.camera_wall import CameraWall
 from vadlab.apis.service.uploads import RefusedError
-from vadlab.structures.camera_state import CameraEvent, CameraState, OpenEvent, append_event, save_curve
+from vadlab.structures.camera_state import PICTURE_FILE, CameraEvent, CameraState, OpenEvent, append_event, save_curve
+from vadlab.utils.atomic import write_bytes
 
 from .running import running
 
@@ -71,6 +74,29 @@ def test_only_pictures_and_clips_are_served(tmp_path, name, part):
     write_camera(tmp_path, 'door')
     with pytest.raises(RefusedError):
         CameraWall(tmp_path).file(name, part)
+
+
+def test_a_picture_that_is_replaced_while_it_is_read_is_whole(tmp_path):
+    write_camera(tmp_path / 'out', 'door')
+    path, pictures = tmp_path / 'out' / 'door' / PICTURE_FILE, [bytes(90_000), bytes(7)]
+    path.write_bytes(pictures[0])
+    stop = threading.Event()
+
+    def replace():
+        for picture in itertools.cycle(pictures):
+            if stop.is_set():
+                return
+            write_bytes(path, picture)
+
+    thread = threading.Thread(target=replace)
+    with running(tmp_path / 'data', watch=tmp_path / 'out') as service:
+        thread.start()
+        try:
+            for _ in range(100):
+                assert service.ask('GET', f'/api/cameras/door/{PICTURE_FILE}')[2] in pictures
+        finally:
+            stop.set()
+            thread.join()
 
 
 def test_the_wall_over_http(tmp_path):

@@ -17,6 +17,7 @@ from fastapi import FastAPI, Header, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 import vadlab
+from vadlab.structures.camera_state import PICTURE_FILE
 
 from . import schemas
 from .access import COOKIE, REPORT_POLICY, Access
@@ -293,6 +294,8 @@ def make_app(
     @app.get('/api/cameras/{name}/{part:path}', include_in_schema=False)
     def get_camera_file(name: str, part: str) -> Response:
         path, kind = wall.file(name, part)
+        if path.name == PICTURE_FILE:  # replaced each second, and FileResponse opens a file after it has read its size
+            return Response(_existing(path).read_bytes(), media_type=kind)
         return FileResponse(_existing(path), media_type=kind)
 
     # ----------------------------------------------------------------------------------------------------------- pages
