@@ -12,7 +12,7 @@ from typing import Any
 from vadlab.datasets.formats.caption_files import read_caption_files
 from vadlab.datasets.problem_list import ProblemList
 from vadlab.evaluation.functional.captions.caption_scores import caption_scores
-from vadlab.evaluation.functional.captions.wordnet import WordNet
+from vadlab.evaluation.functional.captions.wordnet import NO_WORDNET, WordNet
 from vadlab.text.ptb import ptb_tokenize
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import DataError
@@ -61,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     protocols = {f'caption/{name}': text for name, text in protocol.items()}
     rows = [(key, format_value(value), protocols[key]) for key, value in metrics.items()]
     say(format_table(rows, ('metric', 'value', 'protocol')))
+    if wordnet is None:
+        say(f'\n{NO_WORDNET}')
     if args.out:
         report = {'metrics': metrics, 'protocol': protocols, 'num_images': len(references), 'num_empty': len(empty)}
         report |= {'references': args.references, 'candidates': args.candidates, 'versions': versions()}

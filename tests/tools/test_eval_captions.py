@@ -36,6 +36,7 @@ def test_scores_are_printed_and_written(main, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert 'caption/cider_d' in printed
     assert '1 to 2 references per image' in printed
+    assert "no WordNet. To get it: pip install 'vadlab[captions]', then python -m nltk.downloader wordnet" in printed
 
 
 def test_coco_files_give_the_same(main, tmp_path):

@@ -2,6 +2,7 @@ import pytest
 from mmengine.structures import BaseDataElement
 
 from vadlab.evaluation.functional.captions.caption_scores import caption_scores
+from vadlab.evaluation.functional.captions.wordnet import NO_WORDNET, WordNet
 from vadlab.evaluation.metrics.caption_metric import CaptionMetric
 from vadlab.registry import METRICS
 from vadlab.utils.errors import DataError, MissingFileError
@@ -56,3 +57,14 @@ def test_samples_without_captions_are_refused():
 def test_a_wordnet_that_is_named_must_be_there(tmp_path):
     with pytest.raises(MissingFileError, match='is not a WordNet folder or archive'):
         CaptionMetric(wordnet=str(tmp_path))
+
+
+def test_missing_synonyms_are_told_once(monkeypatch):
+    monkeypatch.setattr(WordNet, 'find', classmethod(lambda cls: None))
+    for wordnet, times in (('auto', 1), (None, 0)):
+        metric = CaptionMetric(wordnet=wordnet)
+        said = []
+        monkeypatch.setattr(metric, 'log', said.append)
+        for _ in range(2):
+            evaluate(metric, SAMPLES)
+        assert said == [NO_WORDNET] * times

@@ -85,7 +85,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _check_public(path: Path, folder: Path) -> None:
     text = path.read_bytes()
-    for private in {str(Path.home()), str(folder.resolve())} - {'/'}:
+    for private in {os.path.expanduser('~'), str(folder.resolve())} - {'/', '~'}:
         if f'{private}/'.encode() in text:
             raise DataError(
                 f'{path} names files by {private}/..., which others do not have. Write them relative to it.'

@@ -8,7 +8,7 @@ from vadlab.text.ptb import ptb_tokenize
 from vadlab.utils.errors import DataError
 
 from ..functional.captions.caption_scores import NAMES, caption_protocol, caption_scores
-from ..functional.captions.wordnet import WordNet
+from ..functional.captions.wordnet import NO_WORDNET, WordNet
 from .protocol_metric import ProtocolMetric
 
 
@@ -29,6 +29,7 @@ class CaptionMetric(ProtocolMetric):
     def __init__(self, wordnet: str | None = 'auto', collect_device: str = 'cpu', prefix: str | None = None) -> None:
         super().__init__(collect_device, prefix)
         self.wordnet = WordNet.find() if wordnet == 'auto' else WordNet(wordnet) if wordnet else None
+        self._is_missed = wordnet == 'auto' and self.wordnet is None
         self._num_references: list[int] = []
 
     @property
@@ -58,4 +59,7 @@ class CaptionMetric(ProtocolMetric):
             )
         if len(results) == 1:
             self.log('CIDEr of a single image is 0: no word is rarer than another')
+        if self._is_missed:
+            self.log(NO_WORDNET)
+            self._is_missed = False  # once
         return caption_scores(captions, references, self.wordnet).numbers

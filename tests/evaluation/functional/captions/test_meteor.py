@@ -191,3 +191,12 @@ def test_equals_the_authors_program_where_java_is_at_hand(tmp_path):
     corpus, scores = meteor(candidates, references)
     assert np.mean(np.abs(scores - np.array(lines, dtype=float)) < 1e-9) > 0.99
     assert corpus == pytest.approx(float(said.split('Final score:')[1]), abs=1e-3)
+
+
+def test_a_user_without_a_home_has_no_wordnet_there(wordnet, tmp_path, monkeypatch):
+    """Such as a user id of a container that no user has: pathlib raises an error for it."""
+    monkeypatch.setattr('os.path.expanduser', lambda path: path)
+    monkeypatch.setattr('pathlib.Path.home', lambda: (_ for _ in ()).throw(RuntimeError('no home')))
+    monkeypatch.setenv('NLTK_DATA', str(tmp_path))
+    monkeypatch.delenv('WNSEARCHDIR', raising=False)
+    assert WordNet.find().path == wordnet

@@ -8,6 +8,11 @@ from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.npy_file import ZIP_DAMAGE
 from vadlab.utils.text_file import MOST_BYTES, decode_text, read_bytes, split_lines
 
+#: What to do where :meth:`WordNet.find` finds none.
+NO_WORDNET = (
+    "METEOR matches no synonyms, since there is no WordNet. To get it: pip install 'vadlab[captions]', then "
+    'python -m nltk.downloader wordnet'
+)
 PARTS_OF_SPEECH = ('noun', 'verb', 'adj', 'adv')
 # WordNet's rules of detachment (its manual, morphy): nouns, verbs, adjectives.
 _ENDINGS = (
@@ -59,7 +64,7 @@ class WordNet:
 
         ``NLTK_DATA`` and ``WNSEARCHDIR``, the environment variables of NLTK and WordNet, are searched first.
         """
-        folders = [*os.environ.get('NLTK_DATA', '').split(os.pathsep), str(Path.home() / 'nltk_data')]
+        folders = [*os.environ.get('NLTK_DATA', '').split(os.pathsep), os.path.expanduser('~/nltk_data')]
         folders += [
             '/usr/share/nltk_data',
             '/usr/local/share/nltk_data',
@@ -71,7 +76,8 @@ class WordNet:
         places += [corpus / name for corpus in corpora for name in ('wordnet', 'wordnet.zip')]
         places += [Path('/usr/share/wordnet')]
         for place in places:
-            if (place.suffix == '.zip' and place.is_file()) or (place / 'index.noun').is_file():
+            # Unlike pathlib's, these are False in folders that may not be read, such as another user's home.
+            if (place.suffix == '.zip' and os.path.isfile(place)) or os.path.isfile(place / 'index.noun'):
                 return cls(place)
         return None
 
