@@ -229,6 +229,29 @@ def test_spark_path_keeps_the_highest_score_of_each_part():
     assert (clock(59.96), clock(3599.94), clock(3599.96)) == ('1:00.0', '59:59.9', '1:00:00')
 
 
+def test_curves_of_a_list_share_one_axis(tmp_path):
+    """Oracle: where a score has to be between the lowest of all, 0.1, and the highest, 0.9."""
+    results = {
+        'wild.mp4': np.array([0.1, 0.9, 0.5]),
+        'calm.mp4': np.array([0.3, 0.31, 0.305]),
+        'even.mp4': np.full(3, 0.5),
+    }
+    with VideoReport(tmp_path / 'r', RUN) as report:
+        for name, scores in results.items():
+            report.add(result_of(name, '', np.arange(3) / 25, scores=scores, with_boxes=False))
+        report.add(VideoResult.failed('broken.mp4', 'broken.mp4', 'cut short'))
+    page = (tmp_path / 'r' / 'index.html').read_text()
+    assert 'All curves go from 0.1 to 0.9.' in page
+    found = re.findall(r'data-name="(\w+\.mp4)".*?viewBox="0 (\S+) 160 (\S+)".*?<path d="(.*?)"', page, re.DOTALL)
+    assert len(found) == 4
+    for name, top, height, path in found:
+        if name == 'broken.mp4':
+            assert path == ''
+            continue
+        shown = [(float(y) - float(top)) / float(height) for y in re.findall(r'L\d+ (\d+)(?=L)', path)]
+        np.testing.assert_allclose(shown, (0.9 - results[name]) / 0.8, atol=0.006)
+
+
 def test_times_of_a_variable_rate_are_all_there(tmp_path):
     from vadlab.visualization.report.page_data import _times
 

@@ -1,7 +1,7 @@
 """Content of a video's page and of its entry in the list of videos, as JSON."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +12,7 @@ from vadlab.structures.video_result import RunInfo, VideoResult
 from ..renderers.video_picture import score_range
 
 SPARK_POINTS = 160
+_FAR = 1_000_000
 _TIMESCALES = (12_800, 15_360, 90_000, 1_000, 30_000, 60_000, 24_000, 10_240, 12_288, 600, 16_000)  # of mp4 and mkv
 
 
@@ -76,7 +77,8 @@ def index_entry(result: VideoResult, page: str, strip: str | None, strip_frames:
     """
     scores = result.scores
     labels = [event.label for event in sorted(result.events, key=lambda e: -e.score) if event.label]
-    bottom, top, _ = score_range(scores) if len(scores) else (0.0, 1.0, False)
+    bottom, top = (float(scores.min()), float(scores.max())) if len(scores) else (0.0, 1.0)
+    top = top if top > bottom else bottom + 1
     height, width = result.size
     return {
         'name': readable(result.name),
@@ -93,6 +95,7 @@ def index_entry(result: VideoResult, page: str, strip: str | None, strip_frames:
         'strip_frames': strip_frames,
         'aspect': round(width / height, 4) if height and width else 1.7778,
         'spark': spark_path(scores, bottom, top),
+        'spark_range': [bottom, top],
         'spark_events': [
             [round(part / max(len(scores), 1), 4) for part in (event.start, event.end)] for event in result.events
         ],
@@ -100,10 +103,12 @@ def index_entry(result: VideoResult, page: str, strip: str | None, strip_frames:
 
 
 def spark_path(scores: np.ndarray, bottom: float, top: float) -> str:
-    """Outline of a small curve as an SVG path in a box of 160 x 100: the maximum of each part of the video.
+    """Outline of a small curve as an SVG path: the maximum of each part of the video.
+
+    ``top`` is at 0, ``bottom`` at 100, and the area below reaches far down, since a list may show more than this.
 
     >>> spark_path(np.array([0.0, 1.0]), 0, 1)
-    'M0 100L0 100L160 0L160 100Z'
+    'M0 1000000L0 100L160 0L160 1000000Z'
     """
     if not len(scores):
         return ''
@@ -113,7 +118,30 @@ def spark_path(scores: np.ndarray, bottom: float, top: float) -> str:
     y = np.round(100 - 100 * np.clip((highest - bottom) / (top - bottom), 0, 1)).astype(int)
     x = np.round(np.linspace(0, 160, count)).astype(int) if count > 1 else np.array([0])
     points = ''.join(f'L{a} {b}' for a, b in zip(x.tolist(), y.tolist(), strict=True))
-    return f'M0 100{points}L160 {100 if count > 1 else y[-1]}{"" if count > 1 else "L160 100"}Z'
+    return f'M0 {_FAR}{points}{"" if count > 1 else f"L160 {y[-1]}"}L160 {_FAR}Z'
+
+
+def spark_windows(entries: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
+    """Part of each spark that shows one range of scores, so that the curves of a list can be compared.
+
+    Args:
+        entries (Sequence): See :func:`index_entry`.
+
+    Returns:
+        tuple: The range, from the lowest score of all to the highest; the top and the height of the part of each
+        spark, one after the other, in the units of its path.
+    """
+    ranges = [entry.get('spark_range') or [0.0, 1.0] for entry in entries]
+    known = [
+        (low, entry['score']) for (low, _), entry in zip(ranges, entries, strict=True) if entry['score'] is not None
+    ]
+    least, greatest = min((low for low, _ in known), default=0.0), max((high for _, high in known), default=1.0)
+    greatest = greatest if greatest > least else least + 1
+    windows = []
+    for low, high in ranges:
+        unit = 100 / (high - low)
+        windows += [round(unit * (high - greatest), 2), round(unit * (greatest - least), 2)]
+    return [least, greatest], windows
 
 
 def _times(times: np.ndarray, fps: float) -> dict[str, Any]:

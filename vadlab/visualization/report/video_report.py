@@ -22,7 +22,7 @@ from vadlab.utils.option_checks import require_folder
 
 from .example_pictures import write_examples
 from .file_names import REPORT_FILE, safe_name
-from .page_data import index_entry, page_data, readable
+from .page_data import index_entry, page_data, readable, spark_windows
 from .templates import write_assets, write_page
 from .thumbnails import write_thumbnails
 from .web_video import write_web_video
@@ -33,7 +33,7 @@ _RUN_SHAPE = {'format': str, 'id': str, 'run': {str: Any}}
 _ENTRY_SHAPE = {
     'name': str, 'page': str, 'error?': str, 'score?': float, 'labels': [str], 'events': int, 'event_s': float,
     'duration_s': float, 'frames': int, 'truth?': int, 'strip?': str, 'strip_frames': int, 'aspect': float,
-    'spark': str, 'spark_events': [[float]], 'media?': {str: Any}, 'true_class?': str,
+    'spark': str, 'spark_range?': [float], 'spark_events': [[float]], 'media?': {str: Any}, 'true_class?': str,
 }  # fmt: skip
 
 
@@ -155,6 +155,7 @@ class VideoReport:
     def _write_index(self) -> Path:
         start = time.monotonic()
         entries = [self._entries[name] for name in natural_sorted(self._entries)]
+        axis, windows = spark_windows(entries)
         path = write_page(
             self.folder / 'index.html',
             'index.html',
@@ -162,6 +163,8 @@ class VideoReport:
             root='',
             run=self.run,
             entries=entries,
+            axis=axis,
+            windows=windows,
             labels=sorted({label for entry in entries for label in _classes(entry)}),
             data={'report': self.id, 'title': self.title, 'videos': [_for_script(entry) for entry in entries]},
         )
