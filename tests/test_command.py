@@ -144,6 +144,16 @@ def test_description_has_every_extra():
         assert (ROOT / file).read_text().startswith(f'# The extra `{name}`: ')
 
 
+def test_messages_name_extras_that_there_are():
+    extras = tomllib.loads((ROOT / 'pyproject.toml').read_text())['tool']['setuptools']['dynamic'][
+        'optional-dependencies'
+    ]
+    texts = (path.read_text(encoding='utf-8') for kind in ('vadlab', 'tools') for path in (ROOT / kind).rglob('*.py'))
+    named = {name for text in texts for names in re.findall(r'vadlab\[([\w,]+)\]', text) for name in names.split(',')}
+    assert named <= set(extras)
+    assert named >= set(EXTRAS)  # each is named where it is missed
+
+
 @pytest.mark.slow
 def test_wheel_works_in_an_empty_folder(tmp_path):
     source, wheels, site = tmp_path / 'source', tmp_path / 'wheels', tmp_path / 'site'
@@ -159,6 +169,8 @@ def test_wheel_works_in_an_empty_folder(tmp_path):
         archive.extractall(site)
         (metadata,) = [name for name in archive.namelist() if name.endswith('entry_points.txt')]
         assert b'vadlab = vadlab.__main__:run' in archive.read(metadata)
+        (metadata,) = [name for name in archive.namelist() if name.endswith('dist-info/METADATA')]
+        assert b'\nLicense-Expression: Apache-2.0\n' in archive.read(metadata)
     packaged = site / 'vadlab' / '.mim'
     for kind in ('configs/**/*.py', 'configs/**/*.txt', 'configs/**/*.json', 'tools/*.py', 'tools/benchmarks/*.py'):
         expected = {path.relative_to(ROOT) for path in ROOT.glob(kind)} - {Path('tools/install.py')}
