@@ -8,6 +8,7 @@ import pytest
 from tests.datasets.conftest import read_number
 from tests.datasets.turned_videos import TURNS, write_lopsided
 from tests.visualization.report.results import result_of, write_video
+from vadlab.apis.exports import cvat
 from vadlab.apis.exports.box_tracks import box_tracks
 from vadlab.apis.exports.cvat import cvat_of, write_cvat
 from vadlab.apis.exports.event_table import write_event_table
@@ -139,6 +140,25 @@ def test_cvat_labels_are_those_of_all_videos(tmp_path, result):
         for track in ET.parse(tmp_path / f'{name}.xml').getroot().findall('track')
     }
     assert used <= set(names)
+
+
+def test_cvat_labels_have_at_most_64_characters(tmp_path, result, monkeypatch):
+    """The limit of CVAT's API. Prompts may be longer, and two of them begin alike."""
+    prompts = [
+        'a person who lies on the floor of a long corridor near the door and ' + end for end in ('waves', 'sleeps')
+    ]
+    events = tuple(type(e)(**{**vars(e), 'label': text}) for e, text in zip(result.events, prompts, strict=True))
+    warnings = []
+    monkeypatch.setattr(cvat, 'print_log', lambda text, *_: warnings.append(text))
+    write_cvat([type(result)(**{**vars(result), 'events': events})], tmp_path)
+    names = [label['name'] for label in json.loads((tmp_path / 'labels.json').read_text('utf-8'))]
+    assert max(map(len, names)) == 64
+    long = [name for name in names if len(name) == 64]
+    assert len(set(long)) == 2
+    assert all(name.startswith('event: a person who lies on the floor of a long corrido~') for name in long)
+    tracks = ET.parse(tmp_path / 'cam' / 'a.mp4.xml').getroot().findall('track')
+    assert {track.get('label') for track in tracks} == {'a person', *long}
+    assert [text[:33] for text in warnings] == ['2 labels are longer than the 64 c']
 
 
 @pytest.mark.parametrize(

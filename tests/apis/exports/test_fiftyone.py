@@ -7,16 +7,16 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.visualization.report.results import result_of
+from tests.visualization.report.results import result_of, write_video
+from vadlab.apis.exports import fiftyone as fiftyone_export
 from vadlab.apis.exports.fiftyone import write_fiftyone
 from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError, MissingFileError
 
 TIMES = np.arange(40) / 25
 
 
-def video(path):
-    path.write_bytes(b'video')
-    return path
+def video(path, shift=0.0, codec='libx264'):
+    return write_video(path, TIMES.tolist(), codec=codec, shift=shift)
 
 
 class Fields(dict):
@@ -55,7 +55,8 @@ def test_events_boxes_and_scores_are_numbered_from_one(fiftyone, tmp_path):
     (sample,) = fiftyone.made['demo']
     assert sample['filepath'] == str(tmp_path / 'a.mp4')
     facts = sample['metadata']
-    assert (facts['frame_rate'], facts['total_frame_count'], facts['size_bytes']) == (pytest.approx(25), 40, 5)
+    assert (facts['frame_rate'], facts['total_frame_count']) == (pytest.approx(25), 40)
+    assert facts['size_bytes'] == (tmp_path / 'a.mp4').stat().st_size
     assert (facts['frame_width'], facts['frame_height'], facts['mime_type']) == (128, 96, 'video/mp4')
     supports = [detection['support'] for detection in sample['events']['detections']]
     assert supports == [[event.start + 1, event.end] for event in result.events]
@@ -84,7 +85,7 @@ def test_a_box_is_in_every_frame_until_the_next_one_that_the_model_saw(fiftyone,
 
 
 def test_a_video_that_is_gone_is_named_and_leaves_no_data_set(fiftyone, tmp_path):
-    with pytest.raises(MissingFileError, match=r'a\.mp4: there is no video .*a\.mp4'):
+    with pytest.raises(MissingFileError, match=r'There is no video .*a\.mp4'):
         write_fiftyone([result_of('a.mp4', tmp_path / 'a.mp4', TIMES)], 'demo')
     assert 'demo' not in fiftyone.made
 
@@ -93,6 +94,9 @@ def test_what_fiftyone_would_show_wrongly_is_refused(fiftyone, tmp_path):
     uneven = result_of('a.mp4', tmp_path / 'a.mp4', np.cumsum([0.0, *([0.04, 0.2] * 10)]))
     with pytest.raises(DataError, match=r'a\.mp4 has a variable frame rate'):
         write_fiftyone([result_of('b.mp4', video(tmp_path / 'b.mp4'), TIMES), uneven], 'demo')
+    late = result_of('b.mp4', video(tmp_path / 'b.mp4', shift=0.2), TIMES)
+    with pytest.raises(DataError, match=r'b\.mp4: the first picture comes at 0\.200 s'):
+        write_fiftyone([late], 'demo')
     with pytest.raises(DataError, match='not folders of frames'):
         write_fiftyone([result_of('frames', tmp_path, TIMES)], 'demo')
     assert 'demo' not in fiftyone.made
@@ -142,3 +146,11 @@ def test_fiftyone_itself_reads_back_every_score_event_and_box(tmp_path):
             np.testing.assert_allclose(place, [x1, y1, x2 - x1, y2 - y1], rtol=1e-6)
     finally:
         dataset.delete()
+
+
+def test_videos_that_browsers_do_not_play_are_counted(fiftyone, tmp_path, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(fiftyone_export, 'print_log', lambda text, *_: warnings.append(text))
+    results = [result_of(name, video(tmp_path / name, codec='mpeg4'), TIMES) for name in ('a.mp4', 'b.mp4')]
+    assert write_fiftyone([*results, result_of('c.mp4', video(tmp_path / 'c.mp4'), TIMES)], 'demo') == 3
+    assert [text[:34] for text in warnings] == ['2 videos may not play in a browser']

@@ -1,3 +1,5 @@
+import zipfile
+
 import pytest
 
 from vadlab.datasets.formats.cvat import convert_cvat
@@ -135,3 +137,10 @@ def test_the_path_of_a_video_comes_from_the_name_of_its_task(tmp_path):
         (tmp_path / f'{i}.xml').write_text(task(track, name=name))
     export = convert_cvat([tmp_path / f'{i}.xml' for i in range(3)], 'x')
     assert [record['f_path'] for record in export.records] == ['east/gate.mp4', 'west/gate.mp4', 'gate.mp4']
+
+
+def test_a_zip_file_is_to_be_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as file:
+        file.writestr('annotations.xml', task(f'<track label="a">{box(12, 0)}</track>'))
+    with pytest.raises(DataError, match=r'a\.zip: a ZIP file, as CVAT exports it\. Unpack it'):
+        convert_cvat([tmp_path / 'a.zip'], 'x')

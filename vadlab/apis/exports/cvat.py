@@ -2,6 +2,7 @@
 
 import logging
 import xml.etree.ElementTree as ET
+import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +20,8 @@ from .box_tracks import BoxTrack, box_tracks
 from .xml_text import label_text, xml_text
 
 LABELS_FILE = 'labels.json'
+#: Most characters of a label's name, by CVAT's API.
+MAX_LABEL = 64
 
 
 def cvat_of(result: VideoResult) -> bytes:
@@ -43,13 +46,13 @@ def cvat_of(result: VideoResult) -> bytes:
     for key, value in facts.items():
         ET.SubElement(task, key).text = xml_text(str(value))
     labels = ET.SubElement(task, 'labels')
-    for label in dict.fromkeys(label_text(label) for label, _ in tracks):
+    for label in dict.fromkeys(_label(label) for label, _ in tracks):
         ET.SubElement(ET.SubElement(labels, 'label'), 'name').text = label
     size = ET.SubElement(task, 'original_size')
     ET.SubElement(size, 'width').text, ET.SubElement(size, 'height').text = str(width), str(height)
     ET.SubElement(task, 'source').text = xml_text(PurePosixPath(result.name).name)
     for number, (label, track) in enumerate(tracks):
-        element = ET.SubElement(root, 'track', id=str(number), label=label_text(label), source='auto')
+        element = ET.SubElement(root, 'track', id=str(number), label=_label(label), source='auto')
         for frame, box in zip(track.frames, track.boxes, strict=True):
             _add_box(element, frame, list(box), False)
         if track.end < count:
@@ -76,9 +79,22 @@ def write_cvat(results: Iterable[VideoResult], folder: Path) -> int:
         labels.update(dict.fromkeys(track.label for track in box_tracks(result)))
         labels.update(dict.fromkeys(f'{EVENT_PREFIX}{event.label}' for event in result.events if event.label))
         count += 1
-    names = dict.fromkeys(map(label_text, labels))
+    names = dict.fromkeys(map(_label, labels))
+    if cut := [label for label in labels if len(label_text(label)) > MAX_LABEL]:
+        print_log(
+            f'{len(cut)} labels are longer than the {MAX_LABEL} characters that CVAT takes, and were cut (first: '
+            f'{_label(cut[0])})',
+            'current',
+            logging.WARNING,
+        )
     write_json(folder / LABELS_FILE, [{'name': name, 'attributes': []} for name in names])
     return count
+
+
+def _label(text: str) -> str:
+    """A label that CVAT takes; a longer one is cut, and ends in a checksum of the whole."""
+    text = label_text(text)
+    return text if len(text) <= MAX_LABEL else f'{text[: MAX_LABEL - 9]}~{zlib.crc32(text.encode()):08x}'
 
 
 def _stored_size(result: VideoResult) -> tuple[int, int]:

@@ -1,13 +1,18 @@
 """Results as a FiftyOne data set: events as temporal detections, boxes as detections of frames."""
 
+import logging
 import mimetypes
 import os
 from collections.abc import Iterable
 from typing import Any
 
+from mmengine.logging import print_log
+
+from vadlab.datasets.video import index_video
 from vadlab.structures.video_result import VideoResult
-from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError, MissingFileError
+from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError
 from vadlab.visualization.box_frames import BoxFrames, ShownBox
+from vadlab.visualization.report.web_video import start_of, way_to_web
 
 from .label_studio import has_constant_rate
 
@@ -28,8 +33,8 @@ def write_fiftyone(results: Iterable[VideoResult], name: str) -> int:
     Raises:
         MissingDependencyError: FiftyOne is not installed, or cannot reach its database.
         ConfigError: A data set with this name exists.
-        DataError: A video has a variable frame rate, or is a folder of frames.
-        MissingFileError: A video is no longer where it was.
+        DataError: A video has a variable frame rate, does not start at 0, or is a folder of frames.
+        MissingFileError, DamagedVideoError: A video is no longer where it was, or cannot be read.
     """
     try:
         import fiftyone
@@ -48,14 +53,23 @@ def write_fiftyone(results: Iterable[VideoResult], name: str) -> int:
         raise ConfigError(f'FiftyOne has a data set {name!r}. Choose another name.')
     dataset = fiftyone.Dataset(name)
     try:
-        count = 0
+        count, silent = 0, []
         for result in results:
             dataset.add_sample(_sample(fiftyone, result))
             count += 1
+            if way_to_web(index_video(result.path)) != 'copied':
+                silent.append(result.name)
         dataset.persistent = True
     except BaseException:
         dataset.delete()
         raise
+    if silent:
+        print_log(
+            f'{len(silent)} videos may not play in a browser, so the App may not show them (first: {silent[0]}). '
+            'fiftyone.utils.video.reencode_videos makes files that play',
+            'current',
+            logging.WARNING,
+        )
     return count
 
 
@@ -67,8 +81,12 @@ def _sample(fiftyone: Any, result: VideoResult) -> Any:
             f'{result.name} has a variable frame rate, but FiftyOne finds a frame by its time and one rate: frames '
             'would be wrong. Encode it at a constant rate (ffmpeg -i IN -vf fps=25 OUT.mp4), and score that'
         )
-    if not os.path.isfile(result.path):
-        raise MissingFileError(f'{result.name}: there is no video {result.path}, which FiftyOne would show')
+    start = start_of(index_video(result.path))
+    if abs(start) * result.fps > 0.25:
+        raise DataError(
+            f'{result.name}: the first picture comes at {start:.3f} s, but FiftyOne counts frames from 0 s: it would '
+            'show other frames. Encode it (ffmpeg -i IN -vf setpts=PTS-STARTPTS -an OUT.mp4), and score that'
+        )
     height, width = result.size
     # The App finds frames by this rate. Otherwise, it asks FFmpeg's command, which not everybody has.
     facts = fiftyone.VideoMetadata(

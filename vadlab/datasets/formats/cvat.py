@@ -3,6 +3,7 @@
 import os
 import re
 import xml.etree.ElementTree as ET
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -50,6 +51,8 @@ def convert_cvat(
     videos: dict[str, ImportedVideo] = {}
     for path in paths:
         with naming(path):
+            if os.path.isfile(path) and zipfile.is_zipfile(path):
+                raise DataError('a ZIP file, as CVAT exports it. Unpack it, and give the annotations.xml in it')
             video = _read_task(read_text(path), counts, frame_size)
         name = video.record['f_path']
         if name in videos:

@@ -60,7 +60,7 @@ def write_web_video(
         DamagedVideoError: It cannot be decoded.
     """
     index = index_video(source)
-    how = _way(index) if constant_fps is None else 'encoded'
+    how = way_to_web(index) if constant_fps is None else 'encoded'
     if how == 'copied':
         with atomic_path(target) as part:
             shutil.copyfile(source, part)
@@ -120,8 +120,8 @@ def _with_or_without_sound(source: str, target: Path, write: Callable[[Path, boo
             print_log(f'{source}: written without sound ({error})', 'current', logging.WARNING)
 
 
-def _way(index: VideoIndex) -> str:
-    """``copied``, ``remuxed`` or ``encoded``, see :func:`write_web_video`."""
+def way_to_web(index: VideoIndex) -> str:
+    """How :func:`write_web_video` makes a file that any browser plays: ``copied``, ``remuxed`` or ``encoded``."""
     if os.path.isdir(index.path) or index.why_sequential or len(index.packet_of_frame) < len(index.packet_pts):
         return 'encoded'
     with open_video(index.path) as (container, stream):
@@ -135,12 +135,18 @@ def _way(index: VideoIndex) -> str:
         is_alone = sum(not one.disposition & Disposition.attached_pic for one in container.streams.video) == 1
     if is_interlaced(index):
         return 'encoded'
-    starts_at_0 = index.packet_pts[index.packet_of_frame[0]] == 0
     # Of several video streams, a browser might show another one.
-    if is_mp4 and plays and starts_at_0 and is_alone:
+    if is_mp4 and plays and start_of(index) == 0 and is_alone:
         return 'copied'
     # The rotation is stored in the file's header, which only a copy is sure to keep.
     return 'remuxed' if not index.orientation and index.pixel_aspect == 1.0 else 'encoded'
+
+
+def start_of(index: VideoIndex) -> float:
+    """Time at which a player shows the first frame, in seconds; 0 where the file has no reliable time stamps."""
+    if index.why_sequential or not index.tick_s:
+        return 0.0
+    return float(index.packet_pts[index.packet_of_frame[0]] * index.tick_s)
 
 
 @contextmanager
