@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vadlab.__main__ import _summary, commands, main
-from vadlab.apis.doctor import EXTRAS, without_paths
+from vadlab.apis.doctor import EXTRAS, describe, without_paths
 from vadlab.utils import printable
 from vadlab.utils.config import read_config
 from vadlab.utils.errors import ConfigError, MissingFileError
@@ -142,6 +142,17 @@ def test_description_has_every_extra():
     for name, (file,) in ((name, extra['file']) for name, extra in extras.items() if name != 'dev'):
         assert file == f'requirements/{name}.txt'
         assert (ROOT / file).read_text().startswith(f'# The extra `{name}`: ')
+
+
+def test_doctor_tells_every_missing_package_of_an_extra(monkeypatch):
+    monkeypatch.setattr(
+        'vadlab.apis.doctor.find_spec', lambda name: None if name in ('aim', 'uvicorn', 'open_clip') else name
+    )
+    lines = describe().splitlines()
+    assert 'extra trackers (logs to MLflow, Aim or ClearML): aim missing (pip install "vadlab[trackers]")' in lines
+    assert 'extra service (videos over HTTP): uvicorn missing (pip install "vadlab[service]")' in lines
+    assert 'extra ray (files on the nodes of a cluster): installed' in lines
+    assert any(line.endswith('open_clip missing (pip install --no-deps open_clip_torch)') for line in lines)
 
 
 def test_messages_name_extras_that_there_are():

@@ -1,10 +1,10 @@
 """A description of an installation, to paste into a report of a fault."""
 
-import importlib.util
 import os
 import platform
 import re
 import sys
+from importlib.util import find_spec
 
 import torch
 
@@ -13,20 +13,20 @@ from vadlab.models.layers.roi_align import mmcv_ops_problem
 from vadlab.utils.own_files import TOOLS
 from vadlab.utils.runtime import versions
 
-#: The extras of the package: what each installs, and what needs it.
+#: The extras of the package: the modules that each installs, and what needs it.
 EXTRAS = {
-    'audio': ('librosa', 'spectrograms of sound'),
-    'captions': ('nltk', "WordNet for METEOR's synonyms"),
-    'faiss': ('faiss', 'nearest neighbours, faster'),
-    'fiftyone': ('fiftyone', 'results in FiftyOne'),
-    'live': ('paho', 'MQTT and metrics of live cameras'),
-    'onnx': ('onnxruntime', 'models in ONNX'),
-    'openai': ('openai', 'vision-language models behind a server'),
-    'ray': ('ray', 'files on the nodes of a cluster'),
-    'service': ('fastapi', 'videos over HTTP'),
-    'sweep': ('optuna', 'search for the best settings'),
-    'trackers': ('mlflow', 'logs to MLflow, Aim or ClearML'),
-    'wandb': ('wandb', 'logs to Weights & Biases'),
+    'audio': (['librosa'], 'spectrograms of sound'),
+    'captions': (['nltk'], "WordNet for METEOR's synonyms"),
+    'faiss': (['faiss'], 'nearest neighbours, faster'),
+    'fiftyone': (['fiftyone'], 'results in FiftyOne'),
+    'live': (['paho', 'prometheus_client'], 'MQTT and metrics of live cameras'),
+    'onnx': (['onnx', 'onnxruntime', 'onnxscript'], 'models in ONNX'),
+    'openai': (['openai'], 'vision-language models behind a server'),
+    'ray': (['ray'], 'files on the nodes of a cluster'),
+    'service': (['fastapi', 'uvicorn'], 'videos over HTTP'),
+    'sweep': (['optuna'], 'search for the best settings'),
+    'trackers': (['mlflow', 'aim', 'clearml'], 'logs to MLflow, Aim or ClearML'),
+    'wandb': (['wandb'], 'logs to Weights & Biases'),
 }
 _PATH = re.compile(r'(?<![\w.])(?:[A-Za-z]:)?[/\\][^\s:,;)\'"]+')
 
@@ -47,14 +47,18 @@ def describe() -> str:
     for device in ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]:
         problem = mmcv_ops_problem(device)
         lines.append(f"mmcv's RoIAlign on {device}: {problem or 'works'}")
-    for extra, (module, purpose) in EXTRAS.items():
-        there = 'installed' if importlib.util.find_spec(module) else f'missing (pip install "vadlab[{extra}]")'
-        lines.append(f'extra {extra} ({purpose}): {module} is {there}')
-    there = 'installed' if importlib.util.find_spec('open_clip') else 'missing (pip install --no-deps open_clip_torch)'
-    lines.append(f"CLIP's vocabulary (texts of CLIP and FG-CLIP): open_clip is {there}")
+    for extra, (modules, purpose) in EXTRAS.items():
+        there = _missing(modules, f'"vadlab[{extra}]"')
+        lines.append(f'extra {extra} ({purpose}): {there}')
+    lines.append(f"CLIP's vocabulary (texts of CLIP, FG-CLIP): {_missing(['open_clip'], '--no-deps open_clip_torch')}")
     locale = os.environ.get('LC_ALL') or os.environ.get('LANG') or 'none'
     lines.append(f'encoding {getattr(sys.stdout, "encoding", "none")}, locale {locale}')
     return '\n'.join(without_paths(line) for line in lines)
+
+
+def _missing(modules: list[str], packages: str) -> str:
+    missing = [module for module in modules if find_spec(module) is None]
+    return f'{", ".join(missing)} missing (pip install {packages})' if missing else 'installed'
 
 
 def without_paths(text: str) -> str:
