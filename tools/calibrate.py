@@ -9,11 +9,9 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
-from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
+from vadlab.utils.required_files import require_model, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
 from vadlab.utils.scoring_arguments import add_prompt_arguments
-
-NO_CHECKPOINT = 'none'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -53,9 +51,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status, 2 if a video cannot be scored."""
     args = parse_args(argv)
-    require_config(args.config)
-    if args.checkpoint != NO_CHECKPOINT:
-        args.checkpoint = require_checkpoint(args.checkpoint, args.backend)
+    args.checkpoint = require_model(args.config, args.checkpoint, args.backend)
     require_paths([path for path in args.inputs if not has_magic(path)], 'video or folder')
     if args.false_alarms_per_hour < 0 or not 0 <= args.low_quantile <= 1 or min(args.min_s, args.gap_s) < 0:
         raise ConfigError(

@@ -15,7 +15,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
-from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
+from vadlab.utils.required_files import NO_CHECKPOINT, require_model, require_paths
 from vadlab.utils.runtime import (
     add_common_arguments,
     config_from_arguments,
@@ -24,8 +24,6 @@ from vadlab.utils.runtime import (
     format_value,
 )
 from vadlab.utils.scoring_arguments import add_prompt_arguments
-
-NO_CHECKPOINT = 'none'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -53,9 +51,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
-    require_config(args.config)
-    if args.checkpoint != NO_CHECKPOINT:
-        args.checkpoint = require_checkpoint(args.checkpoint)
+    args.checkpoint = require_model(args.config, args.checkpoint)
     require_paths(args.check_with, 'file')
     if args.negative and not args.prompt:
         raise ConfigError('--negative needs --prompt: give at least one prompt for what is anomalous.')

@@ -20,7 +20,7 @@ from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.model_arguments import add_model_arguments, calibrate_command, parse_model_arguments
 from vadlab.utils.option_checks import require_at_least, require_folder
 from vadlab.utils.printable import say
-from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
+from vadlab.utils.required_files import require_model, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
 from vadlab.utils.scoring_arguments import (
     add_prompt_arguments,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from vadlab.structures.video_result import VideoResult
 
 
-NO_CHECKPOINT = 'none'
 _DPI = 110
 #: Options of one task, with their defaults: others are refused for another task.
 _OF_VIDEOS = {
@@ -126,17 +125,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status, 2 if a file cannot be used."""
     args = parse_args(argv)
     require_at_least(1, args, 'jobs', 'workers', 'batch_size')
-    require_config(args.config)
-    if args.checkpoint != NO_CHECKPOINT:
-        args.checkpoint = require_checkpoint(args.checkpoint, args.backend)
+    args.checkpoint = require_model(args.config, args.checkpoint, args.backend)
     require_paths([path for path in args.inputs if not has_magic(path)], 'image, video or folder')
     require_paths([path for path in (args.prompt_file, args.negative_file) if path], 'file')
     if args.captioner:
         if not args.boxes:
             raise ConfigError('--captioner captions boxes. Add --boxes.')
-        require_config(args.captioner[0])
-        if args.captioner[1] != NO_CHECKPOINT:
-            args.captioner[1] = require_checkpoint(args.captioner[1])
+        args.captioner[1] = require_model(*args.captioner)
     for option in ('out', 'report', 'save_video', 'heat_map'):
         require_folder(getattr(args, option), f'--{option.replace("_", "-")}')
     check_caption_frames(args.every, args.frames)
@@ -337,9 +332,8 @@ def caption_files(args: argparse.Namespace, config: Config, engine: Engine) -> i
     from vadlab.apis.inferencers.caption_inputs import CaptionInput, find_inputs
 
     find_inputs(args.inputs)  # find missing files before the model is built
-    checkpoint = None if args.checkpoint == NO_CHECKPOINT else args.checkpoint
     batch_size = 16 if args.batch_size is None else args.batch_size
-    inferencer = CaptionInferencer(config, checkpoint, args.device, batch_size, args.backend)
+    inferencer = CaptionInferencer(config, args.checkpoint, args.device, batch_size, args.backend)
 
     unread: list[CaptionInput] = []
     records: list[dict[str, Any]] = []

@@ -14,11 +14,9 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, MissingFileError
 from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
-from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
+from vadlab.utils.required_files import require_model, require_paths
 from vadlab.utils.runtime import add_backend_argument
 from vadlab.utils.scoring_arguments import add_prompt_arguments
-
-NO_CHECKPOINT = 'none'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -70,9 +68,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     args = parse_args(argv)
-    require_config(args.config)
-    if args.checkpoint != NO_CHECKPOINT:
-        args.checkpoint = require_checkpoint(args.checkpoint, args.backend)
+    args.checkpoint = require_model(args.config, args.checkpoint, args.backend)
     require_paths([path for path in (args.prompt_file, args.negative_file, args.token_file) if path], 'file')
     if args.watch is not None and not args.watch.is_dir():
         raise MissingFileError(f'--watch {args.watch}: there is no such folder. Name that of --out of tools/watch.py.')

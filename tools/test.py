@@ -19,7 +19,7 @@ from vadlab.utils.json_file import write_json
 from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.option_checks import require_file, require_folder
 from vadlab.utils.printable import say
-from vadlab.utils.required_files import require_checkpoint, require_config
+from vadlab.utils.required_files import NO_CHECKPOINT, require_model
 from vadlab.utils.runtime import (
     add_backend_argument,
     add_common_arguments,
@@ -30,7 +30,6 @@ from vadlab.utils.runtime import (
     versions,
 )
 
-NO_CHECKPOINT = 'none'
 _VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
 
 
@@ -66,9 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_file(args.out, '--out', '.json')
     require_folder(args.show_dir, '--show-dir')
     require_folder(args.report, '--report')
-    require_config(args.config)
-    if args.checkpoint != NO_CHECKPOINT:
-        args.checkpoint = require_checkpoint(args.checkpoint, args.backend)
+    args.checkpoint = require_model(args.config, args.checkpoint, args.backend)
     config = config_from_arguments(args)
     if args.report:
         from vadlab.visualization.report.video_report import check_report_folder

@@ -20,7 +20,7 @@ from vadlab.utils.errors import ConfigError
 from vadlab.utils.model_arguments import add_model_arguments, calibrate_command, parse_model_arguments
 from vadlab.utils.option_checks import require_folder
 from vadlab.utils.printable import say
-from vadlab.utils.required_files import require_checkpoint, require_config, require_paths
+from vadlab.utils.required_files import require_model, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
 from vadlab.utils.scoring_arguments import add_prompt_arguments, add_threshold_arguments, given_thresholds
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from vadlab.apis.inferencers.vad_inferencer import VADInferencer
     from vadlab.apis.live.watch import Watch
     from vadlab.structures.video_result import Thresholds
-
-NO_CHECKPOINT = 'none'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -96,9 +94,7 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status, 0 after it was stopped."""
     args = parse_args(argv)
-    require_config(args.config)
-    if args.checkpoint != NO_CHECKPOINT:
-        args.checkpoint = require_checkpoint(args.checkpoint, args.backend)
+    args.checkpoint = require_model(args.config, args.checkpoint, args.backend)
     require_paths([path for path in (args.prompt_file, args.negative_file, args.cameras) if path], 'file')
     require_paths(_files_of(args.source), 'video')
     _check_numbers(args)

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from .hub_address import is_address, parse_address, suggested_address
 from .hub_session import shown_path
+from .required_files import NO_CHECKPOINT
 
 _WEIGHTS = ('.pth', '.pt', '.safetensors', '.bin', '.ckpt', '.pkl')
-_NO_CHECKPOINT = 'none'
 
 
 def add_model_arguments(
@@ -78,4 +78,4 @@ def calibrate_command(args: argparse.Namespace) -> str:
 
 
 def _names_checkpoint(text: str | None) -> bool:
-    return text is not None and (is_address(text) or text.endswith(_WEIGHTS) or text == _NO_CHECKPOINT)
+    return text is not None and (is_address(text) or text.endswith(_WEIGHTS) or text == NO_CHECKPOINT)

@@ -11,8 +11,23 @@ from .hub_files import local_checkpoint
 from .own_files import config_file, nearest_config, own_base
 from .suggest import nearest
 
+#: The checkpoint of a model that loads its weights itself, or is used with the ``pretrained`` weights of its config.
+NO_CHECKPOINT = 'none'
 _HUB_ID = re.compile(r'^[A-Za-z0-9][\w.-]*/[\w.-]+$')
 _WEIGHT_ENDINGS = ('.pt', '.pth', '.bin', '.safetensors', '.ckpt')
+
+
+def require_model(config: str | Path, checkpoint: str | Path, backend: str = 'torch') -> str:
+    """Check that a config and a checkpoint exist; :data:`NO_CHECKPOINT` is accepted.
+
+    Returns:
+        str: The checkpoint, see :func:`require_checkpoint`.
+
+    Raises:
+        MissingFileError, ConfigError, HubError: See :func:`require_config` and :func:`require_checkpoint`.
+    """
+    require_config(config)
+    return NO_CHECKPOINT if checkpoint == NO_CHECKPOINT else require_checkpoint(checkpoint, backend)
 
 
 def require_config(path: str | Path, named_by: str | Path | None = None) -> None:

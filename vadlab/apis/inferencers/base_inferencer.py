@@ -21,11 +21,9 @@ from vadlab.registry import MODELS, TRANSFORMS
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.many_files import Engine, over_files
+from vadlab.utils.required_files import NO_CHECKPOINT
 from vadlab.utils.runtime import quiet_third_parties
 from vadlab.utils.setup_env import register_all_modules, set_up_worker
-
-#: The checkpoint of a model that loads its weights itself, or is used with the ``pretrained`` weights of its config.
-NO_CHECKPOINT = 'none'
 
 
 class BaseInferencer:
