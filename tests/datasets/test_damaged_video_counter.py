@@ -5,18 +5,16 @@ from vadlab.datasets.damaged_video_counter import DamagedVideoCounter
 
 
 def test_copies_count_together_and_names_count_once():
-    budget = DamagedVideoCounter(1)
+    budget = DamagedVideoCounter()
     other = pickle.loads(pickle.dumps(budget))
     assert budget.add('a')
     assert not other.add('a')
-    assert not budget.exceeded
     assert other.add('b')
-    assert budget.exceeded
     assert budget.names() == ['a', 'b']
 
 
 def test_a_copy_goes_on_without_its_original():
-    budget = DamagedVideoCounter(0)
+    budget = DamagedVideoCounter()
     other = copy.deepcopy(budget)
     budget.add('a')
     del budget

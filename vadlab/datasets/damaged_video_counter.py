@@ -11,13 +11,9 @@ class DamagedVideoCounter:
 
     The names are lines of a temporary file, each appended in one write. So workers may be forked or spawned, and may be
     restarted each epoch. The file is made for the first name, so killed runs without one leave none.
-
-    Args:
-        limit: Number of distinct damaged videos up to which the run may continue, >= 0.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self) -> None:
         self._path = os.path.join(tempfile.gettempdir(), f'vadlab-bad-videos-{uuid.uuid4().hex}')
         # Spawned workers have the path but not this finalizer; a forked worker must not remove the file either.
         self._owner = os.getpid()
@@ -42,10 +38,6 @@ class DamagedVideoCounter:
         with open(self._path, 'a', encoding='utf-8') as file:
             file.write(name.replace('\n', ' ') + '\n')
         return True
-
-    @property
-    def exceeded(self) -> bool:
-        return len(self.names()) > self.limit
 
 
 def _remove(path: str, owner: int) -> None:

@@ -101,7 +101,7 @@ class UCFCrimeRegions(AnnotatedDataset):
         self.temporal_ann_file = temporal_ann_file or ''
         self.interval_mode = interval_mode
         self.max_bad_videos = max_bad_videos
-        self._budget = DamagedVideoCounter(max_bad_videos)
+        self._budget = DamagedVideoCounter()
         self._notes_of_truth: list[str] = []
         #: Annotated videos that are not on disk; they are skipped.
         self.missing_videos: list[str] = []

@@ -5,7 +5,6 @@ from vadlab.datasets.formats.av_clip_metadata import (
     classes_of,
     describe_unseen,
     heads_of,
-    read_classes,
     read_metadata,
     unseen_labels,
     write_metadata,
@@ -44,9 +43,9 @@ def test_labels_that_differ_in_capital_letters_or_spaces_only_are_refused(tmp_pa
 
 
 def test_classes_are_the_sorted_labels_of_training(tmp_path):
-    path = write(tmp_path, GOOD)
-    assert read_classes(path, 'species') == ['fox', 'red deer']
-    assert read_classes(path, 'behaviour') == ['grazing', 'walking']
+    records = [record for record in read_metadata(write(tmp_path, GOOD)) if record.split == 'train']
+    assert classes_of(records, 'species', 'x') == ['fox', 'red deer']
+    assert classes_of(records, 'behaviour', 'x') == ['grazing', 'walking']
     with pytest.raises(DataError, match="no training clip has a label in the column 'site'"):
         classes_of([], 'site', 'x')
 

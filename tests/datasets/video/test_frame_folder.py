@@ -65,3 +65,14 @@ def test_a_picture_without_a_number_among_frames_is_named(tmp_path):
     for name in ('one.png', 'two.png', 'three.png'):
         write_frames(tmp_path / 'b', [1], name)
     assert index_video(str(tmp_path / 'b')).total_frames == 3
+
+
+def test_the_clock_of_a_folder_is_the_given_one_and_that_of_a_file_its_own(tmp_path, write_video):
+    write_frames(tmp_path / 'frames', range(3))
+    fps, times = index_video(str(tmp_path / 'frames')).clock(3, 10.0)
+    assert (fps, times.tolist()) == (10, [0, 0.1, 0.2])
+    index = index_video(str(write_video(tmp_path / 'a.mp4', count=4)))  # 30 frames per second
+    for total in (4, 5):  # of a file without a count, the index may have another one
+        fps, times = index.clock(total, 10.0)
+        assert fps == 30
+        np.testing.assert_allclose(times, np.arange(total) / 30, atol=1e-3)

@@ -1,6 +1,5 @@
 """Scores of videos by exported models. This module needs neither torch nor MMEngine."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
@@ -222,10 +221,7 @@ class ExportedSnippetScorer:
         index = index_video(source.path, remember=False, count=False)
         count = feats_ctd.shape[1]
         inds = np.unique(np.minimum(np.arange(count) * self.plan.stride + self.plan.stride // 2, total - 1))
-        fps, times = index.fps, index.frame_times
-        if os.path.isdir(source.path) or len(times) != total:  # a file without a frame count
-            fps = self.fps if os.path.isdir(source.path) else fps
-            times = np.arange(total) / fps
+        fps, times = index.clock(total, self.fps)
         classes = self.exported.manifest.classes
         class_scores = None
         if 'class_scores' in repeated and repeated['class_scores'].shape[1] == len(classes):

@@ -1,6 +1,5 @@
 """Sampled frames of many videos, decoded ahead of the model in threads, in bounded memory."""
 
-import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -154,9 +153,7 @@ class FrameReader:
 
     def _described(self, source: VideoSource, index: VideoIndex) -> Opened:
         size, total = (index.height, index.width), index.total_frames
-        fps, times = index.fps, index.frame_times
-        if os.path.isdir(source.path):
-            fps, times = self.fps, np.arange(total) / self.fps
+        fps, times = index.clock(total, self.fps)
         return Opened(source, total, fps, size, times, self.sample(total), index)
 
     def _split(self, opened: Opened) -> Iterator[_Part]:

@@ -1,6 +1,5 @@
 """Scores of videos by any method that reads videos: through the test pipeline of its config."""
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -117,9 +116,7 @@ class PipelineScorer:
             raise DataError(f'{source.path}: not one answer of the model can be read. Try another model or question.')
         index = index_video(source.path)
         total = index.total_frames
-        times, fps = index.frame_times, index.fps
-        if os.path.isdir(source.path):
-            times, fps = np.arange(total) / self.fps, self.fps
+        fps, times = index.clock(total, self.fps)
         scores, _ = match_lengths(source.name, sample.pred_scores.float().cpu().numpy(), total, 'pad_last')
         inds = np.unique(np.asarray(sample.get('frame_inds', np.arange(total))))
         classes = sample.get('pred_class_scores')

@@ -192,10 +192,7 @@ class SnippetScorer:
         scores, _ = match_lengths(source.name, sample.pred_scores.float().cpu().numpy(), total, 'pad_last')
         inds = np.minimum(np.arange(int(note['snippets'])) * plan.stride + plan.stride // 2, total - 1)
         inds = np.unique(inds)
-        fps, times = index.fps, index.frame_times
-        if os.path.isdir(source.path) or len(times) != total:  # a file without a frame count
-            fps = self.fps if os.path.isdir(source.path) else fps
-            times = np.arange(total) / fps
+        fps, times = index.clock(total, self.fps)
         found = sample.get('pred_class_scores')
         has_classes = found is not None and found.shape[1] == len(self.classes)
         return ScoredVideo(

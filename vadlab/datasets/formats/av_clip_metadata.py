@@ -86,20 +86,6 @@ def read_metadata(
     return records
 
 
-def read_classes(path: str | os.PathLike, column: str) -> list[str]:
-    """Classes of a head: all labels of a column, sorted.
-
-    Args:
-        path (str): CSV of the training split.
-        column (str): Name of the head.
-
-    Raises:
-        MissingFileError: There is no such file.
-        DataError: It cannot be read, or the column is missing or empty.
-    """
-    return classes_of([r for r in read_metadata(path, [column]) if r.split == 'train'], column, str(path))
-
-
 def classes_of(records: Sequence[AVClipRecord], column: str, source: str) -> list[str]:
     """All labels of a column, sorted; ``source`` names the file in the error if there are none."""
     classes = sorted({label for record in records for label in record.labels(column)})

@@ -6,18 +6,7 @@ from mmengine.structures import InstanceData
 from ...registry import TRANSFORMS
 from ...structures import VADDataSample
 from ...utils.errors import DataError
-
-_META_KEYS = (
-    'video_id',
-    'video_path',
-    'fps',
-    'total_frames',
-    'frame_inds',
-    'ori_shape',
-    'img_shape',
-    'class_name',
-    'sample_idx',
-)
+from .pack_vad_inputs import META_KEYS
 
 
 @TRANSFORMS.register_module()
@@ -40,7 +29,7 @@ class PackOneClassInputs(BaseTransform):
         truth_frames, frames = results.get('truth_frames'), results['total_frames']
         if truth_frames is not None and truth_frames != frames:
             raise DataError(f'{results["video_path"]}: {frames} frames, but the truth has {truth_frames}')
-        sample = VADDataSample(metainfo={key: results[key] for key in _META_KEYS if key in results})
+        sample = VADDataSample(metainfo={key: results[key] for key in META_KEYS if key in results})
         if results.get('has_truth'):
             sample.gt_label = int(results['label'])
             sample.gt_intervals = torch.from_numpy(np.asarray(results['intervals'], np.int64).reshape(-1, 2))

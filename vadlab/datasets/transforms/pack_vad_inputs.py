@@ -6,7 +6,8 @@ from mmengine.structures import InstanceData
 from ...registry import TRANSFORMS
 from ...structures import VADDataSample
 
-_META_KEYS = (
+#: Fields of a video that its data sample has.
+META_KEYS = (
     'video_id',
     'video_path',
     'fps',
@@ -31,7 +32,7 @@ class PackVADInputs(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        sample = VADDataSample(metainfo={key: results[key] for key in _META_KEYS if key in results})
+        sample = VADDataSample(metainfo={key: results[key] for key in META_KEYS if key in results})
         sample.gt_label = int(results['label'])
         sample.gt_intervals = torch.from_numpy(np.asarray(results['intervals'], np.int64).reshape(-1, 2))
         sample.gt_caption = results['caption']

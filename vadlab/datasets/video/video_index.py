@@ -80,6 +80,22 @@ class VideoIndex:
         shown = self.shown_pts if self.why_sequential else self.packet_pts[self.packet_of_frame]
         return (shown - shown[0]) * self.tick_s
 
+    def clock(self, total: int, folder_fps: float) -> tuple[float, np.ndarray]:
+        """Rate and presentation times of a video's frames.
+
+        Args:
+            total: Number of frames. If ``total_frames`` is another number, since it is not exact, times follow from the
+                rate.
+            folder_fps: Rate of a folder of frames, which has none of its own.
+
+        Returns:
+            Frames per second; and times in seconds, float64, shape (total,).
+        """
+        if os.path.isdir(self.path):
+            return folder_fps, np.arange(total) / folder_fps
+        times = self.frame_times
+        return self.fps, times if len(times) == total else np.arange(total) / self.fps
+
     @property
     def duration_s(self) -> float:
         """Duration up to the end of the last frame, in seconds, > 0."""
