@@ -61,3 +61,22 @@ def test_another_file_is_named(tmp_path):
     (tmp_path / 'm.json').write_text('{"format": "x", "version": 1, "videos": []}')
     with pytest.raises(DataError, match='another format'):
         convert_marks([tmp_path / 'm.json'])
+
+
+@pytest.mark.parametrize(
+    ('name', 'label'), [('a.mp4', 'a man with 2 dogs'), ('a.mp4', '3'), ('a\nb.mp4', 'Riot'), ('a\u2028b.mp4', 'Riot')]
+)
+def test_what_would_be_read_as_something_else_is_not_written(tmp_path, name, label):
+    """Oracle: the reader of the annotation."""
+    found = convert_marks([export(tmp_path / 'm.json', (name, True, [mark('correct', 1, 9, label)]))])
+    with pytest.raises(DataError, match='cannot be written, since its line would be read as something else'):
+        found.temporal_lines()
+
+
+def test_a_prompt_as_a_class_reads_back(tmp_path):
+    words = 'a person  lying on the floor'
+    found = convert_marks([export(tmp_path / 'm.json', ('my cam.mp4', True, [mark('correct', 1, 9, words)]))])
+    (tmp_path / 'a.txt').write_text(found.temporal_lines())
+    (read,) = read_temporal_annotations(tmp_path / 'a.txt').items()
+    assert read[0] == 'my cam'
+    assert read[1].class_intervals == (('a person lying on the floor', 1, 9),)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.datasets.conftest import read_number
 from vadlab.datasets.formats.marks import convert_marks
-from vadlab.evaluation.functional.events import find_events
+from vadlab.evaluation.functional.events import explain_events, find_events
 from vadlab.structures.video_result import RunInfo, Thresholds, VideoResult
 from vadlab.visualization.box_frames import BoxFrames
 from vadlab.visualization.report.page_data import _times as times_entry
@@ -272,6 +272,21 @@ def test_a_rate_of_alarms_that_were_counted_by_other_rules_says_so(open_page, tm
     said = page.locator('#verdict').text_content()
     assert '1.5 false alarms per hour on the calibration footage, counted with a low threshold of 0.400' in said
     assert said.endswith(' and gaps up to 0.15 s, of at least 0.1 s.')
+
+
+def test_a_prompt_that_begins_with_normal_is_a_class_like_others(open_page, tmp_path):
+    """Oracle: the highest class at the peak, as :func:`explain_events` names it; Python found no event here."""
+    result = result_of('a.mp4', '', np.arange(60) / 10, with_boxes=False)
+    result.classes, result.events = ('Normal', 'normal people', 'a fight'), ()
+    result.class_scores = np.tile(np.float32([0.1, 0.7, 0.2]), (len(result.frame_inds), 1))
+    result.threshold = Thresholds(0.99, 0.99)
+    with VideoReport(tmp_path / 'r', RUN) as made:
+        page = open_page(made.add(result))
+    page.locator('#threshold-value').fill('0.5')
+    found = find_events(result.scores, result.times, Thresholds(0.5, 0.5), result.duration_s)
+    wanted = [event.label for event in explain_events(found, result.frame_inds, result.class_scores, result.classes)]
+    assert wanted
+    assert page.locator('#events strong').all_text_contents() == wanted == ['normal people'] * len(wanted)
 
 
 def test_an_event_without_a_picture_gets_one_from_the_video(open_page, report):

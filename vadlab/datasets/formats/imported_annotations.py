@@ -11,7 +11,7 @@ from vadlab.utils.errors import DataError
 
 from .class_names import class_from_path, equal_but_for_case
 from .keyframes import merge_intervals, shown_spans
-from .temporal_annotations import ClassInterval, TemporalAnnotation
+from .temporal_annotations import ClassInterval, TemporalAnnotation, is_read_as
 
 
 @dataclass
@@ -30,11 +30,20 @@ class ImportedAnnotations:
     counts: Counter[str] = field(default_factory=Counter)
 
     def temporal_lines(self) -> str:
-        """The temporal annotation as text in UCF-Crime's format, half-open frames from 0."""
+        """The temporal annotation as text in UCF-Crime's format, half-open frames from 0.
+
+        Raises:
+            DataError: A line would be read as something else, such as of a class with a number as a word.
+        """
         lines = []
         for name, annotation in self.temporal.items():
             spans = [part for text, start, end in annotation.class_intervals for part in (text, str(start), str(end))]
             lines.append('  '.join([name, *(spans or [annotation.class_name, '-1', '-1'])]))
+            if not is_read_as(lines[-1], name, annotation.class_intervals):
+                raise DataError(
+                    f'The temporal annotation of {name!r} cannot be written, since its line would be read as something '
+                    f'else: {lines[-1]!r:.200}. A class may have no word that is a number, and a name no line break'
+                )
         return ''.join(f'{line}\n' for line in lines)
 
 

@@ -10,7 +10,7 @@ A name with a video file's extension may contain spaces, and so may a class: ``g
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,6 +112,19 @@ def _parse_line(line: str) -> tuple[str, str, list[ClassInterval]]:
                 raise ValueError(f'has an interval that ends before it starts: {start} {end}')
             pairs.append(ClassInterval(word or class_name, start, end))
     return name, class_name, pairs
+
+
+def is_read_as(line: str, name: str, class_intervals: Sequence[ClassInterval]) -> bool:
+    """Whether a line of a temporal annotation is read as these intervals of this video."""
+    if len(line.splitlines()) != 1:
+        return False
+    try:
+        video_id, _, found = _parse_line(line)
+    except ValueError:
+        return False
+    return video_id == video_id_of(name) and found == [
+        one._replace(class_name=' '.join(one.class_name.split())) for one in class_intervals
+    ]
 
 
 def read_temporal_annotations(path: str | Path, interval_mode: str = 'half_open') -> dict[str, TemporalAnnotation]:

@@ -602,7 +602,9 @@
   const classCount = data.classes.length;
   const classTimes = Float64Array.from(seen, (frame) => times[frame]);
   const chosen = new Set();
-  const isNormal = (name) => /^normal/i.test(name);
+  // One class is normal: a prompt may begin with this word, too.
+  const exact = data.classes.indexOf('Normal');
+  const normalClass = exact >= 0 ? exact : data.classes.findIndex((name) => /^normal/i.test(name));
 
   function classAt(frame) {
     if (!classScores || !seen.length) return null;
@@ -610,7 +612,7 @@
     if (row + 1 < seen.length && seen[row + 1] - frame < frame - seen[row]) row++;
     let best = -1;
     for (let c = 0; c < classCount; c++) {
-      if (!isNormal(data.classes[c]) && (best < 0 || classScores[row * classCount + c] > classScores[row * classCount + best])) best = c;
+      if (c !== normalClass && (best < 0 || classScores[row * classCount + c] > classScores[row * classCount + best])) best = c;
     }
     return best < 0 ? null : data.classes[best];
   }
@@ -625,7 +627,7 @@
       return highest;
     });
     const order = data.classes.map((name, c) => c).sort((a, b) => peaks[b] - peaks[a]);
-    order.filter((c) => !isNormal(data.classes[c])).slice(0, 3).forEach((c) => chosen.add(c));
+    order.filter((c) => c !== normalClass).slice(0, 3).forEach((c) => chosen.add(c));
     $('class-list').replaceChildren(...order.map((c) => {
       const label = element('label', 'compact class');
       const box = element('input');
