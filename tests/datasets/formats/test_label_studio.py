@@ -327,3 +327,20 @@ def test_a_task_of_vadlab_has_the_number_of_frames_of_its_video(write_json):
         convert_label_studio(path(boxes))
     with pytest.raises(DataError, match='has 99 frames, but had 100 when it was scored'):
         convert_label_studio(path(boxes), true_frames=lambda name: 99)
+
+
+def test_a_video_without_any_result_is_counted_if_others_have_events(write_json):
+    tasks = [
+        dict(id=1, data=dict(video='/v/a.mp4'), annotations=[dict(id=1, result=[timeline('t', 1, 5, 'Riot')])]),
+        dict(id=2, data=dict(video='/v/b.mp4'), annotations=[dict(id=2, result=[])]),
+    ]
+    export = convert_label_studio(write_json(tasks), 'x')
+    assert (list(export.temporal), [record['f_path'] for record in export.records]) == (['a.mp4'], ['a.mp4', 'b.mp4'])
+    assert export.counts['videos without a class, a span of time or a box: left out of the temporal annotation'] == 1
+
+
+def test_a_project_of_images_is_refused(write_json):
+    box = dict(id='q', type='rectanglelabels', value=dict(x=1, y=1, width=5, height=5, rectanglelabels=['a']))
+    task = dict(id=7, data=dict(image='/data/upload/1/x.jpg'), annotations=[dict(id=1, result=[box])])
+    with pytest.raises(DataError, match=r'task 7: its data does not name a video file\. Is it a project of videos'):
+        convert_label_studio(write_json([task]), 'x')

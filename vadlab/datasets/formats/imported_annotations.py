@@ -114,6 +114,8 @@ def _temporal(videos: Sequence[ImportedVideo], source: str, counts: Counter[str]
         if not class_name:
             if shown:
                 unknown.append(name)
+            else:
+                counts['videos without a class, a span of time or a box: left out of the temporal annotation'] += 1
             continue
         if not spans and not normal and not video.class_name:
             counts[

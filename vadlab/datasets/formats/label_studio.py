@@ -14,6 +14,7 @@ from vadlab.utils.errors import ConfigError, DataError, naming
 from vadlab.utils.json_file import read_json, shape_fault
 
 from ..temporal_truth import outside
+from ..video_names import VIDEO_ENDINGS
 from .imported_annotations import ImportedAnnotations, ImportedVideo, gather, is_normal
 from .keyframes import merge_intervals, shown_spans
 from .temporal_annotations import ClassInterval
@@ -229,9 +230,11 @@ def _video_choices(results: list[dict]) -> list[dict]:
 def _file_name(task: dict[str, Any]) -> str:
     if isinstance(known := task['data'].get(SOURCE_KEY), str) and known:
         return known
-    videos = [v for v in task['data'].values() if isinstance(v, str) and PurePosixPath(_url_path(v)).suffix]
+    videos = [v for v in task['data'].values() if isinstance(v, str) and _url_path(v).lower().endswith(VIDEO_ENDINGS)]
     if not videos:
-        raise DataError(f'Label Studio task {task.get("id")}: its data does not name a video file')
+        raise DataError(
+            f'Label Studio task {task.get("id")}: its data does not name a video file. Is it a project of videos?'
+        )
     preferred = task['data'].get('video')
     path = _url_path(preferred if preferred in videos else videos[0]).replace('\\', '/')
     name = PurePosixPath(path).name
