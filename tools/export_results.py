@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vadlab.utils.cli import run_cli
-from vadlab.utils.errors import DataError
+from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.option_checks import require_file, require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_paths
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.to not in ('csv', 'fiftyone'):
         require_folder(out, '--out')
     failed: list[str] = []
+    if args.to in ('label-studio', 'fiftyone'):
+        _check_videos(Path(args.results))
     results = _usable(Path(args.results), failed)
     if args.to == 'csv':
         from vadlab.apis.exports.event_table import write_event_table
@@ -81,6 +84,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     if failed:
         say(f'not exported, since they were not scored: {len(failed)} videos (first: {failed[0]})', file=sys.stderr)
     return 0
+
+
+def _check_videos(path: Path) -> None:
+    """Find missing videos before hours of work.
+
+    Raises:
+        MissingFileError: A video is no longer where it was scored.
+    """
+    missing = [result.path for result in _usable(path, []) if not os.path.exists(result.path)]
+    if missing:
+        raise MissingFileError(
+            f'{len(missing)} videos are no longer where they were scored (first: {missing[0]}). Put them there, or '
+            'score them where they are'
+        )
 
 
 def _usable(path: Path, failed: list[str]) -> Iterator[VideoResult]:

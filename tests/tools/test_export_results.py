@@ -6,7 +6,7 @@ import pytest
 
 from tests.visualization.report.results import result_of, write_video
 from vadlab.structures.video_result import VideoResult
-from vadlab.utils.errors import DataError, MissingDependencyError
+from vadlab.utils.errors import DataError, MissingDependencyError, MissingFileError
 
 TIMES = np.arange(20) / 20
 
@@ -54,6 +54,18 @@ def test_what_cvat_exports_is_imported_again(load_tool, results, tmp_path, capsy
 def test_a_folder_without_results_is_an_error(load_tool, tmp_path):
     with pytest.raises(DataError, match='holds no results'):
         load_tool('export_results').main([str(tmp_path), '--to', 'csv', '--out', str(tmp_path / 'o')])
+
+
+@pytest.mark.parametrize('kind', ['label-studio', 'fiftyone'])
+def test_missing_videos_are_found_before_anything_is_written(load_tool, results, tmp_path, kind):
+    for name in ('a', 'b', 'c'):
+        result = VideoResult.load(results / 'cam' / 'a.mp4.json')
+        result.name = f'{name}.mp4'
+        result.path = result.path if name == 'a' else str(tmp_path / f'{name}.mp4')
+        result.save(tmp_path / 'out')
+    with pytest.raises(MissingFileError, match=r'2 videos are no longer where they were scored \(first: .*b\.mp4\)'):
+        load_tool('export_results').main([str(tmp_path / 'out'), '--to', kind, '--out', str(tmp_path / 'x')])
+    assert not (tmp_path / 'x').exists()
 
 
 def test_missing_fiftyone_is_named_with_its_command(load_tool, results, monkeypatch):
