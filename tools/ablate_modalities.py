@@ -109,11 +109,11 @@ def method_names(configs: Sequence[str]) -> list[str]:
 def build(args: argparse.Namespace, name: str, config_file: str, checkpoint: str, out: Path) -> VADRunner:
     """Build the experiment for a test only."""
     from vadlab.engine.runner import VADRunner
+    from vadlab.utils.config import require_parts
 
     args.config = config_file
     config = config_from_arguments(args)
-    if any(config.get(key) is None for key in ('test_dataloader', 'test_evaluator')):
-        raise ConfigError(f'{config_file} cannot be tested: it sets no test_dataloader or test_evaluator.')
+    require_parts(config, config_file, 'tested')
     for key in (*_UNUSED, 'val_evaluator'):
         config[key] = None
     config.work_dir = str(out / 'log')

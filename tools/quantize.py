@@ -66,10 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from vadlab.checkpoints.checkpoint_io import read_checkpoint, write_checkpoint
     from vadlab.checkpoints.quantization import quantized_checkpoint
+    from vadlab.utils.config import require_parts
 
-    missing = [k for k in ('model', 'test_dataloader', 'test_cfg', 'test_evaluator') if config.get(k) is None]
-    if missing:
-        raise ConfigError(f'{args.config} cannot be tested: it sets no {", ".join(missing)}.')
+    require_parts(config, args.config, 'tested')
     out = Path(args.out)
     if out.resolve() == Path(args.checkpoint).resolve():
         raise ConfigError(f'--out {out}: must be another file than the checkpoint.')

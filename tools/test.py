@@ -74,36 +74,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from mmengine.dist import is_main_process
 
-    from vadlab.checkpoints.checkpoint_io import read_checkpoint
     from vadlab.checkpoints.weights_hash import weights_sha256
     from vadlab.engine.hooks.caption_file_hook import CaptionFileHook
     from vadlab.engine.hooks.score_file_hook import ScoreFileHook
     from vadlab.engine.runner import VADRunner
-    from vadlab.registry import MODELS
+    from vadlab.utils.config import require_parts
 
-    missing = [k for k in ('model', 'test_dataloader', 'test_cfg', 'test_evaluator') if config.get(k) is None]
-    if missing:
-        raise ConfigError(f'{args.config} cannot be tested: it sets no {", ".join(missing)}.')
+    require_parts(config, args.config, 'tested')
     untrained = args.checkpoint == NO_CHECKPOINT
-    weights = exported = None
-    if args.backend == 'onnxruntime':
-        from vadlab.apis.deployment.exported_folder import ExportedFolder
-
-        if args.dry_run:
-            raise ConfigError('--dry-run counts the calls of methods that ask a model; none of them is exported.')
-        exported = ExportedFolder(args.checkpoint)
-    elif not untrained:
-        weights = read_checkpoint(args.checkpoint)['state_dict']  # find a wrong file before minutes of building
-    elif config.model.get('pretrained') is None and getattr(MODELS.get(config.model.type), 'has_own_weights', True):
-        raise ConfigError(
-            f'{args.config} has no model.pretrained: without a checkpoint its weights would be random. '
-            'Give a checkpoint.'
-        )
-    elif getattr(MODELS.get(config.model.type), 'needs_training', False):
-        raise ConfigError(
-            f'{args.config}: {config.model.type} is a trained method; without a checkpoint most of its weights '
-            'would be random. Give a checkpoint.'
-        )
+    weights, exported = weights_of(args, config)
     if args.dry_run:
         return tell_costs(args, config, weights)
     config.work_dir = args.work_dir or config.get('work_dir') or default_work_dir(args.config)
@@ -134,31 +113,62 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         runner.register_hook(ReportHook(args.report, run_info(args, config, calibration)), 'LOW')
     metrics = runner.test()
+    if not is_main_process():
+        return 0
     protocol: dict[str, str] = {}
     for metric in runner.test_evaluator.metrics:
         protocol.update(getattr(metric, 'protocol', None) or {})
-    if is_main_process():
-        if args.out:
-            weights_id = weights_id or weights_sha256(runner.bare_model.state_dict() if weights is None else weights)
-            write_report(args.out, metrics, protocol, args.config, args.checkpoint, full, weights_id)
-        rows = [(k, format_value(v), protocol.get(k, '')) for k, v in metrics.items()]
-        if rows:
-            say('\n' + format_table(rows, ('metric', 'value', 'protocol')))
-        else:
-            say(
-                '\nThere are no metrics, because the test data has no truth for them. Scores, events and boxes: '
-                f'python tools/infer.py {args.config} {args.checkpoint} VIDEOS --out results'
-            )
-        if args.out:
-            files = [
-                hook for hook in runner.hooks if isinstance(hook, ScoreFileHook | CaptionFileHook) and hook.written
-            ]
-            say('\n' + '   '.join([f'metrics: {args.out}', *(f'{hook.holds}: {hook.path}' for hook in files)]))
-        if args.show_dir:
-            say(f'pictures: {args.show_dir}')
-        if args.report:
-            say(f'report: {Path(args.report) / "index.html"}')
+    rows = [(k, format_value(v), protocol.get(k, '')) for k, v in metrics.items()]
+    if rows:
+        say('\n' + format_table(rows, ('metric', 'value', 'protocol')))
+    else:
+        say(
+            '\nThere are no metrics, because the test data has no truth for them. Scores, events and boxes: '
+            f'python tools/infer.py {args.config} {args.checkpoint} VIDEOS --out results'
+        )
+    if args.out:
+        weights_id = weights_id or weights_sha256(runner.bare_model.state_dict() if weights is None else weights)
+        write_report(args.out, metrics, protocol, args.config, args.checkpoint, full, weights_id)
+        files = [hook for hook in runner.hooks if isinstance(hook, ScoreFileHook | CaptionFileHook) and hook.written]
+        say('\n' + '   '.join([f'metrics: {args.out}', *(f'{hook.holds}: {hook.path}' for hook in files)]))
+    if args.show_dir:
+        say(f'pictures: {args.show_dir}')
+    if args.report:
+        say(f'report: {Path(args.report) / "index.html"}')
     return 0
+
+
+def weights_of(args: argparse.Namespace, config: Any) -> tuple[dict[str, Any] | None, Any]:
+    """Weights of the checkpoint, or the exported folder; neither for a model with the weights of its config.
+
+    A wrong file is found here, before minutes of building.
+
+    Raises:
+        ConfigError: The weights of the model would be random, or a dry run is asked of an exported folder.
+    """
+    from vadlab.checkpoints.checkpoint_io import read_checkpoint
+    from vadlab.registry import MODELS
+
+    if args.backend == 'onnxruntime':
+        from vadlab.apis.deployment.exported_folder import ExportedFolder
+
+        if args.dry_run:
+            raise ConfigError('--dry-run counts the calls of methods that ask a model; none of them is exported.')
+        return None, ExportedFolder(args.checkpoint)
+    if args.checkpoint != NO_CHECKPOINT:
+        return read_checkpoint(args.checkpoint)['state_dict'], None
+    kind = MODELS.get(config.model.type)
+    if config.model.get('pretrained') is None and getattr(kind, 'has_own_weights', True):
+        raise ConfigError(
+            f'{args.config} has no model.pretrained: without a checkpoint its weights would be random. '
+            'Give a checkpoint.'
+        )
+    if getattr(kind, 'needs_training', False):
+        raise ConfigError(
+            f'{args.config}: {config.model.type} is a trained method; without a checkpoint most of its weights '
+            'would be random. Give a checkpoint.'
+        )
+    return None, None
 
 
 def tell_costs(args: argparse.Namespace, config: Any, weights: Any) -> int:

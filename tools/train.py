@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vadlab.utils.cli import run_cli
-from vadlab.utils.errors import ConfigError, MissingFileError
+from vadlab.utils.errors import MissingFileError
 from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_config
@@ -69,10 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from vadlab.engine.hooks.run_state_hook import check_work_dir
     from vadlab.engine.runner import VADRunner
+    from vadlab.utils.config import require_parts
 
-    missing = [k for k in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if config.get(k) is None]
-    if missing:
-        raise ConfigError(f'{args.config} cannot be trained: it sets no {", ".join(missing)}.')
+    require_parts(config, args.config, 'trained')
     if args.amp:
         use_amp(config)
     if args.dry_run:

@@ -52,8 +52,15 @@ __all__ = [
     'load_config',
     'parse_cfg_options',
     'read_config',
+    'require_parts',
     'runner_config',
 ]
+
+# Parts that a config needs to be used.
+_PARTS = {
+    'trained': ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
+    'tested': ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'),
+}
 
 #: Keys that the Runner looks up in the whole config, beside its constructor's arguments, and ``work_dir`` of our tools.
 RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
@@ -249,6 +256,22 @@ class _FlatConfig(Config):
             _formatted.clear()
             _formatted[key] = super().pretty_text
         return _formatted[key]
+
+
+def require_parts(config: Config, name: str | Path, use: str) -> None:
+    """Check that a config has all parts for a use.
+
+    Args:
+        config (Config): The config.
+        name (str | Path): Its name, for the message.
+        use (str): ``trained`` or ``tested``.
+
+    Raises:
+        ConfigError: One is missing.
+    """
+    missing = [key for key in _PARTS[use] if config.get(key) is None]
+    if missing:
+        raise ConfigError(f'{name} cannot be {use}: it sets no {", ".join(missing)}.')
 
 
 def config_differences(old: Any, new: Any, prefix: str = '') -> list[str]:

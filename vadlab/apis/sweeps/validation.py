@@ -12,6 +12,7 @@ from mmengine.logging import MMLogger
 from vadlab.datasets.sample_ids import sample_ids
 from vadlab.engine.build_errors import config_mistakes
 from vadlab.registry import DATASETS, METRICS
+from vadlab.utils.config import require_parts
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.suggest import nearest
 
@@ -51,9 +52,7 @@ def require_training(config: Config, name: str) -> None:
     Raises:
         ConfigError: It does not.
     """
-    missing = [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if config.get(key) is None]
-    if missing:
-        raise ConfigError(f'{name} cannot be trained: it sets no {", ".join(missing)}.')
+    require_parts(config, name, 'trained')
     missing = [key for key in ('val_dataloader', 'val_cfg', 'val_evaluator') if config.get(key) is None]
     if missing:
         raise ConfigError(f'{name} does not validate: it sets no {", ".join(missing)}. A sweep chooses by validation.')
