@@ -111,16 +111,17 @@ def _end(status: int) -> NoReturn:
     the process is aborted (SIGABRT) although its work is done; if Python frees the group first, it may wait for
     itself without end. Here everything that is registered for the end is done, and nothing is freed.
     """
-    if not _is_rank():
-        sys.exit(status)
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the interpreter does
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            status = status or 120  # the interpreter's own status for this
-    os._exit(status)
+    is_rank = _is_rank()
+    if is_rank:
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the interpreter does
+        atexit._run_exitfuncs()
+    failed = _write_out()
+    if not is_rank:
+        sys.exit(status or failed)
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+    os._exit(status or failed)
 
 
 def _write_out() -> int:
@@ -166,8 +167,7 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> NoRetu
             raise
         sys.excepthook(*sys.exc_info())
         status = 1
-    failed = _write_out()
-    _end(status or failed)
+    _end(status)
 
 
 def _status_of(main: Callable[[], int | None], resume: str | None) -> int:
