@@ -290,7 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for error in report.errors:
         print(f'WRONG   {error}')
     if args.json:
-        write_json(args.json, dict(versions=known, **report.as_dict()), indent=1)
+        write_json(args.json, dict(versions=known, **report.as_dict()))
         print(f'\nwrote {args.json}')
     return 1 if report.errors else 0
 

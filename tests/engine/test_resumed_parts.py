@@ -64,6 +64,7 @@ SPOILT = {
     'a key that is not a bool': (('message_hub', 'resumed_keys', 'epoch'), torch.ones(2), 'epoch is not a bool'),
     'best score a word': (('message_hub', 'runtime_info', 'best_score'), 'x', 'best_score is a str, not a number'),
     'kept a word': (('message_hub', 'runtime_info', 'keep_ckpt_ids'), ['../x'], 'keep_ckpt_ids is a list'),
+    'replaced a number': (('message_hub', 'runtime_info', 'replaced_ckpts'), [3], 'replaced_ckpts is a list'),
     'optimizer a list': (('optimizer',), [], "its 'optimizer' is not the state"),
     'optimizer empty': (('optimizer',), {}, "its 'optimizer' is not the state"),
     'groups None': (('optimizer', 'param_groups'), None, 'not the state of an optimizer'),

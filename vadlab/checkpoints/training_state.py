@@ -197,6 +197,7 @@ _RUNTIME_INFO: dict[str, tuple[Callable[[Any], bool], str]] = {
     'best_score': (_is_number, 'a number'),
     **dict.fromkeys(('best_ckpt', 'last_ckpt'), (lambda value: isinstance(value, str), 'a file name')),
     'keep_ckpt_ids': (lambda v: isinstance(v, list) and all(map(_is_count, v)), 'a list of epochs'),
+    'replaced_ckpts': (lambda v: isinstance(v, list) and all(isinstance(n, str) for n in v), 'a list of file names'),
 }
 
 

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from vadlab.checkpoints.checkpoint_io import write_pointer
+from vadlab.engine.hooks import checkpoint_hook
 from vadlab.utils.errors import ConfigError
 
 
@@ -43,3 +45,22 @@ def test_what_happened_to_the_previous_best_is_said(toy_runner, tmp_path, capsys
     monkeypatch.undo()
     toy_runner(tmp_path / 'other', max_epochs=2).train()
     assert 'best_toy_closeness_epoch_1.pth is removed' in ''.join(capsys.readouterr())
+
+
+@pytest.mark.parametrize('killed_after', range(1, 4))
+def test_what_a_killed_save_replaced_is_removed_when_the_run_goes_on(toy_runner, tmp_path, monkeypatch, killed_after):
+    keep = {'max_epochs': 5, 'default_hooks.checkpoint.max_keep_ckpts': 2}
+    work_dir = tmp_path / 'run'
+    monkeypatch.setattr(checkpoint_hook, 'write_pointer', lambda folder, path: _kill_at(killed_after, folder, path))
+    with pytest.raises(KeyboardInterrupt):
+        toy_runner(work_dir, **keep).train()
+    monkeypatch.undo()
+    (work_dir / 'epoch_99.pth').write_bytes(b'of somebody')
+    toy_runner(work_dir, resume=work_dir / f'epoch_{killed_after}.pth', **keep).train()
+    assert {path.name for path in work_dir.glob('epoch_*.pth')} == {'epoch_4.pth', 'epoch_5.pth', 'epoch_99.pth'}
+
+
+def _kill_at(epoch, folder, path):
+    write_pointer(folder, path)
+    if Path(path).name == f'epoch_{epoch}.pth':
+        raise KeyboardInterrupt

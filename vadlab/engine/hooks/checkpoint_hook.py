@@ -45,6 +45,11 @@ class CheckpointHook(MMCheckpointHook):
             # If this is not None, MMEngine also writes a new best score to the checkpoint of its epoch.
             name = os.path.basename(runner.message_hub.get_info('last_ckpt'))
             self.last_ckpt = os.path.join(self.out_dir, name)
+        # The run may have been killed between a save and the removal of what it replaced.
+        names = re.escape(self.filename_tmpl).replace(r'\{\}', r'\d+')
+        for name in runner.message_hub.runtime_info.get('replaced_ckpts', ()) if is_main_process() else ():
+            if re.fullmatch(names, name):
+                _remove(Path(self.out_dir, name), runner)
         if self.save_best is not None:
             single = len(self.key_indicators) == 1
             known = {self.key_indicators[0]: self.best_ckpt_path} if single else self.best_ckpt_path_dict
@@ -107,6 +112,10 @@ class CheckpointHook(MMCheckpointHook):
                 )
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
+        kept = getattr(self, 'keep_ckpt_ids', ())
+        if kept and kept[-1] != step:
+            replaced = [self.filename_tmpl.format(kept[0])] if len(kept) == self.max_keep_ckpts else []
+            runner.message_hub.update_info('replaced_ckpts', replaced)
         with self._remove_afterwards(runner):
             super()._save_checkpoint_with_step(runner, step, meta)
             if is_main_process():
