@@ -118,6 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     protocol: dict[str, str] = {}
     for metric in runner.test_evaluator.metrics:
         protocol.update(getattr(metric, 'protocol', None) or {})
+    if args.out:  # before anything is printed: the reader of the output may be gone
+        weights_id = weights_id or weights_sha256(runner.bare_model.state_dict() if weights is None else weights)
+        write_report(args.out, metrics, protocol, args.config, args.checkpoint, full, weights_id)
     rows = [(k, format_value(v), protocol.get(k, '')) for k, v in metrics.items()]
     if rows:
         say('\n' + format_table(rows, ('metric', 'value', 'protocol')))
@@ -127,8 +130,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             f'python tools/infer.py {args.config} {args.checkpoint} VIDEOS --out results'
         )
     if args.out:
-        weights_id = weights_id or weights_sha256(runner.bare_model.state_dict() if weights is None else weights)
-        write_report(args.out, metrics, protocol, args.config, args.checkpoint, full, weights_id)
         files = [hook for hook in runner.hooks if isinstance(hook, ScoreFileHook | CaptionFileHook) and hook.written]
         say('\n' + '   '.join([f'metrics: {args.out}', *(f'{hook.holds}: {hook.path}' for hook in files)]))
     if args.show_dir:
@@ -144,7 +145,7 @@ def weights_of(args: argparse.Namespace, config: Any) -> tuple[dict[str, Any] | 
     A wrong file is found here, before minutes of building.
 
     Raises:
-        ConfigError: The weights of the model would be random, or a dry run is asked of an exported folder.
+        ConfigError: Without a checkpoint the weights would be random; or ``--dry-run`` of an exported folder.
     """
     from vadlab.checkpoints.checkpoint_io import read_checkpoint
     from vadlab.registry import MODELS

@@ -149,7 +149,7 @@ def test_cvat_labels_have_at_most_64_characters(tmp_path, result, monkeypatch):
     ]
     events = tuple(type(e)(**{**vars(e), 'label': text}) for e, text in zip(result.events, prompts, strict=True))
     warnings = []
-    monkeypatch.setattr(cvat, 'print_log', lambda text, *_: warnings.append(text))
+    monkeypatch.setattr(cvat, 'log', lambda text, *_: warnings.append(text))
     write_cvat([type(result)(**{**vars(result), 'events': events})], tmp_path)
     names = [label['name'] for label in json.loads((tmp_path / 'labels.json').read_text('utf-8'))]
     assert max(map(len, names)) == 64

@@ -150,7 +150,7 @@ def test_fiftyone_itself_reads_back_every_score_event_and_box(tmp_path):
 
 def test_videos_that_browsers_do_not_play_are_counted(fiftyone, tmp_path, monkeypatch):
     warnings = []
-    monkeypatch.setattr(fiftyone_export, 'print_log', lambda text, *_: warnings.append(text))
+    monkeypatch.setattr(fiftyone_export, 'log', lambda text, *_: warnings.append(text))
     results = [result_of(name, video(tmp_path / name, codec='mpeg4'), TIMES) for name in ('a.mp4', 'b.mp4')]
     assert write_fiftyone([*results, result_of('c.mp4', video(tmp_path / 'c.mp4'), TIMES)], 'demo') == 3
     assert [text[:34] for text in warnings] == ['2 videos may not play in a browser']

@@ -1,13 +1,11 @@
 """Results as annotations of CVAT tasks, in the format "CVAT for video 1.1"."""
 
-import logging
 import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from mmengine.logging import print_log
 
 from vadlab.datasets.formats.cvat import EVENT_PREFIX
 from vadlab.datasets.video import index_video
@@ -15,6 +13,7 @@ from vadlab.structures.video_result import VideoResult
 from vadlab.utils.atomic import write_bytes
 from vadlab.utils.errors import MissingFileError
 from vadlab.utils.json_file import write_json
+from vadlab.utils.run_log import log
 
 from .box_tracks import BoxTrack, box_tracks
 from .xml_text import label_text, xml_text
@@ -81,11 +80,9 @@ def write_cvat(results: Iterable[VideoResult], folder: Path) -> int:
         count += 1
     names = dict.fromkeys(map(_label, labels))
     if cut := [label for label in labels if len(label_text(label)) > MAX_LABEL]:
-        print_log(
+        log(
             f'{len(cut)} labels are longer than the {MAX_LABEL} characters that CVAT takes, and were cut (first: '
-            f'{_label(cut[0])})',
-            'current',
-            logging.WARNING,
+            f'{_label(cut[0])})'
         )
     write_json(folder / LABELS_FILE, [{'name': name, 'attributes': []} for name in names])
     return count
@@ -103,11 +100,7 @@ def _stored_size(result: VideoResult) -> tuple[int, int]:
     try:
         index = index_video(result.path, count=False)
     except MissingFileError:
-        print_log(
-            f'{result.name}: the video is not at {result.path}. If its pixels are not square, the boxes will be wrong',
-            'current',
-            logging.WARNING,
-        )
+        log(f'{result.name}: the video is not at {result.path}. If its pixels are not square, the boxes will be wrong')
         return height, width
     if index.orientation.transposed:
         return max(round(height / index.pixel_aspect), 1), width

@@ -1,16 +1,14 @@
 """Results as a FiftyOne data set: events as temporal detections, boxes as detections of frames."""
 
-import logging
 import mimetypes
 import os
 from collections.abc import Iterable
 from typing import Any
 
-from mmengine.logging import print_log
-
 from vadlab.datasets.video import index_video
 from vadlab.structures.video_result import VideoResult
 from vadlab.utils.errors import ConfigError, DataError, MissingDependencyError
+from vadlab.utils.run_log import log
 from vadlab.visualization.box_frames import BoxFrames, ShownBox
 from vadlab.visualization.report.web_video import start_of, way_to_web
 
@@ -64,11 +62,9 @@ def write_fiftyone(results: Iterable[VideoResult], name: str) -> int:
         dataset.delete()
         raise
     if silent:
-        print_log(
+        log(
             f'{len(silent)} videos may not play in a browser, so the App may not show them (first: {silent[0]}). '
-            'fiftyone.utils.video.reencode_videos makes files that play',
-            'current',
-            logging.WARNING,
+            'fiftyone.utils.video.reencode_videos makes files that play'
         )
     return count
 

@@ -104,7 +104,7 @@ def look_at_files(
 
 
 def load_index(root: str, is_told: bool = True) -> _Table:
-    """The index of a folder; empty if there is none, or if it is damaged, with a message unless told otherwise."""
+    """The index of a folder, empty if there is none or if it is damaged; ``is_told``: whether damage is logged."""
     path = os.path.join(root, INDEX_FILE)
     try:
         arrays = {name: read() for name, read in open_npz(path).items()}

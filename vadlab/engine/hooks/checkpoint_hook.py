@@ -46,9 +46,8 @@ class CheckpointHook(MMCheckpointHook):
             name = os.path.basename(runner.message_hub.get_info('last_ckpt'))
             self.last_ckpt = os.path.join(self.out_dir, name)
         # The run may have been killed between a save and the removal of what it replaced.
-        names = re.escape(self.filename_tmpl).replace(r'\{\}', r'\d+')
         for name in runner.message_hub.runtime_info.get('replaced_ckpts', ()) if is_main_process() else ():
-            if re.fullmatch(names, name):
+            if re.fullmatch(_pattern(self.filename_tmpl), name):
                 _remove(Path(self.out_dir, name), runner)
         if self.save_best is not None:
             single = len(self.key_indicators) == 1
@@ -61,7 +60,7 @@ class CheckpointHook(MMCheckpointHook):
         """Remove checkpoints that were replaced by the best one, in case the run was killed before their removal."""
         if not best.is_file():
             runner.logger.warning(f'The best checkpoint so far, {best.name}, is not in {self.out_dir}.')
-        pattern = re.escape(f'best_{key}_{self.filename_tmpl}'.replace('/', '_')).replace(r'\{\}', r'(\d+)')
+        pattern = _pattern(f'best_{key}_{self.filename_tmpl}'.replace('/', '_'))
         step = runner.epoch if self.by_epoch else runner.iter
         for path in Path(self.out_dir).glob('best_*.pth') if best.is_file() and is_main_process() else ():
             found = re.fullmatch(pattern, path.name)
@@ -148,6 +147,11 @@ class CheckpointHook(MMCheckpointHook):
         for path in later.paths if is_main_process() else ():
             if path not in kept:
                 _remove(path, runner)
+
+
+def _pattern(template: str) -> str:
+    """The names that a template of a checkpoint's name gives; the step is the group."""
+    return re.escape(template).replace(r'\{\}', r'(\d+)')
 
 
 def _remove(path: Path, runner: Any) -> None:
