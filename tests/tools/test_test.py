@@ -9,6 +9,7 @@ from mmengine.config import Config
 from vadlab.registry import MODELS
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
+from vadlab.utils.printable import OutputClosed
 from vadlab.utils.setup_env import register_all_modules
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -38,6 +39,17 @@ def test_report_holds_what_others_rely_on(test, trained, tmp_path, capsys):
 
     printed = capsys.readouterr().out
     assert f'toy/closeness  {report["metrics"]["toy/closeness"]:.4f}  one over one plus the mean logit' in printed
+
+
+def test_metrics_are_written_although_nobody_reads_the_output(test, trained, tmp_path, monkeypatch):
+    def gone(*_, **__):
+        raise OutputClosed
+
+    config, checkpoint = trained
+    monkeypatch.setitem(test.__globals__, 'say', gone)
+    with pytest.raises(OutputClosed):
+        test([str(config), str(checkpoint), '--out', str(tmp_path / 'metrics.json'), '--work-dir', str(tmp_path / 't')])
+    assert json.loads((tmp_path / 'metrics.json').read_text())['metrics']
 
 
 def test_same_seed_same_numbers(test, trained, tmp_path):
