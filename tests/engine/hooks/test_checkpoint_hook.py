@@ -5,6 +5,7 @@ import pytest
 
 from vadlab.checkpoints.checkpoint_io import write_pointer
 from vadlab.engine.hooks import checkpoint_hook
+from vadlab.engine.hooks.run_state_hook import RunStateHook
 from vadlab.utils.errors import ConfigError
 
 
@@ -27,6 +28,25 @@ def test_leftovers_of_a_killed_save_are_removed(toy_runner, tmp_path):
     (tmp_path / 'run' / '.epoch_1.pth.part').write_bytes(b'half')
     toy_runner(tmp_path / 'run', max_epochs=1).train()
     assert not list((tmp_path / 'run').glob('.*.part'))
+
+
+def test_other_ranks_leave_the_work_dir_as_it_is(toy_runner, tmp_path, monkeypatch):
+    toy_runner(tmp_path / 'run', max_epochs=1).train()
+    (tmp_path / 'run/.run.json.4711.part').write_text('the main process writes this now')
+    (tmp_path / 'run/.epoch_2.pth.part').write_bytes(b'and this')
+    hooks = [RunStateHook(overwrite=True)]  # beside the usual one
+    before = _content(tmp_path / 'run')
+    monkeypatch.setattr('mmengine.dist.utils.get_rank', lambda group=None: 1)
+    monkeypatch.setattr('mmengine.evaluator.metric.is_main_process', lambda: True)  # the metrics, which it would send
+    for resume in (None, tmp_path / 'run/epoch_1.pth'):
+        toy_runner(
+            tmp_path / 'run', resume, hooks, max_epochs=3, **{'default_hooks.checkpoint.max_keep_ckpts': 1}
+        ).train()
+        assert _content(tmp_path / 'run') == before
+
+
+def _content(folder):
+    return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file() and path.suffix != '.log'}
 
 
 def test_what_happened_to_the_previous_best_is_said(toy_runner, tmp_path, capsys, monkeypatch):

@@ -37,8 +37,9 @@ class CheckpointHook(MMCheckpointHook):
         if self.save_best is not None:
             self._reset_if_metric_changed(runner)
             self._find_best_checkpoint(runner)
-        for part in Path(self.out_dir).glob('.*.part'):
-            part.unlink(missing_ok=True)
+        if is_main_process():  # the others may come here while the main process writes one of its files
+            for part in Path(self.out_dir).glob('.*.part'):
+                part.unlink(missing_ok=True)
         if not runner._resume:
             return
         if 'last_ckpt' in runner.message_hub.runtime_info:

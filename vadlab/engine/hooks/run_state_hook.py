@@ -71,7 +71,7 @@ class RunStateHook(Hook):
         if self.overwrite:
             for pattern in ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', '.*.part', 'last_checkpoint'):
                 for path in Path(runner.work_dir).glob(pattern):
-                    path.unlink()
+                    path.unlink(missing_ok=True)
         self._write(runner, 'unfinished')
 
     def after_train(self, runner: Any) -> None:
