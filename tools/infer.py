@@ -66,6 +66,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, metavar='DIR', help='folder for the results; a killed run continues there')
     parser.add_argument('--batch-size', type=int, help='images or frames per forward pass (default: 16, videos 32)')
     parser.add_argument(
+        '--fill-batches',
+        action=argparse.BooleanOptionalAction,
+        help='frames or clips of several videos in a batch: faster for short videos on a GPU, but scores may differ in '
+        'the last digits with the other videos (default: on a GPU)',
+    )
+    parser.add_argument(
         '--workers', type=int, help='threads that read videos (default: 2; for each of several models: 1)'
     )
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: the GPU, if there is one)')
@@ -195,6 +201,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
         fps=args.fps,
         feature_config=args.feature_config,
         backend=args.backend,
+        fill_batches=args.fill_batches,
     )
     inferencer.use_prompts(prompts, negatives)
     if args.dry_run:
@@ -297,7 +304,8 @@ def recognise_clips(args: argparse.Namespace, config: Config, engine: Engine) ->
     from vadlab.apis.inferencers.result_lines import clock
 
     batch_size = 8 if args.batch_size is None else args.batch_size
-    inferencer = ClipInferencer(config, args.checkpoint, args.device, args.clip_s, args.workers, batch_size)
+    options = dict(clip_s=args.clip_s, workers=args.workers, batch_size=batch_size, fill_batches=args.fill_batches)
+    inferencer = ClipInferencer(config, args.checkpoint, args.device, **options)
     records: list[dict[str, Any]] = []
     failed = 0
     for clip in inferencer(args.inputs, engine):
@@ -333,7 +341,8 @@ def caption_files(args: argparse.Namespace, config: Config, engine: Engine) -> i
 
     find_inputs(args.inputs)  # find missing files before the model is built
     batch_size = 16 if args.batch_size is None else args.batch_size
-    inferencer = CaptionInferencer(config, args.checkpoint, args.device, batch_size, args.backend)
+    options = dict(batch_size=batch_size, backend=args.backend, fill_batches=args.fill_batches)
+    inferencer = CaptionInferencer(config, args.checkpoint, args.device, **options)
 
     unread: list[CaptionInput] = []
     records: list[dict[str, Any]] = []

@@ -98,6 +98,31 @@ def test_what_cannot_be_read_is_told_and_the_rest_described(infer, captions_file
     assert [('caption' in r, 'error' in r) for r in records] == [(True, False), (True, False), (False, True)]
 
 
+def test_filled_batches_have_frames_of_several_videos(infer, captions_file, checkpoint, tmp_path, monkeypatch):
+    videos = [str(write_video(tmp_path / f'{name}.mp4')) for name in 'abc']
+    (tmp_path / 'c0.mp4').write_text('text')
+    image = str(tmp_path / 'data' / 'images' / 'test' / '0.png')
+    found, sizes = [], []
+    call = CaptionInferencer.__call__
+
+    def count(self, inputs):
+        step = self.model.test_step
+        self.model.test_step = lambda data: sizes.append(len(data['inputs'])) or step(data)
+        yield from call(self, inputs)
+        self.model.test_step = step
+
+    monkeypatch.setattr(CaptionInferencer, '__call__', count)
+    for option in ('--no-fill-batches', '--fill-batches'):
+        command = [str(captions_file), str(checkpoint), *videos, str(tmp_path / 'c0.mp4'), image, '--frames', '2']
+        assert infer([*command, '--batch-size', '4', '--no-pictures', option, '--out', str(tmp_path / option)]) == 2
+        found.append(json.loads((tmp_path / option / 'captions.json').read_text()))
+    assert sizes == [2, 2, 2, 1, 4, 2, 1]  # the damaged file is before the image
+    assert [record['name'] for record in found[0]] == [record['name'] for record in found[1]]
+    for plain, filled in zip(*found, strict=True):
+        assert plain.get('error') == filled.get('error')
+        assert plain.get('log_prob', 0) == pytest.approx(filled.get('log_prob', 0), abs=2e-4)
+
+
 @pytest.mark.slow
 def test_two_processes_write_the_bytes_of_one(infer, captions_file, checkpoint, tmp_path):
     """Images in batches of three, and videos, short and in parts; an image and a video are damaged."""

@@ -81,6 +81,35 @@ def test_probabilities_are_those_of_the_data_set_and_the_model(load_tool, experi
     assert 'c2.mp4  0:00.0 to 0:02.2 (no sound): species ' in printed
 
 
+def test_filled_batches_have_clips_of_several_videos(load_tool, experiment, tmp_path, monkeypatch):
+    """Pictures of one size with sounds of other lengths; the order stays, and a file that is none is told."""
+    from vadlab.models.recognizers import AudioVisualRecognizer
+
+    config, weights, videos = experiment
+    (videos / 'c1b.mp4').write_text('text')
+    found, sizes = [], []
+    predict = AudioVisualRecognizer.predict
+    monkeypatch.setattr(
+        AudioVisualRecognizer,
+        'predict',
+        lambda self, inputs, samples: sizes.append(len(samples)) or predict(self, inputs, samples),
+    )
+    for option in ('--no-fill-batches', '--fill-batches'):
+        out = tmp_path / option
+        command = [str(config), str(weights), str(videos), str(videos), '--clip-s', '0.9', '--batch-size', '4']
+        assert load_tool('infer').main([*command, option, '--out', str(out)]) == 2
+        found.append(json.loads((out / 'clips.json').read_text()))
+    plain, filled = found
+    assert sizes == [2, 2, 2, 4, 2]  # the damaged file is between
+    assert [(clip['name'], clip.get('start_s')) for clip in plain] == [
+        (clip['name'], clip.get('start_s')) for clip in filled
+    ]
+    for first, second in zip(plain, filled, strict=True):
+        assert first.get('error') == second.get('error')
+        for head, scores in first.get('scores', {}).items():
+            np.testing.assert_allclose(list(scores.values()), list(second['scores'][head].values()), atol=1e-5)
+
+
 def test_a_long_video_is_cut_into_clips(load_tool, experiment, tmp_path, capsys):
     config, weights, _ = experiment
     write_clip(tmp_path / 'long.mp4', 53)

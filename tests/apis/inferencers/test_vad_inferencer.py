@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from tests.datasets.turned_videos import TURNS, lopsided_picture, write_lopsided
 from tests.tools.tiny_ucf import write_video
@@ -38,8 +39,6 @@ def by_name(results):
 
 def test_scores_are_those_of_a_plain_loop_over_the_model(inferencer, videos):
     """The model's own ``predict`` on frames that are read and packed here."""
-    import torch
-
     from vadlab.structures import VADDataSample
 
     found = by_name(inferencer(videos))
@@ -69,6 +68,47 @@ def test_batches_and_threads_do_not_change_scores(tiny, videos):
     for name, result in first.items():
         assert result.frame_inds.tolist() == [2, 6, 10, 14, 18, 22]
         np.testing.assert_allclose(result.scores, second[name].scores, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('workers', [1, 3])
+def test_filled_batches_have_frames_of_several_videos(tiny, videos, tmp_path, monkeypatch, workers):
+    """Videos of 1 to 60 frames, one of which ends in damage; every second frame is scored, as without filling."""
+    lengths = {f'{count:02d}.mp4': count for count in (1, 3, 60, 6, 9, 24)}
+    files = [write_video(tmp_path / name, count) for name, count in lengths.items()]
+    damaged = write_video(tmp_path / 'damaged.mp4', 60)
+    damaged.write_bytes(damaged.read_bytes()[:-3000])
+    files = [*files[:3], damaged, *files[3:]]
+    made = [
+        VADInferencer(tiny / 'config.py', tiny / 'weights.pth', None, 2, None, workers, 7, fill_batches=fills)
+        for fills in (False, True, True)
+    ]
+    sizes = []
+    for inferencer in made:
+        embed, seen = inferencer.scorer.embed_frames, []
+        monkeypatch.setattr(
+            inferencer.scorer,
+            'embed_frames',
+            lambda frames, embed=embed, seen=seen: seen.append(len(frames)) or embed(frames),
+        )
+        sizes.append(seen)
+    plain, filled, again = (by_name(inferencer(files)) for inferencer in made)
+    assert min(sizes[0]) == 1
+    assert set(sizes[1][:-1]) == {7}
+    assert sizes[1] == sizes[2]
+    assert plain.keys() == filled.keys() == {*lengths, 'damaged.mp4'}
+    assert filled['damaged.mp4'].error == plain['damaged.mp4'].error is not None
+    for name, count in lengths.items():
+        assert len(filled[name].scores) == count
+        np.testing.assert_allclose(filled[name].scores, plain[name].scores, rtol=0, atol=1e-6)
+        assert np.array_equal(filled[name].scores, again[name].scores)
+
+
+def test_only_a_gpu_fills_batches_by_itself(inferencer, monkeypatch):
+    assert inferencer.fills_batches(None) is False
+    assert inferencer.fills_batches(True) is True
+    monkeypatch.setattr(inferencer, 'device', torch.device('cuda'))
+    assert inferencer.fills_batches(None) is True
+    assert inferencer.fills_batches(False) is False
 
 
 def test_a_file_read_in_parts_has_the_frames_of_one_reader(tmp_path, monkeypatch):

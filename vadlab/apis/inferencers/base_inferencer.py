@@ -132,6 +132,10 @@ class BaseInferencer:
         for number, result in over_files(start, items, engine, threads=threads, gpus=gpus, in_order=in_order):
             yield items[number], result
 
+    def fills_batches(self, wanted: bool | None) -> bool:
+        """Whether a batch has parts of several videos: as wanted, or on a GPU, where short batches take as long."""
+        return self.device.type != 'cpu' if wanted is None else wanted
+
     def check_config(self, config: Config) -> None:
         """Check the config before weights are read; inferencers override it.
 

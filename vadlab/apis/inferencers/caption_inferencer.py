@@ -53,6 +53,8 @@ class CaptionInferencer(BaseInferencer):
         device (str | None): Device of the model; by default the GPU, if there is one.
         batch_size (int): Images per forward pass, >= 1.
         backend (str): See :class:`BaseInferencer`.
+        fill_batches (bool | None): Fill batches with frames of several videos; a caption may then depend on the other
+            videos, where two words are almost equally probable. None: on a GPU.
 
     Raises:
         ConfigError: The config is not of a captioner, or its test pipeline does not read images.
@@ -66,12 +68,14 @@ class CaptionInferencer(BaseInferencer):
         device: str | None = None,
         batch_size: int = 16,
         backend: str = 'torch',
+        fill_batches: bool | None = None,
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f'CaptionInferencer: batch_size={batch_size} must be at least 1.')
         self.batch_size = batch_size
         super().__init__(config, checkpoint, device, backend)
-        self.made_by |= dict(batch_size=batch_size, backend=backend)
+        self.fill_batches = self.fills_batches(fill_batches)
+        self.made_by |= dict(batch_size=batch_size, backend=backend, fill_batches=fill_batches)
 
     def check_config(self, config: Config) -> None:
         """Check that the test reads images; see :class:`BaseInferencer`."""
@@ -116,6 +120,8 @@ class CaptionInferencer(BaseInferencer):
     ) -> Iterator[Described | CaptionInput]:
         """Caption images, and frames of videos. A batch has frames of one video, or images that follow each other.
 
+        If batches are filled, it has any of them, in this process.
+
         Args:
             sources (Sequence): Files, folders, lists, patterns.
             every_s (float): Seconds between the sampled frames of a video, >= 0.001, starting with its first frame.
@@ -132,9 +138,10 @@ class CaptionInferencer(BaseInferencer):
             ConfigError, MissingFileError, DataError: See :func:`~vadlab.apis.inferencers.caption_inputs.read_inputs`.
         """
         check_caption_frames(every_s, num_frames)
-        groups = _groups(find_inputs(sources), self.batch_size)
+        files = [CaptionFile(*file) for file in find_inputs(sources)]
+        groups = _groups(files, self.batch_size)
         if engine is None or engine.is_here:
-            for group in groups:
+            for group in [files] if self.fill_batches else groups:
                 yield from self.describe(group, every_s, num_frames)
             return
         # Whole batches, and whole blocks of decoded frames: then the results are those of one process.
@@ -150,10 +157,14 @@ class CaptionInferencer(BaseInferencer):
 
     def describe(self, files: _Files, every_s: float, num_frames: int | None) -> Iterator[Described | CaptionInput]:
         """Caption one group of files; see :meth:`files`."""
-        unread: list[CaptionInput] = []
-        for found in self(_readable(read_files(files, every_s, num_frames), unread)):
-            yield replace(found, source=replace(found.source, image=None))
-        yield from unread
+        for can_be_read, inputs in groupby(
+            read_files(files, every_s, num_frames), key=lambda found: found.error is None
+        ):
+            if not can_be_read:
+                yield from inputs
+                continue
+            for found in self(inputs):
+                yield replace(found, source=replace(found.source, image=None))
 
     def _files_elsewhere(
         self, how: Callable, groups: Sequence[_Files], engine: Engine, threads: int
@@ -173,9 +184,9 @@ class CaptionInferencer(BaseInferencer):
                 unread = path
 
 
-def _groups(files: Iterable[tuple[str, str]], batch_size: int) -> Iterator[_Files]:
+def _groups(files: _Files, batch_size: int) -> Iterator[_Files]:
     """Files that are captioned together: images that follow each other, or a video."""
-    for of_video, same in groupby((CaptionFile(*file) for file in files), key=is_video):
+    for of_video, same in groupby(files, key=is_video):
         while group := list(islice(same, 1 if of_video else batch_size)):
             yield group
 
@@ -184,15 +195,6 @@ def _describing(
     inferencer: CaptionInferencer, every_s: float, num_frames: int | None
 ) -> Callable[[_Files], list[Described | CaptionInput]]:
     return lambda files: list(inferencer.describe(files, every_s, num_frames))
-
-
-def _readable(inputs: Iterable[CaptionInput], unread: list[CaptionInput]) -> Iterator[CaptionInput]:
-    """Yield the images that can be read; add the others to a list."""
-    for source in inputs:
-        if source.error is None:
-            yield source
-        else:
-            unread.append(source)
 
 
 def prepared(pipeline: Compose, source: CaptionInput) -> dict:

@@ -58,7 +58,7 @@ class ClipInferencer(BaseInferencer):
 
     The recipe of frames and sound is that of the config's prepared clips if they exist, otherwise that of its data set.
 
-    A batch has clips of one video, so probabilities do not depend on the others.
+    A batch has clips of one video, so probabilities do not depend on the others; but see ``fill_batches``.
 
     Args:
         config (Config | str | Path): The experiment.
@@ -67,6 +67,8 @@ class ClipInferencer(BaseInferencer):
         clip_s (float | None): Cut videos into clips of this length in seconds, > 0; None: a video is one clip.
         workers (int): Threads that read videos, >= 1.
         batch_size (int): Clips per forward pass, >= 1.
+        fill_batches (bool | None): Fill batches with clips of several videos; probabilities may then differ in the last
+            digits with the other videos. None: on a GPU.
 
     Raises:
         ConfigError: The config is not of a recogniser, or a value is out of its range.
@@ -81,6 +83,7 @@ class ClipInferencer(BaseInferencer):
         clip_s: float | None = None,
         workers: int = 2,
         batch_size: int = 8,
+        fill_batches: bool | None = None,
     ) -> None:
         if (clip_s is not None and clip_s <= 0) or workers < 1 or batch_size < 1:
             raise ConfigError(f'ClipInferencer: {clip_s=}, {workers=} and {batch_size=} must be above 0.')
@@ -88,7 +91,8 @@ class ClipInferencer(BaseInferencer):
         self.workers = workers
         self.batch_size = batch_size
         super().__init__(config, checkpoint, device)
-        self.made_by |= dict(clip_s=clip_s, workers=workers, batch_size=batch_size)
+        self.fill_batches = self.fills_batches(fill_batches)
+        self.made_by |= dict(clip_s=clip_s, workers=workers, batch_size=batch_size, fill_batches=fill_batches)
         #: Class names per head.
         self.classes: dict[str, tuple[str, ...]] = {name: head.classes for name, head in self.model.heads.items()}
 
@@ -146,8 +150,8 @@ class ClipInferencer(BaseInferencer):
     def _clips(self, sources: Sequence[VideoSource]) -> Iterator[RecognisedClip]:
         batch: list[_Prepared] = []
         for prepared in read_ahead(sources, self._prepared, self.workers, 2 * self.batch_size, in_order=True):
-            is_other = prepared.packed is None or (batch and prepared.source is not batch[0].source)
-            if batch and (is_other or len(batch) == self.batch_size):
+            is_other = bool(batch) and prepared.source is not batch[0].source and not self.fill_batches
+            if batch and (prepared.packed is None or is_other or len(batch) == self.batch_size):
                 yield from self._recognise(batch)
                 batch = []
             if prepared.packed is None:

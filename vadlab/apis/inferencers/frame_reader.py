@@ -116,13 +116,25 @@ class FrameReader:
         self.chunk = chunk
         self.fps = fps
 
-    def __call__(self, sources: Sequence[VideoSource]) -> Generator[Opened | Chunk | Failed, None, None]:
-        """Frames of videos: Opened, then chunks in any order; or Failed, which may come after some chunks."""
+    def reads_whole_videos(self, sources: Sequence[VideoSource]) -> bool:
+        """Whether each video is read by one thread: there are as many videos as threads."""
+        return len(sources) >= self.workers
+
+    def __call__(
+        self, sources: Sequence[VideoSource], in_order: bool = False
+    ) -> Generator[Opened | Chunk | Failed, None, None]:
+        """Frames of videos: Opened, then chunks in any order; or Failed, which may come after some chunks.
+
+        Args:
+            sources (Sequence[VideoSource]): The videos.
+            in_order (bool): One video after the other, if each is read by one thread.
+        """
         height, width = self.size_of(480, 640)  # any video: the sizes of a model's frames are alike
         most = max(_MAX_BYTES // (self.chunk * height * width * 3), 2)
-        if len(sources) >= self.workers:
-            with closing(read_ahead(sources, self._opened_ahead, 1, self.workers)) as ahead:
-                yield from read_ahead(ahead, self._items_of, self.workers, most)
+        if self.reads_whole_videos(sources):
+            most = max(most // self.workers, 2) if in_order else most
+            with closing(read_ahead(sources, self._opened_ahead, 1, self.workers, in_order)) as ahead:
+                yield from read_ahead(ahead, self._items_of, self.workers, most, in_order)
         else:
             parts: list[_Part] = []
             for source in sources:

@@ -32,6 +32,7 @@ class FrameScorer(StreamedScorer):
         workers (int): Decoding threads.
         batch_size (int): Frames per forward pass.
         fps (float): Frame rate of arrays and folders of frames.
+        fill_batches (bool): Fill batches with frames of several videos.
     """
 
     def __init__(
@@ -42,8 +43,9 @@ class FrameScorer(StreamedScorer):
         workers: int = 2,
         batch_size: int = 32,
         fps: float = 25.0,
+        fill_batches: bool = False,
     ) -> None:
-        super().__init__(config, sampling, workers, batch_size, fps)
+        super().__init__(config, sampling, workers, batch_size, fps, fill_batches)
         self.model = model
 
     @property

@@ -5,7 +5,7 @@ This module needs neither torch nor MMEngine: exported models run through it, to
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,9 +30,10 @@ class _Open:
 class StreamedScorer:
     """Base class of scorers of methods that embed frames one by one and then score the embeddings of a video.
 
-    Threads decode while the model runs; a batch has frames of one video, so its scores do not depend on the others.
-    Only the embeddings of sampled frames are kept, so a video of three hours needs only a few megabytes more than one
-    of three minutes.
+    Threads decode while the model runs. A batch has frames of one video, so its scores do not depend on the others. If
+    batches are filled with frames of several videos, scores may differ in the last digits with the other videos, but
+    not from run to run. Only the embeddings of sampled frames are kept, so a video of three hours needs only a few
+    megabytes more than one of three minutes.
 
     Args:
         config (Mapping): The experiment.
@@ -40,6 +41,7 @@ class StreamedScorer:
         workers (int): Decoding threads.
         batch_size (int): Frames per forward pass.
         fps (float): Frame rate of arrays and folders of frames.
+        fill_batches (bool): Fill batches with frames of several videos.
 
     Raises:
         ConfigError: The test pipeline of the config does not decode videos.
@@ -52,12 +54,14 @@ class StreamedScorer:
         workers: int = 2,
         batch_size: int = 32,
         fps: float = 25.0,
+        fill_batches: bool = False,
     ) -> None:
         steps = steps_of_test(config)
         decode = next((step for step in steps if step['type'] == 'DecodeFrames'), None)
         if decode is None:
             raise ConfigError('The test pipeline of this config does not decode videos (it has no DecodeFrames).')
         self.batch_size = batch_size
+        self.fill_batches = fill_batches
         self._has_texts = False
         interpolation = decode.get('interpolation', 'bicubic')
         change = pixel_changes(steps)
@@ -98,30 +102,44 @@ class StreamedScorer:
         open_videos: dict[str, _Open] = {}
         self._has_texts = False
         failed: set[str] = set()
+        waiting: list[Chunk] = []  # for a full batch
+        fills = self.fill_batches and self.reader.reads_whole_videos(sources)
         with self.scope():
-            for item in self.reader(sources):
+            for item in self.reader(sources, in_order=fills):
                 name = item.source.name
                 if isinstance(item, Opened):
                     open_videos[name] = _Open(item, None, len(np.unique(item.frame_inds)))
                 elif isinstance(item, Failed):
                     open_videos.pop(name, None)
+                    waiting = [chunk for chunk in waiting if chunk.source.name != name]
                     if name not in failed:  # a video read in two parts may fail in both
                         failed.add(name)
                         yield ScoredVideo(item.source, error=item.reason)
                 elif name not in failed:
-                    self._embed(item, open_videos[name])
-                    if open_videos[name].left == 0:
-                        yield self._finish(open_videos.pop(name))
+                    waiting.append(item)
+                    while waiting and (not fills or sum(len(chunk.frames) for chunk in waiting) >= self.batch_size):
+                        batch, waiting = _split(waiting, self.batch_size)
+                        yield from self._embed(batch, open_videos)
+            yield from self._embed(waiting, open_videos)
 
-    def _embed(self, chunk: Chunk, video: _Open) -> None:
-        embeds = self.embed_frames(chunk.frames)
+    def _embed(self, batch: list[Chunk], open_videos: dict[str, _Open]) -> Iterator[ScoredVideo]:
+        """Embed frames in one forward pass; yield the videos that are complete then."""
+        if not batch:
+            return
+        frames = batch[0].frames if len(batch) == 1 else np.concatenate([chunk.frames for chunk in batch])
+        embeds = self.embed_frames(frames)
         if not self._has_texts:  # their embeddings are kept; make them while the threads decode
             self.score_embeds(embeds[:1])
             self._has_texts = True
-        if video.embeds is None:
-            video.embeds = np.empty((video.left, embeds.shape[1]), np.float32)
-        video.embeds[chunk.start : chunk.start + len(embeds)] = embeds
-        video.left -= len(embeds)
+        ends = np.cumsum([len(chunk.frames) for chunk in batch])
+        for chunk, own in zip(batch, np.split(embeds, ends[:-1]), strict=True):
+            video = open_videos[chunk.source.name]
+            if video.embeds is None:
+                video.embeds = np.empty((video.left, embeds.shape[1]), np.float32)
+            video.embeds[chunk.start : chunk.start + len(own)] = own
+            video.left -= len(own)
+            if video.left == 0:
+                yield self._finish(open_videos.pop(chunk.source.name))
 
     def _finish(self, video: _Open) -> ScoredVideo:
         opened = video.opened
@@ -138,3 +156,16 @@ class StreamedScorer:
             self.classes,
             class_scores[first],
         )
+
+
+def _split(chunks: list[Chunk], count: int) -> tuple[list[Chunk], list[Chunk]]:
+    """The first ``count`` frames of chunks, and the others."""
+    first: list[Chunk] = []
+    for number, chunk in enumerate(chunks):
+        if len(chunk.frames) > count:
+            cut = replace(chunk, start=chunk.start + count, frames=chunk.frames[count:])
+            head = [replace(chunk, frames=chunk.frames[:count])] if count else []
+            return first + head, [cut, *chunks[number + 1 :]]
+        first.append(chunk)
+        count -= len(chunk.frames)
+    return first, []

@@ -40,7 +40,7 @@ class VADInferencer(BaseInferencer, EventThresholds):
 
     ::
 
-        videos -> threads decode sampled frames -> model, batches over videos -> score of every frame -> events
+        videos -> threads decode sampled frames -> model, by batches -> score of every frame -> events
 
     Args:
         config (Config | str | Path): The experiment.
@@ -55,6 +55,9 @@ class VADInferencer(BaseInferencer, EventThresholds):
         feature_config (str | None): For methods on snippet features: another extractor than that of the config.
         feature_cache (Path): For methods on snippet features: folder of the features, by recipe.
         backend (str): ``torch``; or ``onnxruntime``, and ``checkpoint`` is a folder that ``tools/export.py`` wrote.
+        fill_batches (bool | None): For methods that embed frame by frame: fill batches with frames of several videos.
+            Short videos then take less time on a GPU, and scores may differ in the last digits with the other videos.
+            None: on a GPU.
 
     Raises:
         ConfigError: The config is not of a detector, or a value is out of its range.
@@ -80,13 +83,14 @@ class VADInferencer(BaseInferencer, EventThresholds):
         feature_config: str | None = None,
         feature_cache: Path = FEATURE_CACHE,
         backend: str = 'torch',
+        fill_batches: bool | None = None,
     ) -> None:
         if workers < 1 or batch_size < 1 or not 0 < fps < 1e6:
             raise ConfigError(f'VADInferencer: workers={workers}, batch_size={batch_size} and fps={fps} must be > 0.')
         super().__init__(config, checkpoint, device, backend)
         self.made_by |= dict(
             sampling=sampling, workers=workers, batch_size=batch_size, fps=fps, feature_config=feature_config,
-            feature_cache=feature_cache, backend=backend,
+            feature_cache=feature_cache, backend=backend, fill_batches=fill_batches,
         )  # fmt: skip
         self.thresholds = thresholds
         self.fps = fps
@@ -101,17 +105,22 @@ class VADInferencer(BaseInferencer, EventThresholds):
             self.sampled = f'snippet features of {self.scorer.feature_config}'
         elif can_stream(self.model, self.config):
             choice = FrameSampling(self.config, sampling)
-            self.scorer = FrameScorer(self.model, self.config, choice, workers, batch_size, fps)
+            fills = self.fills_batches(fill_batches)
+            self.scorer = FrameScorer(self.model, self.config, choice, workers, batch_size, fps, fills)
             self.sampled = str(choice)
         else:
             self.scorer = PipelineScorer(self.model, self.config, workers, fps)
             self.sampled = getattr(self.model, 'sampled', 'frames as in the test')
 
-        if sampling != 'auto' and not isinstance(self.scorer, FrameScorer):
-            raise ConfigError(
-                f'sampling={sampling!r}: {type(self.model).__name__} does not embed frame by frame. It sees '
-                f'{self.sampled}.'
-            )
+        for name, value in (
+            ('sampling', None if sampling == 'auto' else sampling),
+            ('fill_batches', fill_batches or None),
+        ):
+            if value is not None and not isinstance(self.scorer, FrameScorer):
+                raise ConfigError(
+                    f'{name}={value!r}: {type(self.model).__name__} does not embed frame by frame. It sees '
+                    f'{self.sampled}.'
+                )
 
     def check_model(self) -> None:
         """Check that the model is a detector; see :class:`BaseInferencer`."""
