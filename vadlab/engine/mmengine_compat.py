@@ -12,6 +12,7 @@ place                                                    what MMEngine does
 ``models/*: data_preprocessor`` built by our registry    builds it with its own registry, which may not have ours
 ``models/*: self._is_init = True``                       ``BaseModel.init_weights`` logs every tensor
 ``datasets/annotated_dataset.py: _join_prefix``          joins paths when it is built, before a missing file is known
+``evaluation/.../protocol_metric.py: evaluate``           gathers results by pickles in the current folder
 ``engine/build_errors.py: _callee``                      reports no class; read from the local ``obj_cls`` of its frame
 ``engine/log_folder.py``                                 creates folders and log files before the config is checked
 ``engine/runner.py: VADRunner.build_param_scheduler``    counts batches, not optimizer steps

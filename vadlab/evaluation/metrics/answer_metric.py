@@ -29,7 +29,6 @@ class AnswerMetric(ProtocolMetric):
     It reads ``answer_counts`` of the samples. The numbers do not measure the model.
 
     Args:
-        collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): Prefix of the keys; ``answers`` if None.
     """
 

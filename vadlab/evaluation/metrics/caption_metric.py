@@ -19,15 +19,14 @@ class CaptionMetric(ProtocolMetric):
     Args:
         wordnet (str | None): WordNet's folder or ``.zip``, for METEOR's synonym stage; ``auto`` searches the folders of
             NLTK and Debian, and skips the stage if there is none; None skips it.
-        collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): Prefix of the keys; ``caption`` if None.
     """
 
     default_prefix = 'caption'
     higher_is_better = dict.fromkeys(NAMES, True)
 
-    def __init__(self, wordnet: str | None = 'auto', collect_device: str = 'cpu', prefix: str | None = None) -> None:
-        super().__init__(collect_device, prefix)
+    def __init__(self, wordnet: str | None = 'auto', prefix: str | None = None) -> None:
+        super().__init__(prefix)
         self.wordnet = WordNet.find() if wordnet == 'auto' else WordNet(wordnet) if wordnet else None
         self._is_missed = wordnet == 'auto' and self.wordnet is None
         self._num_references: list[int] = []

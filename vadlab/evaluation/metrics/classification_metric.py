@@ -64,7 +64,6 @@ class ClassificationMetric(ProtocolMetric):
         threshold (float): Probability from which a label is predicted by a multi-label head, 0..1.
         tsv (str | None): Also write a results file in the format of MammAlps' first benchmark, see
             :func:`~vadlab.evaluation.mammalps_file.write_mammalps_results`; ``heads`` give the order of its columns.
-        collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): Prefix of ``HEAD/top1``; none if None.
 
     Raises:
@@ -79,10 +78,9 @@ class ClassificationMetric(ProtocolMetric):
         heads: Sequence[str] | None = None,
         threshold: float = 0.5,
         tsv: str | None = None,
-        collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix)
+        super().__init__(prefix)
         if not 0 <= threshold <= 1:
             raise ConfigError(f'threshold is {threshold}; a probability lies in 0..1')
         if tsv is not None and not heads:

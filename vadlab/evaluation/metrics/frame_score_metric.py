@@ -47,7 +47,6 @@ class FrameScoreMetric(ProtocolMetric):
             :class:`~vadlab.evaluation.functional.Smoothing`; ranking measures then also use ``pred_scores``, and the
             data set must provide ``snippet_len``. Class probabilities are not smoothed.
         rank_by (str): ``logits``, or ``scores`` as most published code does.
-        collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): Prefix of the keys; ``frame`` if None.
     """
 
@@ -71,10 +70,9 @@ class FrameScoreMetric(ProtocolMetric):
         length_policy: str = 'error',
         smoothing: str | None = None,
         rank_by: str = 'logits',
-        collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix)
+        super().__init__(prefix)
         self.ap_mode = choose('ap_mode', ap_mode, ranking.AP_MODES)
         self.macro_mode = choose('macro_mode', macro_mode, frame_scores.MACRO_MODES)
         self.length_policy = choose('length_policy', length_policy, ground_truth.LENGTH_POLICIES)

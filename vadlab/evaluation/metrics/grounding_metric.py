@@ -21,14 +21,13 @@ class GroundingMetric(ProtocolMetric):
 
     Args:
         iou_threshold (float): A predicted box with at least this IoU is correct, 0..1.
-        collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): Prefix of the keys; ``space`` if None.
     """
 
     default_prefix = 'space'
 
-    def __init__(self, iou_threshold: float = 0.5, collect_device: str = 'cpu', prefix: str | None = None) -> None:
-        super().__init__(collect_device, prefix)
+    def __init__(self, iou_threshold: float = 0.5, prefix: str | None = None) -> None:
+        super().__init__(prefix)
         if not 0 < iou_threshold <= 1:
             raise ConfigError(f'iou_threshold is {iou_threshold}; an IoU above 0, up to 1, is needed')
         self.iou_threshold = iou_threshold

@@ -29,7 +29,6 @@ class OneClassMetric(ProtocolMetric):
             :func:`~vadlab.evaluation.functional.macro_auc`.
         normalize_per_clip (bool): Scale each test clip's scores to 0..1 by its own minimum and maximum, after
             smoothing. This leaks the test clip; only to compare with papers that do it.
-        collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): Prefix of the keys; ``one_class`` if None.
     """
 
@@ -41,10 +40,9 @@ class OneClassMetric(ProtocolMetric):
         smoothing: Sequence[str] = ('none', 'gaussian(7)', 'causal(7)'),
         macro_mode: str = 'skip',
         normalize_per_clip: bool = False,
-        collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix)
+        super().__init__(prefix)
         self.smoothings = [FrameSmoothing.parse(text) for text in smoothing]
         if not self.smoothings:
             raise ConfigError('OneClassMetric: smoothing is empty')

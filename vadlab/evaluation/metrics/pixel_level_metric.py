@@ -20,15 +20,14 @@ class PixelLevelMetric(ProtocolMetric):
 
     Args:
         coverage (float): Share of the anomalous pixels that must be covered, 0..1.
-        collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): Prefix of the keys; ``pixel`` if None.
     """
 
     default_prefix = 'pixel'
     higher_is_better = {'auc': True}
 
-    def __init__(self, coverage: float = MIN_COVERAGE, collect_device: str = 'cpu', prefix: str | None = None) -> None:
-        super().__init__(collect_device, prefix)
+    def __init__(self, coverage: float = MIN_COVERAGE, prefix: str | None = None) -> None:
+        super().__init__(prefix)
         self.coverage = coverage
         self.has_masks = True
 

@@ -37,16 +37,13 @@ class ProtocolMetric(metaclass=ABCMeta):
     the same classes and loads neither MMEngine nor torch.
 
     Args:
-        collect_device (str): ``cpu`` or ``gpu``, on which results of several processes are gathered.
         prefix (str | None): Prefix of the keys; ``default_prefix`` if None.
     """
 
     default_prefix: str = ''  # keys without prefix
     higher_is_better: dict[str, bool] = {}
 
-    def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
-        self.collect_device = collect_device
-        self.collect_dir: str | None = None
+    def __init__(self, prefix: str | None = None) -> None:
         self.prefix = prefix or self.default_prefix
         #: Results of :meth:`process_sample`, in the order of the samples.
         self.results: list[dict[str, Any]] = []
@@ -83,14 +80,21 @@ class ProtocolMetric(metaclass=ABCMeta):
             self.results.append(self.process_sample(fields))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Compute the numbers over the results of all processes, by full key; MMEngine gathers and clears these.
+        """Compute the numbers over the results of all processes, by full key, and clear the results.
+
+        The results are gathered over the process group. (MMEngine's ``BaseMetric`` by default writes them as pickles to
+        ``.dist_test/`` in the current folder, which must be writable, and shared by all machines.)
 
         Args:
             size (int): Number of samples of the data set; samples repeated to fill the last batch do not count.
         """
-        from mmengine.evaluator import BaseMetric
+        from mmengine.dist import broadcast_object_list, collect_results, is_main_process
 
-        return BaseMetric.evaluate(self, size)  # type: ignore[arg-type]
+        results = collect_results(self.results, size, 'gpu')  # as objects, over any backend
+        found = [self.full_keys(self.compute_metrics(results or [])) if is_main_process() else {}]
+        broadcast_object_list(found)
+        self.results.clear()
+        return found[0]
 
     def numbers(self) -> dict[str, float]:
         """Compute the numbers over the results of this process only, by full key."""

@@ -26,7 +26,6 @@ class RetrievalMetric(ProtocolMetric):
     Args:
         items (Sequence[str]): ``video``, ``region`` or both.
         topk (Sequence[int]): The k of R@k.
-        collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): Prefix of the keys, which are complete without one.
     """
 
@@ -34,10 +33,9 @@ class RetrievalMetric(ProtocolMetric):
         self,
         items: Sequence[str] = ('video', 'region'),
         topk: Sequence[int] = (1, 5, 10),
-        collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix)
+        super().__init__(prefix)
         if isinstance(items, str) or not items or not set(items) <= set(DIRECTIONS):
             raise ConfigError(f"items is {items!r}; give a list of 'video', 'region' or both")
         if not topk or any(not isinstance(k, int) or k < 1 for k in topk):

@@ -24,7 +24,6 @@ class SegmentMetric(ProtocolMetric):
             0. The published lists have such segments for XD-Violence, but not for UCF-Crime. None: True if the name of
             class 0 is ``A``, as in XD-Violence.
         length_policy (str): ``error``, ``truncate`` or ``pad_last``, if the numbers of scores and frames differ.
-        collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): Prefix of the keys; ``segment`` if None.
     """
 
@@ -36,10 +35,9 @@ class SegmentMetric(ProtocolMetric):
         ious: Sequence[float] = segments.SEGMENT_IOUS,
         normal_truth: bool | None = None,
         length_policy: str = 'error',
-        collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix)
+        super().__init__(prefix)
         self.mode = choose('mode', mode, segments.SEGMENT_MODES)
         if not ious or not all(0 < iou <= 1 for iou in ious):
             raise ConfigError(f'ious is {ious!r}; give a list of IoU thresholds above 0, up to 1')

@@ -34,7 +34,6 @@ class SpaceMetric(ProtocolMetric):
         recall_at (Sequence[int]): Values of k for ``recall@k``: share of true boxes found by one of the k
             highest-scoring detections of their frame, at an IoU of 0.5.
         length_policy (str): ``error``, ``truncate`` or ``pad_last``, if the numbers of scores and frames differ.
-        collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): Prefix of the keys; ``space`` if None.
     """
 
@@ -48,10 +47,9 @@ class SpaceMetric(ProtocolMetric):
         beta: float = 0.1,
         recall_at: Sequence[int] = (),
         length_policy: str = 'error',
-        collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix)
+        super().__init__(prefix)
         if isinstance(items, str) or not items or not set(items) <= set(ITEMS):
             raise ConfigError(f'items is {items!r}; give a list of {", ".join(ITEMS)}')
         if threshold != 'youden' and not isinstance(threshold, int | float):

@@ -19,17 +19,14 @@ class VideoScoreMetric(ProtocolMetric):
     Args:
         mode (str): ``max`` or ``top_mean``, see :func:`~vadlab.evaluation.functional.video_score`.
         rank_by (str): Values that ``max`` uses: ``logits``, or ``scores`` as most published code does.
-        collect_device (str): ``cpu`` or ``gpu``.
         prefix (str | None): Prefix of the keys; ``video`` if None.
     """
 
     default_prefix = 'video'
     higher_is_better = {'auc': True}
 
-    def __init__(
-        self, mode: str = 'max', rank_by: str = 'logits', collect_device: str = 'cpu', prefix: str | None = None
-    ) -> None:
-        super().__init__(collect_device, prefix)
+    def __init__(self, mode: str = 'max', rank_by: str = 'logits', prefix: str | None = None) -> None:
+        super().__init__(prefix)
         self.mode = choose('mode', mode, frame_scores.VIDEO_MODES)
         # The highest logit has the highest probability and does not saturate; their means rank videos differently.
         by_logits = mode == 'max' and choose('rank_by', rank_by, RANK_BY) == 'logits'
