@@ -36,6 +36,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--gap-s', type=float, default=1.0, metavar='S', help='longest gap inside an event (default: 1)'
     )
+    parser.add_argument(
+        '--ann', metavar='FILE', help='temporal annotation of the videos: anomalous frames in it do not count'
+    )
     add_prompt_arguments(parser)
     parser.add_argument('--sampling', default='auto', metavar='N', help='as for infer.py (default: auto)')
     parser.add_argument('--fps', type=float, default=25.0, help='frame rate of folders of frames (default: 25)')
@@ -53,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     args.checkpoint = require_model(args.config, args.checkpoint, args.backend)
     require_paths([path for path in args.inputs if not has_magic(path)], 'video or folder')
+    require_paths([args.ann] if args.ann else [], 'annotation')
     if args.false_alarms_per_hour < 0 or not 0 <= args.low_quantile <= 1 or min(args.min_s, args.gap_s) < 0:
         raise ConfigError(
             '--false-alarms-per-hour, --min-s and --gap-s must be at least 0, and --low-quantile in 0..1.'
@@ -85,10 +89,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.min_s,
         args.gap_s,
         progress=True,
+        annotation=args.ann,
     )
     thresholds, found = report.file.thresholds, report.file.calibration
     rate = thresholds.false_alarms_per_hour or 0.0
     say(f'footage: {found.videos} videos, {found.hours:.3f} hours, {inferencer.sampled}')
+    if args.ann:
+        say(f'         without the anomalous frames of {report.annotated} videos in {args.ann}')
     say(f'events:  score >= {thresholds.high:.6g}, from and to {thresholds.low:.6g}')
     alarms = round(rate * found.hours)
     say(
@@ -97,8 +104,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if thresholds.high > 1:
         say('warning: normal footage has scores of 1, so no event can be found', file=sys.stderr)
-    for name, event in report.highest:
-        say(f'highest: {event.score:.6g} in {name} at {event.peak_s:.1f} s: check that it is normal')
+    for peak in report.highest:
+        is_decisive = peak.high_without not in (None, thresholds.high)
+        without = f'; without this video, the threshold is {peak.high_without:.6g}' if is_decisive else ''
+        say(f'highest: {peak.event.score:.6g} in {peak.name} at {peak.event.peak_s:.1f} s{without}')
+    if report.highest:
+        say(
+            '         Check that these moments are normal: an anomaly raises the threshold. Leave its video out, or '
+            'give its frames: --ann FILE'
+        )
     for reason in report.failed.values():
         say(f'left out: {reason}', file=sys.stderr)
     say(f'written: {report.file.path}')

@@ -157,6 +157,48 @@ def test_footage_with_anomalies_or_without_a_video_cannot_calibrate(calibrate, t
         calibrate([str(tiny_file), str(weights), str(tmp_path / 'none')])
 
 
+def test_known_anomalies_do_not_calibrate(calibrate, tiny_file, weights, tmp_path, capsys):
+    """The peak of a video raises the threshold, and does not once its frames are annotated as anomalous."""
+    normal = tmp_path / 'normal'
+    for i in range(3):
+        write_video(normal / f'calm{i}.mp4', seed=20 + i)
+    path, ann = tmp_path / 'weights.calibration.json', tmp_path / 'truth.txt'
+    command = [str(tiny_file), str(weights), str(normal), '--low-quantile', '0']
+
+    def high():
+        return json.loads(path.read_text())['thresholds']['high']
+
+    assert calibrate(command) == 0
+    first, line = high(), next(x for x in capsys.readouterr().out.splitlines() if x.startswith('highest: '))
+    name, without = re.fullmatch(r'highest: .* in (\w+)\.mp4 at .*; without .* is (.*)', line).groups()
+    ann.write_text(f'{name} Theft 0 24\n')
+    assert calibrate([*command, '--ann', str(ann)]) == 0
+    assert high() == pytest.approx(float(without), abs=1e-6)
+    assert high() < first
+    assert f'without the anomalous frames of 1 videos in {ann}' in capsys.readouterr().out
+    (normal / f'{name}.mp4').unlink()
+    assert calibrate(command) == 0
+    assert high() == pytest.approx(float(without), abs=1e-6)
+
+    with pytest.raises(DataError, match=r'truth\.txt has none of the 2 videos \(first: calm'):
+        calibrate([*command, '--ann', str(ann)])
+    ann.write_text('calm0 Theft 10 100\ncalm1 Theft 10 100\ncalm2 Theft 10 100\n')
+    with pytest.raises(DataError, match='the interval 10 to 100 lies outside the video, which has 24 frames'):
+        calibrate([*command, '--ann', str(ann)])
+
+
+def test_a_video_with_the_name_of_an_anomaly_calibrates_if_its_anomalous_frames_are_known(
+    calibrate, tiny_file, weights, folder, tmp_path
+):
+    ann = tmp_path / 'truth.txt'
+    ann.write_text('Arson001 Arson -1 -1\n')
+    command = [str(tiny_file), str(weights), str(folder / 'Arson001.mp4'), '--ann', str(ann)]
+    with pytest.raises(DataError, match=r'1 of 1 videos have the name of an anomaly.*--ann FILE'):
+        calibrate(command)
+    ann.write_text('Arson001 Arson 0 12\n')
+    assert calibrate(command) == 0
+
+
 def test_one_bad_file_gives_status_2_and_the_rest_is_scored(infer, tiny_file, weights, tmp_path, capsys):
     write_video(tmp_path / 'videos' / 'a.mp4')
     (tmp_path / 'videos' / 'b.mp4').touch()

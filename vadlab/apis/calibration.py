@@ -1,6 +1,7 @@
 """Calibrate the thresholds of events on footage without anomalies."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -8,16 +9,34 @@ import numpy as np
 
 from vadlab.datasets.formats.class_names import UCF_CRIME_CLASSES
 from vadlab.datasets.formats.feature_labels import find_label
+from vadlab.datasets.formats.imported_annotations import is_normal
+from vadlab.datasets.formats.temporal_annotations import intervals_to_mask, read_temporal_annotations
+from vadlab.datasets.temporal_truth import outside
 from vadlab.datasets.video_names import video_id_of
 from vadlab.evaluation.calibration import CalibrationFile, calibration_path, scoring_id
-from vadlab.evaluation.functional.events import calibrate, find_events
-from vadlab.structures.video_result import Event, Thresholds
+from vadlab.evaluation.functional.events import calibrate, false_alarms
+from vadlab.structures.video_result import Calibration, Event, Thresholds
 from vadlab.utils.errors import DataError
 
-from .inferencers.video_inputs import VideoInput, find_sources
+from .inferencers.video_inputs import VideoInput, VideoSource, find_sources
 
 if TYPE_CHECKING:
     from .inferencers.vad_inferencer import VADInferencer
+
+
+@dataclass(frozen=True)
+class HighPeak:
+    """A high peak of the footage, for a check by eye.
+
+    Attributes:
+        name (str): The video.
+        event (Event): The event with the peak.
+        high_without (float | None): The high threshold without this video; None if no footage is left.
+    """
+
+    name: str
+    event: Event
+    high_without: float | None
 
 
 @dataclass
@@ -26,14 +45,47 @@ class CalibrationReport:
 
     Attributes:
         file (CalibrationFile): The file that was written.
-        highest (list[tuple[str, Event]]): The events with the highest peaks, for a check by eye: name of the video, and
-            event.
+        highest (list[HighPeak]): The events with the highest peaks.
         failed (dict[str, str]): Why videos could not be scored, by name.
+        annotated (int): Number of videos of which an annotation has anomalous frames.
     """
 
     file: CalibrationFile
-    highest: list[tuple[str, Event]] = field(default_factory=list)
+    highest: list[HighPeak] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    annotated: int = 0
+
+
+@dataclass
+class _Footage:
+    """Scored videos."""
+
+    names: list[str] = field(default_factory=list)
+    scores: list[np.ndarray] = field(default_factory=list)
+    times: list[np.ndarray] = field(default_factory=list)
+    ends_s: list[float] = field(default_factory=list)
+    truths: list[np.ndarray] = field(default_factory=list)
+
+    def has_normal_frames(self) -> bool:
+        return any(not intervals_to_mask(t, len(s)).all() for t, s in zip(self.truths, self.scores, strict=True))
+
+    def without(self, name: str) -> '_Footage':
+        kept = [i for i, other in enumerate(self.names) if other != name]
+        lists = (self.names, self.scores, self.times, self.ends_s, self.truths)
+        return _Footage(*([values[i] for i in kept] for values in lists))
+
+    def calibrate(self, rate: float, low_quantile: float, min_s: float, gap_s: float) -> tuple[Thresholds, Calibration]:
+        footage = f'{len(self.names)} videos'
+        return calibrate(self.scores, self.times, self.ends_s, rate, low_quantile, min_s, gap_s, footage, self.truths)
+
+    def false_alarms(self, thresholds: Thresholds) -> list[tuple[str, Event]]:
+        return [
+            (name, event)
+            for name, score, time, end_s, truth in zip(
+                self.names, self.scores, self.times, self.ends_s, self.truths, strict=True
+            )
+            for event in false_alarms(score, time, thresholds, end_s, ~intervals_to_mask(truth, len(score)))
+        ]
 
 
 def calibrate_inferencer(
@@ -44,53 +96,68 @@ def calibrate_inferencer(
     min_s: float = 0.0,
     gap_s: float = 0.0,
     progress: bool = False,
+    annotation: str | os.PathLike | None = None,
 ) -> CalibrationReport:
     """Score footage without anomalies, choose thresholds and write them beside the checkpoint.
 
     Args:
         inferencer (VADInferencer): The model, with the prompts and the sampling that will be used.
-        inputs: Videos, all without anomalies.
+        inputs: Videos, all without anomalies apart from those in ``annotation``.
         false_alarms_per_hour (float): Wanted rate of false alarms, >= 0.
         low_quantile (float): Share of the frames below the low threshold, 0..1.
         min_s (float): Shortest event, in seconds.
         gap_s (float): Longest gap inside an event, in seconds.
         progress (bool): Show a progress bar.
+        annotation (str | PathLike | None): Temporal annotation: its anomalous frames do not count, nor do events that
+            overlap them.
 
     Raises:
-        DataError: Names of videos are those of anomalies, or no video can be scored.
+        MissingFileError: There is no such video or annotation.
+        DataError: Names of videos are those of anomalies without annotated frames, the annotation does not fit the
+            videos, or no video can be scored.
     """
     sources = find_sources(inputs)
+    truths = {} if annotation is None else _truths(sources, annotation)
     classes = tuple(getattr(inferencer.model, 'classes', None) or inferencer.config.get('classes') or ())
-    named = [source.name for source in sources if _is_anomalous(source.name, classes or UCF_CRIME_CLASSES)]
+    named = [
+        source.name
+        for source in sources
+        if source.name not in truths and _is_anomalous(source.name, classes or UCF_CRIME_CLASSES)
+    ]
     if named:
         raise DataError(
             f'{len(named)} of {len(sources)} videos have the name of an anomaly (first: {named[0]}). Thresholds are '
-            'calibrated on footage without anomalies: leave these out, or rename them if they are normal.'
+            'calibrated on footage without anomalies: leave these out, rename them if they are normal, or give their '
+            'anomalous frames (--ann FILE, a temporal annotation).'
         )
     # Any thresholds will do: only scores are used.
     before, inferencer.thresholds = inferencer.thresholds, Thresholds(1e9, 1e9)
     report_failed: dict[str, str] = {}
-    names: list[str] = []
-    scores: list[np.ndarray] = []
-    times: list[np.ndarray] = []
-    ends: list[float] = []
+    footage = _Footage()
     try:
         for result in inferencer([s.path if s.frames is None else s.frames for s in sources], *inferencer.prompts,
                                  progress=progress):  # fmt: skip
             if result.error is not None:
                 report_failed[result.name] = result.error
                 continue
-            names.append(result.name)
-            scores.append(result.scores)
-            times.append(result.times)
-            ends.append(result.duration_s)
+            truth = truths.get(result.name, np.empty((0, 2), np.int64))
+            for start, end in outside(truth.tolist(), len(result.scores)):
+                raise DataError(
+                    f'{annotation}: {result.name}: the interval {start} to {end} lies outside the video, which has '
+                    f'{len(result.scores)} frames. Frame numbers of another frame rate, or of another video?'
+                )
+            footage.names.append(result.name)
+            footage.scores.append(result.scores)
+            footage.times.append(result.times)
+            footage.ends_s.append(result.duration_s)
+            footage.truths.append(truth)
     finally:
         inferencer.thresholds = before
-    if not names:
+    if not footage.names:
         first = next(iter(report_failed.values()))
         raise DataError(f'No video can be scored; {len(sources)} failed (first: {first})')
-    footage = f'{len(names)} videos'
-    thresholds, calibration = calibrate(scores, times, ends, false_alarms_per_hour, low_quantile, min_s, gap_s, footage)
+    how = (false_alarms_per_hour, low_quantile, min_s, gap_s)
+    thresholds, calibration = footage.calibrate(*how)
     path = calibration_path(inferencer.checkpoint, inferencer.config_path, *inferencer.prompts)
     file = CalibrationFile(
         path,
@@ -102,13 +169,26 @@ def calibrate_inferencer(
         scoring_id(inferencer.config.model),
     )
     file.save()
-    every = Thresholds(thresholds.low, thresholds.low, min_s, gap_s)
-    events = [
-        (name, event)
-        for name, score, time, end in zip(names, scores, times, ends, strict=True)
-        for event in find_events(score, time, every, end)
-    ]
-    return CalibrationReport(file, sorted(events, key=lambda pair: -pair[1].score)[:3], report_failed)
+    events = footage.false_alarms(Thresholds(thresholds.low, thresholds.low, min_s, gap_s))
+    highest = []
+    for name, event in sorted(events, key=lambda pair: -pair[1].score)[:3]:
+        others = footage.without(name)
+        high = others.calibrate(*how)[0].high if others.has_normal_frames() else None
+        highest.append(HighPeak(name, event, high))
+    return CalibrationReport(file, highest, report_failed, sum(len(truth) > 0 for truth in footage.truths))
+
+
+def _truths(sources: Sequence[VideoSource], annotation: str | os.PathLike) -> Mapping[str, np.ndarray]:
+    """Anomalous frames of the videos that an annotation has, shape (K, 2), by name."""
+    annotations = read_temporal_annotations(annotation)
+    ids = {source.name: video_id_of(source.name) for source in sources}
+    if not set(ids.values()) & annotations.keys():
+        raise DataError(
+            f'{annotation} has none of the {len(sources)} videos (first: {sources[0].name}; in the file: '
+            f'{next(iter(annotations), "none at all")}). Its names are file names without folders.'
+        )
+    known = {name: annotations[video_id] for name, video_id in ids.items() if video_id in annotations}
+    return {name: given.intervals for name, given in known.items() if len(given.intervals) or is_normal(given[0])}
 
 
 def _is_anomalous(name: str, classes: tuple[str, ...]) -> bool:

@@ -113,6 +113,20 @@ def test_the_high_threshold_lets_the_wanted_number_of_alarms_through():
         assert len(find_events(score, times, thresholds, 7200.0)) == int(rate * 2)
 
 
+def test_events_that_overlap_known_anomalies_are_no_false_alarms():
+    # Two hours in steps of a minute; the peak of 0.9 lies inside the anomaly, that of 0.8 begins in its last frame.
+    score = np.full(120, 0.1, np.float32)
+    score[[10, 50, 70]] = [0.9, 0.7, 0.6]
+    score[29:31] = 0.8
+    times, truth = np.arange(120) * 60.0, np.array([[5, 15], [20, 30]])
+    thresholds, found = calibrate([score], [times], [7200.0], 0, 0.98, truths=[truth])
+    assert found.hours == pytest.approx(100 / 60)
+    np.testing.assert_allclose(found.peaks, [0.7])  # 98 % of the 100 other frames are below 0.7
+    assert thresholds.high == np.nextafter(np.float32(0.7), np.float32(1))
+    with pytest.raises(DataError, match='no footage without anomalies'):
+        calibrate([score], [times], [7200.0], 0, truths=[np.array([[0, 120]])])
+
+
 def test_more_alarms_allowed_than_there_are_gives_the_low_threshold():
     score = np.array([0.1, 0.5, 0.1], np.float32)
     thresholds, _ = calibrate([score], [np.arange(3.0)], [3.0], 1e6)
@@ -141,7 +155,7 @@ def test_values_out_of_range_are_an_error(how, error, message):
 
 
 def test_no_footage_is_an_error():
-    with pytest.raises(DataError, match='there is no footage'):
+    with pytest.raises(DataError, match='there is no footage without anomalies'):
         calibrate([np.zeros(0)], [np.zeros(0)], [0.0], 1)
 
 

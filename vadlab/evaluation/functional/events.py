@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vadlab.datasets.formats.temporal_annotations import intervals_to_mask
 from vadlab.structures.video_result import Calibration, Event, Thresholds
 from vadlab.utils.errors import ConfigError, DataError
 
@@ -165,11 +166,13 @@ def calibrate(
     min_s: float = 0.0,
     gap_s: float = 0.0,
     footage: str = '',
+    truths: Sequence[np.ndarray] | None = None,
 ) -> tuple[Thresholds, Calibration]:
     """Choose thresholds on footage without anomalies, where every event is a false alarm.
 
     The low threshold is a quantile of all scores. The high one is the lowest score that at most the wanted number of
-    events reach.
+    events reach. If the footage has anomalies and their frames are known, these frames do not count, nor do events that
+    overlap them.
 
     Args:
         scores (Sequence[np.ndarray]): Score of every frame, float32, shape (N,) per video.
@@ -180,6 +183,8 @@ def calibrate(
         min_s (float): Shortest event, in seconds.
         gap_s (float): Longest gap inside an event, in seconds.
         footage (str): Where the videos come from.
+        truths (Sequence[np.ndarray] | None): Anomalous frames of each video, half-open intervals, shape (K, 2); None
+            without any.
 
     Returns:
         tuple[Thresholds, Calibration]: The thresholds with the rate that they have on this footage, and the peaks.
@@ -192,16 +197,24 @@ def calibrate(
         raise ConfigError(f'false alarms per hour: {false_alarms_per_hour:g} must be at least 0')
     if not 0 <= low_quantile <= 1:
         raise ConfigError(f'low quantile: {low_quantile:g} must be in 0..1')
-    hours = sum(float(end) - float(time[0]) for time, end in zip(times, ends_s, strict=True) if len(time)) / 3600
-    if hours <= 0:
-        raise DataError('calibration: there is no footage')
-    low = float(np.quantile(np.concatenate(scores), low_quantile, method='higher'))
+    truths = [np.empty((0, 2))] * len(times) if truths is None else truths
+    are_normal = [~intervals_to_mask(truth, len(time)) for truth, time in zip(truths, times, strict=True)]
+    seconds = sum(float(end) - float(time[0]) for time, end in zip(times, ends_s, strict=True) if len(time))
+    seconds -= sum(
+        float(np.diff(time, append=end)[~is_normal].sum())
+        for time, end, is_normal in zip(times, ends_s, are_normal, strict=True)
+    )
+    hours = seconds / 3600
+    if hours <= 0 or not any(is_normal.any() for is_normal in are_normal):
+        raise DataError('calibration: there is no footage without anomalies')
+    normal_scores = [score[is_normal] for score, is_normal in zip(scores, are_normal, strict=True)]
+    low = float(np.quantile(np.concatenate(normal_scores), low_quantile, method='higher'))
     every = Thresholds(high=low, low=low, min_s=min_s, gap_s=gap_s)
     peaks = sorted(
         (
             event.score
-            for score, time, end in zip(scores, times, ends_s, strict=True)
-            for event in find_events(score, time, every, end)
+            for score, time, end, is_normal in zip(scores, times, ends_s, are_normal, strict=True)
+            for event in false_alarms(score, time, every, end, is_normal)
         ),
         reverse=True,
     )
@@ -213,6 +226,13 @@ def calibrate(
     rate = found.false_alarms_per_hour(high)
     source = f'calibrated on {hours:.3g} hours of {footage or "footage"} without anomalies'
     return Thresholds(high, low, min_s, gap_s, source, rate), found
+
+
+def false_alarms(
+    scores: np.ndarray, times: np.ndarray, thresholds: Thresholds, end_s: float, is_normal: np.ndarray
+) -> tuple[Event, ...]:
+    """The events of :func:`find_events` without an anomalous frame; ``is_normal`` is bool, shape (N,)."""
+    return tuple(e for e in find_events(scores, times, thresholds, end_s) if is_normal[e.start : e.end].all())
 
 
 def highest_rate(alarms: int, hours: float, confidence: float = 0.95) -> float:
