@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -56,36 +56,21 @@ class CalibrationReport:
     annotated: int = 0
 
 
-@dataclass
-class _Footage:
-    """Scored videos."""
+class _Scored(NamedTuple):
+    """A scored video.
 
-    names: list[str] = field(default_factory=list)
-    scores: list[np.ndarray] = field(default_factory=list)
-    times: list[np.ndarray] = field(default_factory=list)
-    ends_s: list[float] = field(default_factory=list)
-    truths: list[np.ndarray] = field(default_factory=list)
+    Attributes:
+        truth (np.ndarray): Its known anomalous frames, shape (K, 2).
+    """
 
-    def has_normal_frames(self) -> bool:
-        return any(not intervals_to_mask(t, len(s)).all() for t, s in zip(self.truths, self.scores, strict=True))
+    name: str
+    scores: np.ndarray
+    times: np.ndarray
+    end_s: float
+    truth: np.ndarray
 
-    def without(self, name: str) -> '_Footage':
-        kept = [i for i, other in enumerate(self.names) if other != name]
-        lists = (self.names, self.scores, self.times, self.ends_s, self.truths)
-        return _Footage(*([values[i] for i in kept] for values in lists))
-
-    def calibrate(self, rate: float, low_quantile: float, min_s: float, gap_s: float) -> tuple[Thresholds, Calibration]:
-        footage = f'{len(self.names)} videos'
-        return calibrate(self.scores, self.times, self.ends_s, rate, low_quantile, min_s, gap_s, footage, self.truths)
-
-    def false_alarms(self, thresholds: Thresholds) -> list[tuple[str, Event]]:
-        return [
-            (name, event)
-            for name, score, time, end_s, truth in zip(
-                self.names, self.scores, self.times, self.ends_s, self.truths, strict=True
-            )
-            for event in false_alarms(score, time, thresholds, end_s, ~intervals_to_mask(truth, len(score)))
-        ]
+    def is_normal(self) -> np.ndarray:
+        return ~intervals_to_mask(self.truth, len(self.scores))
 
 
 def calibrate_inferencer(
@@ -133,7 +118,7 @@ def calibrate_inferencer(
     # Any thresholds will do: only scores are used.
     before, inferencer.thresholds = inferencer.thresholds, Thresholds(1e9, 1e9)
     report_failed: dict[str, str] = {}
-    footage = _Footage()
+    footage: list[_Scored] = []
     try:
         for result in inferencer([s.path if s.frames is None else s.frames for s in sources], *inferencer.prompts,
                                  progress=progress):  # fmt: skip
@@ -146,18 +131,19 @@ def calibrate_inferencer(
                     f'{annotation}: {result.name}: the interval {start} to {end} lies outside the video, which has '
                     f'{len(result.scores)} frames. Frame numbers of another frame rate, or of another video?'
                 )
-            footage.names.append(result.name)
-            footage.scores.append(result.scores)
-            footage.times.append(result.times)
-            footage.ends_s.append(result.duration_s)
-            footage.truths.append(truth)
+            footage.append(_Scored(result.name, result.scores, result.times, result.duration_s, truth))
     finally:
         inferencer.thresholds = before
-    if not footage.names:
+    if not footage:
         first = next(iter(report_failed.values()))
         raise DataError(f'No video can be scored; {len(sources)} failed (first: {first})')
-    how = (false_alarms_per_hour, low_quantile, min_s, gap_s)
-    thresholds, calibration = footage.calibrate(*how)
+
+    def calibrated(videos: Sequence[_Scored]) -> tuple[Thresholds, Calibration]:
+        _, scores, times, ends_s, truths = zip(*videos, strict=True)
+        how = (false_alarms_per_hour, low_quantile, min_s, gap_s)
+        return calibrate(scores, times, ends_s, *how, f'{len(videos)} videos', truths)
+
+    thresholds, calibration = calibrated(footage)
     path = calibration_path(inferencer.checkpoint, inferencer.config_path, *inferencer.prompts)
     file = CalibrationFile(
         path,
@@ -169,18 +155,23 @@ def calibrate_inferencer(
         scoring_id(inferencer.config.model),
     )
     file.save()
-    events = footage.false_alarms(Thresholds(thresholds.low, thresholds.low, min_s, gap_s))
+    every = Thresholds(thresholds.low, thresholds.low, min_s, gap_s)
+    events = [
+        (video.name, event)
+        for video in footage
+        for event in false_alarms(video.scores, video.times, every, video.end_s, video.is_normal())
+    ]
     highest = []
     for name, event in sorted(events, key=lambda pair: -pair[1].score)[:3]:
-        others = footage.without(name)
-        high = others.calibrate(*how)[0].high if others.has_normal_frames() else None
+        others = [video for video in footage if video.name != name]
+        high = calibrated(others)[0].high if any(video.is_normal().any() for video in others) else None
         highest.append(HighPeak(name, event, high))
-    return CalibrationReport(file, highest, report_failed, sum(len(truth) > 0 for truth in footage.truths))
+    return CalibrationReport(file, highest, report_failed, sum(len(video.truth) > 0 for video in footage))
 
 
 def _truths(sources: Sequence[VideoSource], annotation: str | os.PathLike) -> Mapping[str, np.ndarray]:
     """Anomalous frames of the videos that an annotation has, shape (K, 2), by name."""
-    annotations = read_temporal_annotations(annotation)
+    annotations = read_temporal_annotations(os.fspath(annotation))
     ids = {source.name: video_id_of(source.name) for source in sources}
     if not set(ids.values()) & annotations.keys():
         raise DataError(
