@@ -197,6 +197,37 @@ def test_ranks_whose_group_still_works_end_with_their_own_status(tmp_path, wish,
     assert {path.name for path in tmp_path.iterdir()} <= {'store'}  # the temporary folders are removed
 
 
+LOSES = """
+import atexit, os, signal, sys
+from datetime import timedelta
+import torch
+import torch.distributed as dist
+from vadlab.utils.cli import run_cli
+from vadlab.utils.errors import DataError
+rank = int(sys.argv[2])
+def main():
+    store = f'file://{sys.argv[1]}/store'
+    dist.init_process_group('gloo', store, rank=rank, world_size=3, timeout=timedelta(seconds=100))
+    if rank == 1:
+        raise DataError('video.mp4 is cut short.')
+    atexit.register(os.kill, os.getpid(), signal.SIGTERM)  # as torchrun does when the first process has ended
+    for _ in range(1000):
+        dist.all_reduce(torch.zeros(1))
+run_cli(main)
+"""
+
+
+def test_ranks_tell_in_one_line_that_another_has_ended(tmp_path):
+    command = [sys.executable, '-c', LOSES, str(tmp_path)]
+    begun = [subprocess.Popen([*command, str(rank)], stderr=subprocess.PIPE, text=True) for rank in range(3)]
+    said = [process.communicate(timeout=100)[1] for process in begun]
+    assert [process.returncode for process in begun] == [2, 2, 2]
+    assert said[1] == 'error: video.mp4 is cut short.\n'
+    for other in (said[0], said[2]):
+        assert other.startswith('error: Another process of this run has ended, and its message says why')
+        assert other.count('\n') == 1
+
+
 PRINTS = """
 import sys
 from vadlab.utils.cli import run_cli

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from .errors import VADLabError
 from .gc_pause import search_as_usual, search_rarely_while_loading
 from .loader_workers import causes, machine_message
+from .lost_ranks import lost_rank_message
 from .printable import OutputClosed, as_called, make_logs_printable, printable, shortened_message
 from .progress import hide_bars
 
@@ -73,7 +74,9 @@ class Terminated(BaseException):
 def _ended_by_sigterm() -> Iterator[None]:
     """Turn SIGTERM into :class:`Terminated`, only in the main thread of this process.
 
-    A library may catch an interruption and raise an error of its own; the interruption is then raised again.
+    A library may catch an interruption and raise an error of its own; the interruption is then raised again. A process
+    of a distributed run that is ending anyway ignores one SIGTERM, which the launcher sends when the first process has
+    ended: the message would be lost.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -95,7 +98,11 @@ def _ended_by_sigterm() -> Iterator[None]:
                 raise cause from None
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, _ends_anyway if _is_rank() else before)
+
+
+def _ends_anyway(signum: int, frame: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second SIGTERM ends the process at once
 
 
 def _is_rank() -> bool:
@@ -147,7 +154,8 @@ def run_cli(main: Callable[[], int | None], resume: str | None = None) -> NoRetu
     """Run a tool's ``main`` and exit.
 
     Exit status 2, with one message on standard error: a user's mistake (:class:`VADLabError`), a file or folder that
-    cannot be used (no permission, no space, a folder where a file should be), or a data loading process that died.
+    cannot be used (no permission, no space, a folder where a file should be), a data loading process that died, or
+    another process of a distributed run that has ended.
     Ctrl-C gives 130 and SIGTERM 143, after temporary files are removed; a reader of standard output that is gone
     (``| head``) gives 141, as for other programs, and no message. Any other exception is a fault of the program and
     keeps its traceback (status 1).
@@ -187,7 +195,7 @@ def _status_of(main: Callable[[], int | None], resume: str | None) -> int:
                 search_as_usual(all_is_loaded=False)
                 hide_bars()
     except (VADLabError, OSError, RuntimeError) as error:
-        of_machine = None if isinstance(error, VADLabError) else machine_message(error)
+        of_machine = None if isinstance(error, VADLabError) else machine_message(error) or lost_rank_message(error)
         of_user = isinstance(error, VADLabError) or getattr(error, 'errno', None) in _OF_FILES
         if of_machine is None and not of_user:
             raise

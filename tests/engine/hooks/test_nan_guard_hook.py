@@ -24,6 +24,14 @@ def test_gradient_that_is_not_finite_names_all_accumulated_samples(toy_runner, m
         runner.train()
 
 
+def test_with_several_processes_the_samples_of_this_one_are_not_blamed_for_the_common_gradient(toy_runner, monkeypatch):
+    runner = toy_runner(sanity_check=False)
+    monkeypatch.setattr('vadlab.engine.runner.VADRunner.world_size', 2)
+    runner.model.layer.weight.register_hook(lambda grad: grad * float('inf'))
+    with pytest.raises(TrainingError, match=r'over all processes is (nan|inf)\. Samples of this process: v'):
+        runner.train()
+
+
 def test_weights_are_looked_at_when_asked(toy_runner):
     runner = toy_runner(sanity_check=False, nan_check_weights_every=1, **{'optim_wrapper.clip_grad': None})
     runner.model.layer.weight.register_hook(lambda grad: grad * float('nan'))

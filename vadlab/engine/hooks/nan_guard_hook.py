@@ -72,7 +72,8 @@ class NaNGuardHook(Hook):
         if names_of_step and due:
             damaged = [n for n, p in runner.bare_model.named_parameters() if not bool(torch.isfinite(p).all())]
             if damaged:
-                self._stop(runner, step, f'{len(damaged)} weights are not finite (first: {damaged[0]})', names_of_step)
+                what = f'{len(damaged)} weights are not finite (first: {damaged[0]})'
+                self._stop(runner, step, what, names_of_step, runner.world_size > 1)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Check what has not been checked yet, before the file is written."""
@@ -94,14 +95,16 @@ class NaNGuardHook(Hook):
             if bad:
                 self._stop(runner, step, f'{", ".join(bad)} is not finite', step.names)
             if norm is not None:
-                self._stop(runner, step, f'the gradient norm is {norm}', step.names_of_step)
+                shared = ' over all processes' if runner.world_size > 1 else ''  # another's samples may have caused it
+                self._stop(runner, step, f'the gradient norm{shared} is {norm}', step.names_of_step, bool(shared))
 
     @staticmethod
-    def _stop(runner: Any, step: _Step, what: str, names: list[str]) -> None:
+    def _stop(runner: Any, step: _Step, what: str, names: list[str], is_shared: bool = False) -> None:
         good = latest_checkpoint(runner.work_dir)
         kept = f'The last good checkpoint is {good}.' if good else 'No checkpoint had been saved yet.'
         raise TrainingError(
-            f'Stopped at iteration {step.iteration + 1} (epoch {step.epoch + 1}): {what}. Samples: {", ".join(names)}. '
+            f'Stopped at iteration {step.iteration + 1} (epoch {step.epoch + 1}): {what}. Samples'
+            f'{" of this process" if is_shared else ""}: {", ".join(names)}. '
             f'{kept} Look at these samples with tools/browse_dataset.py; lower the learning rates if they are fine.'
         )
 
