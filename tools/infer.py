@@ -146,6 +146,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     thresholds = given_thresholds(args)
     engine = Engine.of_models(args.engine, args.jobs, args.ray_address)
     engine.require()
+    if args.fill_batches and not engine.is_here:
+        raise ConfigError('--fill-batches: with --jobs or --engine each video has batches of its own. Leave one out.')
     if args.workers is None:
         args.workers = 2 if engine.is_here else 1
     _refuse_report_in_results(args)

@@ -173,6 +173,8 @@ def test_mistakes_end_before_a_model_is_built(infer, captions_file, tiny_file, c
         infer([str(tiny_file), str(checkpoint), image])
     with pytest.raises(ConfigError, match='--prompt is not an option for a captioner'):
         infer([str(captions_file), str(checkpoint), image, '--prompt', 'a fire'])
+    with pytest.raises(ConfigError, match='with --jobs or --engine each video has batches of its own'):
+        infer([str(captions_file), str(checkpoint), image, '--fill-batches', '--jobs', '2'])
     with pytest.raises(ConfigError, match='FSGR is a trained method. Give a checkpoint'):
         infer([str(captions_file), 'none', image])
 
