@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.folder_lock import lock_folder
 from vadlab.utils.json_file import write_json
 from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.natural_order import natural_sorted
@@ -102,18 +103,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if engine.is_here:
         workers = min(os.cpu_count() or 1, 8) if args.workers is None else args.workers
         extraction = FeatureExtraction(config, args.out, device, args.batch_size, workers, args.seed)
-        extraction.prepare(args.overwrite)
     else:  # the models are elsewhere; the one in this process only says what they are
         workers = 1 if args.workers is None else args.workers
         extraction = FeatureExtraction(config, args.out, 'cpu', args.batch_size, workers, args.seed)
-        extraction.prepare(args.overwrite, device)
-    total = max(sum(video.size for video in mine), 1)  # bytes: videos differ in length
-    with ProgressBar('features', total, line_every_s=30, as_share=True) as bar:
+    # Several processes may extract shards into one folder; but not while one removes what is there.
+    with lock_folder(args.out, '--out', is_shared=not args.overwrite):
+        extraction.prepare(args.overwrite, None if engine.is_here else device)
+        total = max(sum(video.size for video in mine), 1)  # bytes: videos differ in length
+        with ProgressBar('features', total, line_every_s=30, as_share=True) as bar:
 
-        def show(video: VideoItem, share: float) -> None:
-            bar(bar.done + share * video.size, note=video.name.rsplit('/', 1)[-1])
+            def show(video: VideoItem, share: float) -> None:
+                bar(bar.done + share * video.size, note=video.name.rsplit('/', 1)[-1])
 
-        report = extraction.run(mine, show, engine, args.device if engine.name == 'processes' else device)
+            report = extraction.run(mine, show, engine, args.device if engine.name == 'processes' else device)
     tell(args.out, report, shard)
     if len(report.bad) > args.max_bad_videos:
         raise DataError(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.folder_lock import lock_outputs
 from vadlab.utils.json_file import write_json
 from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.model_arguments import add_model_arguments, calibrate_command, parse_model_arguments
@@ -156,12 +157,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     kinds = {step['type'] for step in (config.get('test_dataloader') or {}).get('dataset', {}).get('pipeline') or []}
     if 'LoadImage' in kinds:
         _refuse(args, _OF_VIDEOS | _OF_CLIPS, 'a captioner')
-        return caption_files(args, config, engine)
+        with lock_outputs({'--out': args.out}):
+            return caption_files(args, config, engine)
     if 'LoadClip' in kinds:
         _refuse(args, _OF_VIDEOS | _OF_CAPTIONS | {'backend': 'torch'}, 'a recogniser')
-        return recognise_clips(args, config, engine)
+        with lock_outputs({'--out': args.out}):
+            return recognise_clips(args, config, engine)
     _refuse(args, _OF_CAPTIONS | _OF_CLIPS, 'a detector')
-    return score_videos(args, config, thresholds, engine)
+    # --out is not locked: processes of the same run may share it, since it has files of its own for each video.
+    with lock_outputs({'--report': args.report, '--save-video': args.save_video, '--heat-map': args.heat_map}):
+        return score_videos(args, config, thresholds, engine)
 
 
 def _refuse(args: argparse.Namespace, options: dict[str, Any], what: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.folder_lock import lock_outputs
 from vadlab.utils.hub_session import shown_path
 from vadlab.utils.json_file import write_json
 from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
@@ -112,7 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from vadlab.engine.hooks.report_hook import ReportHook
 
         runner.register_hook(ReportHook(args.report, run_info(args, config, calibration)), 'LOW')
-    metrics = runner.test()
+    written = {'--show-dir': args.show_dir, '--report': args.report} if is_main_process() else {}
+    with lock_outputs(written):
+        metrics = runner.test()
     if not is_main_process():
         return 0
     protocol: dict[str, str] = {}

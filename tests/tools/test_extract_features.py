@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.folder_lock import lock_folder
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = [
@@ -54,6 +55,19 @@ def test_public_naming_recipe_and_frame_counts(main, videos, tmp_path, capsys):
     assert '3 videos, 6 snippets of 108 frames' in capsys.readouterr().out
     assert main(arguments(videos, out, '--crops', '5')) == 0
     assert '3 already done' in capsys.readouterr().out
+
+
+def test_nothing_is_removed_while_another_process_extracts_into_the_folder(main, videos, tmp_path):
+    out = tmp_path / 'out'
+    with (
+        lock_folder(out, '--out', is_shared=True),  # as a run of another shard holds it
+        pytest.raises(ConfigError, match='another process writes there'),
+    ):
+        main(arguments(videos, out, '--overwrite'))
+    with lock_folder(out, '--out'), pytest.raises(ConfigError, match='another process writes there'):
+        main(arguments(videos, out))
+    with lock_folder(out, '--out', is_shared=True):
+        assert main(arguments(videos, out, '--shard', '1/2')) == 0
 
 
 def test_shards_and_torchrun(main, videos, tmp_path, monkeypatch):

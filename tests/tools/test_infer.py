@@ -15,6 +15,7 @@ from vadlab.apis.inferencers.caption_inputs import CaptionInput
 from vadlab.registry import MODELS
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
+from vadlab.utils.folder_lock import lock_folder
 from vadlab.utils.many_files import Engine
 
 from .tiny_ucf import write_video
@@ -57,6 +58,13 @@ def test_images_folders_and_videos_are_described(infer, captions_file, checkpoin
     page = (out / 'index.html').read_text()
     assert page.count('<article') == 6
     assert len(list(out.glob('*.png'))) == 6  # though two images have one name
+
+
+def test_folder_into_which_another_process_writes(infer, captions_file, checkpoint, tmp_path):
+    image, out = tmp_path / 'data' / 'images' / 'test' / '0.png', tmp_path / 'out'
+    with lock_folder(out, '--out'), pytest.raises(ConfigError, match=f'^--out {out}: another process writes there'):
+        infer([str(captions_file), str(checkpoint), str(image), '--out', str(out)])
+    assert not list(out.iterdir())
 
 
 def test_without_out_nothing_is_written(infer, captions_file, checkpoint, tmp_path, monkeypatch, capsys):

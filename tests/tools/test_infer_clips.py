@@ -10,6 +10,7 @@ from tests.datasets.wildlife_clips import tone, write_clip
 from vadlab.registry import MODELS
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import ConfigError
+from vadlab.utils.folder_lock import lock_folder
 from vadlab.utils.setup_env import register_all_modules
 
 from .tiny_methods import ROOT
@@ -146,6 +147,14 @@ def test_two_processes_write_the_bytes_of_one(load_tool, experiment, tmp_path):
     (experiment[2] / 'c1b.mp4').write_text('text')
     content = clips_file(load_tool, experiment, tmp_path / 'one')
     assert clips_file(load_tool, experiment, tmp_path / 'two', '--jobs', '2') == content
+
+
+def test_folder_into_which_another_process_writes(load_tool, experiment, tmp_path):
+    config, weights, videos = experiment
+    out = tmp_path / 'out'
+    with lock_folder(out, '--out'), pytest.raises(ConfigError, match=f'^--out {out}: another process writes there'):
+        load_tool('infer').main([str(config), str(weights), str(videos), '--out', str(out)])
+    assert not list(out.iterdir())
 
 
 def test_options_of_other_tasks_and_a_missing_checkpoint_are_errors(load_tool, experiment):

@@ -16,6 +16,7 @@ from vadlab.registry import MODELS
 from vadlab.structures.video_result import VideoResult
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.folder_lock import lock_folder
 from vadlab.utils.setup_env import register_all_modules
 
 
@@ -61,6 +62,14 @@ def test_an_overlay_video_that_would_replace_another_file_is_a_failure(infer, ti
     command = [str(tiny_file), str(weights), str(folder / 'Arson001.mp4'), '--save-video', str(tmp_path / 'o')]
     assert infer(command) == 2
     assert (tmp_path / 'o' / 'Arson001.scored.mp4').read_bytes() == b'not ours'
+
+
+@pytest.mark.parametrize('option', ['--report', '--save-video', '--heat-map'])
+def test_folder_into_which_another_process_writes(infer, tiny_file, weights, folder, tmp_path, option):
+    command = [str(tiny_file), str(weights), str(folder / 'Arson001.mp4'), option, str(tmp_path / 'o')]
+    with lock_folder(tmp_path / 'o', 'other'), pytest.raises(ConfigError, match=f'^{option} {tmp_path}/o: another'):
+        infer(command)
+    assert infer(command) == 0
 
 
 def test_events_are_printed_with_time_class_and_reason(infer, tiny_file, weights, folder, capsys):

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from vadlab.registry import MODELS
 from vadlab.utils.config import load_config
 from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
+from vadlab.utils.folder_lock import lock_folder
 from vadlab.utils.printable import OutputClosed
 from vadlab.utils.setup_env import register_all_modules
 
@@ -19,6 +20,15 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 def trained(train, toy_file, tmp_path):
     train([str(toy_file), '--work-dir', str(tmp_path / 'w'), '--cfg-options', 'tensorboard=False'])
     return toy_file, tmp_path / 'w' / 'epoch_2.pth'
+
+
+@pytest.mark.parametrize('option', ['--show-dir', '--report'])
+def test_folder_into_which_another_process_writes(test, trained, tmp_path, option):
+    config, checkpoint = trained
+    out = tmp_path / 'out'
+    with lock_folder(out, 'other'), pytest.raises(ConfigError, match=f'^{option} {out}: another process writes there'):
+        test([str(config), str(checkpoint), '--work-dir', str(tmp_path / 't'), option, str(out)])
+    assert not list(out.iterdir())
 
 
 def test_report_holds_what_others_rely_on(test, trained, tmp_path, capsys):

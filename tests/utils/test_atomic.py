@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -27,6 +28,22 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     with pytest.raises(RuntimeError, match='disk'):
         write_half()
     assert path.read_text() == 'old'
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+@pytest.mark.parametrize('links', [True, False], ids=['links', 'no_links'])
+def test_of_several_that_make_a_new_file_one_succeeds(tmp_path, monkeypatch, links):
+    def no_link(part, path):
+        raise PermissionError(errno.EPERM, 'as on FAT')
+
+    if not links:
+        monkeypatch.setattr(os, 'link', no_link)
+    path = tmp_path / 'a.txt'
+    with atomic_path(path, is_new=True) as part:
+        part.write_text('first')
+    with pytest.raises(FileExistsError), atomic_path(path, is_new=True) as part:
+        part.write_text('second')
+    assert path.read_text() == 'first'
     assert os.listdir(tmp_path) == ['a.txt']
 
 

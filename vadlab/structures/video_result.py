@@ -153,10 +153,14 @@ class RunInfo:
     weights: str = ''
     settings: str = ''
 
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write ``run.json`` to a folder of results; return its path."""
+    def save(self, folder: str | os.PathLike, is_new: bool = False) -> Path:
+        """Write ``run.json`` to a folder of results; return its path.
+
+        Raises:
+            FileExistsError: With ``is_new``, there is one.
+        """
         path = Path(folder) / RUN_FILE
-        write_json(path, asdict(self))
+        write_json(path, asdict(self), is_new)
         return path
 
     @classmethod

@@ -1,5 +1,6 @@
 """Atomic writes: readers see the old file or the whole new one."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,23 +13,40 @@ def part_of(path: Path) -> Path:
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike, is_new: bool = False) -> Iterator[Path]:
     """A temporary file to write to; it replaces ``path`` when the block ends. After an error ``path`` is unchanged.
 
     Args:
         path (str | os.PathLike): The file; missing folders are made.
+        is_new (bool): Replace nothing: of several processes that make the file at the same time, one succeeds.
 
     Yields:
         Path: The temporary file, in the same folder, with the permissions of any new file.
+
+    Raises:
+        FileExistsError: With ``is_new``, the file is there when the block ends.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(path)
     try:
         yield part
-        os.replace(part, path)
+        if not (is_new and _linked(part, path)):
+            os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _linked(part: Path, path: Path) -> bool:
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # the file system has no hard links
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        return False
+    return True
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

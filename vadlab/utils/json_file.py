@@ -199,15 +199,19 @@ def _texts(content: Any) -> Iterator[str]:
         yield from _texts(child)
 
 
-def write_json(path: str | Path, content: Any, **options: Any) -> None:
+def write_json(path: str | Path, content: Any, is_new: bool = False, **options: Any) -> None:
     r"""Write a JSON file atomically, with the permissions that any new file gets.
 
     Args:
         path (str | Path): The file; missing folders are made.
         content (Any): What ``json.dump`` takes, except NaN, which is not JSON. Bytes of file names that are not UTF-8
             are written as escapes (``\udce9``).
+        is_new (bool): Replace nothing.
         **options (Any): Further arguments of ``json.dump``.
+
+    Raises:
+        FileExistsError: With ``is_new``, the file exists.
     """
-    with atomic_path(path) as part, part.open('w', encoding='utf-8', errors='backslashreplace') as file:
+    with atomic_path(path, is_new) as part, part.open('w', encoding='utf-8', errors='backslashreplace') as file:
         json.dump(content, file, indent=2, allow_nan=False, ensure_ascii=False, **options)
         file.write('\n')

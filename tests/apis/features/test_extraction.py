@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import time
 from pathlib import Path
 
 import cv2
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from vadlab.apis.features import extraction as extraction_module
 from vadlab.apis.features.extraction import FeatureExtraction
-from vadlab.apis.features.feature_writer import marker_path
+from vadlab.apis.features.feature_writer import crop_path, marker_path, remove_parts
 from vadlab.apis.features.recipe import check_recipe
 from vadlab.apis.features.video_list import VideoItem, find_videos, shard_of
 from vadlab.datasets.video import index_video, read_frames
@@ -161,6 +163,73 @@ def test_shards_together_are_the_whole(tiny_config, video_folder, tmp_path):
         extraction.run(shard_of(videos, (i, 2)))
     assert len(features(out)) == 3
     assert len(json.loads((out / 'frames.json').read_text())) == 3
+
+
+def test_frame_counts_have_the_videos_that_another_process_finishes_meanwhile(
+    tiny_config, video_folder, tmp_path, monkeypatch
+):
+    out = tmp_path / 'out'
+    videos = find_videos([video_folder])
+    shards = [FeatureExtraction(tiny_config(), out) for _ in range(2)]
+    shards[0].prepare()
+    known = extraction_module.all_markers
+
+    def then_the_other_shard_ends(folder):
+        notes = known(folder)
+        monkeypatch.setattr(extraction_module, 'all_markers', known)
+        shards[1].run(shard_of(videos, (1, 2)))
+        return notes
+
+    monkeypatch.setattr(extraction_module, 'all_markers', then_the_other_shard_ends)
+    shards[0].run(shard_of(videos, (0, 2)))
+    assert len(json.loads((out / 'frames.json').read_text())) == 3
+
+
+def test_the_end_of_a_run_leaves_what_another_run_is_writing(tiny_config, video_folder, tmp_path):
+    out = tmp_path / 'out'
+    videos = find_videos([video_folder])
+    slow, quick = (FeatureExtraction(tiny_config(), out, batch_size=1, workers=1) for _ in range(2))
+    slow.prepare()
+    encode, others = slow.encode, []
+
+    def while_the_other_runs(frames):
+        if not others:
+            path = crop_path(out, videos[0].name, 0)
+            path.with_name(f'.{path.name}.{quick.run_id}-1.part').touch()  # of a worker that was killed
+            others.append(quick.run(videos))
+            remove_parts(out, [video.name for video in videos], 1, quick.run_id)  # as after a run with workers
+        return encode(frames)
+
+    slow.encode = while_the_other_runs
+    assert slow.run(videos).done == others[0].done == [video.name for video in videos]
+    alone = FeatureExtraction(tiny_config(), tmp_path / 'alone', batch_size=1, workers=1)
+    alone.prepare()
+    alone.run(videos)
+    for name, feats in features(tmp_path / 'alone').items():
+        np.testing.assert_array_equal(feats, features(out)[name])
+    assert not list(out.rglob('.*.part'))
+
+
+def test_parts_that_nobody_has_written_to_for_a_day_are_removed(tmp_path):
+    for name, age_s in (('new', 0), ('old', 100_000)):
+        part = tmp_path / f'.{name}__0.npy.cafe-1.part'
+        part.touch()
+        os.utime(part, (time.time() - age_s,) * 2)
+    remove_parts(tmp_path, ['new', 'old'], 1, 'beef')
+    assert [path.name for path in tmp_path.iterdir()] == ['.new__0.npy.cafe-1.part']
+
+
+def test_of_two_recipes_that_are_written_at_once_one_is_refused(tmp_path, monkeypatch):
+    exists = Path.exists
+
+    def then_another_process_writes(path):
+        monkeypatch.setattr(Path, 'exists', exists)
+        check_recipe(tmp_path, {'stride': 16}, {})
+        return False
+
+    monkeypatch.setattr(Path, 'exists', then_another_process_writes)
+    with pytest.raises(DataError, match='another recipe .stride: 16 -> 8'):
+        check_recipe(tmp_path, {'stride': 8}, {})
 
 
 @pytest.mark.parametrize(

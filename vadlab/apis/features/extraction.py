@@ -2,6 +2,7 @@
 import contextlib
 import hashlib
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +26,16 @@ from vadlab.utils.runtime import versions
 from vadlab.utils.setup_env import set_up_worker
 
 from .crops import CropViews
-from .feature_writer import FeatureWriter, all_markers, is_done, marker_path, read_marker, remove_features, remove_parts
+from .feature_writer import (
+    FeatureWriter,
+    all_markers,
+    finished_names,
+    is_done,
+    marker_path,
+    read_marker,
+    remove_features,
+    remove_parts,
+)
 from .recipe import check_recipe
 from .snippet_plan import SnippetPlan
 from .snippet_source import Ended, Failed, Opened, Snippet, SnippetSource
@@ -168,6 +178,8 @@ class FeatureExtraction:
         self.model.init_weights()
         self.model.to(self.device).eval().requires_grad_(False)
         self.seed = seed
+        #: Marks the temporary files of this run and of its workers.
+        self.run_id = secrets.token_hex(4)
         self._config = config
         self._model_config = config.model.to_dict()
 
@@ -312,7 +324,8 @@ class FeatureExtraction:
         device: str | None,
     ) -> None:
         weights, workers = self.model.weights_sha256(), self.source.workers
-        start = partial(start_extraction, self._config, self.out, device, self.batch_size, workers, self.seed, weights)
+        settings = (self.batch_size, workers, self.seed, weights, self.run_id)
+        start = partial(start_extraction, self._config, self.out, device, *settings)
         gpus = float((device or '').startswith('cuda'))
         for number, part in over_files(start, videos, engine, threads=workers, gpus=gpus):
             if isinstance(part, Lost):
@@ -320,7 +333,7 @@ class FeatureExtraction:
             else:
                 report.merge(part)
             tell(videos[number], 1.0)
-        remove_parts(self.out, [video.name for video in videos], self.crops.count)
+        remove_parts(self.out, [video.name for video in videos], self.crops.count, self.run_id)
 
     def _was_not_rotated(self, video: VideoItem) -> bool:
         """Whether features of a rotated video are from an older version, which did not rotate frames."""
@@ -346,7 +359,8 @@ class FeatureExtraction:
         for item in stream:
             name = item.video.name
             if isinstance(item, Opened):
-                writer = FeatureWriter(self.out, name, self.model.feature_dim, self.crops.count, self.settings['dtype'])
+                dim, crops, dtype = self.model.feature_dim, self.crops.count, self.settings['dtype']
+                writer = FeatureWriter(self.out, name, dim, crops, dtype, self.run_id)
                 open_videos[name] = _Open(writer, item)
             elif isinstance(item, Failed):
                 failed = open_videos.pop(name, None)
@@ -425,8 +439,18 @@ class FeatureExtraction:
         report.add(name, ended.snippets, ended.total_frames, self.plan.snippet_len)
 
     def _write_frames(self) -> None:
-        """Write the frame counts of all finished videos by file name, in the format of SnippetFeatures."""
-        notes = all_markers(self.out)
+        """Write the frame counts of all finished videos by file name, in the format of SnippetFeatures.
+
+        Other processes may finish videos of theirs, and write the file, in the meantime.
+        """
+        while True:
+            found = finished_names(self.out)
+            notes = all_markers(self.out)
+            self._write_frames_of(notes)
+            if finished_names(self.out) == found:
+                return
+
+    def _write_frames_of(self, notes: dict[str, dict[str, Any]]) -> None:
         stems = [name.rsplit('/', 1)[-1] for name in notes]
         # Two folders may contain videos with the same file name; then the name includes the folder.
         keys = stems if len(set(stems)) == len(stems) else list(notes)
@@ -435,7 +459,7 @@ class FeatureExtraction:
 
 
 def start_extraction(
-    config: Config, out: Path, device: str | None, batch_size: int, workers: int, seed: int, weights: str
+    config: Config, out: Path, device: str | None, batch_size: int, workers: int, seed: int, weights: str, run_id: str
 ) -> Callable[[VideoItem], ExtractionReport]:
     """Build the model in a worker; return the function that extracts the features of a video.
 
@@ -449,6 +473,7 @@ def start_extraction(
             f'{socket.gethostname()} has other weights than the machine on which the command was started: '
             f'{config.model.get("pretrained")}'
         )
+    extraction.run_id = run_id
     return extraction.extract
 
 

@@ -2,13 +2,13 @@
 
 import math
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vadlab.utils.atomic import part_of
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import read_json
 from vadlab.utils.natural_order import natural_sorted
@@ -16,6 +16,7 @@ from vadlab.utils.npy_file import read_npy_header
 
 _MARKERS = '.videos'
 _HEADER_BYTES = 128  # a multiple of 64, as the format requires
+_UNUSED_S = 86_400  # no process works on a file that has not changed for so long
 
 
 def crop_path(out: Path, name: str, crop: int) -> Path:
@@ -35,14 +36,15 @@ class FeatureWriter:
         dim (int): Channels D.
         crops (int): Number of files.
         dtype (str): Data type of the files.
+        run (str): Marks the temporary files of a run; other runs may write the same features at the same time.
     """
 
-    def __init__(self, out: Path, name: str, dim: int, crops: int, dtype: str = 'float16') -> None:
+    def __init__(self, out: Path, name: str, dim: int, crops: int, dtype: str = 'float16', run: str = '') -> None:
         self.written = 0
         self.overflowed = 0
         self._dtype = np.dtype(dtype)
         self._paths = [crop_path(out, name, k) for k in range(crops)]
-        self._parts = [part_of(path) for path in self._paths]
+        self._parts = [path.with_name(f'.{path.name}.{run}-{os.getpid()}.part') for path in self._paths]
         self._paths[0].parent.mkdir(parents=True, exist_ok=True)
         self._dim = dim
         self._buffers: list[list[bytes]] = [[self._header()] for _ in range(crops)]
@@ -135,21 +137,36 @@ def is_done(out: Path, name: str, size: int, crops: int, dim: int, dtype: str) -
 
 def all_markers(out: Path) -> dict[str, dict[str, Any]]:
     """The notes of all finished videos, by name."""
+    return {name: note for name in finished_names(out) if (note := read_marker(out, name)) is not None}
+
+
+def finished_names(out: Path) -> list[str]:
+    """Names of all videos with a note."""
     folder = out / _MARKERS
-    names = natural_sorted(path.relative_to(folder).with_suffix('').as_posix() for path in folder.rglob('[!.]*.json'))
-    return {name: note for name in names if (note := read_marker(out, name)) is not None}
+    return natural_sorted(path.relative_to(folder).with_suffix('').as_posix() for path in folder.rglob('[!.]*.json'))
 
 
-def remove_parts(out: Path, names: Iterable[str], crops: int) -> None:
-    """Remove temporary files of these videos that killed processes left."""
+def remove_parts(out: Path, names: Iterable[str], crops: int, run: str) -> None:
+    """Remove temporary files of these videos that killed processes left: those of this run, and very old ones.
+
+    Another run may be writing the others.
+    """
     wanted: dict[Path, set[str]] = {}
     for name in names:
         for path in (crop_path(out, name, k) for k in range(crops)):
             wanted.setdefault(path.parent, set()).add(path.name)
     for folder, files in wanted.items():
         for part in folder.glob('.*.part'):
-            if part.name[1:].rsplit('.', 2)[0] in files:
+            name, of_run = part.name[1:].rsplit('.', 2)[:2]
+            if name in files and (of_run.startswith(f'{run}-') or _is_unused(part)):
                 part.unlink(missing_ok=True)
+
+
+def _is_unused(part: Path) -> bool:
+    try:
+        return time.time() - part.stat().st_mtime > _UNUSED_S
+    except OSError:
+        return False
 
 
 def remove_features(out: Path) -> None:

@@ -1,5 +1,6 @@
 """Store the recipe of features in their folder."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,9 @@ def check_recipe(out: Path, recipe: dict[str, Any], facts: dict[str, Any], what:
                 f'{out} holds {what} without a {RECIPE_FILE} (such as {stray.relative_to(out)}), which could not '
                 'be distinguished from new ones. Choose another --out.'
             )
-        write_json(path, {'recipe': recipe, 'facts': facts})
-        return []
+        with contextlib.suppress(FileExistsError):  # another process was faster: compare with its recipe
+            write_json(path, {'recipe': recipe, 'facts': facts}, is_new=True)
+            return []
     found = read_recipe(out)
     differences = config_differences(found['recipe'], recipe)
     if differences:

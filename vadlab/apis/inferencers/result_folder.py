@@ -50,7 +50,10 @@ def claim_folder(out: str | os.PathLike, info: RunInfo) -> None:
                 f'{out} has results of another run: its {other[0]}: {_in_words(known, other[0])}; now: '
                 f'{_in_words(info, other[0])}. Choose another folder, or remove this one.'
             )
-    info.save(out)
+    try:
+        info.save(out, is_new=known is None)
+    except FileExistsError:  # another run has claimed the folder in the meantime
+        claim_folder(out, info)
 
 
 def _in_words(info: RunInfo, name: str) -> str:
