@@ -258,3 +258,17 @@ def test_runs_of_one_second_have_logs_of_their_own(toy_config, tmp_path, monkeyp
         (log,) = (tmp_path / name).glob('*/*.log')
         assert f'Work dir: {tmp_path / name} ' in log.read_text()
         assert 'Epoch(train) [1]' in log.read_text()
+
+
+def test_runs_of_one_second_in_one_folder_have_log_folders_of_their_own(toy_config, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmengine.runner.runner.time.strftime', lambda *_: '20260101_120000')
+    config = toy_config(tmp_path / 'run')
+    VADRunner.from_cfg(config).train()
+    before = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    config.load_from, config.train_dataloader, config.train_cfg, config.optim_wrapper = None, None, None, None
+    config.param_scheduler = None
+    for _ in range(2):
+        VADRunner.from_cfg(config).test()
+    logs = [path.relative_to(tmp_path / 'run').as_posix() for path in sorted((tmp_path / 'run').glob('*/*.log'))]
+    assert logs == [f'{name}/{name}.log' for name in ('20260101_120000', '20260101_120000_2', '20260101_120000_3')]
+    assert (tmp_path / 'run' / logs[0]).read_text() == before

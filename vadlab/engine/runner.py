@@ -45,7 +45,7 @@ from vadlab.utils.errors import CheckpointError, ConfigError, MissingFileError
 from vadlab.utils.loader_workers import exit_if_batches_cannot_be_sent
 
 from .build_errors import config_mistakes
-from .log_folder import LogFolder
+from .log_folder import LogFolder, new_log_name
 from .loops.resumable_epoch_loop import ResumableEpochLoop
 from .mmengine_compat import (
     broadcast_tensors,
@@ -111,6 +111,7 @@ class VADRunner(Runner):
 
     # MMEngine's constructor sets these; declared for mypy.
     _experiment_name: str
+    _timestamp: str
     _train_loop: Any
     _load_from: str | None
     _resume: bool
@@ -261,6 +262,8 @@ class VADRunner(Runner):
         super().setup_env(env_cfg)
         if self._train_loop is not None and is_main_process():
             self._lock.acquire()  # before any file is written
+        self._timestamp = new_log_name(self.work_dir, self._timestamp)
+        self._log_dir = os.path.join(self.work_dir, self._timestamp)
         if torch.cuda.is_available():
             torch.set_float32_matmul_precision('high' if env_cfg.get('tf32', True) else 'highest')
 
