@@ -272,3 +272,12 @@ def test_runs_of_one_second_in_one_folder_have_log_folders_of_their_own(toy_conf
     logs = [path.relative_to(tmp_path / 'run').as_posix() for path in sorted((tmp_path / 'run').glob('*/*.log'))]
     assert logs == [f'{name}/{name}.log' for name in ('20260101_120000', '20260101_120000_2', '20260101_120000_3')]
     assert (tmp_path / 'run' / logs[0]).read_text() == before
+
+
+def test_processes_that_find_different_checkpoints_do_not_train(toy_runner, tmp_path, monkeypatch):
+    toy_runner(tmp_path / 'run', max_epochs=1).train()
+    runner = toy_runner(tmp_path / 'run', resume=tmp_path / 'run/epoch_1.pth', max_epochs=2)
+    monkeypatch.setattr('vadlab.engine.runner.all_gather_object', lambda mine: [mine, None])
+    with pytest.raises(ConfigError, match=r'different checkpoints: epoch_1\.pth, none\. All machines need'):
+        runner.train()
+    assert runner.iter == 0

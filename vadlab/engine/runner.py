@@ -278,11 +278,17 @@ class VADRunner(Runner):
         """Like MMEngine's; a model that fine-tunes a trained one requires ``load_from``.
 
         Raises:
-            ConfigError: The model requires ``load_from``, and it is not set.
+            ConfigError: The model requires ``load_from``, and it is not set; or processes found other checkpoints.
         """
         if self._resume and self._load_from is None:
             found = latest_checkpoint(self.work_dir)
             self._load_from, self._resume = (str(found), True) if found else (None, False)
+        chosen = [Path(path).name if path else 'none' for path in all_gather_object(self._load_from)]
+        if len(set(chosen)) > 1:
+            raise ConfigError(
+                f'The processes would start from different checkpoints: {", ".join(chosen)}. All machines need '
+                'the same work dir: a shared folder, or copies with the same files.'
+            )
         refines = getattr(self.bare_model, 'needs_load_from', False)
         if self._train_loop is not None and refines and not (self._load_from or self._resume):
             raise ConfigError(

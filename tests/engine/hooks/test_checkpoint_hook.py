@@ -30,6 +30,23 @@ def test_leftovers_of_a_killed_save_are_removed(toy_runner, tmp_path):
     assert not list((tmp_path / 'run').glob('.*.part'))
 
 
+@pytest.mark.parametrize('how', ['resume', 'overwrite'])
+def test_files_that_another_command_is_writing_into_the_folder_stay(toy_runner, tmp_path, how):
+    toy_runner(tmp_path / 'run', max_epochs=1).train()
+    of_others = ['.metrics.json.4711.part', '.metrics.npz.4711.part', '.epoch_1.toy.calibration.json.4711.part']
+    left = [
+        '.epoch_2.pth.part',
+        '.best_toy_closeness_epoch_2.pth.part',
+        '.run.json.4711.part',
+        '.last_checkpoint.1.part',
+    ]
+    for name in of_others + left:
+        (tmp_path / 'run' / name).touch()
+    hooks = [RunStateHook(overwrite=how == 'overwrite')]
+    toy_runner(tmp_path / 'run', how == 'resume' and tmp_path / 'run/epoch_1.pth', hooks, max_epochs=2).train()
+    assert sorted(path.name for path in (tmp_path / 'run').glob('.*.part')) == sorted(of_others)
+
+
 def test_other_ranks_leave_the_work_dir_as_it_is(toy_runner, tmp_path, monkeypatch):
     toy_runner(tmp_path / 'run', max_epochs=1).train()
     (tmp_path / 'run/.run.json.4711.part').write_text('the main process writes this now')

@@ -39,7 +39,8 @@ class CheckpointHook(MMCheckpointHook):
             self._find_best_checkpoint(runner)
         if is_main_process():  # the others may come here while the main process writes one of its files
             for part in Path(self.out_dir).glob('.*.part'):
-                part.unlink(missing_ok=True)
+                if self._is_of_training(part.name):  # a test or a calibration may write into the folder now
+                    part.unlink(missing_ok=True)
         if not runner._resume:
             return
         if 'last_ckpt' in runner.message_hub.runtime_info:
@@ -56,6 +57,11 @@ class CheckpointHook(MMCheckpointHook):
             for key, path in known.items():
                 if path is not None:
                     self._remove_replaced(runner, key, Path(path))
+
+    def _is_of_training(self, part: str) -> bool:
+        """Whether a temporary file is one that only a training writes."""
+        checkpoint = _pattern(self.filename_tmpl)
+        return bool(re.fullmatch(rf'\.((best_.+_)?{checkpoint}|(run\.json|last_checkpoint)\.\d+)\.part', part))
 
     def _remove_replaced(self, runner: Any, key: str, best: Path) -> None:
         """Remove checkpoints that were replaced by the best one, in case the run was killed before their removal."""

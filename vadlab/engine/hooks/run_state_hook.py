@@ -69,7 +69,7 @@ class RunStateHook(Hook):
         if not is_main_process():
             return
         if self.overwrite:
-            for pattern in ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', '.*.part', 'last_checkpoint'):
+            for pattern in ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', 'last_checkpoint'):
                 for path in Path(runner.work_dir).glob(pattern):
                     path.unlink(missing_ok=True)
         self._write(runner, 'unfinished')
