@@ -1,4 +1,4 @@
-"""Opening media with PyAV 17 to 19."""
+"""Opening media with PyAV 18 to 19."""
 
 import os
 from typing import Any

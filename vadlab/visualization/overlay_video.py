@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 from PIL import Image, ImageDraw, ImageFont
@@ -17,7 +16,7 @@ from vadlab.utils.errors import DataError
 from .box_frames import BoxFrames
 from .renderers.video_picture import score_range
 from .report.templates import clock
-from .report.web_video import all_pictures, even, write_h264
+from .report.web_video import all_pictures, even, to_yuv, write_h264
 from .text import best_font_file, drawable
 
 LEAST_WIDTH = 480  # pixels; smaller pictures are enlarged, so that text can be read
@@ -66,8 +65,7 @@ def _frames(result: VideoResult, index: VideoIndex, size: tuple[int, int], panel
             for box in shown:
                 _draw_box(draw, box.corners, scale, f'{box.label} {box.score:.2f}'.strip(), size)
             picture = np.asarray(image)
-        frame = av.VideoFrame.from_ndarray(np.concatenate([picture, panel.at(number)]), format='rgb24')
-        yield reformatter.reformat(frame, format='yuv420p', threads=1)
+        yield to_yuv(np.concatenate([picture, panel.at(number)]), reformatter)
 
 
 def _draw_box(

@@ -26,7 +26,7 @@ from .model_parts import Parts, kind_of, parts_of
 from .run_exported import SCRIPT
 
 #: What an exported folder needs: the oldest versions that it was tried with are those of requirements/.
-REQUIREMENTS = 'av>=17,<20\nnumpy>=1.26\nonnxruntime>=1.20\nopencv-python-headless>=4.8\n'
+REQUIREMENTS = 'av>=18,<20\nnumpy>=1.26\nonnxruntime>=1.20\nopencv-python-headless>=4.8\n'
 _RUNTIME = 'vadlab.apis.deployment.run_exported', 'vadlab.utils.cli'
 _HEAVY = ('torch', 'mmengine', 'mmcv', 'mmdet', 'transformers', 'PIL', 'scipy', 'sklearn', 'rich')
 

@@ -10,6 +10,9 @@ from .video_index import VideoIndex
 def read_opencv(index: VideoIndex, inds: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
     """Decode some frames with ``cv2.VideoCapture``, without seeking, since its seeks return wrong frames.
 
+    OpenCV ignores the colours that a file names: it takes BT.601 (up to 22 grey levels from BT.709's), and does not map
+    high dynamic range.
+
     Arguments, result and errors are those of :func:`~vadlab.datasets.video.pyav_reader.read_pyav`.
     """
     import cv2

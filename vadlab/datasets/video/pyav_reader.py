@@ -12,6 +12,7 @@ from av.video.reformatter import VideoReformatter
 
 from ...utils.run_log import log
 from .deinterlace import deinterlaced
+from .dynamic_range import to_rgb
 from .errors import DamagedVideoError
 from .frame_folder import stream_folder
 from .orientation import Orientation
@@ -28,9 +29,7 @@ class _PlanFailedError(Exception):
 def upright_picture(
     frame: Any, orientation: Orientation, size: tuple[int, int], interpolation: str, reformatter: VideoReformatter
 ) -> np.ndarray:
-    """Picture of a decoded frame, RGB, uint8, shape (height, width, 3).
-
-    It is converted in the calling thread: for small pictures, swscale's own threads cost as much as the work.
+    """Picture of a decoded frame, RGB, uint8, shape (height, width, 3); high dynamic range is mapped to sRGB.
 
     Args:
         frame (av.VideoFrame): The frame.
@@ -40,8 +39,7 @@ def upright_picture(
         reformatter (VideoReformatter): Reused from frame to frame.
     """
     height, width = orientation.size(*size)
-    rgb = reformatter.reformat(frame, width, height, 'rgb24', interpolation=interpolation.upper(), threads=1)
-    return orientation.apply(rgb.to_ndarray())
+    return orientation.apply(to_rgb(frame, width, height, interpolation, reformatter).to_ndarray())
 
 
 class _Converter:

@@ -18,10 +18,11 @@ import av
 import numpy as np
 from av.error import FFmpegError
 from av.stream import Disposition
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from mmengine.logging import print_log
 
 from vadlab.datasets.video.deinterlace import deinterlaced, is_interlaced
+from vadlab.datasets.video.dynamic_range import has_high_range, to_rgb
 from vadlab.datasets.video.errors import DamagedVideoError
 from vadlab.datasets.video.pyav_reader import stream_in_order, stream_pyav
 from vadlab.datasets.video.video_index import VideoIndex, index_video, open_video
@@ -200,8 +201,7 @@ def _frames(index: VideoIndex, size: tuple[int, int], count: int) -> Iterator[An
     reformatter = VideoReformatter()
     if os.path.isdir(index.path) or index.orientation:
         for picture in all_pictures(index, size, count):
-            frame = av.VideoFrame.from_ndarray(picture, format='rgb24')
-            yield reformatter.reformat(frame, format='yuv420p', threads=1)
+            yield to_yuv(picture, reformatter)
         return
     has_fields = is_interlaced(index)
     with open_video(index.path) as (container, stream):
@@ -209,7 +209,30 @@ def _frames(index: VideoIndex, size: tuple[int, int], count: int) -> Iterator[An
         for number, frame in enumerate(deinterlaced(decoded) if has_fields else decoded):
             if number == count:
                 return
-            yield reformatter.reformat(frame, size[1], size[0], 'yuv420p', interpolation='BILINEAR', threads=1)
+            if has_high_range(frame):
+                yield to_yuv(to_rgb(frame, size[1], size[0], 'bilinear', reformatter).to_ndarray(), reformatter)
+                continue
+            how: dict[str, Any] = dict(interpolation='BILINEAR', threads=1, dst_color_range=ColorRange.MPEG)
+            yield reformatter.reformat(frame, size[1], size[0], 'yuv420p', **how)
+
+
+def to_yuv(picture: np.ndarray, reformatter: VideoReformatter) -> Any:
+    """A picture as ``av.VideoFrame``, yuv420p, in the colours of HD television.
+
+    Args:
+        picture (np.ndarray): RGB, uint8, shape (height, width, 3), even sides.
+        reformatter (VideoReformatter): Reused from frame to frame.
+    """
+    frame = av.VideoFrame.from_ndarray(picture, format='rgb24')
+    return reformatter.reformat(
+        frame,
+        format='yuv420p',
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.MPEG,
+        dst_color_trc=ColorTrc.BT709,
+        dst_color_primaries=ColorPrimaries.BT709,
+        threads=1,
+    )
 
 
 def all_pictures(index: VideoIndex, size: tuple[int, int], count: int) -> Iterator[np.ndarray]:
@@ -257,7 +280,14 @@ class H264Stream:
         self._last = -1
 
     def add(self, frame: Any, time_s: float) -> None:
-        """Append a frame (``av.VideoFrame``, yuv420p) at a time in seconds from the start, > that of the last one."""
+        """Append a frame (``av.VideoFrame``, yuv420p) at a time in seconds from the start, > that of the last one.
+
+        The first frame tells the colours of the stream.
+        """
+        if self._last < 0:  # players guess the colours of a stream that does not name them
+            codec = self.stream.codec_context
+            codec.colorspace, codec.color_range = frame.colorspace, frame.color_range
+            codec.color_trc, codec.color_primaries = frame.color_trc, frame.color_primaries
         frame.pts = self._last = max(round(time_s / TIME_BASE), self._last + 1)
         frame.time_base = TIME_BASE
         frame.pict_type = 0  # the type that the source had would be forced on the encoder
