@@ -74,6 +74,30 @@ def test_threads_and_two_caches_write_one_file(tmp_path):
     assert len(caches[0]) == 80
 
 
+def test_the_file_is_created_for_the_first_answer_and_holds_digests_from_before(tmp_path):
+    """Nothing is left by a run whose model cannot be asked; what another process wrote meanwhile is seen."""
+    path, video = tmp_path / 'a' / 'c.sqlite', tmp_path / 'v.mp4'
+    video.write_bytes(b'1')
+    cache, other = AnswerCache(path), AnswerCache(path)
+    digest = cache.digest_of(str(video))
+    assert cache.get('k') is None
+    assert len(cache) == 0
+    assert [p.name for p in tmp_path.iterdir()] == ['v.mp4']
+    cache.put('k', 'm', ANSWER)
+    assert other.get('k') == ANSWER
+    other.put('l', 'm', ANSWER)
+    assert len(cache) == len(other) == 2
+    assert sqlite3.connect(path).execute('SELECT path, digest FROM videos').fetchall() == [
+        (os.path.realpath(video), digest)
+    ]
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_first_question(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(ConfigError, match='cannot be written to'):
+        AnswerCache(tmp_path / 'file' / 'c.sqlite')
+
+
 def _foreign(path):
     base = sqlite3.connect(path)
     base.execute('CREATE TABLE songs (name TEXT)')

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vadlab.datasets.video.frame_folder import frame_files
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
+from vadlab.utils.option_checks import require_file
 
 from .request import Answer
 
@@ -22,6 +23,7 @@ CREATE TABLE IF NOT EXISTS videos (
     path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest TEXT NOT NULL
 );
 """
+_PUT_VIDEO = 'INSERT OR REPLACE INTO videos VALUES (?,?,?,?)'
 _VERSION = 1
 _WAIT_S = 60.0  # for another process that writes
 _CHUNK = 2**22
@@ -35,7 +37,7 @@ class AnswerCache:
     stored.
 
     Args:
-        path (str | PathLike): The file; it is created with its folders if it does not exist.
+        path (str | PathLike): The file; it is created with its folders for the first answer.
 
     Raises:
         ConfigError: The file is not a cache of answers, or cannot be written.
@@ -44,27 +46,44 @@ class AnswerCache:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
+        self._is_on_disk = self.path.exists()
+        if not self._is_on_disk:
+            require_file(self.path, 'answer_cache')
+        self._base = self._open(str(self.path) if self._is_on_disk else ':memory:')
+
+    def _open(self, place: str) -> sqlite3.Connection:
+        """Open a database, and make its tables if it is new."""
+        base = None
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(self.path, timeout=_WAIT_S, check_same_thread=False, isolation_level=None)
-            version = self._base.execute('PRAGMA user_version').fetchone()[0]
+            if place != ':memory:':
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            base = sqlite3.connect(place, timeout=_WAIT_S, check_same_thread=False, isolation_level=None)
+            version = base.execute('PRAGMA user_version').fetchone()[0]
             if version not in (0, _VERSION):
                 raise ConfigError(f'{self.path} is a cache of version {version}, which this VADLab cannot read')
-            if version == 0 and self._base.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]:
+            if version == 0 and base.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]:
                 raise ConfigError(f'{self.path} is a database of another program. Name another file')
-            self._base.execute('PRAGMA journal_mode=WAL')
-            self._base.execute('PRAGMA synchronous=NORMAL')  # survives a killed process
+            base.execute('PRAGMA journal_mode=WAL')
+            base.execute('PRAGMA synchronous=NORMAL')  # survives a killed process
             # The version first: another process that opens the file now does not take it for a foreign one.
-            self._base.execute(f'PRAGMA user_version={_VERSION}')
-            self._base.executescript(_SCHEMA)
+            base.execute(f'PRAGMA user_version={_VERSION}')
+            base.executescript(_SCHEMA)
+            return base
         except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: damaged names, and ConfigError
-            if hasattr(self, '_base'):
-                self._base.close()
+            if base is not None:
+                base.close()
             if isinstance(error, ConfigError):
                 raise
             raise ConfigError(
                 f'{self.path} cannot be used as a cache of answers: {error}. Remove it, or name another file'
             ) from error
+
+    def _use_file(self) -> None:
+        """Create the file, with what is in memory; the lock is held."""
+        base = self._open(str(self.path))
+        base.executemany(_PUT_VIDEO, self._base.execute('SELECT * FROM videos').fetchall())
+        self._base.close()
+        self._base, self._is_on_disk = base, True
 
     def close(self) -> None:
         """Close the file."""
@@ -76,6 +95,8 @@ class AnswerCache:
     def get(self, key: str) -> Answer | None:
         """The answer of a key; None if it was not asked."""
         with self._lock, self._named():
+            if not self._is_on_disk and self.path.exists():  # another process wrote it
+                self._use_file()
             row = self._base.execute(
                 'SELECT text, tokens_in, tokens_out, seconds, is_refused, is_cut, tries FROM answers WHERE key = ?',
                 (key,),
@@ -95,6 +116,8 @@ class AnswerCache:
         row = (key, model, answer.text, answer.tokens_in, answer.tokens_out, answer.seconds)
         flags = (int(answer.is_refused), int(answer.is_cut), answer.tries, time.time())
         with self._lock, self._named():
+            if not self._is_on_disk:
+                self._use_file()
             self._base.execute('INSERT OR REPLACE INTO answers VALUES (?,?,?,?,?,?,?,?,?,?)', (*row, *flags))
 
     def digest_of(self, path: str) -> str:
@@ -124,9 +147,7 @@ class AnswerCache:
                     digest.update(chunk)
             digest.update(b'|')
         with self._lock, self._named():
-            self._base.execute(
-                'INSERT OR REPLACE INTO videos VALUES (?,?,?,?)', (real, size, mtime, digest.hexdigest())
-            )
+            self._base.execute(_PUT_VIDEO, (real, size, mtime, digest.hexdigest()))
         return digest.hexdigest()
 
     def _named(self) -> '_Named':
