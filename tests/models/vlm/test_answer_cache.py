@@ -1,6 +1,7 @@
 import os
 import sqlite3
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -108,6 +109,39 @@ def _newer(path):
     base = sqlite3.connect(path)
     base.execute('PRAGMA user_version=9')
     base.commit()
+
+
+def test_two_processes_that_make_the_file_at_once(tmp_path, monkeypatch):
+    connect, others = sqlite3.connect, []
+
+    def make_another():
+        AnswerCache(tmp_path / 'a.sqlite').close()
+
+    class Interrupted:
+        """The first connection; another one makes its cache, or waits, after the first question."""
+
+        def __init__(self, base):
+            self._base = base
+
+        def execute(self, text, *values):
+            found = self._base.execute(text, *values)
+            if text == 'PRAGMA user_version' and not others:
+                found = iter(found.fetchall())
+                others.append(threading.Thread(target=make_another))
+                others[0].start()
+                others[0].join(0.5)
+                return SimpleNamespace(fetchone=lambda: next(found))
+            return found
+
+        def __getattr__(self, name):
+            return getattr(self._base, name)
+
+    bases = iter([Interrupted, lambda base: base])
+    monkeypatch.setattr(sqlite3, 'connect', lambda *args, **options: next(bases)(connect(*args, **options)))
+    (tmp_path / 'a.sqlite').touch()  # as one of them has just made it
+    cache = AnswerCache(tmp_path / 'a.sqlite')
+    others[0].join()
+    assert len(cache) == 0
 
 
 @pytest.mark.parametrize(

@@ -58,16 +58,9 @@ class AnswerCache:
             if place != ':memory:':
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             base = sqlite3.connect(place, timeout=_WAIT_S, check_same_thread=False, isolation_level=None)
-            version = base.execute('PRAGMA user_version').fetchone()[0]
-            if version not in (0, _VERSION):
-                raise ConfigError(f'{self.path} is a cache of version {version}, which this VADLab cannot read')
-            if version == 0 and base.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]:
-                raise ConfigError(f'{self.path} is a database of another program. Name another file')
+            self._make_tables(base)
             base.execute('PRAGMA journal_mode=WAL')
             base.execute('PRAGMA synchronous=NORMAL')  # survives a killed process
-            # The version first: another process that opens the file now does not take it for a foreign one.
-            base.execute(f'PRAGMA user_version={_VERSION}')
-            base.executescript(_SCHEMA)
             return base
         except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: damaged names, and ConfigError
             if base is not None:
@@ -84,6 +77,24 @@ class AnswerCache:
         base.executemany(_PUT_VIDEO, self._base.execute('SELECT * FROM videos').fetchall())
         self._base.close()
         self._base, self._is_on_disk = base, True
+
+    def _make_tables(self, base: sqlite3.Connection) -> None:
+        """Make the tables of a new file; several processes may open it at the same time.
+
+        Raises:
+            ConfigError: The file is of another version, or of another program.
+        """
+        base.execute('BEGIN IMMEDIATE')  # so that no other process changes the file between these steps
+        version = base.execute('PRAGMA user_version').fetchone()[0]
+        if version not in (0, _VERSION):
+            raise ConfigError(f'{self.path} is a cache of version {version}, which this VADLab cannot read')
+        if version == 0:
+            if base.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]:
+                raise ConfigError(f'{self.path} is a database of another program. Name another file')
+            for statement in _SCHEMA.split(';'):
+                base.execute(statement)
+            base.execute(f'PRAGMA user_version={_VERSION}')
+        base.execute('COMMIT')
 
     def close(self) -> None:
         """Close the file."""
