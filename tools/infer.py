@@ -20,7 +20,7 @@ from vadlab.utils.json_file import write_json
 from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.model_arguments import add_model_arguments, calibrate_command, parse_model_arguments
 from vadlab.utils.option_checks import require_at_least, require_folder
-from vadlab.utils.printable import say
+from vadlab.utils.printable import one_line, say
 from vadlab.utils.required_files import require_model, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
 from vadlab.utils.scoring_arguments import (
@@ -235,7 +235,7 @@ def score_videos(args: argparse.Namespace, config: Config, given: dict[str, floa
                 say('\n'.join(event_lines(result)), flush=True)
             else:
                 failed += 1
-                say(f'not scored: {result.error}', file=sys.stderr)
+                say(f'not scored: {one_line(result.error)}', file=sys.stderr)
     for line in outputs.summary():
         say(line)
     counts = getattr(inferencer.model, 'counts', None)
@@ -319,7 +319,7 @@ def recognise_clips(args: argparse.Namespace, config: Config, engine: Engine) ->
         record: dict[str, Any] = {'name': clip.source.name, 'path': clip.source.path}
         if clip.error is not None:
             failed += 1
-            say(f'not recognised: {clip.error}', file=sys.stderr)
+            say(f'not recognised: {one_line(clip.error)}', file=sys.stderr)
             records.append({**record, 'error': clip.error})
             continue
         heads = {
@@ -329,7 +329,7 @@ def recognise_clips(args: argparse.Namespace, config: Config, engine: Engine) ->
         best = '; '.join(f'{head} {name} {found[name]:.2f}' for head, found in heads.items()
                          for name in [max(found, key=lambda key: found[key])])  # fmt: skip
         sound = '' if clip.has_audio else ' (no sound)'
-        say(f'{clip.source.name}  {clock(clip.start_s)} to {clock(clip.end_s)}{sound}: {best}', flush=True)
+        say(f'{one_line(clip.source.name)}  {clock(clip.start_s)} to {clock(clip.end_s)}{sound}: {best}', flush=True)
         span = {'start_s': round(clip.start_s, 3), 'end_s': round(clip.end_s, 3), 'has_audio': clip.has_audio}
         records.append({**record, **span, 'scores': heads})
     if args.out:
@@ -358,7 +358,7 @@ def caption_files(args: argparse.Namespace, config: Config, engine: Engine) -> i
         if isinstance(found, CaptionInput):
             unread.append(found)
             continue
-        say(f'{found.source.name}: {found.caption}', flush=True)
+        say(f'{one_line(found.source.name)}: {found.caption}', flush=True)
         records.append(record_of(found, inferencer.concepts))
         if args.out and not args.no_pictures:
             articles.append(draw(found, inferencer.concepts, args.out, len(articles)))

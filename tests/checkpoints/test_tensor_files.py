@@ -234,3 +234,13 @@ def test_lists_in_themselves_and_deep_ones_are_walked_or_refused(tmp_path):
     _repacked(tmp_path / 'whole.pth', tmp_path / 'deep.pth', **{'data.pkl': opened})
     with pytest.raises(CheckpointError, match=r'deep\.pth is refused: its parts are nested more than'):
         read_tensor_file(tmp_path / 'deep.pth')
+
+
+@pytest.mark.parametrize('ending', ['.pth', '.safetensors'])
+def test_a_file_of_another_user_is_not_called_damaged(tmp_path, ending, monkeypatch):
+    """Root reads everything, so the answer of the operating system is replaced."""
+    path = tmp_path / f'w{ending}'
+    path.write_bytes(b'x')
+    monkeypatch.setattr(os, 'access', lambda file, mode: (file, mode) != (path, os.R_OK))
+    with pytest.raises(CheckpointError, match=rf'w{ending} cannot be read: you have no permission'):
+        read_tensor_file(path)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.tools.tiny_ucf import write_video
+from vadlab.apis.inferencers.vad_inferencer import VADInferencer
 from vadlab.registry import MODELS
 from vadlab.structures.video_result import VideoResult
 from vadlab.utils.config import load_config
@@ -206,6 +207,32 @@ def test_a_video_with_the_name_of_an_anomaly_calibrates_if_its_anomalous_frames_
         calibrate(command)
     ann.write_text('Arson001 Arson 0 12\n')
     assert calibrate(command) == 0
+
+
+def test_a_calibration_that_cannot_be_written_is_told_before_the_videos_are_scored(
+    calibrate, tiny_file, weights, tmp_path, monkeypatch
+):
+    write_video(tmp_path / 'videos' / 'a.mp4')
+    monkeypatch.setattr(VADInferencer, '__call__', lambda *rest, **options: pytest.fail('scored'))
+    weights.with_suffix('.calibration.json').mkdir()
+    with pytest.raises(ConfigError, match=r'is a folder\. Name a file\. It belongs beside the checkpoint: copy'):
+        calibrate([str(tiny_file), str(weights), str(tmp_path / 'videos')])
+
+
+def test_one_bad_file_among_the_footage_is_left_out_of_the_calibration(calibrate, tiny_file, weights, tmp_path, capsys):
+    write_video(tmp_path / 'videos' / 'a.mp4')
+    (tmp_path / 'videos' / 'b.mp4').symlink_to('gone.mp4')
+    assert calibrate([str(tiny_file), str(weights), str(tmp_path / 'videos')]) == 2
+    printed = capsys.readouterr()
+    assert 'footage: 1 videos' in printed.out
+    assert printed.err.startswith('left out: There is no video ')
+    assert 'a link to gone.mp4' in printed.err
+
+
+def test_a_line_break_in_a_name_makes_no_line_of_output(infer, tiny_file, weights, tmp_path, capsys):
+    write_video(tmp_path / 'videos' / 'a\nerror: b.mp4')
+    assert infer([str(tiny_file), str(weights), str(tmp_path / 'videos')]) == 0
+    assert '\na\\nerror: b.mp4  0:00.8' in capsys.readouterr().out
 
 
 def test_one_bad_file_gives_status_2_and_the_rest_is_scored(infer, tiny_file, weights, tmp_path, capsys):

@@ -136,6 +136,30 @@ def test_a_wrong_path_is_found_before_a_slow_package_loads(refusals, number):
     assert loaded == []
 
 
+# Arguments in the wrong order or empty, and the message.
+WRONG_ORDER = [
+    (
+        ['infer', ROOT / 'README.md', ROOT / CONFIG, 'a.mp4'],
+        'README.md is not a config, which ends with .py. Name the ',
+    ),
+    (['train', ROOT / 'README.md'], 'README.md is not a config'),
+    (['train', ''], 'The path of the config is empty. Is a variable of the shell not set?'),
+    (['test', ROOT / CONFIG, ''], 'The path of the checkpoint is empty'),
+    (['infer', ROOT / CONFIG, 'none', ''], 'The path of the image, video or folder is empty'),
+    (['infer', ROOT / CONFIG, ROOT / 'README.md'], 'are required: INPUT. The order is CONFIG CHECKPOINT INPUT; '),
+    (['calibrate', ROOT / CONFIG, 'none'], 'are required: FOLDER'),
+]
+
+
+def test_arguments_in_the_wrong_order_and_empty_ones_are_told():
+    for (_, message), (status, told, loaded) in zip(
+        WRONG_ORDER, run_all([command for command, _ in WRONG_ORDER]), strict=True
+    ):
+        assert status == 2
+        assert message in told
+        assert loaded == []
+
+
 FILE = ROOT / 'README.md'  # in which no folder can be made
 VERIFY = ['verify', ROOT / CONFIG]
 EXTRACT = ['extract_features', ROOT / 'configs/features_clip_demo.py', FILE, '--out']

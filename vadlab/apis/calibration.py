@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from vadlab.datasets.video_names import video_id_of
 from vadlab.evaluation.calibration import CalibrationFile, calibration_path, scoring_id
 from vadlab.evaluation.functional.events import calibrate, false_alarms
 from vadlab.structures.video_result import Calibration, Event, Thresholds
-from vadlab.utils.errors import DataError
+from vadlab.utils.errors import ConfigError, DataError
+from vadlab.utils.option_checks import require_file
 
 from .inferencers.video_inputs import VideoInput, VideoSource, find_sources
 
@@ -100,6 +102,7 @@ def calibrate_inferencer(
         MissingFileError: There is no such video or annotation.
         DataError: Names of videos are those of anomalies without annotated frames, the annotation does not fit the
             videos, or no video can be scored.
+        ConfigError: The file cannot be written. This is found before the videos are scored.
     """
     sources = find_sources(inputs)
     truths = {} if annotation is None else _truths(sources, annotation)
@@ -115,13 +118,14 @@ def calibrate_inferencer(
             'calibrated on footage without anomalies: leave these out, rename them if they are normal, or give their '
             'anomalous frames (--ann FILE, a temporal annotation).'
         )
+    path = calibration_path(inferencer.checkpoint, inferencer.config_path, *inferencer.prompts)
+    _require_writable(path, bool(inferencer.checkpoint))
     # Any thresholds will do: only scores are used.
     before, inferencer.thresholds = inferencer.thresholds, Thresholds(1e9, 1e9)
     report_failed: dict[str, str] = {}
     footage: list[_Scored] = []
     try:
-        for result in inferencer([s.path if s.frames is None else s.frames for s in sources], *inferencer.prompts,
-                                 progress=progress):  # fmt: skip
+        for result in inferencer(sources, *inferencer.prompts, progress=progress):
             if result.error is not None:
                 report_failed[result.name] = result.error
                 continue
@@ -144,7 +148,6 @@ def calibrate_inferencer(
         return calibrate(scores, times, ends_s, *how, f'{len(videos)} videos', truths)
 
     thresholds, calibration = calibrated(footage)
-    path = calibration_path(inferencer.checkpoint, inferencer.config_path, *inferencer.prompts)
     file = CalibrationFile(
         path,
         thresholds,
@@ -180,6 +183,15 @@ def _truths(sources: Sequence[VideoSource], annotation: str | os.PathLike) -> Ma
         )
     known = {name: annotations[video_id] for name, video_id in ids.items() if video_id in annotations}
     return {name: given.intervals for name, given in known.items() if len(given.intervals) or is_normal(given[0])}
+
+
+def _require_writable(path: Path, is_beside_checkpoint: bool) -> None:
+    """Check that a calibration can be written, before hours of footage are scored."""
+    try:
+        require_file(path, 'The calibration')
+    except ConfigError as error:
+        advice = ' It belongs beside the checkpoint: copy the checkpoint to a folder that you can write to.'
+        raise ConfigError(f'{str(error).rstrip(".")}.{advice if is_beside_checkpoint else ""}') from error
 
 
 def _is_anomalous(name: str, classes: tuple[str, ...]) -> bool:

@@ -1,6 +1,5 @@
 """Reading and writing checkpoints: only tensors and plain values, atomic writes, no code from a file."""
 
-import errno
 import os
 import re
 import shutil
@@ -15,7 +14,7 @@ from mmengine.logging import HistoryBuffer, print_log
 from torch import nn
 
 from vadlab.utils.atomic import write_text
-from vadlab.utils.errors import CheckpointError
+from vadlab.utils.errors import DISK_IS_FULL, CheckpointError
 from vadlab.utils.required_files import require_checkpoint
 
 from .published_weights import published_checkpoint
@@ -152,7 +151,7 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
         kept = latest_checkpoint(path.parent)
         survivor = f'The last good checkpoint is {kept}.' if kept else 'There is no earlier one.'
         cause = _system_error(error)
-        full = cause is None or cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        full = cause is None or cause.errno in DISK_IS_FULL
         advice = 'Make room' if full else 'Make that possible'
         raise CheckpointError(
             f'Could not save {path}: {_reason(error, path.parent)}. {survivor} {advice}, then continue with --resume.'

@@ -1,6 +1,7 @@
 """Reading tensors from untrusted files: nothing in them is executed, and damage is detected."""
 
 import io
+import os
 import pickle
 import re
 import tarfile
@@ -50,12 +51,14 @@ def read_tensor_file(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
 
     Raises:
         MissingFileError: There is no such file.
-        CheckpointError: It is damaged, of an unknown kind, claims more memory than its size explains, or holds objects
-            other than plain data, which could run code.
+        CheckpointError: It cannot be read, is damaged or of an unknown kind, claims more memory than its size
+            explains, or holds objects other than plain data, which could run code.
     """
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f'Checkpoint {path} does not exist.')
+    if not os.access(path, os.R_OK):
+        raise CheckpointError(f'Checkpoint {path} cannot be read: you have no permission.')
     if path.suffix == '.safetensors':
         return _read_safetensors(path)
     content = _read_torch_file(path)

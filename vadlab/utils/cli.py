@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from .errors import VADLabError
+from .errors import DISK_IS_FULL, VADLabError
 from .gc_pause import search_as_usual, search_rarely_while_loading
 from .loader_workers import causes, machine_message
 from .lost_ranks import lost_rank_message
@@ -32,21 +32,18 @@ _OF_FILES = {
     errno.ENOTDIR,
     errno.EEXIST,
     errno.ENAMETOOLONG,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
     errno.EROFS,
+    *DISK_IS_FULL,
 }
 
 _READER_IS_GONE = 141  # as if by SIGPIPE
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def user_message(error: Exception) -> str:
     """The error's own message, without the traceback that a data loader worker wraps around it."""
     if isinstance(error, OSError) and not isinstance(error, VADLabError):
         message = ': '.join(str(part) for part in (error.filename2 or error.filename, error.strerror) if part)
-        if error.errno in _FULL and not error.filename:  # a write to an open file, which the error does not name
+        if error.errno in DISK_IS_FULL and not error.filename:  # a write to an open file, which the error does not name
             message += ': a file of this run (its log, records or pictures) could not be written. Make room'
     else:
         message = _WORKER_TRACEBACK.sub('', BaseException.__str__(error)).strip()

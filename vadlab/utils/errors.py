@@ -4,10 +4,14 @@ Each derives from the matching built-in exception, so library users may catch ``
 one message for these (exit status 2) and a traceback for faults of the program (status 1).
 """
 
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from .printable import printable, shortened_message
+
+#: Numbers of the operating system's errors for a full disk, a used up quota and a file that is too large for the disk.
+DISK_IS_FULL = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 
 
 class VADLabError(Exception):

@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import HubError, MissingDependencyError, VADLabError
+from .errors import DISK_IS_FULL, HubError, MissingDependencyError, VADLabError
 from .hub_address import HubAddress
 from .printable import is_terminal
 
 #: Time-out of each request to the hub, in seconds.
 HUB_TIMEOUT_S = 10
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LOGIN = 'log in (hf auth login), or set HF_TOKEN'
 
 
@@ -145,7 +144,7 @@ def reason_of(hub: Any, error: Exception, address: HubAddress, file: str = '', f
     if status == 429:
         return f'{address}: the hub has had too many requests from here. Wait some minutes.'
     found = _system_error(error)
-    if found is not None and found.errno in _FULL:
+    if found is not None and found.errno in DISK_IS_FULL:
         return f'{address}: {_no_room(folder or cache_folder(hub), folder is None)}'
     if found is not None:
         return f'{address}: {found.filename or folder or cache_folder(hub)}: {found.strerror}'
@@ -218,7 +217,7 @@ def _no_answer(hub: Any, error: BaseException) -> str:
 def _system_error(error: BaseException | None) -> OSError | None:
     """The error of a file that caused an error, if there is one. Errors of the network are no such errors."""
     seen = 0
-    kinds = {*_FULL, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
+    kinds = {*DISK_IS_FULL, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
     while error is not None and seen < 10:
         if (
             isinstance(error, OSError)

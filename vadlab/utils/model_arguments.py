@@ -54,7 +54,11 @@ def parse_model_arguments(parser: argparse.ArgumentParser, argv: Sequence[str] |
     if args.checkpoint is None:
         parser.error('the following arguments are required: checkpoint')
     if has_inputs and not args.inputs:
-        parser.error('the following arguments are required: inputs')
+        name = next(str(action.metavar) for action in parser._actions if action.dest == 'inputs')
+        order = f'. The order is CONFIG CHECKPOINT {name}; CHECKPOINT may be "none"'
+        parser.error(
+            f'the following arguments are required: {name}' + ('' if _names_checkpoint(args.checkpoint) else order)
+        )
     return args
 
 

@@ -28,6 +28,15 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], as_called(text))
 
 
+def one_line(text: str) -> str:
+    r"""The text with line breaks as escapes, too, so that a name cannot look like another line of output.
+
+    >>> one_line('a\nerror: b')
+    'a\\nerror: b'
+    """
+    return printable(text).replace('\n', '\\n')
+
+
 def as_called(text: str) -> str:
     """The text with ``vadlab train`` for ``python tools/train.py``, if the user runs ``vadlab``."""
     return _TOOL.sub(lambda match: f'vadlab {match[1].replace("_", "-")}', text) if is_command else text

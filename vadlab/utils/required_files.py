@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from .errors import MissingFileError
+from .errors import ConfigError, MissingFileError
 from .hub_address import is_address, parse_address
 from .hub_files import local_checkpoint
 from .own_files import config_file, nearest_config, own_base
@@ -15,6 +15,7 @@ from .suggest import nearest
 NO_CHECKPOINT = 'none'
 _HUB_ID = re.compile(r'^[A-Za-z0-9][\w.-]*/[\w.-]+$')
 _WEIGHT_ENDINGS = ('.pt', '.pth', '.bin', '.safetensors', '.ckpt')
+_CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
 
 
 def require_model(config: str | Path, checkpoint: str | Path, backend: str = 'torch') -> str:
@@ -39,13 +40,18 @@ def require_config(path: str | Path, named_by: str | Path | None = None) -> None
 
     Raises:
         MissingFileError: It does not exist; the message lists the nearest names in its folder.
-        ConfigError: An address is malformed.
+        ConfigError: An address is malformed, the path is empty, or the file is not a config.
     """
     if is_address(path):
         parse_address(path)
         return
+    _require_text(path, 'config')
     path = Path(config_file(path) if named_by is None else path)  # a _base_ is relative to its config
     if path.is_file():
+        if path.suffix.lower() not in _CONFIG_ENDINGS:
+            raise ConfigError(
+                f'{path} is not a config, which ends with .py. Name the config first, then the checkpoint.'
+            )
         return
     known = [file.name for file in path.parent.glob('*.py')]
     if named_by is not None and (own := own_base(path)) is not None:
@@ -67,8 +73,10 @@ def require_checkpoint(path: str | Path, backend: str = 'torch') -> str:
 
     Raises:
         MissingFileError: It does not exist, or is a folder; the message lists the checkpoints in the folder.
+        ConfigError: The path is empty.
         HubError: The file of an address cannot be had.
     """
+    _require_text(path, 'checkpoint')
     given, path = path, Path(local_checkpoint(path))
     is_exported = (path / 'manifest.json').is_file()
     if backend == 'onnxruntime':
@@ -106,21 +114,31 @@ def require_paths(paths: Iterable[str | Path], what: str, advice: str = '') -> N
 
     Raises:
         MissingFileError: One does not exist.
+        ConfigError: One is empty.
     """
     for path in paths:
+        _require_text(path, what)
         if not Path(path).exists():
             ending = no_file_advice(path) if 'video' in what else '.'
             raise MissingFileError(f'There is no {what} {path}{advice or ending}')
 
 
 def no_file_advice(path: str | Path) -> str:
-    """End of a message that there is no such file: what to do if it is an address, a pipe or a device."""
+    """End of a message that there is no such file: about addresses, links to nothing, pipes and devices."""
     text = str(path)
     if re.match(r'\w+:/', text):  # Path makes one slash of two
         return '. Addresses are not read: download the file first. tools/watch.py watches cameras.'
+    if os.path.islink(text) and not os.path.exists(text):
+        return f'. It is a link to {os.readlink(text)}, which does not exist.'
     if text == '-' or os.path.exists(text):
         return '. Pipes and devices are not read: write a file first. tools/watch.py watches cameras.'
     return '.'
+
+
+def _require_text(path: str | Path, what: str) -> None:
+    """Refuse an empty path, which pathlib takes for the working directory."""
+    if os.fspath(path) == '':
+        raise ConfigError(f'The path of the {what} is empty. Is a variable of the shell not set?')
 
 
 def require_clip_weights(path_or_id: str) -> None:

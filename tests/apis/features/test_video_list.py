@@ -124,3 +124,20 @@ def test_lists_of_other_programs(tmp_path):
     (tmp_path / 'l.txt').write_text('\r\n'.join([*lines, 'c,d.mp4']), encoding='utf-8-sig', newline='')
     names = [video.name for video in find_videos([tmp_path / 'l.txt'])]
     assert names == sorted(['V1/a', 'V3/cam__1', 'class/drinking (31)', 'x y', r'p\q', 'c,d'])
+
+
+def test_a_folder_without_permission_is_left_out_with_a_warning(folder, monkeypatch):
+    """Root reads every folder, so the answer of the operating system is replaced."""
+    told, scan = [], os.scandir
+
+    def scandir(path):
+        if os.fspath(path) == str(folder / 'Normal'):
+            raise PermissionError(13, 'Permission denied', str(folder / 'Normal'))
+        return scan(path)
+
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'log', lambda level, message, *rest: told.append(message))
+    monkeypatch.setattr(os, 'scandir', scandir)
+    assert [video.name for video in find_videos([folder])] == ['Abuse/Abuse001', 'Abuse/Abuse002']
+    assert told == [f'The folder {folder / "Normal"} is left out: Permission denied']
+    with pytest.raises(PermissionError):  # not "no videos": the command prints the path and the reason
+        find_videos([folder / 'Normal'])

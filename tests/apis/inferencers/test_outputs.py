@@ -19,7 +19,8 @@ def test_report_and_overlay_of_each_result_and_what_failed(tmp_path):
     assert overlay_path(tmp_path / 'o', result_of('cam/a.mp4', source, TIMES)).is_file()  # an own one may be replaced
     assert outputs.summary() == [
         f'report: {tmp_path / "r" / "index.html"}',
-        f'overlay videos: 1, not of 1 (first: gone.avi): {tmp_path / "o" / "cam" / "a.scored.mp4"}',
+        f'overlay video: {tmp_path / "o" / "cam" / "a.scored.mp4"}',
+        'overlay videos that could not be written: 1 (first: gone.avi)',
     ]
 
 

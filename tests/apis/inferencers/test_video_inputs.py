@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from vadlab.apis.inferencers.video_inputs import find_sources, read_prompts
-from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.apis.inferencers.video_inputs import all_prompts, find_sources, read_prompts
+from vadlab.datasets.video import index_video
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 
 
 def names(*inputs):
@@ -64,6 +65,8 @@ def test_arrays_are_videos():
         (['/gone.mp4'], MissingFileError, r'no video, folder or list /gone\.mp4'),
         (['/gone*.mp4'], MissingFileError, r'Nothing matches the pattern /gone\*\.mp4'),
         ([], DataError, 'list of inputs is empty'),
+        (['a.mp4', ''], MissingFileError, 'list a.mp4'),
+        ([''], ConfigError, 'Input 0 is an empty path. Is a variable of the shell not set'),
         (None, DataError, r'Input 0 is None \(NoneType\)\. Give a path'),
         (5, DataError, r'Input 0 is 5 \(int\)\. Give a path'),
         (['clip.mp4', None], MissingFileError, r'no video, folder or list clip\.mp4'),
@@ -115,3 +118,31 @@ def test_links_to_nothing_and_to_a_folder_above_do_not_end_a_run(tmp_path):
     found = find_sources(tmp_path)
     assert [source.name for source in found] == ['again/a.mp4', 'again/gone.mp4']
     assert [source.name for source in find_sources(tmp_path / 'cam')] == ['a.mp4', 'gone.mp4']
+
+
+def test_a_link_to_nothing_is_called_one(tmp_path):
+    (tmp_path / 'a.mp4').symlink_to('gone.mp4')
+    with pytest.raises(MissingFileError, match=r'no video, folder or list .*a\.mp4\. It is a link to gone\.mp4, which'):
+        find_sources(tmp_path / 'a.mp4')
+    with pytest.raises(MissingFileError, match=r'no video .*a\.mp4\. It is a link to gone\.mp4, which does not exist'):
+        index_video(str(tmp_path / 'a.mp4'))
+
+
+def test_a_pipe_in_a_folder_is_called_one(tmp_path):
+    os.mkfifo(tmp_path / 'a.mp4')
+    with pytest.raises(MissingFileError, match=r'no video .*a\.mp4\. Pipes and devices are not read'):
+        index_video(str(tmp_path / 'a.mp4'))
+
+
+def test_videos_that_were_found_are_inputs_and_keep_their_names(folder):
+    found = find_sources(folder)
+    array = find_sources(np.zeros((2, 4, 6, 3), np.uint8))
+    assert [source.name for source in find_sources([*found, *array])] == ['a.avi', 'b/v2.mp4', 'b/v10.mp4', 'array_0']
+    assert find_sources(found[0]) == found[:1]
+
+
+def test_a_prompt_that_python_could_not_decode_is_refused():
+    """What Python makes of "ä" in UTF-8 if the locale is ASCII; the model would read other characters."""
+    typed = 'ein Mann läuft'.encode().decode('ascii', 'surrogateescape')
+    with pytest.raises(ConfigError, match=r"'ein Mann l\\udcc3\\udca4uft' has bytes that the locale cannot read"):
+        all_prompts([typed], None)

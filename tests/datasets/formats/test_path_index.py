@@ -1,4 +1,7 @@
+import os
+
 import pytest
+from mmengine.logging import MMLogger
 
 from vadlab.datasets.formats.path_index import PathIndex
 from vadlab.utils.errors import DataError, MissingFileError
@@ -85,3 +88,20 @@ def test_folders_of_frames_are_videos_where_no_file_has_their_name(tmp_path):
     assert index.find('Abuse002') == [str(tmp_path / 'Abuse002.mp4')]
     assert index.find('cover') == []
     assert index.paths == [str(tmp_path / 'Abuse002.mp4')]
+
+
+def test_folders_without_permission_are_told(root, monkeypatch):
+    """Root reads every folder, so the answer of the operating system is replaced."""
+    told, scan, closed = [], os.scandir, str(root / 'a')
+
+    def scandir(path):
+        if os.fspath(path) == closed:
+            raise PermissionError(13, 'Permission denied', closed)
+        return scan(path)
+
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'log', lambda level, message, *rest: told.append(message))
+    monkeypatch.setattr(os, 'scandir', scandir)
+    assert PathIndex(root).n_files == 3
+    assert told == [f'The folder {closed} is left out: Permission denied']
+    with pytest.raises(MissingFileError, match='cannot be read: Permission denied'):
+        PathIndex(closed)

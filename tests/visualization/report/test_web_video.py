@@ -1,3 +1,4 @@
+import resource
 from fractions import Fraction
 
 import av
@@ -199,3 +200,20 @@ def test_of_two_video_streams_the_scored_one_is_shown(tmp_path):
         assert len(file.streams) == 1
     assert index_video(str(target)).width == 128
     check_frames(target, EVEN)
+
+
+@pytest.mark.parametrize('pix_fmt', ['yuv420p', 'yuv444p'])
+def test_a_full_disk_is_not_called_damaged_sound(tmp_path, pix_fmt, caplog):
+    """The limit of a file's size makes writes fail as on a full disk, in FFmpeg, too."""
+    source = write_video(tmp_path / 'a.mkv', EVEN, pix_fmt=pix_fmt, sound='aac')
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match='File too large') as caught:
+            write_web_video(str(source), tmp_path / 'out.mp4', index_video(str(source)).frame_times)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not isinstance(caught.value, DamagedVideoError)
+    assert caught.value.filename == str(tmp_path / 'out.mp4')
+    assert 'without sound' not in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ['a.mkv']

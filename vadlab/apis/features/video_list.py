@@ -11,6 +11,7 @@ from vadlab.utils.av_input import is_written_here
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError, check_names
 from vadlab.utils.folder_content import walk
 from vadlab.utils.natural_order import natural_sorted
+from vadlab.utils.required_files import no_file_advice
 from vadlab.utils.run_log import log
 from vadlab.utils.text_file import read_lines
 from vadlab.visualization.report.file_names import OVERLAY_ENDING, REPORT_FILE
@@ -138,9 +139,11 @@ def listed_paths(source: Path, folder: Path) -> Iterator[Path]:
             yield from (folder / entry.name for entry in parse_list([line]))
 
 
-def _without_reports(source: Path, left_out: list[str]) -> Iterator[tuple[str, list[str], list[str]]]:
+def _without_reports(
+    source: Path, left_out: list[str], tell: bool = True
+) -> Iterator[tuple[str, list[str], list[str]]]:
     """Folders as of :func:`walk`, without reports, whose paths are added to ``left_out``."""
-    for folder, subfolders, files in walk(source):
+    for folder, subfolders, files in walk(source, tell):
         if REPORT_FILE in files and {'assets', 'media'}.issubset(subfolders):
             left_out.append(folder)
             subfolders.clear()
@@ -151,7 +154,7 @@ def _without_reports(source: Path, left_out: list[str]) -> Iterator[tuple[str, l
 def _frame_folders(source: Path, root: str | os.PathLike | None) -> dict[str, str]:
     """Folders of images and their names."""
     found = {}
-    for folder, subfolders, files in _without_reports(source, []):
+    for folder, subfolders, files in _without_reports(source, [], tell=False):
         subfolders[:] = sorted(s for s in subfolders if not s.startswith('.') and not s.endswith('_gt'))
         if any(map(is_frame, files)):
             top = Path(root) if root else source if Path(folder) != source else Path(os.path.abspath(source)).parent
@@ -168,7 +171,7 @@ def size_of(path: str) -> int:
 
 def _must_exist(path: Path, why: str) -> None:
     if not os.path.isfile(path):
-        raise MissingFileError(f'There is no video {path} ({why}).')
+        raise MissingFileError(f'There is no video {path} ({why}){no_file_advice(path)}')
 
 
 def _name(path: Path, root: Path, keep_ending: bool = False) -> str:

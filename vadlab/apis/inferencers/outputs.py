@@ -95,9 +95,14 @@ class ResultOutputs:
         if self._index is not None:
             lines.append(f'report: {self._pages[0] if len(self._pages) == 1 else self._index}')
         if self.folder is not None:
-            where = self._videos[0] if len(self._videos) == 1 else self.folder
-            missing = f', not of {len(self.not_drawn)} (first: {self.not_drawn[0]})' if self.not_drawn else ''
-            lines.append(f'overlay videos: {len(self._videos)}{missing}: {where}')
+            count = len(self._videos)
+            lines.append(
+                f'overlay video: {self._videos[0]}' if count == 1 else f'overlay videos: {count} in {self.folder}'
+            )
+            if self.not_drawn:
+                lines.append(
+                    f'overlay videos that could not be written: {len(self.not_drawn)} (first: {self.not_drawn[0]})'
+                )
         return lines
 
 

@@ -1,13 +1,14 @@
 """Results as lines of text."""
 
 from vadlab.structures.video_result import Thresholds, VideoResult
+from vadlab.utils.printable import one_line
 
 
 def event_lines(result: VideoResult) -> list[str]:
     """Lines with the events of a video."""
     count = len(result.events)
     lines = [
-        f'{result.name}  {clock(result.duration_s)}, highest score {result.scores.max():.3f}, '
+        f'{one_line(result.name)}  {clock(result.duration_s)}, highest score {result.scores.max():.3f}, '
         f'{count or "no"} event{"" if count == 1 else "s"}'
     ]
     for event in result.events:

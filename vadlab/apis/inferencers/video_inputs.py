@@ -12,13 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from vadlab.apis.features.video_list import find_videos
-from vadlab.utils.errors import DataError, MissingFileError
+from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.required_files import no_file_advice
 from vadlab.utils.text_file import read_lines
-
-#: One input: a path, a pattern, or the frames of a video.
-VideoInput: TypeAlias = str | os.PathLike | np.ndarray
 
 _COMMENT = re.compile(r'^\s*#|\s#(?:\s|$)')
 
@@ -36,6 +33,10 @@ class VideoSource:
     path: str
     name: str
     frames: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+
+#: One input: a path, a pattern, the frames of a video, or a video that was found before.
+VideoInput: TypeAlias = str | os.PathLike | np.ndarray | VideoSource
 
 
 def find_sources(inputs: VideoInput | Iterable[VideoInput]) -> list[VideoSource]:
@@ -56,7 +57,7 @@ def find_sources(inputs: VideoInput | Iterable[VideoInput]) -> list[VideoSource]
     """
     many: list[Any] = [inputs]
     if isinstance(inputs, Iterable) and not (
-        isinstance(inputs, str | bytes | os.PathLike | np.ndarray) or hasattr(inputs, '__array__')
+        isinstance(inputs, str | bytes | os.PathLike | np.ndarray | VideoSource) or hasattr(inputs, '__array__')
     ):
         many = list(inputs)
     found: dict[str, VideoSource] = {}
@@ -64,11 +65,16 @@ def find_sources(inputs: VideoInput | Iterable[VideoInput]) -> list[VideoSource]
         if isinstance(one, np.ndarray):
             found[f'\0{place}'] = VideoSource('', f'array_{place}', _checked(one, place))
             continue
+        if isinstance(one, VideoSource):
+            found.setdefault(f'\0{place}' if one.frames is not None else os.path.realpath(one.path), one)
+            continue
         if not isinstance(one, str | os.PathLike):
             raise DataError(
                 f'Input {place} is {_in_words(one)}. Give a path as text, or the frames of a video as a NumPy array: '
                 'RGB, uint8, shape (N, H, W, 3).'
             )
+        if not os.fspath(one):
+            raise ConfigError(f'Input {place} is an empty path. Is a variable of the shell not set?')
         for path in matching_paths(os.fspath(one)):
             if os.path.isdir(path) or Path(path).suffix == '.txt':
                 items = [(item.path, item.name) for item in find_videos([path], keep_ending=True)]
@@ -110,9 +116,20 @@ def read_prompts(path: str | os.PathLike) -> list[str]:
 
 
 def all_prompts(texts: Sequence[str] | None, path: str | os.PathLike | None) -> list[str] | None:
-    """Texts of a command line, and those of a file; None without any."""
+    """Texts of a command line, and those of a file; None without any.
+
+    Raises:
+        ConfigError: A text has bytes that Python could not decode.
+        MissingFileError, DataError: See :func:`read_prompts`.
+    """
     if texts is None and path is None:
         return None
+    for text in texts or []:
+        if any('\ud800' <= character <= '\udfff' for character in text):
+            raise ConfigError(
+                f'The prompt {text!a} has bytes that the locale cannot read, so it is not the text that you typed. '
+                'Set LC_ALL=C.UTF-8, or write the prompts to a file in UTF-8.'
+            )
     return [*(texts or []), *(read_prompts(path) if path is not None else [])]
 
 

@@ -5,7 +5,6 @@ writes ``result.json``, ``frames.json`` and ``report/`` to a folder, and last ``
 """
 
 import contextlib
-import errno
 import json
 import shutil
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadlab.utils.cli import user_message
-from vadlab.utils.errors import VADLabError
+from vadlab.utils.errors import DISK_IS_FULL, VADLabError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.printable import printable, shortened_message
 
@@ -31,7 +30,6 @@ RESULT = 'result.json'
 FRAMES = 'frames.json'
 REPORT = 'report'
 _FEATURES = 'features'
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MOST_BOXES = 20_000  # in the JSON file; the page has all
 
 
@@ -160,7 +158,7 @@ def score_upload(
     except VADLabError as error:
         outcome = _failed('unreadable', str(error), video, name)
     except OSError as error:
-        outcome = _failed('no_room' if error.errno in _FULL else 'internal', user_message(error), video, name)
+        outcome = _failed('no_room' if error.errno in DISK_IS_FULL else 'internal', user_message(error), video, name)
     except Exception as error:  # a fault of the program: the job ends with its name, and the service goes on
         traceback.print_exc(file=sys.stderr)
         outcome = _failed('internal', f'{type(error).__name__}: {user_message(error)}', video, name)

@@ -11,6 +11,7 @@ from av.error import FFmpegError
 from vadlab.utils.av_input import open_input, video_stream
 
 from ...utils.errors import MissingFileError
+from ...utils.required_files import no_file_advice
 from ..video.errors import DamagedVideoError
 from ..video.video_index import set_up_decoder
 
@@ -77,7 +78,7 @@ def read_audio(path: str, sample_rate: int | None, start: float = 0.0, end: floa
         DamagedVideoError: FFmpeg cannot decode it, or its time stamps, sample rate or samples are impossible.
     """
     if not os.path.isfile(path):
-        raise MissingFileError(f'There is no video {path}')
+        raise MissingFileError(f'There is no video {path}{no_file_advice(path)}')
     try:
         sound, tracks = _best_track(path, start, end)
     except FFmpegError as error:

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.natural_order import natural_key, natural_sorted
+from vadlab.utils.run_log import log
 
 from ..video_names import VIDEO_ENDINGS, path_parts, video_id_of
 
@@ -22,7 +23,7 @@ class PathIndex:
         suffixes: File extensions to index, in lower case.
 
     Raises:
-        MissingFileError: There is no such folder.
+        MissingFileError: There is no such folder, or it cannot be read.
     """
 
     def __init__(self, root: str | os.PathLike[str], suffixes: frozenset[str] = frozenset(VIDEO_ENDINGS)) -> None:
@@ -46,7 +47,7 @@ class PathIndex:
 
     def _scan(self) -> None:
         visited = set()
-        for folder, subfolders, names in os.walk(self.root, followlinks=True):
+        for folder, subfolders, names in os.walk(self.root, onerror=self._leave_out, followlinks=True):
             real = os.path.realpath(folder)
             if real in visited:  # a link to a parent folder
                 subfolders.clear()
@@ -63,6 +64,11 @@ class PathIndex:
                     self._by_name.setdefault(last, []).append(path)
                     self._by_stem.setdefault(stem, []).append(path)
                     self.n_files += 1
+
+    def _leave_out(self, error: OSError) -> None:
+        if error.filename == self.root:
+            raise MissingFileError(f'data_root: the folder {self.root} cannot be read: {error.strerror}') from error
+        log(f'The folder {error.filename} is left out: {error.strerror}')
 
     @property
     def paths(self) -> list[str]:

@@ -13,7 +13,8 @@ import numpy as np
 
 from vadlab.utils.av_input import open_input, video_stream
 
-from ...utils.errors import MissingFileError
+from ...utils.errors import DISK_IS_FULL, MissingFileError
+from ...utils.required_files import no_file_advice
 from ...utils.run_log import log
 from .damage import SkippedBytes, check_transport_stream
 from .errors import DamagedVideoError
@@ -26,7 +27,8 @@ _PLANNABLE_CONTAINERS = {'mp4', 'matroska'}
 _LOCAL_FILES_ONLY = {'protocol_whitelist': 'file'}
 _UNKNOWN_FPS = 25.0
 _HELD_BYTES = 8_000_000  # of the largest file that is held
-_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors of the machine, not of the file
+# Errors of the machine, not of the file; the disk is that of a file which is written meanwhile.
+_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, *DISK_IS_FULL)
 _NO_PTS: np.ndarray = np.zeros(0, np.int64)
 _WIDEST_PIXEL = 10.0  # times its height; larger ratios, or smaller than the inverse, are errors in the file
 
@@ -133,10 +135,10 @@ def open_media(path: str) -> Iterator[Any]:
 
     Raises:
         MissingFileError: There is no such file.
-        DamagedVideoError: It is empty, not a video, or FFmpeg fails.
+        DamagedVideoError: It is empty, not a video, not readable for this user, or FFmpeg fails.
     """
     if not os.path.isfile(path):
-        raise MissingFileError(f'There is no video {path}')
+        raise MissingFileError(f'There is no video {path}{no_file_advice(path)}')
     if os.path.getsize(path) == 0:
         raise DamagedVideoError(f'{path}: the file is empty (zero bytes)')
     try:
@@ -145,6 +147,8 @@ def open_media(path: str) -> Iterator[Any]:
     except (av.error.FFmpegError, OSError) as error:
         if error.errno in _OF_THE_MACHINE:
             raise OSError(error.errno, os.strerror(error.errno), path) from error
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise DamagedVideoError(f'{path}: cannot be read ({os.strerror(error.errno)})') from error
         raise DamagedVideoError(f'{path}: damaged, or not a video ({error.strerror or error})') from error
 
 
@@ -214,7 +218,7 @@ def index_video(path: str, remember: bool = True, count: bool = True) -> VideoIn
     if os.path.isdir(path):
         return _index_folder(os.fspath(path), os.stat(path).st_mtime_ns)
     if not os.path.isfile(path):
-        raise MissingFileError(f'There is no video {path}')
+        raise MissingFileError(f'There is no video {path}{no_file_advice(path)}')
     stat = os.stat(path)
     index = _index_video if remember else _index_video.__wrapped__
     return index(os.fspath(path), stat.st_size, stat.st_mtime_ns, count)

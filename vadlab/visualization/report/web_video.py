@@ -28,6 +28,7 @@ from vadlab.datasets.video.pyav_reader import stream_in_order, stream_pyav
 from vadlab.datasets.video.video_index import VideoIndex, index_video, open_video
 from vadlab.utils.atomic import atomic_path
 from vadlab.utils.av_input import WRITTEN_BY
+from vadlab.utils.errors import DISK_IS_FULL
 
 TIME_BASE = Fraction(1, 90_000)
 _PIXELS = ('yuv420p', 'yuvj420p')
@@ -59,6 +60,7 @@ def write_web_video(
     Raises:
         MissingFileError: There is no such file.
         DamagedVideoError: It cannot be decoded.
+        OSError: The disk is full.
     """
     index = index_video(source)
     how = way_to_web(index) if constant_fps is None else 'encoded'
@@ -101,6 +103,7 @@ def write_h264(
 
     Raises:
         DamagedVideoError: The video cannot be decoded.
+        OSError: The disk is full.
     """
     _with_or_without_sound(
         index.path,
@@ -115,7 +118,12 @@ def _with_or_without_sound(source: str, target: Path, write: Callable[[Path, boo
             with atomic_path(target) as part:
                 write(part, with_sound)
             return
-        except (FFmpegError, DamagedVideoError, ValueError) as error:
+        except (FFmpegError, OSError, DamagedVideoError, ValueError) as error:
+            number = getattr(error, 'errno', None)
+            if number in DISK_IS_FULL:  # no fault of the video: the next one cannot be written either
+                raise OSError(number, os.strerror(number), str(target)) from error
+            if not isinstance(error, FFmpegError | DamagedVideoError | ValueError):
+                raise
             if not with_sound:
                 raise DamagedVideoError(f'{source}: cannot be written as H.264 ({error})') from error
             print_log(f'{source}: written without sound ({error})', 'current', logging.WARNING)

@@ -150,7 +150,7 @@
       const least = rate === 0 ? ' (none in ' + short(hours) + ' hours)' : '';
       parts.push((exact ? '' : 'more than ') + short(rate) + ' false alarms per hour on the calibration footage' + least + otherRules());
     } else {
-      parts.push('false alarms per hour are unknown: there is no calibration (tools/calibrate.py)');
+      parts.push('false alarms per hour are unknown: there is no calibration (vadlab calibrate writes one)');
     }
     if (data.truth && data.truth.length) {
       const hit = data.truth.filter(([start, end]) => state.events.some((event) => event.start < end && start < event.end)).length;
