@@ -161,7 +161,7 @@ def test_options_of_other_tasks_and_a_missing_checkpoint_are_errors(load_tool, e
     config, weights, videos = experiment
     with pytest.raises(ConfigError, match='--prompt is not an option for a recogniser'):
         load_tool('infer').main([str(config), str(weights), str(videos), '--prompt', 'a fox'])
-    with pytest.raises(ConfigError, match='clip_s=-1'):
+    with pytest.raises(ConfigError, match='clip_s must be > 0, not -1'):
         load_tool('infer').main([str(config), str(weights), str(videos), '--clip-s', '-1'])
     with pytest.raises(ConfigError, match='its weights would be random'):
         load_tool('infer').main([str(config), 'none', str(videos)])

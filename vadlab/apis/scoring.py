@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vadlab.structures.video_result import VideoResult
-from vadlab.utils.errors import DataError
+from vadlab.utils.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from .inferencers.vad_inferencer import VADInferencer
@@ -57,6 +57,8 @@ def score_video(
     """
     from .inferencers.video_inputs import find_sources
 
+    if not callable(model):
+        raise ConfigError(f'score_video takes the model that load_model returns, not {model!r:.60}.')
     given = list(video) if isinstance(video, Iterator) else video
     sources = find_sources(given)
     if len(sources) != 1:

@@ -5,6 +5,7 @@ import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Real
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,9 @@ class Event:
     reason: str = ''
 
 
+_THRESHOLDS = ('high', 'low', 'min_s', 'gap_s')
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """Thresholds of events: scores of an event stay at or above ``low``, and reach ``high`` at least once.
@@ -76,7 +80,9 @@ class Thresholds:
     false_alarms_per_hour: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ('high', 'low', 'min_s', 'gap_s'):
+        for name in _THRESHOLDS:
+            if not isinstance(getattr(self, name), Real) or isinstance(getattr(self, name), bool):
+                raise ConfigError(f'Thresholds: {name} must be a number, not {getattr(self, name)!r}.')
             if not math.isfinite(getattr(self, name)):
                 raise ConfigError(f'Thresholds: {name}={getattr(self, name)} is not a finite number.')
         if self.low > self.high:
@@ -95,6 +101,8 @@ class Thresholds:
         """
         if not given:
             return self
+        if unknown := given.keys() - set(_THRESHOLDS):
+            raise ConfigError(f'Thresholds: there is no {min(unknown)!r}. Known: {", ".join(_THRESHOLDS)}')
         source = 'given on the command line' if 'high' in given else self.source
         return replace(self, **given, source=source, false_alarms_per_hour=None)
 

@@ -13,10 +13,11 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Union
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, cast
 
+import numpy as np
 import torch
 from mmengine.hooks import CheckpointHook as MMCheckpointHook
 from mmengine.model import MMDistributedDataParallel
@@ -38,6 +39,8 @@ from torch.utils.data import DataLoader
 
 from .errors import ConfigError
 from .suggest import nearest
+
+F = TypeVar('F', bound=Callable)
 
 # ---- ranges ---------------------------------------------------------------------------------------------------------
 
@@ -78,7 +81,7 @@ RANGES: dict[str, Range] = {
         + ['bottlenecks', 'num_tokens', 'prototypes', 'num_prototypes', 'neighbours', 'num_nearest']
         + ['pairs_per_step', 'refresh_every', 'min_pairs', 'topk', 'window', 'score_window', 'max_anchors', 'max_boxes']
         + ['contrast_batch', 'chunk', 'output_size', 'grid_size', 'frame_interval', 'num_tiles', 'dpi']
-        + ['num_patches', 'max_patches']
+        + ['num_patches', 'max_patches', 'workers']
         # one-class methods
         + ['num_items', 'window_stride', 'clip_len', 'clip_stride', 'num_scales', 'num_components', 'num_samples']
         + ['units', 'max_exemplars'],
@@ -111,7 +114,7 @@ RANGES: dict[str, Range] = {
     'num_workers': Range(0, 1024),  # processes
     **dict.fromkeys(
         ['max_norm', 'norm_type', 'clip_value', 'clip_threshold', 'temperature', 'class_temperature']
-        + ['std', 'audio_std', 'ratio', 'mlp_ratio', 'sigma_low', 'sigma_high'],
+        + ['std', 'audio_std', 'ratio', 'mlp_ratio', 'sigma_low', 'sigma_high', 'fps', 'clip_s'],
         Range(0, above=True),
     ),
     **dict.fromkeys(
@@ -299,6 +302,32 @@ def option_problems(part: Mapping[str, Any], target: Callable) -> list[str]:
     return [] if settings is None else list(_signature_problems(plain, '', _title(target, 'part'), settings))
 
 
+def checked_arguments(function: F) -> F:
+    """Decorator of functions for notebooks: refuses unknown options, other types and numbers out of their range.
+
+    Unlike a config, a call gives built objects, not dicts of them.
+
+    Raises:
+        ConfigError: By the decorated function, with its name.
+    """
+    title = function.__qualname__.removesuffix('.__init__')
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        settings = _settings(function) or {}
+        if unknown := [name for name in kwargs if name not in settings]:
+            raise ConfigError(f'{title} takes no option {unknown[0]!r}. {nearest(unknown[0], sorted(settings))}')
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+        for name in settings.keys() & given.keys():
+            value = given[name].item() if isinstance(given[name], np.generic) else given[name]
+            value = str(value) if isinstance(value, torch.device) else value
+            for problem in _value_problems(value, settings[name], RANGES.get(name), name, 'an object of {}'):
+                raise ConfigError(f'{title}: {problem}')
+        return function(*args, **kwargs)
+
+    return cast(F, call)
+
+
 #: Registries whose names mean the same in every package that builds on MMEngine.
 _OF_THE_RUNNER = [HOOKS, LOG_PROCESSORS, LOOPS, OPTIMIZERS, OPTIM_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS]
 _OF_THE_RUNNER += [PARAM_SCHEDULERS]
@@ -431,16 +460,26 @@ def _signature_problems(
         if key not in settings:
             yield f'{place}: {title} takes no option {key!r}. {nearest(str(key), sorted(settings))}'
             continue
-        hint, default, _ = settings[key]
         allowed = RANGES.get(str(key))
-        if not _fits(value, hint):
-            for at, wrong, wanted in _innermost(value, hint, place):
-                yield f'{at} must be {_describe(wanted, allowed)}, not {_shown(wrong)}.'
-        elif allowed is not None and value != default and any(_is_out(n, allowed) for n in _as_list(value)):
-            numbers = [number for number in _as_list(value) if _is_out(number, allowed)]
-            finite = 'finite and ' if allowed.high == math.inf and math.inf in numbers else ''
-            limit = ' and fit float32' if any(FLOAT32_MAX < number < math.inf for number in numbers) else ''
-            yield f'{place} must be {finite}{allowed}{limit}, not {_shown(value)}.'
+        yield from _value_problems(value, settings[key], allowed, place)
+
+
+def _value_problems(
+    value: Any, setting: '_Setting', allowed: Range | None, place: str, part: str = 'a dict with a type ({})'
+) -> Iterator[str]:
+    """Problems of a value: its type, and its range; ``part`` is how messages call an object."""
+    hint, default, _ = setting
+    is_dict_for_object = (
+        'dict' not in part and isinstance(value, Mapping) and 'a dict' not in _describe(hint, part=part)
+    )
+    if is_dict_for_object or not _fits(value, hint):
+        for at, wrong, wanted in _innermost(value, hint, place):
+            yield f'{at} must be {_describe(wanted, allowed, part)}, not {_shown(wrong)}.'
+    elif allowed is not None and value != default and any(_is_out(n, allowed) for n in _as_list(value)):
+        numbers = [number for number in _as_list(value) if _is_out(number, allowed)]
+        finite = 'finite and ' if allowed.high == math.inf and math.inf in numbers else ''
+        limit = ' and fit float32' if any(FLOAT32_MAX < number < math.inf for number in numbers) else ''
+        yield f'{place} must be {finite}{allowed}{limit}, not {_shown(value)}.'
 
 
 def _innermost(value: Any, hint: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
@@ -621,16 +660,16 @@ def _fits_elements(value: Any, kind: type, args: tuple[Any, ...]) -> bool:
     return not args or all(_fits(v, args[0]) for v in value)
 
 
-def _describe(hint: Any, allowed: Range | None = None) -> str:
-    """An annotation in words; ``allowed`` is the range of its numbers."""
+def _describe(hint: Any, allowed: Range | None = None, part: str = 'a dict with a type ({})') -> str:
+    """An annotation in words; ``allowed`` is the range of its numbers, ``part`` the words for an object."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         plain = [arg for arg in args if arg not in (torch.Tensor, Path)]
-        return ' or '.join(dict.fromkeys(_describe(arg, allowed) for arg in plain))
+        return ' or '.join(dict.fromkeys(_describe(arg, allowed, part) for arg in plain))
     if origin is Literal:
         return ' or '.join(map(repr, args))
     if origin is Annotated:
-        return _describe(args[0], allowed)
+        return _describe(args[0], allowed, part)
     kind = origin or hint
     if kind in (int, float):
         return ('a whole number' if kind is int else 'a number') + (f' {allowed}' if allowed else '')
@@ -643,4 +682,4 @@ def _describe(hint: Any, allowed: Range | None = None) -> str:
         return 'a dict'
     if issubclass(list, kind) or kind in (tuple, set, frozenset):
         return 'a list' + (f' (each {_describe(args[0], allowed)})' if args else '')
-    return f'a dict with a type ({kind.__name__})'
+    return part.format(kind.__name__)

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from numbers import Integral, Real
 
 from .errors import ConfigError
 
@@ -63,6 +64,10 @@ def check_caption_frames(every_s: float, num_frames: int | None) -> None:
     Raises:
         ConfigError: A number is out of its range.
     """
+    for name, value, kind in (('every_s', every_s, Real), ('num_frames', num_frames, Integral)):
+        if value is not None and not isinstance(value, kind):
+            what = 'a number' if kind is Real else 'a whole number'
+            raise ConfigError(f'Frames to caption: {name} must be {what}, not {value!r}.')
     if not 0.001 <= every_s < math.inf:
         raise ConfigError(f'Frames to caption: --every (every_s) must be at least 0.001 seconds, not {every_s:g}.')
     if num_frames is not None and num_frames < 1:

@@ -333,7 +333,7 @@ def test_a_video_of_which_only_a_part_can_be_decoded_is_an_error(every, tmp_path
 
 
 def test_values_out_of_range_are_an_error(tiny):
-    with pytest.raises(ConfigError, match='workers=0'):
+    with pytest.raises(ConfigError, match='workers must be >= 1, not 0'):
         VADInferencer(tiny / 'config.py', tiny / 'weights.pth', workers=0)
     with pytest.raises(ConfigError, match='its weights would be random'):
         VADInferencer(tiny / 'config.py', None)

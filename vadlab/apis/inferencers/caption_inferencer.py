@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 
+from vadlab.utils.config_check import checked_arguments
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.many_files import Engine, Lost
 from vadlab.utils.scoring_arguments import check_caption_frames
@@ -61,6 +62,7 @@ class CaptionInferencer(BaseInferencer):
         CheckpointError: The weights do not fit the model.
     """
 
+    @checked_arguments
     def __init__(
         self,
         config: Config | str | Path,
@@ -70,8 +72,6 @@ class CaptionInferencer(BaseInferencer):
         backend: str = 'torch',
         fill_batches: bool | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f'CaptionInferencer: batch_size={batch_size} must be at least 1.')
         self.batch_size = batch_size
         super().__init__(config, checkpoint, device, backend)
         self.fill_batches = self.fills_batches(fill_batches)

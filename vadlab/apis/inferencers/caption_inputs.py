@@ -64,12 +64,12 @@ class CaptionFile(NamedTuple):
     stop: int | None = None
 
 
-def find_inputs(sources: Sequence[str | os.PathLike]) -> list[tuple[str, str]]:
+def find_inputs(sources: str | os.PathLike | Sequence[str | os.PathLike]) -> list[tuple[str, str]]:
     """Find images and videos in files, folders (at any depth), ``.txt`` lists (one path per line) and patterns.
 
     Args:
-        sources (Sequence): Files, folders, lists, patterns such as ``pictures/*.jpg``. A given file may have any
-            extension but ``.txt``.
+        sources (str | PathLike | Sequence): Files, folders, lists, patterns such as ``pictures/*.jpg``; one or many. A
+            given file may have any extension but ``.txt``.
 
     Returns:
         list[tuple[str, str]]: Path and name of each, in the order of ``sources``, each file once.
@@ -78,6 +78,9 @@ def find_inputs(sources: Sequence[str | os.PathLike]) -> list[tuple[str, str]]:
         MissingFileError: A given path does not exist, or a pattern has no match.
         DataError: The paths contain no image and no video.
     """
+    sources = [sources] if isinstance(sources, str | os.PathLike) else sources
+    if not isinstance(sources, Iterable) or not all(isinstance(one, str | os.PathLike) for one in sources):
+        raise DataError(f'Images and videos to caption are a list of paths, not {sources!r:.60}.')
     found: dict[str, str] = {}
     for source in (Path(path) for given in sources for path in matching_paths(os.fspath(given))):
         if source.is_dir():

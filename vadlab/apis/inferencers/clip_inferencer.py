@@ -14,6 +14,7 @@ from vadlab.datasets.audio.log_mel import LogMelRecipe
 from vadlab.datasets.formats.av_clip_recipe import FrameRecipe
 from vadlab.datasets.formats.prepared_av_clips import read_prepared_recipe
 from vadlab.datasets.video import index_video
+from vadlab.utils.config_check import checked_arguments
 from vadlab.utils.errors import ConfigError, DataError, MissingFileError
 from vadlab.utils.many_files import Engine, Lost
 from vadlab.utils.read_ahead import read_ahead
@@ -75,6 +76,7 @@ class ClipInferencer(BaseInferencer):
         CheckpointError: The weights do not fit the model.
     """
 
+    @checked_arguments
     def __init__(
         self,
         config: Config | str | Path,
@@ -85,8 +87,6 @@ class ClipInferencer(BaseInferencer):
         batch_size: int = 8,
         fill_batches: bool | None = None,
     ) -> None:
-        if (clip_s is not None and clip_s <= 0) or workers < 1 or batch_size < 1:
-            raise ConfigError(f'ClipInferencer: {clip_s=}, {workers=} and {batch_size=} must be above 0.')
         self.clip_s = clip_s
         self.workers = workers
         self.batch_size = batch_size

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from vadlab.evaluation.calibration import CalibrationFile, find_calibration, sco
 from vadlab.evaluation.functional.events import explain_by_answers, explain_events, find_events
 from vadlab.registry import MODELS
 from vadlab.structures.video_result import Event, RunInfo, Thresholds, VideoResult
+from vadlab.utils.config_check import checked_arguments
 from vadlab.utils.errors import ConfigError, DataError
 from vadlab.utils.many_files import Engine, Lost
 from vadlab.utils.progress import ProgressBar
@@ -70,6 +71,7 @@ class VADInferencer(BaseInferencer, EventThresholds):
             print(result.name, result.events)
     """
 
+    @checked_arguments
     def __init__(
         self,
         config: Config | str | Path,
@@ -85,8 +87,8 @@ class VADInferencer(BaseInferencer, EventThresholds):
         backend: str = 'torch',
         fill_batches: bool | None = None,
     ) -> None:
-        if workers < 1 or batch_size < 1 or not 0 < fps < 1e6:
-            raise ConfigError(f'VADInferencer: workers={workers}, batch_size={batch_size} and fps={fps} must be > 0.')
+        if fps >= 1e6:
+            raise ConfigError(f'VADInferencer: fps must be below 1,000,000, not {fps:g}.')
         super().__init__(config, checkpoint, device, backend)
         self.made_by |= dict(
             sampling=sampling, workers=workers, batch_size=batch_size, fps=fps, feature_config=feature_config,
@@ -144,6 +146,9 @@ class VADInferencer(BaseInferencer, EventThresholds):
         """
         if isinstance(prompts, str) or isinstance(negatives, str):
             raise ConfigError('prompts and negatives are lists of texts, not one text.')
+        for given in (prompts, negatives):
+            if given is not None and (isinstance(given, Mapping) or not isinstance(given, Sequence)):
+                raise ConfigError(f'prompts and negatives are lists of texts, not {given!r:.60}.')
         if other := [text for text in [*(prompts or ()), *(negatives or ())] if not isinstance(text, str)]:
             raise ConfigError(f'prompts and negatives are lists of texts; {other[0]!r:.60} is not a text.')
         if prompts is None and negatives is not None:
@@ -233,6 +238,11 @@ class VADInferencer(BaseInferencer, EventThresholds):
             MissingFileError, DataError: An input does not exist, or is not a video.
             ConfigError: A prompt cannot be used, ``out`` has results of another run, or there are no boxes to caption.
         """
+        for name, given, kind in (('captioner', captioner, BoxCaptioner), ('engine', engine, Engine)):
+            if given is not None and not isinstance(given, kind):
+                raise ConfigError(f'{name} must be an object of {kind.__name__}, not {given!r:.60}.')
+        if out is not None and not isinstance(out, str | os.PathLike):
+            raise ConfigError(f'out must be the path of a folder, not {out!r:.60}.')
         if captioner is not None and not boxes:
             raise ConfigError('A captioner describes boxes of events, so it needs boxes.')
         sources = find_sources(inputs)
@@ -340,6 +350,10 @@ class VADInferencer(BaseInferencer, EventThresholds):
             ConfigError: The method has no patch grid, or the prompt is too long.
             DataError: ``video`` is not one video.
         """
+        if not isinstance(prompt, str):
+            raise ConfigError(f'A heat map is of one prompt, a text, not {prompt!r:.60}.')
+        if isinstance(frame_inds, str | int) or not np.issubdtype(np.asarray(frame_inds).dtype, np.integer):
+            raise ConfigError(f'frame_inds are the numbers of frames, such as [0, 16], not {frame_inds!r:.60}.')
         sources = find_sources(video)
         if len(sources) != 1:
             raise DataError(f'{video} has {len(sources)} videos; heat maps are of one.')
