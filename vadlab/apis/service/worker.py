@@ -257,10 +257,10 @@ class CountedReader:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reader, name)
 
-    def __call__(self, sources: Any) -> Iterator[Any]:
+    def __call__(self, sources: Any, **how: Any) -> Iterator[Any]:
         """What the reader yields. Frames count when the next item is asked for, which is after they were embedded."""
         done = total = 0
-        for item in self._reader(sources):
+        for item in self._reader(sources, **how):
             yield item
             if hasattr(item, 'frame_inds'):
                 total += len(set(item.frame_inds.tolist()))
