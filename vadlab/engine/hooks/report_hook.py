@@ -38,10 +38,11 @@ class ReportHook(Hook):
         self.folder, self.run, self.title = Path(folder), run, title
         self.page: Path | None = None
         self._report: VideoReport | None = None
+        self._seen = 0
 
     def before_test(self, runner: Runner) -> None:
         """Make the folder, the main process first."""
-        self.page = None
+        self.page, self._seen = None, 0
         if is_main_process():
             self._report = VideoReport(self.folder, self.run, self.title, is_continued=False)
         barrier()
@@ -51,11 +52,18 @@ class ReportHook(Hook):
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
-        """Write the pages of a batch."""
+        """Write the pages of a batch.
+
+        The distributed sampler gives each process every n-th sample, and repeats some at the end, which another process
+        may be writing now.
+        """
         assert self._report is not None
         classes = runner.test_dataloader.dataset.metainfo.get('classes') or ()
         thresholds = self.run.thresholds or UNCALIBRATED
         for sample in outputs or ():
+            position, self._seen = self._seen * runner.world_size + runner.rank, self._seen + 1
+            if position >= len(runner.test_dataloader.dataset):
+                continue
             scores = sample.get('pred_scores')
             if isinstance(scores, torch.Tensor) and sample.get('video_id') is not None and scores.numel():
                 names = () if isinstance(classes, dict) else tuple(map(str, classes))
