@@ -9,7 +9,7 @@ from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
 from vadlab.utils.model_arguments import add_model_arguments, parse_model_arguments
 from vadlab.utils.printable import say
-from vadlab.utils.required_files import require_model, require_paths
+from vadlab.utils.required_files import no_file_advice, require_model, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
 from vadlab.utils.scoring_arguments import add_prompt_arguments
 
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status, 2 if a video cannot be scored."""
     args = parse_args(argv)
     args.checkpoint = require_model(args.config, args.checkpoint, args.backend)
-    require_paths([path for path in args.inputs if not has_magic(path)], 'video or folder')
+    require_paths([path for path in args.inputs if not has_magic(path)], 'video or folder', no_file_advice)
     require_paths([args.ann] if args.ann else [], 'annotation')
     if args.false_alarms_per_hour < 0 or not 0 <= args.low_quantile <= 1 or min(args.min_s, args.gap_s) < 0:
         raise ConfigError(

@@ -12,7 +12,7 @@ from vadlab.utils.errors import ConfigError
 from vadlab.utils.json_file import write_json
 from vadlab.utils.option_checks import FIGURES, require_at_least, require_file
 from vadlab.utils.printable import say
-from vadlab.utils.required_files import require_config, require_paths
+from vadlab.utils.required_files import no_file_advice, require_config, require_paths
 from vadlab.utils.runtime import format_table, quiet_third_parties
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_paths([args.a, args.b], 'folder or file')
     if args.explain is not None:
         require_config(args.explain[0])
-        require_paths(args.explain[1:], 'video')
+        require_paths(args.explain[1:], 'video', no_file_advice)
 
     from vadlab.apis.features.comparison import FeatureSet, compare_features
 

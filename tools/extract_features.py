@@ -17,7 +17,7 @@ from vadlab.utils.natural_order import natural_sorted
 from vadlab.utils.option_checks import require_at_least, require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
-from vadlab.utils.required_files import require_config, require_paths
+from vadlab.utils.required_files import no_file_advice, require_config, require_paths
 from vadlab.utils.runtime import quiet_third_parties
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_at_least(0, args, 'max_bad_videos')
     engine = Engine.of_models(args.engine, args.jobs, args.ray_address)
     require_config(args.config)
-    require_paths(args.videos, 'video')
+    require_paths(args.videos, 'video', no_file_advice)
     require_folder(args.out, '--out')
     engine.require()
 

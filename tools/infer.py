@@ -21,7 +21,7 @@ from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.model_arguments import add_model_arguments, calibrate_command, parse_model_arguments
 from vadlab.utils.option_checks import require_at_least, require_folder
 from vadlab.utils.printable import one_line, say
-from vadlab.utils.required_files import require_model, require_paths
+from vadlab.utils.required_files import no_file_advice, require_model, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
 from vadlab.utils.scoring_arguments import (
     add_prompt_arguments,
@@ -133,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     require_at_least(1, args, 'jobs', 'workers', 'batch_size')
     args.checkpoint = require_model(args.config, args.checkpoint, args.backend)
-    require_paths([path for path in args.inputs if not has_magic(path)], 'image, video or folder')
+    require_paths([path for path in args.inputs if not has_magic(path)], 'image, video or folder', no_file_advice)
     require_paths([path for path in (args.prompt_file, args.negative_file) if path], 'file')
     if args.captioner:
         if not args.boxes:

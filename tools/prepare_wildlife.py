@@ -25,7 +25,7 @@ from vadlab.utils.many_files import Engine, add_engine_arguments
 from vadlab.utils.option_checks import require_at_least, require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.progress import ProgressBar
-from vadlab.utils.required_files import require_paths
+from vadlab.utils.required_files import no_file_advice, require_paths
 from vadlab.utils.runtime import quiet_third_parties
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     engine = Engine(args.engine, args.workers, args.ray_address)
     sound = LogMelRecipe(args.sample_rate, args.window, args.hop, args.fft, args.bands, silence=args.silence)
     records = read_metadata(args.metadata, args.heads or ())
-    require_paths([args.videos], 'folder of videos')
+    require_paths([args.videos], 'folder of videos', no_file_advice)
     heads = heads_of(records, args.heads, _USUAL_HEADS)
     folder = args.metadata_out or args.out.parent / 'raw' / 'metadata'
     require_folder(args.out, '--out')

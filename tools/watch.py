@@ -20,7 +20,7 @@ from vadlab.utils.errors import ConfigError
 from vadlab.utils.model_arguments import add_model_arguments, calibrate_command, parse_model_arguments
 from vadlab.utils.option_checks import require_folder
 from vadlab.utils.printable import say
-from vadlab.utils.required_files import require_model, require_paths
+from vadlab.utils.required_files import no_file_advice, require_model, require_paths
 from vadlab.utils.runtime import add_backend_argument, add_common_arguments, config_from_arguments
 from vadlab.utils.scoring_arguments import add_prompt_arguments, add_threshold_arguments, given_thresholds
 
@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     args.checkpoint = require_model(args.config, args.checkpoint, args.backend)
     require_paths([path for path in (args.prompt_file, args.negative_file, args.cameras) if path], 'file')
-    require_paths(_files_of(args.source), 'video')
+    require_paths(_files_of(args.source), 'video', no_file_advice)
     _check_numbers(args)
     given = given_thresholds(args)
     require_folder(args.out, '--out', needs_room=False)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .errors import ConfigError, MissingFileError
@@ -104,13 +104,14 @@ def require_checkpoint(path: str | Path, backend: str = 'torch') -> str:
     return str(path) if is_address(given) else str(given)
 
 
-def require_paths(paths: Iterable[str | Path], what: str, advice: str = '') -> None:
+def require_paths(paths: Iterable[str | Path], what: str, advice: str | Callable[[str | Path], str] = '.') -> None:
     """Check that files or folders exist.
 
     Args:
         paths (Iterable[str | Path]): Files or folders.
         what (str): Noun for each of them, for the message.
-        advice (str): End of the message; by default that of :func:`no_file_advice` for videos.
+        advice (str | Callable): End of the message, or a function that takes the path and returns it, such as
+            :func:`no_file_advice`.
 
     Raises:
         MissingFileError: One does not exist.
@@ -119,8 +120,8 @@ def require_paths(paths: Iterable[str | Path], what: str, advice: str = '') -> N
     for path in paths:
         _require_text(path, what)
         if not Path(path).exists():
-            ending = no_file_advice(path) if 'video' in what else '.'
-            raise MissingFileError(f'There is no {what} {path}{advice or ending}')
+            ending = advice if isinstance(advice, str) else advice(path)
+            raise MissingFileError(f'There is no {what} {path}{ending}')
 
 
 def no_file_advice(path: str | Path) -> str:
