@@ -213,9 +213,22 @@ def test_table_of_events_reads_back(tmp_path, result):
     with open(tmp_path / 'e.csv', encoding='utf-8', newline='') as file:
         rows = list(csv.DictReader(file))
     assert [(row['video'], row['label'], int(row['start']), int(row['end'])) for row in rows] == [
-        ('cam/a.mp4', HOSTILE, e.start, e.end) for e in events
+        ('cam/a.mp4', f"'{HOSTILE}", e.start, e.end)
+        for e in events  # it begins with a minus
     ]
     assert float(rows[0]['peak_s']) == pytest.approx(UNEVEN[events[0].peak])
+
+
+def test_a_spreadsheet_program_runs_no_text_of_the_table(tmp_path, result):
+    texts = ['=1+1', '+1', '-1', '@SUM(1)', '\t=1', '\r=1', 'a=1', '']
+    events = tuple(type(e)(**{**vars(e), 'label': text, 'reason': text}) for text in texts for e in result.events[:1])
+    table = [type(result)(**{**vars(result), 'name': name, 'events': events}) for name in ('=a.mp4', 'a.mp4')]
+    write_event_table(table, tmp_path / 'e.csv')
+    with open(tmp_path / 'e.csv', encoding='utf-8', newline='') as file:
+        rows = list(csv.DictReader(file))
+    expected = ["'=1+1", "'+1", "'-1", "'@SUM(1)", "'\t=1", "'\r=1", 'a=1', '']
+    assert [row['label'] for row in rows] == [row['reason'] for row in rows] == expected * 2
+    assert {row['video'] for row in rows} == {"'=a.mp4", 'a.mp4'}
 
 
 def test_hostile_labels_are_valid_xml(result):

@@ -346,6 +346,13 @@ def test_marks_are_kept_and_exported(open_page, report):
         ('cam 1/a.mp4', 'correct', str(events[0].start), 'Riot'),
         ('cam 1/a.mp4', 'false alarm', str(events[1].start), 'Riot'),
     ]
+    formulas = [{'video': name, 'reviewed': True, 'marks': [{'label': '@a', 'score': -1}]} for name in ('=1+1', 'a=1')]
+    table = index.evaluate('states => VADLab.marksAsCsv(states)', formulas)
+    rows = list(csv.DictReader(table.splitlines()))
+    assert [(row['video'], row['label'], row['score']) for row in rows] == [
+        ("'=1+1", "'@a", '-1'),
+        ('a=1', "'@a", '-1'),
+    ]
     index.locator('#f-reviewed').select_option('yes')
     assert index.locator('#shown').text_content() == '1 of 4 videos'
     assert index.locator('.video:visible .done').is_visible()

@@ -29,9 +29,9 @@ def event_rows(result: VideoResult) -> list[dict[str, object]]:
     high = '' if result.threshold is None else result.threshold.high
     return [
         {
-            'video': result.name,
+            'video': no_formula(result.name),
             'event': number,
-            'label': event.label or '',
+            'label': no_formula(event.label or ''),
             'start': event.start,
             'end': event.end,
             'peak': event.peak,
@@ -40,10 +40,18 @@ def event_rows(result: VideoResult) -> list[dict[str, object]]:
             'peak_s': round(event.peak_s, 6),
             'score': event.score,
             'threshold': high,
-            'reason': event.reason,
+            'reason': no_formula(event.reason),
         }
         for number, event in enumerate(result.events, 1)
     ]
+
+
+def no_formula(text: str) -> str:
+    """A text with an apostrophe in front if a spreadsheet program would run it as a formula (OWASP, CSV injection).
+
+    File names, prompts and a model's reasons may come from anybody.
+    """
+    return f"'{text}" if text.startswith(('=', '+', '-', '@', '\t', '\r', '\n')) else text
 
 
 def write_event_table(results: Iterable[VideoResult], path: Path) -> int:

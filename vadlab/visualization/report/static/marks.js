@@ -62,7 +62,8 @@ window.VADLab = window.VADLab || {};
 
   const COLUMNS = ['video', 'reviewed', 'kind', 'start', 'end', 'start_s', 'end_s', 'peak', 'score', 'threshold', 'label'];
   const cell = (value) => {
-    const text = value === undefined || value === null ? '' : String(value);
+    let text = value === undefined || value === null ? '' : String(value);
+    if (typeof value === 'string' && /^[=+\-@\t\r\n]/.test(text)) text = "'" + text; // else spreadsheets run it as a formula
     return /[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
   };
 
