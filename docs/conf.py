@@ -25,6 +25,8 @@ html_static_path = ['site']
 html_css_files = ['site.css']
 exclude_patterns = ['_build', 'site']
 
+highlight_language = 'none'  # blocks without a language are output, not Python
+
 # Pages link to files of the repository, such as ../CONTRIBUTING.md#checks, and to headings of each other.
 myst_heading_anchors = 4
 myst_enable_extensions = ['dollarmath']
