@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mmengine.logging import MMLogger
 
     from vadlab.apis.features.extraction import FeatureExtraction, default_device
-    from vadlab.apis.features.video_list import find_videos, parse_shard, shard_of
+    from vadlab.apis.features.video_list import find_videos, parse_shard, shard_of, wait_for_other_shards
     from vadlab.utils.config import load_config, parse_cfg_options
     from vadlab.utils.setup_env import register_all_modules
 
@@ -117,6 +117,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             report = extraction.run(mine, show, engine, args.device if engine.name == 'processes' else device)
     tell(args.out, report, shard)
+    if args.shard is None:
+        wait_for_other_shards()
     if len(report.bad) > args.max_bad_videos:
         raise DataError(
             f'{len(report.bad)} of {len(mine)} videos could not be used (first: {next(iter(report.bad.values()))}); '

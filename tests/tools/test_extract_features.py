@@ -82,6 +82,22 @@ def test_shards_and_torchrun(main, videos, tmp_path, monkeypatch):
         main(arguments(videos, out, '--overwrite'))
 
 
+def test_bad_videos_of_a_process_of_torchrun_are_an_error_when_all_processes_are_done(
+    main, videos, tmp_path, monkeypatch
+):
+    (videos / 'Abuse/empty.mp4').touch()
+    done = []
+    monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'none')
+    monkeypatch.setattr('torch.distributed.init_process_group', lambda backend, timeout: done.append(backend))
+    monkeypatch.setattr('torch.distributed.barrier', lambda: done.append(len(found(tmp_path / 'out'))))
+    with pytest.raises(DataError, match='1 of 4 videos could not be used'):
+        main(arguments(videos, tmp_path / 'out'))
+    assert done == ['gloo', 3]
+    with pytest.raises(DataError, match='1 of 2 videos could not be used'):
+        main(arguments(videos, tmp_path / 'out', '--shard', '0/2'))
+    assert done == ['gloo', 3]
+
+
 def test_bad_videos_are_reported_and_the_rest_is_done(main, videos, tmp_path, capsys):
     (videos / 'Abuse' / 'empty.mp4').write_bytes(b'')
     out = tmp_path / 'out'

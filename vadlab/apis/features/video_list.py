@@ -2,6 +2,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from vadlab.datasets.formats.feature_lists import parse_list
@@ -15,6 +16,8 @@ from vadlab.utils.required_files import no_file_advice
 from vadlab.utils.run_log import log
 from vadlab.utils.text_file import read_lines
 from vadlab.visualization.report.file_names import OVERLAY_ENDING, REPORT_FILE
+
+_LONGEST_WAIT = timedelta(days=30)  # shards may differ by hours
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,19 @@ def parse_shard(text: str | None) -> tuple[int, int]:
     if not (sign and index.isdigit() and count.isdigit() and int(index) < int(count)):
         raise ConfigError(f'--shard {text}: write i/n with i from 0 to n - 1, such as 0/4.')
     return int(index), int(count)
+
+
+def wait_for_other_shards() -> None:
+    """Wait until the other processes of torchrun are done with their shards; without torchrun, return at once.
+
+    When one process ends with an error status, such as for a bad video, torchrun ends the others, which may still work.
+    """
+    if 'TORCHELASTIC_RUN_ID' not in os.environ:
+        return
+    import torch.distributed as dist
+
+    dist.init_process_group('gloo', timeout=_LONGEST_WAIT)
+    dist.barrier()
 
 
 def listed_paths(source: Path, folder: Path) -> Iterator[Path]:
