@@ -48,6 +48,23 @@ class MissingDependencyError(VADLabError, ImportError):
     """An optional package is not installed. The message gives the command that installs it."""
 
 
+def mmdet_missing(what: str, error: ImportError, other: str = '') -> MissingDependencyError:
+    """The error for a part that cannot import MMDetection, or mmcv's compiled ops, which MMDetection needs.
+
+    Args:
+        what (str): The part.
+        error (ImportError): What the import raised.
+        other (str): What to use instead.
+    """
+    way = 'Install it: pip install --no-build-isolation onedl-mmdetection'
+    if error.name in ('mmcv._ext', 'mmcv.ops'):
+        way = (
+            'Its mmcv has no compiled ops, as after a plain pip install. In a clone, `make install` builds them with '
+            'a C++ compiler (docs/install.md)'
+        )
+    return MissingDependencyError(f'{what} needs MMDetection ({error}). {way}{other}.')
+
+
 class ServiceError(VADLabError, RuntimeError):
     """A server cannot be reached, or no longer answers."""
 

@@ -1,9 +1,11 @@
+import sys
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from vadlab.models.backbones.spectrogram_resnet import SpectrogramResNet
-from vadlab.utils.errors import CheckpointError, ConfigError, DataError
+from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingDependencyError
 
 
 def build(seed=0, **options):
@@ -105,3 +107,14 @@ def test_invalid_settings_and_spectrograms_are_rejected():
         build()(torch.zeros(2, 3, 64, 64))
     with pytest.raises(DataError, match=r'lengths \[0, 64\] are not all in 1..64'):
         build()(torch.zeros(2, 1, 64, 64), torch.tensor([0, 64]))
+
+
+def test_missing_compiled_ops_are_not_called_a_missing_package(monkeypatch, capfd):
+    """As after a plain pip install; MMDetection itself is there."""
+    for name in [name for name in sys.modules if name == 'mmcv.ops' or name.startswith(('mmcv.ops.', 'mmdet.'))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, 'mmcv._ext', None)
+    with pytest.raises(MissingDependencyError, match=r'mmcv has no compiled ops.*`make install` builds them') as caught:
+        SpectrogramResNet(depth=18)
+    assert 'pip install --no-build' not in str(caught.value)
+    assert capfd.readouterr() == ('', '')

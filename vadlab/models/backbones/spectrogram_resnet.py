@@ -13,7 +13,7 @@ from vadlab.checkpoints.hub import hub_folder
 from vadlab.checkpoints.tensor_files import read_tensor_file
 from vadlab.checkpoints.weights import check_weights, weights_in
 from vadlab.registry import MODELS
-from vadlab.utils.errors import CheckpointError, ConfigError, DataError, MissingDependencyError
+from vadlab.utils.errors import CheckpointError, ConfigError, DataError, mmdet_missing
 
 from .encoder import Encoder
 
@@ -168,12 +168,10 @@ def _build(depth: int, base_channels: int) -> Any:
         # Importing MMDetection prints messages and warnings.
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter('ignore')
+            import mmcv.ops  # noqa: F401 - without them, MMDetection would log advice about CUDA before it fails
             from mmdet.models.backbones import ResNet
     except ImportError as error:
-        raise MissingDependencyError(
-            f'SpectrogramResNet needs MMDetection ({error}). Install it: pip install --no-build-isolation '
-            'onedl-mmdetection'
-        ) from error
+        raise mmdet_missing('SpectrogramResNet', error) from error
     return ResNet(depth, in_channels=1, base_channels=base_channels, out_indices=(3,), norm_eval=False)
 
 

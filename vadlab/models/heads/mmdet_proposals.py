@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vadlab.checkpoints.tensor_files import forbid_unsafe_loading
 from vadlab.registry import MODELS
-from vadlab.utils.errors import ConfigError, MissingDependencyError
+from vadlab.utils.errors import ConfigError, mmdet_missing
 
 
 @MODELS.register_module()
@@ -79,13 +79,11 @@ class MMDetProposals(nn.Module):
 
     def _load(self, device: torch.device) -> Callable[[list], list]:
         try:
+            import mmcv.ops  # noqa: F401 - without them, MMDetection would log advice about CUDA before it fails
             import mmdet
             from mmdet.apis import inference_detector, init_detector
         except ImportError as error:
-            raise MissingDependencyError(
-                f'MMDetProposals needs MMDetection ({error}). Install it: pip install --no-build-isolation '
-                "onedl-mmdetection; or use proposals=dict(type='GridProposals')."
-            ) from error
+            raise mmdet_missing('MMDetProposals', error, "; or use proposals=dict(type='GridProposals')") from error
         config: Any = Path(self.config)
         if not config.is_file():
             config = Path(mmdet.__file__).parent / '.mim' / 'configs' / self.config
