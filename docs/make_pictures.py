@@ -18,6 +18,7 @@ from PIL import Image
 
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import MissingDependencyError
+from vadlab.utils.option_checks import require_folder
 from vadlab.utils.printable import say
 from vadlab.utils.required_files import require_checkpoint
 
@@ -36,16 +37,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description='Make the pictures of pages in docs/gallery.md.')
     parser.add_argument('checkpoint', help='weights of make demo, with their calibration beside them')
     parser.add_argument('--port', type=int, default=8023, help='of the service (default: 8023)')
+    parser.add_argument('--frames', type=int, default=900, help='length of the rendered videos (default: 900)')
+    parser.add_argument('--out', type=Path, default=PICTURES, help='folder of the pictures (default: docs/images)')
     args = parser.parse_args(argv)
+    require_folder(args.out, '--out')
     require_checkpoint(args.checkpoint)
     chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
     if chromium is None:
         raise MissingDependencyError('The pictures need Chromium: apt-get install chromium')
     from playwright.sync_api import sync_playwright
 
+    args.out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as scratch, sync_playwright() as playwright:
         data, watched = Path(scratch, 'data'), Path(scratch, 'watched')
-        options = ['--seed', 5, '--train', 3, '--test', 4, '--frames', 900, 900, '--classes', *CLASSES]
+        options = ['--seed', 5, '--train', 3, '--test', 4, '--frames', args.frames, args.frames, '--classes', *CLASSES]
         subprocess.run(command('make_demo_data', '--out', data, *options), check=True)
         videos = [next((data / 'Videos').rglob(f'{kind}*.mp4')) for kind in CLASSES]
         watched.mkdir()
@@ -60,13 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             reports = page.get_by_role('link', name='Report')
             reports.nth(len(videos) - 1).wait_for(timeout=WAIT_MS)
             page.mouse.move(0, 0)
-            save(page, 'service')
+            save(page, args.out / 'service.png')
 
             page.set_viewport_size({'width': 1120, 'height': 1010})
             page.goto(f'{address}{reports.last.get_attribute("href")}')
             page.keyboard.press('n')  # to the first event
             page.wait_for_timeout(2000)
-            save(page, 'report')
+            save(page, args.out / 'report.png')
 
             sources = [f'--source={name}={path}' for name, path in zip(('yard', 'gate', 'hall'), videos, strict=True)]
             with running('watch', *model, '--out', watched, *sources):
@@ -74,16 +79,16 @@ def main(argv: Sequence[str] | None = None) -> int:
                 page.goto(f'{address}/wall')
                 page.get_by_text('with an event now').wait_for(timeout=WAIT_MS)
                 page.wait_for_timeout(3000)
-                save(page, 'wall')
+                save(page, args.out / 'wall.png')
         browser.close()
-    say(f'{PICTURES}: report.png, service.png, wall.png')
+    say(f'{args.out}: report.png, service.png, wall.png')
     return 0
 
 
-def save(page: 'Page', name: str) -> None:
+def save(page: 'Page', path: Path) -> None:
     """Save a page as a small picture of 256 colours."""
     picture = Image.open(BytesIO(page.screenshot())).convert('RGB')
-    picture.quantize(256, dither=Image.Dither.NONE).save(PICTURES / f'{name}.png', optimize=True)
+    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def command(tool: str, *words: object) -> list[str]:
