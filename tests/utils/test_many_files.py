@@ -8,6 +8,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -139,6 +140,18 @@ def test_items_that_end_their_process_are_lost_and_the_others_done():
         'the process that worked on it crashed (exit status 7)',
     ]
     assert found == {n: n for n in (0, 1, 2, 4, 6, 7, 8)}
+
+
+def test_threads_that_wait_for_a_process_see_the_same_exit_status():
+    """In Python's own class, the one that comes second sees 255."""
+    process = many_files._Context().Process(target=os._exit, args=(7,))
+    process.start()
+    threads = [threading.Thread(target=process.join) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert process.exitcode == 7
 
 
 def test_an_item_whose_process_died_once_is_done(tmp_path):

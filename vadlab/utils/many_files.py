@@ -13,7 +13,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import connection, forkserver, popen_forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from typing import Any, ClassVar, Generic, TypeVar
@@ -298,6 +299,31 @@ class _End:
     was_ready: bool = False
 
 
+class _Popen(popen_forkserver.Popen):
+    """Asks for the status of a process once, though several threads may do so.
+
+    The status can be read once. In Python's own class a thread that comes second takes the process for crashed (255).
+    """
+
+    _reading = threading.Lock()
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        if self.returncode is None and connection.wait([self.sentinel], 0 if flag == os.WNOHANG else None):
+            with self._reading:
+                super().poll()
+        return self.returncode
+
+
+class _Process(ForkServerProcess):
+    @staticmethod
+    def _Popen(process: BaseProcess) -> _Popen:
+        return _Popen(process)
+
+
+class _Context(ForkServerContext):
+    Process = _Process
+
+
 def _in_pool(
     start: Callable[[], Callable[[T], R]],
     items: Sequence[T],
@@ -313,7 +339,7 @@ def _in_pool(
         bool: Whether a process died, and the pool with it. Then the unfinished items are added to ``suspects``, and
         ``end`` is filled in.
     """
-    context = multiprocessing.get_context('forkserver')
+    context = _Context()
     # Processes are forked from one that has imported the modules and has no threads.
     context.set_forkserver_preload(['__main__', __name__, _module_of(start)])
     with signals_held():
