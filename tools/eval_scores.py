@@ -26,7 +26,7 @@ from vadlab.evaluation.functional.segments import SEGMENT_IOUS, SEGMENT_MODES
 from vadlab.evaluation.functional.snippets import EXPANSIONS
 from vadlab.evaluation.protocols import PROTOCOLS, Protocol, read_ground_truth
 from vadlab.evaluation.region_files import DETECTION_COLUMNS, TRACK_COLUMNS, read_region_files
-from vadlab.evaluation.score_files import UNITS, ScoreFiles, read_scores
+from vadlab.evaluation.score_files import UNITS, ScoreFiles, counts_of_results, read_scores
 from vadlab.evaluation.score_predictions import ScoreReport, ScoringOptions, score_predictions
 from vadlab.utils.cli import run_cli
 from vadlab.utils.errors import ConfigError
@@ -52,7 +52,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='annotation: a text file, the folder of masks, or the folder of a whole one-class set',
     )
     parser.add_argument(
-        '--frames', metavar='FRAMES.json', help='JSON with the number of frames per video, {"NAME": 1408}'
+        '--frames',
+        metavar='FRAMES.json',
+        help='JSON with the number of frames per video, {"NAME": 1408}; not needed for results of infer.py --out',
     )
     parser.add_argument('--protocol', required=True, help=', '.join(PROTOCOLS))
     parser.add_argument(
@@ -204,6 +206,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_folder(args.plots, '--plots')
     counts = read_frame_counts(args.frames) if args.frames else None
     scores = _scores(args.pred, args, protocol)
+    if counts is None and protocol.annotation == 'text':
+        counts = counts_of_results(args.pred, scores)
     truth = read_ground_truth(protocol, args.ann, counts, options.interval_mode, predicted=scores, subset=args.subset)
     class_scores = _scores(args.class_pred, args, protocol) if args.class_pred else None
     boxes = [

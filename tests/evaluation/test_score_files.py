@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vadlab.evaluation.score_files import choose_unit, read_scores
+from vadlab.evaluation.score_files import choose_unit, counts_of_results, read_scores
 from vadlab.structures.video_result import RunInfo, VideoResult
 from vadlab.utils.errors import DataError, MissingFileError
 
@@ -135,6 +135,17 @@ def test_results_of_inference_are_scores(tmp_path):
     assert list(found) == ['A_x264', 'B']
     for name, values in scores.items():
         np.testing.assert_array_equal(found[name.split('/')[-1]], values)
+    assert counts_of_results(tmp_path, found) == {'A_x264': 5, 'B': 6}
     VideoResult.failed('C.mp4', 'C.mp4', 'cut short').save(tmp_path)
     with pytest.raises(DataError, match=r'scores of 1 of 3 cannot be used .*C\.mp4\.npz: the video was not scored'):
         read_scores(tmp_path)
+
+
+def test_only_results_of_inference_tell_the_number_of_frames(tmp_path):
+    """Other scores may be of snippets."""
+    np.save(tmp_path / 'A.npy', np.arange(3) / 3)
+    assert counts_of_results(tmp_path, read_scores(tmp_path)) is None
+    RunInfo('c.py').save(tmp_path)
+    assert counts_of_results(tmp_path, read_scores(tmp_path)) is None
+    np.savez(tmp_path / 'all.npz', A=np.arange(3) / 3)
+    assert counts_of_results(tmp_path / 'all.npz', read_scores(tmp_path / 'all.npz')) is None

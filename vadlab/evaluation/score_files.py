@@ -62,6 +62,22 @@ def shapes_of(scores: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
     return scores.shapes if isinstance(scores, ScoreFiles) else {name: np.shape(scores[name]) for name in scores}
 
 
+def counts_of_results(source: str | Path, scores: Mapping[str, np.ndarray]) -> dict[str, int] | None:
+    """Frames of each video, from the folder that ``tools/infer.py --out`` wrote: it has a score of every frame.
+
+    Args:
+        source (str | Path): What the scores were read from.
+        scores (Mapping): Of :func:`read_scores`.
+
+    Returns:
+        dict[str, int] | None: By the names of ``scores``; None if ``source`` is not such a folder.
+    """
+    source = Path(source)
+    if not source.is_dir() or not (source / RUN_FILE).is_file() or _own_scores(source):
+        return None
+    return {name: shape[0] for name, shape in shapes_of(scores).items()}
+
+
 def read_scores(source: str | Path, crop: int | None = None, classes: Sequence[str] | None = None) -> ScoreFiles:
     """Check the scores of videos, and read them one video at a time.
 
@@ -121,8 +137,7 @@ def _entries(source: Path, classes: tuple[str, ...]) -> dict[str, Callable[[], n
     """Functions that read the arrays, by name."""
     if source.is_dir():
         readers: dict[str, Callable[..., np.ndarray]] = {'.npy': read_npy, '.csv': partial(_read_csv, classes=classes)}
-        there = (path for path in source.iterdir() if path.suffix in readers and not path.name.startswith('.'))
-        paths = natural_sorted(there)
+        paths = _own_scores(source)
         if not paths and (source / RUN_FILE).is_file():
             return _results_in(source)
         if not paths:
@@ -139,6 +154,12 @@ def _entries(source: Path, classes: tuple[str, ...]) -> dict[str, Callable[[], n
     if not arrays:
         raise MissingFileError(f'There is no array in {source}')
     return arrays
+
+
+def _own_scores(folder: Path) -> list[Path]:
+    """Files of scores in a folder that ``tools/infer.py`` does not write."""
+    there = (path for path in folder.iterdir() if path.suffix in ('.npy', '.csv') and not path.name.startswith('.'))
+    return natural_sorted(there)
 
 
 def _results_in(folder: Path) -> dict[str, Callable[[], np.ndarray]]:
