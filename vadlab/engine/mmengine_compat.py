@@ -31,6 +31,7 @@ place                                                    what MMEngine does
 import logging
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -153,15 +154,17 @@ class DeferredRemovals:
 
     Args:
         backend: The real file backend, used for everything else.
+        note: Takes all paths so far, whenever one is added; the new checkpoint is not yet written then.
     """
 
-    def __init__(self, backend: Any) -> None:
-        self.backend = backend
+    def __init__(self, backend: Any, note: Callable[[list[Path]], None]) -> None:
+        self.backend, self.note = backend, note
         self.paths: list[Path] = []
 
     def isfile(self, path: str) -> bool:
         """Record a path to remove."""
         self.paths.append(Path(path))
+        self.note(self.paths)
         return False
 
     def isdir(self, path: str) -> bool:

@@ -118,10 +118,6 @@ class CheckpointHook(MMCheckpointHook):
                 )
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
-        kept = getattr(self, 'keep_ckpt_ids', ())
-        if kept and kept[-1] != step:
-            replaced = [self.filename_tmpl.format(kept[0])] if len(kept) == self.max_keep_ckpts else []
-            runner.message_hub.update_info('replaced_ckpts', replaced)
         with self._remove_afterwards(runner):
             super()._save_checkpoint_with_step(runner, step, meta)
             if is_main_process():
@@ -145,7 +141,12 @@ class CheckpointHook(MMCheckpointHook):
         if isinstance(backend, DeferredRemovals):  # _save_best_checkpoint calls _save_checkpoint_with_step
             yield
             return
-        later = self.file_backend = DeferredRemovals(backend)
+
+        def note(replaced: list[Path]) -> None:  # in the checkpoint that is saved next
+            runner.message_hub.update_info('replaced_ckpts', [path.name for path in replaced])
+
+        note([])
+        later = self.file_backend = DeferredRemovals(backend, note)
         try:
             yield
         finally:
