@@ -226,7 +226,7 @@ def disturb(server, case, arguments, work_dir, output, duration):
         assert status == STATUS[which], text[-3000:]
         kills += 1
         if which != signal.SIGKILL:
-            assert 'interrupted, resume with: python tools/train.py' in text.splitlines()[-1]
+            assert 'interrupted, resume with: python tools/train.py' in text.splitlines()[-1], text[-6000:]
             assert temporary_files(work_dir) <= before
     return starts
 

@@ -1,10 +1,15 @@
 import errno
+import multiprocessing
 import os
 import re
 import signal
+import socket
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_sharer
+from multiprocessing.connection import Client
 
 import pytest
 from torch.utils.data import DataLoader, Dataset
@@ -102,6 +107,36 @@ def test_a_worker_that_is_killed_ends_the_run_with_one_message(capsys, number, h
     assert status == 2
     assert said.startswith(f'error: A process that loads data {how}. Often the machine is out of memory')
     assert said.count('\n') == 1
+
+
+def _offer(pipe, addresses, end):
+    exit_if_batches_cannot_be_sent()
+    addresses.put(resource_sharer.DupFd(pipe)._id[0])
+    end.wait()
+    sys.excepthook(ConnectionResetError, ConnectionResetError('of something else'), None)
+
+
+def test_a_worker_is_silent_if_the_main_process_stops_to_take_its_tensors(capfd):
+    """Ctrl-C may come then; Python's thread that hands over file handles prints a traceback."""
+    context = multiprocessing.get_context('fork')
+    addresses, end = context.SimpleQueue(), context.Event()
+    pipe, writer = os.pipe()
+    worker = context.Process(target=_offer, args=(pipe, addresses, end))
+    worker.start()
+    try:
+        address = addresses.get()
+        for said in (b'', b'ab'):
+            with socket.socket(socket.AF_UNIX) as taker:
+                taker.connect(address)
+                assert taker.recv(4)  # the thread has begun
+                taker.sendall(said)
+        Client(address, authkey=multiprocessing.current_process().authkey).close()
+    finally:
+        end.set()
+        worker.join()
+        os.close(pipe)
+        os.close(writer)
+    assert capfd.readouterr().err == 'ConnectionResetError: of something else\n'
 
 
 def _die():

@@ -4,9 +4,12 @@ import errno
 import os
 import re
 import shutil
+import sys
 import traceback
 from collections.abc import Iterator
+from multiprocessing import resource_sharer
 from multiprocessing.queues import Queue
+from types import TracebackType
 from typing import Any
 
 # Exit statuses of a worker that cannot send a batch. torch's error has the status as its only hint at the reason.
@@ -20,10 +23,12 @@ _FEWER = 'Set num_workers or prefetch_factor of the data loaders lower'
 def exit_if_batches_cannot_be_sent(worker_id: int = 0) -> None:
     """Make a worker exit if it cannot send a batch; by default Python prints the error and goes on.
 
-    The main process would wait for that batch forever, but it notices within seconds that a worker is gone.
+    The main process would wait for that batch forever, but it notices within seconds that a worker is gone. If it is
+    the main process that has gone, nothing is printed: it was interrupted, and says so itself.
     """
     del worker_id  # torch passes it to a worker_init_fn
     Queue._on_queue_feeder_error = staticmethod(_exit)  # type: ignore[attr-defined]
+    sys.excepthook = _tell_unless_unwanted
 
 
 def _exit(error: Exception, batch: Any) -> None:
@@ -35,6 +40,13 @@ def _exit(error: Exception, batch: Any) -> None:
         os._exit(_NO_SHARED_MEMORY)
     traceback.print_exception(error)
     os._exit(_CANNOT_SEND)
+
+
+def _tell_unless_unwanted(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an error, unless the main process stopped to take a tensor that a thread was handing over to it."""
+    is_of_sharer = any(frame.f_globals is vars(resource_sharer) for frame, _ in traceback.walk_tb(trace))
+    if not (is_of_sharer and isinstance(error, ConnectionError | EOFError)):
+        sys.__excepthook__(kind, error, trace)
 
 
 def is_first_worker() -> bool:
