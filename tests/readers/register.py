@@ -586,6 +586,7 @@ READERS = [
 #: Modules that open files, but none from outside, or leave the reading to others; and why.
 OTHERS = {
     'vadlab/utils/cli.py': 'opens the null device only',
+    'vadlab/utils/folder_lock.py': 'opens folders to lock them, and reads nothing',
     'tools/sweep.py': "compares its settings with utils' reader",
     'vadlab/apis/method_runs.py': 'reads what its own processes printed',
     'vadlab/apis/sweeps/trial_run.py': "reads what its own processes printed, and logs with utils' reader",
