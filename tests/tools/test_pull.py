@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import resource
-import signal
 from pathlib import Path
 
 import pytest
 
+from tests.file_size_limit import files_of_at_most
 from tests.hub_server import WRITER
 from vadlab.utils.errors import ConfigError, DataError, HubError
 from vadlab.utils.hub_address import parse_address
@@ -164,15 +163,9 @@ def test_a_disk_that_fills_up_is_one_message(features, run, hub, tmp_path):
     """A real limit: the operating system refuses to write more than 200 bytes to a file."""
     run('push', features, 'lab/feats', '--licence', 'mit')
     open_repository(parse_address('hf://datasets/lab/feats'))  # the manifest is in the cache
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
-    try:
-        with pytest.raises(HubError, match=rf'the disk is full \({tmp_path}/back: .*name a folder on another disk'):
-            run('pull', 'hf://datasets/lab/feats', tmp_path / 'back')
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    message = rf'the disk is full \({tmp_path}/back: .*name a folder on another disk'
+    with files_of_at_most(200), pytest.raises(HubError, match=message):
+        run('pull', 'hf://datasets/lab/feats', tmp_path / 'back')
 
 
 def test_links_and_hidden_files_are_left_out_of_a_push(features, run, hub, tmp_path, capsys):

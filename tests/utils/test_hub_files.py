@@ -5,9 +5,7 @@ import io
 import json
 import os
 import pickle
-import resource
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from tests.file_size_limit import files_of_at_most
 from tests.hub_server import READER, STRANGER, WRITER
 from vadlab.checkpoints.checkpoint_io import read_checkpoint
 from vadlab.utils import hub_session
@@ -322,15 +321,9 @@ def test_a_disk_without_room_is_noticed_before_the_download(hub, monkeypatch):
 def test_a_disk_that_fills_up_is_one_message(hub, tmp_path):
     """A real limit: the operating system refuses to write more than 40 kB to a file."""
     hub.repo('lab/x', model())
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))
-    try:
-        with pytest.raises(HubError, match=r'the disk of the cache is full \(.*MiB free\)\. Make room') as found:
-            local_checkpoint('hf://lab/x')
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    message = r'the disk of the cache is full \(.*MiB free\)\. Make room'
+    with files_of_at_most(40_000), pytest.raises(HubError, match=message) as found:
+        local_checkpoint('hf://lab/x')
     assert len(str(found.value).splitlines()) == 1
     assert not list((tmp_path / 'cache').rglob('*.incomplete'))
 

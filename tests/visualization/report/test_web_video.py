@@ -1,4 +1,3 @@
-import resource
 from fractions import Fraction
 
 import av
@@ -7,6 +6,7 @@ import pytest
 
 from tests.datasets.conftest import read_number
 from tests.datasets.turned_videos import lopsided_picture, write_lopsided
+from tests.file_size_limit import files_of_at_most
 from vadlab.datasets.video import index_video, read_frames
 from vadlab.datasets.video.deinterlace import is_interlaced
 from vadlab.datasets.video.errors import DamagedVideoError
@@ -206,13 +206,8 @@ def test_of_two_video_streams_the_scored_one_is_shown(tmp_path):
 def test_a_full_disk_is_not_called_damaged_sound(tmp_path, pix_fmt, caplog):
     """The limit of a file's size makes writes fail as on a full disk, in FFmpeg, too."""
     source = write_video(tmp_path / 'a.mkv', EVEN, pix_fmt=pix_fmt, sound='aac')
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        with pytest.raises(OSError, match='File too large') as caught:
-            write_web_video(str(source), tmp_path / 'out.mp4', index_video(str(source)).frame_times)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with files_of_at_most(1000), pytest.raises(OSError, match='File too large') as caught:
+        write_web_video(str(source), tmp_path / 'out.mp4', index_video(str(source)).frame_times)
     assert not isinstance(caught.value, DamagedVideoError)
     assert caught.value.filename == str(tmp_path / 'out.mp4')
     assert 'without sound' not in caplog.text
