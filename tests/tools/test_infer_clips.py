@@ -83,7 +83,7 @@ def test_probabilities_are_those_of_the_data_set_and_the_model(load_tool, experi
 
 
 def test_filled_batches_have_clips_of_several_videos(load_tool, experiment, tmp_path, monkeypatch):
-    """Pictures of one size with sounds of other lengths; the order stays, and a file that is none is told."""
+    """Sounds differ in length. The order stays, and a file that is not a video is reported."""
     from vadlab.models.recognizers import AudioVisualRecognizer
 
     config, weights, videos = experiment

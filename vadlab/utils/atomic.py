@@ -7,9 +7,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def part_of(path: Path) -> Path:
-    """The hidden temporary file beside ``path``, to which this process writes first: ``.NAME.PID.part``."""
-    return path.with_name(f'.{path.name}.{os.getpid()}.part')
+def part_of(path: Path, run: str = '') -> Path:
+    """The hidden temporary file beside ``path``, to which this process writes first.
+
+    Its name is ``.NAME.PID.part``, or ``.NAME.RUN-PID.part`` with the id of a run that several processes share.
+    """
+    return path.with_name(f'.{path.name}.{run and f"{run}-"}{os.getpid()}.part')
 
 
 @contextmanager

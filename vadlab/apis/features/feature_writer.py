@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vadlab.utils.atomic import part_of
 from vadlab.utils.errors import DataError, MissingFileError
 from vadlab.utils.json_file import read_json
 from vadlab.utils.natural_order import natural_sorted
@@ -44,7 +45,7 @@ class FeatureWriter:
         self.overflowed = 0
         self._dtype = np.dtype(dtype)
         self._paths = [crop_path(out, name, k) for k in range(crops)]
-        self._parts = [path.with_name(f'.{path.name}.{run}-{os.getpid()}.part') for path in self._paths]
+        self._parts = [part_of(path, run) for path in self._paths]
         self._paths[0].parent.mkdir(parents=True, exist_ok=True)
         self._dim = dim
         self._buffers: list[list[bytes]] = [[self._header()] for _ in range(crops)]

@@ -133,7 +133,7 @@ class BaseInferencer:
             yield items[number], result
 
     def fills_batches(self, wanted: bool | None) -> bool:
-        """Whether a batch has parts of several videos: as wanted, or on a GPU, where short batches take as long."""
+        """Whether a batch has parts of several videos: as wanted; None: on a GPU, where short batches waste time."""
         return self.device.type != 'cpu' if wanted is None else wanted
 
     def check_config(self, config: Config) -> None:
